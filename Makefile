@@ -1,0 +1,111 @@
+# viztracerd: see README.md. Everything is built into $(BUILD); sources are found by folder.
+#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-all | bench | fuzz | clean
+#   SAN=address,undefined | SAN=thread | FAULTS=1 | CC=clang | WERROR=1   (each has a build folder of its own)
+MAKEFLAGS += --no-builtin-rules
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PREFIX  ?= /usr/local
+DESTDIR ?=
+comma := ,
+BUILD   ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)$(if $(filter-out gcc,$(CC)),-$(notdir $(CC)))
+VERSION := 0.1.0
+
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+CPPFLAGS += -D_GNU_SOURCE -DVT_VERSION=\"$(VERSION)\" $(if $(FAULTS),-DVT_FAULTS) -iquote . -iquote $(BUILD)/gen
+CFLAGS  ?= -O2 -g
+CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fvisibility=hidden $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+LDFLAGS_ALL := $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+DEPFLAGS = -MMD -MP
+
+PROTO_LIBS  := -lprotobuf-c -lzstd -lz
+ATTACH_LIBS := -lunwind-x86_64 -lunwind
+CLI_LIBS    := -ldeflate -lmicrohttpd
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+PROTO_SRC  := $(wildcard proto/*.c)
+ATTACH_SRC := $(wildcard attach/*.c attach/arch/*.c)
+DAEMON_SRC := $(wildcard daemon/*.c)
+CLI_SRC    := $(wildcard cli/*.c)
+AGENT_SRC  := $(wildcard agent/*.c)
+TESTLIB_SRC := $(wildcard tests/lib/*.c)
+UNIT_SRC   := $(wildcard tests/unit/*.c)
+INTEG_SRC  := $(wildcard tests/integration/*.c)
+FUZZ_SRC   := $(wildcard tests/fuzz/*.c)
+BENCH_SRC  := $(wildcard tests/bench/*.c)
+
+BIN := $(BUILD)/bin/viztracer $(BUILD)/bin/viztracerd $(BUILD)/bin/vizviewer
+AGENT := $(BUILD)/lib/libviztracer_agent.so
+.PHONY: all deps install clean
+all: $(BIN) $(AGENT)
+
+# ---- generated code ----
+$(BUILD)/gen/viztracerd.pb-c.c: proto/viztracerd.proto
+	@mkdir -p $(@D)
+	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+$(BUILD)/gen/viztracerd.pb-c.h: $(BUILD)/gen/viztracerd.pb-c.c ;
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) -std=gnu11 $(CFLAGS) $(CPPFLAGS) -w $(if $(SAN),-fsanitize=$(SAN)) -c -o $@ $<
+
+# ---- bootstrap code that runs in the target: position independent bytes in a header ----
+BLOB_CFLAGS := -std=gnu11 -O2 -fPIC -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-builtin $(WARN)
+$(BUILD)/gen/attach/blob.o: attach/blob/blob.c attach/blob/blob.ld proto/abi/boot.h
+	@mkdir -p $(@D)
+	gcc $(BLOB_CFLAGS) -iquote . -c -o $@ $<
+$(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
+	ld -T attach/blob/blob.ld -o $(BUILD)/gen/attach/blob.elf $<
+	objcopy -O binary $(BUILD)/gen/attach/blob.elf $(BUILD)/gen/attach/blob.bin
+	{ echo '/* generated from attach/blob */'; echo 'static const unsigned char blob_bytes[] = {'; od -An -v -tx1 $(BUILD)/gen/attach/blob.bin | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@
+
+# ---- the agent: freestanding, no imports; never built with sanitizers ----
+AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fvisibility=hidden \
+    -ftls-model=initial-exec -fno-asynchronous-unwind-tables -funwind-tables -fcf-protection=none $(WARN)
+AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS)
+AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))
+$(BUILD)/agentobj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
+$(AGENT): $(AGENT_OBJ) agent/agent.map
+	@mkdir -p $(@D)
+	$(CC) -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,-Bsymbolic -Wl,--build-id=sha1 -Wl,--hash-style=both -Wl,--eh-frame-hdr \
+	    -Wl,--version-script=agent/agent.map -o $@ $(AGENT_OBJ)
+
+# ---- host side ----
+$(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
+$(BUILD)/libvtproto.a: $(call obj,$(PROTO_SRC)) $(BUILD)/gen/viztracerd.pb-c.o
+	rm -f $@ && ar rcs $@ $^
+$(BUILD)/libvtattach.a: $(call obj,$(ATTACH_SRC))
+	rm -f $@ && ar rcs $@ $^
+$(BUILD)/libvtdaemon.a: $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
+	rm -f $@ && ar rcs $@ $^
+$(BUILD)/libvtcli.a: $(call obj,$(filter-out cli/main.c,$(CLI_SRC)))
+	rm -f $@ && ar rcs $@ $^
+$(BUILD)/bin/viztracerd: $(BUILD)/obj/daemon/main.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(ATTACH_LIBS) $(PROTO_LIBS)
+$(BUILD)/bin/viztracer: $(BUILD)/obj/cli/main.o $(BUILD)/libvtcli.a $(BUILD)/libvtproto.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) $(PROTO_LIBS)
+$(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
+	ln -sf viztracer $@
+
+# ---- tests: one program per file of tests/unit and tests/integration ----
+TESTLIB := $(BUILD)/libvttest.a
+HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+$(TESTLIB): $(call obj,$(TESTLIB_SRC))
+	rm -f $@ && ar rcs $@ $^
+UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
+INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread -lyajl $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
+.PHONY: tests-bin
+tests-bin: $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN)
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include tests/tests.mk
+-include Makefile.setup

@@ -1,0 +1,86 @@
+/* Getting in and out of a live CPython process. The public face of attach/: knows no sessions and no
+ * protobuf. Blocking calls, to be made from a process of its own (the daemon's helper) that has the
+ * credentials of whoever asked: the kernel decides what it may trace. If that process is SIGKILLed
+ * at any instant, the target survives and goes on.
+ *
+ * Sources: ptrace(2), rt_sigreturn in arch/x86/kernel/signal_64.c, PEP 768, Include/internal/pycore_debug_offsets.h. */
+#ifndef VT_ATTACH_ATTACH_H
+#define VT_ATTACH_ATTACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proto/base.h"
+
+enum attach_method { ATTACH_AUTO = 0, ATTACH_PTRACE = 1, ATTACH_REMOTE_EXEC = 2 };
+
+struct attach_opts {
+    pid_t pid;
+    enum attach_method method;
+    bool force;             /* attach although the target has opted out of remote debugging */
+    unsigned timeout_ms;    /* for the whole climb; 0 = default (10 s) */
+    const char *agent_path; /* libviztracer_agent.so on our side */
+    uint64_t arena_bytes;   /* vt_arena_bytes(nchunks) */
+    /* Called once with the arena's fd (already of arena_bytes length): writes the control area. The
+     * agent sees the arena only after it returned 0. Target not stopped. */
+    int (*prepare_arena)(void *ctx, int arena_fd, struct vt_err *err);
+    /* For log lines; may be NULL. */
+    void (*log)(void *ctx, const char *line);
+    void *ctx;
+};
+
+/* What preflight found out; valid also for refused targets as far as it got. */
+struct attach_info {
+    pid_t pid;
+    uint64_t start_time;    /* field 22 of /proc/PID/stat: with pid, the identity of the target */
+    uint32_t uid;           /* effective uid of the target */
+    int py_major, py_minor; /* 0 = no Python found */
+    bool free_threaded, debug_build, musl;
+    bool opted_out;         /* PYTHON_DISABLE_REMOTE_DEBUG or -X disable-remote-debug */
+    bool seccomp;           /* a filter is on */
+    bool has_remote_exec;   /* PEP 768 usable */
+    pid_t ns_pid;           /* pid as the target itself sees it */
+    char exe[256];
+    char cmdline[512];      /* arguments joined by blanks, control characters replaced */
+};
+
+struct attach_result {
+    int arena_fd;           /* owned by the caller, mapped by the agent; sealed against resizing unless file-backed */
+    enum attach_method method;
+    uint64_t pause_ns;      /* stop -> continue of the one thread that was used; 0 with remote exec */
+    uint64_t max_stop_ns;   /* longest stop of any thread, rejected ones included */
+    uint32_t stops;         /* threads stopped in all, rejected ones included */
+    uint64_t total_ns;      /* whole climb */
+    bool reused;            /* an inert agent of an earlier attach was used again */
+};
+
+/* Looks, touches nothing. 0, or -errno with the refusal in err: -ESRCH no such process / gone,
+ * -ENOEXEC not Python, -ENOTSUP version/libc/mode not supported, -EPERM no right, -EBUSY traced by
+ * another tracer or by us already, -EAGAIN stopped, -ECANCELED opted out. */
+VT_MUST_CHECK int attach_preflight(const struct attach_opts *o, struct attach_info *info, struct vt_err *err);
+
+/* The climb. On success the agent runs in the target (its state is in the arena's control area:
+ * it may still be waiting for the GIL) and the target is otherwise as before. On error every rung
+ * was undone. Calls attach_preflight itself. */
+VT_MUST_CHECK int attach_inject(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err);
+
+/* Goes in again and has the agent remove its hooks now (idle target, --uninstall). 0 also when there
+ * is no agent or it has left already. */
+VT_MUST_CHECK int attach_stop(const struct attach_opts *o, struct attach_result *res, struct vt_err *err);
+
+/* Is our agent in the process, and is it tracing? Reads memory only. */
+struct attach_agent {
+    bool present, busy;
+    uint64_t info_addr;     /* of struct vt_agent_info in the target */
+    uint64_t ctl_addr;      /* of the arena in the target while busy */
+    uint32_t owner_pid, owner_uid;
+    uint64_t session_start; /* CLOCK_REALTIME ns */
+    uint64_t lease_left_ns; /* 0 = ran out */
+    char owner_name[64];
+};
+VT_MUST_CHECK int attach_find_agent(pid_t pid, struct attach_agent *a, struct vt_err *err);
+
+const char *attach_method_name(enum attach_method m);
+
+#endif

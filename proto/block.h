@@ -1,0 +1,49 @@
+/* Event blocks: records of one thread <-> compressed bytes that decode alone.
+ * Encoding: 16-bit tokens {kind:2 | delta:14} with prediction from (stack top, last event), low and
+ * high bytes in separate planes, explicit ids and payloads in a side stream, zstd level 1 over all.
+ * FORMAT.md draws the bytes. Time unit: ticks of the trace's clock. */
+#ifndef VT_PROTO_BLOCK_H
+#define VT_PROTO_BLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/abi/record.h"
+#include "proto/base.h"
+
+#define VT_BLOCK_EVENTS 16384u /* at most, in one block */
+#define VT_BLOCK_RAW_MAX (1u << 21)
+
+struct vt_block_enc; /* one per stream being encoded; ~100 KB */
+struct vt_block_enc *vt_block_enc_new(void);
+void vt_block_enc_free(struct vt_block_enc *e);
+
+/* Starts a block; *base* is the full stamp of the previous event of this thread or chunk base. */
+void vt_block_begin(struct vt_block_enc *e, uint64_t base);
+/* Takes leading plain event records (CALL .. TASK) of rec[0..n): returns how many it took; fewer than n when it met
+ * another type or the block is full. *now: full stamp of the thread's last event, carried by the caller
+ * and moved on here; a stamp that seems to go back counts as equal to *now. */
+size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint64_t *now);
+/* 0, or -ENOSPC when the block is full: finish it, begin another, put it again. Time is the current one. */
+VT_MUST_CHECK int vt_block_payload(struct vt_block_enc *e, uint32_t kind, const void *data, uint32_t len);
+VT_MUST_CHECK int vt_block_gap(struct vt_block_enc *e, uint64_t dropped);
+uint32_t vt_block_count(const struct vt_block_enc *e);  /* events, payloads and gaps in the open block */
+/* Compressed bytes, owned by e, valid until the next begin. */
+VT_MUST_CHECK int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, uint32_t *raw_len);
+
+struct vt_event {
+    uint64_t ticks;
+    uint32_t type;           /* enum vt_rec_type: CALL .. TASK, PAYLOAD, GAP */
+    uint32_t id;             /* name id; PAYLOAD: kind */
+    uint64_t count;          /* GAP: events dropped */
+    const uint8_t *payload;  /* PAYLOAD; valid until the next block */
+    uint32_t payload_len;
+};
+struct vt_block_dec;
+struct vt_block_dec *vt_block_dec_new(void);
+void vt_block_dec_free(struct vt_block_dec *d);
+/* Any bytes: 0 or -EBADMSG. Decodes the whole block at once; *ev is owned by d, valid until the next call. */
+VT_MUST_CHECK int vt_block_decode(struct vt_block_dec *d, uint64_t base, const uint8_t *data, size_t len, uint32_t raw_len,
+                                  uint32_t events, const struct vt_event **ev, size_t *n);
+
+#endif
