@@ -100,8 +100,11 @@ BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread -lyajl $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
+$(BUILD)/lib/floor.so: tests/bench/floor/floor.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 $(WARN) -fPIC -shared -fvisibility=hidden -o $@ $<
 .PHONY: tests-bin
-tests-bin: $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN)
+tests-bin: $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN) $(BUILD)/lib/floor.so
 
 clean:
 	rm -rf build build-*
