@@ -1,0 +1,70 @@
+#!/bin/bash
+# Makes a root of Debian's newer suite with the Pythons that this machine does not have: forky.sh [ROOT] (default .cache/forky, or $VT_CACHE/forky).
+# The mirror is the machine's own; nothing outside ROOT's folder is written. Ready roots return at once. Bounded in time.
+# Exit 0 when at least one interpreter is there; the cause of each one that is not goes to ROOT.skipped as "VERSION CAUSE".
+set -u
+here=$(cd "$(dirname "$0")/../.." && pwd)
+root=${1:-${VT_CACHE:-$here/.cache}/forky}
+suite=${VT_SUITE:-forky}
+wanted="3.14 3.15"
+limit=${VT_SETUP_SECONDS:-300}
+cache=$(dirname "$root")
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+log=$root.log
+skipped=$root.skipped
+
+have() { [ -x "$root/usr/bin/python$1" ]; }
+have_all() { for v in $wanted; do have "$v" || return 1; done; }
+
+# skip_rest CAUSE: every interpreter that is not there is reported with CAUSE, unless it has one already
+skip_rest() {
+    local v
+    for v in $wanted; do
+        have "$v" || grep -q "^$v " "$skipped" 2>/dev/null || echo "$v $1" >>"$skipped"
+    done
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+mirror() { apt-get indextargets --format '$(REPO_URI)' "Created-By: Packages" 2>/dev/null | grep -v security | grep -m1 '/debian/*$'; }
+
+bootstrap() {
+    local url
+    if [ -e "$root/.bootstrapped" ]; then return 0; fi
+    command -v debootstrap >/dev/null || { skip_rest "debootstrap is not installed (make deps)"; return 1; }
+    url=$(mirror)
+    [ -n "$url" ] || { skip_rest "apt knows no Debian mirror"; return 1; }
+    case $root in */forky) as_root rm -rf --one-file-system "$root" ;; esac
+    mkdir -p "$cache"
+    # this machine's debootstrap may have no script for the suite: sid's is given by name
+    if ! as_root timeout "$limit" debootstrap --variant=minbase --keyring="$keyring" --include=python3.14 \
+        "$suite" "$root" "$url" /usr/share/debootstrap/scripts/sid >"$log" 2>&1; then
+        skip_rest "debootstrap of $suite failed or took more than $limit s (see $(basename "$log"))"
+        return 1
+    fi
+    as_root touch "$root/.bootstrapped"
+}
+
+# add VERSION: apt inside the root. A suite's Release file may have expired; that is no reason to refuse it here.
+add() {
+    local opts='-q -y --no-install-recommends -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root'
+    have "$1" && return 0
+    as_root cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null
+    [ -d /etc/apt/apt.conf.d ] && as_root sh -c "cat /etc/apt/apt.conf.d/*proxy* >'$root/etc/apt/apt.conf.d/90proxy'" 2>/dev/null
+    as_root timeout "$limit" env DEBIAN_FRONTEND=noninteractive chroot "$root" /bin/sh -c \
+        "apt-get $opts update && apt-get $opts install python$1" >>"$log" 2>&1 || as_root timeout "$limit" env DEBIAN_FRONTEND=noninteractive \
+        chroot "$root" /bin/sh -c "apt-get $opts install python$1" >>"$log" 2>&1
+    have "$1" || echo "$1 apt inside the $suite root could not install it (see $(basename "$log"))" >>"$skipped"
+}
+
+mkdir -p "$cache" || exit 1
+exec 9>"$root.lock"
+flock -w "$limit" 9 || { echo "another set-up of $root is still running" >&2; exit 1; }
+if ! have_all; then
+    : >"$skipped"
+    bootstrap && for v in $wanted; do add "$v"; done
+    have_all && rm -f "$skipped"
+    as_root rm -rf "$root"/var/cache/apt/archives/*.deb
+fi
+for v in $wanted; do have "$v" && exit 0; done
+exit 1
