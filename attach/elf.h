@@ -11,16 +11,18 @@
 struct elf {
     const uint8_t *img; /* owned unless borrowed */
     size_t len;
-    bool mapped;        /* img came from mmap: elf_close unmaps */
-    uint64_t vaddr0;    /* page address of the lowest PT_LOAD: load bias = start of mapping - vaddr0 */
-    uint64_t entry;     /* e_entry */
+    bool mapped;           /* img came from mmap: elf_close unmaps */
+    uint64_t vaddr0;       /* page address of the lowest PT_LOAD: load bias = start of mapping - vaddr0 */
+    uint64_t entry;        /* e_entry */
     uint64_t eh_frame_hdr; /* vaddr or 0 */
-    bool dyn;           /* has PT_DYNAMIC */
-    bool interp;        /* has PT_INTERP */
+    bool dyn;              /* has PT_DYNAMIC */
+    bool interp;           /* has PT_INTERP */
     const uint8_t *symtab; /* .dynsym, nsym entries of 24 bytes, unaligned */
     size_t nsym;
     const char *strtab;
     size_t strtab_len;
+    const uint8_t *versym; /* .gnu.version, nversym entries of 2 bytes; NULL = none */
+    size_t nversym;
 };
 
 /* Borrows img. -ENOEXEC not an ELF64 LE file; -EINVAL cut or inconsistent. */
