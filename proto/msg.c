@@ -1,0 +1,124 @@
+/* Owns the table of messages (one row per frame type) and packing, unpacking and moving them over a descriptor.
+ * Unpacking runs with a budget: a small hostile message cannot make us allocate much. */
+#include "proto/msg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/abi/record.h"
+#include "proto/block.h"
+
+/* A message may take this many times its own length when unpacked, and this much besides. */
+#define UNPACK_FACTOR 16u
+#define UNPACK_BASE 65536u
+#define RECV_STEP 65536u
+
+static const struct vt_msg_desc descs[] = {
+    {VT_FRAME_HEADER, "header", &vt__trace_header__descriptor, 256u << 10, 1},
+    {VT_FRAME_CLOCK, "clock", &vt__clock__descriptor, 256, 1},
+    {VT_FRAME_NAMES, "names", &vt__names__descriptor, VT_FRAME_MAX, 1},
+    {VT_FRAME_THREAD, "thread", &vt__thread__descriptor, VT_PAYLOAD_MAX + 256, 1},
+    {VT_FRAME_STACK, "stack", &vt__stack__descriptor, VT_FRAME_MAX, 1},
+    {VT_FRAME_BLOCK, "block", &vt__block__descriptor, VT_BLOCK_RAW_MAX + (64u << 10), 1},
+    {VT_FRAME_TASK, "task", &vt__task__descriptor, VT_PAYLOAD_MAX + 256, 1},
+    {VT_FRAME_DROPS, "drops", &vt__drops__descriptor, 256, 1},
+    {VT_FRAME_STATS, "stats", &vt__stats__descriptor, 256, 0},
+    {VT_FRAME_END, "end", &vt__end__descriptor, 16u << 10, 1},
+    {VT_CTL_HELLO, "hello", &vt__hello__descriptor, 1024, 0},
+    {VT_CTL_ATTACH, "attach", &vt__attach_req__descriptor, 256u << 10, 0},
+    {VT_CTL_ATTACHED, "attached", &vt__attached__descriptor, 16u << 10, 0},
+    {VT_CTL_ERROR, "error", &vt__error__descriptor, 16u << 10, 0},
+    {VT_CTL_STOP, "stop", &vt__pid_req__descriptor, 64, 0},
+    {VT_CTL_DETACH, "detach", &vt__pid_req__descriptor, 64, 0},
+    {VT_CTL_DETACHED, "detached", &vt__detached__descriptor, 32u << 10, 0},
+    {VT_CTL_STATUS, "status", NULL, 0, 0},
+    {VT_CTL_STATUS_REP, "status reply", &vt__status_rep__descriptor, VT_FRAME_MAX, 0},
+    {VT_CTL_UNINSTALL, "uninstall", &vt__pid_req__descriptor, 64, 0},
+    {VT_CTL_OK, "ok", &vt__ok__descriptor, 16u << 10, 0},
+    {VT_CTL_SAVED, "saved", NULL, 0, 0},
+};
+
+const struct vt_msg_desc *vt_msg_desc(uint32_t type) {
+    for (size_t i = 0; i < VT_ARRAY_LEN(descs); i++)
+        if (descs[i].type == type) return &descs[i];
+    return NULL;
+}
+
+int vt_msg_pack(uint32_t type, const ProtobufCMessage *msg, uint8_t **out, size_t *len) {
+    const struct vt_msg_desc *desc = vt_msg_desc(type);
+    if (!desc || (msg == NULL) != (desc->pb == NULL) || (msg && msg->descriptor != desc->pb)) return -EINVAL;
+    size_t payload_len = msg ? protobuf_c_message_get_packed_size(msg) : 0;
+    if (payload_len > desc->max_len) return -EMSGSIZE;
+    uint8_t *buf = malloc(VT_FRAME_HDR + payload_len);
+    if (!buf) return -ENOMEM;
+    if (msg) protobuf_c_message_pack(msg, buf + VT_FRAME_HDR);
+    vt_frame_put_header(buf, type, buf + VT_FRAME_HDR, (uint32_t)payload_len);
+    *out = buf;
+    *len = VT_FRAME_HDR + payload_len;
+    return 0;
+}
+
+static void *budget_alloc(void *budget, size_t size) {
+    size_t *left = budget;
+    if (size > *left) return NULL;
+    *left -= size;
+    return malloc(size);
+}
+
+static void budget_free(void *budget, void *ptr) {
+    (void)budget;
+    free(ptr);
+}
+
+int vt_msg_unpack(uint32_t type, const uint8_t *payload, uint32_t len, ProtobufCMessage **out) {
+    const struct vt_msg_desc *desc = vt_msg_desc(type);
+    *out = NULL;
+    if (!desc || !desc->pb) return -ENOMSG;
+    if (len > desc->max_len) return -EPROTO;
+    size_t budget = UNPACK_BASE + (size_t)UNPACK_FACTOR * len;
+    ProtobufCAllocator bounded = {.alloc = budget_alloc, .free = budget_free, .allocator_data = &budget};
+    *out = protobuf_c_message_unpack(desc->pb, &bounded, len, payload);
+    return *out ? 0 : -EPROTO;
+}
+
+void vt_msg_free(ProtobufCMessage *msg) {
+    if (msg) protobuf_c_message_free_unpacked(msg, NULL); /* budget_alloc hands out plain malloc memory */
+}
+
+static int send_full(int fd, const uint8_t *buf, size_t len) {
+    for (size_t done = 0; done < len;) {
+        ssize_t n = send(fd, buf + done, len - done, MSG_NOSIGNAL);
+        if (n < 0 && errno == ENOTSOCK) return vt_write_full(fd, buf + done, len - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int vt_msg_send(int fd, uint32_t type, const ProtobufCMessage *msg) {
+    uint8_t *buf;
+    size_t len;
+    int rc = vt_msg_pack(type, msg, &buf, &len);
+    if (rc) return rc;
+    rc = send_full(fd, buf, len);
+    free(buf);
+    return rc;
+}
+
+int vt_msg_recv(int fd, struct vt_frame_buf *b, uint32_t *type, const uint8_t **payload, uint32_t *len) {
+    uint8_t *step = NULL;
+    int rc;
+    while ((rc = vt_frame_buf_next(b, type, payload, len)) == 0) {
+        if (!step && !(step = malloc(RECV_STEP))) return -ENOMEM;
+        ssize_t n = read(fd, step, RECV_STEP);
+        if (n < 0 && errno == EINTR) continue;
+        rc = n < 0 ? -errno : n == 0 ? -EPIPE : vt_frame_buf_add(b, step, (size_t)n);
+        if (rc) break;
+    }
+    free(step);
+    return rc > 0 ? 0 : rc;
+}
