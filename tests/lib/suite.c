@@ -1,0 +1,82 @@
+/* Owns the shape of a test program: cases over interpreters, skips, verdicts on tool and trace. */
+#include "tests/lib/suite.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t interpreters(void) {
+    size_t n;
+    interp_list(&n);
+    return n;
+}
+
+static void add(Suite *s, const char *name, const TTest *fn, int loops, int timeout_s) {
+    TCase *tc = tcase_create(name);
+    tcase_set_timeout(tc, timeout_s);
+    tcase_add_loop_test(tc, fn, 0, loops);
+    suite_add_tcase(s, tc);
+}
+
+void suite_add(Suite *s, const char *name, const TTest *fn, int timeout_s) { add(s, name, fn, (int)interpreters(), timeout_s); }
+
+void suite_add_rows(Suite *s, const char *name, const TTest *fn, int rows, int timeout_s) {
+    add(s, name, fn, rows * (int)interpreters(), timeout_s);
+}
+
+void suite_add_once(Suite *s, const char *name, const TTest *fn, int timeout_s) { add(s, name, fn, 1, timeout_s); }
+
+const struct interp *suite_interp(int i) {
+    size_t n;
+    const struct interp *list = interp_list(&n);
+    return &list[(size_t)i % n];
+}
+
+int suite_row(int i) { return i / (int)interpreters(); }
+
+int suite_main(Suite *s) {
+    SRunner *runner = srunner_create(s);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void suite_skipped(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    printf("SKIP ");
+    vprintf(fmt, ap);
+    printf("\n");
+    fflush(stdout);
+    va_end(ap);
+}
+
+bool suite_long(void) {
+    const char *v = getenv("VT_LONG");
+    return v && *v && strcmp(v, "0");
+}
+
+int suite_times(int short_form, int long_form) { return suite_long() ? long_form : short_form; }
+
+void must_exit(const struct tool *t, int code, const char *who) {
+    if (t->exit_code == code && !t->timed_out) return;
+    ck_abort_msg("%s: exit %d%s instead of %d after %llu ms; stdout: %.600s; stderr: %.1200s", who, t->exit_code,
+                 t->timed_out ? " (killed: too slow)" : "", code, (unsigned long long)t->took_ms, t->out, t->err);
+}
+
+void must_load(struct trace *t, const char *path, const char *who) {
+    int rc = trace_load(t, path);
+    if (rc) ck_abort_msg("%s: %s is not a valid trace (%s)", who, path, strerror(-rc));
+    const char *bad = trace_check_shape(t);
+    if (bad) ck_abort_msg("%s: %s: %s", who, path, bad);
+    bad = trace_check_nesting(t);
+    if (bad) ck_abort_msg("%s: %s: %s", who, path, bad);
+}
+
+void must_have_threads(const struct trace *t, const pid_t *ids, int n, const char *who) {
+    for (int i = 0; i < n; i++)
+        if (!trace_has_thread(t, ids[i])) ck_abort_msg("%s: thread %d is not in the trace (%zu events)", who, (int)ids[i], t->n);
+}

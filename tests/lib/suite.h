@@ -1,0 +1,43 @@
+/* Glue between Check and our test programs: loops over interpreters, skips by name, one main. */
+#ifndef VT_TESTS_SUITE_H
+#define VT_TESTS_SUITE_H
+
+#include <check.h>
+#include <stdbool.h>
+
+#include "tests/lib/interp.h"
+#include "tests/lib/target.h"
+#include "tests/lib/tool.h"
+#include "tests/lib/trace.h"
+
+/* Adds a case `name` that runs fn once for each interpreter: _i is its index. */
+void suite_add(Suite *s, const char *name, const TTest *fn, int timeout_s);
+/* The same, once for each row of a table and each interpreter: suite_row(_i), suite_interp(_i). */
+void suite_add_rows(Suite *s, const char *name, const TTest *fn, int rows, int timeout_s);
+/* Once, whatever the interpreter. */
+void suite_add_once(Suite *s, const char *name, const TTest *fn, int timeout_s);
+const struct interp *suite_interp(int i);
+int suite_row(int i);
+/* Runs it: exit code of main. */
+int suite_main(Suite *s);
+
+/* Reports a skip by name with its cause, and ends the test. */
+#define skip_test(...)                                                                                                           \
+    do {                                                                                                                         \
+        suite_skipped(__VA_ARGS__);                                                                                              \
+        return;                                                                                                                  \
+    } while (0)
+void suite_skipped(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Long forms are asked for by VT_LONG=1. */
+bool suite_long(void);
+int suite_times(int short_form, int long_form);
+
+/* Loads a saved trace and checks shape and nesting; fails the test with `who`. */
+void must_load(struct trace *t, const char *path, const char *who);
+/* The tool ended with `code` in time; else the test fails with its output. */
+void must_exit(const struct tool *t, int code, const char *who);
+/* Every thread in ids is in the trace. */
+void must_have_threads(const struct trace *t, const pid_t *ids, int n, const char *who);
+
+#endif

@@ -1,0 +1,44 @@
+/* Running viztracer from a test: bounded in time, output kept. */
+#ifndef VT_TESTS_TOOL_H
+#define VT_TESTS_TOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct tool {
+    pid_t pid;
+    int out_fd, err_fd;
+    char out[32768], err[32768]; /* NUL-terminated, cut when longer */
+    size_t out_len, err_len;
+    int exit_code;  /* 128 + signal when killed; -1 while running */
+    bool timed_out; /* it was killed by us */
+    uint64_t start_ms, took_ms;
+};
+
+struct tool_opts {
+    uid_t uid;           /* != 0: run as this user */
+    int stdout_fd;       /* > 0: instead of a pipe (a closed terminal) */
+    const char *cwd;     /* NULL = as we are */
+    const char *program; /* NULL = viztracer */
+};
+
+/* Starts build/bin/viztracer ARGS... in a process group of its own. */
+int tool_start(struct tool *t, const char *const *args, const struct tool_opts *o);
+/* Collects output until it exits; kills it after ms. Returns its exit code. */
+int tool_wait(struct tool *t, unsigned ms);
+/* Collects output until text shows up on either stream: 0, -ETIMEDOUT, -EPIPE (it ended). */
+int tool_expect(struct tool *t, const char *text, unsigned ms);
+/* Start and wait (60 s). */
+int tool_run(struct tool *t, const char *const *args);
+/* The same with printf and words split at blanks: tool_runf(&t, "--attach %d -t 1 -o %s", …). */
+int tool_runf(struct tool *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int tool_startf(struct tool *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void tool_kill(struct tool *t);
+/* stderr has exactly one line. */
+bool tool_one_line(const struct tool *t);
+
+/* A fresh path for an output file: valid until the next 16 calls; the file does not exist. */
+const char *temp_path(const char *suffix);
+
+#endif

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Installs the Debian packages that building and testing need; says nothing and returns at once when all are there.
+# deps.sh [build|all]: "build" is enough for make, install and demo; "all" (default) adds what the tests use.
+set -u
+build="build-essential pkg-config libunwind-dev libprotobuf-c-dev protobuf-c-compiler libzstd-dev zlib1g-dev libdeflate-dev
+    libmicrohttpd-dev python3"
+tests="clang clang-format check libsubunit-dev libyajl-dev debootstrap gunicorn libjemalloc2 libtcmalloc-minimal4 util-linux"
+case ${1:-all} in build) wanted=$build ;; all) wanted="$build $tests" ;; *) echo "usage: deps.sh [build|all]" >&2; exit 2 ;; esac
+
+missing=
+for package in $wanted; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)
+    [ "$status" = installed ] || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+echo "Installing Debian packages:$missing"
+if [ "$(id -u)" = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; else
+    echo "deps: not root and no sudo: install these by hand:$missing" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+install() { $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing; }
+if ! install >/dev/null 2>&1; then
+    $sudo apt-get update -q >/dev/null || { echo "deps: apt-get update failed" >&2; exit 1; }
+    install || { echo "deps: could not install:$missing" >&2; exit 1; }
+fi
