@@ -48,7 +48,7 @@ struct py_runtime {
     bool has_dlopen;                 /* a libc that can load libraries and create threads */
     const struct map_module *module; /* that holds the interpreter; points into the maps given */
 };
-/* 0 also when there is no Python in it (major = 0). */
+/* 0 also when there is no Python in it: major = 0, and runtime = 0 unless one is in there that exports nothing. */
 VT_MUST_CHECK int pyruntime_find(struct mem *mem, const struct maps *maps, const char *exe, struct py_runtime *out);
 /* One module: does it hold an interpreter? Split off for tests and fuzzing. */
 VT_MUST_CHECK int pyruntime_probe(struct mem *mem, const struct elf *e, uint64_t bias, struct py_runtime *out);
@@ -57,7 +57,18 @@ bool pyruntime_env_opt_out(const char *env, size_t len);
 /* -X disable-remote-debug among the interpreter's own arguments (NUL-terminated strings). */
 bool pyruntime_args_opt_out(const char *args, size_t len);
 
+/* debug_offsets.c: what PEP 768 needs to know of the main interpreter (3.14, 3.15). Addresses in the target. */
+struct debug_state {
+    uint64_t interpreter, thread; /* PyInterpreterState 0 and its main PyThreadState */
+    bool enabled;                 /* remote debugging is allowed */
+    uint64_t eval_breaker, pending, script_path;
+    uint64_t script_path_size;
+};
+/* -ENOTSUP: layout not known; -ENOENT: no interpreter or no main thread; -EINVAL: makes no sense. */
+VT_MUST_CHECK int debug_state_read(struct mem *mem, const struct py_runtime *py, struct debug_state *out);
+
 /* find_agent.c: our agent in a target. */
+VT_MUST_CHECK int agent_find(struct mem *mem, const struct maps *maps, struct attach_agent *a);
 /* Address of vt_agent_main of a loaded agent that is not busy and has exactly this build string;
  * 0 and *entry = 0 when there is none. */
 VT_MUST_CHECK int agent_find_inert(struct mem *mem, const struct maps *maps, const char build[32], uint64_t *entry,
