@@ -12,20 +12,23 @@ static size_t interpreters(void) {
     return n;
 }
 
-static void add(Suite *s, const char *name, const TTest *fn, int loops, int timeout_s) {
+static void add(Suite *s, const char *name, const TTest *fn, int first, int end, int timeout_s) {
     TCase *tc = tcase_create(name);
     tcase_set_timeout(tc, timeout_s);
-    tcase_add_loop_test(tc, fn, 0, loops);
+    tcase_add_loop_test(tc, fn, first, end);
     suite_add_tcase(s, tc);
 }
 
-void suite_add(Suite *s, const char *name, const TTest *fn, int timeout_s) { add(s, name, fn, (int)interpreters(), timeout_s); }
-
-void suite_add_rows(Suite *s, const char *name, const TTest *fn, int rows, int timeout_s) {
-    add(s, name, fn, rows * (int)interpreters(), timeout_s);
+void suite_add(Suite *s, const char *name, const TTest *fn, int timeout_s) {
+    add(s, name, fn, 0, (int)interpreters(), timeout_s);
 }
 
-void suite_add_once(Suite *s, const char *name, const TTest *fn, int timeout_s) { add(s, name, fn, 1, timeout_s); }
+void suite_add_row(Suite *s, const char *name, const TTest *fn, int row, int timeout_s) {
+    int n = (int)interpreters();
+    add(s, name, fn, row * n, (row + 1) * n, timeout_s);
+}
+
+void suite_add_once(Suite *s, const char *name, const TTest *fn, int timeout_s) { add(s, name, fn, 0, 1, timeout_s); }
 
 const struct interp *suite_interp(int i) {
     size_t n;
@@ -79,4 +82,11 @@ void must_load(struct trace *t, const char *path, const char *who) {
 void must_have_threads(const struct trace *t, const pid_t *ids, int n, const char *who) {
     for (int i = 0; i < n; i++)
         if (!trace_has_thread(t, ids[i])) ck_abort_msg("%s: thread %d is not in the trace (%zu events)", who, (int)ids[i], t->n);
+}
+
+/* The client says so when hooks are in; "Tracing" stands in the line that it prints then. */
+void must_attach(struct tool *t, const char *who) {
+    if (!tool_expect(t, "racing", 30000)) return;
+    tool_wait(t, 1);
+    ck_abort_msg("%s: does not say that it traces; exit %d; stdout: %.600s; stderr: %.1200s", who, t->exit_code, t->out, t->err);
 }

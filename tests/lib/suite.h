@@ -12,8 +12,8 @@
 
 /* Adds a case `name` that runs fn once for each interpreter: _i is its index. */
 void suite_add(Suite *s, const char *name, const TTest *fn, int timeout_s);
-/* The same, once for each row of a table and each interpreter: suite_row(_i), suite_interp(_i). */
-void suite_add_rows(Suite *s, const char *name, const TTest *fn, int rows, int timeout_s);
+/* The same for one row of a table: suite_row(_i), suite_interp(_i). */
+void suite_add_row(Suite *s, const char *name, const TTest *fn, int row, int timeout_s);
 /* Once, whatever the interpreter. */
 void suite_add_once(Suite *s, const char *name, const TTest *fn, int timeout_s);
 const struct interp *suite_interp(int i);
@@ -37,6 +37,8 @@ int suite_times(int short_form, int long_form);
 void must_load(struct trace *t, const char *path, const char *who);
 /* The tool ended with `code` in time; else the test fails with its output. */
 void must_exit(const struct tool *t, int code, const char *who);
+/* Waits until the tool says that it traces. */
+void must_attach(struct tool *t, const char *who);
 /* Every thread in ids is in the trace. */
 void must_have_threads(const struct trace *t, const pid_t *ids, int n, const char *who);
 

@@ -34,7 +34,7 @@ void sleep_ms(unsigned ms) {
 /* ---- files for a target in a chroot ---- */
 
 static int copy_file(const char *from, const char *to) {
-    char temp[PATH_MAX + 32], buf[65536];
+    char temp[2 * PATH_MAX + 32], buf[65536];
     int rc = 0, in = -1, out = -1;
     snprintf(temp, sizeof temp, "%s.%d", to, (int)getpid());
     in = open(from, O_RDONLY | O_CLOEXEC);

@@ -1,0 +1,13 @@
+#!/bin/bash
+# One fuzzer for a while: fuzz.sh PROGRAM SECONDS. Starts from tests/fuzz/corpus/NAME where it exists; new inputs stay in the build folder.
+set -u
+program=$1 seconds=$2
+name=$(basename "$program")
+found=$(dirname "$program")/$name.found
+mkdir -p "$found"
+seeds=
+[ -d "tests/fuzz/corpus/$name" ] && seeds=tests/fuzz/corpus/$name
+dictionary=
+[ -e "tests/fuzz/$name.dict" ] && dictionary=-dict=tests/fuzz/$name.dict
+exec "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix="$found/crash-" \
+    $dictionary "$found" $seeds

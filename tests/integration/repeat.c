@@ -1,0 +1,79 @@
+/* Many attaches in a row: none fails, nothing grows in the target, and nothing is left behind. VT_LONG=1: 200 a version. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+struct state {
+    char text[1024];
+    double id_ns;
+};
+
+static void ask(struct target *t, struct state *s, const char *who) {
+    char *end = NULL;
+    t->text_len = 0;
+    ck_assert_msg(!target_send(t, "state\n"), "%s: the target has gone", who);
+    for (uint64_t limit = now_ms() + 20000; !end && now_ms() < limit; end = strstr(t->text, " end"))
+        target_expect(t, "no such text", 10);
+    ck_assert_msg(end, "%s: the target does not answer: %s", who, t->text);
+    *end = 0;
+    snprintf(s->text, sizeof s->text, "%.1000s", t->text);
+    const char *p = strstr(s->text, "id_ns=");
+    ck_assert_msg(p, "%s: the target's answer is cut: %s", who, s->text);
+    s->id_ns = atof(p + 6);
+    t->text_len = 0;
+}
+
+static void many_times(const struct interp *ip, const char *kind, int times) {
+    struct target t;
+    struct tool tool;
+    struct census first, last;
+    struct state before, after;
+    char who[96];
+    const char *out = temp_path(".json");
+    snprintf(who, sizeof who, "repeat %s on %s", kind, ip->version);
+    ck_assert_int_eq(target_spawn(&t, ip, "probe.py", (const char *[]){kind, "2", NULL}, NULL), 0);
+    ask(&t, &before, who);
+    for (int i = 0; i < times; i++) {
+        unlink(out);
+        tool_runf(&tool, "--attach %d -t 0.05 -o %s", (int)t.pid, out);
+        char round[128];
+        snprintf(round, sizeof round, "%s, attach %d", who, i + 1);
+        must_exit(&tool, 0, round);
+        ck_assert_msg(access(out, R_OK) == 0, "%s: exit 0 and no trace", round);
+        if (i == 2) census_take(t.pid, &first);
+        ck_assert_msg(!target_progresses(&t, 2, 5000), "%s: the target does not run on", round);
+    }
+    struct trace trace;
+    must_load(&trace, out, who);
+    trace_free(&trace);
+    sleep_ms(300);
+    census_take(t.pid, &last);
+    ask(&t, &after, who);
+    ck_assert_msg(last.threads == first.threads, "%s: threads %u, then %u", who, first.threads, last.threads);
+    ck_assert_msg(last.fds == first.fds, "%s: descriptors %u, then %u", who, first.fds, last.fds);
+    ck_assert_msg(last.maps <= first.maps + 4, "%s: mappings %u, then %u", who, first.maps, last.maps);
+    ck_assert_msg(last.rss_kb <= first.rss_kb + 4096 + first.rss_kb / 10, "%s: RSS %llu kB, then %llu kB", who,
+                  (unsigned long long)first.rss_kb, (unsigned long long)last.rss_kb);
+    size_t same = (size_t)(strstr(before.text, "id_ns=") - before.text);
+    ck_assert_msg(!strncmp(before.text, after.text, same), "%s: hooks before %s after %s", who, before.text, after.text);
+    ck_assert_msg(after.id_ns < before.id_ns * 1.5 + 10, "%s: id(1) cost %.1f ns, then %.1f ns", who, before.id_ns, after.id_ns);
+    target_kill(&t);
+    unlink(out);
+}
+
+START_TEST(busy) { many_times(suite_interp(_i), "busy", suite_times(10, 200)); }
+END_TEST
+
+START_TEST(in_malloc) { many_times(suite_interp(_i), "malloc", suite_times(10, 200)); }
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("repeat");
+    suite_add(s, "busy", busy, suite_times(120, 1200));
+    suite_add(s, "malloc", in_malloc, suite_times(180, 1800));
+    return suite_main(s);
+}

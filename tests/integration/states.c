@@ -1,0 +1,151 @@
+/* Attach to a target in each state that a process is met in: exit 0, a valid trace with every thread, and the target runs on. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+enum alive { GROWS, WAKES_ON_LINE, WAKES_ON_SIGNAL };
+
+struct state {
+    const char *name, *script;
+    const char *args[4];
+    const char *seconds; /* -t */
+    unsigned slots;      /* progress slots that must grow */
+    enum alive alive;
+    const char *calls; /* a function that must have been called; NULL = need not */
+    unsigned grow_ms;  /* longest time without progress */
+};
+
+static const struct state states[] = {
+    {"busy", "busy.py", {"0", "main"}, "0.3", 1, GROWS, "fib", 2000},
+    {"busy-3-and-main", "busy.py", {"3", "main"}, "0.5", 4, GROWS, "fib", 5000},
+    {"joined-on-4-busy", "busy.py", {"4", "join"}, "0.5", 4, GROWS, "fib", 5000},
+    {"4-in-malloc", "churn.py", {"4"}, "0.5", 4, GROWS, "churn", 5000},
+    {"raising", "raising.py", {NULL}, "0.3", 1, GROWS, "numbers", 2000},
+    {"asyncio-server", "aio.py", {"8"}, "0.4", 1, GROWS, "serve", 5000},
+    {"asleep", "blocked.py", {"sleep"}, "0.3", 1, WAKES_ON_SIGNAL, NULL, 2000},
+    {"blocked-in-read", "blocked.py", {"read"}, "0.3", 1, WAKES_ON_LINE, NULL, 2000},
+    {"pool-on-a-lock", "blocked.py", {"lock"}, "0.3", 1, WAKES_ON_LINE, NULL, 2000},
+    {"forking", "forker.py", {NULL}, "0.4", 1, GROWS, NULL, 5000},
+    {"holding-the-gil", "holder.py", {NULL}, "1", 1, GROWS, NULL, 20000},
+    {"deep-15000", "deep.py", {"15000"}, "0.3", 1, GROWS, "leaf", 10000},
+};
+
+static int wake(struct target *t, const struct state *s) {
+    uint64_t before = t->slots[0];
+    if (s->alive == GROWS) return target_progresses(t, s->slots, s->grow_ms);
+    int rc = s->alive == WAKES_ON_SIGNAL ? kill(t->pid, SIGUSR1) : target_send(t, "\n");
+    if (!rc) rc = target_expect(t, "awake", s->grow_ms);
+    return rc ? rc : t->slots[0] != before ? 0 : -1;
+}
+
+START_TEST(attach_in_state) {
+    const struct interp *ip = suite_interp(_i);
+    const struct state *s = &states[suite_row(_i)];
+    struct target t;
+    struct tool tool;
+    struct trace trace;
+    struct census before, after;
+    char who[128];
+    pid_t early[64], late[64];
+    const char *out = temp_path(".json");
+    snprintf(who, sizeof who, "%s on %s", s->name, ip->version);
+    ck_assert_msg(target_spawn(&t, ip, s->script, s->args, NULL) == 0, "%s: the target does not start", who);
+    sleep_ms(30);
+    int n_early = thread_ids(t.pid, early, 64);
+    census_take(t.pid, &before);
+    tool_runf(&tool, "--attach %d -t %s -o %s", (int)t.pid, s->seconds, out);
+    int alive = wake(&t, s);
+    int n_late = thread_ids(t.pid, late, 64);
+    census_take(t.pid, &after);
+    uint64_t failed_children = t.slots[1];
+    bool forking = !strcmp(s->name, "forking");
+    target_kill(&t);
+
+    must_exit(&tool, 0, who);
+    ck_assert_msg(alive == 0, "%s: the target does not run on (%s); tool: %s", who, strerror(-alive), tool.out);
+    ck_assert_msg(n_early > 0 && n_late == n_early && !memcmp(early, late, (size_t)n_early * sizeof *early),
+                  "%s: threads before %d, after %d", who, n_early, n_late);
+    ck_assert_msg(after.fds <= before.fds + forking, "%s: descriptors before %u, after %u", who, before.fds, after.fds);
+    ck_assert_msg(!strcmp(before.sigcgt, after.sigcgt) && !strcmp(before.sigblk, after.sigblk), "%s: signal state changed", who);
+    ck_assert_msg(!forking || failed_children == 0, "%s: %llu children failed", who, (unsigned long long)failed_children);
+    must_load(&trace, out, who);
+    must_have_threads(&trace, early, n_early, who);
+    if (s->calls)
+        ck_assert_msg(trace_count(&trace, s->calls, 0) > 10, "%s: %zu calls of %s", who, trace_count(&trace, s->calls, 0),
+                      s->calls);
+    for (int i = 0; s->alive == GROWS && !forking && i < n_early && strcmp(s->name, "holding-the-gil"); i++)
+        ck_assert_msg(trace_slices(&trace, early[i]) > 0, "%s: thread %d has no call", who, (int)early[i]);
+    trace_free(&trace);
+    unlink(out);
+}
+END_TEST
+
+/* Fills pids with the children of pid. */
+static int children(pid_t pid, pid_t *pids, int max) {
+    char path[64], line[4096] = "";
+    int n = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *f = fopen(path, "re");
+    if (f) {
+        if (!fgets(line, sizeof line, f)) line[0] = 0;
+        fclose(f);
+    }
+    for (char *p = line, *end; n < max; p = end) {
+        pid_t child = (pid_t)strtol(p, &end, 10);
+        if (end == p) break;
+        pids[n++] = child;
+    }
+    return n;
+}
+
+START_TEST(gunicorn_under_load) {
+    const struct interp *ip = interp_debian();
+    struct target server, load;
+    struct tool tool;
+    struct trace trace;
+    pid_t workers[8], ids[64];
+    char port[16] = "", targets[PATH_MAX + 32];
+    const char *out = temp_path(".json");
+    if (!ip || access("/usr/bin/gunicorn", X_OK)) skip_test("states gunicorn: Debian's gunicorn or its python3 is not installed");
+    snprintf(targets, sizeof targets, "%s/tests/targets", tree_root());
+    const char *argv[] = {ip->path, "/usr/bin/gunicorn", "--workers", "2", "--threads", "4", "--chdir", targets,
+                          "-b",     "127.0.0.1:0",       "wsgi:app",  NULL};
+    ck_assert_int_eq(target_spawn_argv(&server, argv, &(struct target_opts){.no_ready = true}), 0);
+    ck_assert_msg(!target_expect(&server, "Listening at: http://127.0.0.1:", 20000), "gunicorn does not start: %s", server.text);
+    ck_assert_int_eq(sscanf(server.text, "%15[0-9]", port), 1);
+    ck_assert_int_eq(target_expect(&server, "Booting worker", 20000), 0);
+    ck_assert_int_eq(target_expect(&server, "Booting worker", 20000), 0);
+    int n = children(server.pid, workers, 8);
+    ck_assert_msg(port[0] && n == 2, "gunicorn: port '%s', %d workers", port, n);
+    ck_assert_int_eq(target_spawn(&load, ip, "load.py", (const char *[]){port, "4", NULL}, NULL), 0);
+    ck_assert_int_eq(target_progresses(&load, 1, 10000), 0);
+    for (int i = 0; i < n; i++) {
+        int threads = thread_ids(workers[i], ids, 64);
+        tool_runf(&tool, "--attach %d -t 1 -o %s", (int)workers[i], out);
+        must_exit(&tool, 0, "gunicorn worker");
+        must_load(&trace, out, "gunicorn worker");
+        must_have_threads(&trace, ids, threads, "gunicorn worker");
+        ck_assert_msg(trace_count(&trace, "app", 0) > 0, "no request in the trace of worker %d", (int)workers[i]);
+        trace_free(&trace);
+        ck_assert_int_eq(target_progresses(&load, 1, 10000), 0);
+    }
+    ck_assert_msg(load.slots[1] == 0, "%llu requests failed", (unsigned long long)load.slots[1]);
+    pid_t later[8];
+    ck_assert_msg(children(server.pid, later, 8) == n && !memcmp(later, workers, (size_t)n * sizeof *later),
+                  "a worker was replaced");
+    target_kill(&load);
+    target_kill(&server);
+    unlink(out);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("states");
+    for (int i = 0; i < (int)(sizeof states / sizeof *states); i++) suite_add_row(s, states[i].name, attach_in_state, i, 120);
+    suite_add_once(s, "gunicorn", gunicorn_under_load, 180);
+    return suite_main(s);
+}

@@ -1,0 +1,25 @@
+"""A C call that holds the GIL for about two seconds, again and again, with a little Python between."""
+import time
+
+from progress import ready, slots
+
+
+def leaf(n):
+    return n + 1
+
+
+def hold(n):
+    return sum(range(n))
+
+
+n = 10**6
+began = time.perf_counter()
+hold(n)
+took = max(time.perf_counter() - began, 1e-4)
+n = int(n * 2.0 / took)
+ready()
+while True:
+    hold(n)
+    for i in range(100):
+        leaf(i)
+    slots[0] += 1

@@ -1,0 +1,58 @@
+# Running the tests. Included by Makefile. Everything builds and runs in build folders; logs are in $(BUILD)/test-logs*.
+#   test       every check in its short form: lint, units (plain, ASan+UBSan, TSan), fuzzers for 10 s each, integration on every interpreter
+#   test-kill  2,000 kills of the injector      test-stress  200 attaches per state and version      test-all  all of it
+#   fuzz       FUZZ_SECONDS (60) for each fuzzer
+.PHONY: test test-build test-kill test-stress test-all fuzz lint test-unit test-integration
+FUZZ_SECONDS ?= 60
+SAN_UNIT   := SAN=address,undefined BUILD=build-asan
+TSAN_UNIT  := SAN=thread BUILD=build-tsan
+FUZZ_FLAGS := CC=clang BUILD=build-fuzz CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+LINT       := $(wildcard tests/lint/*.sh)
+
+# Units that drive the writer and the reader of the arena from two threads: the TSan run.
+TSAN_SRC  := $(filter %_pair.c %_tsan.c,$(UNIT_SRC))
+ASAN_BIN  := $(patsubst tests/unit/%.c,build-asan/tests/unit/%,$(UNIT_SRC))
+TSAN_BIN  := $(patsubst tests/unit/%.c,build-tsan/tests/unit/%,$(TSAN_SRC))
+FUZZ_BIN  := $(patsubst tests/fuzz/%.c,build-fuzz/tests/fuzz/%,$(FUZZ_SRC))
+KILL_SRC  := $(wildcard tests/integration/attach_kill*.c)
+KILL_BIN  := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(KILL_SRC))
+FAULT_SRC := $(wildcard tests/faults/*.c)
+FAULT_BIN := $(patsubst tests/faults/%.c,build-faults/tests/faults/%,$(FAULT_SRC))
+
+# FUZZ_BIN is linked with the fuzzer's own main; only make with $(FUZZ_FLAGS) gets here
+build-fuzz/tests/fuzz/%: build-fuzz/obj/tests/fuzz/%.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+	@mkdir -p $(@D)
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
+.PHONY: fuzz-bin faults-bin asan-bin tsan-bin
+fuzz-bin: $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
+asan-bin: $(UNIT_BIN)
+tsan-bin: $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(TSAN_SRC))
+faults-bin: all $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(FAULT_SRC))
+
+lint:
+	@BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-lint tests/run.sh $(LINT)
+
+test-build:
+	@tests/setup/deps.sh all
+	@$(MAKE) --no-print-directory all tests-bin
+	@$(MAKE) --no-print-directory $(SAN_UNIT) asan-bin
+	@$(MAKE) --no-print-directory $(TSAN_UNIT) tsan-bin
+	@$(MAKE) --no-print-directory $(FUZZ_FLAGS) fuzz-bin
+	@$(MAKE) --no-print-directory FAULTS=1 faults-bin
+
+RUN = BUILD=$(BUILD) tests/with-pythons.sh tests/run.sh
+RUN_FUZZ = $(foreach f,$(FUZZ_BIN),"tests/fuzz.sh $(f) $(1)")
+
+test: test-build
+	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) $(FAULT_BIN) $(INTEG_BIN)
+test-unit: test-build
+	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN)
+test-integration: test-build
+	@$(RUN) $(INTEG_BIN)
+fuzz: test-build
+	@VT_SUITE_SECONDS=$$(($(FUZZ_SECONDS) + 120)) BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-fuzz tests/run.sh $(call RUN_FUZZ,$(FUZZ_SECONDS))
+test-kill: test-build
+	@VT_LONG=1 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-kill $(RUN) $(KILL_BIN)
+test-stress: test-build
+	@VT_LONG=1 VT_JOBS=1 VT_SUITE_SECONDS=14400 VT_LOGS=$(BUILD)/test-logs-stress $(RUN) $(BUILD)/tests/integration/repeat $(BUILD)/tests/integration/states
+test-all: test test-kill test-stress fuzz
