@@ -20,7 +20,7 @@ struct tool_opts {
     uid_t uid;           /* != 0: run as this user */
     int stdout_fd;       /* > 0: instead of a pipe (a closed terminal) */
     const char *cwd;     /* NULL = as we are */
-    const char *program; /* NULL = viztracer */
+    const char *program; /* NULL = viztracer; a name in build/bin, or a path from / */
 };
 
 /* Starts build/bin/viztracer ARGS... in a process group of its own. */

@@ -1,5 +1,6 @@
 """Works in other threads, answers questions about its own hooks in the main thread: probe.py busy|malloc|idle [THREADS].
 On a line "state" it prints one line: profile= trace= tools= audited= id_ns= threads= failed=."""
+import ctypes
 import sys
 import threading
 import time
@@ -26,9 +27,30 @@ def malloc(slot):
         hooks(slot)
 
 
+thread_state = ctypes.pythonapi.PyThreadState_Get
+thread_state.restype = ctypes.c_void_p
+C_PROFILEFUNC = 56 if sys.version_info < (3, 11) else 64
+
+
+def c_profile():
+    """A profile function in C is not seen by sys.getprofile()."""
+    if sys.version_info >= (3, 12):
+        return sys.getprofile() is not None
+    return ctypes.c_long.from_address(thread_state() + C_PROFILEFUNC).value != 0
+
+
+def eval_hook():
+    if not (3, 9) <= sys.version_info < (3, 12):
+        return False
+    get, interpreter = ctypes.pythonapi._PyInterpreterState_GetEvalFrameFunc, ctypes.pythonapi.PyInterpreterState_Get
+    get.restype = interpreter.restype = ctypes.c_void_p
+    get.argtypes = [ctypes.c_void_p]
+    return get(interpreter()) != ctypes.cast(ctypes.pythonapi._PyEval_EvalFrameDefault, ctypes.c_void_p).value
+
+
 def hooks(slot):
     slots[slot] += 1
-    slots[32 + slot] = sys.getprofile() is not None or sys.gettrace() is not None
+    slots[32 + slot] = c_profile()
 
 
 def cost():
@@ -49,8 +71,8 @@ def state():
         events = [sys.monitoring.get_events(i) for i in range(6) if sys.monitoring.get_tool(i)]
         tools += ":%s" % sum(events)
     hooked = sum(slots[32 + i] for i in range(threads))
-    print("profile=%s trace=%s hooked=%d tools=%s id_ns=%.1f threads=%d end"
-          % (sys.getprofile(), sys.gettrace(), hooked, tools, cost(), threading.active_count()), flush=True)
+    print("profile=%s trace=%s hooked=%d main=%d eval=%d tools=%s id_ns=%.1f threads=%d end"
+          % (sys.getprofile(), sys.gettrace(), hooked, c_profile(), eval_hook(), tools, cost(), threading.active_count()), flush=True)
 
 
 kind = sys.argv[1]

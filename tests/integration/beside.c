@@ -1,0 +1,78 @@
+/* Other tools in the same process see all they should before, during and after a trace, and so do we; their hooks stay theirs. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+enum { CALLS = 300 };
+
+static const struct other {
+    const char *kind;
+    int from, to; /* minor versions */
+} others[] = {
+    {"cprofile", 8, 99}, {"setprofile", 8, 99}, {"settrace", 8, 99}, {"monitoring", 12, 99}, {"evalhook", 9, 11},
+};
+
+static void one_round(struct target *t, unsigned n, const char *who) {
+    t->slots[60] = n;
+    for (uint64_t end = now_ms() + 20000; t->slots[61] != n; sleep_ms(1)) {
+        struct census c;
+        ck_assert_msg(!census_take(t->pid, &c) && c.state != 'Z', "%s: the target died", who);
+        ck_assert_msg(now_ms() < end, "%s: round %u does not end", who, n);
+    }
+    ck_assert_msg(t->slots[10 + n] == CALLS, "%s: round %u: the other tool saw %lld of %d calls", who, n,
+                  (long long)t->slots[10 + n], CALLS);
+    ck_assert_msg(t->slots[20 + n] == 1, "%s: round %u: the other tool's hook is not in place", who, n);
+}
+
+static void beside(const struct interp *ip, const struct other *o, const char *hook, const char *options) {
+    struct target t;
+    struct tool tool;
+    struct trace trace;
+    char who[128];
+    int status;
+    const char *out = temp_path(".json");
+    snprintf(who, sizeof who, "beside %s on %s %s", o->kind, ip->version, options);
+    ck_assert_int_eq(target_spawn(&t, ip, "beside.py", (const char *[]){o->kind, hook, NULL}, NULL), 0);
+    one_round(&t, 1, who);
+    tool_startf(&tool, "--attach %d -o %s %s", (int)t.pid, out, options);
+    must_attach(&tool, who);
+    one_round(&t, 2, who);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, who);
+    sleep_ms(50);
+    one_round(&t, 3, who);
+    ck_assert_msg(!target_wait(&t, 10000, &status) && status == 0, "%s: the target ended badly", who);
+    must_load(&trace, out, who);
+    size_t n = trace_count(&trace, "f", 0);
+    ck_assert_msg(n == CALLS, "%s: we saw %zu of %d calls", who, n, CALLS);
+    trace_free(&trace);
+    target_kill(&t);
+    unlink(out);
+}
+
+START_TEST(beside_other) {
+    const struct interp *ip = suite_interp(_i);
+    const struct other *o = &others[suite_row(_i)];
+    char hook[PATH_MAX] = "", command[3 * PATH_MAX];
+    if (ip->minor < o->from || ip->minor > o->to) return;
+    if (!strcmp(o->kind, "evalhook")) {
+        snprintf(hook, sizeof hook, "%s", temp_path(".so"));
+        snprintf(command, sizeof command, "cc -O1 -w -shared -fPIC -x c -o %s %s/tests/targets/evalhook.h", hook, tree_root());
+        ck_assert_int_eq(system(command), 0);
+    }
+    beside(ip, o, hook[0] ? hook : NULL, "");
+    beside(ip, o, hook[0] ? hook : NULL, "--ignore_c_function");
+    if (hook[0]) unlink(hook);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("beside");
+    for (int i = 0; i < (int)(sizeof others / sizeof *others); i++) suite_add_row(s, others[i].kind, beside_other, i, 120);
+    return suite_main(s);
+}

@@ -1,0 +1,450 @@
+/* Each way that a trace can end: what was recorded is saved, the target is unharmed and clean, the next attach works. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+struct scene {
+    const struct interp *ip;
+    struct target target;
+    struct tool tool;
+    const char *out;
+    char who[96];
+};
+
+/* A target that runs, with the tool attached and tracing. */
+static void begin(struct scene *x, int i, const char *what, const char *options) {
+    x->ip = suite_interp(i);
+    x->out = temp_path(".json");
+    snprintf(x->who, sizeof x->who, "%s on %s", what, x->ip->version);
+    ck_assert_int_eq(target_spawn(&x->target, x->ip, "clocked.py", NULL, NULL), 0);
+    tool_startf(&x->tool, "--attach %d -o %s %s", (int)x->target.pid, x->out, options);
+    must_attach(&x->tool, x->who);
+    sleep_ms(100);
+}
+
+/* The tool says 0 and the trace is there. */
+static void saved(struct scene *x, unsigned ms) {
+    struct trace trace;
+    tool_wait(&x->tool, ms);
+    must_exit(&x->tool, 0, x->who);
+    must_load(&trace, x->out, x->who);
+    ck_assert_msg(trace_count(&trace, "tick", 0) > 100, "%s: %zu calls of tick", x->who, trace_count(&trace, "tick", 0));
+    trace_free(&trace);
+    unlink(x->out);
+}
+
+/* The target runs, without a thread or descriptor of ours, and can be traced again. */
+static void goes_on(struct scene *x) {
+    ck_assert_msg(!target_progresses(&x->target, 1, 5000), "%s: the target does not run on", x->who);
+    for (int i = 0; i < 2; i++) {
+        tool_runf(&x->tool, "--attach %d -t 0.1 -o %s", (int)x->target.pid, x->out);
+        if (x->tool.exit_code == 0) break;
+        if (i == 0) sleep_ms(2500); /* the lease of a killed daemon may still run */
+    }
+    must_exit(&x->tool, 0, x->who);
+    saved(x, 1);
+    ck_assert_msg(!target_progresses(&x->target, 1, 5000), "%s: the target does not run on after the next trace", x->who);
+}
+
+static void end(struct scene *x) {
+    target_kill(&x->target);
+    tool_kill(&x->tool);
+    unlink(x->out);
+}
+
+START_TEST(duration) {
+    struct scene x;
+    begin(&x, _i, "-t 1", "-t 1");
+    saved(&x, 20000);
+    ck_assert_msg(x.tool.took_ms >= 1000 && x.tool.took_ms < 12000, "%s: took %llu ms", x.who,
+                  (unsigned long long)x.tool.took_ms);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+static const struct {
+    const char *name;
+    int number;
+} signals[] = {{"SIGINT", SIGINT}, {"SIGTERM", SIGTERM}, {"SIGHUP", SIGHUP}};
+
+START_TEST(by_signal) {
+    struct scene x;
+    begin(&x, _i, signals[suite_row(_i)].name, "");
+    kill(x.tool.pid, signals[suite_row(_i)].number);
+    saved(&x, 20000);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+START_TEST(detached_elsewhere) {
+    struct scene x;
+    struct tool other;
+    begin(&x, _i, "--detach", "");
+    tool_runf(&other, "--detach %d", (int)x.target.pid);
+    must_exit(&other, 0, x.who);
+    saved(&x, 20000);
+    tool_runf(&other, "--detach %d", (int)x.target.pid);
+    must_exit(&other, 1, "--detach without a session");
+    ck_assert_msg(tool_one_line(&other), "--detach without a session: %s", other.err);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+START_TEST(uninstalled_elsewhere) {
+    struct scene x;
+    struct tool other;
+    begin(&x, _i, "--uninstall", "");
+    tool_runf(&other, "--uninstall %d", (int)x.target.pid);
+    must_exit(&other, 0, x.who);
+    tool_wait(&x.tool, 20000);
+    ck_assert_msg(!x.tool.timed_out, "%s: the tracing client goes on", x.who);
+    tool_runf(&other, "--uninstall %d", (int)x.target.pid);
+    must_exit(&other, 0, "--uninstall twice");
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+/* Everything up to the last millisecond: compares the end of the last slice with the target's own clock. */
+START_TEST(target_killed) {
+    struct scene x;
+    struct trace trace;
+    int64_t first, last;
+    begin(&x, _i, "SIGKILL of the target", "");
+    kill(x.target.pid, SIGKILL);
+    waitpid(x.target.leader, NULL, 0);
+    int64_t clock = (int64_t)x.target.slots[2];
+    tool_wait(&x.tool, 20000);
+    must_exit(&x.tool, 0, x.who);
+    must_load(&trace, x.out, x.who);
+    trace_span(&trace, &first, &last);
+    ck_assert_msg(last > clock - 1000000, "%s: the trace ends %.3f ms before the target did", x.who,
+                  (double)(clock - last) / 1e6);
+    ck_assert_msg(trace_count(&trace, "tick", 0) > 100, "%s: %zu calls", x.who, trace_count(&trace, "tick", 0));
+    trace_free(&trace);
+    end(&x);
+}
+END_TEST
+
+START_TEST(target_exits) {
+    struct scene x;
+    int status;
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "exit of the target on %s", x.ip->version);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", (const char *[]){"1.5", NULL}, NULL), 0);
+    tool_startf(&x.tool, "--attach %d -o %s", (int)x.target.pid, x.out);
+    must_attach(&x.tool, x.who);
+    ck_assert_msg(!target_wait(&x.target, 20000, &status) && status == 0, "%s: the target ended with %#x: %s", x.who,
+                  (unsigned)status, x.target.text);
+    saved(&x, 20000);
+    end(&x);
+}
+END_TEST
+
+/* The process below pid whose name is `comm`, or -1. */
+static pid_t below(pid_t pid, const char *comm) {
+    char path[64], name[64] = "", line[4096] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return -1;
+    if (fgets(name, sizeof name, f)) name[strcspn(name, "\n")] = 0;
+    fclose(f);
+    if (!strncmp(name, comm, strlen(comm)) && strcmp(name, "viztracer")) return pid;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    f = fopen(path, "re");
+    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
+    if (f) fclose(f);
+    for (char *p = line, *stop; *p; p = stop) {
+        pid_t child = (pid_t)strtol(p, &stop, 10);
+        if (stop == p) break;
+        pid_t found = below(child, comm);
+        if (found > 0) return found;
+    }
+    return -1;
+}
+
+/* The target asked about its own hooks, see tests/targets/probe.py. */
+static void ask(struct target *t, char *text, size_t size, const char *who) {
+    char *stop = NULL;
+    t->text_len = 0;
+    ck_assert_msg(!target_send(t, "state\n"), "%s: the target has gone", who);
+    for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, "id_ns="))
+        target_expect(t, "no such text", 10);
+    ck_assert_msg(stop, "%s: the target does not answer: %s", who, t->text);
+    snprintf(text, size, "%.*s", (int)(stop - t->text), t->text);
+}
+
+/* Somebody on our side is killed while a trace runs: within 2 s the hooks are gone. */
+static void somebody_killed(int i, const char *what, const char *comm) {
+    struct target t;
+    struct tool tool;
+    struct trace trace;
+    char before[1024], after[1024], who[96];
+    const char *out = temp_path(".json");
+    snprintf(who, sizeof who, "%s on %s", what, suite_interp(i)->version);
+    ck_assert_int_eq(target_spawn(&t, suite_interp(i), "probe.py", (const char *[]){"busy", "2", NULL}, NULL), 0);
+    ask(&t, before, sizeof before, who);
+    tool_startf(&tool, "--attach %d -o %s", (int)t.pid, out);
+    must_attach(&tool, who);
+    sleep_ms(100);
+    pid_t victim = comm ? below(tool.pid, comm) : tool.pid;
+    ck_assert_msg(victim > 0, "%s: not found below the client", who);
+    kill(victim, SIGKILL);
+    uint64_t began = now_ms();
+    do {
+        sleep_ms(100);
+        ask(&t, after, sizeof after, who);
+    } while (strcmp(before, after) && now_ms() - began < 2000);
+    ck_assert_msg(!strcmp(before, after), "%s: 2 s later hooks are left: before %s after %s", who, before, after);
+    ck_assert_msg(!target_progresses(&t, 2, 5000), "%s: the target does not run on", who);
+    if (comm) {
+        tool_wait(&tool, 20000);
+        ck_assert_msg(!tool.timed_out, "%s: the client hangs", who);
+        ck_assert_msg(tool.exit_code == 0 || (tool.exit_code == 1 && tool.err_len), "%s: exit %d, stderr: %s", who,
+                      tool.exit_code, tool.err);
+        if (tool.exit_code == 0) {
+            must_load(&trace, out, who);
+            trace_free(&trace);
+        }
+    } else {
+        tool_wait(&tool, 100);
+    }
+    tool_runf(&tool, "--attach %d -t 0.2 -o %s", (int)t.pid, out);
+    must_exit(&tool, 0, who);
+    must_load(&trace, out, who);
+    ck_assert_msg(trace_count(&trace, "leaf", 0) > 100, "%s: the next trace has no calls", who);
+    trace_free(&trace);
+    target_kill(&t);
+    unlink(out);
+}
+
+START_TEST(client_killed) { somebody_killed(_i, "SIGKILL of the client", NULL); }
+END_TEST
+
+START_TEST(daemon_killed) { somebody_killed(_i, "SIGKILL of the daemon", "viztracerd"); }
+END_TEST
+
+/* Everything on our side killed at some instant of the climb. */
+START_TEST(all_killed_early) {
+    struct scene x;
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "SIGKILL of all of us during attach on %s", x.ip->version);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", NULL, NULL), 0);
+    int times = suite_times(5, 50);
+    for (int n = 0; n < times; n++) {
+        tool_startf(&x.tool, "--attach %d -o %s", (int)x.target.pid, x.out);
+        sleep_ms(3 + (unsigned)n * 7 % 60);
+        kill(-x.tool.pid, SIGKILL); /* the whole group: client, daemon and helper where they stay in it */
+        tool_wait(&x.tool, 5000);
+        ck_assert_msg(!target_progresses(&x.target, 1, 5000), "%s: the target does not run on", x.who);
+        tool_runf(&x.tool, "--uninstall %d", (int)x.target.pid);
+    }
+    sleep_ms(2000);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+/* ---- where the trace goes ---- */
+
+START_TEST(disk_full) {
+    struct scene x;
+    char dir[PATH_MAX];
+    if (geteuid()) skip_test("endings disk-full: needs root to mount a small file system");
+    snprintf(dir, sizeof dir, "%s", temp_path("-disk"));
+    mkdir(dir, 0755);
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("tmpfs", dir, "tmpfs", 0, "size=32k"))
+        skip_test("endings disk-full: cannot mount a small file system (%s)", strerror(errno));
+    begin(&x, _i, "full disk", "-t 600");
+    kill(x.tool.pid, SIGINT);
+    saved(&x, 20000);
+    char out[PATH_MAX + 32];
+    snprintf(out, sizeof out, "%s/out.json", dir);
+    tool_runf(&x.tool, "--attach %d -t 0.5 -o %s", (int)x.target.pid, out);
+    must_exit(&x.tool, 1, x.who);
+    ck_assert_msg(strstr(x.tool.err, "No space") || strstr(x.tool.err, "full"), "%s: says: %s", x.who, x.tool.err);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+START_TEST(unwritable) {
+    struct scene x;
+    static const char *const places[] = {"/proc/no/such/out.json", "/dev/null/out.json"};
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "unwritable output on %s", x.ip->version);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", NULL, NULL), 0);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        tool_runf(&x.tool, "--attach %d -t 30 -o %s", (int)x.target.pid, places[i]);
+        must_exit(&x.tool, 1, x.who);
+        ck_assert_msg(tool_one_line(&x.tool) && x.tool.took_ms < 10000, "%s: %llu ms: %s", x.who,
+                      (unsigned long long)x.tool.took_ms, x.tool.err);
+    }
+    ck_assert_msg(!maps_have(x.target.pid, "viztracer"), "%s: found out only after attaching", x.who);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+/* stdout and stderr are a terminal that goes away. */
+START_TEST(terminal_closed) {
+    struct scene x;
+    struct trace trace;
+    int ends[2];
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "closed terminal on %s", x.ip->version);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", NULL, NULL), 0);
+    ck_assert_int_eq(pipe(ends), 0);
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", (int)x.target.pid);
+    tool_start(&x.tool, (const char *[]){"--attach", pid, "-t", "1", "-o", x.out, NULL},
+               &(struct tool_opts){.stdout_fd = ends[1]});
+    close(ends[0]);
+    close(ends[1]);
+    tool_wait(&x.tool, 20000);
+    must_exit(&x.tool, 0, x.who);
+    must_load(&trace, x.out, x.who);
+    trace_free(&trace);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+START_TEST(hung_up) {
+    struct scene x;
+    struct trace trace;
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "hung up on %s", x.ip->version);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", NULL, NULL), 0);
+    char pid[16], program[PATH_MAX + 16], text[4096] = "";
+    snprintf(pid, sizeof pid, "%d", (int)x.target.pid);
+    snprintf(program, sizeof program, "%s/viztracer", tree_bin());
+    int terminal;
+    pid_t client = forkpty(&terminal, NULL, NULL, NULL);
+    if (client == 0) {
+        execl(program, program, "--attach", pid, "-o", x.out, (char *)NULL);
+        _exit(127);
+    }
+    size_t len = 0;
+    fcntl(terminal, F_SETFL, O_NONBLOCK);
+    for (uint64_t limit = now_ms() + 20000; !strstr(text, "racing") && now_ms() < limit; sleep_ms(5)) {
+        ssize_t n = read(terminal, text + len, sizeof text - 1 - len);
+        if (n > 0) len += (size_t)n;
+        text[len] = 0;
+        if (len > sizeof text / 2 && !strstr(text, "racing")) len = 0;
+    }
+    ck_assert_msg(strstr(text, "racing"), "%s: no live line on a terminal: %s", x.who, text);
+    sleep_ms(300);
+    close(terminal);
+    int status = 0;
+    bool gone = false;
+    for (uint64_t limit = now_ms() + 20000; !gone && now_ms() < limit; sleep_ms(5))
+        gone = waitpid(client, &status, WNOHANG) == client;
+    if (!gone) kill(client, SIGKILL);
+    ck_assert_msg(gone, "%s: the client hangs", x.who);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: ended with %#x", x.who, (unsigned)status);
+    must_load(&trace, x.out, x.who);
+    trace_free(&trace);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+/* ---- several at once ---- */
+
+START_TEST(two_clients) {
+    struct scene x;
+    struct tool a, b;
+    struct trace trace;
+    const char *out_a = temp_path(".json"), *out_b = temp_path(".json");
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "two clients on %s", x.ip->version);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", NULL, NULL), 0);
+    tool_startf(&a, "--attach %d -t 1 -o %s", (int)x.target.pid, out_a);
+    tool_startf(&b, "--attach %d -t 1 -o %s", (int)x.target.pid, out_b);
+    tool_wait(&a, 30000);
+    tool_wait(&b, 30000);
+    ck_assert_msg((a.exit_code == 0) + (b.exit_code == 0) == 1 && a.exit_code + b.exit_code == 1, "%s: exits %d and %d: %s %s",
+                  x.who, a.exit_code, b.exit_code, a.err, b.err);
+    must_load(&trace, a.exit_code ? out_b : out_a, x.who);
+    trace_free(&trace);
+    ck_assert_msg(access(a.exit_code ? out_a : out_b, F_OK), "%s: the refused one wrote a file", x.who);
+    unlink(out_a);
+    unlink(out_b);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+START_TEST(two_targets) {
+    struct scene x, y;
+    begin(&x, _i, "two targets", "");
+    begin(&y, _i, "two targets", "");
+    kill(x.tool.pid, SIGINT);
+    kill(y.tool.pid, SIGINT);
+    saved(&x, 20000);
+    saved(&y, 20000);
+    end(&x);
+    end(&y);
+}
+END_TEST
+
+START_TEST(status_lists) {
+    struct scene x;
+    struct tool other;
+    char pid[16];
+    begin(&x, _i, "status", "");
+    snprintf(pid, sizeof pid, "%d", (int)x.target.pid);
+    tool_runf(&other, "status");
+    must_exit(&other, 0, x.who);
+    ck_assert_msg(strstr(other.out, pid), "%s: the session is not listed: %s", x.who, other.out);
+    kill(x.tool.pid, SIGINT);
+    saved(&x, 20000);
+    tool_runf(&other, "status");
+    must_exit(&other, 0, x.who);
+    ck_assert_msg(!strstr(other.out, pid), "%s: the session is still listed: %s", x.who, other.out);
+    end(&x);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("endings");
+    suite_add(s, "duration", duration, 60);
+    for (int i = 0; i < (int)(sizeof signals / sizeof *signals); i++) suite_add_row(s, signals[i].name, by_signal, i, 60);
+    suite_add(s, "detach", detached_elsewhere, 60);
+    suite_add(s, "uninstall", uninstalled_elsewhere, 60);
+    suite_add(s, "target-killed", target_killed, 60);
+    suite_add(s, "target-exits", target_exits, 60);
+    suite_add(s, "client-killed", client_killed, 60);
+    suite_add(s, "daemon-killed", daemon_killed, 60);
+    suite_add(s, "all-killed", all_killed_early, suite_times(90, 600));
+    suite_add(s, "disk-full", disk_full, 60);
+    suite_add(s, "unwritable", unwritable, 60);
+    suite_add(s, "terminal-closed", terminal_closed, 60);
+    suite_add(s, "hung-up", hung_up, 60);
+    suite_add(s, "two-clients", two_clients, 60);
+    suite_add(s, "two-targets", two_targets, 60);
+    suite_add(s, "status", status_lists, 60);
+    return suite_main(s);
+}

@@ -1,0 +1,325 @@
+/* What cannot be traced is refused: exit 1, one line on stderr that says why, and the target is as it was. Wrong usage: exit 2.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+static bool says(const char *text, const char *word) { return strcasestr(text, word) != NULL; }
+
+/* words: alternatives separated by '|', all groups (NULL-terminated) must be met. */
+static void must_say(const struct tool *t, const char *const *groups, const char *who) {
+    for (; *groups; groups++) {
+        char copy[256], *save = NULL;
+        bool met = false;
+        snprintf(copy, sizeof copy, "%s", *groups);
+        for (char *w = strtok_r(copy, "|", &save); w; w = strtok_r(NULL, "|", &save)) met |= says(t->err, w);
+        ck_assert_msg(met, "%s: the line does not say %s: %s", who, *groups, t->err);
+    }
+}
+
+/* Attaches to pid, wants a refusal. */
+static void must_refuse_with(pid_t pid, const char *const *words, const char *options, const struct tool_opts *o,
+                             const char *who) {
+    struct tool t;
+    struct census before, after;
+    const char *out = temp_path(".json");
+    char number[16], line[256], *save = NULL;
+    const char *args[24];
+    int n = 0;
+    bool known = !census_take(pid, &before);
+    snprintf(number, sizeof number, "%d", (int)pid);
+    snprintf(line, sizeof line, "%s", options);
+    args[n++] = "--attach";
+    args[n++] = number;
+    args[n++] = "-t";
+    args[n++] = "0.2";
+    args[n++] = "-o";
+    args[n++] = out;
+    for (char *w = strtok_r(line, " ", &save); w; w = strtok_r(NULL, " ", &save)) args[n++] = w;
+    args[n] = NULL;
+    tool_start(&t, args, o);
+    tool_wait(&t, 20000);
+    must_exit(&t, 1, who);
+    ck_assert_msg(tool_one_line(&t), "%s: not one line on stderr: %s", who, t.err);
+    ck_assert_msg(t.took_ms < 15000, "%s: took %llu ms", who, (unsigned long long)t.took_ms);
+    must_say(&t, words, who);
+    ck_assert_msg(access(out, F_OK) != 0, "%s: refused, and a file was written", who);
+    if (!known) return;
+    census_take(pid, &after);
+    ck_assert_msg(before.threads == after.threads && before.fds == after.fds && before.maps == after.maps &&
+                      before.state == after.state,
+                  "%s: target before: %u threads %u fds %u maps %c, after: %u %u %u %c", who, before.threads, before.fds,
+                  before.maps, before.state, after.threads, after.fds, after.maps, after.state);
+    ck_assert_msg(!maps_have(pid, "viztracer"), "%s: the agent is in the target", who);
+}
+
+static void must_refuse(pid_t pid, const char *const *words, const char *who) { must_refuse_with(pid, words, "", NULL, who); }
+
+static void start(struct target *t, int i, const char *script, const char *arg, const struct target_opts *o) {
+    ck_assert_int_eq(target_spawn(t, suite_interp(i), script, (const char *[]){arg, NULL}, o), 0);
+    sleep_ms(50);
+}
+
+START_TEST(no_such_process) {
+    pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    waitpid(pid, NULL, 0);
+    must_refuse(pid, (const char *[]){"no such|does not exist|not exist", NULL}, "no such process");
+}
+END_TEST
+
+START_TEST(not_python) {
+    struct target t;
+    ck_assert_int_eq(target_spawn_argv(&t, (const char *[]){"sleep", "100", NULL}, &(struct target_opts){.no_ready = true}), 0);
+    sleep_ms(50);
+    must_refuse(t.pid, (const char *[]){"Python", NULL}, "not Python");
+    target_kill(&t);
+    must_refuse(1, (const char *[]){"Python|permitted|right|traced", NULL}, "process 1");
+}
+END_TEST
+
+START_TEST(static_executable) {
+    struct target t;
+    char binary[PATH_MAX], command[PATH_MAX + 200];
+    snprintf(binary, sizeof binary, "%s", temp_path("-python3"));
+    snprintf(command, sizeof command,
+             "echo 'int sleep(int); int main(void) { return sleep(100); }' | cc -w -static -x c -o %s - 2>/dev/null", binary);
+    if (system(command)) skip_test("refuse static-executable: no compiler or no static C library");
+    ck_assert_int_eq(target_spawn_argv(&t, (const char *[]){binary, NULL}, &(struct target_opts){.no_ready = true}), 0);
+    sleep_ms(50);
+    must_refuse(t.pid, (const char *[]){"Python|static", NULL}, "static executable");
+    target_kill(&t);
+    unlink(binary);
+}
+END_TEST
+
+START_TEST(too_old) {
+    static const char *const names[] = {"python3.7", "python3.6", "python2.7"};
+    int tried = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char command[256], path[PATH_MAX] = "";
+        snprintf(command, sizeof command,
+                 "ls -d ${PYENV_ROOT:-$HOME/.pyenv}/versions/*/bin/%s /usr/bin/%s 2>/dev/null | head -n 1", names[i], names[i]);
+        FILE *f = popen(command, "r");
+        if (f && fgets(path, sizeof path, f)) path[strcspn(path, "\n")] = 0;
+        if (f) pclose(f);
+        if (!path[0]) continue;
+        struct target t;
+        ck_assert_int_eq(target_spawn_argv(&t, (const char *[]){path, "-c", "import time; time.sleep(100)", NULL},
+                                           &(struct target_opts){.no_ready = true}),
+                         0);
+        sleep_ms(500);
+        must_refuse(t.pid, (const char *[]){"Python", "3.7|3.6|2.7|old|not supported|support|3.8", NULL}, names[i]);
+        target_kill(&t);
+        tried++;
+    }
+    if (!tried) skip_test("refuse too-old: no Python below 3.8 on this machine");
+}
+END_TEST
+
+START_TEST(zombie) {
+    pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    sleep_ms(50);
+    must_refuse(pid, (const char *[]){"zombie|exited|ended|dead|gone", NULL}, "zombie");
+    waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(stopped) {
+    struct target t;
+    start(&t, _i, "blocked.py", "read", NULL);
+    kill(t.pid, SIGSTOP);
+    sleep_ms(50);
+    must_refuse(t.pid, (const char *[]){"stopped", NULL}, "stopped");
+    kill(t.pid, SIGCONT);
+    target_send(&t, "\n");
+    ck_assert_int_eq(target_expect(&t, "awake", 5000), 0);
+    target_kill(&t);
+}
+END_TEST
+
+START_TEST(traced_by_another) {
+    struct target t;
+    char number[32];
+    start(&t, _i, "blocked.py", "read", NULL);
+    ck_assert_int_eq(ptrace(PTRACE_SEIZE, t.pid, NULL, NULL), 0);
+    snprintf(number, sizeof number, "%d", (int)getpid());
+    must_refuse(t.pid, (const char *[]){"traced", number, NULL}, "traced by another");
+    target_kill(&t);
+}
+END_TEST
+
+START_TEST(vfork_child) {
+    struct target t;
+    char path[64], line[64] = "";
+    start(&t, _i, "vfork.py", NULL, NULL);
+    sleep_ms(100);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)t.pid, (int)t.pid);
+    FILE *f = fopen(path, "re");
+    if (f) {
+        if (!fgets(line, sizeof line, f)) line[0] = 0;
+        fclose(f);
+    }
+    pid_t child = atoi(line);
+    ck_assert_msg(child > 0, "the target has no vfork child: %s", t.text);
+    must_refuse(child, (const char *[]){"vfork", NULL}, "vfork child");
+    target_kill(&t);
+}
+END_TEST
+
+START_TEST(opted_out) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    const char *out = temp_path(".json");
+    start(&t, _i, "blocked.py", "read", &(struct target_opts){.env = (const char *[]){"PYTHON_DISABLE_REMOTE_DEBUG=1", NULL}});
+    must_refuse(t.pid, (const char *[]){"PYTHON_DISABLE_REMOTE_DEBUG|opted out|remote debug", "--force", NULL}, "opted out");
+    must_refuse_with(t.pid, (const char *[]){"PYTHON_DISABLE_REMOTE_DEBUG|opted out|remote debug", NULL}, "--method ptrace", NULL,
+                     "opted out, ptrace");
+    tool_runf(&tool, "--attach %d -t 0.2 --force --method ptrace -o %s", (int)t.pid, out);
+    must_exit(&tool, 0, "opted out, --force");
+    unlink(out);
+    target_kill(&t);
+    if (ip->minor < 14) return;
+    start(&t, _i, "blocked.py", "read", &(struct target_opts){.flags = (const char *[]){"-X", "disable-remote-debug", NULL}});
+    must_refuse(t.pid, (const char *[]){"disable-remote-debug|opted out|remote debug", NULL}, "opted out by -X");
+    target_kill(&t);
+}
+END_TEST
+
+/* A copy of the product that any user may run. */
+static void public_copy(char *bin, size_t size) {
+    const char *dir = temp_path("-public"), *from = tree_bin();
+    char command[8 * PATH_MAX];
+    snprintf(command, sizeof command,
+             "d=%s; mkdir -p $d/bin $d/lib && cp %s/viztracer* $d/bin && cp %s/../lib/*.so $d/lib && chmod -R a+rX $d", dir, from,
+             from);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert(snprintf(bin, size, "%s/bin/viztracer", dir) < (int)size);
+}
+
+START_TEST(other_users) {
+    struct target t;
+    char program[PATH_MAX];
+    if (geteuid()) skip_test("refuse other-users: needs root to become somebody else");
+    public_copy(program, sizeof program);
+    start(&t, _i, "blocked.py", "read", NULL);
+    must_refuse_with(t.pid,
+                     (const char *[]){"right|permission|permitted|CAP_SYS_PTRACE|user", "CAP_SYS_PTRACE|root|sudo|user", NULL},
+                     "", &(struct tool_opts){.uid = 65534, .program = program}, "other user's process");
+    target_kill(&t);
+}
+END_TEST
+
+START_TEST(traced_by_us) {
+    struct target t;
+    struct tool first;
+    struct trace trace;
+    const char *out = temp_path(".json");
+    char number[32];
+    start(&t, _i, "busy.py", "0", NULL);
+    tool_startf(&first, "--attach %d -o %s", (int)t.pid, out);
+    must_attach(&first, "first client");
+    struct tool second;
+    const char *other = temp_path(".json");
+    tool_runf(&second, "--attach %d -t 0.2 -o %s", (int)t.pid, other);
+    must_exit(&second, 1, "second client");
+    ck_assert_msg(tool_one_line(&second), "second client: not one line: %s", second.err);
+    snprintf(number, sizeof number, "%d", (int)first.pid);
+    must_say(&second, (const char *[]){"already|traced", "since|ago|started", NULL}, "second client");
+    ck_assert_msg(access(other, F_OK), "second client: wrote a file");
+    kill(first.pid, SIGINT);
+    tool_wait(&first, 20000);
+    must_exit(&first, 0, "first client");
+    must_load(&trace, out, "first client");
+    ck_assert(trace_count(&trace, "fib", 0) > 100);
+    trace_free(&trace);
+    ck_assert_int_eq(target_progresses(&t, 1, 5000), 0);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
+/* Wrong command lines: exit 2, something that says what is wrong, no file, target untouched. %d is the target. */
+static const struct {
+    const char *line, *says;
+} usage[] = {
+    {"--attach", "attach"},
+    {"--attach abc", "abc"},
+    {"--attach 0", "0"},
+    {"--attach -5", "5"},
+    {"--attach 99999999999999999999", "9999"},
+    {"--attach %d -t", "-t"},
+    {"--attach %d -t abc", "abc"},
+    {"--attach %d --no_such_option", "no_such_option"},
+    {"--attach %d -o a.json -u", "-u"},
+    {"--attach %d -o a.txt", "json"},
+    {"--attach %d --method magic", "magic"},
+    {"--attach %d --max_stack_depth x", "max_stack_depth"},
+    {"--attach %d --min_duration 5zz", "5zz"},
+    {"--attach %d --tracer_entries x", "tracer_entries"},
+    {"--attach %d --log_var x", "log_var"},
+    {"--attach %d --log_number x", "log_number"},
+    {"--attach %d --log_attr x", "log_attr"},
+    {"--attach %d --log_func_exec x", "log_func_exec"},
+    {"--attach %d --log_func_entry x", "log_func_entry"},
+    {"--attach %d --log_exception", "log_exception"},
+    {"--attach %d --magic_comment", "magic_comment"},
+    {"--attach %d --include_files a --exclude_files b", "files"},
+    {"--detach", "detach"},
+    {"--detach abc", "abc"},
+    {"--uninstall abc", "abc"},
+    {"convert", "convert"},
+    {"no-such-command", "no-such-command"},
+};
+
+START_TEST(wrong_usage) {
+    struct target t;
+    struct tool tool;
+    struct census before, after;
+    start(&t, 0, "blocked.py", "read", NULL);
+    census_take(t.pid, &before);
+    for (size_t i = 0; i < sizeof usage / sizeof *usage; i++) {
+        char line[256], number[16];
+        const char *place = strstr(usage[i].line, "%d");
+        snprintf(number, sizeof number, "%d", (int)t.pid);
+        if (place)
+            snprintf(line, sizeof line, "%.*s%s%s", (int)(place - usage[i].line), usage[i].line, number, place + 2);
+        else
+            snprintf(line, sizeof line, "%s", usage[i].line);
+        tool_runf(&tool, "%s", line);
+        must_exit(&tool, 2, line);
+        ck_assert_msg(says(tool.err, usage[i].says), "%s: stderr does not say %s: %s", line, usage[i].says, tool.err);
+    }
+    census_take(t.pid, &after);
+    ck_assert(before.maps == after.maps && before.threads == after.threads && before.fds == after.fds);
+    target_kill(&t);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("refuse");
+    suite_add_once(s, "no-such-process", no_such_process, 30);
+    suite_add_once(s, "not-python", not_python, 60);
+    suite_add_once(s, "static-executable", static_executable, 60);
+    suite_add_once(s, "too-old", too_old, 60);
+    suite_add_once(s, "zombie", zombie, 30);
+    suite_add(s, "stopped", stopped, 60);
+    suite_add(s, "traced-by-another", traced_by_another, 60);
+    suite_add(s, "vfork-child", vfork_child, 60);
+    suite_add(s, "opted-out", opted_out, 90);
+    suite_add(s, "other-users", other_users, 60);
+    suite_add(s, "traced-by-us", traced_by_us, 90);
+    suite_add_once(s, "usage", wrong_usage, 120);
+    return suite_main(s);
+}

@@ -1,0 +1,129 @@
+"""Another tool works in this process too: beside.py cprofile|setprofile|settrace|monitoring|evalhook [HOOK.so].
+Three rounds (before, during and after a trace), each when the test sets slot 60: 300 calls of f. Slot 10+round: calls that the
+other tool saw; slot 20+round: 1 when its hook is still in place; slot 61: the round that is done."""
+import ctypes
+import os
+import sys
+
+from progress import ready, slots
+
+CALLS = 300
+
+
+def f():
+    return 1
+
+
+def calls():
+    for _ in range(CALLS):
+        f()
+
+
+class Profiler:
+    def __init__(self):
+        import cProfile
+
+        self.profile = cProfile.Profile()
+        self.profile.enable()
+
+    def seen(self):
+        return sum(e.callcount for e in self.profile.getstats() if e.code is f.__code__)
+
+    def there(self):
+        if sys.version_info >= (3, 12):
+            return sys.monitoring.get_tool(2) == "cProfile"
+        return sys.getprofile() is self.profile
+
+
+class Hook:
+    """A function given to sys.setprofile or sys.settrace."""
+
+    def __init__(self, install, get):
+        self.count = 0
+        self.get = get
+        install(self.call)
+        self.ours = get()
+
+    def call(self, frame, event, arg):
+        if event == "call" and frame.f_code is f.__code__:
+            self.count += 1
+        return self.call
+
+    def seen(self):
+        return self.count
+
+    def there(self):
+        return self.get() is self.ours
+
+
+class Monitor:
+    """Two tools, 1 and 3, as coverage and a tracer have them: 4 is free."""
+
+    def __init__(self):
+        m = sys.monitoring
+        self.count = {1: 0, 3: 0}
+        for tool in self.count:
+            m.use_tool_id(tool, "other-%d" % tool)
+            m.register_callback(tool, m.events.PY_START, self.callback(tool))
+            m.set_events(tool, m.events.PY_START)
+
+    def callback(self, tool):
+        def started(code, offset):
+            if code is f.__code__:
+                self.count[tool] += 1
+
+        return started
+
+    def seen(self):
+        return self.count[1] if self.count[1] == self.count[3] else -1
+
+    def there(self):
+        m = sys.monitoring
+        return all(m.get_tool(t) == "other-%d" % t and m.get_events(t) == m.events.PY_START for t in self.count)
+
+
+class EvalHook:
+    """A frame evaluation function of somebody else (PEP 523), in C."""
+
+    def __init__(self):
+        self.lib = ctypes.PyDLL(sys.argv[2])
+        self.lib.hook_install()
+
+    def seen(self):
+        # it counts all frames: f's are the most of them; a round makes 300 and a few
+        n = self.lib.hook_count()
+        return CALLS if CALLS <= n - self.last < CALLS + 50 else n - self.last
+
+    last = 0
+
+    def there(self):
+        return self.lib.hook_there() == 1
+
+
+def rounds(other):
+    before = 0
+    for n in (1, 2, 3):
+        while slots[60] < n:
+            pass
+        if isinstance(other, EvalHook):
+            other.last = other.lib.hook_count()
+        calls()
+        seen = other.seen()
+        slots[10 + n] = seen if isinstance(other, EvalHook) else seen - before
+        before = seen
+        slots[20 + n] = other.there()
+        slots[61] = n
+
+
+kind = sys.argv[1]
+tools = {
+    "cprofile": Profiler,
+    "setprofile": lambda: Hook(sys.setprofile, sys.getprofile),
+    "settrace": lambda: Hook(sys.settrace, sys.gettrace),
+    "monitoring": Monitor,
+    "evalhook": EvalHook,
+}
+other = tools[kind]()
+ready()
+rounds(other)
+os._exit(0)
