@@ -37,6 +37,9 @@ enum vt_boot_state {
     VT_BOOT_FAILED = 5     /* err says why; waits for go = CANCEL, then unmaps */
 };
 
+/* boot.flags, W injector. */
+#define VT_BOOT_F_FILTERED 0x1u /* a seccomp filter is on: only system calls that loading a library makes anyway */
+
 struct vt_boot {
     uint64_t magic;
     uint32_t abi_major, abi_minor;
@@ -47,7 +50,7 @@ struct vt_boot {
     uint32_t parked;       /* W hijacked thread: pthread_create is done, waiting for the tracer */
     int32_t agent_fd;      /* memfd with the agent or -1; closed by the agent */
     int32_t arena_fd;      /* memfd with the arena or -1 (then arena_path); closed by the agent */
-    uint32_t pad0;
+    uint32_t flags;        /* VT_BOOT_F_* */
     uint64_t arena_bytes;
     uint64_t scratch, scratch_len;
     uint64_t agent_entry;  /* address of vt_agent_main when the agent is loaded already, else 0 */

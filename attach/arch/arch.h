@@ -1,0 +1,102 @@
+/* What the ladder needs to know about a CPU: registers of a stopped thread, the signal frame that puts
+ * it back without us, system calls and one function call on it. One file per CPU defines all of it.
+ *
+ * The frame. Before any register of the thread changes, a complete rt_sigreturn frame of its context is
+ * written below its stack pointer, where the ABI lets a signal handler write at any time:
+ *
+ *     sp - 128          end of the red zone: nothing at or above is touched
+ *     fp  (64-aligned)  extended state, standard format, then its end mark
+ *     uc  (16-aligned)  struct ucontext (+ room for the siginfo that the kernel never reads)
+ *     slot = uc - 8     address of libc's own "call rt_sigreturn" code
+ *
+ * A thread that is sent to a `syscall; ret` of its libc with sp = slot makes one system call, returns
+ * into rt_sigreturn with sp = uc, and is back where it was: whether or not a tracer still lives. */
+#ifndef VT_ATTACH_ARCH_H
+#define VT_ATTACH_ARCH_H
+
+#include <stdint.h>
+#include <sys/user.h>
+
+#include "attach/mem.h"
+#include "proto/base.h"
+
+#define ARCH_XSTATE_MAX 16384u
+#define ARCH_FRAME_MAX 32768u
+
+struct arch_regs {
+    struct user_regs_struct gp;
+};
+
+struct arch_context { /* all of a thread that the ladder changes, as it was */
+    struct arch_regs regs;
+    uint64_t sigmask;
+    size_t xstate_len;
+    uint8_t xstate[ARCH_XSTATE_MAX];
+};
+
+struct arch_frame {
+    uint64_t slot;    /* lowest address: stack pointer for a self-restoring system call */
+    uint64_t context; /* stack pointer for rt_sigreturn */
+    size_t len;
+    uint8_t bytes[ARCH_FRAME_MAX]; /* to be written at slot */
+};
+
+/* Code of the target's libc that the ladder borrows; never written to. */
+struct arch_gadgets {
+    uint64_t syscall_ret; /* one system call, then return */
+    uint64_t sigreturn;   /* rt_sigreturn with the stack pointer as it is */
+};
+
+/* Of a stopped thread. 0 or -errno (-ESRCH: not stopped, or gone). */
+VT_MUST_CHECK int arch_regs_get(pid_t tid, struct arch_regs *r);
+VT_MUST_CHECK int arch_regs_set(pid_t tid, const struct arch_regs *r);
+VT_MUST_CHECK int arch_context_get(pid_t tid, struct arch_context *c);
+/* Everything but the general registers. */
+VT_MUST_CHECK int arch_xstate_set(pid_t tid, const struct arch_context *c);
+/* -ENOTSUP with the cause when the thread has state that the frame cannot carry (shadow stack). */
+VT_MUST_CHECK int arch_thread_supported(pid_t tid, struct vt_err *err);
+
+uint64_t arch_pc(const struct arch_regs *r);
+uint64_t arch_sp(const struct arch_regs *r);
+/* Number of the system call the thread is in, or -1. */
+long arch_syscall_nr(const struct arch_regs *r);
+uint64_t arch_syscall_arg(const struct arch_regs *r, unsigned i);
+/* At a syscall-exit stop or after an injected call. */
+int64_t arch_result(const struct arch_regs *r);
+/* In a system call that the stop itself interrupted and that will be made again? */
+bool arch_interrupted(const struct arch_regs *r);
+/* Some calls (epoll_wait, semop, sigtimedwait) fail with EINTR on a mere ptrace stop. Makes them restart
+ * unless a real handler runs. True when r was changed. */
+bool arch_fix_restart(struct arch_regs *r);
+
+/* mem: to look at the code around the program counter. -EOVERFLOW: state cannot be expressed. */
+VT_MUST_CHECK int arch_frame_build(struct arch_frame *f, const struct arch_context *c, const struct arch_gadgets *g,
+                                   struct mem *mem);
+/* Registers that make the thread do system call nr and then restore itself. */
+void arch_enter_syscall(struct arch_regs *r, const struct arch_context *c, const struct arch_frame *f,
+                        const struct arch_gadgets *g, long nr, const uint64_t arg[6]);
+/* Registers that make it run blob code at `entry` (see blob/blob.c) on `stack`, and then restore itself. */
+void arch_enter_blob(struct arch_regs *r, const struct arch_context *c, const struct arch_frame *f, uint64_t entry, uint64_t arg,
+                     uint64_t stack);
+/* At the entry of rt_sigreturn: makes the kernel skip it. */
+void arch_skip_syscall(struct arch_regs *r);
+
+/* Byte patterns of the gadgets; a second spelling may follow. */
+struct arch_pattern {
+    const uint8_t *bytes;
+    size_t len;
+};
+extern const struct arch_pattern arch_syscall_ret_patterns[], arch_sigreturn_patterns[]; /* end: len 0 */
+
+/* System call numbers by meaning. */
+extern const long arch_nr_mmap, arch_nr_munmap, arch_nr_mprotect, arch_nr_memfd_create, arch_nr_close, arch_nr_rt_sigreturn,
+    arch_nr_futex, arch_nr_read;
+/* Made by no memory allocator and no dynamic loader: who blocks in it holds none of their locks. */
+bool arch_nr_is_wait(long nr);
+/* Made by allocators (mmap, brk, ...): no place to look for an end of malloc. */
+bool arch_nr_is_memory(long nr);
+
+/* Value of a register by libunwind's number: 0 or -EINVAL. */
+VT_MUST_CHECK int arch_unwind_reg(const struct arch_regs *r, int unwind_reg, uint64_t *value);
+
+#endif

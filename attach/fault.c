@@ -1,0 +1,54 @@
+/* The fault points of fault.h. Nothing here is part of a normal build. */
+#include "attach/fault.h"
+
+#ifdef VT_FAULTS
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/base.h"
+
+static void wait_us(long us) {
+    for (uint64_t end = vt_mono_ns() + (uint64_t)us * 1000; vt_mono_ns() < end;) {
+        struct timespec slice = {0, 50000};
+        nanosleep(&slice, NULL);
+    }
+}
+
+static void maybe_kill(const char *rung) {
+    const char *spec = getenv("VT_KILL");
+    if (!spec) return;
+    size_t len = strcspn(spec, ":");
+    if (strlen(rung) != len || strncmp(spec, rung, len)) return;
+    if (spec[len] == ':') wait_us(atol(spec + len + 1));
+    kill(getpid(), SIGKILL);
+}
+
+int fault_point(const char *rung) {
+    static bool failed;
+    const char *fault = getenv("VT_FAULT");
+    if (getenv("VT_FAULT_LOG")) fprintf(stderr, "rung %s\n", rung);
+    maybe_kill(rung);
+    if (failed || !fault || strcmp(fault, rung)) return 0;
+    failed = true;
+    return -EIO;
+}
+
+void fault_seized(void) {
+    static bool armed;
+    const char *after = getenv("VT_KILL_AFTER");
+    if (armed || !after) return;
+    armed = true;
+    long us = atol(after);
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+    struct itimerspec when = {.it_value = {us / 1000000, us % 1000000 * 1000 + 1}};
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &when, NULL)) perror("VT_KILL_AFTER");
+}
+#else
+typedef int fault_not_built; /* ISO C wants something here */
+#endif

@@ -1,0 +1,33 @@
+/* Where the agent and the arena are put so that the target can open them. */
+#ifndef VT_ATTACH_PLACE_H
+#define VT_ATTACH_PLACE_H
+
+#include "attach/attach.h"
+#include "proto/abi/boot.h"
+
+struct place {
+    bool files;                            /* files in the target's file system instead of memfds made in the target */
+    int agent_fd;                          /* ours; -1 */
+    int arena_fd;                          /* ours; -1 */
+    char agent_path[256], arena_path[256]; /* as the target opens them */
+    int dir_fd;                            /* of the files */
+    char agent_name[64], arena_name[64];   /* in there; "" = nothing to unlink */
+};
+
+/* Memfds are opened as /proc/self/fd/N: does the target have a /proc that shows itself? */
+bool place_target_has_proc(pid_t pid, pid_t ns_pid);
+void place_init(struct place *p);
+/* Creates the files, empty. uid, gid: of the target. */
+VT_MUST_CHECK int place_files(struct place *p, pid_t pid, uint32_t uid, uint32_t gid, bool with_agent, struct vt_err *err);
+/* Opens the memfds that the target created under these numbers; agent_fd -1 = none. */
+VT_MUST_CHECK int place_memfds(struct place *p, pid_t pid, int agent_fd, int arena_fd, struct vt_err *err);
+/* Writes the agent; sizes the arena. */
+VT_MUST_CHECK int place_fill(struct place *p, const void *agent, size_t agent_len, uint64_t arena_bytes, struct vt_err *err);
+/* No one can change the arena's size any more. Files have no seals. */
+VT_MUST_CHECK int place_seal(struct place *p, struct vt_err *err);
+/* Files go away as soon as nobody has to open them by name any more. */
+void place_unlink(struct place *p);
+/* Closes and unlinks; arena_fd stays with whoever took it. */
+void place_close(struct place *p);
+
+#endif

@@ -1,0 +1,172 @@
+/* Hijacking a thread (remote.h): self-restoring system calls and one call of the blob.
+ *
+ * Order matters in each step, because we may be killed between any two ptrace requests:
+ *   frame written  ->  registers  ->  signal mask. The frame puts all of it back.
+ * On the way out: extended state, mask, registers: until the last one the frame is still in charge. */
+#include "attach/remote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include "attach/fault.h"
+
+#define STEP_MS 3000u
+#define STACK_GROWTH_MAX 65536u
+
+static void name_point(const char *name, const char *what) {
+#ifdef VT_FAULTS
+    char point[64];
+    snprintf(point, sizeof(point), "%s.%s", name, what);
+    (void)fault_point(point);
+#else
+    (void)name, (void)what;
+#endif
+}
+
+/* All signals but those that the kernel raises for a faulting instruction: with one of these blocked it
+ * would reset the program's handler. */
+static uint64_t hijack_mask(void) {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+    uint64_t mask = ~0ull;
+    for (size_t i = 0; i < VT_ARRAY_LEN(faults); i++) mask &= ~(1ull << (faults[i] - 1));
+    return mask;
+}
+
+/* Below a main thread's stack pointer there may be no page yet. The kernel grows a stack for accesses through
+ * /proc/PID/mem, but not for process_vm_writev. Those also pass over page protection, so look first. */
+static int write_below_stack(struct remote *r) {
+    const struct map_line *stack = maps_find_line(&r->img->maps, arch_sp(&r->saved.regs));
+    if (!stack || strcmp(stack->path, "[stack]") || !stack->w) return -EFAULT;
+    if (r->frame.slot + STACK_GROWTH_MAX < stack->start) return -EFAULT;
+    for (uint64_t at = r->frame.slot; at < stack->start; at += 4096) /* a guard or a neighbour? */
+        if (maps_find_line(&r->img->maps, at)) return -EFAULT;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)r->img->pid);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    ssize_t n = pwrite(fd, r->frame.bytes, r->frame.len, (off_t)r->frame.slot);
+    int rc = n == (ssize_t)r->frame.len ? 0 : n < 0 ? -errno : -EFAULT;
+    close(fd);
+    return rc;
+}
+
+int remote_begin(struct remote *r, struct tracee *t, const struct image *img, const struct arch_gadgets *g) {
+    r->t = t;
+    r->img = img;
+    r->mem = img->mem;
+    r->gadgets = *g;
+    r->begun = r->masked = r->dirty = r->in_blob = false;
+    int rc = arch_context_get(t->tid, &r->saved);
+    if (rc) return rc;
+    arch_fix_restart(&r->saved.regs);
+    rc = arch_frame_build(&r->frame, &r->saved, g, r->mem);
+    if (rc) return rc;
+    rc = r->mem->write(r->mem, r->frame.slot, r->frame.bytes, r->frame.len);
+    if (rc == -EFAULT) rc = write_below_stack(r);
+    if (rc) return rc == -EFAULT ? -EAGAIN : rc;
+    r->begun = true;
+    (void)fault_point("framed");
+    return 0;
+}
+
+static int set_regs(struct remote *r, const char *name, const struct arch_regs *regs) {
+    int rc = arch_regs_set(r->t->tid, regs);
+    if (rc) return rc;
+    r->dirty = true;
+    name_point(name, "regs");
+    if (!r->masked) {
+        uint64_t mask = hijack_mask();
+        if (ptrace(PTRACE_SETSIGMASK, r->t->tid, sizeof(mask), &mask)) return -errno;
+        r->masked = true;
+        name_point(name, "mask");
+    }
+    return 0;
+}
+
+/* On to the next entry or exit of a system call. */
+static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline) {
+    for (;;) {
+        int rc = tracee_resume(r->t, PTRACE_SYSCALL);
+        if (rc) return rc;
+        name_point(name, "run");
+        rc = tracee_wait(r->t, deadline);
+        if (rc) return rc;
+        if (r->t->state == TRACEE_SYSCALL) return 0;
+        if (r->t->state == TRACEE_EVENT) continue; /* job control: what we do must be finished first */
+        /* a fault in what we run: not the program's business */
+        r->t->signal = 0;
+        return -EFAULT;
+    }
+}
+
+int remote_syscall(struct remote *r, const char *name, long nr, const uint64_t arg[6], int64_t *result) {
+    struct arch_regs regs;
+    uint64_t deadline = vt_mono_ns() + STEP_MS * 1000000ull;
+    arch_enter_syscall(&regs, &r->saved, &r->frame, &r->gadgets, nr, arg);
+    int rc = set_regs(r, name, &regs);
+    if (!rc) rc = to_syscall_stop(r, name, deadline);
+    if (rc) return rc;
+    name_point(name, "entry");
+    rc = to_syscall_stop(r, name, deadline);
+    if (rc) return rc;
+    name_point(name, "exit");
+    rc = arch_regs_get(r->t->tid, &regs);
+    if (!rc) *result = arch_result(&regs);
+    return rc;
+}
+
+int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg, uint64_t stack, unsigned timeout_ms) {
+    struct arch_regs regs;
+    uint64_t deadline = vt_mono_ns() + timeout_ms * 1000000ull;
+    arch_enter_blob(&regs, &r->saved, &r->frame, code, arg, stack);
+    int rc = set_regs(r, "create", &regs);
+    r->in_blob = r->dirty;
+    while (!rc) {
+        rc = to_syscall_stop(r, "create", deadline);
+        if (rc == -EFAULT) r->in_blob = false; /* nothing to wait for */
+        if (!rc) rc = arch_regs_get(r->t->tid, &regs);
+        if (rc) return rc;
+        name_point("create", "syscall");
+        if (arch_syscall_nr(&regs) == arch_nr_rt_sigreturn && arch_pc(&regs) - code < code_len) break;
+    }
+    if (rc) return rc;
+    /* The blob is about to restore the thread by itself. Skipped, so that the restart block lives; the blob
+     * would try again if we died now. */
+    arch_skip_syscall(&regs);
+    rc = arch_regs_set(r->t->tid, &regs);
+    r->in_blob = rc != 0;
+    name_point("create", "skipped");
+    return rc ? rc : tracee_to_event_stop(r->t, STEP_MS);
+}
+
+int remote_end(struct remote *r) {
+    if (!r->begun) return 0;
+    r->begun = false;
+    if (!r->dirty) return 0;
+    if (r->in_blob) return -EINPROGRESS;
+    int rc = 0, worst = 0;
+    /* Only after an event-stop does the kernel look at our registers to restart a system call. The stop of a
+     * fault of ours is as good, once the signal is dropped; going on from it would fault again. */
+    if (r->t->state == TRACEE_SIGNAL) {
+        r->t->signal = 0;
+    } else if (r->t->state != TRACEE_EVENT) {
+        name_point("restore", "interrupt");
+        rc = tracee_to_event_stop(r->t, STEP_MS);
+        if (rc) return rc;
+    }
+    name_point("restore", "stopped");
+    rc = arch_xstate_set(r->t->tid, &r->saved);
+    if (rc) worst = rc;
+    name_point("restore", "xstate");
+    if (ptrace(PTRACE_SETSIGMASK, r->t->tid, sizeof(r->saved.sigmask), &r->saved.sigmask)) worst = -errno;
+    name_point("restore", "mask");
+    rc = arch_regs_set(r->t->tid, &r->saved.regs);
+    if (rc) worst = rc;
+    name_point("restore", "regs");
+    return worst;
+}

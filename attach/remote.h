@@ -1,0 +1,34 @@
+/* Work on a hijacked thread. From remote_begin to remote_end every step leaves it such that it finds its
+ * own way back if we die: its signal frame is on its stack before any register changes. */
+#ifndef VT_ATTACH_REMOTE_H
+#define VT_ATTACH_REMOTE_H
+
+#include "attach/image.h"
+#include "attach/ptrace.h"
+
+struct remote {
+    struct tracee *t;
+    struct mem *mem;
+    const struct image *img;
+    struct arch_gadgets gadgets;
+    bool begun, masked;
+    bool dirty;   /* not in the event-stop of remote_begin any more */
+    bool in_blob; /* in the middle of pthread_create: must not be torn out of it */
+    struct arch_context saved;
+    struct arch_frame frame;
+};
+
+/* Thread in an event-stop. Reads its context and writes the frame; changes no register. -EAGAIN: not possible where the
+ * thread is now. */
+VT_MUST_CHECK int remote_begin(struct remote *r, struct tracee *t, const struct image *img, const struct arch_gadgets *g);
+/* One system call: 0 and its result (-errno included) in *result, or -errno when it could not be made. `name` for fault points.
+ */
+VT_MUST_CHECK int remote_syscall(struct remote *r, const char *name, long nr, const uint64_t arg[6], int64_t *result);
+/* Runs blob code until it is about to restore the thread. code: address range of the blob. */
+VT_MUST_CHECK int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg, uint64_t stack,
+                              unsigned timeout_ms);
+/* Puts the thread back exactly. -EINPROGRESS: it is inside pthread_create and will restore itself later:
+ * nothing of the scratch mapping may be taken away. Other errors: it goes by way of its frame as well. */
+int remote_end(struct remote *r);
+
+#endif

@@ -1,0 +1,118 @@
+/* The safe-point rules (safety.h). A backtrace is read as runs of libc frames between other code. Each run
+ * has to start, on its outer side, in a function where a thread may wait without a lock of libc. Frames in the loader
+ * or in another allocator are never safe. The end of the stack has to be proven: missing unwind tables look the
+ * same as an end. */
+#include "attach/safety.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEAP_ALIGN (64ull << 20) /* of malloc's secondary arenas, whose lock is at their head */
+#define HEAP_HEAD 4096u
+#define BSS_REACH 65536u /* anonymous memory right behind a module is its .bss */
+
+struct check {
+    struct safety *s;
+    struct unwinder *u;
+    const struct image *img;
+    bool futex_of_program;
+    /* the run of libc frames being read */
+    bool in_run;
+    unsigned runs;
+    struct unwind_frame outermost;
+    /* all of it */
+    struct unwind_frame last;
+    unsigned foreign; /* frames outside libc and vDSO */
+};
+
+static bool is_lock_owner(enum map_kind kind) { return kind == MAP_LIBC || kind == MAP_LD || kind == MAP_MALLOC; }
+
+/* Blocked in FUTEX_WAIT on a word that is no lock of libc, loader or allocator: libc has unnamed slow
+ * paths for semaphores and condition variables, entered by a jump. */
+static bool waits_for_program(const struct image *img, const struct arch_regs *regs) {
+    if (arch_syscall_nr(regs) != arch_nr_futex || !arch_interrupted(regs)) return false;
+    uint64_t word = arch_syscall_arg(regs, 0);
+    uint64_t op = arch_syscall_arg(regs, 1) & (uint64_t)FUTEX_CMD_MASK;
+    if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET) return false;
+    if ((word & (HEAP_ALIGN - 1)) < HEAP_HEAD) return false;
+    for (size_t i = 0; i < img->nmods; i++)
+        if (is_lock_owner(img->mods[i].kind) && word >= img->mods[i].start && word < img->mods[i].end + BSS_REACH) return false;
+    return true;
+}
+
+static int unsafe(struct safety *s, const struct unwind_frame *f, const char *what) {
+    snprintf(s->why, sizeof(s->why), "frame %u at %" PRIx64 ": %s", f->depth, f->ip, what);
+    return 1;
+}
+
+static bool run_is_safe(struct check *c) {
+    const struct unwind_frame *f = &c->outermost;
+    if (f->module->kind == MAP_VDSO) return true;
+    if (c->runs == 1 && c->futex_of_program) return true;
+    return image_is_wait(c->img, unwinder_function(c->u, f->lookup));
+}
+
+static int visit(void *ctx, const struct unwind_frame *f) {
+    struct check *c = ctx;
+    c->s->frames = f->depth + 1;
+    c->last = *f;
+    if (!f->module) c->s->unknown_code = true;
+    if (!f->module && !f->depth) return unsafe(c->s, f, "runs code of no file"); /* perhaps a bootstrap of ours */
+    enum map_kind kind = f->module ? f->module->kind : MAP_OTHER;
+    if (kind == MAP_LD) return unsafe(c->s, f, "in the dynamic loader");
+    if (kind == MAP_MALLOC) return unsafe(c->s, f, "in a memory allocator");
+    if (kind == MAP_AGENT) return unsafe(c->s, f, "in the agent"); /* leaves soon; and two at a time is one too many */
+    if (kind == MAP_LIBC || kind == MAP_VDSO) {
+        if (f->signal) return 0; /* the kernel's way back: no libc code that runs */
+        if (!c->in_run) c->runs++;
+        c->in_run = true;
+        c->outermost = *f;
+        return 0;
+    }
+    if (c->in_run && !run_is_safe(c)) return unsafe(c->s, &c->outermost, "in libc");
+    c->in_run = false;
+    c->foreign++;
+    return 0;
+}
+
+/* Was the last frame the first function of a thread or of the program? It has unwind tables that say so, or
+ * the walk would have failed. */
+static bool proven_end(struct check *c) {
+    const struct image_module *m = c->last.module;
+    if (!m || !m->open || !c->last.depth) return false;
+    uint64_t function = unwinder_function(c->u, c->last.lookup);
+    if (!function) return false;
+    if (m->kind == MAP_LIBC) return c->foreign > 0;
+    return function == m->bias + m->elf.entry;
+}
+
+void safety_check(struct safety *s, struct unwinder *u, const struct image *img, const struct arch_regs *regs,
+                  uint64_t deadline_ns) {
+    *s = (struct safety){0};
+    struct check c = {.s = s, .u = u, .img = img, .futex_of_program = waits_for_program(img, regs)};
+    int rc = unwinder_walk(u, regs, deadline_ns, visit, &c);
+    if (rc > 0) return;
+    if (rc == -ETIME) {
+        snprintf(s->why, sizeof(s->why), "more than %u frames: too deep to check in time", s->frames);
+        return;
+    }
+    bool whole = rc == 0 && proven_end(&c);
+    bool waiting = arch_interrupted(regs) && (arch_nr_is_wait(arch_syscall_nr(regs)) || c.futex_of_program);
+    if (!whole && !waiting) {
+        snprintf(s->why, sizeof(s->why), "%u frames without a proven end", s->frames);
+        return;
+    }
+    if (whole && !c.foreign) {
+        snprintf(s->why, sizeof(s->why), "a thread of libc's own");
+        return;
+    }
+    s->safe = true;
+    if (whole) {
+        snprintf(s->why, sizeof(s->why), "%u frames, none in libc's locks", s->frames);
+    } else {
+        snprintf(s->why, sizeof(s->why), "waits in system call %ld, which no allocator or loader makes", arch_syscall_nr(regs));
+    }
+}

@@ -1,0 +1,24 @@
+/* Choosing the thread to hijack and getting it to a safe point. One thread is stopped at a time. */
+#ifndef VT_ATTACH_THREAD_H
+#define VT_ATTACH_THREAD_H
+
+#include "attach/attach.h"
+#include "attach/image.h"
+#include "attach/ptrace.h"
+#include "attach/remote.h"
+#include "attach/unwind.h"
+
+struct thread_search {
+    const struct attach_opts *o;
+    struct image *img; /* reopened when the target has loaded code meanwhile */
+    struct trace_env *env;
+    struct unwinder *unwinder;
+    bool suspend_seccomp;
+    uint64_t deadline_ns;
+};
+
+/* On success t is in an event-stop, safe, and remote_begin(r) has been done. -EBUSY: none was safe in time. */
+VT_MUST_CHECK int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r, const struct arch_gadgets *g,
+                                   struct vt_err *err);
+
+#endif
