@@ -1,0 +1,143 @@
+/* Owns the way from a trace file to an output file: which writer, both passes, and that nothing half done is left. */
+#include "cli/convert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/model.h"
+#include "proto/abi/arena.h"
+
+#define NATIVE_SUFFIX ".vzt"
+
+static const struct trace_writer_ops *const writers[] = {&out_chrome, &out_chrome_gz};
+
+static bool ends_with(const char *text, const char *suffix) {
+    size_t n = strlen(text), m = strlen(suffix);
+    return n > m && memcmp(text + n - m, suffix, m) == 0;
+}
+
+static const struct trace_writer_ops *find_writer(const char *output) {
+    for (size_t i = 0; i < VT_ARRAY_LEN(writers); i++)
+        if (ends_with(output, writers[i]->suffix)) return writers[i];
+    return NULL;
+}
+
+int convert_check_output(const char *output, struct vt_err *err) {
+    if (ends_with(output, NATIVE_SUFFIX) || find_writer(output)) return 0;
+    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz or .vzt", output);
+}
+
+static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
+    int rc = 0, fd = open(opts->input, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        rc = -errno;
+        return vt_err_set(err, rc, "%s: %s", opts->input, strerror(-rc));
+    }
+    while (!rc && !output_error(out)) {
+        ssize_t n = read(fd, output_room(out, OUTPUT_BUF), OUTPUT_BUF);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) rc = vt_err_set(err, -errno, "%s: %s", opts->input, strerror(errno));
+        if (n > 0) output_put(out, out->pos + n);
+        if (opts->stop && *opts->stop) rc = vt_err_set(err, -EINTR, "interrupted");
+        if (n == 0) break;
+    }
+    vt_close(&fd);
+    return rc;
+}
+
+static bool same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* True when renaming is all there is to do; rights become those of a new file. */
+static bool moved(const struct convert_opts *opts, uint64_t *bytes) {
+    struct stat st;
+    if (!opts->move_input || (lstat(opts->output, &st) == 0 && !S_ISREG(st.st_mode))) return false;
+    if (rename(opts->input, opts->output) < 0) return false;
+    mode_t mask = umask(0);
+    umask(mask);
+    if (chmod(opts->output, 0666 & ~mask) < 0) vt_log(VT_LOG_INFO, "%s: rights not changed: %s", opts->output, strerror(errno));
+    if (stat(opts->output, &st) == 0) *bytes = (uint64_t)st.st_size;
+    return true;
+}
+
+/* .vzt to .vzt. */
+static int copy_native(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
+    struct output *out;
+    int rc = output_make_dirs(opts->output);
+    if (rc) return vt_err_set(err, rc, "cannot write %s: %s", opts->output, strerror(-rc));
+    if (moved(opts, &result->bytes)) return 0;
+    rc = output_open(opts->output, false, &out, err);
+    if (rc) return rc;
+    rc = copy_bytes(opts, out, err);
+    if (rc) {
+        output_abort(out);
+        return rc;
+    }
+    rc = output_commit(out, &result->bytes, err);
+    if (!rc && opts->move_input) unlink(opts->input);
+    return rc;
+}
+
+static int write_with(const struct trace_writer_ops *ops, const struct convert_opts *opts, struct trace_info *info,
+                      struct convert_result *result, struct vt_err *err) {
+    struct output *out;
+    int rc = output_open(opts->output, ops->gzip, &out, err);
+    if (rc) return rc;
+    struct writer_opts writer_opts = {
+        .source_root = opts->source_root, .source_cwd = opts->source_cwd, .file_info = !opts->no_file_info};
+    struct model_opts model_opts = {
+        .min_duration_ns = opts->min_duration_ns,
+        .tasks = opts->log_async || (info->header->flags & VT_F_ASYNC),
+        .progress = opts->progress,
+        .progress_arg = opts->progress_arg,
+        .stop = opts->stop,
+    };
+    struct vt_err why = {0};
+    struct trace_writer *w = ops->open(out, info, &writer_opts);
+    rc = w ? model_run(info, &model_opts, ops, w, &result->totals, &why) : vt_err_set(&why, -ENOMEM, "out of memory");
+    if (w) ops->free(w);
+    if (!rc || output_error(out)) /* the output's own account of its error is the better one */
+        return output_commit(out, &result->bytes, err);
+    output_abort(out);
+    return vt_err_set(err, rc, "%s", why.msg);
+}
+
+int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
+    struct vt_trace *trace = NULL;
+    struct trace_info *info = NULL;
+    memset(result, 0, sizeof *result);
+    int rc = convert_check_output(opts->output, err);
+    if (rc) return rc;
+    if (same_file(opts->input, opts->output))
+        return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
+    rc = vt_trace_open(opts->input, &trace, err);
+    if (!rc) {
+        struct vt_err why = {0};
+        rc = trace_info_load(trace, &info, &why);
+        if (rc) vt_err_set(err, rc, "%s: %s", opts->input, why.msg);
+    }
+    if (rc) goto out;
+    if (ends_with(opts->output, NATIVE_SUFFIX)) {
+        result->totals.threads = info->nthreads;
+        if (info->end) {
+            result->totals.calls = info->end->calls;
+            result->totals.dropped = info->end->dropped;
+        }
+        rc = copy_native(opts, result, err);
+    } else {
+        rc = write_with(find_writer(opts->output), opts, info, result, err);
+    }
+    result->cut_off = info->truncated || !info->end;
+    if (info->damage.code) snprintf(result->damage, sizeof result->damage, "%s", info->damage.msg);
+out:
+    trace_info_free(info);
+    vt_trace_close(trace);
+    return rc;
+}

@@ -1,0 +1,36 @@
+/* One trace into one output file: what `convert` does, and what an attach does when its session has ended. */
+#ifndef VT_CLI_CONVERT_H
+#define VT_CLI_CONVERT_H
+
+#include <stdint.h>
+
+#include "cli/writer.h"
+#include "proto/base.h"
+
+struct convert_opts {
+    const char *input;  /* .vzt */
+    const char *output; /* .json, .json.gz or .vzt */
+    uint64_t min_duration_ns;
+    bool log_async;          /* calls under their asyncio task's tid; the trace's own flag does it too */
+    bool no_file_info;       /* without source text */
+    bool move_input;         /* .vzt to .vzt: rename where that is possible */
+    const char *source_root; /* /proc/PID/root while the target lives, else NULL */
+    const char *source_cwd;  /* /proc/PID/cwd while the target lives, else NULL */
+    void (*progress)(void *arg, uint64_t done, uint64_t size); /* may be NULL */
+    void *progress_arg;
+    const volatile int *stop; /* may be NULL: nonzero = give up, -EINTR, nothing is left behind */
+};
+
+struct convert_result {
+    struct trace_totals totals; /* for .vzt outputs as the trace's end says; open and short_calls are 0 */
+    uint64_t bytes;             /* of the output */
+    bool cut_off;               /* the trace has no end: its writer died */
+    char damage[384];           /* not "": the trace is damaged and what comes after that place is not in the output */
+};
+
+/* 0 when the name ends in something we write; else -EINVAL and err names what we do. To be asked before an attach. */
+VT_MUST_CHECK int convert_check_output(const char *output, struct vt_err *err);
+/* 0 and a whole output file, or -errno, err, and no output file. */
+VT_MUST_CHECK int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err);
+
+#endif

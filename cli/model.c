@@ -1,0 +1,304 @@
+/* Owns the matching of enter and leave events (model.h has the rules). The loop over the events of a block is the
+ * hottest code of a conversion besides the writer. */
+#include "cli/model.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proto/block.h"
+
+#define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; beyond that they are left out */
+#define PROGRESS_STEP (4u << 20)
+
+struct payload {
+    uint8_t *data; /* malloc'd or NULL */
+    uint32_t len;
+};
+
+struct frame {
+    uint64_t start_ns;
+    uint32_t id;
+    bool c, from_attach;
+    struct trace_task *task;
+    struct payload args;
+};
+
+/* One thread's state between its blocks. */
+struct stream {
+    struct frame *frames;
+    uint32_t depth, room;
+    uint64_t deeper; /* frames above MODEL_DEPTH_MAX */
+    uint64_t last_ns, gap_ns;
+    bool started, had_gap;
+    struct trace_task *task;
+    struct payload args, retval; /* for the next enter, the next leave */
+};
+
+struct model {
+    struct trace_info *info;
+    const struct model_opts *opts;
+    const struct trace_writer_ops *ops;
+    struct trace_writer *w;
+    struct trace_totals *totals;
+    struct vt_block_dec *dec;
+    struct stream *streams; /* by index of the thread */
+    size_t held;
+};
+
+static void add_saturated(uint64_t *sum, uint64_t n) { *sum = n > UINT64_MAX - *sum ? UINT64_MAX : *sum + n; }
+
+static void drop_payload(struct model *m, struct payload *p) {
+    if (!p->data) return;
+    m->held -= p->len;
+    free(p->data);
+    *p = (struct payload){0};
+}
+
+static int keep_payload(struct model *m, struct payload *p, const struct vt_event *ev) {
+    drop_payload(m, p);
+    if (m->held + ev->payload_len > HELD_MAX) return 0;
+    p->data = malloc(ev->payload_len + 1u);
+    if (!p->data) return -ENOMEM;
+    if (ev->payload_len) memcpy(p->data, ev->payload, ev->payload_len);
+    p->len = ev->payload_len;
+    m->held += p->len;
+    return 0;
+}
+
+static int push(struct model *m, struct stream *s, const struct frame *frame) {
+    if (s->depth == s->room) {
+        if (s->depth >= MODEL_DEPTH_MAX) {
+            s->deeper++;
+            drop_payload(m, &s->args);
+            return 0;
+        }
+        uint32_t room = s->room ? s->room * 2 : 64;
+        struct frame *grown = realloc(s->frames, room * sizeof *grown);
+        if (!grown) return -ENOMEM;
+        s->frames = grown;
+        s->room = room;
+    }
+    s->frames[s->depth++] = *frame;
+    return 0;
+}
+
+static int start_stream(struct model *m, struct stream *s, const struct trace_thread *thread, uint64_t first_ns) {
+    uint64_t attach_ns = vt_clock_to_ns(&m->info->clock, thread->stack_ticks);
+    if (attach_ns > first_ns) attach_ns = first_ns;
+    s->started = true;
+    for (uint32_t i = 0; i < thread->nstack; i++) {
+        uint64_t before = thread->nstack - 1 - i;
+        struct frame frame = {
+            .id = thread->stack[i], .from_attach = true, .start_ns = attach_ns > before ? attach_ns - before : 0};
+        int rc = push(m, s, &frame);
+        if (rc) return rc;
+    }
+    s->last_ns = attach_ns;
+    return 0;
+}
+
+/* Hands one frame to the writer; end_ns is not used for open frames. */
+static int give(struct model *m, const struct trace_thread *thread, const struct frame *frame, uint64_t end_ns, bool open,
+                bool raised, const struct payload *retval) {
+    if (open)
+        m->totals->open++;
+    else {
+        m->totals->calls++;
+        if (end_ns - frame->start_ns < m->opts->min_duration_ns) {
+            m->totals->short_calls++;
+            return 0;
+        }
+    }
+    struct trace_call call = {
+        .thread = thread,
+        .name = trace_info_name(m->info, frame->id),
+        .task = frame->task,
+        .start_ns = frame->start_ns,
+        .end_ns = end_ns,
+        .open = open,
+        .from_attach = frame->from_attach,
+        .raised = raised,
+        .args = frame->args.data,
+        .args_len = frame->args.len,
+        .retval = retval ? retval->data : NULL,
+        .retval_len = retval ? retval->len : 0,
+    };
+    return m->ops->call(m->w, &call);
+}
+
+static int enter(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
+    if (s->depth && ns <= s->frames[s->depth - 1].start_ns) s->last_ns = ns = s->frames[s->depth - 1].start_ns + 1;
+    struct frame frame = {.start_ns = ns, .id = ev->id, .c = ev->type == VT_REC_C_CALL, .task = s->task, .args = s->args};
+    int rc = push(m, s, &frame);
+    if (!rc) s->args = (struct payload){0};
+    return rc;
+}
+
+/* Takes frames off the stack down to depth `to`, whose leave events are lost. */
+static int close_lost(struct model *m, struct stream *s, const struct trace_thread *thread, uint32_t to, uint64_t ns) {
+    int rc = 0;
+    while (!rc && s->depth > to) {
+        struct frame *frame = &s->frames[--s->depth];
+        bool over_gap = s->had_gap && s->gap_ns >= frame->start_ns;
+        rc = give(m, thread, frame, over_gap ? s->gap_ns : ns, false, false, NULL);
+        drop_payload(m, &frame->args);
+    }
+    return rc;
+}
+
+static int leave(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev, uint64_t ns) {
+    if (s->deeper) {
+        s->deeper--;
+        return 0;
+    }
+    bool c = ev->type == VT_REC_C_RETURN || ev->type == VT_REC_C_RAISE;
+    uint32_t at = s->depth;
+    while (at && (s->frames[at - 1].id != ev->id || s->frames[at - 1].c != c)) at--;
+    if (!at) {
+        m->totals->unmatched++;
+        drop_payload(m, &s->retval);
+        return 0;
+    }
+    int rc = at < s->depth ? close_lost(m, s, thread, at, ns) : 0;
+    if (rc) return rc;
+    struct frame *frame = &s->frames[--s->depth];
+    rc = give(m, thread, frame, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
+    drop_payload(m, &frame->args);
+    drop_payload(m, &s->retval);
+    return rc;
+}
+
+static int gap(struct model *m, const struct trace_thread *thread, struct stream *s, uint64_t count, uint64_t ns) {
+    add_saturated(&m->totals->dropped, count);
+    s->had_gap = true;
+    s->gap_ns = ns;
+    struct trace_gap mark = {.thread = thread, .ns = ns, .count = count};
+    return count ? m->ops->gap(m->w, &mark) : 0;
+}
+
+static int take_payload(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
+                        uint64_t ns) {
+    if (ev->id == VT_PL_ARGS) return keep_payload(m, &s->args, ev);
+    if (ev->id == VT_PL_RETVAL) return keep_payload(m, &s->retval, ev);
+    if (ev->id == VT_PL_COUNTER && ev->payload_len >= sizeof(struct vt_pl_counter)) {
+        struct trace_counter counter = {.thread = thread, .ns = ns};
+        memcpy(&counter.value, ev->payload, sizeof counter.value);
+        return m->ops->counter(m->w, &counter);
+    }
+    return 0; /* the other kinds come as frames of their own */
+}
+
+static int take_event(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev) {
+    uint64_t ns = vt_clock_to_ns(&m->info->clock, ev->ticks);
+    if (ns < s->last_ns) ns = s->last_ns;
+    s->last_ns = ns;
+    if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);
+    if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, thread, ev, ns);
+    if (ev->type == VT_REC_PAYLOAD) return take_payload(m, s, thread, ev, ns);
+    if (ev->type == VT_REC_GAP) return gap(m, thread, s, ev->count, ns);
+    if (ev->type == VT_REC_TASK && m->opts->tasks) s->task = id_table_get(&m->info->tasks, ev->id);
+    return 0;
+}
+
+static int damaged_block(struct model *m, const struct vt_trace_frame *frame) {
+    vt_err_set(&m->info->damage, -EBADMSG, "damaged at byte %llu: events", (unsigned long long)frame->offset);
+    return -EBADMSG;
+}
+
+static int take_block(struct model *m, const struct vt_trace_frame *frame) {
+    struct vt_trace_block block;
+    const struct vt_event *ev;
+    size_t n;
+    int rc = vt_trace_get_block(frame->payload, frame->len, &block);
+    if (!rc) rc = vt_block_decode(m->dec, block.base_ticks, block.data, block.data_len, block.raw_len, block.events, &ev, &n);
+    if (rc == -EBADMSG) return damaged_block(m, frame);
+    if (rc) return rc;
+    const struct trace_thread *thread = id_table_get(&m->info->by_serial, block.serial);
+    if (!thread || !n) return 0;
+    struct stream *s = &m->streams[thread->index];
+    if (!s->started) rc = start_stream(m, s, thread, vt_clock_to_ns(&m->info->clock, ev[0].ticks));
+    for (size_t i = 0; i < n && !rc; i++) rc = take_event(m, s, thread, &ev[i]);
+    return rc;
+}
+
+static int take_drops(struct model *m, const struct vt_trace_frame *frame) {
+    ProtobufCMessage *msg;
+    int rc = vt_msg_unpack(frame->type, frame->payload, frame->len, &msg);
+    if (rc) return damaged_block(m, frame);
+    const Vt__Drops *drops = (const void *)msg;
+    const struct trace_thread *thread = id_table_get(&m->info->by_serial, drops->serial);
+    if (thread) {
+        struct stream *s = &m->streams[thread->index];
+        uint64_t ns = vt_clock_to_ns(&m->info->clock, drops->ticks);
+        if (!s->started) rc = start_stream(m, s, thread, ns);
+        if (ns < s->last_ns) ns = s->last_ns;
+        s->last_ns = ns;
+        if (!rc) rc = gap(m, thread, s, drops->count, ns);
+    } else {
+        add_saturated(&m->totals->dropped, drops->count);
+    }
+    vt_msg_free(msg);
+    return rc;
+}
+
+static int give_open_frames(struct model *m) {
+    int rc = 0;
+    for (uint32_t i = 0; i < m->info->nthreads && !rc; i++) {
+        struct stream *s = &m->streams[i];
+        const struct trace_thread *thread = m->info->threads[i];
+        if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
+        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, thread, &s->frames[k], s->last_ns, true, false, NULL);
+    }
+    return rc;
+}
+
+static int run_frames(struct model *m, struct vt_err *err) {
+    struct vt_trace *t = m->info->trace;
+    struct vt_trace_frame frame;
+    uint64_t reported = 0;
+    int rc;
+    vt_trace_rewind(t);
+    while ((rc = vt_trace_next(t, false, &frame, &m->info->damage)) == 1 && frame.offset < m->info->good_until) {
+        rc = 0;
+        if (frame.type == VT_FRAME_BLOCK) rc = take_block(m, &frame);
+        if (frame.type == VT_FRAME_DROPS) rc = take_drops(m, &frame);
+        if (!rc && m->opts->stop && *m->opts->stop) rc = -EINTR;
+        if (rc) break;
+        if (m->opts->progress && frame.offset - reported >= PROGRESS_STEP) {
+            reported = frame.offset;
+            m->opts->progress(m->opts->progress_arg, frame.offset, vt_trace_size(t));
+        }
+    }
+    if (rc == 1 || rc == -EBADMSG) rc = 0; /* all that is good has been read */
+    if (rc) vt_err_set(err, rc, "converting the trace: %s", rc == -EINTR ? "interrupted" : strerror(-rc));
+    return rc;
+}
+
+static void free_streams(struct model *m) {
+    for (uint32_t i = 0; m->streams && i < m->info->nthreads; i++) {
+        struct stream *s = &m->streams[i];
+        for (uint32_t k = 0; k < s->depth; k++) drop_payload(m, &s->frames[k].args);
+        drop_payload(m, &s->args);
+        drop_payload(m, &s->retval);
+        free(s->frames);
+    }
+    free(m->streams);
+}
+
+int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+              struct trace_totals *totals, struct vt_err *err) {
+    struct model m = {.info = info, .opts = opts, .ops = ops, .w = w, .totals = totals};
+    *totals = (struct trace_totals){.threads = info->nthreads};
+    m.dec = vt_block_dec_new();
+    m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
+    int rc = m.dec && m.streams ? 0 : vt_err_set(err, -ENOMEM, "out of memory");
+    if (!rc) rc = ops->begin(w);
+    if (!rc) rc = run_frames(&m, err);
+    if (!rc) rc = give_open_frames(&m);
+    if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;
+    if (!rc) rc = ops->end(w, totals);
+    if (rc) vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
+    free_streams(&m);
+    vt_block_dec_free(m.dec);
+    return rc;
+}

@@ -1,0 +1,35 @@
+/* From events to calls: the second pass over a trace. Matches enter and leave per thread and hands whole calls to a
+ * writer.
+ *
+ * Rules
+ * - A thread starts with the stack that was open at attach; these frames begin when tracing began, the outermost a
+ *   nanosecond apart so that they nest without doubt.
+ * - A leave takes the top of the stack when it is the same function. Otherwise the nearest frame of that function
+ *   below it is taken, and the frames above are closed: at the last gap since they began (there their leave was
+ *   lost), or now. A leave of a function that is not on the stack is counted as unmatched and ignored.
+ * - A gap is shown where it ended. Frames open before it stay open until a leave proves otherwise, so right after a
+ *   gap calls can hang under a function that had already returned.
+ * - Generators and coroutines: each resume to yield is a slice of its own.
+ * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it.
+ * - Frames still open at the end come last, outermost first.
+ * - min_duration leaves out short calls, never their callees. */
+#ifndef VT_CLI_MODEL_H
+#define VT_CLI_MODEL_H
+
+#include "cli/writer.h"
+
+#define MODEL_DEPTH_MAX (1u << 20) /* frames deeper than this are counted, not kept */
+
+struct model_opts {
+    uint64_t min_duration_ns;
+    bool tasks;                                                /* attribute calls to asyncio tasks */
+    void (*progress)(void *arg, uint64_t done, uint64_t size); /* may be NULL; bytes of the trace */
+    void *progress_arg;
+    const volatile int *stop; /* may be NULL; set to leave with -EINTR */
+};
+
+/* Feeds w with everything in info's trace up to its end or its first damaged place (noted in info->damage). */
+VT_MUST_CHECK int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops,
+                            struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* How a function is called in outputs: "qualname (file:line)" for Python, "module.func" or "type.func" for C. */
+#ifndef VT_CLI_NAMES_H
+#define VT_CLI_NAMES_H
+
+#include <stddef.h>
+
+#include "cli/trace_info.h"
+
+/* Room that name_put_text needs at most; name_put_json needs JSON_TEXT_MAX of it. */
+size_t name_text_max(const struct trace_name *name);
+/* The bytes as they are; returns the end. */
+char *name_put_text(char *p, const struct trace_name *name);
+/* The inside of a JSON string. */
+char *name_put_json(char *p, const struct trace_name *name);
+
+#endif

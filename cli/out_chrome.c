@@ -1,0 +1,291 @@
+/* Owns Chrome JSON in VizTracer's dialect (the one its parsed writer has, which an attach there gives):
+ * {"traceEvents":[...],"viztracer_metadata":{...},"file_info":{...}}. Added to it: "generator" and counts in the metadata,
+ * and one instant "events dropped" per gap. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/file_info.h"
+#include "cli/json.h"
+#include "cli/names.h"
+#include "cli/writer.h"
+
+#define PREFIX_MAX 96u            /* ,\n{"pid":..,"tid":..,"ts": */
+#define NUMBERS_MAX 128u          /* the parts between prefix and name */
+#define ROOM_MAX (OUTPUT_BUF / 2) /* longer names take the slow way */
+#define TASK_TID_MASK 0xffffffu   /* VizTracer: a task's tid is the low bits of its address */
+
+/* What every slice of a function ends with: ,"name":"...","cat":"FEE"} */
+struct name_text {
+    uint32_t len, name_len; /* name_len: without the part from ,"cat" on */
+    char text[];
+};
+static const char cat_end[] = ",\"cat\":\"FEE\"}";
+
+struct thread_text {
+    uint8_t len;
+    char text[PREFIX_MAX];
+};
+
+struct trace_writer {
+    struct output *out;
+    struct trace_info *info;
+    struct file_source source;
+    bool file_info;
+    struct name_text **names;    /* by index */
+    struct thread_text *threads; /* by index */
+    struct trace_task **used_tasks;
+    size_t nused_tasks, tasks_room;
+};
+
+static char *put(char *p, const char *text, size_t len) {
+    memcpy(p, text, len);
+    return p + len;
+}
+#define PUT(p, literal) put(p, literal, sizeof(literal) - 1)
+
+static char *put_prefix(char *p, uint32_t pid, uint64_t tid) {
+    p = PUT(p, ",\n{\"pid\":");
+    p = json_put_u64(p, pid);
+    p = PUT(p, ",\"tid\":");
+    p = json_put_u64(p, tid);
+    return PUT(p, ",\"ts\":");
+}
+
+static void chrome_free(struct trace_writer *w) {
+    if (!w) return;
+    for (uint32_t i = 0; w->names && i < w->info->nnames; i++) free(w->names[i]);
+    free(w->names);
+    free(w->threads);
+    free(w->used_tasks);
+    file_source_close(&w->source);
+    free(w);
+}
+
+static struct trace_writer *chrome_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
+    struct trace_writer *w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    w->out = out;
+    w->info = info;
+    w->file_info = opts->file_info;
+    file_source_open(&w->source, opts->source_root, opts->source_cwd, info->header->uid);
+    w->names = calloc(info->nnames, sizeof(struct name_text *));
+    w->threads = calloc(info->nthreads + 1u, sizeof *w->threads);
+    if (!w->names || !w->threads) {
+        chrome_free(w);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < info->nthreads; i++) {
+        struct thread_text *t = &w->threads[i];
+        t->len = (uint8_t)(put_prefix(t->text, info->header->pid, info->threads[i]->tid) - t->text);
+    }
+    return w;
+}
+
+/* A process_name or thread_name record; name may be long. */
+static int put_meta(struct trace_writer *w, const char *before, uint64_t tid, const char *what, const void *name, size_t len) {
+    const size_t most = 32u << 10; /* of a name; no viewer shows more */
+    if (len > most) len = most;
+    char *p = output_room(w->out, JSON_TEXT_MAX(len) + 256);
+    p = put(p, before, strlen(before));
+    p = PUT(p, "{\"ph\":\"M\",\"pid\":");
+    p = json_put_u64(p, w->info->header->pid);
+    p = PUT(p, ",\"tid\":");
+    p = json_put_u64(p, tid);
+    p = PUT(p, ",\"name\":\"");
+    p = put(p, what, strlen(what));
+    p = PUT(p, "\",\"args\":{\"name\":");
+    p = json_put_string(p, name, len);
+    p = PUT(p, "}}");
+    output_put(w->out, p);
+    return output_error(w->out);
+}
+
+static int put_thread_name(struct trace_writer *w, const struct trace_thread *thread) {
+    char made_up[64] = "Thread-";
+    const char *name = thread->name;
+    size_t len = thread->name_len;
+    if (!len && thread->tid == w->info->header->pid) {
+        name = "MainThread";
+        len = 10;
+    } else if (!len) {
+        name = made_up;
+        len = (size_t)(json_put_u64(made_up + 7, thread->tid) - made_up);
+    }
+    return put_meta(w, ",\n", thread->tid, "thread_name", name, len);
+}
+
+static int chrome_begin(struct trace_writer *w) {
+    const Vt__TraceHeader *h = w->info->header;
+    const char *name = h->process_name && h->process_name[0] ? h->process_name : "MainProcess";
+    int rc = put_meta(w, "{\"traceEvents\":[\n", h->pid, "process_name", name, strlen(name));
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) rc = put_thread_name(w, w->info->threads[i]);
+    return rc;
+}
+
+static struct name_text *make_name_text(const struct trace_name *name) {
+    static const char start[] = ",\"name\":\"";
+    struct name_text *t = malloc(sizeof *t + JSON_TEXT_MAX(name_text_max(name)) + sizeof start + sizeof cat_end + 1);
+    if (!t) return NULL;
+    char *p = PUT(t->text, start);
+    p = name_put_json(p, name);
+    *p++ = '"';
+    t->name_len = (uint32_t)(p - t->text);
+    t->len = (uint32_t)(PUT(p, cat_end) - t->text);
+    struct name_text *fitted = realloc(t, sizeof *t + t->len);
+    return fitted ? fitted : t;
+}
+
+static int note_task(struct trace_writer *w, struct trace_task *task) {
+    if (w->nused_tasks == w->tasks_room) {
+        size_t room = w->tasks_room ? w->tasks_room * 2 : 64;
+        struct trace_task **grown = realloc(w->used_tasks, room * sizeof(struct trace_task *));
+        if (!grown) return -ENOMEM;
+        w->used_tasks = grown;
+        w->tasks_room = room;
+    }
+    w->used_tasks[w->nused_tasks++] = task;
+    task->used = true;
+    return 0;
+}
+
+static uint32_t get_u16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
+
+static void put_string(struct trace_writer *w, const uint8_t *text, size_t len) {
+    output_put(w->out, json_put_string(output_room(w->out, JSON_TEXT_MAX(len) + 2), text, len));
+}
+
+static void put_literal(struct trace_writer *w, const char *text) { output_write(w->out, text, strlen(text)); }
+
+/* ,"args":{"func_args":{...},"return_value":"..."} */
+static void put_args(struct trace_writer *w, const struct trace_call *call) {
+    const uint8_t *p = call->args, *end = p + call->args_len;
+    put_literal(w, ",\"args\":{");
+    if (call->args) {
+        put_literal(w, "\"func_args\":{");
+        for (const char *comma = ""; end - p >= 4; comma = ",") {
+            size_t name_len = get_u16(p), value_len = get_u16(p + 2);
+            if (name_len + value_len > (size_t)(end - p - 4)) break;
+            put_literal(w, comma);
+            put_string(w, p + 4, name_len);
+            put_literal(w, ":");
+            put_string(w, p + 4 + name_len, value_len);
+            p += 4 + name_len + value_len;
+        }
+        put_literal(w, "}");
+    }
+    if (call->retval) {
+        size_t len = call->retval_len < VT_PAYLOAD_MAX ? call->retval_len : VT_PAYLOAD_MAX;
+        put_literal(w, call->args ? ",\"return_value\":" : "\"return_value\":");
+        put_string(w, call->retval, len);
+    }
+    put_literal(w, "}");
+}
+
+static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
+    struct name_text **name = &w->names[call->name->index];
+    const struct thread_text *thread = &w->threads[call->thread->index];
+    if (!*name) {
+        if (!(*name = make_name_text(call->name))) return -ENOMEM;
+        call->name->used = true;
+    }
+    struct name_text *tail = *name;
+    bool plain = !call->args && !call->retval && tail->len <= ROOM_MAX;
+    char *p = output_room(w->out, PREFIX_MAX + NUMBERS_MAX + (plain ? tail->len : 0));
+    if (call->task) {
+        int rc = call->task->used ? 0 : note_task(w, call->task);
+        if (rc) return rc;
+        p = put_prefix(p, w->info->header->pid, call->task->address & TASK_TID_MASK);
+    } else {
+        p = put(p, thread->text, thread->len);
+    }
+    p = json_put_us(p, call->start_ns);
+    if (call->open) {
+        p = PUT(p, ",\"ph\":\"B\"");
+    } else {
+        p = PUT(p, ",\"ph\":\"X\",\"dur\":");
+        p = json_put_us(p, call->end_ns - call->start_ns);
+    }
+    if (plain) {
+        output_put(w->out, put(p, tail->text, tail->len));
+        return output_error(w->out);
+    }
+    output_put(w->out, p);
+    output_write(w->out, tail->text, tail->name_len);
+    if (call->args || call->retval) put_args(w, call);
+    output_write(w->out, tail->text + tail->name_len, tail->len - tail->name_len);
+    return output_error(w->out);
+}
+
+static char *put_thread_time(struct trace_writer *w, char *p, const struct trace_thread *thread, uint64_t ns) {
+    const struct thread_text *t = &w->threads[thread->index];
+    return json_put_us(put(p, t->text, t->len), ns);
+}
+
+static int chrome_gap(struct trace_writer *w, const struct trace_gap *gap) {
+    char *p = put_thread_time(w, output_room(w->out, 512), gap->thread, gap->ns);
+    p = PUT(p, ",\"ph\":\"i\",\"cat\":\"INSTANT\",\"name\":\"events dropped\",\"args\":{\"count\":");
+    p = json_put_u64(p, gap->count);
+    output_put(w->out, PUT(p, "},\"s\":\"t\"}"));
+    return output_error(w->out);
+}
+
+static int chrome_counter(struct trace_writer *w, const struct trace_counter *counter) {
+    char *p = put_thread_time(w, output_room(w->out, 512), counter->thread, counter->ns);
+    p = PUT(p, ",\"ph\":\"C\",\"name\":\"garbage collection\",\"args\":{\"collecting\":");
+    p = json_put_u64(p, counter->value.collecting);
+    p = PUT(p, ",\"collected\":");
+    p = json_put_u64(p, counter->value.collected);
+    p = PUT(p, ",\"uncollectable\":");
+    p = json_put_u64(p, counter->value.uncollectable);
+    output_put(w->out, PUT(p, "}}"));
+    return output_error(w->out);
+}
+
+static int chrome_end(struct trace_writer *w, const struct trace_totals *totals) {
+    int rc = 0;
+    for (size_t i = 0; i < w->nused_tasks && !rc; i++) {
+        const struct trace_task *task = w->used_tasks[i];
+        const char *name = task->name_len ? task->name : "Task";
+        rc = put_meta(w, ",\n", task->address & TASK_TID_MASK, "thread_name", name, task->name_len ? task->name_len : 4);
+    }
+    char *p = output_room(w->out, 1024);
+    p = PUT(p, "\n],\n\"viztracer_metadata\":{\"version\":\"" VT_VERSION "\",\"overflow\":");
+    p = totals->dropped ? PUT(p, "true") : PUT(p, "false");
+    p = PUT(p, ",\"baseTimeNanoseconds\":");
+    p = json_put_u64(p, w->info->real_minus_mono);
+    p = PUT(p, ",\"generator\":\"viztracerd\",\"dropped_events\":");
+    p = json_put_u64(p, totals->dropped);
+    p = PUT(p, ",\"cut_off\":");
+    p = w->info->truncated || w->info->damage.code || !w->info->end ? PUT(p, "true}") : PUT(p, "false}");
+    output_put(w->out, p);
+    if (!rc && w->file_info) {
+        put_literal(w, ",\n\"file_info\":");
+        rc = file_info_write(w->out, w->info, &w->source);
+    }
+    put_literal(w, "}\n");
+    return rc ? rc : output_error(w->out);
+}
+
+const struct trace_writer_ops out_chrome = {
+    .suffix = ".json",
+    .open = chrome_open,
+    .begin = chrome_begin,
+    .call = chrome_call,
+    .gap = chrome_gap,
+    .counter = chrome_counter,
+    .end = chrome_end,
+    .free = chrome_free,
+};
+
+const struct trace_writer_ops out_chrome_gz = {
+    .suffix = ".gz",
+    .gzip = true,
+    .open = chrome_open,
+    .begin = chrome_begin,
+    .call = chrome_call,
+    .gap = chrome_gap,
+    .counter = chrome_counter,
+    .end = chrome_end,
+    .free = chrome_free,
+};

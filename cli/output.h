@@ -1,0 +1,42 @@
+/* Where a writer's bytes go: a file that appears under its name only when it is whole. Plain or gzip. Errors stick:
+ * after the first one everything is accepted and thrown away, and output_commit tells. */
+#ifndef VT_CLI_OUTPUT_H
+#define VT_CLI_OUTPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base.h"
+
+#define OUTPUT_BUF (1u << 20)
+
+struct output {
+    char *pos, *end; /* free room; only output.c and the two functions below touch it */
+};
+
+/* Makes missing folders. gzip: compress on the way. -errno and err with the cause. */
+VT_MUST_CHECK int output_open(const char *path, bool gzip, struct output **out, struct vt_err *err);
+void output_flush(struct output *o);
+/* A piece of any length. */
+void output_write(struct output *o, const void *data, size_t len);
+/* 0, or the first error; lets long work stop early. */
+int output_error(const struct output *o);
+/* Bytes of the file so far (compressed ones for gzip). */
+uint64_t output_bytes(const struct output *o);
+/* Writes the rest, gives the file its name, frees o in any case. On an error nothing is left behind under either
+ * name; err says what and why. */
+VT_MUST_CHECK int output_commit(struct output *o, uint64_t *bytes, struct vt_err *err);
+/* Removes what was written and frees o. NULL is fine. */
+void output_abort(struct output *o);
+
+/* At least n (<= OUTPUT_BUF) bytes of room: write there, then output_put the end. */
+static inline char *output_room(struct output *o, size_t n) {
+    if ((size_t)(o->end - o->pos) < n) output_flush(o);
+    return o->pos;
+}
+static inline void output_put(struct output *o, char *end) { o->pos = end; }
+
+/* Creates the folders above path as far as they are missing. */
+VT_MUST_CHECK int output_make_dirs(const char *path);
+
+#endif

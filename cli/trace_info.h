@@ -1,0 +1,75 @@
+/* What a trace says about itself, gathered in one pass that does not decode events: header, clock, names, threads,
+ * the stacks open at attach, tasks, the end. Memory grows with functions and threads, not with events. */
+#ifndef VT_CLI_TRACE_INFO_H
+#define VT_CLI_TRACE_INFO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/id_table.h"
+#include "proto/base.h"
+#include "proto/clock.h"
+#include "proto/msg.h"
+#include "proto/trace_reader.h"
+
+struct trace_name {
+    uint32_t index; /* dense, 0 .. names-1: for tables of a writer */
+    uint32_t line;
+    uint32_t name_len, file_len;
+    uint8_t kind;            /* 0 Python, 1 C */
+    bool used;               /* set by a writer that wants to know */
+    const char *name, *file; /* not terminated, any bytes */
+};
+
+struct trace_thread {
+    uint64_t ident;
+    uint32_t index;  /* in trace_info.threads */
+    uint32_t serial; /* of its stream; TRACE_NO_SERIAL = no events */
+    uint32_t tid;    /* as shown: the daemon's view, else the target's, else made up from the serial */
+    char *name;      /* may be NULL */
+    uint32_t name_len;
+    uint32_t nstack; /* frames open at attach, outermost first */
+    uint32_t *stack;
+    uint64_t stack_ticks;
+};
+#define TRACE_NO_SERIAL UINT32_MAX
+
+struct trace_task {
+    uint64_t address;
+    char *name;
+    uint32_t name_len;
+    bool used;
+};
+
+struct trace_info {
+    struct vt_trace *trace; /* borrowed */
+    Vt__TraceHeader *header;
+    Vt__End *end; /* NULL: the trace was cut off */
+    struct vt_clock_map clock;
+    uint64_t real_minus_mono;  /* ns */
+    uint64_t hooks_on_ticks;   /* 0 = not known */
+    struct id_table names;     /* struct trace_name by id */
+    struct trace_name unknown; /* stands for ids without a name: index 0 */
+    uint32_t nnames;           /* indexes in use */
+    struct trace_thread **threads;
+    uint32_t nthreads;
+    struct id_table by_serial; /* struct trace_thread */
+    struct id_table tasks;     /* struct trace_task by id */
+    uint64_t events;           /* in all blocks, as their heads say */
+    uint64_t dropped;          /* in Drops frames */
+    bool truncated;            /* ends inside a frame */
+    struct vt_err damage;      /* code != 0: nothing behind that place was read */
+    uint64_t good_until;       /* offset in the file: frames from there on are not used */
+};
+
+/* Reads all of t once. Fails only when nothing can be made of it: no header, no clock, no memory. */
+VT_MUST_CHECK int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *err);
+void trace_info_free(struct trace_info *info);
+/* Never NULL. */
+static inline struct trace_name *trace_info_name(struct trace_info *info, uint32_t id) {
+    struct trace_name *name = id_table_get(&info->names, id);
+    return name ? name : &info->unknown;
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* One output format = one table of functions. The model (model.h) calls them: begin, then calls, marks and counters as
+ * it meets them, then end. Calls of one thread come in the order in which they ended; slices of a thread always nest.
+ * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno; after an error only free is called. */
+#ifndef VT_CLI_WRITER_H
+#define VT_CLI_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/output.h"
+#include "cli/trace_info.h"
+#include "proto/abi/record.h"
+
+struct trace_call {
+    const struct trace_thread *thread;
+    struct trace_name *name;
+    struct trace_task *task; /* asyncio task it ran in, with --log_async; else NULL */
+    uint64_t start_ns, end_ns;
+    bool open;           /* still open when the trace ended: end_ns says nothing */
+    bool from_attach;    /* was open when tracing began: start_ns is that moment */
+    bool raised;         /* left by an exception */
+    const uint8_t *args; /* VT_PL_ARGS payload or NULL */
+    uint32_t args_len;
+    const uint8_t *retval; /* VT_PL_RETVAL payload or NULL */
+    uint32_t retval_len;
+};
+
+/* Events were dropped just before `ns`: the stack of this thread may be wrong around here. */
+struct trace_gap {
+    const struct trace_thread *thread;
+    uint64_t ns, count;
+};
+
+struct trace_counter { /* "garbage collection" */
+    const struct trace_thread *thread;
+    uint64_t ns;
+    struct vt_pl_counter value;
+};
+
+struct trace_totals {
+    uint64_t calls;       /* complete ones, before --min_duration */
+    uint64_t open;        /* still open at the end */
+    uint64_t short_calls; /* left out because of --min_duration */
+    uint64_t dropped;     /* events that the target could not store */
+    uint64_t unmatched;   /* leave events whose enter is not in the trace */
+    uint64_t threads;
+};
+
+struct writer_opts {
+    const char *source_root; /* where to look for source files, e.g. /proc/PID/root; NULL = our own files */
+    const char *source_cwd;  /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
+    bool file_info;          /* with source text */
+};
+
+struct trace_writer; /* of the format */
+
+struct trace_writer_ops {
+    const char *suffix; /* of the file's name */
+    bool gzip;          /* the same, compressed */
+    struct trace_writer *(*open)(struct output *out, struct trace_info *info, const struct writer_opts *opts);
+    int (*begin)(struct trace_writer *w);
+    int (*call)(struct trace_writer *w, const struct trace_call *call);
+    int (*gap)(struct trace_writer *w, const struct trace_gap *gap);
+    int (*counter)(struct trace_writer *w, const struct trace_counter *counter);
+    int (*end)(struct trace_writer *w, const struct trace_totals *totals);
+    void (*free)(struct trace_writer *w);
+};
+
+extern const struct trace_writer_ops out_chrome, out_chrome_gz;
+
+#endif
