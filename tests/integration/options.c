@@ -1,0 +1,319 @@
+/* Each filter and log option gives what VizTracer's option of that name gives; outputs in each form hold the same trace. */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+struct scene {
+    const struct interp *ip;
+    struct target target;
+    struct trace trace;
+    char who[192];
+    uint64_t round;
+    char folder[PATH_MAX]; /* of the scripts, as the target sees it */
+};
+
+static void begin(struct scene *x, int i) {
+    memset(x, 0, sizeof *x);
+    x->ip = suite_interp(i);
+    if (x->ip->root[0])
+        snprintf(x->folder, sizeof x->folder, "/tmp/vt-targets");
+    else
+        snprintf(x->folder, sizeof x->folder, "%s/tests/targets", tree_root());
+    ck_assert_int_eq(target_spawn(&x->target, x->ip, "options.py", NULL, NULL), 0);
+}
+
+/* One traced round with these options; the trace is loaded from `out`. */
+static void trace_round(struct scene *x, const char *options, const char *out) {
+    struct tool tool;
+    snprintf(x->who, sizeof x->who, "%s on %s", options, x->ip->version);
+    trace_free(&x->trace);
+    tool_startf(&tool, "--attach %d -o %s %s", (int)x->target.pid, out, options);
+    must_attach(&tool, x->who);
+    x->target.slots[60] = ++x->round;
+    for (uint64_t end = now_ms() + 30000; x->target.slots[61] != x->round; sleep_ms(2))
+        ck_assert_msg(now_ms() < end, "%s: the target does not get through: %s", x->who, x->target.text);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, x->who);
+    must_load(&x->trace, out, x->who);
+}
+
+static size_t count(const struct scene *x, const char *name) { return trace_count(&x->trace, name, 0); }
+
+#define must(x, name, n)                                                                                                         \
+    ck_assert_msg(count(x, name) == (n), "%s: %zu calls of %s instead of %d", (x)->who, count(x, name), name, n)
+
+static void end(struct scene *x) {
+    ck_assert_msg(!kill(x->target.pid, 0), "%s: the target has gone", x->who);
+    trace_free(&x->trace);
+    target_kill(&x->target);
+}
+
+static size_t without_location(const struct scene *x) {
+    size_t n = 0;
+    for (size_t i = 0; i < x->trace.n; i++) n += x->trace.events[i].ph == 'X' && !strchr(x->trace.events[i].name, '(');
+    return n;
+}
+
+static size_t with_text(const struct scene *x, const char *text) {
+    size_t n = 0;
+    for (size_t i = 0; i < x->trace.n; i++)
+        n += strchr("XB", x->trace.events[i].ph) && strstr(x->trace.events[i].name, text) != NULL;
+    return n;
+}
+
+START_TEST(no_filter) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "", temp_path(".json"));
+    must(&x, "by_files", 1);
+    must(&x, "helper", 1);
+    must(&x, "called_back", 1);
+    must(&x, "direct", 2);
+    must(&x, "level0", 1);
+    must(&x, "level1", 1);
+    must(&x, "level2", 1);
+    must(&x, "quick", 2001);
+    must(&x, "slow", 1);
+    must(&x, "builtins.max", 2);
+    must(&x, "tasked", 8);
+    ck_assert_msg(without_location(&x) > 10 && with_text(&x, "<frozen") > 0, "%s: C functions and frozen ones are missing",
+                  x.who);
+    end(&x);
+}
+END_TEST
+
+START_TEST(files) {
+    struct scene x;
+    char options[PATH_MAX + 64];
+    begin(&x, _i);
+    snprintf(options, sizeof options, "--include_files %s/options.py", x.folder);
+    trace_round(&x, options, temp_path(".json"));
+    must(&x, "by_files", 1);
+    must(&x, "direct", 2);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 0); /* the whole subtree of a function that is left out */
+    must(&x, "builtins.max", 2);
+    ck_assert_msg(with_text(&x, "threading.py") == 0, "%s: functions of threading.py", x.who);
+    snprintf(options, sizeof options, "--exclude_files %s/optionlib.py", x.folder);
+    trace_round(&x, options, temp_path(".json"));
+    must(&x, "by_files", 1);
+    must(&x, "direct", 2);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 0);
+    ck_assert_msg(with_text(&x, "threading.py") > 0, "%s: threading.py is left out as well", x.who);
+    end(&x);
+}
+END_TEST
+
+START_TEST(depth) {
+    struct scene x;
+    begin(&x, _i);
+    /* a new thread: _bootstrap 1, _bootstrap_inner 2, run 3, level0 4, level1 5, level2 6 (3.15 and others may add a frame of
+     * their own) */
+    trace_round(&x, "--max_stack_depth 5", temp_path(".json"));
+    must(&x, "level0", 1);
+    must(&x, "level2", 0);
+    trace_round(&x, "--max_stack_depth 100", temp_path(".json"));
+    must(&x, "level2", 1);
+    end(&x);
+}
+END_TEST
+
+START_TEST(ignored_kinds) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--ignore_c_function", temp_path(".json"));
+    must(&x, "direct", 2);
+    must(&x, "quick", 2001);
+    ck_assert_msg(without_location(&x) == 0, "%s: %zu C functions", x.who, without_location(&x));
+    trace_round(&x, "--ignore_frozen", temp_path(".json"));
+    must(&x, "direct", 2);
+    must(&x, "imports", 1);
+    ck_assert_msg(with_text(&x, "<frozen") == 0, "%s: %zu frozen functions", x.who, with_text(&x, "<frozen"));
+    end(&x);
+}
+END_TEST
+
+START_TEST(min_duration) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--min_duration 5ms", temp_path(".json"));
+    must(&x, "slow", 1);
+    for (size_t i = 0; i < x.trace.n; i++) {
+        const struct trace_event *e = &x.trace.events[i];
+        ck_assert_msg(e->ph != 'X' || e->dur >= 5000000, "%s: %s takes %lld ns", x.who, e->name, (long long)e->dur);
+    }
+    end(&x);
+}
+END_TEST
+
+START_TEST(entries) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--tracer_entries 1000", temp_path(".json"));
+    size_t n = 0;
+    for (size_t i = 0; i < x.trace.n; i++) n += x.trace.events[i].ph == 'X';
+    ck_assert_msg(n <= 1000 && n > 900, "%s: %zu entries", x.who, n);
+    ck_assert_msg(x.trace.overflow, "%s: overflow is not set", x.who);
+    ck_assert_msg(count(&x, "direct") >= 1, "%s: the newest call is missing", x.who);
+    must(&x, "by_files", 0);
+    end(&x);
+}
+END_TEST
+
+static void must_args(const struct scene *x, const struct trace_event *e, const char *what) {
+    ck_assert_msg(e && e->args && strstr(e->args, what), "%s: args of %s have no %s: %s", x->who, e ? e->name : "?", what,
+                  e && e->args ? e->args : "none");
+}
+
+START_TEST(values) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--log_func_args --log_func_retval", temp_path(".json"));
+    must(&x, "arguments", 2);
+    const struct trace_event *e = trace_find(&x.trace, "arguments", NULL);
+    must_args(&x, e, "func_args.x=1;");
+    must_args(&x, e, "func_args.y='two';");
+    must_args(&x, e, "func_args.k=5;");
+    must_args(&x, e, "func_args.rest=(3, 4);");
+    must_args(&x, e, "func_args.others={'z': [6]};");
+    must_args(&x, e, "return_value=6;");
+    e = trace_find(&x.trace, "arguments", e);
+    must_args(&x, e, "func_args.y=Not Displayable;");
+    must_args(&x, e, "return_value=2;");
+    e = trace_find(&x.trace, "gives_text", NULL);
+    must_args(&x, e, "return_value='text \"quoted\" \xc3\xa9';");
+    e = trace_find(&x.trace, "direct", NULL);
+    must_args(&x, e, "return_value=2;");
+    trace_round(&x, "", temp_path(".json"));
+    e = trace_find(&x.trace, "arguments", NULL);
+    ck_assert_msg(e && !e->args, "%s: args without being asked", x.who);
+    end(&x);
+}
+END_TEST
+
+START_TEST(collections) {
+    struct scene x;
+    size_t starts = 0, found = 0;
+    begin(&x, _i);
+    trace_round(&x, "--log_gc", temp_path(".json"));
+    for (size_t i = 0; i < x.trace.n; i++) {
+        const struct trace_event *e = &x.trace.events[i];
+        if (e->ph != 'C') continue;
+        ck_assert_msg(!strcmp(e->name, "garbage collection") && e->args && strstr(e->args, "uncollectable="), "%s: counter %s %s",
+                      x.who, e->name, e->args ? e->args : "");
+        starts += strstr(e->args, "collecting=1;") != NULL;
+        found += strstr(e->args, "collected=0;") == NULL;
+    }
+    ck_assert_msg(starts >= 1 && found >= 1, "%s: %zu collections, %zu with a find", x.who, starts, found);
+    end(&x);
+}
+END_TEST
+
+START_TEST(tasks) {
+    struct scene x;
+    size_t jobs = 0;
+    begin(&x, _i);
+    trace_round(&x, "--log_async", temp_path(".json"));
+    must(&x, "tasked", 8);
+    for (size_t i = 0; i < x.trace.n; i++) {
+        const struct trace_event *e = &x.trace.events[i];
+        if (e->ph != 'M' || strcmp(e->name, "thread_name") || !e->args || !strstr(e->args, "name=job-")) continue;
+        jobs++;
+        ck_assert_msg(trace_count(&x.trace, "tasked", e->tid) == 4, "%s: %zu calls in track %s", x.who,
+                      trace_count(&x.trace, "tasked", e->tid), e->args);
+    }
+    ck_assert_msg(jobs == 2, "%s: %zu of 2 task tracks", x.who, jobs);
+    end(&x);
+}
+END_TEST
+
+/* .json.gz, and .vzt converted, hold what .json holds. */
+START_TEST(forms) {
+    struct scene x;
+    struct tool tool;
+    const char *zipped = temp_path(".json.gz"), *native = temp_path(".vzt"), *converted = temp_path(".json");
+    begin(&x, _i);
+    trace_round(&x, "", zipped);
+    must(&x, "quick", 2001);
+    FILE *f = fopen(zipped, "rb");
+    ck_assert(f && fgetc(f) == 0x1f && fgetc(f) == 0x8b);
+    fclose(f);
+    trace_free(&x.trace);
+    tool_startf(&tool, "--attach %d -o %s", (int)x.target.pid, native);
+    must_attach(&tool, "vzt");
+    x.target.slots[60] = ++x.round;
+    while (x.target.slots[61] != x.round) sleep_ms(2);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "vzt");
+    tool_runf(&tool, "convert %s -o %s", native, converted);
+    must_exit(&tool, 0, "convert");
+    must_load(&x.trace, converted, "convert");
+    must(&x, "quick", 2001);
+    must(&x, "by_files", 1);
+    /* cut anywhere, it is readable up to the last whole frame */
+    struct stat st;
+    ck_assert_int_eq(stat(native, &st), 0);
+    ck_assert_int_eq(truncate(native, st.st_size - st.st_size / 3), 0);
+    tool_runf(&tool, "convert %s -o %s", native, converted);
+    must_exit(&tool, 0, "convert of a cut file");
+    trace_free(&x.trace);
+    must_load(&x.trace, converted, "convert of a cut file");
+    end(&x);
+    unlink(zipped);
+    unlink(native);
+    unlink(converted);
+}
+END_TEST
+
+START_TEST(places) {
+    struct scene x;
+    struct tool tool;
+    begin(&x, _i);
+    const char *dir = temp_path("-dir");
+    ck_assert_int_eq(mkdir(dir, 0755), 0);
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", (int)x.target.pid);
+    /* default name in the working folder, nothing printed with --quiet */
+    tool_start(&tool, (const char *[]){"--attach", pid, "-t", "0.2", "--quiet", NULL}, &(struct tool_opts){.cwd = dir});
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "--quiet");
+    ck_assert_msg(!tool.out_len && !tool.err_len, "--quiet prints: %s%s", tool.out, tool.err);
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/result.json", dir);
+    ck_assert_msg(!unlink(path), "no result.json in the working folder");
+    tool_start(&tool, (const char *[]){"--attach", pid, "-t", "0.2", "-u", "--output_dir", dir, NULL}, NULL);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "-u");
+    DIR *d = opendir(dir);
+    int found = 0;
+    for (struct dirent *e; (e = readdir(d));) found += strstr(e->d_name, ".json") != NULL && strcmp(e->d_name, "result.json");
+    closedir(d);
+    ck_assert_msg(found == 1, "-u --output_dir: %d files", found);
+    end(&x);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("options");
+    suite_add(s, "no-filter", no_filter, 60);
+    suite_add(s, "files", files, 60);
+    suite_add(s, "depth", depth, 60);
+    suite_add(s, "ignored-kinds", ignored_kinds, 60);
+    suite_add(s, "min-duration", min_duration, 60);
+    suite_add(s, "entries", entries, 60);
+    suite_add(s, "values", values, 60);
+    suite_add(s, "gc", collections, 60);
+    suite_add(s, "async", tasks, 60);
+    suite_add(s, "forms", forms, 90);
+    suite_add(s, "places", places, 60);
+    return suite_main(s);
+}
