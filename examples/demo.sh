@@ -1,0 +1,26 @@
+#!/bin/bash
+# The main job in one go: a real service under load, two seconds of its life, and where the time went. Run by make demo.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+python=${PYTHON:-/usr/bin/python3}
+trace=$build/demo-trace.json
+pids=()
+cleanup() { for pid in "${pids[@]+"${pids[@]}"}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done || true; }
+trap cleanup EXIT
+
+exec {service}< <(exec "$python" examples/shop.py serve)
+pids+=($!)
+target=$!
+read -r -t 20 -u "$service" port || { echo "demo: the service does not start" >&2; exit 1; }
+"$python" examples/shop.py load "$port" 4 &
+pids+=($!)
+sleep 1
+echo "A web shop ($("$python" -V), pid $target) serves 4 customers on port $port."
+echo "\$ viztracer --attach $target -t 2 -o $trace"
+rm -f "$trace"
+"$build/bin/viztracer" --attach "$target" -t 2 -o "$trace"
+echo
+echo "Where the time went:"
+"$python" examples/top.py "$trace" 12
+kill -0 "$target" && echo "The shop is still open. The trace: $trace ($(du -h "$trace" | cut -f1)); look at it with $build/bin/vizviewer $trace"
