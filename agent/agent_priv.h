@@ -1,0 +1,194 @@
+/* The agent: one import-free library that runs inside a live CPython and writes what it calls into the
+ * shared arena. It is a guest: it never exits, prints, waits or keeps anything once it has left.
+ *
+ *   entry.c            vt_agent_main: boot block in, arena mapped, hooks in; START and STOP
+ *   pymod.c            the same as a Python extension module (remote exec)
+ *   session.c          leaving, the forked child, the periodic visit of running threads
+ *   py_api.[ch]        the CPython functions, by name        symbols.c   finding names without dlsym
+ *   layout.[ch]        where things lie in CPython's objects, checked against the live interpreter
+ *   emit.h             the hot path: one record              thread.c    its slow path: chunks, drops, payloads
+ *   names.c            ids of functions, and their names     threads.c   names of threads
+ *   hooks.h            what a hook back end is               hook_monitoring.c  3.12+
+ *   hook_profile.c     below 3.12                            hook_eval.c        below 3.12 without C calls
+ *   stacks.c           frames open at the start              detail.c    filters, arguments, return values
+ *   gc.c task.c        --log_gc, --log_async                 libc.c arch.h      what a C library and a CPU give
+ *
+ * Concurrency: every function here runs with the GIL held unless its comment says otherwise; that is
+ * also why leaving may unmap the arena at once. What runs without it: vt_agent_main up to the wait for
+ * the GIL, and the end of a thread (thread_ended), which takes agent.lock. */
+#ifndef VT_AGENT_PRIV_H
+#define VT_AGENT_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/arch.h"
+#include "agent/layout.h"
+#include "agent/py_api.h"
+#include "proto/abi/arena.h"
+#include "proto/abi/boot.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define EXPORT __attribute__((visibility("default")))
+
+enum { VT_ENOENT = 2, VT_ENOMEM = 12, VT_EBUSY = 16, VT_EINVAL = 22, VT_ENOTSUP = 95 };
+
+/* What this process is to us. Not the same as vt_ctl.state: a forked child has no arena. */
+enum agent_state {
+    AGENT_IDLE = 0,     /* never started, or left again */
+    AGENT_TRACING = 1,  /* hooks are in (or being put in) */
+    AGENT_LEAVING = 2,  /* hooks are being removed */
+    AGENT_INERT = 3     /* interpreter is shutting down: hooks stay where they are and do nothing */
+};
+
+/* One per traced thread, in a mapping that a forked child sees as zeros (MADV_WIPEONFORK), whoever
+ * forks and however: its cursor then says "slow path" and agent.family->live says "child". Written by its
+ * own thread; by others only under the GIL while that thread cannot run. 128 bytes: no shared lines. */
+struct thread {
+    uint64_t *cursor; /* next free word of the chunk; VT_CHUNK_MASK bits 0: no chunk, full, child, stopped */
+    uint64_t epoch;   /* clock >> 34 of the last EPOCH record or chunk base */
+    uint64_t ident;   /* pthread_self() */
+    uint32_t tid;     /* 0 = this block belongs to nobody */
+    uint32_t serial;
+    uint32_t seq;     /* of the next chunk */
+    uint32_t name_tries;
+    uint64_t dropped, dropped_told; /* cumulative; up to the last GAP record */
+    uint64_t freed_seen;            /* vt_ctl.freed when no chunk was to be had */
+    struct thread *next_free;
+    void *tstate;           /* identity only, never followed */
+    int32_t ignored;        /* depth below a filtered function, 0 = record */
+    int32_t depth;          /* for max_stack_depth */
+    int32_t coroutines;     /* coroutine frames entered on this thread */
+    uint32_t task;          /* task id of the last TASK record */
+    uint32_t paused;        /* we run Python code (repr) ourselves: record nothing */
+    uint32_t starved;
+    uint64_t pad[3];
+};
+_Static_assert(sizeof(struct thread) == 128, "thread");
+
+#define THREADS_PER_SESSION 4096u
+#define SESSIONS_PER_LAP 128u
+
+/* First page of that mapping. */
+struct family {
+    uint64_t live; /* 1 in the process that was attached to, 0 in its forked children */
+};
+
+struct agent {
+    uint32_t state;
+    uint32_t lock;           /* spin: free list of thread blocks and agent.ctl, against thread_ended */
+    uint32_t base_id;        /* first name id of this session, shifted like a record's */
+    uint32_t next_id;        /* name ids grow for ever: an id of an older session is told by its value */
+    struct vt_ctl *ctl;      /* NULL when not tracing */
+    struct family *family;
+    struct thread *threads;  /* this session's blocks */
+    struct thread *free_threads;
+    uint32_t nthreads, session;
+    uint32_t clock, pid;
+    uint64_t visit_at;       /* clock: when the next periodic visit is due */
+    uint64_t rearm_at, rearm_ticks;
+    uint64_t arena_bytes;
+    const struct hook_ops *hooks;
+    bool full;               /* filters, arguments, ... : the complete callbacks instead of the lean ones */
+    bool c_calls;
+    bool tid_in_pthread;
+    bool key_made;
+    uint32_t key;            /* pthread key whose destructor tells us that a thread ends */
+    uint32_t flags;          /* vt_ctl.flags */
+    void *threading_active;  /* threading._active or NULL; owned reference */
+    void *main_interpreter;
+    int64_t extra_index;     /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
+    uint64_t ticks_per_ms;   /* from span, which is 20 ms */
+};
+extern struct agent agent;
+extern __thread struct thread *this_thread __attribute__((tls_model("initial-exec")));
+
+static inline uint64_t clock_full(void) {
+    int64_t time[2];
+    if (LIKELY(agent.clock == VT_CLOCK_TSC)) return arch_ticks();
+    py.clock_gettime(1 /* CLOCK_MONOTONIC */, time);
+    return (uint64_t)time[0] * 1000000000u + (uint64_t)time[1];
+}
+static inline void agent_lock(void) {
+    while (__atomic_exchange_n(&agent.lock, 1u, __ATOMIC_ACQUIRE)) arch_pause();
+}
+static inline void agent_unlock(void) { vt_store_release(&agent.lock, 0u); }
+
+/* The exception that is pending in the code we interrupted; put back before a callback returns. */
+struct pending_error {
+    void *type, *value, *traceback;
+};
+static inline void error_save(struct pending_error *e) { py.PyErr_Fetch(&e->type, &e->value, &e->traceback); }
+static inline void error_restore(struct pending_error *e) { py.PyErr_Restore(e->type, e->value, e->traceback); }
+
+static inline void *type_of(const void *object) { return *(void *const *)((const char *)object + 8); }
+static inline void *field(const void *object, size_t offset) { return *(void *const *)(const void *)((const char *)object + offset); }
+static inline uint32_t field32(const void *object, size_t offset) {
+    return *(const uint32_t *)(const void *)((const char *)object + offset);
+}
+static inline void drop_ref(void *object) {
+    if (object) py.Py_DecRef(object);
+}
+
+extern struct vt_agent_info vt_agent_info;
+extern struct vt_boot vt_agent_boot;
+
+/* entry.c */
+int arena_open(const struct vt_boot *boot, struct vt_ctl **ctl_out);
+bool agent_take(struct vt_ctl *ctl, uint64_t bytes);
+int agent_prepare(uint64_t dlsym_address);
+void agent_start(void *own_tstate);
+void agent_close_fds(const struct vt_boot *boot);
+/* libc.c */
+void *memcpy(void *to, const void *from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+bool text_equal(const char *a, const char *b);
+void text_append(char *text, size_t size, const char *more);
+void text_append_number(char *text, size_t size, int64_t number);
+/* symbols.c, py_api.c */
+void *symbol_find(const char *name);
+int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size);
+/* thread.c */
+extern struct thread thread_nobody;
+bool emit_slow(uint64_t id_and_type);
+uint8_t *payload_reserve(uint32_t bytes);
+void payload_commit(uint32_t kind, uint32_t bytes);
+int threads_start(void);
+void threads_stop(void);
+struct thread *thread_current(void);
+uint32_t thread_native_id(void);
+/* session.c */
+bool session_visit(void);
+void session_leave(uint32_t why);
+void session_child(void);
+/* names.c */
+struct text {
+    const char *bytes;
+    int64_t len;
+    void *owner;
+};
+void text_of_unicode(struct text *text, void *unicode);
+void text_done(struct text *text);
+int names_start(char *why, size_t why_size);
+uint32_t name_code_slow(void *code);
+uint32_t name_function_slow(void *callable, void *definition);
+uint32_t name_code(void *code);
+/* threads.c */
+bool thread_name_tell(struct thread *thread);
+void thread_names_tell_all(void);
+void thread_names_find_module(void);
+void *thread_object_name(uint64_t ident, uint32_t *native_id);
+/* stacks.c */
+void stacks_emit(void *own_tstate);
+/* gc.c */
+int gc_log_start(void);
+void gc_log_stop(void);
+
+#endif

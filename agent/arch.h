@@ -1,0 +1,54 @@
+/* What depends on the CPU: clock, thread pointer, raw system calls, pause. x86-64. */
+#ifndef VT_AGENT_ARCH_H
+#define VT_AGENT_ARCH_H
+
+#include <stdint.h>
+
+#if !defined(__x86_64__)
+#error "agent/arch.h: this CPU is not supported yet"
+#endif
+
+enum {
+    SYS_READ = 0,
+    SYS_OPEN = 2,
+    SYS_CLOSE = 3,
+    SYS_MMAP = 9,
+    SYS_MUNMAP = 11,
+    SYS_SIGPROCMASK = 14,
+    SYS_MADVISE = 28,
+    SYS_GETPID = 39,
+    SYS_PRCTL = 157,
+    SYS_GETTID = 186
+};
+
+static inline uint64_t arch_ticks(void) { return __builtin_ia32_rdtsc(); }
+static inline void arch_pause(void) { __builtin_ia32_pause(); }
+
+/* pthread_self() of glibc and musl: the word at fs:0 points to itself. */
+static inline uint64_t arch_thread_pointer(void) {
+    uint64_t self;
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(self));
+    return self;
+}
+/* Where glibc keeps the tid in its struct pthread; checked against gettid once before it is used. */
+#define ARCH_PTHREAD_TID 720u
+
+static inline int64_t arch_syscall6(int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+    int64_t result;
+    register uint64_t r10 __asm__("r10") = d;
+    register uint64_t r8 __asm__("r8") = e;
+    register uint64_t r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+static inline int64_t arch_syscall3(int64_t number, uint64_t a, uint64_t b, uint64_t c) {
+    return arch_syscall6(number, a, b, c, 0, 0, 0);
+}
+
+/* Stores of one thread become visible in order here, so a plain store publishes a record. */
+static inline void arch_publish(uint64_t *where, uint64_t value) { *(volatile uint64_t *)where = value; }
+
+#endif

@@ -1,0 +1,84 @@
+/* The hot path: one event = load the cursor, read the clock, compare with the chunk's limit, one store.
+ * Everything that is not ordinary (no chunk, full, stopped, forked child, clock wrap, lease, a visit is
+ * due) goes through emit_slow. */
+#ifndef VT_AGENT_EMIT_H
+#define VT_AGENT_EMIT_H
+
+#include "agent/agent_priv.h"
+
+/* word = id << VT_REC_TYPE_BITS | type */
+ALWAYS_INLINE void emit(uint64_t word) {
+    struct thread *thread = this_thread;
+    uint64_t *cursor = thread->cursor;
+    uint64_t now = arch_ticks();
+    if (UNLIKELY(((uint64_t)cursor & VT_CHUNK_MASK) == 0 ||
+                 now >= vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit))) {
+        emit_slow(word);
+        return;
+    }
+    arch_publish(cursor, now << VT_REC_TS_SHIFT | word);
+    thread->cursor = cursor + 1;
+}
+
+/* The same with whatever clock this session uses. */
+static inline void emit_any_clock(uint64_t word) {
+    struct thread *thread = this_thread;
+    uint64_t *cursor = thread->cursor;
+    if (LIKELY(((uint64_t)cursor & VT_CHUNK_MASK) != 0)) {
+        uint64_t now = clock_full();
+        if (LIKELY(now < vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit))) {
+            arch_publish(cursor, now << VT_REC_TS_SHIFT | word);
+            thread->cursor = cursor + 1;
+            return;
+        }
+    }
+    emit_slow(word);
+}
+
+/* Name id of a code object, shifted for a record; 0 = could not be named now (the event counts as dropped). */
+ALWAYS_INLINE uint32_t code_id(void *code, size_t extra_offset) {
+    const struct co_extra *extra = field(code, extra_offset);
+    int64_t index = agent.extra_index;
+    if (LIKELY(extra && extra->size > index)) {
+        uint32_t id = (uint32_t)extra->value[index];
+        if (LIKELY(id >= agent.base_id)) return id;
+    }
+    return name_code_slow(code);
+}
+
+/* C functions: a direct-mapped look at the home slot of a hash on the method definition. A definition
+ * may be on the heap and reused, so name and function are part of the key. */
+#define FUNCTION_BITS 13
+struct function_slot {
+    void *definition;
+    uint64_t check; /* ml_name ^ ml_meth */
+    uint32_t id;
+    uint32_t pad;
+};
+extern struct function_slot function_slots[1u << FUNCTION_BITS];
+
+ALWAYS_INLINE uint32_t function_slot_of(const void *definition) {
+    return (uint32_t)(((uint64_t)definition >> 4) * 0x9E3779B1u) >> (32 - FUNCTION_BITS);
+}
+ALWAYS_INLINE uint64_t function_check(const void *definition) {
+    const uint64_t *words = definition;
+    return words[DEF_NAME / 8] ^ words[DEF_FUNCTION / 8];
+}
+/* NULL when `callable` is not a C function as we count them: PyCFunction, PyCMethod, PyMethodDescr.
+ * Types, slot wrappers and other callables are not: the same set on every version. */
+ALWAYS_INLINE void *function_definition(void *callable) {
+    void *type = type_of(callable);
+    if (LIKELY(type == py.PyCFunction_Type)) return field(callable, CFUNCTION_DEF);
+    if (type == py.PyMethodDescr_Type) return field(callable, DESCR_DEF);
+    if (type == py.PyCMethod_Type) return field(callable, CFUNCTION_DEF);
+    if (type == py.PyClassMethodDescr_Type) return field(callable, DESCR_DEF);
+    return NULL;
+}
+ALWAYS_INLINE uint32_t function_id(void *callable, void *definition) {
+    const struct function_slot *slot = &function_slots[function_slot_of(definition)];
+    if (LIKELY(slot->definition == definition && slot->check == function_check(definition) && slot->id >= agent.base_id))
+        return slot->id;
+    return name_function_slow(callable, definition);
+}
+
+#endif

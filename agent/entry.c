@@ -1,0 +1,247 @@
+/* Owns the way in: vt_agent_main, called by the bootstrap thread (a plain C thread of the target, without
+ * the GIL), and the steps that pymod.c shares. It ends by returning: the thread is gone then. */
+#include "agent/detail.h"
+#include "agent/hooks.h"
+
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)
+#ifndef VT_AGENT_BUILD
+#define VT_AGENT_BUILD VT_VERSION " " STRINGIFY(VT_ABI_MAJOR) "." STRINGIFY(VT_ABI_MINOR)
+#endif
+
+EXPORT struct vt_agent_info vt_agent_info = {
+    .magic = VT_AGENT_INFO_MAGIC, .abi_major = VT_ABI_MAJOR, .abi_minor = VT_ABI_MINOR, .build = VT_AGENT_BUILD};
+/* Filled in in the file itself before a remote exec; see pymod.c. */
+EXPORT struct vt_boot vt_agent_boot = {.abi_major = VT_ABI_MAJOR, .abi_minor = VT_ABI_MINOR, .agent_fd = -1, .arena_fd = -1};
+
+enum { MADV_DONTFORK = 10, PROT_READ_WRITE = 3, MAP_SHARED = 1, MAP_FIXED_SHARED = 0x11, MAP_RESERVE = 0x4022, O_RDWR_CLOEXEC = 02000002 };
+
+static bool failed(int64_t rc) { return rc < 0 && rc > -4096; }
+
+/* ---- the arena ---- */
+
+static void refuse(struct vt_ctl *ctl) { vt_store_release(&ctl->state, (uint32_t)VT_AGENT_REFUSED); }
+
+/* Maps the arena at a chunk-aligned address, not inherited by forks. 0 or -errno. */
+int arena_open(const struct vt_boot *boot, struct vt_ctl **ctl_out) {
+    uint64_t bytes = boot->arena_bytes;
+    int64_t fd = boot->arena_fd, at;
+    struct vt_ctl *ctl;
+    if (bytes < vt_arena_bytes(VT_CHUNKS_MIN) || bytes > vt_arena_bytes(VT_CHUNKS_MAX) || bytes % VT_CHUNK_SIZE) return -VT_EINVAL;
+    if (fd < 0) fd = arch_syscall3(SYS_OPEN, (uint64_t)boot->arena_path, O_RDWR_CLOEXEC, 0);
+    if (failed(fd)) return (int)fd;
+    int64_t area = arch_syscall6(SYS_MMAP, 0, bytes + VT_CHUNK_SIZE, 0, MAP_RESERVE, ~0ull, 0);
+    if (failed(area)) {
+        at = area;
+        goto out;
+    }
+    uint64_t start = ((uint64_t)area + VT_CHUNK_MASK) & ~VT_CHUNK_MASK, end = (uint64_t)area + bytes + VT_CHUNK_SIZE;
+    at = arch_syscall6(SYS_MMAP, start, bytes, PROT_READ_WRITE, MAP_FIXED_SHARED, (uint64_t)fd, 0);
+    if (failed(at)) {
+        arch_syscall3(SYS_MUNMAP, (uint64_t)area, bytes + VT_CHUNK_SIZE, 0);
+        goto out;
+    }
+    if (start > (uint64_t)area) arch_syscall3(SYS_MUNMAP, (uint64_t)area, start - (uint64_t)area, 0);
+    if (end > start + bytes) arch_syscall3(SYS_MUNMAP, start + bytes, end - start - bytes, 0);
+    ctl = (struct vt_ctl *)at;
+    if (ctl->magic != VT_ARENA_MAGIC || ctl->abi_major != VT_ABI_MAJOR || vt_arena_bytes(ctl->nchunks) > bytes ||
+        arch_syscall3(SYS_MADVISE, start, bytes, MADV_DONTFORK) < 0) {
+        arch_syscall3(SYS_MUNMAP, start, bytes, 0);
+        at = -VT_EINVAL;
+        goto out;
+    }
+    *ctl_out = ctl;
+    at = 0;
+out:
+    if (boot->arena_fd < 0) arch_syscall3(SYS_CLOSE, (uint64_t)fd, 0, 0);
+    return (int)at;
+}
+
+static void arena_drop(void) {
+    struct vt_ctl *ctl = agent.ctl;
+    agent.ctl = NULL;
+    if (ctl) arch_syscall3(SYS_MUNMAP, (uint64_t)ctl, agent.arena_bytes, 0);
+}
+
+void agent_close_fds(const struct vt_boot *boot) {
+    if (boot->agent_fd >= 0) arch_syscall3(SYS_CLOSE, (uint64_t)boot->agent_fd, 0, 0);
+    if (boot->arena_fd >= 0) arch_syscall3(SYS_CLOSE, (uint64_t)boot->arena_fd, 0, 0);
+}
+
+/* ---- start ---- */
+
+/* One session at a time; a forked child of a traced process inherited our memory but is not traced.
+ * The arena becomes ours, or is told that we are busy. */
+bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
+    uint32_t free = 0;
+    bool inherited = agent.family && !agent.family->live && agent.state == AGENT_TRACING;
+    if (inherited || vt_cas_acqrel(&vt_agent_info.busy, &free, 1u)) {
+        agent.ctl = ctl;
+        agent.arena_bytes = bytes;
+        vt_store_release(&ctl->state, (uint32_t)VT_AGENT_MAPPED);
+        return true;
+    }
+    text_append(ctl->err, sizeof ctl->err, "this process is being traced already");
+    refuse(ctl);
+    arch_syscall3(SYS_MUNMAP, (uint64_t)ctl, bytes, 0);
+    return false;
+}
+
+/* Without the GIL. 0, or -errno with vt_ctl.err filled in. */
+int agent_prepare(uint64_t dlsym_address) {
+    struct vt_ctl *ctl = agent.ctl;
+    uint64_t family_of_child = agent.family && !agent.family->live && agent.state == AGENT_TRACING;
+    if (family_of_child) agent.state = AGENT_LEAVING; /* agent_start takes the inherited hooks out first */
+    int rc = py_api_resolve(dlsym_address, ctl->err, sizeof ctl->err);
+    if (!rc) rc = layout_select(ctl->err, sizeof ctl->err);
+    if (!rc && ctl->clock != VT_CLOCK_TSC && !py.clock_gettime) {
+        text_append(ctl->err, sizeof ctl->err, "no clock_gettime in this process");
+        rc = -VT_ENOENT;
+    }
+    if (rc) return rc;
+    agent.clock = ctl->clock;
+    agent.flags = ctl->flags;
+    agent.c_calls = ctl->flags & VT_F_C_CALLS;
+    agent.full = detail_wanted(ctl);
+    agent.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
+    agent.tid_in_pthread = field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID) ==
+                           (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+    agent.ticks_per_ms = ctl->span / 20 ? ctl->span / 20 : 1;
+    agent.rearm_ticks = ctl->rearm_ms * agent.ticks_per_ms;
+    ctl->tool_id = -1;
+    ctl->agent_base = (uint64_t)&vt_agent_info;
+    ctl->python_hex = layout.python;
+    return 0;
+}
+
+static const struct hook_ops *choose_hooks(void) {
+    if (layout.python >= 0x30c) return &hook_monitoring;
+    if (!agent.c_calls && !agent.full && hook_eval_possible()) return &hook_eval;
+    return &hook_profile;
+}
+
+/* With the GIL. `own_tstate`: the thread that is nothing but our bootstrap, or NULL. Hooks in and open
+ * frames told in one go: no Python code runs in between. */
+void agent_start(void *own_tstate) {
+    struct vt_ctl *ctl = agent.ctl;
+    uint64_t start = clock_full();
+    void *me = py.PyThreadState_Get();
+    int rc = names_start(ctl->err, sizeof ctl->err);
+    if (!rc) rc = layout_check(me, ctl->err, sizeof ctl->err);
+    if (!rc) rc = threads_start();
+    if (rc) goto refused;
+    agent.main_interpreter = py.PyInterpreterState_Main ? py.PyInterpreterState_Main() : field(me, layout.ts_interp);
+    agent.visit_at = start + ctl->span;
+    agent.rearm_at = start + agent.rearm_ticks;
+    agent.hooks = choose_hooks();
+    if (py.PyGC_Disable) rc = py.PyGC_Disable();
+    bool collecting = rc == 1;
+    rc = 0;
+    agent.state = AGENT_TRACING;
+    thread_names_find_module();
+    rc = agent.hooks->install(ctl->err, sizeof ctl->err);
+    if (!rc) {
+        ctl->hook_kind = agent.hooks->kind;
+        ctl->t_hooks_on = clock_full();
+        vt_store_release(&vt_agent_info.ctl, (uint64_t)ctl);
+        stacks_emit(own_tstate);
+        if (agent.flags & VT_F_GC) gc_log_start();
+    }
+    if (collecting) py.PyGC_Enable();
+    if (!rc) {
+        ctl->hold_on = clock_full() - start;
+        if (agent.state == AGENT_TRACING) vt_store_release(&ctl->state, (uint32_t)VT_AGENT_TRACING);
+        return;
+    }
+    agent.state = AGENT_LEAVING;
+    drop_ref(agent.threading_active);
+    agent.threading_active = NULL;
+    threads_stop();
+refused:
+    agent.ctl = ctl;
+    if (!*ctl->err) {
+        text_append(ctl->err, sizeof ctl->err, "agent start failed: error ");
+        text_append_number(ctl->err, sizeof ctl->err, rc);
+    }
+    agent.state = AGENT_IDLE;
+    refuse(ctl);
+    arena_drop();
+    vt_store_release(&vt_agent_info.busy, 0u);
+}
+
+static bool still_wanted(const struct vt_ctl *ctl) {
+    return vt_load_acquire(&ctl->enabled) && clock_full() < vt_load_relaxed(&ctl->lease);
+}
+
+static void give_up(const char *why) {
+    struct vt_ctl *ctl = agent.ctl;
+    if (!*ctl->err) text_append(ctl->err, sizeof ctl->err, why);
+    refuse(ctl);
+    arena_drop();
+    agent.state = agent.state == AGENT_LEAVING ? AGENT_IDLE : agent.state;
+    vt_store_release(&vt_agent_info.busy, 0u);
+}
+
+static void start(const struct vt_boot *boot, struct vt_ctl *ctl) {
+    if (!agent_take(ctl, boot->arena_bytes)) return;
+    if (agent_prepare(boot->f_dlsym)) {
+        give_up("agent start failed");
+        return;
+    }
+    if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) {
+        give_up("the interpreter is not running");
+        return;
+    }
+    vt_store_release(&ctl->state, (uint32_t)VT_AGENT_WAIT_GIL);
+    if (!still_wanted(ctl)) {
+        give_up("cancelled");
+        return;
+    }
+    int gil = py.PyGILState_Ensure();
+    if (agent.state == AGENT_LEAVING) { /* inherited from before a fork */
+        session_child();
+        vt_agent_info.busy = 1;
+        agent.ctl = ctl;
+    }
+    if (still_wanted(ctl))
+        agent_start(py.PyThreadState_Get());
+    else
+        give_up("cancelled");
+    py.PyGILState_Release(gil);
+}
+
+static void stop(void) {
+    if (!vt_load_acquire(&vt_agent_info.busy) || !py.PyGILState_Ensure) return;
+    if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return;
+    int gil = py.PyGILState_Ensure();
+    if (agent.state == AGENT_TRACING) {
+        if (agent.family->live)
+            session_leave(VT_WHY_STOP);
+        else
+            session_child();
+    }
+    py.PyGILState_Release(gil);
+}
+
+EXPORT void *vt_agent_main(struct vt_boot *shared);
+void *vt_agent_main(struct vt_boot *shared) {
+    struct vt_boot boot;
+    uint64_t all_signals = ~0ull;
+    arch_syscall6(SYS_SIGPROCMASK, 2 /* SIG_SETMASK */, (uint64_t)&all_signals, 0, 8, 0, 0);
+    memcpy(&boot, shared, sizeof boot);
+    if (boot.magic != VT_BOOT_MAGIC || boot.abi_major != VT_ABI_MAJOR) return NULL;
+    struct vt_ctl *ctl = NULL;
+    int rc = boot.op == VT_OP_START ? arena_open(&boot, &ctl) : 0;
+    agent_close_fds(&boot);
+    if (rc) { /* the injector unmaps the scratch area when it has read this */
+        text_append(shared->err, sizeof shared->err, "agent cannot map the arena: error ");
+        text_append_number(shared->err, sizeof shared->err, rc);
+        vt_store_release(&shared->state, (uint32_t)VT_BOOT_FAILED);
+        return NULL;
+    }
+    vt_store_release(&shared->state, (uint32_t)VT_BOOT_AGENT);
+    if (boot.scratch) arch_syscall3(SYS_MUNMAP, boot.scratch, boot.scratch_len, 0);
+    if (boot.op == VT_OP_START) start(&boot, ctl);
+    if (boot.op == VT_OP_STOP) stop();
+    return NULL;
+}

@@ -1,0 +1,248 @@
+/* Hook back end for 3.12+: sys.monitoring. One object of a vectorcall type of our own per event: the
+ * cheapest thing that the interpreter can call, and distinct because the callback is not told the event.
+ *
+ * CALL also fires for callees that are not C functions. Such a site is switched off (DISABLE) once it has
+ * met SITE_CALLS of them and no C function: one that calls both stays on, so that no C call is missed. */
+#include "agent/detail.h"
+#include "agent/emit.h"
+#include "agent/hooks.h"
+
+enum { EVENT_CALL = 6, EVENT_C_RETURN = 7, EVENT_C_RAISE = 8, EVENTS = 9, SITE_BITS = 12, SITE_CALLS = 1000, SITE_MIXED = 0xffff };
+
+static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
+                                                "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
+static void *monitoring;         /* sys.monitoring; owned while installed */
+static void *disable;            /* sys.monitoring.DISABLE, immortal */
+static void *callback_type;      /* owned */
+static void *callbacks[EVENTS];  /* owned: the interpreter only borrows them while it calls */
+static long event_bits[EVENTS];
+static int tool = -1;
+
+/* ---- call sites ---- */
+
+struct site {
+    uint32_t key, calls;
+};
+static struct site sites[1u << SITE_BITS];
+
+ALWAYS_INLINE struct site *site_of(void *const *args, uint32_t *key) {
+    uint64_t mixed = ((uint64_t)args[0] >> 4) + (uint64_t)field32(args[1], LONG_DIGIT_312) * 0x9E3779B1u;
+    *key = (uint32_t)mixed | 1;
+    return &sites[(uint32_t)(mixed * 0x9E3779B1u) >> (32 - SITE_BITS)];
+}
+
+static NOINLINE void *call_of_other(void *const *args) {
+    uint32_t key;
+    struct site *site = site_of(args, &key);
+    if (site->key != key) *site = (struct site){key, 0};
+    if (site->calls == SITE_MIXED) return py._Py_NoneStruct;
+    return ++site->calls < SITE_CALLS ? py._Py_NoneStruct : (site->calls = SITE_CALLS, disable);
+}
+
+ALWAYS_INLINE void site_calls_c(void *const *args) {
+    uint32_t key;
+    struct site *site = site_of(args, &key);
+    if (UNLIKELY(site->key == key)) site->calls = SITE_MIXED;
+}
+
+/* ---- callbacks ---- */
+
+/* code, ... ; `full` is a constant in each instance: the lean ones have no trace of filters and arguments */
+ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, bool full) {
+    if (full)
+        detail_python(args[0], type, type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL, NULL);
+    else
+        emit(code_id(args[0], extra) | type);
+    return py._Py_NoneStruct;
+}
+
+/* code, offset, callable, first argument */
+ALWAYS_INLINE void *on_call(void *const *args, bool full) {
+    void *definition = function_definition(args[2]);
+    if (!definition) return call_of_other(args);
+    site_calls_c(args);
+    if (full)
+        detail_c(args[2], definition, VT_REC_C_CALL);
+    else
+        emit(function_id(args[2], definition) | VT_REC_C_CALL);
+    return py._Py_NoneStruct;
+}
+
+ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
+    void *definition = function_definition(args[2]);
+    if (!definition) return py._Py_NoneStruct;
+    if (full)
+        detail_c(args[2], definition, type);
+    else
+        emit(function_id(args[2], definition) | type);
+    return py._Py_NoneStruct;
+}
+
+#define ARGS void *self __attribute__((unused)), void *const *args, size_t n __attribute__((unused)), void *names __attribute__((unused))
+#define CALLBACKS(tag, extra, full)                                                                                              \
+    static void *start_##tag(ARGS) { return on_python(args, extra, VT_REC_CALL, full); }                                         \
+    static void *resume_##tag(ARGS) { return on_python(args, extra, VT_REC_RESUME, full); }                                      \
+    static void *return_##tag(ARGS) { return on_python(args, extra, VT_REC_RETURN, full); }                                      \
+    static void *yield_##tag(ARGS) { return on_python(args, extra, VT_REC_YIELD, full); }                                        \
+    static void *unwind_##tag(ARGS) { return on_python(args, extra, VT_REC_UNWIND, full); }                                      \
+    static void *throw_##tag(ARGS) { return on_python(args, extra, VT_REC_THROW, full); }                                        \
+    static void *call_##tag(ARGS) { return on_call(args, full); }                                                                \
+    static void *c_return_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RETURN, full); }                                        \
+    static void *c_raise_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RAISE, full); }
+#define CALLBACK_LIST(tag) {start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##tag, c_return_##tag, c_raise_##tag}
+
+typedef void *(*vectorcall)(void *, void *const *, size_t, void *);
+CALLBACKS(312, CO_EXTRA_312, false)
+CALLBACKS(313, CO_EXTRA_313, false)
+CALLBACKS(314, CO_EXTRA_314, false)
+CALLBACKS(full, layout.co_extra, true)
+static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312), table_313[EVENTS] = CALLBACK_LIST(313),
+                        table_314[EVENTS] = CALLBACK_LIST(314), table_full[EVENTS] = CALLBACK_LIST(full);
+
+static const vectorcall *pick_table(void) {
+    if (agent.full) return table_full;
+    return layout.python == 0x30c ? table_312 : layout.python == 0x30d ? table_313 : table_314;
+}
+
+/* ---- the callback type ---- */
+
+struct member {
+    const char *name;
+    int type;
+    int64_t offset;
+    int flags;
+    const char *doc;
+};
+struct slot {
+    int id;
+    void *value;
+};
+struct spec {
+    const char *name;
+    int basic_size, item_size;
+    unsigned flags;
+    struct slot *slots;
+};
+enum { T_PYSSIZET = 19, READONLY = 1, SLOT_CALL = 50, SLOT_MEMBERS = 72, OBJECT_HEAD = 16 };
+#define TYPE_FLAGS_WANTED (1u << 18 | 1u << 11 | 1u << 7) /* default, vectorcall, no instances from Python */
+
+static void *callback_new(vectorcall function) {
+    static struct member members[2] = {{"__vectorcalloffset__", T_PYSSIZET, OBJECT_HEAD, READONLY, NULL}};
+    if (!callback_type) {
+        struct slot slots[3] = {{SLOT_MEMBERS, members}, {SLOT_CALL, (void *)py.PyVectorcall_Call}};
+        struct spec spec = {"viztracer_agent.callback", OBJECT_HEAD + 8, 0, TYPE_FLAGS_WANTED, slots};
+        callback_type = py.PyType_FromSpec(&spec);
+    }
+    char *object = callback_type ? py.PyType_GenericAlloc(callback_type, 0) : NULL;
+    if (object) *(vectorcall *)(void *)(object + OBJECT_HEAD) = function;
+    return object;
+}
+
+/* ---- sys.monitoring by name ---- */
+
+static long number(void *object, const char *name) {
+    void *value = object ? py.PyObject_GetAttrString(object, name) : NULL;
+    long result = value ? py.PyLong_AsLong(value) : -1;
+    drop_ref(value);
+    return result;
+}
+
+static bool done(void *result) {
+    if (!result) py.PyErr_Clear();
+    drop_ref(result);
+    return result != NULL;
+}
+
+/* Ids 0 to 2 belong to debuggers, coverage and profilers; one that is taken is left alone. */
+static int take_tool(char *why, size_t why_size) {
+    static const int wanted[] = {4, 3, 5};
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        if (!done(py.PyObject_CallMethod(monitoring, "use_tool_id", "is", wanted[i], "viztracer"))) continue;
+        tool = wanted[i];
+        return 0;
+    }
+    text_append(why, why_size, "every tool id of sys.monitoring that may be used is taken:");
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        struct text name;
+        void *holder = py.PyObject_CallMethod(monitoring, "get_tool", "i", wanted[i]);
+        text_of_unicode(&name, holder);
+        text_append(why, why_size, " ");
+        text_append_number(why, why_size, wanted[i]);
+        text_append(why, why_size, " by ");
+        text_append(why, why_size, name.bytes);
+        text_done(&name);
+        drop_ref(holder);
+        if (py.PyErr_Occurred()) py.PyErr_Clear();
+    }
+    return -VT_EBUSY;
+}
+
+static bool register_all(void) {
+    for (int i = 0; i < EVENTS; i++)
+        if (callbacks[i] &&
+            !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
+            return false;
+    return true;
+}
+
+static void monitoring_remove(void) {
+    if (tool >= 0) {
+        done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, 0L));
+        for (int i = 0; i < EVENTS; i++)
+            if (callbacks[i])
+                done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
+        done(py.PyObject_CallMethod(monitoring, "free_tool_id", "i", tool));
+        tool = -1;
+    }
+    /* whoever is inside a callback has its function already; nothing of the object is used after it */
+    for (int i = 0; i < EVENTS; i++) {
+        drop_ref(callbacks[i]);
+        callbacks[i] = NULL;
+    }
+    drop_ref(callback_type);
+    callback_type = NULL;
+    drop_ref(monitoring);
+    monitoring = NULL;
+}
+
+static int monitoring_install(char *why, size_t why_size) {
+    long events = 0;
+    const vectorcall *table = pick_table();
+    memset(sites, 0, sizeof sites);
+    monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    if (monitoring) py.Py_IncRef(monitoring);
+    void *names = monitoring ? py.PyObject_GetAttrString(monitoring, "events") : NULL;
+    disable = names ? py.PyObject_GetAttrString(monitoring, "DISABLE") : NULL;
+    int rc = disable ? take_tool(why, why_size) : -VT_ENOTSUP;
+    if (rc) goto fail;
+    rc = -VT_ENOMEM;
+    for (int i = 0; i < EVENTS; i++) {
+        if (i >= EVENT_CALL && !agent.c_calls) continue;
+        event_bits[i] = number(names, event_names[i]);
+        callbacks[i] = callback_new(table[i]);
+        if (event_bits[i] <= 0 || !callbacks[i]) goto fail;
+        if (i < EVENT_C_RETURN) events |= event_bits[i];
+    }
+    if (!register_all() || !done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events))) goto fail;
+    agent.ctl->tool_id = tool;
+    drop_ref(disable);
+    drop_ref(names);
+    return 0;
+fail:
+    if (!*why) text_append(why, why_size, "sys.monitoring does not work as expected");
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(disable);
+    drop_ref(names);
+    monitoring_remove();
+    return rc;
+}
+
+/* Sites that were switched off get another chance now and then. Other tools see their own again, too. */
+static void monitoring_visit(void) {
+    if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !agent.c_calls) return;
+    agent.rearm_at = agent.visit_at + agent.rearm_ticks;
+    done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
+}
+
+const struct hook_ops hook_monitoring = {
+    .kind = VT_HOOK_MONITORING, .install = monitoring_install, .remove = monitoring_remove, .visit = monitoring_visit};

@@ -1,0 +1,165 @@
+/* Owns the table of offsets and the proof, at every start, that it is true in this process. */
+#include "agent/agent_priv.h"
+
+struct layout layout;
+
+#define CODE_308 .co_extra = CO_EXTRA_308, .co_filename = 104, .co_name = 112, .co_flags = 36, .co_firstlineno = 40, \
+                 .co_argcount = 16, .co_kwonlyargcount = 24
+#define CODE_312 .co_filename = 112, .co_name = 128 /* qualname */, .co_flags = 48, .co_firstlineno = 68, .co_argcount = 52, \
+                 .co_kwonlyargcount = 60
+#define TS_308 .ts_interp = 16, .ts_frame = 24, .ts_profilefunc = 56, .ts_tracefunc = 64, .ts_profileobj = 72, .ts_tracing = 44
+
+static const struct layout layouts[] = {
+    {.python = 0x308, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1},
+    {.python = 0x309, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1},
+    {.python = 0x30a, CODE_308, TS_308, .ts_cframe = 48, .use_tracing_on = 1},
+    {.python = 0x30b, .co_extra = CO_EXTRA_311, .co_filename = 112, .co_name = 128, .co_flags = 48, .co_firstlineno = 72,
+     .co_argcount = 56, .co_kwonlyargcount = 64, .ts_interp = 16, .ts_profilefunc = 64, .ts_tracefunc = 72,
+     .ts_profileobj = 80, .ts_tracing = 44, .ts_cframe = 56, .use_tracing_on = 255},
+    {.python = 0x30c, .co_extra = CO_EXTRA_312, CODE_312, .ts_interp = 16},
+    {.python = 0x30d, .co_extra = CO_EXTRA_313, CODE_312, .ts_interp = 16},
+    {.python = 0x30e, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16},
+    {.python = 0x30f, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16},
+};
+
+static int refuse(char *why, size_t why_size, const char *what) {
+    text_append(why, why_size, "this build of Python lays out its objects differently: ");
+    text_append(why, why_size, what);
+    return -VT_ENOTSUP;
+}
+
+/* From Py_GetVersion's text "3.12.1 (main, ...". Needs no GIL. */
+int layout_select(char *why, size_t why_size) {
+    const char *version = py.Py_GetVersion(), *at = version;
+    uint32_t major = 0, minor = 0;
+    while (*at >= '0' && *at <= '9') major = major * 10 + (uint32_t)(*at++ - '0');
+    if (*at == '.') at++;
+    while (*at >= '0' && *at <= '9') minor = minor * 10 + (uint32_t)(*at++ - '0');
+    for (const char *p = version; *p; p++) {
+        static const char free_threading[] = "free-threading";
+        size_t i = 0;
+        while (free_threading[i] && p[i] == free_threading[i]) i++;
+        if (free_threading[i]) continue;
+        text_append(why, why_size, "free-threaded builds of Python are not supported yet");
+        return -VT_ENOTSUP;
+    }
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
+        if (layouts[i].python == (major << 8 | minor)) layout = layouts[i];
+    if (layout.python) return 0;
+    text_append(why, why_size, "Python version not supported: ");
+    text_append_number(why, why_size, major);
+    text_append(why, why_size, ".");
+    text_append_number(why, why_size, minor);
+    return -VT_ENOTSUP;
+}
+
+static bool same_text(void *unicode, const char *expected) {
+    struct text text;
+    if (type_of(unicode) != py.PyUnicode_Type) return false;
+    text_of_unicode(&text, unicode);
+    bool same = text.bytes && text_equal(text.bytes, expected);
+    text_done(&text);
+    return same;
+}
+
+/* What the interpreter itself says this attribute is. */
+static int64_t number_attribute(void *object, const char *name) {
+    void *value = py.PyObject_GetAttrString(object, name);
+    int64_t number = value ? py.PyLong_AsLong(value) : -1;
+    drop_ref(value);
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    return number;
+}
+
+static int check_code(char *why, size_t why_size) {
+    static const char file[] = "<viztracer file>", name[] = "viztracer_name";
+    const char *wrong = NULL;
+    void *code = py.PyCode_NewEmpty(file, name, 4711);
+    if (!code) {
+        py.PyErr_Clear();
+        return refuse(why, why_size, "no code object");
+    }
+    uint64_t mark = 0x5a5a5a50;
+    const struct co_extra *extra = NULL;
+    if (field(code, layout.co_extra)) wrong = "co_extra";
+    if (!wrong && py.PyUnstable_Code_SetExtra(code, agent.extra_index, (void *)mark) == 0) extra = field(code, layout.co_extra);
+    if (!wrong && (!extra || extra->size <= agent.extra_index || extra->size > 255 || extra->value[agent.extra_index] != mark))
+        wrong = "co_extra";
+    if (!same_text(field(code, layout.co_filename), file)) wrong = "co_filename";
+    if (!same_text(field(code, layout.co_name), name)) wrong = "co_name";
+    if (field32(code, layout.co_firstlineno) != 4711) wrong = "co_firstlineno";
+    if (field32(code, layout.co_flags) != number_attribute(code, "co_flags")) wrong = "co_flags";
+    if (field32(code, layout.co_argcount) != number_attribute(code, "co_argcount")) wrong = "co_argcount";
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    py.Py_DecRef(code);
+    return wrong ? refuse(why, why_size, wrong) : 0;
+}
+
+static int check_functions(char *why, size_t why_size) {
+    const char *wrong = NULL;
+    void *join = py.PyObject_GetAttrString(py.PyUnicode_Type, "join");
+    void *text = py.PyUnicode_FromString("x"), *bound = text ? py.PyObject_GetAttrString(text, "join") : NULL;
+    void *intern = py.PySys_GetObject("intern"); /* borrowed */
+    if (!join || !bound || !intern) wrong = "str.join";
+    if (!wrong && (type_of(join) != py.PyMethodDescr_Type || !text_equal(field(field(join, DESCR_DEF), DEF_NAME), "join")))
+        wrong = "method descriptor";
+    if (!wrong && field(join, DESCR_TYPE) != py.PyUnicode_Type) wrong = "method descriptor";
+    if (!wrong && (type_of(bound) != py.PyCFunction_Type || field(bound, CFUNCTION_SELF) != text)) wrong = "builtin method";
+    if (!wrong && field(bound, CFUNCTION_DEF) != field(join, DESCR_DEF)) wrong = "builtin method";
+    if (!wrong && (type_of(intern) != py.PyCFunction_Type || !text_equal(field(field(intern, CFUNCTION_DEF), DEF_NAME), "intern") ||
+                   !same_text(field(intern, CFUNCTION_MODULE), "sys")))
+        wrong = "builtin function";
+    if (!wrong && (field(py.PyBool_Type, TYPE_BASE) != py.PyLong_Type || !text_equal(field(py.PyUnicode_Type, TYPE_NAME), "str")))
+        wrong = "type";
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(join);
+    drop_ref(bound);
+    drop_ref(text);
+    return wrong ? refuse(why, why_size, wrong) : 0;
+}
+
+/* Where this tstate keeps thread_id (pthread_self) and, on 3.11+, right behind it the native id. */
+static int check_tstate(const void *tstate, char *why, size_t why_size) {
+    uint64_t self = arch_thread_pointer();
+    uint32_t tid = (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+    for (uint32_t at = 64; at < 256 && !layout.ts_thread_id; at += 8) {
+        if ((uint64_t)field(tstate, at) != self) continue;
+        if (layout.python >= 0x30b && (uint64_t)field(tstate, at + 8) != tid) continue;
+        layout.ts_thread_id = at;
+        layout.ts_native_id = layout.python >= 0x30b ? at + 8 : 0;
+    }
+    if (!layout.ts_thread_id) return refuse(why, why_size, "thread_id");
+    bool found = false;
+    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
+        found |= field(tstate, layout.ts_interp) == it;
+    return found ? 0 : refuse(why, why_size, "interpreter of a thread");
+}
+
+static int no_profile(void *object, void *frame, int what, void *argument) {
+    (void)object, (void)frame, (void)what, (void)argument;
+    return 0;
+}
+
+/* Below 3.12 we write a thread's profile function ourselves: prove where it is, on our own thread. */
+static int check_profile(void *tstate, char *why, size_t why_size) {
+    if (!layout.ts_profilefunc || field(tstate, layout.ts_profilefunc)) return 0;
+    void *mark = py._Py_NoneStruct;
+    py.PyEval_SetProfile(no_profile, mark);
+    const char *state = tstate;
+    uint32_t use = layout.ts_use_tracing ? field32(state, layout.ts_use_tracing) : field32(field(state, layout.ts_cframe), 0);
+    if (layout.use_tracing_on == 255) use &= 255;
+    bool right = field(tstate, layout.ts_profilefunc) == (void *)no_profile && field(tstate, layout.ts_profileobj) == mark &&
+                 use == layout.use_tracing_on;
+    py.PyEval_SetProfile(NULL, NULL);
+    right = right && !field(tstate, layout.ts_profilefunc);
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    return right ? 0 : refuse(why, why_size, "profile function of a thread");
+}
+
+/* With the GIL and this thread's own tstate. */
+int layout_check(void *tstate, char *why, size_t why_size) {
+    int rc = check_tstate(tstate, why, why_size);
+    if (!rc) rc = check_code(why, why_size);
+    if (!rc) rc = check_functions(why, why_size);
+    return rc ? rc : check_profile(tstate, why, why_size);
+}

@@ -1,0 +1,56 @@
+/* Byte offsets in CPython's objects, per version, as data. layout.c checks them against live objects
+ * before anything relies on them. */
+#ifndef VT_AGENT_LAYOUT_H
+#define VT_AGENT_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The same on every supported version (GIL builds). */
+enum {
+    OBJECT_TYPE = 8,
+    CFUNCTION_DEF = 16,
+    CFUNCTION_SELF = 24,
+    CFUNCTION_MODULE = 32,
+    DESCR_TYPE = 16,
+    DESCR_DEF = 40,
+    DEF_NAME = 0,
+    DEF_FUNCTION = 8,
+    DEF_SIZE = 32,
+    TYPE_NAME = 24,
+    TYPE_FLAGS = 168,
+    TYPE_METHODS = 232,
+    TYPE_BASE = 256,
+    LONG_DIGIT_312 = 24, /* first 30-bit digit, 3.12+ */
+    METHOD_FUNCTION = 16
+};
+#define TYPE_FLAG_IS_TYPE (1u << 31)
+
+/* co_extra differs most: the hot callbacks are compiled once per value. */
+#define CO_EXTRA_308 144u
+#define CO_EXTRA_311 176u
+#define CO_EXTRA_312 184u
+#define CO_EXTRA_313 192u
+#define CO_EXTRA_314 200u
+
+struct layout {
+    uint32_t python; /* 0x030c */
+    uint32_t co_extra, co_filename, co_name, co_flags, co_firstlineno, co_argcount, co_kwonlyargcount;
+    /* PyThreadState; 0 where not used on that version */
+    uint32_t ts_interp, ts_frame, ts_profilefunc, ts_tracefunc, ts_profileobj, ts_tracing, ts_use_tracing, ts_cframe;
+    uint32_t use_tracing_on; /* value that switches tracing on */
+    /* found in the live process */
+    uint32_t ts_thread_id, ts_native_id;
+};
+extern struct layout layout;
+
+/* co_extra as CPython lays it out. */
+struct co_extra {
+    int64_t size;
+    uint64_t value[];
+};
+
+int layout_select(char *why, size_t why_size);
+int layout_check(void *tstate, char *why, size_t why_size);
+
+#endif

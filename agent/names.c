@@ -1,0 +1,191 @@
+/* Owns name ids: a code object carries its id in co_extra, a C function in a hash on its definition. An id
+ * is announced by a NAME payload in the stream of the thread that met it first, before its first use. */
+#include "agent/detail.h"
+#include "agent/emit.h"
+
+struct function_slot function_slots[1u << FUNCTION_BITS];
+enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
+#define ID_UNKNOWN (VT_ID_MAX << VT_REC_TYPE_BITS)
+
+/* ---- text of a str, whatever is in it ---- */
+
+void text_of_unicode(struct text *text, void *unicode) {
+    *text = (struct text){"", 0, NULL};
+    if (!unicode || !(type_of(unicode) == py.PyUnicode_Type)) return;
+    text->bytes = py.PyUnicode_AsUTF8AndSize(unicode, &text->len);
+    if (text->bytes) return;
+    py.PyErr_Clear();
+    char *bytes = NULL;
+    text->owner = py.PyUnicode_AsEncodedString(unicode, "utf-8", "surrogateescape");
+    if (!text->owner) {
+        py.PyErr_Clear();
+        text->owner = py.PyUnicode_AsEncodedString(unicode, "utf-8", "backslashreplace");
+    }
+    if (text->owner && py.PyBytes_AsStringAndSize(text->owner, &bytes, &text->len) == 0) {
+        text->bytes = bytes;
+        return;
+    }
+    py.PyErr_Clear();
+    text->bytes = "";
+    text->len = 0;
+}
+
+void text_done(struct text *text) {
+    drop_ref(text->owner);
+    text->owner = NULL;
+}
+
+/* ---- ids ---- */
+
+/* Asks the current interpreter for co_extra slots until it has the one that we use everywhere. */
+static bool extra_index_here(void) {
+    for (int64_t index = -1; index < agent.extra_index;) {
+        int64_t next = py.PyUnstable_Eval_RequestCodeExtraIndex(NULL);
+        if (next < 0 || next <= index) return false;
+        index = next;
+        if (agent.extra_index < 0) agent.extra_index = index;
+    }
+    return true;
+}
+
+int names_start(char *why, size_t why_size) {
+    if (agent.next_id == 0) agent.next_id = 1;
+    agent.base_id = agent.next_id << VT_REC_TYPE_BITS;
+    if (agent.extra_index < 0) {
+        agent.extra_index = py.PyUnstable_Eval_RequestCodeExtraIndex(NULL);
+        if (agent.extra_index < 0) {
+            py.PyErr_Clear();
+            text_append(why, why_size, "no co_extra slot is free: 255 other tools?");
+            return -VT_EBUSY;
+        }
+    }
+    return 0;
+}
+
+static uint32_t id_new(void) {
+    if (agent.next_id >= VT_ID_MAX) return ID_UNKNOWN;
+    uint32_t id = agent.next_id++;
+    vt_store_relaxed(&agent.ctl->next_id, id - (agent.base_id >> VT_REC_TYPE_BITS) + 1);
+    return id << VT_REC_TYPE_BITS;
+}
+
+static bool tell_name(uint32_t id, uint32_t kind, uint32_t line, const struct text *name, const struct text *file) {
+    uint32_t name_len = (uint32_t)(name->len > NAME_BYTES_MAX ? NAME_BYTES_MAX : name->len);
+    uint32_t file_len = (uint32_t)(file->len > NAME_BYTES_MAX ? NAME_BYTES_MAX : file->len);
+    struct vt_pl_name head = {.id = id >> VT_REC_TYPE_BITS,
+                              .line = line,
+                              .namelen = (uint16_t)name_len,
+                              .filelen = (uint16_t)file_len,
+                              .kind = (uint8_t)kind};
+    uint32_t bytes = (uint32_t)sizeof head + name_len + file_len;
+    uint8_t *to = payload_reserve(bytes);
+    if (!to) return false;
+    memcpy(to, &head, sizeof head);
+    memcpy(to + sizeof head, name->bytes, name_len);
+    memcpy(to + sizeof head + name_len, file->bytes, file_len);
+    payload_commit(VT_PL_NAME, bytes);
+    return true;
+}
+
+static bool code_remember(void *code, uint64_t value) {
+    if (py.PyUnstable_Code_SetExtra(code, agent.extra_index, (void *)value) == 0) return true;
+    py.PyErr_Clear();
+    if (extra_index_here() && py.PyUnstable_Code_SetExtra(code, agent.extra_index, (void *)value) == 0) return true;
+    py.PyErr_Clear();
+    return false;
+}
+
+/* Gives a code object an id. 0 when there is no room to say its name. */
+static uint32_t code_register(void *code) {
+    struct pending_error error;
+    struct text name, file;
+    uint32_t result = 0;
+    error_save(&error);
+    text_of_unicode(&name, field(code, layout.co_name));
+    text_of_unicode(&file, field(code, layout.co_filename));
+    uint64_t flags = agent.full ? detail_code_flags(file.bytes) : 0;
+    uint32_t id = id_new();
+    if (id == ID_UNKNOWN || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file)) {
+        if (code_remember(code, flags | id)) result = id;
+    }
+    text_done(&name);
+    text_done(&file);
+    error_restore(&error);
+    return result;
+}
+
+NOINLINE uint32_t name_code_slow(void *code) { return session_visit() ? code_register(code) : 0; }
+
+/* For our own use, with hooks maybe not in yet. */
+uint32_t name_code(void *code) {
+    const struct co_extra *extra = field(code, layout.co_extra);
+    if (extra && extra->size > agent.extra_index && (uint32_t)extra->value[agent.extra_index] >= agent.base_id)
+        return (uint32_t)extra->value[agent.extra_index];
+    return code_register(code);
+}
+
+/* ---- C functions ---- */
+
+static bool type_defines(const char *type, const char *definition) {
+    const char *first = field(type, TYPE_METHODS);
+    if (!first || definition < first || (uint64_t)(definition - first) % DEF_SIZE) return false;
+    for (; first != definition; first += DEF_SIZE)
+        if (!field(first, DEF_NAME)) return false;
+    return true;
+}
+
+static const char *defining_type(const char *type, const char *definition) {
+    for (; type; type = field(type, TYPE_BASE))
+        if (type_defines(type, definition)) return type;
+    return NULL;
+}
+
+/* What goes before the dot: the module of a module's function, the defining type of a method. */
+static void function_owner(struct text *owner, const void *callable, const void *definition) {
+    const char *type = NULL;
+    *owner = (struct text){"", 0, NULL};
+    if (type_of(callable) == py.PyMethodDescr_Type || type_of(callable) == py.PyClassMethodDescr_Type) {
+        type = field(callable, DESCR_TYPE);
+    } else {
+        void *module = field(callable, CFUNCTION_MODULE), *self = field(callable, CFUNCTION_SELF);
+        if (module && type_of(module) == py.PyUnicode_Type) {
+            text_of_unicode(owner, module);
+            return;
+        }
+        if (!self) return;
+        bool self_is_type = field32(type_of(self), TYPE_FLAGS) & TYPE_FLAG_IS_TYPE;
+        if (self_is_type) type = defining_type(self, definition);
+        if (!type) type = defining_type(type_of(self), definition);
+        if (!type) type = type_of(self);
+    }
+    owner->bytes = field(type, TYPE_NAME);
+    owner->len = (int64_t)strlen(owner->bytes);
+}
+
+NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
+    struct pending_error error;
+    struct text name, owner;
+    uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
+    struct function_slot *room = NULL;
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct function_slot *slot = &function_slots[(home + i) & mask];
+        bool current = slot->id >= agent.base_id;
+        if (current && slot->definition == definition && slot->check == function_check(definition)) return slot->id;
+        if (!room && (!current || slot->definition == definition)) room = slot;
+    }
+    if (!room) room = &function_slots[home];
+    if (!session_visit()) return 0;
+    uint32_t id = id_new();
+    error_save(&error);
+    name = (struct text){field(definition, DEF_NAME), 0, NULL};
+    if (!name.bytes) name.bytes = "?";
+    name.len = (int64_t)strlen(name.bytes);
+    function_owner(&owner, callable, definition);
+    if (id == ID_UNKNOWN || tell_name(id, 1, 0, &name, &owner))
+        *room = (struct function_slot){definition, function_check(definition), id, 0};
+    else
+        id = 0;
+    text_done(&owner);
+    error_restore(&error);
+    return id;
+}

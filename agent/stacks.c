@@ -1,0 +1,92 @@
+/* Owns the frames that are open when the hooks go in: STACK payloads for every thread of every interpreter,
+ * through the stream of the thread that starts the session. */
+#include "agent/detail.h"
+
+enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024 };
+
+/* Code objects of a thread's open frames, innermost first; 3.8 has no API for other threads' frames. */
+static void *first_frame(void *tstate) {
+    if (py.PyThreadState_GetFrame) return py.PyThreadState_GetFrame(tstate);
+    void *frame = field(tstate, layout.ts_frame);
+    if (frame) py.Py_IncRef(frame);
+    return frame;
+}
+
+static void *next_frame(void *frame) {
+    void *back;
+    if (py.PyFrame_GetBack) {
+        back = py.PyFrame_GetBack(frame);
+    } else {
+        back = field(frame, 24);
+        if (back) py.Py_IncRef(back);
+    }
+    py.Py_DecRef(frame);
+    return back;
+}
+
+/* Borrowed: the frame holds it. */
+static void *code_of(void *frame) {
+    if (!py.PyFrame_GetCode) return field(frame, 32);
+    void *code = py.PyFrame_GetCode(frame);
+    py.Py_DecRef(code);
+    return code;
+}
+
+struct part {
+    struct vt_pl_stack head;
+    struct text name;
+};
+
+static void emit_part(struct part *part, const uint32_t *ids) {
+    uint32_t ids_bytes = part->head.nframes * 4, bytes = (uint32_t)sizeof part->head + part->head.namelen + ids_bytes;
+    uint8_t *to = payload_reserve(bytes);
+    if (to) {
+        memcpy(to, &part->head, sizeof part->head);
+        memcpy(to + sizeof part->head, part->name.bytes, part->head.namelen);
+        memcpy(to + sizeof part->head + part->head.namelen, ids, ids_bytes);
+        payload_commit(VT_PL_STACK, bytes);
+    }
+    part->head.part++;
+    part->head.namelen = 0;
+}
+
+static uint64_t count_frames(void *tstate) {
+    uint64_t n = 0;
+    for (void *frame = first_frame(tstate); frame; frame = next_frame(frame)) n++;
+    return n;
+}
+
+static void emit_thread(void *tstate) {
+    struct part part = {.head = {.ident = (uint64_t)field(tstate, layout.ts_thread_id)}};
+    uint64_t count = count_frames(tstate), at = count;
+    if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);
+    void *name = thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
+    text_of_unicode(&part.name, name);
+    part.head.namelen = (uint16_t)(part.name.len > THREAD_NAME_MAX ? THREAD_NAME_MAX : part.name.len);
+    uint64_t bytes = count * 4 + 4;
+    int64_t area = arch_syscall6(SYS_MMAP, 0, bytes, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0);
+    if (area > 0) {
+        uint32_t *ids = (uint32_t *)area;
+        for (void *frame = first_frame(tstate); frame && at; frame = next_frame(frame)) {
+            void *code = code_of(frame);
+            uint32_t id = name_code(code) >> VT_REC_TYPE_BITS;
+            if (id && !detail_ignores(code)) ids[--at] = id;
+        }
+        do {
+            part.head.nframes = (uint32_t)(count - at > IDS_PER_PART ? IDS_PER_PART : count - at);
+            emit_part(&part, ids + at);
+            at += part.head.nframes;
+        } while (at < count);
+        arch_syscall3(SYS_MUNMAP, (uint64_t)area, bytes, 0);
+    }
+    text_done(&part.name);
+    drop_ref(name);
+}
+
+/* `own_tstate`: the bootstrap's, which has no frames and is about to go. */
+void stacks_emit(void *own_tstate) {
+    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
+        for (void *tstate = py.PyInterpreterState_ThreadHead(it); tstate; tstate = py.PyThreadState_Next(tstate))
+            if (tstate != own_tstate) emit_thread(tstate);
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+}

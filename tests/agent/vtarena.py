@@ -1,0 +1,254 @@
+"""Shared by the agent's test drivers: makes an arena, starts the agent in this very process through a
+boot block and a thread of its own, decodes what it wrote. Runs on CPython 3.8 and later."""
+import ctypes, mmap, os, struct, sys, tempfile, time
+
+LIB = os.environ.get("VT_AGENT") or os.path.join(os.path.dirname(__file__), "..", "..", "build", "lib", "libviztracer_agent.so")
+CHUNK, CTL = 65536, 65536
+(CALL, RETURN, YIELD, RESUME, UNWIND, THROW, C_CALL, C_RETURN, C_RAISE, TASK, PAYLOAD, EPOCH, GAP, PAD) = range(1, 15)
+ENTER, LEAVE = {CALL, RESUME, THROW, C_CALL}, {RETURN, YIELD, UNWIND, C_RETURN, C_RAISE}
+NAMES = "- CALL RETURN YIELD RESUME UNWIND THROW C_CALL C_RETURN C_RAISE TASK PAYLOAD EPOCH GAP PAD".split()
+PL_NAME, PL_STACK, PL_THREAD, PL_ARGS, PL_RETVAL, PL_TASK, PL_COUNTER = range(1, 8)
+F_C_CALLS, F_ARGS, F_RETVAL, F_GC, F_ASYNC, F_FROZEN = 1, 2, 4, 8, 16, 32
+NONE, MAPPED, WAIT_GIL, TRACING, LEAVING, GONE, REFUSED = range(7)
+TICKS_PER_MS = 2300000
+
+# offsets in struct vt_ctl (proto/abi/arena.h)
+O = dict(magic=0, major=8, minor=12, nchunks=16, clock=20, flags=24, depth=28, repr=32, include=36, exclude=40, rearm=44, span=48,
+         start=56, enabled=168, lease=176, freed=184, state=232, why=236, hook=240, tool=244, python=248, threads=252,
+         dropped=256, on=264, off=272, hold_on=280, hold_off=288, base=296, after=304, next_id=312, err=344)
+O["free"] = 664
+O["drops"] = O["free"] + 16384 // 8
+O["filters"] = O["drops"] + 1024 * 16
+
+_lib = None
+
+
+def lib():
+    global _lib
+    if _lib is None:
+        _lib = ctypes.CDLL(LIB)
+    return _lib
+
+
+class Boot(ctypes.Structure):
+    _fields_ = [("magic", ctypes.c_uint64), ("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("op", ctypes.c_uint32),
+                ("go", ctypes.c_uint32), ("state", ctypes.c_uint32), ("create_rc", ctypes.c_int32), ("parked", ctypes.c_uint32),
+                ("agent_fd", ctypes.c_int32), ("arena_fd", ctypes.c_int32), ("pad0", ctypes.c_uint32),
+                ("arena_bytes", ctypes.c_uint64), ("scratch", ctypes.c_uint64), ("scratch_len", ctypes.c_uint64),
+                ("agent_entry", ctypes.c_uint64), ("thread", ctypes.c_uint64), ("tid", ctypes.c_uint64),
+                ("park_ns", ctypes.c_uint64), ("wait_ns", ctypes.c_uint64), ("stack_size", ctypes.c_uint64),
+                ("f", ctypes.c_uint64 * 8), ("dlopen_flags", ctypes.c_uint64), ("attr", ctypes.c_uint64 * 16),
+                ("agent_path", ctypes.c_char * 256), ("arena_path", ctypes.c_char * 256), ("entry", ctypes.c_char * 32),
+                ("err", ctypes.c_char * 256)]
+
+
+class Info(ctypes.Structure):
+    _fields_ = [("magic", ctypes.c_uint64), ("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("busy", ctypes.c_uint32),
+                ("pad", ctypes.c_uint32), ("ctl", ctypes.c_uint64), ("build", ctypes.c_char * 32)]
+
+
+assert Boot.f.offset == 120 and Boot.agent_path.offset == 320, (Boot.f.offset, Boot.agent_path.offset)
+
+
+def memfd():
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(319, b"viztracer-arena", 1)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "memfd_create")
+    return fd
+
+
+class Stream(list):
+    """Records of one thread: (type, clock, id or bytes) in order."""
+
+
+class Session:
+    def __init__(self, flags=F_C_CALLS, chunks=1024, clock=0, depth=-1, repr_limit=200, include=(), exclude=(), rearm=0,
+                 span=20 * TICKS_PER_MS, lease=(1 << 64) - 1, dlsym=True):
+        self.size = CTL + chunks * CHUNK
+        self.fd = memfd()
+        os.ftruncate(self.fd, self.size)
+        self.map = mmap.mmap(self.fd, self.size)
+        self.chunks, self.dlsym = chunks, dlsym
+        inc = b"".join(p.encode() + b"\0" for p in include)
+        exc = b"".join(p.encode() + b"\0" for p in exclude)
+        struct.pack_into("<QIIIIIiIIIIQQ", self.map, 0, 0x314152415a495656, 1, 0, chunks, clock, flags, depth, repr_limit, len(inc),
+                         len(exc), rearm, span, time.time_ns())
+        self.map[O["filters"]:O["filters"] + len(inc + exc)] = inc + exc
+        for i in range(0, chunks, 64):
+            self.put("Q", O["free"] + i // 8, (1 << min(64, chunks - i)) - 1)
+        self.put("Q", O["lease"], lease)
+        self.put("I", O["enabled"], 1)
+
+    def get(self, kind, offset):
+        return struct.unpack_from("<" + kind, self.map, offset)[0]
+
+    def put(self, kind, offset, value):
+        struct.pack_into("<" + kind, self.map, offset, value)
+
+    state = property(lambda self: self.get("I", O["state"]))
+    why = property(lambda self: self.get("I", O["why"]))
+    hook = property(lambda self: self.get("I", O["hook"]))
+    dropped = property(lambda self: self.get("Q", O["dropped"]))
+    err = property(lambda self: self.map[O["err"]:O["err"] + 256].split(b"\0")[0].decode())
+
+    def boot(self, op):
+        boot = Boot(magic=0x31544f4f425a5656, major=1, minor=0, op=op, agent_fd=-1, arena_fd=-1)
+        if op == 1:
+            boot.arena_fd = os.dup(self.fd)
+            boot.arena_bytes = self.size
+        if self.dlsym:
+            boot.f[5] = ctypes.cast(ctypes.CDLL(None).dlsym, ctypes.c_void_p).value
+        return boot
+
+    def run(self, op):
+        """Calls vt_agent_main on a plain C thread and waits for its end, without Python calls of our own in between."""
+        libc = ctypes.CDLL(None)
+        boot = self.boot(op)
+        thread = ctypes.c_uint64()
+        entry = ctypes.cast(lib().vt_agent_main, ctypes.c_void_p)
+        rc = libc.pthread_create(ctypes.byref(thread), None, entry, ctypes.byref(boot))
+        assert rc == 0, rc
+        libc.pthread_join(thread, None)
+        self.last_boot = boot
+        return boot
+
+    def start(self):
+        boot = self.run(1)
+        if self.state != TRACING:
+            raise RuntimeError("agent did not start: state %d: %s %s" % (self.state, self.err, boot.err))
+
+    def stop(self):
+        self.run(2)
+
+    def limits_off(self):
+        for i in range(self.chunks):
+            at = CTL + i * CHUNK
+            if self.get("Q", at + 16):
+                self.put("Q", at, 0)
+
+    def ask_stop(self):
+        """What the daemon does."""
+        self.limits_off()
+        self.put("I", O["enabled"], 0)
+        self.limits_off()
+
+    def wait_gone(self, seconds=5):
+        end = time.time() + seconds
+        while self.state != GONE and time.time() < end:
+            time.sleep(0.0005)
+        assert self.state == GONE, self.state
+
+    def info(self):
+        return Info.in_dll(lib(), "vt_agent_info")
+
+    # ---- decoding ----
+    def decode(self):
+        """Fills names, streams (by thread serial), threads, stacks; checks what must always hold."""
+        chunks = []
+        for i in range(self.chunks):
+            at = CTL + i * CHUNK
+            limit, base, owner, seq, state, thread, _, ident, dropped = struct.unpack_from("<QQQIIIIQQ", self.map, at)
+            if owner:
+                chunks.append((thread, seq, at, base, owner, state, ident, dropped))
+        chunks.sort()
+        self.names, self.streams, self.stacks, self.threads, self.gaps = {}, {}, [], {}, 0
+        self.header_dropped, self.tids, self.idents, self.states = {}, {}, {}, {}
+        expected = {}
+        for thread, seq, at, base, owner, state, ident, dropped in chunks:
+            assert seq == expected.get(thread, 0), ("chunk order", thread, seq)
+            expected[thread] = seq + 1
+            stream = self.streams.setdefault(thread, Stream())
+            self.header_dropped[thread] = dropped
+            self.tids[thread], self.idents[thread] = owner >> 32, ident
+            self.states.setdefault(thread, []).append(state)
+            self._chunk(stream, memoryview(self.map)[at:at + CHUNK], base)
+        for thread, stream in self.streams.items():
+            last = 0
+            for kind, clock, what in stream:
+                assert clock >= last, ("time goes back", thread, last, clock, NAMES[kind])
+                last = clock
+        return self
+
+    def _chunk(self, stream, chunk, base):
+        epoch, at = base >> 34, 64
+        while at < CHUNK:
+            word = struct.unpack_from("<Q", chunk, at)[0]
+            at += 8
+            if word == 0:
+                assert not any(chunk[at:]), "records after a zero word"
+                return
+            kind = word & 15
+            assert 1 <= kind <= 14, word
+            if kind == EPOCH:
+                assert word >> 4 > epoch, "epoch"
+                epoch = word >> 4
+                continue
+            if kind == GAP:
+                self.gaps += word >> 4
+                stream.append((GAP, stream[-1][1] if stream else 0, word >> 4))
+                continue
+            clock, ident = epoch << 34 | word >> 30, word >> 4 & 0x3ffffff
+            if kind == PAD:
+                return
+            if kind != PAYLOAD:
+                stream.append((kind, clock, ident))
+                continue
+            what, length = ident >> 20, ident & 0xfffff
+            data = bytes(chunk[at:at + length])
+            at += (length + 7) // 8 * 8
+            assert at <= CHUNK, "payload crosses its chunk"
+            self._payload(stream, clock, what, data)
+
+    def _payload(self, stream, clock, what, data):
+        if what == PL_NAME:
+            number, line, nlen, flen, kind = struct.unpack_from("<IIHHB", data)
+            assert len(data) == 16 + nlen + flen, "name length"
+            name, file = data[16:16 + nlen].decode("utf-8", "surrogateescape"), data[16 + nlen:].decode("utf-8", "surrogateescape")
+            self.names[number] = (kind, name, file, line)
+        elif what == PL_STACK:
+            ident, tid, n, part, nlen = struct.unpack_from("<QIIHH", data)
+            ids = struct.unpack_from("<%dI" % n, data, 24 + nlen)
+            self.stacks.append((ident, tid, part, data[24:24 + nlen].decode(), ids))
+        elif what == PL_THREAD:
+            ident, tid, nlen = struct.unpack_from("<QIH", data)
+            self.threads[ident] = (tid, data[16:16 + nlen].decode())
+        stream.append((PAYLOAD, clock, (what, data)))
+
+    def full_name(self, number):
+        kind, name, file, line = self.names[number]
+        return (file + "." + name if file else name) if kind else name
+
+    def events(self, stream):
+        """[(type name, function name)] without payloads"""
+        return [(NAMES[k], self.full_name(i)) for k, _, i in stream if k not in (PAYLOAD, GAP, TASK)]
+
+    def stream_of(self, function):
+        """The one stream in which this function was called."""
+        hits = [s for s in self.streams.values() if any(n == function for _, n in self.events(s))]
+        assert len(hits) == 1, (function, len(hits))
+        return hits[0]
+
+    def span_of(self, stream, function):
+        """Events from the first enter of `function` to its last leave."""
+        events = self.events(stream)
+        first = next(i for i, (k, n) in enumerate(events) if n == function and k in ("CALL", "RESUME"))
+        last = max(i for i, (k, n) in enumerate(events) if n == function and k in ("RETURN", "UNWIND"))
+        return events[first:last + 1]
+
+    def check_nesting(self, stream, open_frames=()):
+        """Every leave closes what was entered last; open_frames: names open at the start, outermost first."""
+        stack = list(open_frames)
+        for kind, _, ident in stream:
+            if kind in ENTER:
+                stack.append(self.full_name(ident))
+            elif kind in LEAVE:
+                name = self.full_name(ident)
+                if stack:
+                    top = stack.pop()
+                    assert top == name, ("nesting", top, name)
+        return stack
+
+    def close(self):
+        self.map.close()
+        os.close(self.fd)
