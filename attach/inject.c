@@ -181,6 +181,7 @@ static int climb_place(struct climb *c) {
     if (c->op == VT_OP_STOP) return 0;
     bool filtered = c->status.seccomp != 0; /* a filter ends suspended when we die: no call that it may not know */
     if (!filtered && !c->want_files && place_target_has_proc(c->o->pid, c->status.ns_pid)) return 0;
+    c->place.reserve = c->o->arena_bytes;
     return place_files(&c->place, c->o->pid, c->status.uid[3], c->status.gid[3], !c->agent_entry, c->err);
 }
 

@@ -71,6 +71,7 @@ static int create_both(struct place *p, const char *dir, uint32_t uid, uint32_t 
     int fd = create(p->dir_fd, p->arena_name, 0600, uid, gid);
     if (fd < 0) p->arena_name[0] = 0;
     p->arena_fd = fd < 0 ? -1 : fd;
+    if (fd >= 0 && p->reserve && fallocate(fd, 0, 0, (off_t)p->reserve)) return -errno;
     if (fd < 0 || !with_agent) return fd < 0 ? fd : 0;
     snprintf(p->agent_name, sizeof(p->agent_name), "%s%08x.so", VT_AGENT_FILE, random_bits());
     snprintf(p->agent_path, sizeof(p->agent_path), "%s/%s", dir, p->agent_name);
@@ -96,7 +97,7 @@ int place_files(struct place *p, pid_t pid, uint32_t uid, uint32_t gid, bool wit
     return vt_err_set(
         err, -EACCES,
         "process %d has no directory to put the agent in (tried /dev/shm, /tmp, /var/tmp, /run: read-only, noexec or "
-        "not writable); mount one of them writable and executable",
+        "not enough room); mount one of them writable and executable",
         (int)pid);
 }
 

@@ -11,6 +11,9 @@ struct place {
     int arena_fd;                          /* ours; -1 */
     char agent_path[256], arena_path[256]; /* as the target opens them */
     int dir_fd;                            /* of the files */
+    /* Set before place_files: bytes of the arena file to have for sure. A sparse file on a tmpfs that fills up
+     * (/dev/shm of a container: 64 MB) would be SIGBUS for the target. */
+    uint64_t reserve;
     char agent_name[64], arena_name[64];   /* in there; "" = nothing to unlink */
 };
 

@@ -186,47 +186,41 @@ static bool same_user(const struct target_status *st) {
 /* Why does the kernel say no? Goes through the conditions of ptrace(2), "Ptrace access mode checking". */
 static int explain_denied(struct flight *f) {
     pid_t pid = f->o->pid;
-    char owner[128], us[128];
-    const char *remedy =
-        own_caps("CapBnd") >> CAP_SYS_PTRACE_BIT & 1
-            ? "run with sudo (CAP_SYS_PTRACE)"
-            : "this container lacks CAP_SYS_PTRACE: start it with --cap-add=SYS_PTRACE, or run viztracer on the host";
+    char owner[128], us[128], path[64];
+    bool able = own_caps("CapEff") >> CAP_SYS_PTRACE_BIT & 1, could = own_caps("CapBnd") >> CAP_SYS_PTRACE_BIT & 1;
+    const char *remedy = able    ? "run viztracer on the host"
+                         : could ? "use sudo (CAP_SYS_PTRACE)"
+                                 : "start this container with --cap-add=SYS_PTRACE, or run viztracer on the host";
     long scope = 0;
     struct stat st;
-    char path[64];
-    bool able = own_caps("CapEff") >> CAP_SYS_PTRACE_BIT & 1;
     user_name(f->st.uid[1], owner, sizeof(owner));
     user_name(getuid(), us, sizeof(us));
     if (!able && !same_user(&f->st)) {
         if (f->st.uid[1] == getuid())
-            return REFUSE(f, -EPERM, "process %d has changed its user or group ids (set-user-id?), and you are %s: %s", pid, us,
-                          remedy);
-        return REFUSE(f, -EPERM, "process %d belongs to %s and you are %s: run as that user, or %s", pid, owner, us, remedy);
+            return REFUSE(f, -EPERM, "process %d has other user or group ids than you (%s) beside its own: %s", pid, us, remedy);
+        return REFUSE(f, -EPERM, "process %d belongs to %s and you are %s: attach as that user; or %s", pid, owner, us, remedy);
     }
     if (read_number("/proc/sys/kernel/yama/ptrace_scope", &scope) && scope == 3)
+        return REFUSE(f, -EPERM,
+                      "this kernel forbids attaching to any process (kernel.yama.ptrace_scope=3): only a reboot changes that");
+    if (!able && scope == 2)
+        return REFUSE(f, -EPERM, "only the administrator may attach to processes here (kernel.yama.ptrace_scope=2): %s", remedy);
+    /* the files of a process that is not dumpable belong to root */
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    if (!able && !stat(path, &st) && st.st_uid != f->st.uid[1])
+        return REFUSE(f, -EPERM, "process %d is not dumpable (it asked for that, or gained rights when it started): %s", pid,
+                      remedy);
+    if (!able && (f->st.cap_permitted & ~own_caps("CapPrm")))
+        return REFUSE(f, -EPERM, "process %d has capabilities that you do not have: %s", pid, remedy);
+    if (!able && scope == 1)
         return REFUSE(
             f, -EPERM,
-            "this kernel forbids attaching to any process (kernel.yama.ptrace_scope=3): it can only be changed by a reboot");
-    if (!able && scope == 2)
-        return REFUSE(f, -EPERM, "process %d: only the administrator may attach here (kernel.yama.ptrace_scope=2): %s", pid,
-                      remedy);
-    snprintf(path, sizeof(path), "/proc/%d", pid);
-    if (!able && f->st.uid[1] && !stat(path, &st) && st.st_uid == 0)
-        return REFUSE(f, -EPERM, "process %d is not dumpable (prctl, or it gained rights when it started): %s", pid, remedy);
-    if (!able && (f->st.cap_permitted & ~own_caps("CapPrm")))
-        return REFUSE(f, -EPERM, "process %d has capabilities that you have not: %s", pid, remedy);
-    if (!able && scope == 1)
-        return REFUSE(f, -EPERM,
-                      "process %d is not a child of yours, and kernel.yama.ptrace_scope=1 forbids the rest: %s, or "
-                      "`sysctl kernel.yama.ptrace_scope=0`",
-                      pid, remedy);
+            "process %d is no child of yours, which kernel.yama.ptrace_scope=1 demands: %s, or set that to 0 with sysctl", pid,
+            remedy);
     if (able && other_user_namespace(pid))
-        return REFUSE(f, -EPERM, "process %d is in a user namespace where you have no CAP_SYS_PTRACE: run as root on the host",
-                      pid);
-    return REFUSE(
-        f, -EPERM,
-        "the kernel does not let you attach to process %d (a security module such as AppArmor or SELinux, or a sandbox): %s", pid,
-        remedy);
+        return REFUSE(f, -EPERM, "process %d is in a user namespace over which you have no rights: %s", pid, remedy);
+    return REFUSE(f, -EPERM, "the kernel does not let you attach to process %d (AppArmor, SELinux or a sandbox): %s", pid,
+                  remedy);
 }
 
 /* The same permission check that PTRACE_SEIZE makes, by reading one word of memory. */
