@@ -119,7 +119,7 @@ def customer(port, seed):
         else:
             shop.request("GET", "/report")
         shop.getresponse().read()
-        time.sleep(rng.random() * 0.04)
+        time.sleep(rng.random() * 0.02)
 
 
 def load(port, clients=4):
