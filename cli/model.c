@@ -18,6 +18,7 @@ struct payload {
 struct frame {
     uint64_t start_ns;
     uint32_t id;
+    uint32_t survived; /* number of the last gap that it is known to have been open over */
     bool c, from_attach;
     struct trace_task *task;
     struct payload args;
@@ -28,8 +29,10 @@ struct stream {
     struct frame *frames;
     uint32_t depth, room;
     uint64_t deeper; /* frames above MODEL_DEPTH_MAX */
-    uint64_t last_ns, gap_ns;
-    bool started, had_gap;
+    uint64_t last_ns;
+    uint64_t gap_ns; /* of the last gap */
+    uint32_t gaps;   /* so far */
+    bool started;
     struct trace_task *task;
     struct payload args, retval; /* for the next enter, the next leave */
 };
@@ -134,13 +137,19 @@ static int enter(struct model *m, struct stream *s, const struct vt_event *ev, u
     return rc;
 }
 
+/* A frame has gone that began before the last gap and was still there after it: so was the one around it. */
+static void note_survivor(struct stream *s, const struct frame *gone, bool left_after_gap) {
+    if (left_after_gap && s->gaps && gone->start_ns <= s->gap_ns && s->depth) s->frames[s->depth - 1].survived = s->gaps;
+}
+
 /* Takes frames off the stack down to depth `to`, whose leave events are lost. */
 static int close_lost(struct model *m, struct stream *s, const struct trace_thread *thread, uint32_t to, uint64_t ns) {
     int rc = 0;
     while (!rc && s->depth > to) {
         struct frame *frame = &s->frames[--s->depth];
-        bool over_gap = s->had_gap && s->gap_ns >= frame->start_ns;
-        rc = give(m, thread, frame, over_gap ? s->gap_ns : ns, false, false, NULL);
+        bool in_gap = s->gaps && s->gap_ns >= frame->start_ns && frame->survived != s->gaps;
+        rc = give(m, thread, frame, in_gap ? s->gap_ns : ns, false, false, NULL);
+        note_survivor(s, frame, !in_gap);
         drop_payload(m, &frame->args);
     }
     return rc;
@@ -163,6 +172,7 @@ static int leave(struct model *m, struct stream *s, const struct trace_thread *t
     if (rc) return rc;
     struct frame *frame = &s->frames[--s->depth];
     rc = give(m, thread, frame, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
+    note_survivor(s, frame, true);
     drop_payload(m, &frame->args);
     drop_payload(m, &s->retval);
     return rc;
@@ -170,7 +180,7 @@ static int leave(struct model *m, struct stream *s, const struct trace_thread *t
 
 static int gap(struct model *m, const struct trace_thread *thread, struct stream *s, uint64_t count, uint64_t ns) {
     add_saturated(&m->totals->dropped, count);
-    s->had_gap = true;
+    s->gaps++;
     s->gap_ns = ns;
     struct trace_gap mark = {.thread = thread, .ns = ns, .count = count};
     return count ? m->ops->gap(m->w, &mark) : 0;

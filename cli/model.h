@@ -5,8 +5,9 @@
  * - A thread starts with the stack that was open at attach; these frames begin when tracing began, the outermost a
  *   nanosecond apart so that they nest without doubt.
  * - A leave takes the top of the stack when it is the same function. Otherwise the nearest frame of that function
- *   below it is taken, and the frames above are closed: at the last gap since they began (there their leave was
- *   lost), or now. A leave of a function that is not on the stack is counted as unmatched and ignored.
+ *   below it is taken, and the frames above are closed: at the last gap since they began, unless something shows that
+ *   they were open after it (there their leave was lost), else now. A leave of a function that is not on the stack is counted as
+ * unmatched and ignored.
  * - A gap is shown where it ended. Frames open before it stay open until a leave proves otherwise, so right after a
  *   gap calls can hang under a function that had already returned.
  * - Generators and coroutines: each resume to yield is a slice of its own.

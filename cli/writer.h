@@ -1,5 +1,6 @@
 /* One output format = one table of functions. The model (model.h) calls them: begin, then calls, marks and counters as
- * it meets them, then end. Calls of one thread come in the order in which they ended; slices of a thread always nest.
+ * it meets them, then end. Calls of one thread come in the order in which they ended (a call whose
+ * end was lost comes when that is found out); slices of a thread always nest.
  * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno; after an error only free is called. */
 #ifndef VT_CLI_WRITER_H
 #define VT_CLI_WRITER_H

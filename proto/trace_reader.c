@@ -38,7 +38,7 @@ static int reserve(struct vt_trace *t, size_t size) {
 /* Makes `want` bytes from pos on present: 1, 0 = the file ends before, -errno. */
 static int fill(struct vt_trace *t, size_t want) {
     if (t->len - t->pos >= want) return 1;
-    memmove(t->buf, t->buf + t->pos, t->len - t->pos);
+    if (t->pos && t->len > t->pos) memmove(t->buf, t->buf + t->pos, t->len - t->pos);
     t->offset += t->pos;
     t->len -= t->pos;
     t->pos = 0;

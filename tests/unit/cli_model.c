@@ -1,0 +1,377 @@
+/* The rules of model.h, one test each, seen through a writer that notes what it is given. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/model.h"
+#include "tests/lib/trace_build.h"
+
+/* ---- a writer that notes: "name start+dur", "name start-" for open, "name start+dur!" when raised ---- */
+struct trace_writer {
+    char text[4096];
+    size_t len;
+    uint64_t calls;
+    struct trace_call last;
+    bool check_nesting;
+    struct {
+        uint64_t start, end;
+    } done[20000]; /* calls so far, per test one thread */
+    size_t ndone;
+};
+static struct trace_writer notes;
+
+static void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void note(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    size_t room = sizeof notes.text - notes.len;
+    int n = vsnprintf(notes.text + notes.len, room, fmt, ap);
+    va_end(ap);
+    notes.len += (size_t)n < room ? (size_t)n : room - 1;
+}
+static int note_begin(struct trace_writer *w) {
+    (void)w;
+    return 0;
+}
+static int note_call(struct trace_writer *w, const struct trace_call *call) {
+    w->calls++;
+    w->last = *call;
+    if (w->check_nesting && !call->open) {
+        ck_assert_uint_le(call->start_ns, call->end_ns);
+        for (size_t i = 0; i < w->ndone; i++) {
+            uint64_t start = w->done[i].start, end = w->done[i].end;
+            bool before = start < call->start_ns && call->start_ns < end && end < call->end_ns;
+            bool after = call->start_ns < start && start < call->end_ns && call->end_ns < end;
+            ck_assert_msg(!before && !after, "slices cross: %llu..%llu and %llu..%llu", (unsigned long long)start,
+                          (unsigned long long)end, (unsigned long long)call->start_ns, (unsigned long long)call->end_ns);
+        }
+        if (w->ndone < VT_ARRAY_LEN(w->done)) {
+            w->done[w->ndone].start = call->start_ns;
+            w->done[w->ndone++].end = call->end_ns;
+        }
+    }
+    note("%s%.*s %llu", w->len ? ", " : "", (int)call->name->name_len, call->name->name, (unsigned long long)call->start_ns);
+    if (call->open)
+        note("-");
+    else
+        note("+%llu%s", (unsigned long long)(call->end_ns - call->start_ns), call->raised ? "!" : "");
+    return 0;
+}
+static int note_gap(struct trace_writer *w, const struct trace_gap *gap) {
+    note("%sgap %llu x%llu", w->len ? ", " : "", (unsigned long long)gap->ns, (unsigned long long)gap->count);
+    return 0;
+}
+static int note_counter(struct trace_writer *w, const struct trace_counter *counter) {
+    note("%sgc %llu", w->len ? ", " : "", (unsigned long long)counter->value.collected);
+    return 0;
+}
+static int note_end(struct trace_writer *w, const struct trace_totals *totals) {
+    (void)w, (void)totals;
+    return 0;
+}
+static const struct trace_writer_ops note_ops = {
+    .begin = note_begin, .call = note_call, .gap = note_gap, .counter = note_counter, .end = note_end};
+
+static struct trace_build trace;
+static struct trace_totals totals;
+static struct model_opts opts;
+static struct vt_err damage;
+
+static void set_up(void) {
+    memset(&notes, 0, sizeof notes);
+    memset(&opts, 0, sizeof opts);
+    trace_build_open(&trace);
+    for (uint32_t id = 1; id <= 9; id++) trace_build_name(&trace, id, 0, (char[]){(char)('a' + id - 1), 0}, "x.py", id);
+}
+static void tear_down(void) { trace_build_remove(&trace); }
+
+static void run(void) {
+    struct vt_trace *t;
+    struct trace_info *info;
+    struct vt_err err = {0};
+    memset(&notes, 0, offsetof(struct trace_writer, check_nesting));
+    notes.ndone = 0;
+    ck_assert_msg(vt_trace_open(trace.path, &t, &err) == 0, "%s", err.msg);
+    ck_assert_msg(trace_info_load(t, &info, &err) == 0, "%s", err.msg);
+    ck_assert_msg(model_run(info, &opts, &note_ops, &notes, &totals, &err) == 0, "%s", err.msg);
+    damage = info->damage;
+    trace_info_free(info);
+    vt_trace_close(t);
+}
+
+/* "(a" call of a at the next tick, "a)" return; [ ] C call and return; { } resume and yield; a! unwind; ? unknown leave. */
+static void block_of(uint32_t serial, uint64_t ident, uint64_t ticks, uint64_t step, const char *text) {
+    struct vt_event ev[64];
+    size_t n = 0;
+    for (; *text; text++) {
+        if (*text == ' ') continue;
+        uint32_t type = 0, id = 0;
+        ck_assert_uint_lt(n, VT_ARRAY_LEN(ev));
+        if (*text == '~') {
+            ev[n++] = (struct vt_event){.type = VT_REC_GAP, .count = 3};
+            continue;
+        }
+        const char *open = strchr("(([[{{<<", *text);
+        if (open) {
+            type = *text == '(' ? VT_REC_CALL : *text == '[' ? VT_REC_C_CALL : *text == '{' ? VT_REC_RESUME : VT_REC_THROW;
+            id = (uint32_t)(*++text - 'a') + 1;
+        } else {
+            id = (uint32_t)(*text - 'a') + 1;
+            switch (*++text) {
+            case ')': type = VT_REC_RETURN; break;
+            case ']': type = VT_REC_C_RETURN; break;
+            case '}': type = VT_REC_YIELD; break;
+            case '!': type = VT_REC_UNWIND; break;
+            case '#': type = VT_REC_C_RAISE; break;
+            default: ck_abort_msg("bad text at %s", text);
+            }
+        }
+        ev[n++] = (struct vt_event){.ticks = ticks, .type = type, .id = id};
+        ticks += step;
+    }
+    trace_build_block(&trace, serial, ident, 7, ev, n);
+}
+
+static void expect(const char *want) {
+    run();
+    ck_assert_str_eq(notes.text, want);
+}
+
+START_TEST(test_nested_calls) {
+    block_of(0, 1, 1000, 10, "(a (b b) [c c] a)");
+    expect("b 1010+10, c 1030+10, a 1000+50");
+    ck_assert_uint_eq(totals.calls, 3);
+}
+END_TEST
+
+START_TEST(test_stack_continues_in_the_next_block) {
+    block_of(0, 1, 1000, 10, "(a (b");
+    block_of(1, 2, 1000, 10, "(a a)");
+    block_of(0, 1, 1100, 10, "b) a)");
+    expect("a 1000+10, b 1010+90, a 1000+110");
+    ck_assert_uint_eq(totals.threads, 2);
+}
+END_TEST
+
+START_TEST(test_exceptions_and_generators) {
+    block_of(0, 1, 1000, 10, "(a {b b} {b b! [c c# <b b) a!");
+    expect("b 1010+10, b 1030+10!, c 1050+10!, b 1070+10, a 1000+90!");
+}
+END_TEST
+
+START_TEST(test_open_at_end_outermost_first) {
+    block_of(0, 1, 1000, 10, "(a (b (c c)");
+    expect("c 1020+10, a 1000-, b 1010-");
+    ck_assert_uint_eq(totals.open, 2);
+}
+END_TEST
+
+START_TEST(test_stack_open_at_attach) {
+    uint32_t ids[] = {1, 2, 3};
+    trace_build_stack(&trace, 42, 900, 3, ids);
+    trace_build_stack(&trace, 43, 900, 2, ids); /* a thread that never runs */
+    block_of(0, 42, 1000, 10, "c) (d d) b)");
+    expect("c 900+100, d 1010+10, b 899+131, a 898-, a 899-, b 900-");
+    ck_assert_uint_eq(totals.open, 3);
+    ck_assert_uint_eq(totals.threads, 2);
+}
+END_TEST
+
+START_TEST(test_stack_goes_to_the_first_stream_of_an_ident) { /* idents are used again by later threads */
+    uint32_t ids[] = {1};
+    trace_build_stack(&trace, 42, 900, 1, ids);
+    block_of(3, 42, 1000, 10, "(b b)");
+    block_of(5, 42, 2000, 10, "a) (c c)");
+    expect("b 1000+10, c 2010+10, a 900-");
+    ck_assert_uint_eq(totals.unmatched, 1);
+    ck_assert_uint_eq(totals.threads, 2);
+}
+END_TEST
+
+START_TEST(test_stack_never_begins_after_the_first_event) {
+    uint32_t ids[] = {1};
+    trace_build_stack(&trace, 42, 5000, 1, ids);
+    block_of(0, 42, 1000, 10, "(b b) a)");
+    expect("b 1001+9, a 1000+20");
+}
+END_TEST
+
+START_TEST(test_unmatched_leave_is_ignored) {
+    block_of(0, 1, 1000, 10, "d) (a d) e] a)");
+    expect("a 1010+30");
+    ck_assert_uint_eq(totals.unmatched, 3);
+}
+END_TEST
+
+START_TEST(test_lost_leave_without_gap_ends_with_its_caller) {
+    block_of(0, 1, 1000, 10, "(a (b (c a)");
+    expect("c 1020+10, b 1010+20, a 1000+30");
+}
+END_TEST
+
+START_TEST(test_lost_leave_with_gap_ends_at_the_gap) {
+    block_of(0, 1, 1000, 10, "(a (b (c ~ (d d) (e a)");
+    /* b and c were open at the gap (1020), e began after it */
+    expect("gap 1020 x3, d 1030+10, e 1050+10, c 1020+0, b 1010+10, a 1000+60");
+    ck_assert_uint_eq(totals.dropped, 3);
+}
+END_TEST
+
+START_TEST(test_frame_around_a_survivor_survived_too) {
+    block_of(0, 1, 1000, 10, "(a (b (c ~ c) a)");
+    expect("gap 1020 x3, c 1020+10, b 1010+30, a 1000+40");
+}
+END_TEST
+
+START_TEST(test_c_leave_does_not_close_a_python_frame) {
+    block_of(0, 1, 1000, 10, "(a [a a) a]");
+    expect("a 1010+10, a 1000+20");
+    ck_assert_uint_eq(totals.unmatched, 1);
+}
+END_TEST
+
+START_TEST(test_same_instant_still_nests) {
+    block_of(0, 1, 1000, 0, "(a (b (c c) b) a)");
+    expect("c 1002+0, b 1001+1, a 1000+2");
+}
+END_TEST
+
+START_TEST(test_min_duration_keeps_callees) {
+    block_of(0, 1, 1000, 10, "(a (b (c c) b) (d d) a)");
+    opts.min_duration_ns = 30;
+    expect("b 1010+30, a 1000+70");
+    ck_assert_uint_eq(totals.calls, 4);
+    ck_assert_uint_eq(totals.short_calls, 2);
+}
+END_TEST
+
+START_TEST(test_drops_frame_marks_the_thread) {
+    Vt__Drops drops = VT__DROPS__INIT;
+    block_of(0, 1, 1000, 10, "(a a)");
+    drops.count = 5;
+    drops.ticks = 2000;
+    trace_build_frame(&trace, VT_FRAME_DROPS, &drops.base);
+    drops.serial = UINT32_MAX; /* of no thread in particular */
+    drops.count = 7;
+    trace_build_frame(&trace, VT_FRAME_DROPS, &drops.base);
+    expect("a 1000+10, gap 2000 x5");
+    ck_assert_uint_eq(totals.dropped, 12);
+}
+END_TEST
+
+START_TEST(test_deep_stack) {
+    enum { DEPTH = 15000 };
+    struct vt_event *ev = calloc(DEPTH, sizeof *ev);
+    for (uint32_t i = 0; i < DEPTH; i++) ev[i] = (struct vt_event){.ticks = 1000 + i, .type = VT_REC_CALL, .id = 1};
+    trace_build_block(&trace, 0, 1, 7, ev, DEPTH);
+    for (uint32_t i = 0; i < DEPTH; i++) ev[i] = (struct vt_event){.ticks = 100000 + i, .type = VT_REC_RETURN, .id = 1};
+    trace_build_block(&trace, 0, 1, 7, ev, DEPTH);
+    run();
+    ck_assert_uint_eq(totals.calls, DEPTH);
+    ck_assert_uint_eq(totals.open + totals.unmatched, 0);
+    ck_assert_uint_eq(notes.last.start_ns, 1000);
+    free(ev);
+}
+END_TEST
+
+START_TEST(test_deeper_than_kept) {
+    struct vt_event *ev = calloc(VT_BLOCK_EVENTS, sizeof *ev);
+    uint64_t ticks = 1000;
+    uint32_t blocks = MODEL_DEPTH_MAX / VT_BLOCK_EVENTS + 2;
+    for (int leaving = 0; leaving < 2; leaving++)
+        for (uint32_t b = 0; b < blocks; b++) {
+            for (uint32_t i = 0; i < VT_BLOCK_EVENTS; i++)
+                ev[i] = (struct vt_event){.ticks = ticks++, .type = leaving ? VT_REC_RETURN : VT_REC_CALL, .id = 1};
+            trace_build_block(&trace, 0, 1, 7, ev, VT_BLOCK_EVENTS);
+        }
+    run();
+    ck_assert_uint_eq(totals.calls, MODEL_DEPTH_MAX);
+    ck_assert_uint_eq(totals.open + totals.unmatched, 0);
+    free(ev);
+}
+END_TEST
+
+START_TEST(test_damaged_block_keeps_what_is_before) {
+    block_of(0, 1, 1000, 10, "(a a)");
+    off_t good = lseek(trace.fd, 0, SEEK_CUR);
+    block_of(0, 1, 2000, 10, "(b b)");
+    ck_assert_int_eq(pwrite(trace.fd, "\xff\xff", 2, good + 40), 2);
+    expect("a 1000+10");
+    ck_assert_int_eq(damage.code, -EBADMSG);
+    ck_assert_msg(strstr(damage.msg, "damaged at byte"), "%s", damage.msg);
+}
+END_TEST
+
+START_TEST(test_truncated_file_keeps_whole_frames) {
+    block_of(0, 1, 1000, 10, "(a a)");
+    off_t good = lseek(trace.fd, 0, SEEK_CUR);
+    block_of(0, 1, 2000, 10, "(b b)");
+    off_t end = lseek(trace.fd, 0, SEEK_CUR);
+    for (off_t size = end - 1; size >= good; size--) {
+        ck_assert_int_eq(ftruncate(trace.fd, size), 0);
+        expect("a 1000+10");
+        ck_assert_int_eq(damage.code, 0);
+    }
+}
+END_TEST
+
+/* Any sequence of events gives slices that nest. */
+START_TEST(test_random_events_nest) {
+    uint64_t state = 88172645463325252ull;
+    notes.check_nesting = true;
+    for (int round = 0; round < 60; round++) {
+        struct vt_event ev[300];
+        uint64_t ticks = 1000;
+        trace_build_remove(&trace);
+        trace_build_open(&trace);
+        if (round % 2) trace_build_stack(&trace, 1, 900, 4, (uint32_t[]){1, 2, 3, 1});
+        for (size_t i = 0; i < VT_ARRAY_LEN(ev); i++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+            uint32_t type = 1 + (uint32_t)(state % 9);
+            ticks += state >> 32 & 3;
+            ev[i] = (struct vt_event){.ticks = ticks, .type = type, .id = 1 + (uint32_t)(state >> 20 & 3)};
+            if ((state >> 40 & 31) == 0) ev[i] = (struct vt_event){.type = VT_REC_GAP, .count = 1};
+        }
+        ev[0] = (struct vt_event){.ticks = 1000, .type = VT_REC_CALL, .id = 1};
+        trace_build_block(&trace, 0, 1, 7, ev, VT_ARRAY_LEN(ev));
+        run();
+    }
+    ck_assert_uint_gt(totals.calls, 20);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cli/model");
+    TCase *tests = tcase_create("model");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_nested_calls);
+    tcase_add_test(tests, test_stack_continues_in_the_next_block);
+    tcase_add_test(tests, test_exceptions_and_generators);
+    tcase_add_test(tests, test_open_at_end_outermost_first);
+    tcase_add_test(tests, test_stack_open_at_attach);
+    tcase_add_test(tests, test_stack_goes_to_the_first_stream_of_an_ident);
+    tcase_add_test(tests, test_stack_never_begins_after_the_first_event);
+    tcase_add_test(tests, test_unmatched_leave_is_ignored);
+    tcase_add_test(tests, test_lost_leave_without_gap_ends_with_its_caller);
+    tcase_add_test(tests, test_lost_leave_with_gap_ends_at_the_gap);
+    tcase_add_test(tests, test_frame_around_a_survivor_survived_too);
+    tcase_add_test(tests, test_c_leave_does_not_close_a_python_frame);
+    tcase_add_test(tests, test_same_instant_still_nests);
+    tcase_add_test(tests, test_min_duration_keeps_callees);
+    tcase_add_test(tests, test_drops_frame_marks_the_thread);
+    tcase_add_test(tests, test_deep_stack);
+    tcase_add_test(tests, test_deeper_than_kept);
+    tcase_add_test(tests, test_damaged_block_keeps_what_is_before);
+    tcase_add_test(tests, test_truncated_file_keeps_whole_frames);
+    tcase_add_test(tests, test_random_events_nest);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
