@@ -4,6 +4,7 @@
 #   fuzz       FUZZ_SECONDS (60) for each fuzzer
 .PHONY: test test-build test-kill test-stress test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
+JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
 TSAN_UNIT  := SAN=thread BUILD=build-tsan
 FUZZ_FLAGS := CC=clang BUILD=build-fuzz CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
@@ -34,11 +35,11 @@ lint:
 
 test-build:
 	@tests/setup/deps.sh all
-	@$(MAKE) --no-print-directory all tests-bin
-	@$(MAKE) --no-print-directory $(SAN_UNIT) asan-bin
-	@$(MAKE) --no-print-directory $(TSAN_UNIT) tsan-bin
-	@$(MAKE) --no-print-directory $(FUZZ_FLAGS) fuzz-bin
-	@$(MAKE) --no-print-directory FAULTS=1 faults-bin
+	@$(MAKE) --no-print-directory $(JOBS) all tests-bin
+	@$(MAKE) --no-print-directory $(JOBS) $(SAN_UNIT) asan-bin
+	@$(MAKE) --no-print-directory $(JOBS) $(TSAN_UNIT) tsan-bin
+	@$(MAKE) --no-print-directory $(JOBS) $(FUZZ_FLAGS) fuzz-bin
+	@$(MAKE) --no-print-directory $(JOBS) FAULTS=1 faults-bin
 
 RUN = BUILD=$(BUILD) tests/with-pythons.sh tests/run.sh
 RUN_FUZZ = $(foreach f,$(FUZZ_BIN),"tests/fuzz.sh $(f) $(1)")

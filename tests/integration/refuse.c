@@ -250,6 +250,23 @@ START_TEST(traced_by_us) {
 }
 END_TEST
 
+/* Nobody is evicted: the line names who holds the ids. */
+START_TEST(no_tool_id) {
+    struct target t;
+    struct tool tool;
+    const char *out = temp_path(".json");
+    if (suite_interp(_i)->minor < 12) return;
+    start(&t, _i, "toolsfull.py", NULL, NULL);
+    tool_runf(&tool, "--attach %d -t 0.2 -o %s", (int)t.pid, out);
+    must_exit(&tool, 1, "no tool id");
+    ck_assert_msg(tool_one_line(&tool), "no tool id: not one line: %s", tool.err);
+    must_say(&tool, (const char *[]){"holder-3|holder-4|holder-5", NULL}, "no tool id");
+    ck_assert_msg(access(out, F_OK), "no tool id: a file was written");
+    ck_assert_int_eq(target_progresses(&t, 1, 5000), 0);
+    target_kill(&t);
+}
+END_TEST
+
 /* Wrong command lines: exit 2, something that says what is wrong, no file, target untouched. %d is the target. */
 static const struct {
     const char *line, *says;
@@ -320,6 +337,7 @@ int main(void) {
     suite_add(s, "opted-out", opted_out, 90);
     suite_add(s, "other-users", other_users, 60);
     suite_add(s, "traced-by-us", traced_by_us, 90);
+    suite_add(s, "no-tool-id", no_tool_id, 60);
     suite_add_once(s, "usage", wrong_usage, 120);
     return suite_main(s);
 }
