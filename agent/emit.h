@@ -53,8 +53,11 @@ struct function_slot {
     void *definition;
     uint64_t check; /* ml_name ^ ml_meth */
     uint32_t id;
-    uint32_t pad;
+    uint32_t special; /* enum function_special */
 };
+/* Functions after which the profile back end must look at the threads again. */
+enum function_special { FUNCTION_PLAIN = 0, FUNCTION_STARTS_THREAD, FUNCTION_SETS_PROFILE };
+const struct function_slot *name_function_slot(const void *definition);
 extern struct function_slot function_slots[1u << FUNCTION_BITS];
 
 ALWAYS_INLINE uint32_t function_slot_of(const void *definition) {

@@ -162,6 +162,33 @@ static void function_owner(struct text *owner, const void *callable, const void 
     owner->len = (int64_t)strlen(owner->bytes);
 }
 
+static const struct {
+    const char *owner, *name;
+    uint32_t special;
+} specials[] = {
+    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},
+    {"_thread", "start_new", FUNCTION_STARTS_THREAD},
+    {"sys", "setprofile", FUNCTION_SETS_PROFILE},
+    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},
+    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
+};
+
+static uint32_t special_of(const char *owner, const char *name) {
+    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++)
+        if (text_equal(specials[i].owner, owner) && text_equal(specials[i].name, name)) return specials[i].special;
+    return FUNCTION_PLAIN;
+}
+
+/* The slot that name_function_slow used or filled, or NULL. */
+const struct function_slot *name_function_slot(const void *definition) {
+    uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
+    for (uint32_t i = 0; i < PROBES; i++) {
+        const struct function_slot *slot = &function_slots[(home + i) & mask];
+        if (slot->definition == definition && slot->id >= agent.base_id) return slot;
+    }
+    return NULL;
+}
+
 NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
     struct pending_error error;
     struct text name, owner;
@@ -182,7 +209,7 @@ NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
     name.len = (int64_t)strlen(name.bytes);
     function_owner(&owner, callable, definition);
     if (id == ID_UNKNOWN || tell_name(id, 1, 0, &name, &owner))
-        *room = (struct function_slot){definition, function_check(definition), id, 0};
+        *room = (struct function_slot){definition, function_check(definition), id, special_of(owner.bytes, name.bytes)};
     else
         id = 0;
     text_done(&owner);
