@@ -76,6 +76,15 @@ VT_MUST_CHECK int agent_find_inert(struct mem *mem, const struct maps *maps, con
 /* vt_agent_info as it stands in an agent file; -ENOEXEC when it is not an agent of this ABI. */
 VT_MUST_CHECK int agent_file_info(const struct elf *e, struct vt_agent_info *out);
 
+/* wake.c */
+struct wake_stats {
+    uint32_t stops;
+    uint64_t longest_ns; /* of a stop */
+    bool denied;         /* we may not stop it at all */
+};
+/* Makes the main thread look at its eval breaker if it sleeps in a call of CPython's own code. */
+void wake_python(const struct attach_opts *o, struct mem *mem, const struct map_module *python, struct wake_stats *stats);
+
 /* remote_exec.c: PEP 768. Called by attach_inject after a successful preflight with has_remote_exec. */
 VT_MUST_CHECK int attach_remote_exec(const struct attach_opts *o, const struct attach_info *info, struct attach_result *res,
                                      struct vt_err *err);

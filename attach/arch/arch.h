@@ -65,6 +65,8 @@ uint64_t arch_syscall_arg(const struct arch_regs *r, unsigned i);
 int64_t arch_result(const struct arch_regs *r);
 /* In a system call that the stop itself interrupted and that will be made again? */
 bool arch_interrupted(const struct arch_regs *r);
+/* After arch_interrupted: the call fails with EINTR instead of being made again. */
+void arch_fail_interrupted(struct arch_regs *r);
 /* Some calls (epoll_wait, semop, sigtimedwait) fail with EINTR on a mere ptrace stop. Makes them restart
  * unless a real handler runs. True when r was changed. */
 bool arch_fix_restart(struct arch_regs *r);

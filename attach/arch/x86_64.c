@@ -184,6 +184,8 @@ bool arch_interrupted(const struct arch_regs *r) {
                                        rax == -KERNEL_ERESTARTNOHAND || rax == -KERNEL_ERESTART_RESTARTBLOCK);
 }
 
+void arch_fail_interrupted(struct arch_regs *r) { r->gp.rax = (uint64_t)-EINTR; }
+
 bool arch_fix_restart(struct arch_regs *r) {
     if ((int64_t)r->gp.rax != -EINTR || !call_is(arch_syscall_nr(r), NR_EINTR)) return false;
     r->gp.rax = (uint64_t)-KERNEL_ERESTARTNOHAND;
