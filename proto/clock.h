@@ -22,8 +22,8 @@ VT_MUST_CHECK int vt_clock_map_init(struct vt_clock_map *map, uint32_t kind, con
 /* Saturates at 0 and UINT64_MAX. */
 static inline uint64_t vt_clock_to_ns(const struct vt_clock_map *map, uint64_t ticks) {
     if (ticks >= map->ticks0) {
-        uint64_t ns = (uint64_t)((unsigned __int128)(ticks - map->ticks0) * map->scale >> 48);
-        return ns > UINT64_MAX - map->ns0 ? UINT64_MAX : map->ns0 + ns;
+        unsigned __int128 after = (unsigned __int128)(ticks - map->ticks0) * map->scale >> 48;
+        return after > UINT64_MAX - map->ns0 ? UINT64_MAX : map->ns0 + (uint64_t)after;
     }
     unsigned __int128 before = ((unsigned __int128)(map->ticks0 - ticks) * map->scale + ((1ull << 48) - 1)) >> 48;
     return before > map->ns0 ? 0 : map->ns0 - (uint64_t)before;
