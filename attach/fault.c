@@ -49,6 +49,11 @@ void fault_seized(void) {
     struct itimerspec when = {.it_value = {us / 1000000, us % 1000000 * 1000 + 1}};
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &when, NULL)) perror("VT_KILL_AFTER");
 }
+
+uint64_t fault_boot_wait_ns(uint64_t usual) {
+    const char *ms = getenv("VT_BOOT_WAIT_MS");
+    return ms ? (uint64_t)atol(ms) * 1000000 : usual;
+}
 #else
 typedef int fault_not_built; /* ISO C wants something here */
 #endif

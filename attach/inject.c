@@ -295,7 +295,7 @@ static int climb_code(struct climb *c) {
     b->scratch = c->scratch;
     b->scratch_len = SCRATCH_LEN;
     b->agent_entry = c->agent_entry;
-    b->wait_ns = BOOT_WAIT_NS;
+    b->wait_ns = fault_boot_wait_ns(BOOT_WAIT_NS);
     b->stack_size = BOOT_STACK;
     snprintf(b->entry, sizeof(b->entry), "vt_agent_main");
     int rc = c->mem.write(&c->mem, c->scratch, blob_bytes, sizeof(blob_bytes));

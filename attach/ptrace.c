@@ -130,15 +130,21 @@ static int fix_interrupted_call(struct tracee *t) {
     return rc;
 }
 
-int tracee_to_event_stop(struct tracee *t, unsigned timeout_ms) {
-    uint64_t deadline = vt_mono_ns() + (uint64_t)timeout_ms * 1000000;
-    int rc = tracee_interrupt(t);
-    while (!rc) {
-        if (t->state != TRACEE_RUNNING) rc = tracee_resume(t, PTRACE_CONT);
-        if (!rc) rc = tracee_wait(t, deadline);
-        if (!rc && t->state == TRACEE_EVENT) return fix_interrupted_call(t);
+/* Any stop takes back a pending interrupt, so each resume needs a new one. */
+static int event_stop_by(struct tracee *t, uint64_t deadline_ns) {
+    for (;;) {
+        int rc = tracee_interrupt(t);
+        (void)fault_point("interrupted");
+        if (!rc && t->state != TRACEE_RUNNING) rc = tracee_resume(t, PTRACE_CONT);
+        if (!rc) rc = tracee_wait(t, deadline_ns);
+        if (rc || t->state == TRACEE_EVENT) return rc;
+        if (t->state == TRACEE_SIGNAL) (void)fault_point("signal-stop");
     }
-    return rc;
+}
+
+int tracee_to_event_stop(struct tracee *t, unsigned timeout_ms) {
+    int rc = event_stop_by(t, vt_mono_ns() + (uint64_t)timeout_ms * 1000000);
+    return rc ? rc : fix_interrupted_call(t);
 }
 
 static int seize(pid_t tid, bool *suspend_seccomp) {
@@ -161,15 +167,7 @@ int tracee_seize(struct tracee *t, struct trace_env *env, pid_t tid, bool suspen
     (void)fault_point("seized");
     t->stopped_at = vt_mono_ns();
     env->stats.stops++;
-    rc = tracee_interrupt(t);
-    (void)fault_point("interrupted");
-    uint64_t deadline = t->stopped_at + (uint64_t)timeout_ms * 1000000;
-    while (!rc) {
-        rc = tracee_wait(t, deadline);
-        if (rc || t->state == TRACEE_EVENT) break;
-        (void)fault_point("signal-stop");
-        rc = tracee_resume(t, PTRACE_CONT); /* a signal was first: let it through */
-    }
+    rc = event_stop_by(t, t->stopped_at + (uint64_t)timeout_ms * 1000000);
     (void)fault_point("stopped");
     if (!rc) rc = fix_interrupted_call(t);
     (void)fault_point("fixed");

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEAP_ALIGN (64ull << 20) /* of malloc's secondary arenas, whose lock is at their head */
-#define HEAP_HEAD 4096u
-#define BSS_REACH 65536u /* anonymous memory right behind a module is its .bss */
+#define HEAP_ALIGN (1ull << 20) /* of malloc's secondary arenas (usually far more), whose lock is at their head */
+#define HEAP_HEAD 2048u         /* within malloc's own data there */
+#define BSS_REACH 65536u        /* anonymous memory right behind a module is its .bss */
 
 struct check {
     struct safety *s;
