@@ -11,12 +11,11 @@ FUZZ_FLAGS := CC=clang BUILD=build-fuzz CFLAGS="-O1 -g -fsanitize=fuzzer-no-link
 LINT       := $(wildcard tests/lint/*.sh)
 
 # Units that drive the writer and the reader of the arena from two threads: the TSan run.
-TSAN_SRC  := $(filter %_pair.c %_tsan.c,$(UNIT_SRC))
+TSAN_SRC  := $(filter %/daemon_drain.c %_tsan.c,$(UNIT_SRC))
 ASAN_BIN  := $(patsubst tests/unit/%.c,build-asan/tests/unit/%,$(UNIT_SRC))
 TSAN_BIN  := $(patsubst tests/unit/%.c,build-tsan/tests/unit/%,$(TSAN_SRC))
 FUZZ_BIN  := $(patsubst tests/fuzz/%.c,build-fuzz/tests/fuzz/%,$(FUZZ_SRC))
-KILL_SRC  := $(wildcard tests/integration/attach_kill*.c)
-KILL_BIN  := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(KILL_SRC))
+KILL_BIN  := build-faults/tests/faults/attach_kill
 FAULT_SRC := $(wildcard tests/faults/*.c)
 FAULT_BIN := $(patsubst tests/faults/%.c,build-faults/tests/faults/%,$(FAULT_SRC))
 
