@@ -2,12 +2,14 @@
  * or files in a directory of the target where programs may be run from. */
 #include "attach/place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -16,6 +18,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define STALE_ARENA_NS 1000000000ull
+#define STALE_AGENT_NS 600000000000ull
 #define PATH_DOTS 20 /* bits of a path that no earlier attach has used */
 
 static uint32_t random_bits(void) {
@@ -71,6 +75,7 @@ static int create_both(struct place *p, const char *dir, uint32_t uid, uint32_t 
     int fd = create(p->dir_fd, p->arena_name, 0600, uid, gid);
     if (fd < 0) p->arena_name[0] = 0;
     p->arena_fd = fd < 0 ? -1 : fd;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) vt_log(VT_LOG_DEBUG, "%s: cannot lock it: %s", p->arena_path, strerror(errno));
     if (fd >= 0 && p->reserve && fallocate(fd, 0, 0, (off_t)p->reserve)) return -errno;
     if (fd < 0 || !with_agent) return fd < 0 ? fd : 0;
     snprintf(p->agent_name, sizeof(p->agent_name), "%s%08x.so", VT_AGENT_FILE, random_bits());
@@ -81,6 +86,35 @@ static int create_both(struct place *p, const char *dir, uint32_t uid, uint32_t 
     return fd < 0 ? fd : 0;
 }
 
+/* What injectors left that were killed between create and unlink. Arenas are big: they are locked by who
+ * makes them, and the lock ends with him. The others are in use for seconds. */
+static bool is_left(int dir_fd, const char *name) {
+    struct stat st;
+    bool arena = !strncmp(name, VT_ARENA_FILE, strlen(VT_ARENA_FILE));
+    if (!arena && strncmp(name, VT_AGENT_FILE, strlen(VT_AGENT_FILE))) return false;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode)) return false;
+    uint64_t made = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec, now = vt_real_ns();
+    if (now < made || now - made < (arena ? STALE_ARENA_NS : STALE_AGENT_NS)) return false;
+    if (!arena) return true;
+    int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool left = fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB);
+    vt_close(&fd);
+    return left;
+}
+
+static void sweep(int dir_fd) {
+    struct dirent *entry;
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        vt_close(&fd);
+        return;
+    }
+    while ((entry = readdir(dir)))
+        if (is_left(dir_fd, entry->d_name)) unlinkat(dir_fd, entry->d_name, 0);
+    closedir(dir);
+}
+
 int place_files(struct place *p, pid_t pid, uint32_t uid, uint32_t gid, bool with_agent, struct vt_err *err) {
     static const char *const dirs[] = {"/dev/shm", "/tmp", "/var/tmp", "/run"};
     p->files = true;
@@ -89,6 +123,7 @@ int place_files(struct place *p, pid_t pid, uint32_t uid, uint32_t gid, bool wit
         int fd = open_dir(pid, dirs[i]);
         if (fd < 0) continue;
         p->dir_fd = fd;
+        sweep(fd);
         if (!fstatvfs(fd, &fs) && !(fs.f_flag & (ST_RDONLY | ST_NOEXEC)) && !create_both(p, dirs[i], uid, gid, with_agent))
             return 0;
         place_close(p);
