@@ -309,19 +309,19 @@ static int boot_read(struct climb *c) { return c->mem.read(&c->mem, boot_address
 
 static int climb_thread(struct climb *c) {
     int rc = remote_blob(c->remote, c->scratch, SCRATCH_PAGE, boot_address(c), c->scratch + SCRATCH_LEN - 64, BLOB_MS);
-    if (rc) {
-        if (rc == -ETIMEDOUT) c->handed_over = c->stuck = true; /* it finishes later, and finds nobody */
-        return vt_err_set(c->err, rc, "process %d: starting a thread in it failed: %s", (int)c->o->pid, strerror(-rc));
-    }
-    rc = boot_read(c);
-    if (!rc) rc = -c->boot.create_rc;
-    if (!rc) c->handed_over = true;
-    return rc ? vt_err_set(c->err, rc, "process %d cannot start a thread: %s", (int)c->o->pid, strerror(-rc)) : 0;
+    /* Unless pthread_create is known to have failed there may be a new thread, which uses the scratch mapping. */
+    int seen = boot_read(c);
+    c->handed_over = c->remote->blob_ran && (seen || !c->boot.parked || !c->boot.create_rc);
+    c->stuck = c->remote->in_blob; /* it finishes later, and finds nobody */
+    if (rc) return vt_err_set(c->err, rc, "process %d: starting a thread in it failed: %s", (int)c->o->pid, strerror(-rc));
+    if (!seen) seen = -c->boot.create_rc;
+    return seen ? vt_err_set(c->err, seen, "process %d cannot start a thread: %s", (int)c->o->pid, strerror(-seen)) : 0;
 }
 
 /* Has the new thread give everything back, and waits until it has. */
 static void undo_thread(struct climb *c) {
     uint32_t go = VT_GO_CANCEL;
+    if (!c->handed_over) return;
     (void)let_thread_go(c); /* first: it stands in the mapping that is going to vanish */
     if (c->stuck) return;
     if (c->mem.write(&c->mem, boot_address(c) + offsetof(struct vt_boot, go), &go, sizeof(go))) return;
@@ -435,8 +435,8 @@ static const struct rung {
     {"agent-fd", climb_agent_fd, undo_agent_fd, false},
     {"arena-fd", climb_arena_fd, undo_arena_fd, false},
     {"code", climb_code, NULL, false},
-    {"thread", climb_thread, NULL, false},
-    {"leave", climb_leave, undo_thread, false},
+    {"thread", climb_thread, undo_thread, false},
+    {"leave", climb_leave, NULL, false},
     {"fill", climb_fill, NULL, false},
     {"prepare", climb_prepare, undo_prepare, false},
     {"go", climb_go, NULL, false},

@@ -164,13 +164,13 @@ int tracee_seize(struct tracee *t, struct trace_env *env, pid_t tid, bool suspen
     if (rc) return rc;
     t->state = TRACEE_RUNNING;
     fault_seized();
-    (void)fault_point("seized");
+    rc = fault_point("seized");
     t->stopped_at = vt_mono_ns();
     env->stats.stops++;
-    rc = event_stop_by(t, t->stopped_at + (uint64_t)timeout_ms * 1000000);
-    (void)fault_point("stopped");
+    if (!rc) rc = event_stop_by(t, t->stopped_at + (uint64_t)timeout_ms * 1000000);
+    if (!rc) rc = fault_point("stopped");
     if (!rc) rc = fix_interrupted_call(t);
-    (void)fault_point("fixed");
+    if (!rc) rc = fault_point("fixed");
     return rc == -ETIMEDOUT ? -EBUSY : rc;
 }
 

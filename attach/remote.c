@@ -18,13 +18,14 @@
 #define STEP_MS 3000u
 #define STACK_GROWTH_MAX 65536u
 
-static void name_point(const char *name, const char *what) {
+static int name_point(const char *name, const char *what) {
 #ifdef VT_FAULTS
     char point[64];
     snprintf(point, sizeof(point), "%s.%s", name, what);
-    (void)fault_point(point);
+    return fault_point(point);
 #else
     (void)name, (void)what;
+    return 0;
 #endif
 }
 
@@ -60,7 +61,7 @@ int remote_begin(struct remote *r, struct tracee *t, const struct image *img, co
     r->img = img;
     r->mem = img->mem;
     r->gadgets = *g;
-    r->begun = r->masked = r->dirty = r->in_blob = false;
+    r->begun = r->masked = r->dirty = r->at_exit = r->in_blob = r->blob_ran = false;
     int rc = arch_context_get(t->tid, &r->saved);
     if (rc) return rc;
     arch_fix_restart(&r->saved.regs);
@@ -70,30 +71,30 @@ int remote_begin(struct remote *r, struct tracee *t, const struct image *img, co
     if (rc == -EFAULT) rc = write_below_stack(r);
     if (rc) return rc == -EFAULT ? -EAGAIN : rc;
     r->begun = true;
-    (void)fault_point("framed");
-    return 0;
+    return fault_point("framed");
 }
 
 static int set_regs(struct remote *r, const char *name, const struct arch_regs *regs) {
     int rc = arch_regs_set(r->t->tid, regs);
     if (rc) return rc;
     r->dirty = true;
-    name_point(name, "regs");
-    if (!r->masked) {
+    rc = name_point(name, "regs");
+    if (!rc && !r->masked) {
         uint64_t mask = hijack_mask();
         if (ptrace(PTRACE_SETSIGMASK, r->t->tid, sizeof(mask), &mask)) return -errno;
         r->masked = true;
-        name_point(name, "mask");
+        rc = name_point(name, "mask");
     }
-    return 0;
+    return rc;
 }
 
 /* On to the next entry or exit of a system call. */
 static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline) {
+    r->at_exit = false;
     for (;;) {
         int rc = tracee_resume(r->t, PTRACE_SYSCALL);
         if (rc) return rc;
-        name_point(name, "run");
+        (void)name_point(name, "run");
         rc = tracee_wait(r->t, deadline);
         if (rc) return rc;
         if (r->t->state == TRACEE_SYSCALL) return 0;
@@ -107,14 +108,16 @@ static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline
 int remote_syscall(struct remote *r, const char *name, long nr, const uint64_t arg[6], int64_t *result) {
     struct arch_regs regs;
     uint64_t deadline = vt_mono_ns() + STEP_MS * 1000000ull;
+    if (r->t->state != TRACEE_EVENT && !r->at_exit) return -EIO; /* an earlier step broke off */
     arch_enter_syscall(&regs, &r->saved, &r->frame, &r->gadgets, nr, arg);
     int rc = set_regs(r, name, &regs);
     if (!rc) rc = to_syscall_stop(r, name, deadline);
     if (rc) return rc;
-    name_point(name, "entry");
+    (void)name_point(name, "entry");
     rc = to_syscall_stop(r, name, deadline);
     if (rc) return rc;
-    name_point(name, "exit");
+    r->at_exit = true;
+    (void)name_point(name, "exit");
     rc = arch_regs_get(r->t->tid, &regs);
     if (!rc) *result = arch_result(&regs);
     return rc;
@@ -125,22 +128,23 @@ int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg
     uint64_t deadline = vt_mono_ns() + timeout_ms * 1000000ull;
     arch_enter_blob(&regs, &r->saved, &r->frame, code, arg, stack);
     int rc = set_regs(r, "create", &regs);
-    r->in_blob = r->dirty;
-    while (!rc) {
+    if (rc) return rc;
+    r->blob_ran = r->in_blob = true;
+    for (;;) {
         rc = to_syscall_stop(r, "create", deadline);
         if (rc == -EFAULT) r->in_blob = false; /* nothing to wait for */
         if (!rc) rc = arch_regs_get(r->t->tid, &regs);
         if (rc) return rc;
-        name_point("create", "syscall");
+        rc = name_point("create", "syscall");
+        if (rc) return rc;
         if (arch_syscall_nr(&regs) == arch_nr_rt_sigreturn && arch_pc(&regs) - code < code_len) break;
     }
-    if (rc) return rc;
     /* The blob is about to restore the thread by itself. Skipped, so that the restart block lives; the blob
      * would try again if we died now. */
     arch_skip_syscall(&regs);
     rc = arch_regs_set(r->t->tid, &regs);
     r->in_blob = rc != 0;
-    name_point("create", "skipped");
+    if (!rc) rc = name_point("create", "skipped");
     return rc ? rc : tracee_to_event_stop(r->t, STEP_MS);
 }
 
@@ -155,18 +159,18 @@ int remote_end(struct remote *r) {
     if (r->t->state == TRACEE_SIGNAL) {
         r->t->signal = 0;
     } else if (r->t->state != TRACEE_EVENT) {
-        name_point("restore", "interrupt");
+        (void)name_point("restore", "interrupt");
         rc = tracee_to_event_stop(r->t, STEP_MS);
         if (rc) return rc;
     }
-    name_point("restore", "stopped");
+    (void)name_point("restore", "stopped");
     rc = arch_xstate_set(r->t->tid, &r->saved);
     if (rc) worst = rc;
-    name_point("restore", "xstate");
+    (void)name_point("restore", "xstate");
     if (ptrace(PTRACE_SETSIGMASK, r->t->tid, sizeof(r->saved.sigmask), &r->saved.sigmask)) worst = -errno;
-    name_point("restore", "mask");
+    (void)name_point("restore", "mask");
     rc = arch_regs_set(r->t->tid, &r->saved.regs);
     if (rc) worst = rc;
-    name_point("restore", "regs");
+    (void)name_point("restore", "regs");
     return worst;
 }

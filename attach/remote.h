@@ -12,8 +12,10 @@ struct remote {
     const struct image *img;
     struct arch_gadgets gadgets;
     bool begun, masked;
-    bool dirty;   /* not in the event-stop of remote_begin any more */
-    bool in_blob; /* in the middle of pthread_create: must not be torn out of it */
+    bool dirty;    /* not in the event-stop of remote_begin any more */
+    bool at_exit;  /* at the end of an injected system call */
+    bool blob_ran; /* pthread_create was begun */
+    bool in_blob;  /* in the middle of pthread_create: must not be torn out of it */
     struct arch_context saved;
     struct arch_frame frame;
 };
