@@ -1,0 +1,90 @@
+/* A whole .vzt, checksums made right: reader, model and JSON writer. The output is strict JSON whatever the input. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cli/convert.h"
+#include "proto/block_code.h"
+#include "proto/frame.h"
+#include "tests/fuzz/fuzz.h"
+
+/* Frames in the input are {type u8, length u16, payload}, so that mutations stay frames. */
+static size_t make_file(uint8_t *to, size_t room, const uint8_t *data, size_t size) {
+    size_t n = 8;
+    memcpy(to, VT_FILE_MAGIC, 8);
+    while (size >= 3) {
+        uint32_t type = data[0], len = (uint32_t)data[1] | (uint32_t)data[2] << 8;
+        data += 3;
+        size -= 3;
+        if (len > size) len = (uint32_t)size;
+        if (n + VT_FRAME_HDR + len > room) break;
+        vt_frame_put_header(to + n, type, data, len);
+        memcpy(to + n + VT_FRAME_HDR, data, len);
+        n += VT_FRAME_HDR + len;
+        data += len;
+        size -= len;
+    }
+    return n;
+}
+
+/* Only what strict means for brackets, quotes and bytes: cheap, and enough to see a writer break. */
+static void check_json(const char *text, size_t len) {
+    char stack[64];
+    size_t depth = 0;
+    int in_string = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = 0;
+            else if (c < 0x20)
+                abort();
+            continue;
+        }
+        if (c == '"')
+            in_string = 1;
+        else if (c == '{' || c == '[') {
+            if (depth == sizeof stack) abort();
+            stack[depth++] = c == '{' ? '}' : ']';
+        } else if ((c == '}' || c == ']') && (!depth || stack[--depth] != (char)c))
+            abort();
+    }
+    if (depth || in_string) abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static uint8_t file[1u << 18];
+    static char in_path[64], out_path[64];
+    if (!in_path[0]) {
+        const char *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+        snprintf(in_path, sizeof in_path, "%s/fuzz-reader-%d.vzt", dir, (int)getpid());
+        snprintf(out_path, sizeof out_path, "%s/fuzz-reader-%d.json", dir, (int)getpid());
+    }
+    size_t len = make_file(file, sizeof file, data, size);
+    FILE *f = fopen(in_path, "wb");
+    if (!f || fwrite(file, 1, len, f) != len) abort();
+    fclose(f);
+    struct convert_result result;
+    struct vt_err err = {0};
+    struct convert_opts opts = {.input = in_path, .output = out_path, .log_async = true};
+    if (convert_trace(&opts, &result, &err) == 0) {
+        f = fopen(out_path, "rb");
+        if (!f) abort();
+        fseek(f, 0, SEEK_END);
+        size_t n = (size_t)ftell(f);
+        rewind(f);
+        char *text = malloc(n + 1);
+        if (!text || fread(text, 1, n, f) != n) abort();
+        fclose(f);
+        check_json(text, n);
+        free(text);
+        unlink(out_path);
+    } else if (!err.msg[0] || access(out_path, F_OK) == 0)
+        abort(); /* an error says why, and leaves nothing */
+    unlink(in_path);
+    return 0;
+}
