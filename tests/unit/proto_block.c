@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <zstd.h>
 
 #include "proto/block.h"
 #include "proto/block_code.h"
@@ -140,6 +141,23 @@ START_TEST(test_caller_may_move_time_on) { /* an EPOCH record does */
     model.ev[0] = (struct vt_event){.ticks = (5ull << VT_REC_TS_BITS) + 150, .type = VT_REC_CALL, .id = 1};
     model.n = 1;
     expect_model(100);
+}
+END_TEST
+
+START_TEST(test_bytes_of_format_md) { /* the example drawn there */
+    static const uint8_t drawn[] = {3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x14, 0x03, 0, 0, 0, 0x11, 0x0d, 0x03};
+    uint64_t now = 1000, rec[] = {vt_rec_make(1000, 1, VT_REC_CALL), vt_rec_make(1005, 1, VT_REC_RETURN)};
+    const uint8_t *data;
+    size_t len;
+    uint32_t raw_len;
+    uint8_t raw[64];
+    vt_block_begin(enc, 1000);
+    ck_assert_uint_eq(vt_block_put(enc, rec, 2, &now), 2);
+    ck_assert_int_eq(vt_block_gap(enc, 3), 0);
+    ck_assert_int_eq(vt_block_finish(enc, &data, &len, &raw_len), 0);
+    ck_assert_uint_eq(ZSTD_decompress(raw, sizeof raw, data, len), sizeof drawn);
+    ck_assert_uint_eq(raw_len, sizeof drawn);
+    ck_assert_mem_eq(raw, drawn, sizeof drawn);
 }
 END_TEST
 
@@ -287,6 +305,7 @@ int main(void) {
     tcase_add_test(tests, test_put_takes_leading_plain_records_only);
     tcase_add_test(tests, test_stamps_wrap_and_never_go_back);
     tcase_add_test(tests, test_caller_may_move_time_on);
+    tcase_add_test(tests, test_bytes_of_format_md);
     tcase_add_test(tests, test_full_block);
     tcase_add_test(tests, test_side_stream_full_before_tokens);
     tcase_add_test(tests, test_payload_sizes);
