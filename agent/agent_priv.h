@@ -70,6 +70,8 @@ struct thread {
 };
 _Static_assert(sizeof(struct thread) == 128, "thread");
 
+/* `threading` knows a new thread's name after some 50 of its events; after that look only now and then. */
+enum { NAME_TRIES_EACH_EVENT = 128, NAME_TRIES = 160 };
 #define THREADS_PER_SESSION 4096u
 #define SESSIONS_PER_LAP 128u
 

@@ -3,7 +3,6 @@
 #include "agent/hooks.h"
 
 struct agent agent = {.extra_index = -1};
-enum { NAME_TRIES = 80 };
 
 static bool interpreter_ends(void) { return py.Py_IsFinalizing && py.Py_IsFinalizing(); }
 

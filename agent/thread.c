@@ -9,7 +9,7 @@ __thread struct thread *this_thread __attribute__((tls_model("initial-exec"))) =
 
 #define REGION_BYTES ((uint64_t)THREADS_PER_SESSION * sizeof(struct thread))
 #define FAMILY_BYTES (4096 + SESSIONS_PER_LAP * REGION_BYTES)
-enum { MADV_DONTNEED = 4, MADV_WIPEONFORK = 18, NAME_TRIES_EACH_EVENT = 48, NAME_TRIES = 80 };
+enum { MADV_DONTNEED = 4, MADV_WIPEONFORK = 18 };
 
 uint32_t thread_native_id(void) {
     if (LIKELY(agent.tid_in_pthread)) return field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID);
