@@ -21,10 +21,11 @@
 #define SETTLE_MS 3000u
 
 const struct victim_kind victim_kinds[] = {
-    {"busy", false, true, false},  {"registers", true, true, false}, {"sleep", false, false, false},
-    {"churn", false, true, false}, {"nanosleep", true, true, false}, {"read", false, false, true},
-    {"epoll", true, true, false},  {"busy4", false, true, false},    {"poll", true, true, false},
-    {"aio", false, true, false},   {"futex", true, true, false},     {"lock", false, true, false},
+    {"busy", false, true, false},     {"registers", true, true, false}, {"sleep", false, false, false},
+    {"churn", false, true, false},    {"nanosleep", true, true, false}, {"read", false, false, true},
+    {"epoll", true, true, false},     {"busy4", false, true, false},    {"poll", true, true, false},
+    {"aio", false, true, false},      {"futex", true, true, false},     {"lock", false, true, false},
+    {"filtered", false, true, false},
 };
 const unsigned victim_nkinds = sizeof victim_kinds / sizeof victim_kinds[0];
 

@@ -19,7 +19,7 @@ static long sys6(long nr, long a, long b, long c, long d, long e, long f) {
     __asm__ volatile("syscall" : "=a"(r) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
     return r;
 }
-#define SYS_OPEN 2
+#define SYS_OPENAT 257
 #define SYS_CLOSE 3
 #define SYS_MMAP 9
 #define SYS_MUNMAP 11
@@ -32,7 +32,7 @@ EXPORTED void vt_agent_main(struct vt_boot *boot) {
     struct vt_ctl *ctl = 0;
     if (op == VT_OP_START) {
         vt_agent_info.busy = 1;
-        if (arena_fd < 0) arena_fd = (int)sys6(SYS_OPEN, (long)boot->arena_path, 02 | 02000000, 0, 0, 0, 0);
+        if (arena_fd < 0) arena_fd = (int)sys6(SYS_OPENAT, -100, (long)boot->arena_path, 02 | 02000000, 0, 0, 0);
         long at = sys6(SYS_MMAP, 0, (long)arena_bytes, 3, 1, arena_fd, 0);
         if (at > 0 || at < -4095) ctl = (struct vt_ctl *)at;
     }
