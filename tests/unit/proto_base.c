@@ -1,0 +1,130 @@
+/* Errors keep their first cause on one line, transfers are whole or fail, files are bounded. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/base.h"
+
+START_TEST(test_first_error_wins) {
+    struct vt_err err = {0};
+    errno = EXDEV;
+    ck_assert_int_eq(vt_err_set(&err, -EPERM, "process %d: %s", 7, "no"), -EPERM);
+    ck_assert_int_eq(errno, EXDEV);
+    ck_assert_int_eq(vt_err_set(&err, -EIO, "later"), -EIO);
+    ck_assert_str_eq(err.msg, "process 7: no");
+    ck_assert_int_eq(err.code, -EPERM);
+    ck_assert_int_eq(vt_err_set(NULL, -EIO, "nobody listens"), -EIO);
+}
+END_TEST
+
+START_TEST(test_error_is_one_short_line) {
+    struct vt_err err = {0};
+    char big[1000];
+    memset(big, 'x', sizeof(big) - 1);
+    big[sizeof(big) - 1] = 0;
+    vt_err_set(&err, -EIO, "a\nb\tc\x1b[31m%s", big);
+    ck_assert_uint_eq(strlen(err.msg), sizeof(err.msg) - 1);
+    ck_assert_int_eq(strncmp(err.msg, "a b c [31mxx", 12), 0);
+}
+END_TEST
+
+START_TEST(test_transfer_in_pieces) {
+    int p[2];
+    char sent[200000], got[200000];
+    ck_assert_int_eq(pipe(p), 0);
+    for (size_t i = 0; i < sizeof(sent); i++) sent[i] = (char)(i * 7);
+    pid_t child = fork();
+    if (!child) { /* more than a pipe holds: write is torn */
+        close(p[0]);
+        _exit(vt_write_full(p[1], sent, sizeof(sent)) != 0);
+    }
+    close(p[1]);
+    ck_assert_int_eq(vt_read_full(p[0], got, sizeof(got)), 0);
+    ck_assert_mem_eq(sent, got, sizeof(got));
+    ck_assert_int_eq(vt_read_full(p[0], got, 1), -EPIPE);
+    int status;
+    waitpid(child, &status, 0);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(vt_read_full(-1, got, 1), -EBADF);
+    ck_assert_int_eq(vt_write_full(-1, got, 1), -EBADF);
+    ck_assert_int_eq(vt_write_full(-1, got, 0), 0);
+}
+END_TEST
+
+START_TEST(test_file_is_bounded_and_terminated) {
+    char path[] = "/tmp/vt-base-XXXXXX", buf[16];
+    size_t len = 99;
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(vt_write_full(fd, "123456789012345", 15), 0);
+    memset(buf, 'x', sizeof(buf));
+    ck_assert_int_eq(vt_read_file(path, buf, sizeof(buf), &len), 0);
+    ck_assert_uint_eq(len, 15);
+    ck_assert_str_eq(buf, "123456789012345");
+    ck_assert_int_eq(vt_write_full(fd, "6", 1), 0);
+    ck_assert_int_eq(vt_read_file(path, buf, sizeof(buf), &len), -E2BIG);
+    ck_assert_str_eq(buf, "123456789012345");
+    ck_assert_int_eq(vt_read_file(path, buf, 0, &len), -E2BIG);
+    unlink(path);
+    ck_assert_int_eq(vt_read_file(path, buf, sizeof(buf), &len), -ENOENT);
+    vt_close(&fd);
+}
+END_TEST
+
+START_TEST(test_close_keeps_errno) {
+    int fd = open("/dev/null", O_RDONLY), copy = fd;
+    errno = EXDEV;
+    vt_close(&fd);
+    ck_assert_int_eq(fd, -1);
+    vt_close(&fd);
+    ck_assert_int_eq(errno, EXDEV);
+    ck_assert_int_eq(fcntl(copy, F_GETFD), -1);
+}
+END_TEST
+
+START_TEST(test_log_is_one_line_and_keeps_errno) {
+    int p[2];
+    char text[2048];
+    ck_assert_int_eq(pipe(p), 0);
+    int err = dup(2);
+    dup2(p[1], 2);
+    close(p[1]);
+    char big[3000];
+    memset(big, 'y', sizeof(big) - 1);
+    big[sizeof(big) - 1] = 0;
+    errno = EXDEV;
+    vt_log_level_set(VT_LOG_INFO);
+    vt_log(VT_LOG_INFO, "%s", big);
+    int after = errno;
+    vt_log(VT_LOG_DEBUG, "not this");
+    dup2(err, 2);
+    close(err);
+    ck_assert_int_eq(after, EXDEV);
+    ssize_t n = read(p[0], text, sizeof(text));
+    ck_assert_int_gt(n, 900);
+    ck_assert_int_lt(n, 1100);
+    ck_assert_ptr_eq(memchr(text, '\n', (size_t)n), text + n - 1);
+    ck_assert_int_eq(strncmp(text, "viztracerd: info: yyy", 21), 0);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("proto/base");
+    TCase *tests = tcase_create("base");
+    tcase_add_test(tests, test_first_error_wins);
+    tcase_add_test(tests, test_error_is_one_short_line);
+    tcase_add_test(tests, test_transfer_in_pieces);
+    tcase_add_test(tests, test_file_is_bounded_and_terminated);
+    tcase_add_test(tests, test_close_keeps_errno);
+    tcase_add_test(tests, test_log_is_one_line_and_keeps_errno);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
