@@ -27,19 +27,22 @@ enum block_kind {
 #define BLOCK_PREDICT_BITS 12
 #define BLOCK_STACK 4096u /* a power of two; deeper stacks wrap, which only costs prediction */
 struct block_predictor {
-    uint32_t depth;
-    uint32_t last; /* event word before */
     uint32_t stack[BLOCK_STACK];
     uint32_t next[1u << BLOCK_PREDICT_BITS];
 };
+/* Where in a block we are. Apart from the tables, so that a loop can hold it in registers. */
+struct block_place {
+    uint32_t depth;
+    uint32_t top;  /* stack[depth] */
+    uint32_t last; /* event word before */
+};
 
 static inline void block_predictor_reset(struct block_predictor *p) {
-    p->depth = p->last = p->stack[0] = 0;
+    p->stack[0] = 0;
     memset(p->next, 0, sizeof p->next);
 }
-static inline uint32_t block_top(const struct block_predictor *p) { return p->stack[p->depth & (BLOCK_STACK - 1)]; }
-static inline uint32_t *block_next(struct block_predictor *p, uint32_t top) {
-    return &p->next[(top * 0x9e3779b1u ^ p->last * 0x85ebca6bu) >> (32 - BLOCK_PREDICT_BITS)];
+static inline uint32_t *block_next(struct block_predictor *p, const struct block_place *at) {
+    return &p->next[(at->top * 0x9e3779b1u ^ at->last * 0x85ebca6bu) >> (32 - BLOCK_PREDICT_BITS)];
 }
 static inline uint32_t block_natural(uint32_t top) {
     uint32_t type = top & 15, leave = VT_REC_RETURN;
@@ -47,12 +50,12 @@ static inline uint32_t block_natural(uint32_t top) {
     if (type == VT_REC_RESUME || type == VT_REC_THROW) leave = VT_REC_YIELD;
     return (top & ~15u) | leave;
 }
-static inline void block_step(struct block_predictor *p, uint32_t word) {
+static inline void block_step(struct block_predictor *p, struct block_place *at, uint32_t word) {
     if (VT_REC_IS_ENTER(word & 15))
-        p->stack[++p->depth & (BLOCK_STACK - 1)] = word;
-    else if (VT_REC_IS_LEAVE(word & 15) && p->depth)
-        p->depth--;
-    p->last = word;
+        p->stack[++at->depth & (BLOCK_STACK - 1)] = at->top = word;
+    else if (VT_REC_IS_LEAVE(word & 15) && at->depth)
+        at->top = p->stack[--at->depth & (BLOCK_STACK - 1)];
+    at->last = word;
 }
 
 #define BLOCK_VARINT_MAX 10u

@@ -72,11 +72,10 @@ static int get_special(struct cursor *c, struct vt_event *ev) {
     return 0;
 }
 
-static int get_plain(struct block_predictor *p, struct cursor *c, uint32_t kind, struct vt_event *ev) {
-    uint32_t top = block_top(p), word;
-    uint32_t *next = block_next(p, top);
+static int get_plain(struct block_predictor *p, struct block_place *at, struct cursor *c, uint32_t kind, struct vt_event *ev) {
+    uint32_t *next = block_next(p, at), word;
     if (kind == BLOCK_NATURAL)
-        word = block_natural(top);
+        word = block_natural(at->top);
     else if (kind == BLOCK_PREDICTED)
         word = *next;
     else {
@@ -85,7 +84,7 @@ static int get_plain(struct block_predictor *p, struct cursor *c, uint32_t kind,
         *next = word = (uint32_t)value;
     }
     if (!BLOCK_PLAIN(word & 15)) return -EBADMSG;
-    block_step(p, word);
+    block_step(p, at, word);
     ev->type = word & 15;
     ev->id = word >> VT_REC_TYPE_BITS;
     return 0;
@@ -94,6 +93,7 @@ static int get_plain(struct block_predictor *p, struct cursor *c, uint32_t kind,
 static int get_events(struct vt_block_dec *d, uint64_t base, const uint8_t *tokens, uint32_t count, struct cursor *c) {
     struct block_predictor *p = &d->predictor;
     uint64_t ticks = base;
+    struct block_place at = {0};
     block_predictor_reset(p);
     for (uint32_t i = 0; i < count; i++) {
         struct vt_event *ev = &d->events[i];
@@ -104,7 +104,7 @@ static int get_events(struct vt_block_dec *d, uint64_t base, const uint8_t *toke
             ev->count = 0;
             ev->payload = NULL;
             ev->payload_len = 0;
-            rc = get_plain(p, c, token & 3, ev);
+            rc = get_plain(p, &at, c, token & 3, ev);
         } else {
             ev->payload = NULL;
             ev->payload_len = 0;

@@ -13,6 +13,7 @@
 
 struct vt_block_enc {
     struct block_predictor predictor;
+    struct block_place place;
     uint64_t last; /* ticks of the event before */
     uint32_t count;
     uint8_t *side_end;
@@ -48,6 +49,7 @@ void vt_block_enc_free(struct vt_block_enc *e) {
 
 void vt_block_begin(struct vt_block_enc *e, uint64_t base) {
     block_predictor_reset(&e->predictor);
+    e->place = (struct block_place){0};
     e->last = base;
     e->count = 0;
     e->side_end = e->side;
@@ -63,6 +65,7 @@ static bool has_room(const struct vt_block_enc *e) {
 size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint64_t *now) {
     const uint64_t mask = (1ull << VT_REC_TS_BITS) - 1;
     struct block_predictor *p = &e->predictor;
+    struct block_place at = e->place;
     uint64_t clock = *now, last = e->last;
     uint8_t *side = e->side_end;
     const uint8_t *side_stop = e->side + SIDE_BYTES - SIDE_ROOM;
@@ -76,9 +79,8 @@ size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint6
         uint64_t delta = clock > last ? clock - last : 0;
         last += delta;
 
-        uint32_t top = block_top(p), kind = BLOCK_EXPLICIT;
-        uint32_t *next = block_next(p, top);
-        if (word == block_natural(top))
+        uint32_t *next = block_next(p, &at), kind = BLOCK_EXPLICIT;
+        if (word == block_natural(at.top))
             kind = BLOCK_NATURAL;
         else if (word == *next)
             kind = BLOCK_PREDICTED;
@@ -93,8 +95,9 @@ size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint6
         uint32_t token = kind | (uint32_t)delta << 2;
         e->low[count] = (uint8_t)token;
         e->high[count++] = (uint8_t)(token >> 8);
-        block_step(p, word);
+        block_step(p, &at, word);
     }
+    e->place = at;
     e->last = last;
     e->side_end = side;
     e->count = count;
