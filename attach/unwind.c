@@ -1,5 +1,10 @@
-/* Remote unwinding (unwind.h). Rules for an address are cached by libunwind for the life of an unwinder;
- * memory is cached for one walk. */
+/* Remote unwinding (unwind.h). Memory is cached for one walk.
+ *
+ * Deep stacks. Before 3.11 each Python call is three C frames, so 15,000 calls deep is 45,000 frames: 35 ms by libunwind,
+ * all of it while a thread stands still. After the first frames we go on by rules of our own, of which the same
+ * few dozen come again and again. A rule is not parsed: libunwind is asked to step once over *marked* registers (values that
+ * are no addresses), and what it made of them says where the caller's registers are. Two different markings must
+ * give the same rule; whatever is not of that simple form is stepped by libunwind, on the real registers. */
 #include "attach/unwind.h"
 
 #include <errno.h>
@@ -19,6 +24,33 @@ extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip
 #define RULES 4096u
 #define DEPTH_MAX 4000000u
 #define DEADLINE_EVERY 256u
+#define SLOW_FRAMES 96u /* by libunwind, before rules are worth learning */
+#define LEARNED_RULES 1024u
+#define WINDOW (256u << 10) /* of the stack, read at once */
+
+/* Marked registers: the tag is in the top 16 bits, which makes them no addresses. */
+#define MARK_SHIFT 48
+#define MARK_SP 0x5a01ull
+#define MARK_MEMORY 0x5a02ull
+#define MARK_SAVED 0x5a10ull /* + index in arch_unwind_saved */
+#define MARK(tag, low) ((tag) << MARK_SHIFT | (low))
+#define MARK_TAG(v) ((v) >> MARK_SHIFT)
+#define IS_MARK(v) ((v) >> (MARK_SHIFT + 8) == 0x5a)
+
+enum rule_kind { RULE_NONE = 0, RULE_SIMPLE, RULE_HARD, RULE_END, RULE_NO_TABLE };
+struct rule { /* where the caller's registers are, for an address inside a call instruction */
+    uint64_t lookup;
+    uint8_t kind;  /* enum rule_kind */
+    bool from_fp;  /* CFA counted from the frame pointer, else from sp */
+    uint8_t saved; /* bits: which of arch_unwind_saved are in memory */
+    int32_t cfa;
+    int32_t at[ARCH_SAVED_REGS]; /* from the CFA */
+};
+
+struct state { /* of a frame */
+    uint64_t ip, lookup, sp;
+    uint64_t saved[ARCH_SAVED_REGS];
+};
 
 struct unwinder {
     const struct image *img;
@@ -27,6 +59,13 @@ struct unwinder {
     const struct arch_regs *regs;
     const struct image_module *last; /* most frames are in the module of the frame before */
     bool no_table;                   /* of this walk: libunwind had to guess */
+    bool marked;                     /* registers are marks: a rule is being learned */
+    uint64_t mark_low, mark_ip;
+    uint64_t marked_reads[16]; /* addresses with a mark, in the order they were read */
+    unsigned nmarked_reads;
+    struct rule rules[LEARNED_RULES];
+    uint64_t window_at, window_len;
+    uint8_t window[WINDOW];
     unsigned walk;
     uint64_t page[CACHE_PAGES]; /* page number */
     unsigned page_walk[CACHE_PAGES];
@@ -56,10 +95,18 @@ static const uint8_t *page_data(struct unwinder *u, uint64_t page) {
     return n ? u->data[slot] : NULL;
 }
 
+static int marked_read(struct unwinder *u, uint64_t addr, unw_word_t *value) {
+    if (u->nmarked_reads >= VT_ARRAY_LEN(u->marked_reads)) return -UNW_EINVAL;
+    *value = MARK(MARK_MEMORY, u->nmarked_reads);
+    u->marked_reads[u->nmarked_reads++] = addr;
+    return 0;
+}
+
 static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *value, int write, void *arg) {
     struct unwinder *u = arg;
     (void)as;
     if (write) return -UNW_EINVAL;
+    if (u->marked && IS_MARK(addr)) return marked_read(u, addr, value);
     uint8_t *to = (uint8_t *)value;
     for (size_t got = 0; got < sizeof(*value);) {
         uint64_t at = addr + got;
@@ -100,11 +147,22 @@ static void put_unwind_info(unw_addr_space_t as, unw_proc_info_t *pi, void *arg)
     pi->unwind_info = NULL;
 }
 
+/* Each register its own mark, and far apart, so that a sum says which one it was made from. */
+static int marked_reg(const struct unwinder *u, int reg, unw_word_t *value) {
+    *value = MARK(MARK_SAVED + ARCH_SAVED_REGS, u->mark_low);
+    if (reg == arch_unwind_ip) *value = u->mark_ip;
+    if (reg == arch_unwind_sp) *value = MARK(MARK_SP, u->mark_low);
+    for (unsigned i = 0; i < ARCH_SAVED_REGS; i++)
+        if (reg == arch_unwind_saved[i]) *value = MARK(MARK_SAVED + i, u->mark_low);
+    return 0;
+}
+
 static int access_reg(unw_addr_space_t as, unw_regnum_t reg, unw_word_t *value, int write, void *arg) {
     struct unwinder *u = arg;
     uint64_t v;
     (void)as;
     if (write) return -UNW_EREADONLYREG;
+    if (u->marked) return marked_reg(u, reg, value);
     if (arch_unwind_reg(u->regs, reg, &v)) return -UNW_EBADREG;
     *value = v;
     return 0;
@@ -167,15 +225,177 @@ uint64_t unwinder_function(struct unwinder *u, uint64_t lookup) {
     return rc ? 0 : pi.start_ip;
 }
 
-int unwinder_walk(struct unwinder *u, const struct arch_regs *regs, uint64_t deadline_ns,
-                  int (*visit)(void *ctx, const struct unwind_frame *frame), void *ctx) {
+/* -- rules -- */
+
+/* One step over marked registers. */
+static void probe(struct unwinder *u, uint64_t lookup, uint64_t low, struct rule *rule) {
     unw_cursor_t cursor;
+    unw_word_t cfa, ip;
+    *rule = (struct rule){.lookup = lookup, .kind = RULE_HARD};
+    u->mark_ip = lookup;
+    u->mark_low = low;
+    u->nmarked_reads = 0;
+    if (unw_init_remote(&cursor, u->space, u)) return;
+    int rc = unw_step(&cursor);
+    if (u->no_table)
+        rule->kind = RULE_NO_TABLE;
+    else if (rc == 0)
+        rule->kind = RULE_END;
+    if (rc <= 0 || u->no_table || unw_get_reg(&cursor, UNW_REG_SP, &cfa) || unw_get_reg(&cursor, UNW_REG_IP, &ip)) return;
+
+    rule->from_fp = MARK_TAG(cfa) == MARK_SAVED + ARCH_SAVED_FP;
+    if (!rule->from_fp && MARK_TAG(cfa) != MARK_SP) return;
+    rule->cfa = (int32_t)(cfa - MARK(MARK_TAG(cfa), low));
+    if (MARK_TAG(ip) != MARK_MEMORY || u->marked_reads[ip - MARK(MARK_MEMORY, 0)] != cfa + (uint64_t)ARCH_RETURN_OFFSET) return;
+    for (unsigned i = 0; i < ARCH_SAVED_REGS; i++) {
+        unw_save_loc_t where;
+        if (unw_get_save_loc(&cursor, arch_unwind_saved[i], &where)) return;
+        if (where.type == UNW_SLT_REG && where.u.regnum == arch_unwind_saved[i]) continue; /* untouched */
+        if (where.type != UNW_SLT_MEMORY || MARK_TAG(where.u.addr) != MARK_TAG(cfa)) return;
+        rule->saved |= (uint8_t)(1u << i);
+        rule->at[i] = (int32_t)(where.u.addr - cfa);
+    }
+    rule->kind = RULE_SIMPLE;
+}
+
+static const struct rule *rule_of(struct unwinder *u, uint64_t lookup) {
+    struct rule *rule = &u->rules[(lookup ^ lookup >> 12) % LEARNED_RULES], again;
+    if (rule->kind != RULE_NONE && rule->lookup == lookup) return rule;
+    bool no_table = u->no_table;
+    u->marked = true;
+    probe(u, lookup, 0x10000000, rule);
+    probe(u, lookup, 0x23456780, &again);
+    u->marked = false;
+    u->no_table = no_table;
+    if (memcmp(rule, &again, sizeof(again))) rule->kind = RULE_HARD;
+    return rule;
+}
+
+/* -- walking -- */
+static bool window_covers(const struct unwinder *u, uint64_t from, uint64_t to) {
+    return from >= u->window_at && to <= u->window_at + u->window_len;
+}
+
+/* A frame's part of the stack; frames are visited upwards. */
+static bool need_window(struct unwinder *u, uint64_t from, uint64_t to) {
+    if (window_covers(u, from, to)) return true;
+    u->window_at = from & ~(uint64_t)(PAGE - 1);
+    for (u->window_len = WINDOW; u->window_len >= PAGE; u->window_len /= 2)
+        if (!u->mem->read(u->mem, u->window_at, u->window, u->window_len)) break;
+    if (u->window_len < PAGE) u->window_len = 0;
+    return window_covers(u, from, to);
+}
+
+static uint64_t in_window(const struct unwinder *u, uint64_t addr) {
+    uint64_t v;
+    memcpy(&v, u->window + (addr - u->window_at), sizeof(v));
+    return v;
+}
+
+static int get_state(unw_cursor_t *cursor, bool after_signal, struct state *s) {
+    unw_word_t v;
+    if (unw_get_reg(cursor, UNW_REG_IP, &v)) return -ENODATA;
+    s->ip = v;
+    s->lookup = after_signal ? v : v - 1;
+    if (unw_get_reg(cursor, UNW_REG_SP, &v)) return -ENODATA;
+    s->sp = v;
+    for (unsigned i = 0; i < ARCH_SAVED_REGS; i++) {
+        if (unw_get_reg(cursor, arch_unwind_saved[i], &v)) return -ENODATA;
+        s->saved[i] = v;
+    }
+    return 0;
+}
+
+static int set_regs(const struct state *s, uint64_t ip, struct arch_regs *regs) {
+    int rc = arch_unwind_set(regs, arch_unwind_ip, ip) | arch_unwind_set(regs, arch_unwind_sp, s->sp);
+    for (unsigned i = 0; i < ARCH_SAVED_REGS; i++) rc |= arch_unwind_set(regs, arch_unwind_saved[i], s->saved[i]);
+    return rc ? -ENODATA : 0;
+}
+
+static bool is_signal_frame(struct unwinder *u, const struct state *s) {
+    unw_cursor_t cursor;
+    struct arch_regs regs = *u->regs;
+    const struct arch_regs *real = u->regs;
+    bool is = !set_regs(s, s->ip, &regs);
+    u->regs = &regs;
+    is = is && !unw_init_remote(&cursor, u->space, u) && unw_is_signal_frame(&cursor) > 0;
+    u->regs = real;
+    return is;
+}
+
+/* By libunwind. > 0 done, 0 end, -ENODATA. */
+static int hard_step(struct unwinder *u, struct state *s, bool signal) {
+    unw_cursor_t cursor;
+    struct arch_regs regs = *u->regs;
+    const struct arch_regs *real = u->regs;
+    int rc = set_regs(s, signal ? s->ip : s->lookup, &regs);
+    u->regs = &regs;
+    if (!rc && unw_init_remote(&cursor, u->space, u)) rc = -ENODATA;
+    if (!rc) {
+        rc = unw_step(&cursor);
+        if (rc < 0 || u->no_table) rc = -ENODATA;
+        if (rc > 0 && get_state(&cursor, signal, s)) rc = -ENODATA;
+    }
+    u->regs = real;
+    return rc;
+}
+
+/* By a rule where there is one. > 0 done, 0 end, -ENODATA. */
+static int step(struct unwinder *u, struct state *s) {
+    const struct rule *rule = rule_of(u, s->lookup);
+    if (rule->kind == RULE_END) return 0;
+    if (rule->kind == RULE_NO_TABLE) return -ENODATA;
+    if (rule->kind != RULE_SIMPLE) return hard_step(u, s, false);
+    uint64_t cfa = (rule->from_fp ? s->saved[ARCH_SAVED_FP] : s->sp) + (uint64_t)(int64_t)rule->cfa;
+    if (cfa <= s->sp || cfa - s->sp > WINDOW - PAGE || !need_window(u, s->sp, cfa)) return hard_step(u, s, false);
+    for (unsigned i = 0; i < ARCH_SAVED_REGS; i++) {
+        if (!(rule->saved & 1u << i)) continue;
+        uint64_t at = cfa + (uint64_t)(int64_t)rule->at[i];
+        if (at < s->sp || at >= cfa) return -ENODATA;
+        s->saved[i] = in_window(u, at);
+    }
+    s->sp = cfa;
+    s->ip = in_window(u, cfa + (uint64_t)ARCH_RETURN_OFFSET);
+    s->lookup = s->ip - 1;
+    return s->ip ? 1 : -ENODATA;
+}
+
+typedef int (*visitor)(void *ctx, const struct unwind_frame *frame);
+
+static bool late(unsigned depth, uint64_t deadline_ns) {
+    return depth >= DEPTH_MAX || (depth % DEADLINE_EVERY == DEADLINE_EVERY - 1 && vt_mono_ns() > deadline_ns);
+}
+
+/* libc is where signal frames are, and where it matters most: always by libunwind. */
+static bool may_be_signal(const struct image_module *m) { return !m || m->kind == MAP_LIBC || m->kind == MAP_VDSO; }
+
+static int walk_on(struct unwinder *u, struct state *s, unsigned depth, uint64_t deadline_ns, visitor visit, void *ctx) {
+    u->window_len = 0;
+    for (;; depth++) {
+        struct unwind_frame f = {depth, s->ip, s->lookup, s->sp, module_at(u, s->lookup), false};
+        bool careful = may_be_signal(f.module);
+        f.signal = careful && is_signal_frame(u, s);
+        int rc = visit(ctx, &f);
+        if (rc) return rc;
+        rc = careful ? hard_step(u, s, f.signal) : step(u, s);
+        if (rc <= 0) return rc;
+        if (late(depth, deadline_ns)) return -ETIME;
+    }
+}
+
+int unwinder_walk(struct unwinder *u, const struct arch_regs *regs, uint64_t deadline_ns, visitor visit, void *ctx) {
+    unw_cursor_t cursor;
+    struct state s;
     bool after_signal = true; /* the innermost ip is not a return address either */
     u->regs = regs;
     u->no_table = false;
     u->walk++;
     if (unw_init_remote(&cursor, u->space, u)) return -ENODATA;
     for (unsigned depth = 0;; depth++) {
+        if (depth >= SLOW_FRAMES && !after_signal) {
+            int rc = get_state(&cursor, false, &s);
+            return rc ? rc : walk_on(u, &s, depth, deadline_ns, visit, ctx);
+        }
         struct unwind_frame f = {.depth = depth};
         unw_word_t ip, sp;
         if (unw_get_reg(&cursor, UNW_REG_IP, &ip) || unw_get_reg(&cursor, UNW_REG_SP, &sp)) return -ENODATA;
@@ -183,14 +403,13 @@ int unwinder_walk(struct unwinder *u, const struct arch_regs *regs, uint64_t dea
         f.sp = sp;
         f.lookup = after_signal ? ip : ip - 1;
         f.module = module_at(u, f.lookup);
-        enum map_kind kind = f.module ? f.module->kind : MAP_LIBC;
-        f.signal = (kind == MAP_LIBC || kind == MAP_VDSO) && unw_is_signal_frame(&cursor) > 0;
+        f.signal = may_be_signal(f.module) && unw_is_signal_frame(&cursor) > 0;
         int rc = visit(ctx, &f);
         if (rc) return rc;
         after_signal = f.signal;
         rc = unw_step(&cursor);
         if (u->no_table || rc < 0) return -ENODATA;
         if (rc == 0) return 0;
-        if (depth >= DEPTH_MAX || (depth % DEADLINE_EVERY == DEADLINE_EVERY - 1 && vt_mono_ns() > deadline_ns)) return -ETIME;
+        if (late(depth, deadline_ns)) return -ETIME;
     }
 }

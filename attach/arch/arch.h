@@ -98,7 +98,15 @@ bool arch_nr_is_wait(long nr);
 /* Made by allocators (mmap, brk, ...): no place to look for an end of malloc. */
 bool arch_nr_is_memory(long nr);
 
-/* Value of a register by libunwind's number: 0 or -EINVAL. */
+/* A register by libunwind's number: 0 or -EINVAL. */
 VT_MUST_CHECK int arch_unwind_reg(const struct arch_regs *r, int unwind_reg, uint64_t *value);
+VT_MUST_CHECK int arch_unwind_set(struct arch_regs *r, int unwind_reg, uint64_t value);
+/* Those that a function has to preserve, by libunwind's numbers; which of them may be a frame pointer; where the
+ * return address is, counted from the frame's end (CFA). */
+#define ARCH_SAVED_REGS 6
+extern const int arch_unwind_saved[ARCH_SAVED_REGS];
+#define ARCH_SAVED_FP 1
+#define ARCH_RETURN_OFFSET (-8)
+extern const int arch_unwind_ip, arch_unwind_sp;
 
 #endif

@@ -329,7 +329,11 @@ void arch_enter_blob(struct arch_regs *r, const struct arch_context *c, const st
 void arch_skip_syscall(struct arch_regs *r) { r->gp.orig_rax = (uint64_t)-1; }
 
 /* -- unwinding -- */
-int arch_unwind_reg(const struct arch_regs *r, int unwind_reg, uint64_t *value) {
+const int arch_unwind_saved[ARCH_SAVED_REGS] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,
+                                                UNW_X86_64_R13, UNW_X86_64_R14, UNW_X86_64_R15};
+const int arch_unwind_ip = UNW_X86_64_RIP, arch_unwind_sp = UNW_X86_64_RSP;
+
+static int unwind_offset(int unwind_reg) {
     static const uint16_t offset[] = {
         [UNW_X86_64_RAX] = offsetof(struct user_regs_struct, rax), [UNW_X86_64_RDX] = offsetof(struct user_regs_struct, rdx),
         [UNW_X86_64_RCX] = offsetof(struct user_regs_struct, rcx), [UNW_X86_64_RBX] = offsetof(struct user_regs_struct, rbx),
@@ -341,7 +345,19 @@ int arch_unwind_reg(const struct arch_regs *r, int unwind_reg, uint64_t *value) 
         [UNW_X86_64_R14] = offsetof(struct user_regs_struct, r14), [UNW_X86_64_R15] = offsetof(struct user_regs_struct, r15),
         [UNW_X86_64_RIP] = offsetof(struct user_regs_struct, rip),
     };
-    if (unwind_reg < 0 || (size_t)unwind_reg >= VT_ARRAY_LEN(offset)) return -EINVAL;
-    memcpy(value, (const char *)&r->gp + offset[unwind_reg], sizeof(*value));
+    return unwind_reg < 0 || (size_t)unwind_reg >= VT_ARRAY_LEN(offset) ? -EINVAL : offset[unwind_reg];
+}
+
+int arch_unwind_reg(const struct arch_regs *r, int unwind_reg, uint64_t *value) {
+    int offset = unwind_offset(unwind_reg);
+    if (offset < 0) return offset;
+    memcpy(value, (const char *)&r->gp + offset, sizeof(*value));
+    return 0;
+}
+
+int arch_unwind_set(struct arch_regs *r, int unwind_reg, uint64_t value) {
+    int offset = unwind_offset(unwind_reg);
+    if (offset < 0) return offset;
+    memcpy((char *)&r->gp + offset, &value, sizeof(value));
     return 0;
 }
