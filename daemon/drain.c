@@ -236,6 +236,7 @@ static int put_run(struct drain *d, struct stream *s, size_t n, uint64_t upper) 
         if (!s->enc) rc = open_block(d, s);
         if (rc) break;
         approach(s, full_stamp(upper, rec[0]));
+        if (!d->totals.first_ticks) d->totals.first_ticks = full_stamp(upper, rec[0]);
         size_t took = vt_block_put(s->enc, rec, n, &s->now);
         if (!took && !vt_block_count(s->enc)) return -EPROTO;
         rec += took;

@@ -1,0 +1,659 @@
+/* Owns sessions: their states, the agent's life seen through the control area, the frames around the
+ * events (header, clock, stats, end), and who gets the trace.
+ *
+ *   STARTING  helper is going in              -> PENDING when it said so, or the session is refused
+ *   PENDING   agent waits for the GIL         -> TRACING when hooks are in
+ *   TRACING   drain every 1..50 ms            -> STOPPING when told, or at once DRAINED when the target is gone
+ *   STOPPING  limits 0, enabled 0; after 100 ms a second helper goes in and has the hooks removed
+ *   DRAINED   nothing more will come; last frames are written
+ *   ENDED     the client reads the rest of the spool and says SAVED */
+#include "daemon/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/peer.h"
+#include "daemon/server.h"
+#include "proto/abi/boot.h"
+
+#define MS 1000000ull
+#define POLL_MIN (1 * MS)
+#define POLL_MAX (50 * MS)
+#define LEASE_EVERY (200 * MS)
+#define LEASE_FOR (1500 * MS)
+#define STATS_EVERY (100 * MS)
+#define CLOCK_EVERY (5000 * MS)
+#define CHECK_EVERY (500 * MS)
+#define PENDING_ANSWER (500 * MS)
+#define STOP_HELPER_AFTER (100 * MS)
+#define STOP_GIVE_UP (5000 * MS)
+#define SPAN (20 * MS)
+#define REARM_MS 100
+#define FUSE_MAGIC 0x65735546
+
+static const char *const state_names[] = {"starting", "pending", "tracing", "stopping", "drained", "ended"};
+
+static void tick(void *ctx);
+static void finish(struct session *s);
+
+static void set_state(struct session *s, enum vt_session_state state) {
+    if (state <= s->state) return; /* only forward */
+    vt_log(VT_LOG_DEBUG, "session %d: %s -> %s", s->pid, state_names[s->state], state_names[state]);
+    s->state = state;
+}
+
+static void wake(struct session *s) { loop_timer_set(&s->server->loop, &s->timer, vt_mono_ns()); }
+
+struct session *session_find(struct server *server, pid_t pid) {
+    struct session *s;
+    LIST_FOREACH(s, &server->sessions, link)
+        if (s->pid == pid && s->state != VT_SESSION_ENDED) return s;
+    return NULL;
+}
+
+static void session_free(struct session *s) {
+    struct server *server = s->server;
+    if (s->state != VT_SESSION_ENDED) s->state = VT_SESSION_ENDED;
+    peer_session_ended(server, s);
+    if (s->peer) {
+        s->peer->session = NULL;
+        s->peer->spool = NULL;
+    }
+    LIST_REMOVE(s, link);
+    helper_close(&s->helper);
+    loop_timer_del(&server->loop, &s->timer);
+    loop_del(&server->loop, &s->pidfd_io);
+    vt_close(&s->pidfd);
+    drain_free(s->drain);
+    arena_close(&s->arena);
+    spool_close(&s->spool, !s->keep_spool);
+    free(s->options_text);
+    free(s->output);
+    free(s);
+    server_maybe_leave(server);
+}
+
+/* ---- frames around the events ---- */
+
+static int sink_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
+    struct session *s = ctx;
+    return spool_put(&s->spool, type, msg);
+}
+
+static void clock_frame(struct session *s, Vt__Clock *m) {
+    struct clock_point p;
+    clock_read(&s->server->clock, &p);
+    vt__clock__init(m);
+    m->ticks = p.ticks;
+    m->mono_ns = p.mono_ns;
+    m->real_ns = p.real_ns;
+    m->hz = s->server->clock.hz;
+}
+
+static int put_header(struct session *s) {
+    Vt__TraceHeader m = VT__TRACE_HEADER__INIT;
+    Vt__Clock clock;
+    char host[256] = "", name[64] = "";
+    char path[64];
+    size_t len;
+
+    if (s->header_done) return 0;
+    s->header_done = true;
+    gethostname(host, sizeof(host) - 1);
+    snprintf(path, sizeof(path), "/proc/%d/comm", s->pid);
+    if (!vt_read_file(path, name, sizeof(name), &len)) name[strcspn(name, "\n")] = 0;
+    m.format = VT_TRACE_FORMAT;
+    m.tool_version = (char *)VT_VERSION;
+    m.pid = (uint32_t)s->pid;
+    m.ns_pid = (uint32_t)s->info.ns_pid;
+    m.uid = s->info.uid;
+    m.python_hex = vt_load_relaxed(&s->arena.ctl->python_hex);
+    if (!m.python_hex) m.python_hex = (uint32_t)(s->info.py_major << 8 | s->info.py_minor);
+    m.exe = s->info.exe;
+    m.cmdline = s->info.cmdline;
+    m.hostname = host;
+    m.start_real_ns = s->start_real_ns;
+    m.clock = s->server->clock.kind;
+    m.options = s->options_text;
+    m.flags = vt_load_relaxed(&s->arena.ctl->flags);
+    m.process_name = name;
+    m.hook_kind = vt_load_relaxed(&s->arena.ctl->hook_kind);
+    int rc = spool_put(&s->spool, VT_FRAME_HEADER, &m.base);
+    clock_frame(s, &clock);
+    s->clock_ns = vt_mono_ns();
+    return rc ? rc : spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+}
+
+static uint64_t ctl_ticks_ns(struct session *s, const uint64_t *ticks) {
+    uint64_t v = vt_load_relaxed(ticks);
+    uint64_t ns = v < s->server->clock.hz * 3600 ? clock_ticks_to_ns(&s->server->clock, v) : 0; /* more than an hour: nonsense */
+    return ns;
+}
+
+static uint64_t attach_pause(struct session *s) {
+    return s->result.max_stop_ns + (s->arena.ctl ? ctl_ticks_ns(s, &s->arena.ctl->hold_on) : 0);
+}
+
+static void put_end(struct session *s) {
+    Vt__End m = VT__END__INIT;
+    Vt__Clock clock;
+    struct vt_ctl *ctl = s->arena.ctl;
+
+    clock_frame(s, &clock);
+    m.reason = s->reason;
+    m.text = s->end_text;
+    m.events = s->totals.events;
+    m.calls = s->totals.calls;
+    m.threads = s->totals.threads;
+    m.dropped = s->totals.dropped;
+    m.attach_pause_ns = attach_pause(s);
+    m.detach_pause_ns = s->stop_pause_ns + ctl_ticks_ns(s, &ctl->hold_off);
+    m.attach_total_ns = s->result.total_ns;
+    if (s->totals.first_ticks > s->begun_ticks) m.first_event_ns = clock_ticks_to_ns(&s->server->clock, s->totals.first_ticks - s->begun_ticks);
+    m.hooks_on_ticks = vt_load_relaxed(&ctl->t_hooks_on);
+    m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
+    m.bytes = s->spool.size;
+    int rc = spool_put_last(&s->spool, VT_FRAME_CLOCK, &clock.base);
+    if (!rc) rc = spool_put_last(&s->spool, VT_FRAME_END, &m.base);
+    if (rc) vt_log(VT_LOG_ERROR, "session %d: no end frame: %s", s->pid, strerror(-rc));
+}
+
+static void send_stats(struct session *s, uint64_t now) {
+    Vt__Stats m = VT__STATS__INIT;
+    s->stats_ns = now;
+    if (!s->peer || !s->answered || s->peer->out_len > 65536) return;
+    m.events = s->totals.events;
+    m.calls = s->totals.calls;
+    m.dropped = s->totals.dropped;
+    m.bytes = s->spool.size;
+    m.threads = s->totals.threads;
+    m.state = vt_load_acquire(&s->arena.ctl->state);
+    m.elapsed_ns = s->hooks_ns ? now - s->hooks_ns : 0;
+    peer_send(s->peer, VT_FRAME_STATS, &m.base);
+}
+
+/* ---- answers ---- */
+
+/* The request failed and nothing of the session stays. */
+static void refuse(struct session *s, int code, const char *text) {
+    if (s->peer && !s->answered) peer_error(s->peer, code, text);
+    vt_log(VT_LOG_INFO, "attach to %d for %s: %s", s->pid, s->owner_name, text);
+    s->answered = true;
+    s->keep_spool = false;
+    session_free(s);
+}
+
+/* Text the target wrote: bounded, one line. */
+static void copy_line(char *to, size_t size, const char *from, size_t from_size) {
+    size_t n = 0;
+    while (n + 1 < size && n < from_size && from[n]) {
+        to[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? ' ' : from[n];
+        n++;
+    }
+    to[n] = 0;
+}
+
+static void answer_attached(struct session *s, bool pending) {
+    Vt__Attached m = VT__ATTACHED__INIT;
+    char python[24], note[256];
+    if (s->answered) return;
+    s->answered = true;
+    if (!s->peer) return;
+    snprintf(python, sizeof(python), "%d.%d", s->info.py_major, s->info.py_minor);
+    copy_line(note, sizeof(note), s->arena.ctl->err, sizeof(s->arena.ctl->err));
+    m.pid = (uint32_t)s->pid;
+    m.pause_ns = attach_pause(s);
+    m.total_ns = s->result.total_ns;
+    m.method = s->result.method;
+    m.pending = pending;
+    m.python = python;
+    m.note = note;
+    peer_send(s->peer, VT_CTL_ATTACHED, &m.base);
+    peer_stream(s->peer, &s->spool);
+}
+
+/* ---- watching the target ---- */
+
+static void renew_lease(struct session *s, uint64_t now) {
+    if (s->state >= VT_SESSION_STOPPING || now - s->lease_ns < LEASE_EVERY) return;
+    s->lease_ns = now;
+    vt_store_release(&s->arena.ctl->lease, clock_ticks(&s->server->clock) + clock_ns_to_ticks(&s->server->clock, LEASE_FOR));
+}
+
+/* An exec takes the arena's mapping away without a word. True also when it cannot be told. */
+static bool arena_still_mapped(const struct session *s) {
+    char path[64], line[4096];
+    bool found = false;
+    snprintf(path, sizeof(path), "/proc/%d/maps", s->pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return true;
+    size_t lines = 0;
+    while (!found && fgets(line, sizeof(line), f)) {
+        lines++;
+        found = strstr(line, VT_ARENA_MEMFD) != NULL;
+    }
+    fclose(f);
+    return found || lines == 0;
+}
+
+static void on_target_exit(void *ctx, uint32_t events) {
+    struct session *s = ctx;
+    (void)events;
+    loop_del(&s->server->loop, &s->pidfd_io);
+    s->target_gone = true;
+    if (s->state == VT_SESSION_STARTING) return; /* the helper will tell */
+    session_stop(s, VT_END_TARGET_EXIT, "the target ended");
+    wake(s);
+}
+
+/* What the agent says about itself; returns true when the session was freed. */
+static bool watch_agent(struct session *s, uint64_t now) {
+    struct vt_ctl *ctl = s->arena.ctl;
+    uint32_t state = vt_load_acquire(&ctl->state);
+    char text[256];
+
+    if (s->state == VT_SESSION_PENDING && state == VT_AGENT_REFUSED) {
+        copy_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
+        if (!s->answered) {
+            refuse(s, -ENOTSUP, text[0] ? text : "the agent refused to trace this interpreter");
+            return true;
+        }
+        session_stop(s, VT_END_AGENT, text);
+    }
+    if (s->state == VT_SESSION_PENDING && state >= VT_AGENT_TRACING && state != VT_AGENT_REFUSED) {
+        set_state(s, VT_SESSION_TRACING);
+        s->hooks_ns = s->moved_ns = s->check_ns = now;
+        answer_attached(s, false);
+    }
+    if (s->state == VT_SESSION_PENDING && now - s->injected_ns > PENDING_ANSWER) answer_attached(s, true);
+    if (s->state == VT_SESSION_TRACING && state == VT_AGENT_GONE) {
+        static const struct {
+            enum vt_end_reason reason;
+            const char *text;
+        } why[] = {[VT_WHY_NONE] = {VT_END_AGENT, "the agent left by itself"},
+                   [VT_WHY_STOP] = {VT_END_STOPPED, ""},
+                   [VT_WHY_LEASE] = {VT_END_LEASE, "viztracerd did not get to run in time"},
+                   [VT_WHY_FINALIZE] = {VT_END_TARGET_EXIT, "the interpreter shut down"},
+                   [VT_WHY_EXEC] = {VT_END_EXEC, "the target called exec"},
+                   [VT_WHY_ERROR] = {VT_END_AGENT, "the agent left by itself"}};
+        uint32_t w = vt_load_relaxed(&ctl->why);
+        if (w >= VT_ARRAY_LEN(why)) w = VT_WHY_ERROR;
+        copy_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
+        session_stop(s, why[w].reason, w == VT_WHY_ERROR && text[0] ? text : why[w].text);
+    }
+    return false;
+}
+
+static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
+    char text[300];
+    *got = 0;
+    if (!s->drain || s->state < VT_SESSION_TRACING || s->spool.full) return;
+    int rc = put_header(s);
+    if (!rc) rc = drain_pass(s->drain, now, got);
+    if (!rc && now - s->clock_ns > CLOCK_EVERY) {
+        Vt__Clock clock;
+        clock_frame(s, &clock);
+        s->clock_ns = now;
+        rc = spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+    }
+    drain_totals(s->drain, &s->totals);
+    if (*got) {
+        s->moved_ns = now;
+        if (s->peer) peer_kick(s->peer);
+    }
+    if (!rc) return;
+    if (s->spool.full == -EFBIG) {
+        session_stop(s, VT_END_SPOOL_FULL, "the size limit was reached");
+    } else if (s->spool.full) {
+        snprintf(text, sizeof(text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
+        session_stop(s, VT_END_SPOOL_FULL, text);
+    } else {
+        vt_log(VT_LOG_ERROR, "session %d: drain: %s", s->pid, strerror(-rc));
+        session_stop(s, VT_END_AGENT, rc == -ENOMEM ? "viztracerd is out of memory" : "the shared memory was damaged from outside");
+        s->spool.full = rc; /* nothing more from this arena */
+    }
+}
+
+static void check_target(struct session *s, uint64_t now) {
+    if (now - s->check_ns < CHECK_EVERY) return;
+    s->check_ns = now;
+    if (drain_reap(s->drain, now) && !s->spool.full) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
+    if (now - s->moved_ns < CHECK_EVERY || s->target_gone || arena_still_mapped(s)) return;
+    s->target_gone = true; /* for the agent, at least */
+    session_stop(s, VT_END_EXEC, "the target called exec");
+}
+
+/* ---- stop ---- */
+
+static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd);
+
+static int start_helper(struct session *s, struct helper_req *req, struct vt_err *err) {
+    snprintf(req->agent_path, sizeof(req->agent_path), "%s", s->server->agent_path);
+    req->pid = s->pid;
+    req->nchunks = s->nchunks;
+    int rc = helper_start(&s->helper, &s->server->loop, &s->creds, req, on_helper, s, err);
+    if (!rc) s->helper_running = true;
+    return rc;
+}
+
+static void start_stop_helper(struct session *s) {
+    struct vt_err err = {0};
+    struct helper_req *req = calloc(1, sizeof(*req));
+    s->stop_helper_used = true;
+    if (!req) return;
+    req->op = HELPER_STOP;
+    int rc = start_helper(s, req, &err);
+    if (rc) vt_log(VT_LOG_ERROR, "session %d: cannot go in to stop: %s", s->pid, err.msg);
+    free(req);
+}
+
+void session_stop(struct session *s, enum vt_end_reason reason, const char *text) {
+    if (s->stop_ns) return;
+    s->stop_ns = vt_mono_ns();
+    s->reason = reason;
+    snprintf(s->end_text, sizeof(s->end_text), "%s", text);
+    if (s->arena.ctl) arena_stop_writers(&s->arena);
+    if (s->state != VT_SESSION_STARTING) set_state(s, VT_SESSION_STOPPING); /* else when the helper is done */
+    wake(s);
+}
+
+/* STOPPING: true when nothing more will be written, or we cannot wait longer. */
+static bool stop_is_over(struct session *s, uint64_t now) {
+    uint32_t state = vt_load_acquire(&s->arena.ctl->state);
+    if (s->target_gone || state == VT_AGENT_GONE || state == VT_AGENT_REFUSED) return true;
+    if (now - s->stop_ns > STOP_HELPER_AFTER && !s->stop_helper_used && !s->helper_running) start_stop_helper(s);
+    if (now - s->stop_ns < STOP_GIVE_UP) return false;
+    if (!s->end_text[0])
+        snprintf(s->end_text, sizeof(s->end_text), "the target has not given up the GIL; the hooks leave at its next Python call");
+    return true;
+}
+
+static void finish(struct session *s) {
+    uint64_t ticks = clock_ticks(&s->server->clock);
+    int rc = 0;
+
+    set_state(s, VT_SESSION_DRAINED);
+    if (!s->spool.full) {
+        rc = put_header(s);
+        if (!rc) rc = drain_finish(s->drain, ticks);
+        if (rc) vt_log(VT_LOG_ERROR, "session %d: last drain: %s", s->pid, strerror(-rc));
+    }
+    drain_totals(s->drain, &s->totals);
+    if (s->spool.full && s->reason != VT_END_SPOOL_FULL && s->reason != VT_END_AGENT) {
+        s->reason = VT_END_SPOOL_FULL;
+        snprintf(s->end_text, sizeof(s->end_text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
+    }
+    put_end(s);
+    answer_attached(s, false);
+    helper_close(&s->helper);
+    s->helper_running = false;
+    loop_del(&s->server->loop, &s->pidfd_io);
+    drain_free(s->drain);
+    s->drain = NULL;
+    arena_close(&s->arena);
+    s->keep_spool = true;
+    set_state(s, VT_SESSION_ENDED);
+    peer_session_ended(s->server, s);
+    vt_log(VT_LOG_INFO, "session %d of %s ended: %llu events, %llu dropped", s->pid, s->owner_name,
+           (unsigned long long)s->totals.events, (unsigned long long)s->totals.dropped);
+    if (s->peer) {
+        peer_kick(s->peer);
+        return;
+    }
+    vt_log(VT_LOG_INFO, "session %d: trace kept as %s", s->pid, s->spool.path);
+    session_free(s);
+}
+
+void session_orphan(struct session *s) {
+    s->peer = NULL;
+    if (s->state == VT_SESSION_ENDED)
+        session_free(s); /* not saved: the spool stays */
+    else
+        session_stop(s, VT_END_CLIENT_GONE, "its client had gone");
+}
+
+void session_saved(struct session *s) {
+    s->keep_spool = false;
+    session_free(s);
+}
+
+/* ---- the regular look ---- */
+
+static void tick(void *ctx) {
+    struct session *s = ctx;
+    uint64_t now = vt_mono_ns(), got = 0;
+
+    if (!s->arena.ctl || s->state >= VT_SESSION_DRAINED) return;
+    renew_lease(s, now);
+    if (s->state != VT_SESSION_STARTING && watch_agent(s, now)) return;
+    drain_once(s, now, &got);
+    if (s->state == VT_SESSION_TRACING) {
+        check_target(s, now);
+        if (s->duration_ns && now - s->hooks_ns >= s->duration_ns) session_stop(s, VT_END_DURATION, "");
+        if (s->tracer_entries && s->totals.calls >= s->tracer_entries) session_stop(s, VT_END_ENTRIES, "--tracer_entries reached");
+    }
+    if (s->state == VT_SESSION_STOPPING && stop_is_over(s, now)) {
+        finish(s);
+        return;
+    }
+    if (now - s->stats_ns >= STATS_EVERY) send_stats(s, now);
+    if (got || s->state != VT_SESSION_TRACING)
+        s->poll_ns = POLL_MIN;
+    else if (s->poll_ns < POLL_MAX)
+        s->poll_ns += s->poll_ns / 2;
+    uint64_t at = now + (s->poll_ns < POLL_MAX ? s->poll_ns : POLL_MAX);
+    if (s->state == VT_SESSION_TRACING && s->duration_ns && s->hooks_ns + s->duration_ns < at) at = s->hooks_ns + s->duration_ns;
+    loop_timer_set(&s->server->loop, &s->timer, at);
+}
+
+/* ---- start ---- */
+
+static void take_arena(struct session *s, int fd) {
+    struct vt_err err = {0};
+    struct statfs fs;
+    if (s->arena.ctl || s->state != VT_SESSION_STARTING) {
+        vt_close(&fd);
+        return;
+    }
+    /* A file system served by a process of the client could hold us up for ever. */
+    if (s->creds.uid != geteuid() && (fstatfs(fd, &fs) || fs.f_type == FUSE_MAGIC)) {
+        vt_close(&fd);
+        vt_log(VT_LOG_ERROR, "session %d: arena on a user's file system refused", s->pid);
+        return;
+    }
+    if (arena_open(&s->arena, fd, s->nchunks, &err)) {
+        vt_log(VT_LOG_ERROR, "session %d: %s", s->pid, err.msg);
+        return;
+    }
+    if (s->stop_ns) arena_stop_writers(&s->arena);
+    wake(s);
+}
+
+static void on_injected(struct session *s, const struct helper_msg *msg) {
+    s->info = msg->info;
+    s->result = msg->res;
+    s->injected_ns = vt_mono_ns();
+    if (!s->arena.ctl) {
+        refuse(s, -EPROTO, "the attaching process gave no shared memory");
+        return;
+    }
+    struct drain_sink sink = {sink_put, s};
+    int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, sink, &s->drain);
+    if (rc) {
+        arena_stop_writers(&s->arena);
+        refuse(s, rc, "viztracerd is out of memory");
+        return;
+    }
+    s->injected = true;
+    set_state(s, VT_SESSION_PENDING);
+    if (s->target_gone) session_stop(s, VT_END_TARGET_EXIT, "the target ended");
+    if (s->stop_ns) set_state(s, VT_SESSION_STOPPING);
+    wake(s);
+}
+
+/* The injector was killed half way. The agent may be in: it must not stay. */
+static void on_injector_died(struct session *s, const struct helper_msg *msg) {
+    if (s->peer && !s->answered) peer_error(s->peer, msg->rc, msg->err.msg);
+    s->answered = true;
+    if (s->peer) s->peer->session = NULL;
+    s->peer = NULL;
+    s->state = VT_SESSION_STOPPING;
+    if (!s->stop_ns) s->stop_ns = vt_mono_ns();
+    if (s->arena.ctl) arena_stop_writers(&s->arena);
+    start_stop_helper(s);
+    if (!s->helper_running) session_free(s);
+}
+
+static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
+    struct session *s = ctx;
+    if (msg->kind == HELPER_ARENA) {
+        take_arena(s, arena_fd);
+        return;
+    }
+    if (msg->kind != HELPER_DONE) return;
+    s->helper_running = false;
+    helper_close(&s->helper);
+    if (s->state != VT_SESSION_STARTING) { /* the one that went in to stop */
+        s->stop_pause_ns = msg->res.max_stop_ns;
+        if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);
+        if (!s->injected)
+            session_free(s);
+        else
+            wake(s);
+    } else if (!msg->rc) {
+        on_injected(s, msg);
+    } else if (msg->rc == -ECHILD && s->arena.ctl) {
+        on_injector_died(s, msg);
+    } else {
+        if (s->arena.ctl) arena_stop_writers(&s->arena);
+        refuse(s, msg->rc, msg->err.msg);
+    }
+}
+
+static int add_filters(struct vt_ctl *ctl, char *const *list, size_t n, uint32_t *bytes, struct vt_err *err) {
+    uint32_t at = ctl->include_bytes + ctl->exclude_bytes, start = at;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(list[i]) + 1;
+        if (len == 1) continue;
+        if (len > VT_FILTER_BYTES - at)
+            return vt_err_set(err, -E2BIG, "--include_files and --exclude_files are longer than %u bytes together; name folders instead of files", VT_FILTER_BYTES);
+        memcpy(ctl->filters + at, list[i], len);
+        at += (uint32_t)len;
+    }
+    *bytes = at - start;
+    return 0;
+}
+
+static int fill_request(struct session *s, const Vt__AttachReq *req, struct helper_req *h, struct vt_err *err) {
+    static const Vt__Options none = VT__OPTIONS__INIT;
+    const Vt__Options *o = req->options ? req->options : &none;
+    struct vt_ctl *ctl = &h->ctl;
+
+    h->op = HELPER_ATTACH;
+    h->method = req->method;
+    h->force = req->force;
+    h->lease_ticks = clock_ns_to_ticks(&s->server->clock, LEASE_FOR);
+    ctl->clock = s->server->clock.kind;
+    ctl->flags = o->flags;
+    ctl->max_stack_depth = req->options ? o->max_stack_depth : -1;
+    ctl->repr_limit = o->repr_limit ? o->repr_limit : 256;
+    ctl->rearm_ms = REARM_MS;
+    ctl->span = clock_ns_to_ticks(&s->server->clock, SPAN);
+    ctl->session_start = s->start_real_ns;
+    ctl->owner_pid = (uint32_t)s->creds.pid;
+    ctl->owner_uid = s->creds.uid;
+    snprintf(ctl->owner_name, sizeof(ctl->owner_name), "%s", s->owner_name);
+    int rc = add_filters(ctl, o->include_files, o->n_include_files, &ctl->include_bytes, err);
+    if (!rc) rc = add_filters(ctl, o->exclude_files, o->n_exclude_files, &ctl->exclude_bytes, err);
+    s->options_text = strdup(o->text ? o->text : "");
+    s->output = strdup(req->output ? req->output : "");
+    if (!s->options_text || !s->output) return vt_err_set(err, -ENOMEM, "out of memory");
+    return rc;
+}
+
+static int refuse_second(const struct session *other, struct vt_err *err) {
+    time_t since = (time_t)(other->start_real_ns / 1000000000u);
+    struct tm tm;
+    char when[32];
+    localtime_r(&since, &tm);
+    strftime(when, sizeof(when), "%F %T", &tm);
+    return vt_err_set(err, -EBUSY, "process %d is already being traced by %s since %s; end that with viztracer --detach %d", other->pid,
+                      other->owner_name, when, other->pid);
+}
+
+int session_start(struct server *server, struct peer *p, const Vt__AttachReq *req, struct vt_err *err) {
+    struct session *other = session_find(server, (pid_t)req->pid);
+    if (other) return refuse_second(other, err);
+    if (req->pid == 0 || req->pid > INT32_MAX) return vt_err_set(err, -EINVAL, "%u is not a pid", req->pid);
+    if ((pid_t)req->pid == getpid()) return vt_err_set(err, -EINVAL, "viztracerd does not trace itself");
+
+    struct helper_req *h = calloc(1, sizeof(*h));
+    struct session *s = calloc(1, sizeof(*s));
+    if (!h || !s) {
+        free(h);
+        free(s);
+        return vt_err_set(err, -ENOMEM, "out of memory");
+    }
+    struct passwd *pw = getpwuid(p->creds.uid);
+    s->server = server;
+    s->creds = p->creds;
+    s->pid = (pid_t)req->pid;
+    s->pidfd = s->helper.fd = s->arena.fd = s->spool.fd = -1;
+    if (pw)
+        snprintf(s->owner_name, sizeof(s->owner_name), "%s", pw->pw_name);
+    else
+        snprintf(s->owner_name, sizeof(s->owner_name), "uid %u", p->creds.uid);
+    s->timer.fn = tick;
+    s->timer.ctx = s;
+    s->poll_ns = POLL_MIN;
+    s->duration_ns = req->duration_ns;
+    s->tracer_entries = req->options ? req->options->tracer_entries : 0;
+    s->nchunks = req->options && req->options->arena_chunks ? req->options->arena_chunks : VT_CHUNKS_DEFAULT;
+    if (s->nchunks < VT_CHUNKS_MIN) s->nchunks = VT_CHUNKS_MIN;
+    if (s->nchunks > VT_CHUNKS_MAX) s->nchunks = VT_CHUNKS_MAX;
+    s->start_real_ns = vt_real_ns();
+    s->begun_ns = vt_mono_ns();
+    s->begun_ticks = clock_ticks(&server->clock);
+    LIST_INSERT_HEAD(&server->sessions, s, link);
+
+    int rc = fill_request(s, req, h, err);
+    if (!rc) rc = spool_open(&s->spool, server->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
+    if (!rc) {
+        /* Held from before the attach, so that what we watch is what was meant. Without one preflight says why. */
+        s->pidfd = pidfd_open(s->pid, 0);
+        if (s->pidfd >= 0) rc = loop_add(&server->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s);
+        if (rc) vt_err_set(err, rc, "epoll: %s", strerror(-rc));
+    }
+    if (!rc) rc = start_helper(s, h, err);
+    free(h);
+    if (rc) {
+        session_free(s);
+        return rc;
+    }
+    s->peer = p;
+    p->session = s;
+    return 0;
+}
+
+void session_fill_info(const struct session *s, Vt__SessionInfo *info) {
+    vt__session_info__init(info);
+    info->pid = (uint32_t)s->pid;
+    info->state = s->state;
+    info->owner_uid = s->creds.uid;
+    info->owner_pid = (uint32_t)s->creds.pid;
+    info->start_real_ns = s->start_real_ns;
+    info->events = s->totals.events;
+    info->dropped = s->totals.dropped;
+    info->bytes = s->spool.size;
+    info->cmdline = (char *)s->info.cmdline;
+    if (s->output) info->output = s->output;
+}

@@ -1,0 +1,85 @@
+/* Owns the names and the safety of runtime folders. */
+#include "proto/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool rundir_is_safe(const char *dir, uid_t uid) {
+    struct stat st;
+    return !lstat(dir, &st) && S_ISDIR(st.st_mode) && st.st_uid == uid && !(st.st_mode & 077);
+}
+
+/* One of the two places; NULL xdg = the one in /tmp. */
+static void dir_name(char *dir, size_t size, const char *xdg) {
+    if (xdg)
+        snprintf(dir, size, "%s/viztracerd", xdg);
+    else
+        snprintf(dir, size, "/tmp/viztracerd-%u", geteuid());
+}
+
+int rundir_prepare(char *dir, size_t size, struct vt_err *err) {
+    const char *xdg = getenv("XDG_RUNTIME_DIR");
+    struct stat st;
+    if (xdg && xdg[0] == '/' && strlen(xdg) < size - 32 && !stat(xdg, &st) && st.st_uid == geteuid()) {
+        dir_name(dir, size, xdg);
+        if ((!mkdir(dir, 0700) || errno == EEXIST) && rundir_is_safe(dir, geteuid())) return 0;
+    }
+    dir_name(dir, size, NULL);
+    if (mkdir(dir, 0700) && errno != EEXIST) return vt_err_set(err, -errno, "%s: %s", dir, strerror(errno));
+    if (!rundir_is_safe(dir, geteuid())) return vt_err_set(err, -EPERM, "%s: not a folder of ours alone", dir);
+    return 0;
+}
+
+static int each_in(const char *dir, uid_t owner, int (*fn)(void *, const char *, uid_t), void *ctx) {
+    char path[400];
+    int rc = 0;
+    if (!rundir_is_safe(dir, owner)) return 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && !rc && (e = readdir(d));) {
+        size_t len = strlen(e->d_name);
+        if (strncmp(e->d_name, "viztracerd-", 11) || len < 16 || strcmp(e->d_name + len - 5, ".sock")) continue;
+        if (snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < (int)sizeof(path)) rc = fn(ctx, path, owner);
+    }
+    if (d) closedir(d);
+    return rc;
+}
+
+/* For root: folders of all users, below `parent`, whose names are prefix + uid + suffix. */
+static int each_user(const char *parent, const char *prefix, const char *suffix, int (*fn)(void *, const char *, uid_t), void *ctx) {
+    char dir[300];
+    int rc = 0;
+    DIR *d = opendir(parent);
+    for (struct dirent *e; d && !rc && (e = readdir(d));) {
+        char *end;
+        if (strncmp(e->d_name, prefix, strlen(prefix))) continue;
+        const char *digits = e->d_name + strlen(prefix);
+        unsigned long uid = strtoul(digits, &end, 10);
+        if (*digits < '0' || *digits > '9' || *end) continue;
+        if (snprintf(dir, sizeof(dir), "%s/%s%s", parent, e->d_name, suffix) < (int)sizeof(dir)) rc = each_in(dir, (uid_t)uid, fn, ctx);
+    }
+    if (d) closedir(d);
+    return rc;
+}
+
+int rundir_each(int (*fn)(void *ctx, const char *socket_path, uid_t owner), void *ctx) {
+    const char *xdg = getenv("XDG_RUNTIME_DIR");
+    char dir[400];
+    int rc = 0;
+    if (xdg && xdg[0] == '/' && strlen(xdg) < 300) {
+        dir_name(dir, sizeof(dir), xdg);
+        rc = each_in(dir, geteuid(), fn, ctx);
+    }
+    if (rc) return rc;
+    if (geteuid() == 0) {
+        rc = each_user("/tmp", "viztracerd-", "", fn, ctx);
+        return rc ? rc : each_user("/run/user", "", "/viztracerd", fn, ctx);
+    }
+    dir_name(dir, sizeof(dir), NULL);
+    return each_in(dir, geteuid(), fn, ctx);
+}
