@@ -19,8 +19,8 @@ KILL_BIN  := build-faults/tests/faults/attach_kill
 FAULT_SRC := $(wildcard tests/faults/*.c)
 FAULT_BIN := $(patsubst tests/faults/%.c,build-faults/tests/faults/%,$(FAULT_SRC))
 
-# FUZZ_BIN is linked with the fuzzer's own main; only make with $(FUZZ_FLAGS) gets here
-build-fuzz/tests/fuzz/%: build-fuzz/obj/tests/fuzz/%.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+# linked with the fuzzer's own main; only make with $(FUZZ_FLAGS) gets here
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 .PHONY: fuzz-bin faults-bin asan-bin tsan-bin
