@@ -1,0 +1,229 @@
+/* Output files: whole or not there; an old file of the name survives every failure; gzip; a disk that is full. */
+#include <check.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "cli/output.h"
+
+static char dir[64], path[128];
+static struct output *out;
+static struct vt_err err;
+static uint64_t bytes;
+
+static void set_up(void) {
+    snprintf(dir, sizeof dir, "/tmp/cli-output-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/out", dir);
+    memset(&err, 0, sizeof err);
+}
+static void tear_down(void) {
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void must_open(bool gzip) { ck_assert_msg(output_open(path, gzip, &out, &err) == 0, "%s", err.msg); }
+static int entries(void) { /* in dir, hidden ones too */
+    char command[160];
+    snprintf(command, sizeof command, "exit $(find '%s' -mindepth 1 | wc -l)", dir);
+    return WEXITSTATUS(system(command));
+}
+static void expect_content(const char *want) {
+    char got[256] = "";
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    size_t n = fread(got, 1, sizeof got - 1, f);
+    fclose(f);
+    got[n] = 0;
+    ck_assert_str_eq(got, want);
+}
+static void write_old(void) {
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    fputs("old", f);
+    fclose(f);
+}
+
+START_TEST(test_appears_when_whole) {
+    struct stat st;
+    umask(027);
+    must_open(false);
+    output_write(out, "hello", 5);
+    output_flush(out);
+    ck_assert_int_lt(access(path, F_OK), 0);
+    ck_assert_int_eq(entries(), 1);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    ck_assert_uint_eq(bytes, 5);
+    expect_content("hello");
+    ck_assert_int_eq(entries(), 1);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(st.st_mode & 0777, 0640);
+}
+END_TEST
+
+START_TEST(test_abort_keeps_the_old_file) {
+    write_old();
+    must_open(false);
+    output_write(out, "new", 3);
+    output_abort(out);
+    expect_content("old");
+    ck_assert_int_eq(entries(), 1);
+    must_open(false);
+    output_write(out, "new", 3);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    expect_content("new");
+}
+END_TEST
+
+START_TEST(test_link_stays_a_link) {
+    char real_path[160];
+    struct stat st;
+    snprintf(real_path, sizeof real_path, "%s/real", dir);
+    write_old();
+    ck_assert_int_eq(rename(path, real_path), 0);
+    ck_assert_int_eq(symlink("real", path), 0);
+    must_open(false);
+    output_write(out, "new", 3);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    ck_assert_int_eq(lstat(path, &st), 0);
+    ck_assert(S_ISLNK(st.st_mode));
+    expect_content("new");
+}
+END_TEST
+
+START_TEST(test_makes_folders) {
+    snprintf(path, sizeof path, "%s/a//b/c/out", dir);
+    must_open(false);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    expect_content("");
+}
+END_TEST
+
+START_TEST(test_refusals_name_path_and_cause) {
+    static const struct {
+        const char *path;
+        int code;
+    } rows[] = {{"/proc/nothing/here", -ENOENT}, {"/tmp", -EISDIR}, {"/etc/passwd/x", -ENOTDIR}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        memset(&err, 0, sizeof err);
+        ck_assert_int_eq(output_open(rows[i].path, false, &out, &err), rows[i].code);
+        ck_assert_msg(strstr(err.msg, rows[i].path) && strstr(err.msg, strerror(-rows[i].code)), "%s", err.msg);
+    }
+}
+END_TEST
+
+START_TEST(test_device_that_is_full) {
+    ck_assert_int_eq(symlink("/dev/full", path), 0);
+    for (int gzip = 0; gzip < 2; gzip++) {
+        memset(&err, 0, sizeof err);
+        must_open(gzip);
+        output_write(out, "x", 1);
+        ck_assert_int_eq(output_commit(out, &bytes, &err), -ENOSPC);
+        ck_assert_msg(strstr(err.msg, "No space left"), "%s", err.msg);
+    }
+}
+END_TEST
+
+START_TEST(test_disk_full) {
+    static char block[64 << 10];
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("none", dir, "tmpfs", 0, "size=256k")) {
+        fprintf(stderr, "skipped test_disk_full: cannot mount a small file system here\n");
+        return;
+    }
+    write_old();
+    must_open(false);
+    for (int i = 0; i < 100; i++) output_write(out, block, sizeof block);
+    ck_assert_int_eq(output_error(out), -ENOSPC);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), -ENOSPC);
+    ck_assert_msg(strstr(err.msg, "No space left") && strstr(err.msg, "-o"), "%s", err.msg);
+    expect_content("old");
+    ck_assert_int_eq(entries(), 1);
+    ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
+START_TEST(test_gzip_is_one_member) {
+    must_open(true);
+    uint64_t state = 88172645463325252ull, sum = 0, got_sum = 0;
+    size_t total = 0, got = 0;
+    for (int i = 0; i < 400; i++) {
+        char line[12000];
+        size_t len = (size_t)(state % sizeof line);
+        for (size_t k = 0; k < len; k++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+            line[k] = (char)('a' + state % 20);
+            sum = sum * 31 + (unsigned char)line[k];
+        }
+        output_write(out, line, len);
+        total += len;
+    }
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    struct stat st;
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_uint_eq(bytes, st.st_size);
+    FILE *f = fopen(path, "rb");
+    unsigned char *packed = malloc(bytes), piece[4096];
+    ck_assert_uint_eq(fread(packed, 1, bytes, f), bytes);
+    fclose(f);
+    z_stream z = {.next_in = packed, .avail_in = (uInt)bytes};
+    ck_assert_int_eq(inflateInit2(&z, 31), Z_OK);
+    int rc;
+    do {
+        z.next_out = piece;
+        z.avail_out = sizeof piece;
+        rc = inflate(&z, Z_NO_FLUSH);
+        for (size_t k = 0; k < sizeof piece - z.avail_out; k++) got_sum = got_sum * 31 + piece[k];
+        got += sizeof piece - z.avail_out;
+    } while (rc == Z_OK);
+    ck_assert_int_eq(rc, Z_STREAM_END);
+    ck_assert_uint_eq(z.avail_in, 0); /* nothing behind the first member */
+    ck_assert_uint_eq(got, total);
+    ck_assert(got_sum == sum);
+    inflateEnd(&z);
+    free(packed);
+}
+END_TEST
+
+START_TEST(test_pieces_larger_than_the_buffer) {
+    size_t len = 3 * OUTPUT_BUF + 17;
+    char *big = calloc(1, len);
+    must_open(false);
+    output_write(out, "a", 1);
+    output_write(out, big, len);
+    output_put(out, (char *)memcpy(output_room(out, OUTPUT_BUF), "z", 1) + 1);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    ck_assert_uint_eq(bytes, len + 2);
+    free(big);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cli/output");
+    TCase *tests = tcase_create("output");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_appears_when_whole);
+    tcase_add_test(tests, test_abort_keeps_the_old_file);
+    tcase_add_test(tests, test_link_stays_a_link);
+    tcase_add_test(tests, test_makes_folders);
+    tcase_add_test(tests, test_refusals_name_path_and_cause);
+    tcase_add_test(tests, test_device_that_is_full);
+    tcase_add_test(tests, test_disk_full);
+    tcase_add_test(tests, test_gzip_is_one_member);
+    tcase_add_test(tests, test_pieces_larger_than_the_buffer);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
