@@ -10,8 +10,9 @@
  *   names.c            ids of functions, and their names     threads.c   names of threads
  *   hooks.h            what a hook back end is               hook_monitoring.c  3.12+
  *   hook_profile.c     below 3.12                            hook_eval.c        below 3.12 without C calls
- *   stacks.c           frames open at the start              detail.c    filters, arguments, return values
- *   gc.c task.c        --log_gc, --log_async                 libc.c arch.h      what a C library and a CPU give
+ *   stacks.c           frames open at the start              detail.[ch] filters, depth, options
+ *   values.c           arguments and return values           gc.c task.c        --log_gc, --log_async
+ *   libc.c arch.h      what a C library and a CPU give
  *
  * Concurrency: every function here runs with the GIL held unless its comment says otherwise; that is
  * also why leaving may unmap the arena at once. What runs without it: vt_agent_main up to the wait for
@@ -101,6 +102,8 @@ struct agent {
     bool key_made;
     uint32_t key;            /* pthread key whose destructor tells us that a thread ends */
     uint32_t flags;          /* vt_ctl.flags */
+    int32_t max_stack_depth;
+    uint32_t repr_limit;     /* characters */
     void *threading_active;  /* threading._active or NULL; owned reference */
     void *main_interpreter;
     int64_t extra_index;     /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
@@ -144,6 +147,8 @@ int arena_open(const struct vt_boot *boot, struct vt_ctl **ctl_out);
 bool agent_take(struct vt_ctl *ctl, uint64_t bytes);
 int agent_prepare(uint64_t dlsym_address);
 void agent_start(void *own_tstate);
+void agent_give_up(const char *why);
+void agent_forget_parent(struct vt_ctl *ctl);
 void agent_close_fds(const struct vt_boot *boot);
 /* libc.c */
 void *memcpy(void *to, const void *from, size_t n);
@@ -189,6 +194,10 @@ void thread_names_find_module(void);
 void *thread_object_name(uint64_t ident, uint32_t *native_id);
 /* stacks.c */
 void stacks_emit(void *own_tstate);
+uint64_t stack_depth(void *tstate, uint64_t most);
+/* task.c */
+void tasks_start(void);
+void tasks_stop(void);
 /* gc.c */
 int gc_log_start(void);
 void gc_log_stop(void);

@@ -13,5 +13,11 @@ void detail_c(void *callable, void *definition, uint32_t type);
 uint64_t detail_code_flags(const char *file);
 bool detail_ignores(void *code);
 bool detail_wanted(const struct vt_ctl *ctl);
+/* values.c */
+void values_tell_arguments(void *code, void *frame);
+void values_tell_result(void *value);
+/* task.c */
+void task_enter(void);
+void task_leave(void);
 
 #endif

@@ -14,7 +14,8 @@ EXPORT struct vt_agent_info vt_agent_info = {
 /* Filled in in the file itself before a remote exec; see pymod.c. */
 EXPORT struct vt_boot vt_agent_boot = {.abi_major = VT_ABI_MAJOR, .abi_minor = VT_ABI_MINOR, .agent_fd = -1, .arena_fd = -1};
 
-enum { MADV_DONTFORK = 10, PROT_READ_WRITE = 3, MAP_SHARED = 1, MAP_FIXED_SHARED = 0x11, MAP_RESERVE = 0x4022, O_RDWR_CLOEXEC = 02000002 };
+enum { MADV_DONTFORK = 10, PROT_READ_WRITE = 3, MAP_SHARED = 1, MAP_FIXED_SHARED = 0x11, MAP_RESERVE = 0x4022, O_RDWR_CLOEXEC = 02000002,
+       REPR_LIMIT_MAX = 4096 };
 
 static bool failed(int64_t rc) { return rc < 0 && rc > -4096; }
 
@@ -103,6 +104,8 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.flags = ctl->flags;
     agent.c_calls = ctl->flags & VT_F_C_CALLS;
     agent.full = detail_wanted(ctl);
+    agent.max_stack_depth = ctl->max_stack_depth;
+    agent.repr_limit = ctl->repr_limit && ctl->repr_limit < REPR_LIMIT_MAX ? ctl->repr_limit : REPR_LIMIT_MAX;
     agent.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
     agent.tid_in_pthread = field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID) ==
                            (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
@@ -138,6 +141,7 @@ void agent_start(void *own_tstate) {
     bool collecting = rc == 1;
     rc = 0;
     agent.state = AGENT_TRACING;
+    tasks_start();
     thread_names_find_module();
     rc = agent.hooks->install(ctl->err, sizeof ctl->err);
     if (!rc) {
@@ -173,7 +177,7 @@ static bool still_wanted(const struct vt_ctl *ctl) {
     return vt_load_acquire(&ctl->enabled) && clock_full() < vt_load_relaxed(&ctl->lease);
 }
 
-static void give_up(const char *why) {
+void agent_give_up(const char *why) {
     struct vt_ctl *ctl = agent.ctl;
     if (!*ctl->err) text_append(ctl->err, sizeof ctl->err, why);
     refuse(ctl);
@@ -182,31 +186,34 @@ static void give_up(const char *why) {
     vt_store_release(&vt_agent_info.busy, 0u);
 }
 
+/* In a forked child of a traced process that is to be traced itself: first out with the inherited hooks. */
+void agent_forget_parent(struct vt_ctl *ctl) {
+    session_child();
+    vt_agent_info.busy = 1;
+    agent.ctl = ctl;
+}
+
 static void start(const struct vt_boot *boot, struct vt_ctl *ctl) {
     if (!agent_take(ctl, boot->arena_bytes)) return;
     if (agent_prepare(boot->f_dlsym)) {
-        give_up("agent start failed");
+        agent_give_up("agent start failed");
         return;
     }
     if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) {
-        give_up("the interpreter is not running");
+        agent_give_up("the interpreter is not running");
         return;
     }
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_WAIT_GIL);
     if (!still_wanted(ctl)) {
-        give_up("cancelled");
+        agent_give_up("cancelled");
         return;
     }
     int gil = py.PyGILState_Ensure();
-    if (agent.state == AGENT_LEAVING) { /* inherited from before a fork */
-        session_child();
-        vt_agent_info.busy = 1;
-        agent.ctl = ctl;
-    }
+    if (agent.state == AGENT_LEAVING) agent_forget_parent(ctl);
     if (still_wanted(ctl))
         agent_start(py.PyThreadState_Get());
     else
-        give_up("cancelled");
+        agent_give_up("cancelled");
     py.PyGILState_Release(gil);
 }
 

@@ -58,6 +58,8 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyList_GetItem, (void *, int64_t))                                                                                 \
     F(int, PyList_Append, (void *, void *))                                                                                      \
     F(int, PySequence_DelItem, (void *, int64_t))                                                                                \
+    F(int64_t, PySequence_Size, (void *))                                                                                        \
+    F(void *, PySequence_GetSlice, (void *, int64_t, int64_t))                                                                   \
     F(void *, PyTuple_GetItem, (void *, int64_t))                                                                                \
     F(int64_t, PyTuple_Size, (void *))                                                                                           \
     F(void *, PyCFunction_NewEx, (void *, void *, void *))                                                                       \
@@ -94,6 +96,8 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     D(PyUnicode_Type)                                                                                                            \
     D(PyLong_Type)                                                                                                               \
     D(PyBool_Type)                                                                                                               \
+    D(PyList_Type)                                                                                                               \
+    D(PyTuple_Type)                                                                                                              \
     D(PyFloat_Type)                                                                                                              \
     D(PyDict_Type)                                                                                                               \
     D(PyExc_ImportError)                                                                                                         \

@@ -1,3 +1,38 @@
+/* The agent as a Python extension module, for a remote exec: the file was prepared with a filled-in
+ * vt_agent_boot, and importing it starts the session on the importing thread, which has the GIL. It is not
+ * a module: the import fails on purpose, with tracing on. */
 #include "agent/agent_priv.h"
+
+static int start_here(const struct vt_boot *boot) {
+    struct vt_ctl *ctl = NULL;
+    if (boot->magic != VT_BOOT_MAGIC || boot->abi_major != VT_ABI_MAJOR || boot->op != VT_OP_START) return -VT_EINVAL;
+    int rc = arena_open(boot, &ctl);
+    agent_close_fds(boot);
+    if (rc) return rc;
+    if (!agent_take(ctl, boot->arena_bytes)) return -VT_EBUSY;
+    bool child = agent.state == AGENT_TRACING; /* inherited from before a fork */
+    rc = agent_prepare(boot->f_dlsym);
+    if (rc) {
+        agent_give_up("agent start failed");
+        return rc;
+    }
+    if (child) agent_forget_parent(ctl);
+    agent_start(NULL);
+    return 0;
+}
+
 EXPORT void *PyInit_viztracer_agent(void);
-EXPORT void *PyInit_viztracer_agent(void) { return NULL; }
+void *PyInit_viztracer_agent(void) {
+    struct vt_boot boot;
+    memcpy(&boot, &vt_agent_boot, sizeof boot);
+    vt_agent_boot.magic = 0; /* once */
+    int rc = start_here(&boot);
+    if (!py.PyErr_SetString) { /* not prepared, or not a Python that we know: the import still needs an exception */
+        *(void **)&py.PyErr_SetString = symbol_find("PyErr_SetString");
+        py.PyExc_ImportError = symbol_find("PyExc_ImportError");
+    }
+    if (py.PyErr_SetString && py.PyExc_ImportError)
+        py.PyErr_SetString(*(void **)py.PyExc_ImportError,
+                           rc ? "viztracer_agent is not a module; tracing was not started" : "viztracer_agent is not a module");
+    return NULL;
+}

@@ -21,6 +21,7 @@ static void go_inert(void) {
 }
 
 static void forget_objects(void) {
+    tasks_stop();
     drop_ref(agent.threading_active);
     agent.threading_active = NULL;
 }

@@ -50,15 +50,18 @@ static void emit_part(struct part *part, const uint32_t *ids) {
     part->head.namelen = 0;
 }
 
-static uint64_t count_frames(void *tstate) {
+/* Open frames of a thread; stops counting at `most`. */
+uint64_t stack_depth(void *tstate, uint64_t most) {
     uint64_t n = 0;
-    for (void *frame = first_frame(tstate); frame; frame = next_frame(frame)) n++;
+    void *frame = first_frame(tstate);
+    for (; frame && n < most; frame = next_frame(frame)) n++;
+    drop_ref(frame);
     return n;
 }
 
 static void emit_thread(void *tstate) {
     struct part part = {.head = {.ident = (uint64_t)field(tstate, layout.ts_thread_id)}};
-    uint64_t count = count_frames(tstate), at = count;
+    uint64_t count = stack_depth(tstate, ~0ull), at = count;
     if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);
     void *name = thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
     text_of_unicode(&part.name, name);

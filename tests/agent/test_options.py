@@ -1,0 +1,183 @@
+"""Filters with VizTracer's subtree rule, depth, arguments, return values, collector counters, tasks."""
+import asyncio, collections, functools, gc, json, sys
+from vtarena import *
+
+space = {}
+exec(compile("def excluded(f):\n    return f()\n\ndef other():\n    return len('x')\n", "/elsewhere/lib.py", "exec"), space)
+excluded, other = space["excluded"], space["other"]
+
+
+def leaf():
+    return len("ab")
+
+
+def mid():
+    excluded(leaf)
+    return leaf()
+
+
+def outer():
+    mid()
+    other()
+    gen = iter_twice()
+    excluded(lambda: next(gen))
+    next(gen)
+    return leaf()
+
+
+def iter_twice():
+    yield leaf()
+    yield leaf()
+
+
+def run(work, **options):
+    s = Session(**options)
+    s.start()
+    work()
+    s.stop()
+    assert s.state == GONE, (s.state, s.err)
+    s.decode()
+    return s
+
+
+def count(s, function):
+    return sum(1 for st in s.streams.values() for k, n in s.events(st) if n == function and k in ("CALL", "C_CALL"))
+
+
+def filters():
+    s = run(outer, exclude=["/elsewhere/"])
+    assert count(s, "excluded") == 0 and count(s, "other") == 0
+    # leaf in mid's excluded call and in the generator's first step belong to an excluded subtree
+    assert count(s, "leaf") == 3, count(s, "leaf")
+    assert count(s, "builtins.len") == 3, count(s, "builtins.len")
+    assert not any(v[2] == "/elsewhere/lib.py" and count(s, v[1]) for v in s.names.values())
+    s = run(outer, include=["/elsewhere/"])
+    assert count(s, "leaf") == 0 and count(s, "other") == 0 and count(s, "outer") == 0
+    s = run(lambda: other(), include=["/elsewhere/", run.__code__.co_filename])
+    assert count(s, "other") == 1 and count(s, "builtins.len") == 1
+    s = run(outer, depth=3)
+    # <lambda> of run() is not there: outer is depth 0
+    assert count(s, "outer") == 1 and count(s, "mid") == 1 and count(s, "other") == 1, s.events(s.stream_of("outer"))
+    assert count(s, "builtins.len") == 2, count(s, "builtins.len")
+    s = run(outer, depth=0)
+    assert count(s, "outer") == 0 and count(s, "leaf") == 0
+    s = run(outer, flags=0)
+    assert count(s, "builtins.len") == 0 and count(s, "leaf") == 5, count(s, "leaf")
+
+
+class Bad:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+class Slow:
+    def __repr__(self):
+        leaf()
+        time.sleep(0.01)
+        return "slow \u00e4"
+
+
+def many(a, b=2, *rest, key=None, **more):
+    x = lambda: a
+    return [a, b]
+
+
+def fails(a):
+    raise KeyError(a)
+
+
+def arguments():
+    def work():
+        many(1, "t\u00e4xt", 3.5, Bad(), key=Slow(), extra=True)
+        many("y" * 5000, list(range(100000)))
+        try:
+            fails(None)
+        except KeyError:
+            pass
+        leaf()
+
+    s = run(work, flags=F_C_CALLS | F_ARGS | F_RETVAL, repr_limit=60)
+    stream = s.stream_of("many")
+    calls, pending_args, pending_ret = [], None, None
+    for kind, _, what in stream:
+        if kind == PAYLOAD and what[0] == PL_ARGS:
+            pending_args, data = {}, what[1]
+            while data:
+                n, v = struct.unpack_from("<HH", data)
+                pending_args[data[4:4 + n].decode()] = data[4 + n:4 + n + v].decode()
+                data = data[4 + n + v:]
+        elif kind == PAYLOAD and what[0] == PL_RETVAL:
+            pending_ret = what[1].decode()
+        elif kind == CALL:
+            calls.append([s.full_name(what), pending_args, None])
+            pending_args = None
+        elif kind in (RETURN, UNWIND, YIELD):
+            for c in calls[::-1]:
+                if c[0] == s.full_name(what) and c[2] is None:
+                    c[2] = (kind, pending_ret)
+                    break
+            pending_ret = None
+    by = {}
+    for name, args, ret in calls:
+        by.setdefault(name, []).append((args, ret))
+    args, ret = by["many"][0]
+    assert list(args) == ["a", "b", "key", "rest", "more"], args
+    assert args["a"] == "1" and args["b"] == "'t\u00e4xt'" and args["key"] == "slow \u00e4", args
+    assert args["rest"] == "Not Displayable", args
+    assert args["more"] == "{'extra': True}", args
+    assert ret == (RETURN, "[1, 't\u00e4xt']"), ret
+    args, ret = by["many"][1]
+    assert len(args["a"]) == 60 and args["a"].startswith("'yyyy") and args["b"].startswith("[0, 1, 2"), args
+    args, ret = by["fails"][0]
+    assert args == {"a": "None"} and ret == (UNWIND, None), (args, ret)
+    # leaf() called by repr is not part of the program
+    assert count(s, "leaf") == 1, count(s, "leaf")
+
+
+def collector():
+    def work():
+        gc.collect()
+        a = []
+        a.append(a)
+        del a
+        gc.collect()
+
+    s = run(work, flags=F_C_CALLS | F_GC)
+    counters = [struct.unpack("<QQQ", e[2][1]) for st in s.streams.values() for e in st if e[0] == PAYLOAD and e[2][0] == PL_COUNTER]
+    assert len(counters) >= 4 and counters[0][0] == 1 and counters[1][0] == 0, counters
+    assert any(c[1] >= 1 for c in counters), counters
+    assert not gc.callbacks
+
+
+async def tick(n):
+    for _ in range(n):
+        await asyncio.sleep(0)
+    return n
+
+
+async def both():
+    await asyncio.gather(asyncio.ensure_future(tick(3)), asyncio.ensure_future(tick(3)))
+
+
+def tasks():
+    s = run(lambda: asyncio.run(both()), flags=F_ASYNC)
+    stream = s.stream_of("tick")
+    names, current, seen = {0: None}, 0, collections.Counter()
+    for kind, _, what in stream:
+        if kind == PAYLOAD and what[0] == PL_TASK:
+            address, number, n = struct.unpack_from("<QII", what[1])
+            names[number] = what[1][16:16 + n].decode()
+        elif kind == TASK:
+            current = what
+        elif kind in (CALL, RESUME) and s.full_name(what) == "tick":
+            assert current, "tick outside of a task"
+            seen[names[current]] += 1
+    assert len(seen) == 2 and all(n == 4 for n in seen.values()), seen
+    assert current == 0, "a task is still current"
+
+
+filters()
+arguments()
+collector()
+tasks()
+print("ok")
