@@ -19,7 +19,8 @@
 #define STATUS_SIGNAL(s) (((s) >> 8) & 0xff)
 #define WAIT_SLICE_NS 2000000ull /* another thread of this process may have eaten the SIGCHLD */
 #define TRACER_PRIORITY 10
-#define STOP_LATE_MS 2000u
+#define STOP_LATE_MS 20u
+#define END_LATE_MS 200u
 
 /* -- the tracing process -- */
 void trace_begin(struct trace_env *env) {
@@ -52,14 +53,6 @@ void trace_pin(struct trace_env *env, pid_t pid, pid_t tid) {
     if (cpu < 0 || cpu >= CPU_SETSIZE) return;
     CPU_SET(cpu, &one);
     if (!sched_setaffinity(0, sizeof(one), &one)) env->pinned = true;
-}
-
-void trace_end(struct trace_env *env) {
-    if (!env->begun) return;
-    if (env->pinned) sched_setaffinity(0, sizeof(env->old_cpus), &env->old_cpus);
-    if (env->boosted) sched_setscheduler(0, env->old_policy, &env->old_param);
-    pthread_sigmask(SIG_SETMASK, &env->old_mask, NULL);
-    env->begun = false;
 }
 
 /* -- waiting -- */
@@ -182,7 +175,11 @@ uint64_t tracee_release(struct tracee *t, struct trace_env *env) {
     if (t->state == TRACEE_RUNNING) { /* only a stopped tracee can be detached */
         int rc = tracee_interrupt(t);
         if (!rc) rc = tracee_wait(t, vt_mono_ns() + STOP_LATE_MS * 1000000ull);
-        if (rc) return 0; /* stays traced until it stops or until we end, which is harmless */
+        if (rc) {
+            if (rc == -ETIMEDOUT && env->nlate < TRACE_LATE_MAX) env->late[env->nlate++] = t->tid;
+            t->state = TRACEE_NONE;
+            return 0;
+        }
     }
     if (t->state == TRACEE_EVENT && fix_interrupted_call(t))
         vt_log(VT_LOG_DEBUG, "thread %d: cannot fix its system call", (int)t->tid);
@@ -195,4 +192,31 @@ uint64_t tracee_release(struct tracee *t, struct trace_env *env) {
     t->state = TRACEE_NONE;
     t->stopped_at = 0;
     return stopped;
+}
+
+void trace_sweep(struct trace_env *env) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < env->nlate; i++) {
+        struct tracee t = {.tid = env->late[i], .state = TRACEE_RUNNING};
+        if (tracee_wait(&t, 0) == -ETIMEDOUT) {
+            env->late[kept++] = env->late[i];
+            continue;
+        }
+        if (t.state != TRACEE_GONE) tracee_release(&t, env);
+    }
+    env->nlate = kept;
+}
+
+void trace_end(struct trace_env *env) {
+    if (!env->begun) return;
+    for (uint64_t end = vt_mono_ns() + END_LATE_MS * 1000000ull; env->nlate && vt_mono_ns() < end;) {
+        struct timespec slice = {0, 1000000};
+        trace_sweep(env);
+        if (env->nlate) nanosleep(&slice, NULL);
+    }
+    if (env->nlate) vt_log(VT_LOG_INFO, "%u threads do not stop: they are free when this process ends", env->nlate);
+    if (env->pinned) sched_setaffinity(0, sizeof(env->old_cpus), &env->old_cpus);
+    if (env->boosted) sched_setscheduler(0, env->old_policy, &env->old_param);
+    pthread_sigmask(SIG_SETMASK, &env->old_mask, NULL);
+    env->begun = false;
 }

@@ -35,6 +35,8 @@ struct trace_stats {
     uint32_t stops;
 };
 
+#define TRACE_LATE_MAX 32
+
 /* The tracing process itself: signal mask, priority, CPU. Between trace_begin and trace_end all calls
  * below come from the same thread. */
 struct trace_env {
@@ -44,9 +46,13 @@ struct trace_env {
     struct sched_param old_param;
     bool begun, boosted, pinned;
     struct trace_stats stats;
+    pid_t late[TRACE_LATE_MAX]; /* seized, asked to stop, and stuck in the kernel: to be let go when they do stop */
+    unsigned nlate;
 };
 void trace_begin(struct trace_env *env);
 void trace_end(struct trace_env *env);
+/* Lets go of late threads that have stopped meanwhile. */
+void trace_sweep(struct trace_env *env);
 /* On the CPU of the tracee a stop is a plain context switch instead of a wake-up of another core. */
 void trace_pin(struct trace_env *env, pid_t pid, pid_t tid);
 
@@ -61,7 +67,7 @@ VT_MUST_CHECK int tracee_wait(struct tracee *t, uint64_t deadline_ns);
 /* Resumes from a stop that was not an event-stop until one comes; no user instruction runs in between when
  * the thread is inside a system call. Signals that come first are delivered. */
 VT_MUST_CHECK int tracee_to_event_stop(struct tracee *t, unsigned timeout_ms);
-/* Lets go. Stops the thread first where that is needed for detaching; returns how long it had been stopped. */
+/* Lets go; only a stopped thread can be, so another one is left for trace_sweep. Returns how long it had been stopped. */
 uint64_t tracee_release(struct tracee *t, struct trace_env *env);
 
 #endif

@@ -139,12 +139,12 @@ int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg
         if (rc) return rc;
         if (arch_syscall_nr(&regs) == arch_nr_rt_sigreturn && arch_pc(&regs) - code < code_len) break;
     }
-    /* The blob is about to restore the thread by itself. Skipped, so that the restart block lives; the blob
+    /* The blob is about to restore the thread by itself. Prevented, so that the restart block lives; the blob
      * would try again if we died now. */
-    arch_skip_syscall(&regs);
+    arch_defuse_syscall(&regs);
     rc = arch_regs_set(r->t->tid, &regs);
     r->in_blob = rc != 0;
-    if (!rc) rc = name_point("create", "skipped");
+    if (!rc) rc = name_point("create", "defused");
     return rc ? rc : tracee_to_event_stop(r->t, STEP_MS);
 }
 

@@ -131,6 +131,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
     struct safety safety = {0};
     int rc = tids ? -EAGAIN : vt_err_set(err, -ENOMEM, "out of memory");
     for (unsigned round = 0; rc == -EAGAIN; round++) {
+        trace_sweep(s->env);
         int n = list_threads(s->o->pid, tids, THREADS_MAX);
         if (!n) {
             rc = vt_err_set(err, -ESRCH, "process %d is gone", (int)s->o->pid);

@@ -80,8 +80,9 @@ void arch_enter_syscall(struct arch_regs *r, const struct arch_context *c, const
 /* Registers that make it run blob code at `entry` (see blob/blob.c) on `stack`, and then restore itself. */
 void arch_enter_blob(struct arch_regs *r, const struct arch_context *c, const struct arch_frame *f, uint64_t entry, uint64_t arg,
                      uint64_t stack);
-/* At the entry of rt_sigreturn: makes the kernel skip it. */
-void arch_skip_syscall(struct arch_regs *r);
+/* At the entry of a system call: makes it another one that every program makes and that does nothing. (-1, which is
+ * how to skip it, is a call that a seccomp filter sees and may kill for, once it is no longer suspended by us.) */
+void arch_defuse_syscall(struct arch_regs *r);
 
 /* Byte patterns of the gadgets; a second spelling may follow. */
 struct arch_pattern {

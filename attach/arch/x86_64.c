@@ -326,7 +326,11 @@ void arch_enter_blob(struct arch_regs *r, const struct arch_context *c, const st
     r->gp.eflags &= ~(EFLAGS_TF | EFLAGS_DF);
 }
 
-void arch_skip_syscall(struct arch_regs *r) { r->gp.orig_rax = (uint64_t)-1; }
+void arch_defuse_syscall(struct arch_regs *r) {
+    r->gp.orig_rax = SYS_munmap; /* of nothing: -EINVAL */
+    r->gp.rdi = 0;
+    r->gp.rsi = 0;
+}
 
 /* -- unwinding -- */
 const int arch_unwind_saved[ARCH_SAVED_REGS] = {UNW_X86_64_RBX, UNW_X86_64_RBP, UNW_X86_64_R12,

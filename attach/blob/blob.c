@@ -3,8 +3,8 @@
  * (the target may be under a seccomp filter that kills).
  *
  * 1. blob_entry, on the hijacked thread: pthread_create, then rt_sigreturn into the thread's own
- *    context. A living tracer stops it at the entry of rt_sigreturn and has it skipped, to restore
- *    the thread by ptrace, which is exact; should the tracer die right then, the loop tries again.
+ *    context. A living tracer stops it at the entry of rt_sigreturn and makes that another call, to
+ *    restore the thread by ptrace, which is exact; should the tracer die right then, the loop tries again.
  * 2. bootstrap, the new thread: waits for `go`, so that nothing happens unless the injector has filled
  *    the agent's file and the hijacked thread has left; loads the agent and *jumps* into it.
  * Whoever unmaps this code does it by a jump into libc's munmap with the thread's first return address
