@@ -59,6 +59,7 @@ while read -r line; do
 done < <([ -n "${VT_SKIPPED_PYTHONS:-}" ] && printf '%s\n' "$VT_SKIPPED_PYTHONS")
 grep -ahE '^SKIP ' "$logs"/*.log 2>/dev/null | sed 's/^SKIP /skipped: /' | sort -u
 for result in "$logs"/*.result; do
+    [ -e "$result" ] || continue
     read -r p f s rc <"$result"
     [ "$f" = 0 ] && continue
     log=${result%.result}.log

@@ -14,11 +14,8 @@ enum { MAX_ROUNDS = 1000 };
 static const struct {
     const char *name, *script, *args[3];
 } kinds[] = {
-    {"asleep", "blocked.py", {"sleep"}},
-    {"asyncio", "aio.py", {"8"}},
-    {"busy", "busy.py", {"0"}},
-    {"4 busy", "busy.py", {"3"}},
-    {"4 in malloc", "churn.py", {"4"}},
+    {"asleep", "blocked.py", {"sleep"}}, {"asyncio", "aio.py", {"8"}},       {"busy", "busy.py", {"0"}},
+    {"4 busy", "busy.py", {"3"}},        {"4 in malloc", "churn.py", {"4"}},
 };
 
 static int by_value(const void *a, const void *b) {
@@ -63,8 +60,10 @@ static void measure(const struct interp *ip, int kind, int rounds) {
     if (!n) return;
     qsort(pause, (size_t)n, sizeof *pause, by_value);
     qsort(ready, (size_t)n, sizeof *ready, by_value);
-    printf("%-8s %-12s pause ms: median %7.3f  p95 %7.3f  max %7.3f   command to tracing ms: median %6.0f  p95 %6.0f   %d attaches, %d failed\n",
-           ip->version, kinds[kind].name, pause[n / 2], pause[n * 95 / 100], pause[n - 1], ready[n / 2], ready[n * 95 / 100], n, failed);
+    printf("%-8s %-12s pause ms: median %7.3f  p95 %7.3f  max %7.3f   command to tracing ms: median %6.0f  p95 %6.0f   %d "
+           "attaches, %d failed\n",
+           ip->version, kinds[kind].name, pause[n / 2], pause[n * 95 / 100], pause[n - 1], ready[n / 2], ready[n * 95 / 100], n,
+           failed);
     fflush(stdout);
 }
 

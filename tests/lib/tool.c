@@ -55,8 +55,10 @@ int tool_start(struct tool *t, const char *const *args, const struct tool_opts *
     memset(t, 0, sizeof *t);
     t->out_fd = t->err_fd = -1;
     t->exit_code = -1;
-    if (o->program && o->program[0] == '/') snprintf(program, sizeof program, "%s", o->program);
-    else snprintf(program, sizeof program, "%s/%s", tree_bin(), o->program ? o->program : "viztracer");
+    if (o->program && o->program[0] == '/')
+        snprintf(program, sizeof program, "%s", o->program);
+    else
+        snprintf(program, sizeof program, "%s/%s", tree_bin(), o->program ? o->program : "viztracer");
     argv[n++] = program;
     for (; *args && n < MAX_ARGS - 1; args++) argv[n++] = *args;
     argv[n] = NULL;
