@@ -161,6 +161,39 @@ START_TEST(test_bytes_of_format_md) { /* the example drawn there */
 }
 END_TEST
 
+START_TEST(test_natural_leaves_cost_nothing) { /* each kind of enter has its usual leave */
+    static const struct {
+        uint32_t enter, leave;
+    } rows[] = {{VT_REC_CALL, VT_REC_RETURN},
+                {VT_REC_C_CALL, VT_REC_C_RETURN},
+                {VT_REC_RESUME, VT_REC_YIELD},
+                {VT_REC_THROW, VT_REC_YIELD}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        uint64_t now = 0, rec[] = {vt_rec_make(0, 99, rows[i].enter), vt_rec_make(1, 99, rows[i].leave)};
+        const uint8_t *data;
+        size_t len;
+        uint32_t raw_len;
+        vt_block_begin(enc, 0);
+        ck_assert_uint_eq(vt_block_put(enc, rec, 2, &now), 2);
+        ck_assert_int_eq(vt_block_finish(enc, &data, &len, &raw_len), 0);
+        ck_assert_uint_eq(raw_len, BLOCK_HEAD + 4 + 2); /* only the first event stands in the side stream */
+    }
+}
+END_TEST
+
+START_TEST(test_deeper_than_the_predictor) {
+    uint64_t now = 0;
+    vt_block_begin(enc, 0);
+    for (uint32_t i = 0; i < 16000; i++) {
+        uint32_t type = i < 8000 ? VT_REC_CALL : VT_REC_RETURN, id = 1 + (i < 8000 ? i : 15999 - i) % 7;
+        uint64_t rec = vt_rec_make(i, id, type);
+        ck_assert_uint_eq(vt_block_put(enc, &rec, 1, &now), 1);
+        model.ev[model.n++] = (struct vt_event){.ticks = i, .type = type, .id = id};
+    }
+    expect_model(0);
+}
+END_TEST
+
 START_TEST(test_full_block) {
     uint64_t now = 0, rec;
     vt_block_begin(enc, 0);
@@ -306,6 +339,8 @@ int main(void) {
     tcase_add_test(tests, test_stamps_wrap_and_never_go_back);
     tcase_add_test(tests, test_caller_may_move_time_on);
     tcase_add_test(tests, test_bytes_of_format_md);
+    tcase_add_test(tests, test_natural_leaves_cost_nothing);
+    tcase_add_test(tests, test_deeper_than_the_predictor);
     tcase_add_test(tests, test_full_block);
     tcase_add_test(tests, test_side_stream_full_before_tokens);
     tcase_add_test(tests, test_payload_sizes);
