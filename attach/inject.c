@@ -47,7 +47,7 @@ _Static_assert(sizeof(blob_bytes) <= SCRATCH_PAGE && sizeof(struct vt_boot) <= S
 
 struct climb {
     const struct attach_opts *o;
-    struct attach_info *info;
+    const struct attach_info *info;
     struct attach_result *res;
     struct vt_err *err;
     uint32_t op; /* enum vt_boot_op */
@@ -95,6 +95,12 @@ static uint64_t boot_address(const struct climb *c) { return c->scratch + SCRATC
 
 static bool time_is_up(const struct climb *c) { return vt_mono_ns() > c->deadline_ns; }
 
+static bool target_ended(const struct climb *c) {
+    struct target_status now;
+    return target_status_read(c->o->pid, &now) || now.start_time != c->info->start_time || now.state == 'Z' || now.state == 'X' ||
+           !now.has_memory;
+}
+
 static void nap(void) {
     struct timespec ts = {0, POLL_NS};
     nanosleep(&ts, NULL);
@@ -132,6 +138,7 @@ static int resolve_libc(struct climb *c) {
 
 static int climb_image(struct climb *c) {
     int rc = target_status_read(c->o->pid, &c->status);
+    if (!rc && c->status.start_time != c->info->start_time) rc = -ESRCH; /* the pid is another process by now */
     if (rc) return vt_err_set(c->err, rc, "process %d: %s", (int)c->o->pid, strerror(-rc));
     rc = mem_open(&c->mem, c->o->pid);
     if (rc) return vt_err_set(c->err, rc, "cannot open the memory of process %d: %s", (int)c->o->pid, strerror(-rc));
@@ -305,7 +312,15 @@ static int climb_code(struct climb *c) {
 }
 
 /* -- rung: thread -- */
-static int boot_read(struct climb *c) { return c->mem.read(&c->mem, boot_address(c), &c->boot, sizeof(c->boot)); }
+/* -ESTALE: something else is there now (the target may exec at any time). */
+static int boot_read(struct climb *c) {
+    struct vt_boot now;
+    int rc = c->mem.read(&c->mem, boot_address(c), &now, sizeof(now));
+    if (rc) return rc;
+    if (now.magic != VT_BOOT_MAGIC || now.scratch != c->scratch) return -ESTALE;
+    c->boot = now;
+    return 0;
+}
 
 static int climb_thread(struct climb *c) {
     int rc = remote_blob(c->remote, c->scratch, SCRATCH_PAGE, boot_address(c), c->scratch + SCRATCH_LEN - 64, BLOB_MS);
@@ -323,11 +338,10 @@ static void undo_thread(struct climb *c) {
     uint32_t go = VT_GO_CANCEL;
     if (!c->handed_over) return;
     (void)let_thread_go(c); /* first: it stands in the mapping that is going to vanish */
-    if (c->stuck) return;
+    if (c->stuck || boot_read(c)) return;
     if (c->mem.write(&c->mem, boot_address(c) + offsetof(struct vt_boot, go), &go, sizeof(go))) return;
     for (uint64_t end = vt_mono_ns() + CANCEL_NS; vt_mono_ns() < end; nap()) {
-        int rc = boot_read(c);
-        if (rc || c->boot.magic != VT_BOOT_MAGIC) return;
+        if (boot_read(c)) return;
     }
     attach_log(c->o, "the bootstrap thread did not leave in time; it will by itself");
 }
@@ -403,10 +417,8 @@ static int climb_wait(struct climb *c) {
     for (;; nap()) {
         int rc = agent_arrived(c, &arrived);
         if (!rc && arrived) break;
-        if (rc || target_check(c->o->pid, c->status.start_time)) {
-            return vt_err_set(c->err, -ESRCH, "process %d ended while viztracer was attaching", (int)c->o->pid);
-        }
-        if (!boot_read(c) && c->boot.magic == VT_BOOT_MAGIC && c->boot.scratch == c->scratch && c->boot.state == VT_BOOT_FAILED) {
+        if (rc || target_ended(c)) return -ESRCH;
+        if (!boot_read(c) && c->boot.state == VT_BOOT_FAILED) {
             c->boot.err[sizeof(c->boot.err) - 1] = 0;
             return vt_err_set(c->err, -ELIBACC, "process %d cannot load the agent: %s", (int)c->o->pid,
                               c->boot.err[0] ? c->boot.err : "no cause given");
@@ -467,6 +479,10 @@ static int run(struct climb *c) {
     c->mem.fd = -1;
     place_init(&c->place);
     int rc = climb_all(c);
+    if (rc && target_ended(c)) { /* whatever it looked like */
+        if (c->err) *c->err = (struct vt_err){0};
+        rc = vt_err_set(c->err, -ESRCH, "process %d ended while viztracer was at it", (int)c->o->pid);
+    }
     c->res->total_ns = vt_mono_ns() - begin;
     if (rc) return rc;
     c->res->method = ATTACH_PTRACE;
@@ -476,7 +492,7 @@ static int run(struct climb *c) {
     return 0;
 }
 
-static int climb_op(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err,
+static int climb_op(const struct attach_opts *o, const struct attach_info *info, struct attach_result *res, struct vt_err *err,
                     uint32_t op, bool want_files) {
     struct climb *c = calloc(1, sizeof(*c));
     if (!c) return vt_err_set(err, -ENOMEM, "out of memory");
@@ -521,5 +537,9 @@ int attach_stop(const struct attach_opts *o, struct attach_result *res, struct v
     *res = (struct attach_result){.arena_fd = -1};
     int rc = attach_find_agent(o->pid, &a, err);
     if (rc || !a.busy) return rc;
-    return climb_op(o, NULL, res, err, VT_OP_STOP, false);
+    struct target_status st;
+    rc = target_status_read(o->pid, &st);
+    if (rc) return vt_err_set(err, rc, "process %d: %s", (int)o->pid, strerror(-rc));
+    struct attach_info info = {.pid = o->pid, .start_time = st.start_time};
+    return climb_op(o, &info, res, err, VT_OP_STOP, false);
 }

@@ -124,7 +124,7 @@ bool arch_nr_is_wait(long nr) { return call_is(nr, NR_WAIT); }
 bool arch_nr_is_memory(long nr) { return call_is(nr, NR_MEMORY); }
 
 /* -- registers -- */
-static int regset(long request, pid_t tid, long type, void *buf, size_t *len) {
+static int regset(enum __ptrace_request request, pid_t tid, long type, void *buf, size_t *len) {
     struct iovec v = {buf, *len};
     if (ptrace(request, tid, type, &v)) return -errno;
     *len = v.iov_len;
