@@ -7,7 +7,8 @@
 #include "agent/emit.h"
 #include "agent/hooks.h"
 
-enum { EVENT_CALL = 6, EVENT_C_RETURN = 7, EVENT_C_RAISE = 8, EVENTS = 9, SITE_BITS = 12, SITE_CALLS = 1000, SITE_MIXED = 0xffff };
+enum { EVENT_CALL = 6, EVENT_C_RETURN = 7, EVENT_C_RAISE = 8, EVENTS = 9, SITE_BITS = 12, SITE_CALLS = 1000, SITE_MIXED = 0xffff,
+       OTHERS_MAX = 64 };
 
 static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
                                                 "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
@@ -15,8 +16,9 @@ static void *monitoring;         /* sys.monitoring; owned while installed */
 static void *disable;            /* sys.monitoring.DISABLE, immortal */
 static void *callback_type;      /* owned */
 static void *callbacks[EVENTS];  /* owned: the interpreter only borrows them while it calls */
-static long event_bits[EVENTS];
+static long event_bits[EVENTS], events;
 static int tool = -1;
+static void *home; /* the interpreter that the session was started in */
 
 /* ---- call sites ---- */
 
@@ -177,23 +179,80 @@ static int take_tool(char *why, size_t why_size) {
     return -VT_EBUSY;
 }
 
-static bool register_all(void) {
+/* ---- one interpreter: whichever is current; sys.monitoring's functions work on that one ---- */
+
+static void unhook_here(void) {
+    done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, 0L));
     for (int i = 0; i < EVENTS; i++)
-        if (callbacks[i] &&
-            !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
+        if (callbacks[i]) done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
+    done(py.PyObject_CallMethod(monitoring, "free_tool_id", "i", tool));
+}
+
+static bool register_here(void) {
+    for (int i = 0; i < EVENTS; i++)
+        if (callbacks[i] && !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
             return false;
-    return true;
+    return done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events));
+}
+
+/* ---- the other interpreters of the process ---- */
+
+static void *others[OTHERS_MAX]; /* interpreters, besides the main one, that have our hooks */
+static uint32_t nothers;
+
+static void hook_other(void *interpreter) {
+    if (!done(py.PyObject_CallMethod(monitoring, "use_tool_id", "is", tool, "viztracer"))) return;
+    if (register_here())
+        others[nothers++] = interpreter;
+    else
+        unhook_here();
+}
+
+static void unhook_other(void *interpreter) {
+    (void)interpreter;
+    unhook_here();
+}
+
+/* Runs `work` in that interpreter. Only one whose GIL is the one we hold: of the others nothing is safe. */
+static void in_interpreter(void *interpreter, void (*work)(void *)) {
+    void *mine = py.PyThreadState_Get();
+    if (field(mine, layout.ts_interp) == interpreter) {
+        work(interpreter);
+        return;
+    }
+    void *visitor = py.PyThreadState_New(interpreter);
+    if (!visitor) return;
+    py.PyThreadState_Swap(visitor);
+    work(interpreter);
+    py.PyThreadState_Clear(visitor);
+    py.PyThreadState_Swap(mine);
+    py.PyThreadState_Delete(visitor);
+}
+
+static void hook_others(void) {
+    struct vt_ctl *ctl = agent.ctl;
+    void *list[OTHERS_MAX];
+    uint32_t n = 0;
+    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it)) {
+        if (it == field(py.PyThreadState_Get(), layout.ts_interp)) continue;
+        if (interpreter_shares_gil(it) && n < OTHERS_MAX) {
+            list[n++] = it;
+        } else if (!*ctl->err) {
+            text_append(ctl->err, sizeof ctl->err, "an interpreter with a GIL of its own is not traced");
+        }
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (interpreter_exists(list[i])) in_interpreter(list[i], hook_other);
 }
 
 static void monitoring_remove(void) {
     if (tool >= 0) {
-        done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, 0L));
-        for (int i = 0; i < EVENTS; i++)
-            if (callbacks[i])
-                done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
-        done(py.PyObject_CallMethod(monitoring, "free_tool_id", "i", tool));
+        if (interpreter_exists(home)) in_interpreter(home, unhook_other);
+        for (uint32_t i = 0; i < nothers; i++)
+            if (interpreter_exists(others[i])) in_interpreter(others[i], unhook_other);
         tool = -1;
     }
+    nothers = 0;
     /* whoever is inside a callback has its function already; nothing of the object is used after it */
     for (int i = 0; i < EVENTS; i++) {
         drop_ref(callbacks[i]);
@@ -206,9 +265,10 @@ static void monitoring_remove(void) {
 }
 
 static int monitoring_install(char *why, size_t why_size) {
-    long events = 0;
     const vectorcall *table = pick_table();
     memset(sites, 0, sizeof sites);
+    events = 0;
+    home = field(py.PyThreadState_Get(), layout.ts_interp);
     monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
     if (monitoring) py.Py_IncRef(monitoring);
     void *names = monitoring ? py.PyObject_GetAttrString(monitoring, "events") : NULL;
@@ -223,7 +283,8 @@ static int monitoring_install(char *why, size_t why_size) {
         if (event_bits[i] <= 0 || !callbacks[i]) goto fail;
         if (i < EVENT_C_RETURN) events |= event_bits[i];
     }
-    if (!register_all() || !done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events))) goto fail;
+    hook_others();
+    if (!register_here()) goto fail;
     agent.ctl->tool_id = tool;
     drop_ref(disable);
     drop_ref(names);

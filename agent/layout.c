@@ -62,6 +62,19 @@ static bool same_text(void *unicode, const char *expected) {
     return same;
 }
 
+/* 3.12+: interpreters may have a GIL of their own. Below: never. */
+bool interpreter_shares_gil(void *interpreter) {
+    uint32_t at = layout.python < 0x30c ? 0 : layout.python == 0x30c ? 384 : 16;
+    void *mine = field(py.PyThreadState_Get(), layout.ts_interp);
+    return !at || interpreter == mine || (field(interpreter, at) && field(interpreter, at) == field(mine, at));
+}
+
+bool interpreter_exists(const void *interpreter) {
+    void *it = py.PyInterpreterState_Head();
+    while (it && it != interpreter) it = py.PyInterpreterState_Next(it);
+    return it != NULL;
+}
+
 /* What the interpreter itself says this attribute is. */
 static int64_t number_attribute(void *object, const char *name) {
     void *value = py.PyObject_GetAttrString(object, name);

@@ -3,6 +3,7 @@
 #ifndef VT_AGENT_LAYOUT_H
 #define VT_AGENT_LAYOUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,8 @@ struct co_extra {
 };
 
 int layout_select(char *why, size_t why_size);
+bool interpreter_shares_gil(void *interpreter);
+bool interpreter_exists(const void *interpreter);
 int layout_check(void *tstate, char *why, size_t why_size);
 
 #endif

@@ -25,10 +25,8 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyThreadState_Next, (void *))                                                                                      \
     F(void *, PyThreadState_New, (void *))                                                                                       \
     F(void, PyThreadState_Clear, (void *))                                                                                       \
-    F(void, PyThreadState_DeleteCurrent, (void))                                                                                 \
+    F(void, PyThreadState_Delete, (void *))                                                                                      \
     F(void *, PyThreadState_Swap, (void *))                                                                                      \
-    F(void *, PyEval_SaveThread, (void))                                                                                         \
-    F(void, PyEval_RestoreThread, (void *))                                                                                      \
     F(void *, PyEval_GetFrame, (void))                                                                                           \
     F(void, PyErr_Fetch, (void **, void **, void **))                                                                            \
     F(void, PyErr_Restore, (void *, void *, void *))                                                                             \
@@ -67,7 +65,6 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyType_GenericAlloc, (void *, int64_t))                                                                            \
     F(void *, PyVectorcall_Call, (void *, void *, void *))                                                                       \
     F(void *, PyCode_NewEmpty, (const char *, const char *, int))                                                                \
-    F(int, PyFrame_GetLineNumber, (void *))                                                                                      \
     F(void, PyEval_SetProfile, (py_tracefunc, void *))                                                                           \
     F(void, Py_IncRef, (void *))                                                                                                 \
     F(void, Py_DecRef, (void *))                                                                                                 \

@@ -88,8 +88,10 @@ static void emit_thread(void *tstate) {
 
 /* `own_tstate`: the bootstrap's, which has no frames and is about to go. */
 void stacks_emit(void *own_tstate) {
-    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
+    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it)) {
+        if (!interpreter_shares_gil(it)) continue; /* its threads run while we hold ours */
         for (void *tstate = py.PyInterpreterState_ThreadHead(it); tstate; tstate = py.PyThreadState_Next(tstate))
             if (tstate != own_tstate) emit_thread(tstate);
+    }
     if (py.PyErr_Occurred()) py.PyErr_Clear();
 }
