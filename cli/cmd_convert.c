@@ -1,0 +1,104 @@
+/* `viztracer convert IN.vzt -o OUT`: the command around convert_trace. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/convert.h"
+#include "cli/options.h"
+
+static volatile int interrupted;
+static void on_signal(int sig) { interrupted = sig; }
+
+static int help(void) {
+    printf("usage: viztracer convert IN.vzt -o OUT.json|OUT.json.gz [options]\n\n"
+           "  -o, --output_file FILE  what to write; how its name ends says the kind\n"
+           "  --min_duration TIME     leave out shorter calls: 0.3ms, 13us; no unit = us\n"
+           "  --log_async             one track per asyncio task, where the trace has tasks\n"
+           "  --no_file_info          without the source text of the functions\n"
+           "  --quiet                 print nothing when all is well\n");
+    return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static void show_progress(void *arg, uint64_t done, uint64_t size) {
+    bool *shown = arg;
+    *shown = true;
+    fprintf(stderr, "\r%3u %%", size ? (unsigned)(100 * (done < size ? done : size) / size) : 0);
+}
+
+static int report(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
+    if (r->damage[0])
+        fprintf(stderr, "viztracer: %s: %s; what comes after that place is not in %s\n", opts->input, r->damage, opts->output);
+    else if (r->cut_off)
+        fprintf(stderr, "viztracer: %s has no end: it holds what was written before its writer died\n", opts->input);
+    if (quiet) return CLI_OK;
+    printf("%s: %llu calls on %llu thread%s, %.1f MB", opts->output, (unsigned long long)(r->totals.calls + r->totals.open),
+           (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s", (double)r->bytes / 1e6);
+    if (r->totals.short_calls) printf(", %llu shorter calls left out", (unsigned long long)r->totals.short_calls);
+    if (r->totals.dropped) printf(", %llu events were dropped in the target", (unsigned long long)r->totals.dropped);
+    printf("\n");
+    return fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
+}
+
+/* Fills opts: CLI_OK, CLI_USAGE, or -1 when help was asked for. */
+static int parse(int argc, char **argv, struct convert_opts *opts, bool *quiet) {
+    enum { OPT_MIN_DURATION = 256, OPT_ASYNC, OPT_NO_FILE_INFO, OPT_QUIET };
+    static const struct option options[] = {
+        {"output_file", required_argument, NULL, 'o'},
+        {"min_duration", required_argument, NULL, OPT_MIN_DURATION},
+        {"log_async", no_argument, NULL, OPT_ASYNC},
+        {"no_file_info", no_argument, NULL, OPT_NO_FILE_INFO},
+        {"quiet", no_argument, NULL, OPT_QUIET},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+    optind = 0;
+    while ((c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
+        switch (c) {
+        case 'o': opts->output = optarg; break;
+        case OPT_MIN_DURATION:
+            if (options_duration(optarg, &opts->min_duration_ns))
+                return cli_usage("convert: can't convert %s to time; the format is 0.3ms or 13us", optarg);
+            break;
+        case OPT_ASYNC: opts->log_async = true; break;
+        case OPT_NO_FILE_INFO: opts->no_file_info = true; break;
+        case OPT_QUIET: *quiet = true; break;
+        case 'h': return -1;
+        case ':': return cli_usage("convert: %s needs a value", argv[optind - 1]);
+        default: return cli_usage("convert: unknown option %s", argv[optind - 1]);
+        }
+    }
+    if (optind >= argc) return cli_usage("convert: which trace? viztracer convert IN.vzt -o OUT.json");
+    if (optind + 1 < argc) return cli_usage("convert: one trace at a time; what is %s?", argv[optind + 1]);
+    if (!opts->output) return cli_usage("convert: where to? Give -o FILE");
+    opts->input = argv[optind];
+    return CLI_OK;
+}
+
+int cmd_convert(int argc, char **argv) {
+    struct convert_opts opts = {.stop = &interrupted};
+    bool quiet = false, shown = false;
+    int parsed = parse(argc, argv, &opts, &quiet);
+    if (parsed < 0) return help();
+    if (parsed) return parsed;
+    struct vt_err err = {0};
+    if (convert_check_output(opts.output, &err)) return cli_usage("convert: %s", err.msg);
+    if (!quiet && isatty(STDERR_FILENO)) {
+        opts.progress = show_progress;
+        opts.progress_arg = &shown;
+    }
+    struct sigaction action = {.sa_handler = on_signal}, old[3];
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < VT_ARRAY_LEN(signals); i++) sigaction(signals[i], &action, &old[i]);
+    struct convert_result result;
+    int rc = convert_trace(&opts, &result, &err);
+    for (size_t i = 0; i < VT_ARRAY_LEN(signals); i++) sigaction(signals[i], &old[i], NULL);
+    if (shown) fprintf(stderr, "\r     \r");
+    if (rc) return cli_fail("%s", err.msg);
+    return report(&opts, &result, quiet);
+}
