@@ -124,6 +124,7 @@ START_TEST(test_opt_out_by_argument) {
         {STRINGS("python\0-X\0disable-remote-debugger\0"), false},
         {STRINGS("python\0app.py\0-X\0disable-remote-debug\0"), false},
         {STRINGS("python\0-m\0app\0-Xdisable-remote-debug\0"), false},
+        {STRINGS("python\0-mapp\0-Xdisable-remote-debug\0"), false},
         {STRINGS("python\0-c\0pass\0-Xdisable-remote-debug\0"), false},
         {STRINGS("python\0-\0-Xdisable-remote-debug\0"), false},
         {STRINGS("python\0-W\0-Xdisable-remote-debug\0app.py\0"), false},
@@ -416,12 +417,20 @@ START_TEST(test_agent_lies) {
         find(&a);
         ck_assert(a.present && a.busy && !a.ctl_addr && !a.lease_left_ns);
     }
+    memcpy(s.arena + (1 << 20) - 4096, s.ctl, 4096);
     s.info->ctl = (uintptr_t)s.ctl + (1 << 20) - 4096; /* begins in the arena, ends outside */
     find(&a);
     ck_assert(!a.ctl_addr);
-    s.info->ctl = (uintptr_t)s.info; /* is no arena */
+    int fd = memfd_create("other", MFD_CLOEXEC); /* looks right, and is no arena */
+    ck_assert_int_eq(ftruncate(fd, 1 << 20), 0);
+    char *other = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert(other != MAP_FAILED);
+    memcpy(other, s.ctl, 4096);
+    s.info->ctl = (uintptr_t)other;
     find(&a);
     ck_assert(!a.ctl_addr);
+    munmap(other, 1 << 20);
+    vt_close(&fd);
     s.info->ctl = (uintptr_t)s.ctl;
     s.ctl->magic = 0;
     find(&a);
@@ -457,6 +466,10 @@ START_TEST(test_agent_to_use_again) {
     ck_assert_int_eq(agent_find_inert(&mem, &m, other, &entry, &info), 0);
     ck_assert_uint_eq(entry, 0);
     one.info->busy = 1;
+    old.info->busy = 0;
+    find(&a);
+    ck_assert(a.busy); /* wherever it is among them */
+    ck_assert_uint_eq(a.info_addr, (uintptr_t)one.info);
     ck_assert_int_eq(agent_find_inert(&mem, &m, build, &entry, &info), 0);
     ck_assert_uint_eq(entry, 0);
     mem_close(&mem);
