@@ -125,7 +125,7 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     }
     if (rc) goto out;
     if (ends_with(opts->output, NATIVE_SUFFIX)) {
-        result->totals.threads = info->nthreads;
+        result->totals.threads = info->nshown;
         if (info->end) {
             result->totals.calls = info->end->calls;
             result->totals.dropped = info->end->dropped;

@@ -298,7 +298,7 @@ static void free_streams(struct model *m) {
 int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
               struct trace_totals *totals, struct vt_err *err) {
     struct model m = {.info = info, .opts = opts, .ops = ops, .w = w, .totals = totals};
-    *totals = (struct trace_totals){.threads = info->nthreads};
+    *totals = (struct trace_totals){.threads = info->nshown};
     m.dec = vt_block_dec_new();
     m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
     int rc = m.dec && m.streams ? 0 : vt_err_set(err, -ENOMEM, "out of memory");

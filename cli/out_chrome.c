@@ -119,7 +119,8 @@ static int chrome_begin(struct trace_writer *w) {
     const Vt__TraceHeader *h = w->info->header;
     const char *name = h->process_name && h->process_name[0] ? h->process_name : "MainProcess";
     int rc = put_meta(w, "{\"traceEvents\":[\n", h->pid, "process_name", name, strlen(name));
-    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) rc = put_thread_name(w, w->info->threads[i]);
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
+        if (w->info->threads[i]->shown) rc = put_thread_name(w, w->info->threads[i]);
     return rc;
 }
 

@@ -188,6 +188,7 @@ static int take_block(struct loader *l, const struct vt_trace_frame *frame) {
     struct trace_thread *thread = thread_by_serial(l, block.serial, block.ident);
     if (!thread) return block.serial > ID_TABLE_MAX ? 0 : -ENOMEM;
     if (!thread->tid) thread->tid = block.tid;
+    thread->shown |= block.events != 0;
     l->info->events += block.events;
     return 0;
 }
@@ -223,6 +224,8 @@ static int finish(struct loader *l) {
     for (uint32_t i = 0; i < info->nthreads; i++) {
         struct trace_thread *thread = info->threads[i];
         if (!thread->tid) thread->tid = MADE_UP_TID | (thread->serial == TRACE_NO_SERIAL ? i : thread->serial);
+        thread->shown |= thread->nstack != 0;
+        info->nshown += thread->shown;
         if (!thread->stack_ticks) thread->stack_ticks = info->hooks_on_ticks;
     }
     info->truncated = vt_trace_truncated(info->trace);

@@ -26,6 +26,7 @@ struct trace_thread {
     uint64_t ident;
     uint32_t index;  /* in trace_info.threads */
     uint32_t serial; /* of its stream; TRACE_NO_SERIAL = no events */
+    bool shown;      /* has events, or had frames open at attach; others (our own thread in the target) say nothing */
     uint32_t tid;    /* as shown: the daemon's view, else the target's, else made up from the serial */
     char *name;      /* may be NULL */
     uint32_t name_len;
@@ -54,6 +55,7 @@ struct trace_info {
     uint32_t nnames;           /* indexes in use */
     struct trace_thread **threads;
     uint32_t nthreads;
+    uint32_t nshown;           /* of them */
     struct id_table by_serial; /* struct trace_thread */
     struct id_table tasks;     /* struct trace_task by id */
     uint64_t events;           /* in all blocks, as their heads say */

@@ -82,6 +82,8 @@ START_TEST(test_shape) {
     trace_build_name(&trace, 1, 0, "A.f", "/x/a.py", 12);
     trace_build_name(&trace, 2, 1, "append", "list", 0);
     trace_build_thread(&trace, 9, 100, 1, "");
+    trace_build_thread(&trace, 10, 101, 2, "says nothing");
+    trace_build_stack(&trace, 10, 0, 0, NULL);
     trace_build_block(&trace, 0, 9, 100, ev, VT_ARRAY_LEN(ev));
     trace_build_end(&trace, 1000000, 0);
     yajl_val root = convert();
