@@ -37,22 +37,22 @@ struct attach_info {
     uint32_t uid;           /* effective uid of the target */
     int py_major, py_minor; /* 0 = no Python found */
     bool free_threaded, debug_build, musl;
-    bool opted_out;         /* PYTHON_DISABLE_REMOTE_DEBUG or -X disable-remote-debug */
-    bool seccomp;           /* a filter is on */
-    bool has_remote_exec;   /* PEP 768 usable */
-    pid_t ns_pid;           /* pid as the target itself sees it */
+    bool opted_out;       /* PYTHON_DISABLE_REMOTE_DEBUG or -X disable-remote-debug */
+    bool seccomp;         /* a filter is on */
+    bool has_remote_exec; /* PEP 768 usable */
+    pid_t ns_pid;         /* pid as the target itself sees it */
     char exe[256];
-    char cmdline[512];      /* arguments joined by blanks, control characters replaced */
+    char cmdline[512]; /* arguments joined by blanks, control characters replaced */
 };
 
 struct attach_result {
-    int arena_fd;           /* owned by the caller, mapped by the agent; sealed against resizing unless file-backed */
+    int arena_fd; /* owned by the caller, mapped by the agent; sealed against resizing unless file-backed */
     enum attach_method method;
-    uint64_t pause_ns;      /* stop -> continue of the one thread that was used; 0 with remote exec */
-    uint64_t max_stop_ns;   /* longest stop of any thread, rejected ones included */
-    uint32_t stops;         /* threads stopped in all, rejected ones included */
-    uint64_t total_ns;      /* whole climb */
-    bool reused;            /* an inert agent of an earlier attach was used again */
+    uint64_t pause_ns;    /* stop -> continue of the one thread that was used; 0 with remote exec */
+    uint64_t max_stop_ns; /* longest stop of any thread, rejected ones included */
+    uint32_t stops;       /* threads stopped in all, rejected ones included */
+    uint64_t total_ns;    /* whole climb */
+    bool reused;          /* an inert agent of an earlier attach was used again */
 };
 
 /* Looks, touches nothing. 0, or -errno with the refusal in err: -ESRCH no such process / gone,
@@ -63,7 +63,8 @@ VT_MUST_CHECK int attach_preflight(const struct attach_opts *o, struct attach_in
 /* The climb. On success the agent runs in the target (its state is in the arena's control area:
  * it may still be waiting for the GIL) and the target is otherwise as before. On error every rung
  * was undone. Calls attach_preflight itself. */
-VT_MUST_CHECK int attach_inject(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err);
+VT_MUST_CHECK int attach_inject(const struct attach_opts *o, struct attach_info *info, struct attach_result *res,
+                                struct vt_err *err);
 
 /* Goes in again and has the agent remove its hooks now (idle target, --uninstall). 0 also when there
  * is no agent or it has left already. */
@@ -72,8 +73,8 @@ VT_MUST_CHECK int attach_stop(const struct attach_opts *o, struct attach_result 
 /* Is our agent in the process, and is it tracing? Reads memory only. */
 struct attach_agent {
     bool present, busy;
-    uint64_t info_addr;     /* of struct vt_agent_info in the target */
-    uint64_t ctl_addr;      /* of the arena in the target while busy */
+    uint64_t info_addr; /* of struct vt_agent_info in the target */
+    uint64_t ctl_addr;  /* of the arena in the target while busy */
     uint32_t owner_pid, owner_uid;
     uint64_t session_start; /* CLOCK_REALTIME ns */
     uint64_t lease_left_ns; /* 0 = ran out */

@@ -17,8 +17,8 @@ struct map_line { /* one line */
     char path[512]; /* "" = anonymous; cut when longer */
 };
 
-struct map_module { /* consecutive lines of one file */
-    uint64_t start, end;           /* of all its mappings */
+struct map_module {                  /* consecutive lines of one file */
+    uint64_t start, end;             /* of all its mappings */
     uint64_t first_start, first_end; /* of the line with offset 0: the key below /proc/PID/map_files */
     enum map_kind kind;
     char path[512];

@@ -14,8 +14,8 @@ struct mem {
     int (*read)(struct mem *m, uint64_t addr, void *buf, size_t len);
     int (*write)(struct mem *m, uint64_t addr, const void *buf, size_t len); /* NULL = read-only back end */
     pid_t pid;
-    int fd;               /* /proc/PID/mem, where process_vm_readv is not allowed; else -1 */
-    const uint8_t *buf;   /* buffer back end */
+    int fd;             /* /proc/PID/mem, where process_vm_readv is not allowed; else -1 */
+    const uint8_t *buf; /* buffer back end */
     uint64_t buf_base;
     size_t buf_len;
 };

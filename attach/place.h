@@ -14,7 +14,7 @@ struct place {
     /* Set before place_files: bytes of the arena file to have for sure. A sparse file on a tmpfs that fills up
      * (/dev/shm of a container: 64 MB) would be SIGBUS for the target. */
     uint64_t reserve;
-    char agent_name[64], arena_name[64];   /* in there; "" = nothing to unlink */
+    char agent_name[64], arena_name[64]; /* in there; "" = nothing to unlink */
 };
 
 /* Memfds are opened as /proc/self/fd/N: does the target have a /proc that shows itself? */

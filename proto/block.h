@@ -27,16 +27,16 @@ size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint6
 /* 0, or -ENOSPC when the block is full: finish it, begin another, put it again. Time is the current one. */
 VT_MUST_CHECK int vt_block_payload(struct vt_block_enc *e, uint32_t kind, const void *data, uint32_t len);
 VT_MUST_CHECK int vt_block_gap(struct vt_block_enc *e, uint64_t dropped);
-uint32_t vt_block_count(const struct vt_block_enc *e);  /* events, payloads and gaps in the open block */
+uint32_t vt_block_count(const struct vt_block_enc *e); /* events, payloads and gaps in the open block */
 /* Compressed bytes, owned by e, valid until the next begin. */
 VT_MUST_CHECK int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, uint32_t *raw_len);
 
 struct vt_event {
     uint64_t ticks;
-    uint32_t type;           /* enum vt_rec_type: CALL .. TASK, PAYLOAD, GAP */
-    uint32_t id;             /* name id; PAYLOAD: kind */
-    uint64_t count;          /* GAP: events dropped */
-    const uint8_t *payload;  /* PAYLOAD; valid until the next block */
+    uint32_t type;          /* enum vt_rec_type: CALL .. TASK, PAYLOAD, GAP */
+    uint32_t id;            /* name id; PAYLOAD: kind */
+    uint64_t count;         /* GAP: events dropped */
+    const uint8_t *payload; /* PAYLOAD; valid until the next block */
     uint32_t payload_len;
 };
 struct vt_block_dec;

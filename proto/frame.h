@@ -37,30 +37,37 @@ enum vt_frame_type {
     VT_CTL_ATTACH = 65,
     VT_CTL_ATTACHED = 66,
     VT_CTL_ERROR = 67,
-    VT_CTL_STOP = 68,       /* PidReq: end this connection's session */
-    VT_CTL_DETACH = 69,     /* PidReq: end anybody's session on pid, as far as the kernel would let you */
+    VT_CTL_STOP = 68,   /* PidReq: end this connection's session */
+    VT_CTL_DETACH = 69, /* PidReq: end anybody's session on pid, as far as the kernel would let you */
     VT_CTL_DETACHED = 70,
-    VT_CTL_STATUS = 71,     /* empty */
+    VT_CTL_STATUS = 71, /* empty */
     VT_CTL_STATUS_REP = 72,
-    VT_CTL_UNINSTALL = 73,  /* PidReq */
+    VT_CTL_UNINSTALL = 73, /* PidReq */
     VT_CTL_OK = 74,
-    VT_CTL_SAVED = 75,      /* empty, client: the trace is safe, the spool may go */
+    VT_CTL_SAVED = 75, /* empty, client: the trace is safe, the spool may go */
 };
 
 enum vt_end_reason {
-    VT_END_STOPPED = 0,     /* as asked */
+    VT_END_STOPPED = 0, /* as asked */
     VT_END_DURATION = 1,
     VT_END_TARGET_EXIT = 2, /* target ended by itself or was killed; what was in the arena is in the trace */
     VT_END_EXEC = 3,
     VT_END_LEASE = 4,
-    VT_END_SPOOL_FULL = 5,  /* disk full or max_bytes */
-    VT_END_AGENT = 6,       /* agent left by itself: text says why */
+    VT_END_SPOOL_FULL = 5, /* disk full or max_bytes */
+    VT_END_AGENT = 6,      /* agent left by itself: text says why */
     VT_END_CLIENT_GONE = 7,
-    VT_END_DAEMON = 8,      /* daemon was told to end */
-    VT_END_ENTRIES = 9      /* --tracer_entries reached */
+    VT_END_DAEMON = 8, /* daemon was told to end */
+    VT_END_ENTRIES = 9 /* --tracer_entries reached */
 };
 
-enum vt_session_state { VT_SESSION_STARTING = 0, VT_SESSION_PENDING, VT_SESSION_TRACING, VT_SESSION_STOPPING, VT_SESSION_DRAINED, VT_SESSION_ENDED };
+enum vt_session_state {
+    VT_SESSION_STARTING = 0,
+    VT_SESSION_PENDING,
+    VT_SESSION_TRACING,
+    VT_SESSION_STOPPING,
+    VT_SESSION_DRAINED,
+    VT_SESSION_ENDED
+};
 
 void vt_frame_put_header(uint8_t hdr[VT_FRAME_HDR], uint32_t type, const void *payload, uint32_t len);
 /* Header check without the payload: 0 and *type, *len, *crc; -EPROTO when length is above the type's limit. */

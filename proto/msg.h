@@ -10,11 +10,11 @@
 #include "viztracerd.pb-c.h" /* generated into the build directory */
 
 struct vt_msg_desc {
-    uint32_t type;                            /* enum vt_frame_type */
+    uint32_t type; /* enum vt_frame_type */
     const char *name;
-    const ProtobufCMessageDescriptor *pb;     /* NULL: no payload */
-    uint32_t max_len;                         /* of the payload, bytes */
-    uint8_t trace;                            /* may stand in a .vzt file */
+    const ProtobufCMessageDescriptor *pb; /* NULL: no payload */
+    uint32_t max_len;                     /* of the payload, bytes */
+    uint8_t trace;                        /* may stand in a .vzt file */
 };
 /* NULL = unknown type. */
 const struct vt_msg_desc *vt_msg_desc(uint32_t type);

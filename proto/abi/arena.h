@@ -44,17 +44,17 @@
 enum vt_chunk_state { VT_CHUNK_FREE = 0, VT_CHUNK_OWNED = 1, VT_CHUNK_CLOSED = 2 };
 
 struct vt_chunk {
-    uint64_t limit;    /* W agent at take and on the slow path, W daemon 0 = "come to the slow path"; R agent, every event */
-    uint64_t base;     /* W agent at take: full tsc, gives the upper bits of the first stamps */
-    uint64_t owner;    /* W agent by CAS from 0: pid | (u64)tid << 32, in the target's pid namespace; W daemon: 0 */
-    uint32_t seq;      /* W agent: 0, 1, 2 ... per thread: order is never guessed from time */
-    uint32_t state;    /* W agent, release: enum vt_chunk_state; W daemon: 0 */
-    uint32_t thread;   /* W agent: thread serial of this arena, from 0 (tids are reused, serials are not) */
+    uint64_t limit;  /* W agent at take and on the slow path, W daemon 0 = "come to the slow path"; R agent, every event */
+    uint64_t base;   /* W agent at take: full tsc, gives the upper bits of the first stamps */
+    uint64_t owner;  /* W agent by CAS from 0: pid | (u64)tid << 32, in the target's pid namespace; W daemon: 0 */
+    uint32_t seq;    /* W agent: 0, 1, 2 ... per thread: order is never guessed from time */
+    uint32_t state;  /* W agent, release: enum vt_chunk_state; W daemon: 0 */
+    uint32_t thread; /* W agent: thread serial of this arena, from 0 (tids are reused, serials are not) */
     uint32_t pad0;
-    uint64_t ident;    /* W agent: pthread_self() (fs base) */
-    uint64_t dropped;  /* W agent: events this thread dropped so far, cumulative, at take */
+    uint64_t ident;   /* W agent: pthread_self() (fs base) */
+    uint64_t dropped; /* W agent: events this thread dropped so far, cumulative, at take */
     uint64_t pad1;
-    uint64_t rec[];    /* VT_CHUNK_RECORDS words: records and payload words; 0 = not yet written */
+    uint64_t rec[]; /* VT_CHUNK_RECORDS words: records and payload words; 0 = not yet written */
 };
 _Static_assert(sizeof(struct vt_chunk) == VT_CHUNK_HDR, "vt_chunk");
 _Static_assert(offsetof(struct vt_chunk, owner) == 16 && offsetof(struct vt_chunk, state) == 28, "vt_chunk");
@@ -66,8 +66,8 @@ enum vt_agent_state {
     VT_AGENT_WAIT_GIL = 2, /* waiting for the GIL: "pending" */
     VT_AGENT_TRACING = 3,  /* hooks are in */
     VT_AGENT_LEAVING = 4,
-    VT_AGENT_GONE = 5,     /* hooks are out; arena about to be unmapped: nothing more will be written */
-    VT_AGENT_REFUSED = 6   /* nothing was installed; `err` says why */
+    VT_AGENT_GONE = 5,   /* hooks are out; arena about to be unmapped: nothing more will be written */
+    VT_AGENT_REFUSED = 6 /* nothing was installed; `err` says why */
 };
 /* Why the agent left. */
 enum vt_leave_why {
@@ -76,7 +76,7 @@ enum vt_leave_why {
     VT_WHY_LEASE = 2,    /* lease ran out: daemon gone */
     VT_WHY_FINALIZE = 3, /* interpreter shuts down */
     VT_WHY_EXEC = 4,
-    VT_WHY_ERROR = 5     /* `err` says which */
+    VT_WHY_ERROR = 5 /* `err` says which */
 };
 enum vt_clock { VT_CLOCK_TSC = 0, VT_CLOCK_MONOTONIC_NS = 1 };
 enum vt_hook_kind { VT_HOOK_NONE = 0, VT_HOOK_MONITORING = 1, VT_HOOK_PROFILE = 2, VT_HOOK_EVAL = 3 };
@@ -102,40 +102,40 @@ struct vt_ctl {
     uint64_t magic;
     uint32_t abi_major, abi_minor;
     uint32_t nchunks;
-    uint32_t clock;           /* enum vt_clock */
-    uint32_t flags;           /* VT_F_* */
-    int32_t max_stack_depth;  /* -1 = no limit */
-    uint32_t repr_limit;      /* characters of one repr */
-    uint32_t include_bytes;   /* filters[]: NUL-terminated prefixes, first include then exclude */
+    uint32_t clock;          /* enum vt_clock */
+    uint32_t flags;          /* VT_F_* */
+    int32_t max_stack_depth; /* -1 = no limit */
+    uint32_t repr_limit;     /* characters of one repr */
+    uint32_t include_bytes;  /* filters[]: NUL-terminated prefixes, first include then exclude */
     uint32_t exclude_bytes;
-    uint32_t rearm_ms;        /* 3.12+: restart_events at this period; 0 = never */
-    uint64_t span;            /* clock ticks between two slow-path visits of a running thread (~20 ms) */
-    uint64_t session_start;   /* CLOCK_REALTIME ns */
+    uint32_t rearm_ms;             /* 3.12+: restart_events at this period; 0 = never */
+    uint64_t span;                 /* clock ticks between two slow-path visits of a running thread (~20 ms) */
+    uint64_t session_start;        /* CLOCK_REALTIME ns */
     uint32_t owner_pid, owner_uid; /* the client that asked, for "already traced by" (its own pid namespace) */
-    char owner_name[64];      /* user name or "uid N", NUL-terminated */
+    char owner_name[64];           /* user name or "uid N", NUL-terminated */
     uint64_t pad0[4];
     /* -- W daemon while tracing -- */
-    uint32_t enabled;         /* 1 = trace; 0 = leave at the next slow path (release; after limits were set to 0) */
+    uint32_t enabled; /* 1 = trace; 0 = leave at the next slow path (release; after limits were set to 0) */
     uint32_t pad1;
-    uint64_t lease;           /* clock ticks: the agent leaves when its clock passes this */
-    uint64_t freed;           /* counts chunks given back: a thread without chunk retries only when it moved */
+    uint64_t lease; /* clock ticks: the agent leaves when its clock passes this */
+    uint64_t freed; /* counts chunks given back: a thread without chunk retries only when it moved */
     uint64_t pad2[5];
     /* -- W agent -- */
-    uint32_t state;           /* enum vt_agent_state (release) */
-    uint32_t why;             /* enum vt_leave_why, before state = GONE */
-    uint32_t hook_kind;       /* enum vt_hook_kind */
-    int32_t tool_id;          /* sys.monitoring tool id or -1 */
-    uint32_t python_hex;      /* like PY_VERSION_HEX >> 16: 0x030c */
-    uint32_t next_thread;     /* next thread serial */
-    uint64_t dropped;         /* events dropped, all threads */
+    uint32_t state;                   /* enum vt_agent_state (release) */
+    uint32_t why;                     /* enum vt_leave_why, before state = GONE */
+    uint32_t hook_kind;               /* enum vt_hook_kind */
+    int32_t tool_id;                  /* sys.monitoring tool id or -1 */
+    uint32_t python_hex;              /* like PY_VERSION_HEX >> 16: 0x030c */
+    uint32_t next_thread;             /* next thread serial */
+    uint64_t dropped;                 /* events dropped, all threads */
     uint64_t t_hooks_on, t_hooks_off; /* clock ticks */
-    uint64_t hold_on, hold_off; /* clock ticks for which installing/removing the hooks held the GIL */
-    uint64_t agent_base;      /* load address of the agent */
-    uint64_t callbacks_after; /* callbacks seen after GONE by this process: tests want 0 */
-    uint32_t next_id;         /* name ids given out so far */
+    uint64_t hold_on, hold_off;       /* clock ticks for which installing/removing the hooks held the GIL */
+    uint64_t agent_base;              /* load address of the agent */
+    uint64_t callbacks_after;         /* callbacks seen after GONE by this process: tests want 0 */
+    uint32_t next_id;                 /* name ids given out so far */
     uint32_t pad3;
     uint64_t pad4[3];
-    char err[256];            /* cause of REFUSED or of a degraded start, NUL-terminated */
+    char err[256]; /* cause of REFUSED or of a degraded start, NUL-terminated */
     uint64_t pad5[8];
     /* -- both -- */
     uint64_t free[VT_CHUNKS_MAX / 64]; /* bit = free and all zero; agent clears after its claim, daemon sets */

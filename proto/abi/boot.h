@@ -21,8 +21,8 @@
 #define VT_BOOT_MAGIC 0x31544f4f425a5656ull /* "VVZBOOT1" */
 
 enum vt_boot_op {
-    VT_OP_START = 1,    /* map the arena, install the hooks */
-    VT_OP_STOP = 2,     /* remove the hooks now, whoever runs (idle target, --uninstall) */
+    VT_OP_START = 1, /* map the arena, install the hooks */
+    VT_OP_STOP = 2,  /* remove the hooks now, whoever runs (idle target, --uninstall) */
 };
 
 /* boot.go, W injector, R bootstrap thread: the hijacked thread has left the scratch mapping. */
@@ -30,11 +30,11 @@ enum vt_boot_go { VT_GO_WAIT = 0, VT_GO_RUN = 1, VT_GO_CANCEL = 2 };
 /* boot.state, W bootstrap thread, R injector. Once AGENT is reached, look at the arena instead. */
 enum vt_boot_state {
     VT_BOOT_NONE = 0,
-    VT_BOOT_CREATED = 1,   /* pthread_create returned (create_rc) */
-    VT_BOOT_THREAD = 2,    /* the new thread runs */
-    VT_BOOT_LOADED = 3,    /* dlopen done */
-    VT_BOOT_AGENT = 4,     /* agent has copied the block; the scratch mapping is going */
-    VT_BOOT_FAILED = 5     /* err says why; waits for go = CANCEL, then unmaps */
+    VT_BOOT_CREATED = 1, /* pthread_create returned (create_rc) */
+    VT_BOOT_THREAD = 2,  /* the new thread runs */
+    VT_BOOT_LOADED = 3,  /* dlopen done */
+    VT_BOOT_AGENT = 4,   /* agent has copied the block; the scratch mapping is going */
+    VT_BOOT_FAILED = 5   /* err says why; waits for go = CANCEL, then unmaps */
 };
 
 /* boot.flags, W injector. */
@@ -43,31 +43,31 @@ enum vt_boot_state {
 struct vt_boot {
     uint64_t magic;
     uint32_t abi_major, abi_minor;
-    uint32_t op;           /* enum vt_boot_op */
-    uint32_t go;           /* enum vt_boot_go */
-    uint32_t state;        /* enum vt_boot_state */
+    uint32_t op;    /* enum vt_boot_op */
+    uint32_t go;    /* enum vt_boot_go */
+    uint32_t state; /* enum vt_boot_state */
     int32_t create_rc;
-    uint32_t parked;       /* W hijacked thread: pthread_create is done, waiting for the tracer */
-    int32_t agent_fd;      /* memfd with the agent or -1; closed by the agent */
-    int32_t arena_fd;      /* memfd with the arena or -1 (then arena_path); closed by the agent */
-    uint32_t flags;        /* VT_BOOT_F_* */
+    uint32_t parked;  /* W hijacked thread: pthread_create is done, waiting for the tracer */
+    int32_t agent_fd; /* memfd with the agent or -1; closed by the agent */
+    int32_t arena_fd; /* memfd with the arena or -1 (then arena_path); closed by the agent */
+    uint32_t flags;   /* VT_BOOT_F_* */
     uint64_t arena_bytes;
     uint64_t scratch, scratch_len;
-    uint64_t agent_entry;  /* address of vt_agent_main when the agent is loaded already, else 0 */
-    uint64_t thread;       /* W: pthread_t of the new thread */
-    uint64_t tid;          /* W: its tid (target's pid namespace) */
-    uint64_t park_ns;      /* longest time the hijacked thread waits for the tracer (<= 5 ms) */
-    uint64_t wait_ns;      /* longest time the new thread waits for go */
+    uint64_t agent_entry; /* address of vt_agent_main when the agent is loaded already, else 0 */
+    uint64_t thread;      /* W: pthread_t of the new thread */
+    uint64_t tid;         /* W: its tid (target's pid namespace) */
+    uint64_t park_ns;     /* longest time the hijacked thread waits for the tracer (<= 5 ms) */
+    uint64_t wait_ns;     /* longest time the new thread waits for go */
     uint64_t stack_size;
     /* addresses in the target */
     uint64_t f_attr_init, f_attr_setstacksize, f_attr_setdetachstate, f_create;
     uint64_t f_dlopen, f_dlsym, f_dlerror, f_munmap; /* f_dlsym may be 0 in remote exec: the agent looks itself */
     uint64_t dlopen_flags;
-    uint64_t attr[16];     /* pthread_attr_t */
-    char agent_path[256];  /* what dlopen gets */
-    char arena_path[256];  /* target's view; "" = arena_fd */
-    char entry[32];        /* "vt_agent_main" */
-    char err[256];         /* W: dlerror text */
+    uint64_t attr[16];    /* pthread_attr_t */
+    char agent_path[256]; /* what dlopen gets */
+    char arena_path[256]; /* target's view; "" = arena_fd */
+    char entry[32];       /* "vt_agent_main" */
+    char err[256];        /* W: dlerror text */
 };
 _Static_assert(offsetof(struct vt_boot, f_attr_init) == 120, "vt_boot");
 _Static_assert(offsetof(struct vt_boot, agent_path) == 320, "vt_boot");
@@ -78,10 +78,10 @@ _Static_assert(sizeof(struct vt_boot) == 320 + 256 + 256 + 32 + 256, "vt_boot");
 struct vt_agent_info {
     uint64_t magic;
     uint32_t abi_major, abi_minor;
-    uint32_t busy;   /* 1 from the start of START until hooks are out: a second START is refused */
+    uint32_t busy; /* 1 from the start of START until hooks are out: a second START is refused */
     uint32_t pad;
-    uint64_t ctl;    /* address of the mapped arena while busy, else 0 */
-    char build[32];  /* build id: only the very same agent is reused */
+    uint64_t ctl;   /* address of the mapped arena while busy, else 0 */
+    char build[32]; /* build id: only the very same agent is reused */
 };
 _Static_assert(sizeof(struct vt_agent_info) == 64, "vt_agent_info");
 

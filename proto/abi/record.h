@@ -28,13 +28,13 @@
 
 enum vt_rec_type {
     VT_REC_NONE = 0,
-    VT_REC_CALL = 1,    /* Python function entered */
-    VT_REC_RETURN = 2,  /* ... returned */
-    VT_REC_YIELD = 3,   /* generator or coroutine suspended: its frame leaves the stack */
-    VT_REC_RESUME = 4,  /* ... entered again */
-    VT_REC_UNWIND = 5,  /* Python function left by an exception */
-    VT_REC_THROW = 6,   /* generator or coroutine entered by throw() */
-    VT_REC_C_CALL = 7,  /* C function entered */
+    VT_REC_CALL = 1,   /* Python function entered */
+    VT_REC_RETURN = 2, /* ... returned */
+    VT_REC_YIELD = 3,  /* generator or coroutine suspended: its frame leaves the stack */
+    VT_REC_RESUME = 4, /* ... entered again */
+    VT_REC_UNWIND = 5, /* Python function left by an exception */
+    VT_REC_THROW = 6,  /* generator or coroutine entered by throw() */
+    VT_REC_C_CALL = 7, /* C function entered */
     VT_REC_C_RETURN = 8,
     VT_REC_C_RAISE = 9, /* C function left by an exception */
     VT_REC_TASK = 10,   /* this thread now runs task `id` (0 = none); named by a TASK payload before */
@@ -46,22 +46,23 @@ enum vt_rec_type {
 };
 
 /* enter: pushes a frame; leave: pops one. */
-#define VT_REC_IS_ENTER(t) ((1u << (t)) & ((1u << VT_REC_CALL) | (1u << VT_REC_RESUME) | (1u << VT_REC_THROW) | (1u << VT_REC_C_CALL)))
+#define VT_REC_IS_ENTER(t)                                                                                                       \
+    ((1u << (t)) & ((1u << VT_REC_CALL) | (1u << VT_REC_RESUME) | (1u << VT_REC_THROW) | (1u << VT_REC_C_CALL)))
 #define VT_REC_IS_LEAVE(t)                                                                                                       \
-    ((1u << (t)) & ((1u << VT_REC_RETURN) | (1u << VT_REC_YIELD) | (1u << VT_REC_UNWIND) | (1u << VT_REC_C_RETURN) |             \
-                    (1u << VT_REC_C_RAISE)))
+    ((1u << (t)) &                                                                                                               \
+     ((1u << VT_REC_RETURN) | (1u << VT_REC_YIELD) | (1u << VT_REC_UNWIND) | (1u << VT_REC_C_RETURN) | (1u << VT_REC_C_RAISE)))
 
 /* Payload kinds. All integers little endian, all strings UTF-8 (surrogateescape bytes possible), no
  * terminator, lengths given. Structs below are the fixed heads; strings follow in the order named. */
 enum vt_payload_kind {
     VT_PL_NONE = 0,
-    VT_PL_NAME = 1,     /* struct vt_pl_name + qualname + file (Python) or owner (C) */
-    VT_PL_STACK = 2,    /* struct vt_pl_stack + thread name + u32 ids[nframes], outermost first */
-    VT_PL_THREAD = 3,   /* struct vt_pl_thread + name */
-    VT_PL_ARGS = 4,     /* belongs to the next enter record of this thread: n x {u16 namelen, u16 vallen, name, value} */
-    VT_PL_RETVAL = 5,   /* belongs to the next leave record of this thread: the repr */
-    VT_PL_TASK = 6,     /* struct vt_pl_task + name */
-    VT_PL_COUNTER = 7,  /* struct vt_pl_counter (garbage collection; --log_gc) */
+    VT_PL_NAME = 1,    /* struct vt_pl_name + qualname + file (Python) or owner (C) */
+    VT_PL_STACK = 2,   /* struct vt_pl_stack + thread name + u32 ids[nframes], outermost first */
+    VT_PL_THREAD = 3,  /* struct vt_pl_thread + name */
+    VT_PL_ARGS = 4,    /* belongs to the next enter record of this thread: n x {u16 namelen, u16 vallen, name, value} */
+    VT_PL_RETVAL = 5,  /* belongs to the next leave record of this thread: the repr */
+    VT_PL_TASK = 6,    /* struct vt_pl_task + name */
+    VT_PL_COUNTER = 7, /* struct vt_pl_counter (garbage collection; --log_gc) */
     VT_PL_KINDS = 64
 };
 
@@ -107,7 +108,9 @@ _Static_assert(sizeof(struct vt_pl_counter) == 24, "vt_pl_counter");
 
 #define VT_PAYLOAD_MAX 32768u
 static inline uint64_t vt_rec_payload_id(uint32_t kind, uint32_t len) { return (uint64_t)kind << 20 | len; }
-static inline uint64_t vt_rec_make(uint64_t tsc, uint64_t id, uint32_t type) { return tsc << VT_REC_TS_SHIFT | id << VT_REC_TYPE_BITS | type; }
+static inline uint64_t vt_rec_make(uint64_t tsc, uint64_t id, uint32_t type) {
+    return tsc << VT_REC_TS_SHIFT | id << VT_REC_TYPE_BITS | type;
+}
 static inline uint32_t vt_rec_type(uint64_t r) { return (uint32_t)(r & 15); }
 static inline uint32_t vt_rec_id(uint64_t r) { return (uint32_t)(r >> VT_REC_TYPE_BITS) & VT_ID_MAX; }
 static inline uint64_t vt_rec_ts(uint64_t r) { return r >> VT_REC_TS_SHIFT; }
