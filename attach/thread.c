@@ -25,6 +25,7 @@
 #define TO_SYSCALL_MS 15u            /* how long to wait for a system call, with other threads to try */
 #define TO_SYSCALL_ALONE_MS 2u
 #define REOPEN_EVERY 16u
+#define DENIALS 5u /* rounds; one thread alone is refused when it just ends */
 
 enum rank { RANK_RUNNING = 0, RANK_CALL = 1, RANK_WAITING = 2, RANKS };
 
@@ -130,7 +131,8 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
     pid_t *tids = malloc(THREADS_MAX * sizeof(*tids));
     struct safety safety = {0};
     int rc = tids ? -EAGAIN : vt_err_set(err, -ENOMEM, "out of memory");
-    for (unsigned round = 0; rc == -EAGAIN; round++) {
+    for (unsigned round = 0, denials = 0; rc == -EAGAIN; round++) {
+        unsigned tried = 0, denied = 0;
         trace_sweep(s->env);
         int n = list_threads(s->o->pid, tids, THREADS_MAX);
         if (!n) {
@@ -141,11 +143,19 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
             for (int i = n - 1; i >= 0 && rc == -EAGAIN; i--) { /* the main thread, listed first, comes last */
                 if (rank_of(s->o->pid, tids[i]) != (enum rank)rank) continue;
                 rc = try_thread(s, t, r, g, tids[i], n == 1, &safety, err);
-                if (rc == -ESRCH || rc == -EBUSY || rc == -EFAULT) rc = -EAGAIN; /* ended, or does not stop: another one may */
+                tried++;
+                denied += rc == -EPERM;
+                /* ended, or does not stop: another one may */
+                if (rc == -ESRCH || rc == -EBUSY || rc == -EFAULT || rc == -EPERM) rc = -EAGAIN;
                 if (rc == -EAGAIN && safety.unknown_code) break;
                 if (vt_mono_ns() > s->deadline_ns && rc == -EAGAIN) rc = -EBUSY;
             }
         if (rc != -EAGAIN) break;
+        denials = tried && denied == tried ? denials + 1 : 0;
+        if (denials >= DENIALS) {
+            rc = -EPERM;
+            break;
+        }
         if (vt_mono_ns() > s->deadline_ns) {
             rc = -EBUSY;
             break;

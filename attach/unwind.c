@@ -52,14 +52,21 @@ struct state { /* of a frame */
     uint64_t saved[ARCH_SAVED_REGS];
 };
 
+#define FILE_PARTS 64u
+struct file_part { /* of a module's file, as it is mapped */
+    uint64_t start, end;
+    const uint8_t *bytes;
+};
+
 struct unwinder {
     const struct image *img;
     struct mem *mem;
     unw_addr_space_t space;
     const struct arch_regs *regs;
     const struct image_module *last; /* most frames are in the module of the frame before */
-    bool no_table;                   /* of this walk: libunwind had to guess */
-    bool marked;                     /* registers are marks: a rule is being learned */
+    struct file_part parts[FILE_PARTS];
+    bool no_table; /* of this walk: libunwind had to guess */
+    bool marked;   /* registers are marks: a rule is being learned */
     uint64_t mark_low, mark_ip;
     uint64_t marked_reads[16]; /* addresses with a mark, in the order they were read */
     unsigned nmarked_reads;
@@ -102,12 +109,31 @@ static int marked_read(struct unwinder *u, uint64_t addr, unw_word_t *value) {
     return 0;
 }
 
+/* Tables and code are read from the file that is mapped there: no system call while a thread stands still. */
+static const uint8_t *file_bytes(struct unwinder *u, uint64_t addr, size_t len) {
+    struct file_part *part = &u->parts[addr >> 21 & (FILE_PARTS - 1)];
+    if (addr < part->start || addr >= part->end) {
+        const struct map_line *line = maps_find_line(&u->img->maps, addr);
+        const struct image_module *m = line ? image_at(u->img, addr) : NULL;
+        if (!line || line->w || !m || !m->open || line->offset >= m->elf.len) return NULL;
+        uint64_t there = m->elf.len - line->offset, mapped = line->end - line->start;
+        *part = (struct file_part){line->start, line->start + (there < mapped ? there : mapped), m->elf.img + line->offset};
+    }
+    if (addr < part->start || addr >= part->end || part->end - addr < len) return NULL;
+    return part->bytes + (addr - part->start);
+}
+
 static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *value, int write, void *arg) {
     struct unwinder *u = arg;
     (void)as;
     if (write) return -UNW_EINVAL;
     if (u->marked && IS_MARK(addr)) return marked_read(u, addr, value);
     uint8_t *to = (uint8_t *)value;
+    const uint8_t *known = file_bytes(u, addr, sizeof(*value));
+    if (known) {
+        memcpy(to, known, sizeof(*value));
+        return 0;
+    }
     for (size_t got = 0; got < sizeof(*value);) {
         uint64_t at = addr + got;
         const uint8_t *data = page_data(u, at / PAGE);
