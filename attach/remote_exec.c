@@ -70,6 +70,8 @@ struct request {
     struct place place;
     char script_name[64], script_path[320]; /* name "" = nothing to unlink */
     int script_fd;
+    uint64_t boot_addr; /* of the loaded agent that is used again, or 0 */
+    char loaded_path[256];
     bool asked;
     uint64_t deadline, next_wake;
     struct wake_stats wakes;
@@ -123,10 +125,8 @@ static uint32_t agent_state(const struct request *r) {
 
 /* ---- place ---- */
 
-/* The agent with its boot block, as a copy. */
-static int fill_agent(struct request *r, uint8_t **image) {
-    uint64_t vaddr = elf_symbol(&r->agent, "vt_agent_boot"), offset;
-    struct vt_boot boot = {
+static void fill_boot(const struct request *r, struct vt_boot *boot) {
+    *boot = (struct vt_boot){
         .magic = VT_BOOT_MAGIC,
         .abi_major = VT_ABI_MAJOR,
         .abi_minor = VT_ABI_MINOR,
@@ -138,26 +138,60 @@ static int fill_agent(struct request *r, uint8_t **image) {
         .arena_bytes = r->o->arena_bytes,
         .entry = "vt_agent_main",
     };
+    memcpy(boot->agent_path, r->place.agent_path, sizeof(boot->agent_path));
+    memcpy(boot->arena_path, r->place.arena_path, sizeof(boot->arena_path));
+}
+
+/* The agent with its boot block, as a copy. */
+static int fill_agent(struct request *r, uint8_t **image) {
+    uint64_t vaddr = elf_symbol(&r->agent, "vt_agent_boot"), offset;
+    struct vt_boot boot;
     if (!vaddr || elf_offset(&r->agent, vaddr, &offset) || r->agent.len - offset < sizeof(boot)) return -ENOEXEC;
-    memcpy(boot.agent_path, r->place.agent_path, sizeof(boot.agent_path));
-    memcpy(boot.arena_path, r->place.arena_path, sizeof(boot.arena_path));
     *image = malloc(r->agent.len);
     if (!*image) return -ENOMEM;
+    fill_boot(r, &boot);
     memcpy(*image, r->agent.img, r->agent.len);
     memcpy(*image + offset, &boot, sizeof(boot));
     return 0;
 }
 
+/* An agent that an earlier remote exec left there is loaded by the path it had, which the loader knows
+ * although the file is gone; its boot block is filled in in memory. Sets boot_addr, or leaves it 0. */
+static int find_loaded(struct request *r, const char build[32]) {
+    static const char gone[] = " (deleted)";
+    char root[512], link[64];
+    uint64_t entry, info_addr;
+    struct elf e;
+    int rc = agent_find_inert(&r->mem, &r->maps, build, &entry, &info_addr);
+    const struct map_module *mod = rc || !info_addr ? NULL : maps_find(&r->maps, info_addr);
+    if (!mod || !strstr(mod->path, "/" VT_AGENT_FILE)) return rc;
+    snprintf(link, sizeof(link), "/proc/%d/root", r->o->pid);
+    ssize_t n = readlink(link, root, sizeof(root) - 1);
+    root[n > 0 ? n : 0] = '\0';
+    const char *path = mod->path;
+    size_t cut = strlen(root), len;
+    if (cut > 1 && !strncmp(path, root, cut) && path[cut] == '/') path += cut;
+    len = strlen(path);
+    if (len > sizeof(gone) && !strcmp(path + len - (sizeof(gone) - 1), gone)) len -= sizeof(gone) - 1;
+    if (len >= sizeof(r->loaded_path) || module_open(&r->mem, &r->maps, mod, &e)) return 0;
+    uint64_t vaddr = elf_symbol(&e, "vt_agent_boot");
+    if (vaddr) r->boot_addr = vaddr + module_bias(mod, &e);
+    elf_close(&e);
+    memcpy(r->loaded_path, path, len);
+    r->loaded_path[len] = '\0';
+    return 0;
+}
+
 static int write_script(struct request *r) {
     char text[2048];
-    const char *slash = strrchr(r->place.agent_path, '/');
+    const char *in_dir = r->place.arena_path, *slash = strrchr(in_dir, '/');
+    const char *agent = r->boot_addr ? r->loaded_path : r->place.agent_path;
     uint32_t bits = 0;
     if (getrandom(&bits, sizeof(bits), 0) != (ssize_t)sizeof(bits)) return -EIO;
     snprintf(r->script_name, sizeof(r->script_name), "%s%08x.py", VT_AGENT_FILE, bits);
-    snprintf(r->script_path, sizeof(r->script_path), "%.*s/%s", (int)(slash - r->place.agent_path), r->place.agent_path,
-             r->script_name);
+    snprintf(r->script_path, sizeof(r->script_path), "%.*s/%s", (int)(slash - in_dir), in_dir, r->script_name);
     if (strlen(r->script_path) >= r->debug.script_path_size) return -ENAMETOOLONG;
-    int n = snprintf(text, sizeof(text), script_text, MODULE_NAME, MODULE_NAME, r->place.agent_path, r->script_path, MODULE_NAME);
+    int n = snprintf(text, sizeof(text), script_text, MODULE_NAME, MODULE_NAME, agent, r->script_path, MODULE_NAME);
     if (n < 0 || (size_t)n >= sizeof(text)) return -ENAMETOOLONG;
     r->script_fd = openat(r->place.dir_fd, r->script_name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (r->script_fd < 0) {
@@ -169,15 +203,17 @@ static int write_script(struct request *r) {
 }
 
 static int put_in_place(struct request *r) {
-    struct vt_agent_info unused;
+    struct vt_agent_info info;
     uint8_t *image = NULL;
     int rc = elf_open(&r->agent, r->o->agent_path);
-    if (!rc) rc = agent_file_info(&r->agent, &unused);
+    if (!rc) rc = agent_file_info(&r->agent, &info);
     if (rc) return vt_err_set(r->err, rc, "%s is not a usable agent: %s", r->o->agent_path, strerror(-rc));
+    rc = find_loaded(r, info.build);
+    if (rc) return vt_err_set(r->err, rc, "cannot read the memory of process %d: %s", r->o->pid, strerror(-rc));
     r->place.reserve = r->o->arena_bytes;
-    rc = place_files(&r->place, r->o->pid, r->status.uid[3], r->status.gid[3], true, r->err);
+    rc = place_files(&r->place, r->o->pid, r->status.uid[3], r->status.gid[3], !r->boot_addr, r->err);
     if (rc) return rc;
-    rc = fill_agent(r, &image);
+    if (!r->boot_addr) rc = fill_agent(r, &image);
     if (!rc) rc = place_fill(&r->place, image, r->agent.len, r->o->arena_bytes, r->err);
     free(image);
     if (!rc && r->o->prepare_arena) rc = r->o->prepare_arena(r->o->ctx, r->place.arena_fd, r->err);
@@ -201,6 +237,11 @@ static int ask(struct request *r) {
     if (!rc && pending)
         return vt_err_set(r->err, -EBUSY,
                           "another debugger's request is pending in process %d: try again later, or --method ptrace", r->o->pid);
+    if (!rc && r->boot_addr) {
+        struct vt_boot boot;
+        fill_boot(r, &boot);
+        rc = r->mem.write(&r->mem, r->boot_addr, &boot, sizeof(boot));
+    }
     if (!rc) rc = r->mem.write(&r->mem, r->debug.script_path, r->script_path, strlen(r->script_path) + 1);
     if (!rc) {
         r->asked = true;
@@ -235,11 +276,13 @@ static int wait_taken(struct request *r) {
 static void withdraw(struct request *r) {
     uint32_t pending, zero = 0;
     char path[sizeof(r->script_path)];
+    uint64_t none = 0;
     if (!r->asked || read_pending(r, &pending) || !pending) return;
     /* still ours? */
     if (mem_read_str(&r->mem, r->debug.script_path, path, sizeof(path)) || strcmp(path, r->script_path)) return;
-    if (r->mem.write(&r->mem, r->debug.pending, &zero, sizeof(zero)))
-        vt_log(VT_LOG_DEBUG, "process %d: cannot withdraw", r->o->pid);
+    int rc = r->mem.write(&r->mem, r->debug.pending, &zero, sizeof(zero));
+    if (!rc && r->boot_addr) rc = r->mem.write(&r->mem, r->boot_addr + offsetof(struct vt_boot, magic), &none, sizeof(none));
+    if (rc) vt_log(VT_LOG_DEBUG, "process %d: cannot withdraw the request: %s", r->o->pid, strerror(-rc));
 }
 
 /* From "taken" on the main thread runs the script: agent up, or the script's last words. */
@@ -272,8 +315,8 @@ static int run(struct request *r) {
         /* it may just have taken it */
         if (!wait_started(r, CLEAN_DELAY_MS)) return 0;
         return vt_err_set(r->err, -ETIMEDOUT,
-                          "the main thread of process %d ran no Python for %u s (it is blocked%s): use --method ptrace", pid,
-                          (r->o->timeout_ms ? r->o->timeout_ms : DEFAULT_TIMEOUT_MS) / 1000,
+                          "the main thread of process %d ran no Python for %.1f s (it is blocked%s): use --method ptrace", pid,
+                          (r->o->timeout_ms ? r->o->timeout_ms : DEFAULT_TIMEOUT_MS) / 1000.0,
                           r->wakes.denied ? ", and may not be woken" : "");
     } else if (r->asked) {
         withdraw(r);
@@ -303,6 +346,7 @@ int attach_remote_exec(const struct attach_opts *o, const struct attach_info *in
     clean(r);
     if (rc) vt_close(&r->place.arena_fd);
     res->arena_fd = r->place.arena_fd;
+    res->reused = r->boot_addr != 0;
     res->stops = r->wakes.stops;
     res->max_stop_ns = r->wakes.longest_ns;
     res->total_ns = vt_mono_ns() - start;
