@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/model.h"
+#include "cli/newest.h"
 #include "proto/abi/arena.h"
 
 #define NATIVE_SUFFIX ".vzt"
@@ -101,7 +102,12 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     };
     struct vt_err why = {0};
     struct trace_writer *w = ops->open(out, info, &writer_opts);
-    rc = w ? model_run(info, &model_opts, ops, w, &result->totals, &why) : vt_err_set(&why, -ENOMEM, "out of memory");
+    if (!w)
+        rc = vt_err_set(&why, -ENOMEM, "out of memory");
+    else if (opts->newest_calls)
+        rc = newest_run(info, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
+    else
+        rc = model_run(info, &model_opts, ops, w, &result->totals, &why);
     if (w) ops->free(w);
     if (!rc || output_error(out)) /* the output's own account of its error is the better one */
         return output_commit(out, &result->bytes, err);

@@ -252,7 +252,7 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     }
     char *p = output_room(w->out, 1024);
     p = PUT(p, "\n],\n\"viztracer_metadata\":{\"version\":\"" VT_VERSION "\",\"overflow\":");
-    p = totals->dropped ? PUT(p, "true") : PUT(p, "false");
+    p = totals->dropped || totals->left_out ? PUT(p, "true") : PUT(p, "false");
     p = PUT(p, ",\"baseTimeNanoseconds\":");
     p = json_put_u64(p, w->info->real_minus_mono);
     p = PUT(p, ",\"generator\":\"viztracerd\",\"dropped_events\":");

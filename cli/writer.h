@@ -45,6 +45,7 @@ struct trace_totals {
     uint64_t dropped;     /* events that the target could not store */
     uint64_t unmatched;   /* leave events whose enter is not in the trace */
     uint64_t threads;
+    uint64_t left_out; /* older calls, because of --tracer_entries */
 };
 
 struct writer_opts {

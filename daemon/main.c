@@ -8,6 +8,7 @@
 
 #include "daemon/helper.h"
 #include "daemon/server.h"
+#include "proto/msg.h"
 #include "proto/rundir.h"
 
 static const char usage[] = "usage: viztracerd [--socket PATH] [--spool-dir DIR]\n"
@@ -53,6 +54,13 @@ int main(int argc, char **argv) {
     }
     if (optind < argc) return fprintf(stderr, "viztracerd: what is %s?\n%s", argv[optind], usage), 2;
     int rc = server_run(&opts, &err);
-    if (rc) fprintf(stderr, "viztracerd: %s\n", err.msg);
+    if (rc && opts.private_fd >= 0) { /* its client has the terminal */
+        Vt__Error m = VT__ERROR__INIT;
+        m.code = rc;
+        m.text = err.msg;
+        if (vt_msg_send(opts.private_fd, VT_CTL_ERROR, &m.base)) fprintf(stderr, "viztracerd: %s\n", err.msg);
+    } else if (rc) {
+        fprintf(stderr, "viztracerd: %s\n", err.msg);
+    }
     return rc ? 1 : 0;
 }

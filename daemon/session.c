@@ -439,9 +439,8 @@ static void tick(void *ctx) {
     if (s->state == VT_SESSION_TRACING) {
         check_target(s, now);
         if (s->duration_ns && now - s->hooks_ns >= s->duration_ns) session_stop(s, VT_END_DURATION, "");
-        if (s->tracer_entries && s->totals.calls >= s->tracer_entries) session_stop(s, VT_END_ENTRIES, "--tracer_entries reached");
     }
-    if (s->state == VT_SESSION_STOPPING && stop_is_over(s, now)) {
+    if (s->state == VT_SESSION_STOPPING && stop_is_over(s, vt_mono_ns())) {
         finish(s);
         return;
     }
@@ -616,7 +615,6 @@ int session_start(struct server *server, struct peer *p, const Vt__AttachReq *re
     s->timer.ctx = s;
     s->poll_ns = POLL_MIN;
     s->duration_ns = req->duration_ns;
-    s->tracer_entries = req->options ? req->options->tracer_entries : 0;
     s->nchunks = req->options && req->options->arena_chunks ? req->options->arena_chunks : VT_CHUNKS_DEFAULT;
     if (s->nchunks < VT_CHUNKS_MIN) s->nchunks = VT_CHUNKS_MIN;
     if (s->nchunks > VT_CHUNKS_MAX) s->nchunks = VT_CHUNKS_MAX;

@@ -28,7 +28,6 @@ struct session {
     bool header_done;
     /* request */
     uint64_t duration_ns;
-    uint32_t tracer_entries;
     uint32_t nchunks;
     char *options_text, *output;
     /* attach */

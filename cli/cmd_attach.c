@@ -1,0 +1,451 @@
+/* Owns `viztracer --attach PID` in the foreground: asks a daemon for a session, writes what it streams to a raw .vzt
+ * beside the output, and converts that when the session has ended. Never says success without a saved file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/convert.h"
+#include "cli/kept.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/target_path.h"
+#include "proto/abi/arena.h"
+
+#define RECV_BUF (256u << 10)
+#define RAW_BUF (1u << 20)
+#define KEPT_WAIT_MS 2000
+
+struct attach {
+    struct attach_options o;
+    struct target_path path;
+    struct client client;
+    struct progress progress;
+    FILE *raw;
+    uint64_t raw_bytes;
+    int raw_error;      /* the first -errno of writing it */
+    bool attached, pending, ended, stop_sent;
+    uint64_t attach_pause_ns;
+    uint32_t end_reason;
+    Vt__End *end;
+    struct vt_err err;
+};
+
+/* Ctrl+C, SIGTERM and SIGHUP: the first stops and saves, the second gives up saving. */
+static volatile int signals_seen;
+static int signal_pipe[2] = {-1, -1};
+
+static void on_signal(int sig) {
+    int saved = errno;
+    (void)sig;
+    signals_seen++;
+    if (write(signal_pipe[1], "", 1) < 0) errno = saved; /* full: it is awake already */
+    errno = saved;
+}
+
+static int catch_signals(struct vt_err *err) {
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&sa.sa_mask);
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK)) return vt_err_set(err, -errno, "pipe: %s", strerror(errno));
+    for (size_t i = 0; i < VT_ARRAY_LEN(stops); i++) sigaction(stops[i], &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return 0;
+}
+
+static void say(const struct attach *a, const char *text) {
+    if (a->o.quiet) return;
+    fputs(text, stdout); /* a closed terminal is no reason to lose the trace */
+    fflush(stdout);
+}
+
+/* ---- what the target is called ---- */
+
+static void cmdline(pid_t pid, char *buf, size_t size) {
+    char path[64], raw[4096];
+    size_t len = 0;
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, raw, sizeof(raw)) : 0;
+    vt_close(&fd);
+    for (ssize_t i = 0; i < n && len + 1 < size; i++) buf[len++] = (unsigned char)raw[i] < 0x20 || raw[i] == 0x7f ? ' ' : raw[i];
+    while (len && buf[len - 1] == ' ') len--;
+    if (len > 60) strcpy(buf + 57, "..."), len = 60;
+    buf[len] = 0;
+}
+
+static unsigned long thread_count(pid_t pid) {
+    char path[64], status[8192];
+    size_t len;
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    if (vt_read_file(path, status, sizeof(status), &len)) return 0;
+    char *p = strstr(status, "\nThreads:");
+    return p ? strtoul(p + 9, NULL, 10) : 0;
+}
+
+/* ---- frames ---- */
+
+static void on_attached(struct attach *a, const Vt__Attached *m) {
+    char name[128], pause[32], line[768];
+    a->attached = true;
+    a->pending = m->pending;
+    a->attach_pause_ns = m->pause_ns;
+    cmdline(a->o.pid, name, sizeof(name));
+    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu threads; paused %s. %s; Ctrl+C to stop and save.%s%s\n", a->o.pid, name,
+             m->python, thread_count(a->o.pid), format_ns(pause, sizeof(pause), m->pause_ns),
+             m->pending ? "It holds the GIL: waiting" : "Tracing", m->note[0] ? " Note: " : "", m->note);
+    say(a, line);
+}
+
+static void write_raw(struct attach *a, const void *data, size_t len) {
+    if (a->raw_error) return;
+    if (fwrite(data, 1, len, a->raw) != len) {
+        a->raw_error = errno ? -errno : -EIO;
+        return;
+    }
+    a->raw_bytes += len;
+}
+
+/* 0, or -errno with a->err: the session cannot go on. */
+static int on_frame(struct attach *a, uint32_t type, const uint8_t *payload, uint32_t len) {
+    const struct vt_msg_desc *desc = vt_msg_desc(type);
+    uint8_t hdr[VT_FRAME_HDR];
+    ProtobufCMessage *msg = NULL;
+    int rc = 0;
+
+    if (type == VT_CTL_ERROR) return client_error(payload, len, &a->err);
+    if (type == VT_FRAME_STATS || type == VT_CTL_ATTACHED || type == VT_FRAME_END) {
+        rc = vt_msg_unpack(type, payload, len, &msg);
+        if (rc) return vt_err_set(&a->err, rc, "viztracerd sent something that makes no sense");
+    }
+    if (desc && desc->trace) {
+        vt_frame_put_header(hdr, type, payload, len);
+        write_raw(a, hdr, sizeof(hdr));
+        write_raw(a, payload, len);
+    }
+    if (type == VT_FRAME_STATS) {
+        if (a->pending && ((Vt__Stats *)msg)->state >= VT_AGENT_TRACING) {
+            a->pending = false;
+            say(a, "Tracing.\n");
+        }
+        progress_stats(&a->progress, (Vt__Stats *)msg);
+    } else if (type == VT_CTL_ATTACHED) {
+        on_attached(a, (Vt__Attached *)msg);
+    } else if (type == VT_FRAME_END) {
+        a->ended = true;
+        a->end = (Vt__End *)msg;
+        return 0;
+    }
+    vt_msg_free(msg);
+    return rc;
+}
+
+static void send_stop(struct attach *a) {
+    Vt__PidReq req = VT__PID_REQ__INIT;
+    if (a->stop_sent) return;
+    a->stop_sent = true;
+    req.pid = (uint32_t)a->o.pid;
+    int rc = client_send(&a->client, VT_CTL_STOP, &req.base, NULL);
+    (void)rc; /* a daemon that has gone is seen when reading */
+}
+
+/* Until END, an error, or the daemon's end (-EPIPE). */
+static int receive(struct attach *a) {
+    struct pollfd fds[2] = {{.fd = a->client.fd, .events = POLLIN}, {.fd = signal_pipe[0], .events = POLLIN}};
+    uint8_t *buf = malloc(RECV_BUF);
+    const uint8_t *payload;
+    uint32_t type, len;
+    char drop[64];
+    int rc = buf ? 0 : vt_err_set(&a->err, -ENOMEM, "out of memory");
+
+    while (!rc && !a->ended) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) rc = vt_err_set(&a->err, -errno, "poll: %s", strerror(errno));
+        if (rc) break;
+        if (fds[1].revents & POLLIN)
+            while (read(signal_pipe[0], drop, sizeof(drop)) > 0) continue;
+        if (signals_seen) send_stop(a);
+        if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR))) continue;
+        ssize_t n = recv(a->client.fd, buf, RECV_BUF, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            rc = vt_err_set(&a->err, -EPIPE, "viztracerd ended before the trace did");
+            break;
+        }
+        rc = vt_frame_buf_add(&a->client.in, buf, (size_t)n);
+        while (!rc && !a->ended) {
+            int got = vt_frame_buf_next(&a->client.in, &type, &payload, &len);
+            if (got < 0) rc = vt_err_set(&a->err, got, "viztracerd sent damaged data");
+            if (got <= 0) break;
+            rc = on_frame(a, type, payload, len);
+        }
+        if (a->raw_error) send_stop(a); /* the daemon's own copy stays whole */
+    }
+    free(buf);
+    return rc;
+}
+
+/* ---- request ---- */
+
+static int request(struct attach *a) {
+    Vt__AttachReq req = VT__ATTACH_REQ__INIT;
+    Vt__Options opts = VT__OPTIONS__INIT;
+    static const char *const methods[] = {"auto", "ptrace", "remote-exec"};
+    char *include[2 * OPTIONS_FILES_MAX], *exclude[2 * OPTIONS_FILES_MAX], *full[2 * OPTIONS_FILES_MAX];
+    char output[PATH_MAX + 256], cwd[PATH_MAX];
+    size_t nfull = 0;
+
+    if (a->path.output[0] != '/' && getcwd(cwd, sizeof(cwd)))
+        snprintf(output, sizeof(output), "%.2000s/%.2000s", cwd, a->path.output);
+    else
+        snprintf(output, sizeof(output), "%s", a->path.output);
+    /* As VizTracer does: a prefix counts as typed and as absolute path. */
+    struct {
+        const char *const *from;
+        size_t n;
+        char **to;
+        size_t *nto;
+    } lists[] = {{a->o.include, a->o.ninclude, include, &opts.n_include_files}, {a->o.exclude, a->o.nexclude, exclude, &opts.n_exclude_files}};
+    for (size_t l = 0; l < VT_ARRAY_LEN(lists); l++)
+        for (size_t i = 0; i < lists[l].n; i++) {
+            lists[l].to[(*lists[l].nto)++] = (char *)lists[l].from[i];
+            char *real = realpath(lists[l].from[i], NULL);
+            if (real && strcmp(real, lists[l].from[i])) {
+                full[nfull++] = real;
+                lists[l].to[(*lists[l].nto)++] = real;
+            } else {
+                free(real);
+            }
+        }
+    opts.flags = a->o.flags;
+    opts.max_stack_depth = (int32_t)a->o.max_stack_depth;
+    opts.min_duration_ns = a->o.min_duration_ns;
+    opts.include_files = include;
+    opts.exclude_files = exclude;
+    opts.repr_limit = (uint32_t)a->o.repr_limit;
+    opts.text = a->o.text;
+    req.pid = (uint32_t)a->o.pid;
+    for (uint32_t i = 0; i < VT_ARRAY_LEN(methods); i++)
+        if (!strcmp(a->o.method, methods[i])) req.method = i;
+    req.force = a->o.force;
+    req.options = &opts;
+    req.duration_ns = a->o.duration_ns;
+    req.max_bytes = a->o.max_size;
+    req.output = output;
+    int rc = client_send(&a->client, VT_CTL_ATTACH, &req.base, &a->err);
+    while (nfull) free(full[--nfull]);
+    return rc;
+}
+
+/* ---- saving ---- */
+
+static void on_saving(void *arg, uint64_t done, uint64_t size) { progress_saving(arg, done, size); }
+
+/* What the daemon kept, once it has let go of the file. */
+static bool find_kept(const struct attach *a, struct kept *k) {
+    for (int ms = 0; ms < KEPT_WAIT_MS; ms += 50) {
+        if (!kept_find(a->o.pid, k)) return true;
+        usleep(50000);
+    }
+    return false;
+}
+
+static int fail_without_raw(struct attach *a, const char *why) {
+    struct kept k;
+    client_close(&a->client); /* without SAVED: the daemon keeps what it has */
+    bool kept = find_kept(a, &k);
+    target_path_discard(&a->path);
+    if (kept) return cli_fail("%s; the trace is kept, save it with: viztracer convert %s -o FILE", why, k.path);
+    return cli_fail("%s; nothing was saved", why);
+}
+
+static const char *reason_text(const struct attach *a) {
+    static const char *const texts[] = {
+        [VT_END_TARGET_EXIT] = "The target ended", [VT_END_EXEC] = "The target called exec",
+        [VT_END_LEASE] = "viztracerd lost touch with the target", [VT_END_SPOOL_FULL] = "No room for more",
+        [VT_END_AGENT] = "Tracing ended early", [VT_END_DAEMON] = "viztracerd was told to end",
+    };
+    if (!a->end) return "viztracerd was killed";
+    return a->end->reason < VT_ARRAY_LEN(texts) ? texts[a->end->reason] : NULL;
+}
+
+/* The one line at the end. */
+static void report(const struct attach *a, const struct convert_result *r) {
+    char line[PATH_MAX * 2 + 1024], calls[32], bytes[32], in[32], out[32], dropped[32];
+    const char *why = reason_text(a);
+    char *full = realpath(a->path.output, NULL);
+    const char *name = full ? full : a->path.output;
+    size_t len = 0;
+    uint64_t drops = a->end && a->end->dropped > r->totals.dropped ? a->end->dropped : r->totals.dropped;
+#define ADD(...) len += (size_t)snprintf(line + len, sizeof(line) - len, __VA_ARGS__)
+    if (why) ADD("%s%s%s%s. ", why, a->end && a->end->text[0] ? " (" : "", a->end ? a->end->text : "", a->end && a->end->text[0] ? ")" : "");
+    else if (a->end && a->end->text[0]) ADD("Note: %s. ", a->end->text);
+    ADD("Saved %s (%s): %s calls on %llu thread%s", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes),
+        format_count(calls, sizeof(calls), a->end ? a->end->calls : r->totals.calls), (unsigned long long)r->totals.threads,
+        r->totals.threads == 1 ? "" : "s");
+    if (a->end)
+        ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
+            format_ns(out, sizeof(out), a->end->detach_pause_ns));
+    if (drops) ADD("; %s events dropped (gaps are marked)", format_count(dropped, sizeof(dropped), drops));
+    if (r->damage[0]) ADD("; damaged: %s", r->damage);
+    if (strlen(name) > 4 && !strcmp(name + strlen(name) - 4, ".vzt"))
+        ADD(". Use it with: viztracer convert %s -o FILE.json\n", name);
+    else
+        ADD(". Open it with: vizviewer %s%s%s\n", strchr(name, ' ') ? "\"" : "", name, strchr(name, ' ') ? "\"" : "");
+#undef ADD
+    say(a, line);
+    free(full);
+}
+
+/* The trace is safe with us: the daemon's copy may go. */
+static void tell_saved(struct attach *a) {
+    int rc = client_request(&a->client, VT_CTL_SAVED, NULL, VT_CTL_OK, NULL, NULL);
+    if (rc) vt_log(VT_LOG_INFO, "viztracerd keeps a copy of the trace: %s", strerror(-rc));
+}
+
+static bool is_vzt(const char *path) {
+    size_t len = strlen(path);
+    return len > 4 && !strcmp(path + len - 4, ".vzt");
+}
+
+static int save(struct attach *a) {
+    struct convert_result result;
+    struct vt_err err = {0};
+    char root[64], cwd[64], text[sizeof(err.msg)];
+
+    signals_seen = 0; /* from here on one more gives up */
+    snprintf(root, sizeof(root), "/proc/%d/root", a->o.pid);
+    snprintf(cwd, sizeof(cwd), "/proc/%d/cwd", a->o.pid);
+    bool alive = access(root, F_OK) == 0 && access(cwd, F_OK) == 0;
+    struct convert_opts opts = {.input = a->path.raw,
+                                .output = a->path.output,
+                                .min_duration_ns = a->o.min_duration_ns,
+                                .newest_calls = (uint64_t)a->o.tracer_entries,
+                                .log_async = a->o.flags & VT_F_ASYNC,
+                                .move_input = true,
+                                .source_root = alive ? root : NULL,
+                                .source_cwd = alive ? cwd : NULL,
+                                .progress = on_saving,
+                                .progress_arg = &a->progress,
+                                .stop = &signals_seen};
+    int rc = convert_trace(&opts, &result, &err);
+    progress_clear(&a->progress);
+    if (rc && is_vzt(a->path.output)) {
+        snprintf(text, sizeof(text), "%s", err.msg);
+        return fail_without_raw(a, text);
+    }
+    int kept = rc ? target_path_keep_raw(&a->path) : 0;
+    if (a->end && !kept) tell_saved(a);
+    if (rc == -EINTR) return cli_fail("saving was given up; the raw trace is %s, save it with: viztracer convert %s -o %s", a->path.raw, a->path.raw, a->path.output);
+    if (rc && !kept) return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, a->path.raw, a->path.raw);
+    if (rc) return cli_fail("%s", err.msg);
+    report(a, &result);
+    return CLI_OK;
+}
+
+/* The daemon was killed: its file, where it can be found, has more than what had arrived here. */
+static void take_kept(struct attach *a) {
+    struct kept k;
+    if (!find_kept(a, &k) || k.bytes < a->raw_bytes) return;
+    FILE *from = fopen(k.path, "re");
+    FILE *to = from ? fopen(a->path.raw, "we") : NULL;
+    char buf[65536];
+    size_t n;
+    while (to && (n = fread(buf, 1, sizeof(buf), from)) > 0)
+        if (fwrite(buf, 1, n, to) != n) break;
+    bool ok = to && !ferror(from) && !ferror(to);
+    if (to && fclose(to)) ok = false;
+    if (from) fclose(from);
+    if (ok) unlink(k.path);
+}
+
+static void open_viewer(const struct attach *a) {
+    char *const argv[] = {(char *)"vizviewer", (char *)"--once", (char *)a->path.output, NULL};
+    execv("/proc/self/exe", argv);
+    cli_fail("cannot start the viewer: %s", strerror(errno));
+}
+
+static int run(struct attach *a) {
+    char text[PATH_MAX + 128];
+    int rc = request(a);
+    if (!rc) rc = receive(a);
+    progress_clear(&a->progress);
+    if (fflush(a->raw) && !a->raw_error) a->raw_error = errno ? -errno : -EIO;
+    if (fclose(a->raw) && !a->raw_error) a->raw_error = errno ? -errno : -EIO;
+    a->raw = NULL;
+    if (rc && (rc != -EPIPE || !a->attached)) {
+        target_path_discard(&a->path);
+        return cli_fail("%s", a->err.msg);
+    }
+    if (rc) take_kept(a);
+    if (a->raw_error && !rc) {
+        snprintf(text, sizeof(text), "cannot write to %s: %s", a->path.raw, strerror(-a->raw_error));
+        return fail_without_raw(a, text);
+    }
+    if (a->end && !a->end->calls && !a->end->hooks_on_ticks && !a->end->events) {
+        tell_saved(a);
+        target_path_discard(&a->path);
+        return cli_fail("stopped before tracing had begun%s%s; nothing was saved", a->end->text[0] ? ": " : "", a->end->text);
+    }
+    return save(a);
+}
+
+int cmd_attach(int argc, char **argv) {
+    struct attach *a = calloc(1, sizeof(*a));
+    int rc = CLI_FAILED;
+
+    if (argc > 1 && cli_is_help(argv[1])) {
+        printf("usage: viztracer attach PID [options]   (or viztracer --attach PID [options])\n");
+        options_help();
+        free(a);
+        return CLI_OK;
+    }
+    if (!a) return cli_fail("out of memory");
+    a->client.fd = a->path.raw_fd = -1;
+    rc = options_parse(&a->o, argc, argv);
+    if (!rc && a->o.output_file && convert_check_output(a->o.output_file, &a->err)) rc = cli_usage("%s", a->err.msg);
+    if (!rc && a->o.output_file && is_vzt(a->o.output_file) && (a->o.min_duration_ns || a->o.tracer_entries))
+        rc = cli_usage("a .vzt file keeps everything: give --min_duration and --tracer_entries to viztracer convert");
+    if (rc) goto out;
+    rc = CLI_FAILED;
+    if (kill(a->o.pid, 0) && errno == ESRCH) {
+        cli_fail("process %d does not exist", a->o.pid);
+        goto out;
+    }
+    if (target_path_open(&a->path, &a->o, &a->err) || catch_signals(&a->err)) {
+        cli_fail("%s", a->err.msg);
+        target_path_discard(&a->path);
+        goto out;
+    }
+    a->raw = fdopen(a->path.raw_fd, "w");
+    if (!a->raw) {
+        cli_fail("%s", strerror(errno));
+        target_path_discard(&a->path);
+        goto out;
+    }
+    a->path.raw_fd = -1; /* a->raw owns it */
+    setvbuf(a->raw, NULL, _IOFBF, RAW_BUF);
+    write_raw(a, VT_FILE_MAGIC, 8);
+    progress_init(&a->progress, a->o.quiet);
+    if (client_open(&a->client, &a->err)) {
+        cli_fail("%s", a->err.msg);
+        fclose(a->raw);
+        target_path_discard(&a->path);
+        goto out;
+    }
+    rc = run(a);
+    client_close(&a->client);
+    target_path_discard(&a->path);
+    if (!rc && a->o.open) open_viewer(a);
+out:
+    if (a->end) vt_msg_free(&a->end->base);
+    free(a);
+    return rc;
+}
+
+void cmd_attach_help(void) { options_help(); }

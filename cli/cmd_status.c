@@ -1,0 +1,127 @@
+/* Owns `viztracer status`: who traces what on this host, and which traces wait to be saved. */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/json.h"
+#include "cli/kept.h"
+#include "cli/progress.h"
+
+struct status {
+    bool json;
+    unsigned rows;
+    char **paths; /* kept traces shown so far */
+    size_t npaths;
+};
+
+static const char *const states[] = {"starting", "waiting for the GIL", "tracing", "stopping", "draining", "saving"};
+
+/* Words of another user's daemon: no control characters on our terminal. */
+static void clean(char *to, size_t size, const char *from) {
+    size_t n = 0;
+    for (; from[n] && n + 1 < size; n++) to[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? '?' : from[n];
+    to[n] = 0;
+}
+
+static void put_json_string(const char *key, const char *text, char end) {
+    char *buf = malloc(JSON_TEXT_MAX(strlen(text)) + 3);
+    if (!buf) return;
+    char *p = json_put_string(buf, text, strlen(text));
+    printf("\"%s\": %.*s%c", key, (int)(p - buf), buf, end);
+    free(buf);
+}
+
+static void show_json(struct status *s, const Vt__SessionInfo *i, const char *state) {
+    printf("%s\n  {\"pid\": %u, ", s->rows ? "," : "", i->pid);
+    put_json_string("state", state, ',');
+    printf(" \"owner_uid\": %u, \"owner_pid\": %u, \"start\": %.3f, \"events\": %llu, \"dropped\": %llu, \"bytes\": %llu, ", i->owner_uid,
+           i->owner_pid, (double)i->start_real_ns / 1e9, (unsigned long long)i->events, (unsigned long long)i->dropped,
+           (unsigned long long)i->bytes);
+    put_json_string("cmdline", i->cmdline, ',');
+    put_json_string(" output", i->output, ',');
+    put_json_string(" spool", i->spool, '}');
+}
+
+static void show(struct status *s, const Vt__SessionInfo *i) {
+    char who[64], when[32], events[32], bytes[32], cmdline[64], file[300];
+    time_t start = (time_t)(i->start_real_ns / 1000000000u);
+    struct passwd *pw = getpwuid(i->owner_uid);
+    struct tm tm;
+    const char *state = i->spool[0] ? "kept" : i->state < VT_ARRAY_LEN(states) ? states[i->state] : "?";
+
+    if (s->json) {
+        show_json(s, i, state);
+        s->rows++;
+        return;
+    }
+    if (pw)
+        snprintf(who, sizeof(who), "%s", pw->pw_name);
+    else
+        snprintf(who, sizeof(who), "%u", i->owner_uid);
+    localtime_r(&start, &tm);
+    strftime(when, sizeof(when), "%F %T", &tm);
+    clean(cmdline, sizeof(cmdline), i->cmdline);
+    clean(file, sizeof(file), i->spool[0] ? i->spool : i->output);
+    if (!s->rows++) printf("%-8s %-20s %-10s %-19s %14s %10s  %s\n", "PID", "STATE", "BY", "SINCE", "EVENTS", "SIZE", "FILE");
+    printf("%-8u %-20s %-10s %-19s %14s %10s  %s%s%s\n", i->pid, state, who, when,
+           i->spool[0] ? "-" : format_count(events, sizeof(events), i->events), format_bytes(bytes, sizeof(bytes), i->bytes), file,
+           cmdline[0] ? "  " : "", cmdline);
+}
+
+static bool shown_before(struct status *s, const char *path) {
+    for (size_t i = 0; i < s->npaths; i++)
+        if (!strcmp(s->paths[i], path)) return true;
+    char **grown = realloc(s->paths, (s->npaths + 1) * sizeof(char *));
+    if (!grown) return false;
+    s->paths = grown;
+    s->paths[s->npaths] = strdup(path);
+    if (s->paths[s->npaths]) s->npaths++;
+    return false;
+}
+
+static int ask(void *ctx, struct client *c) {
+    struct status *s = ctx;
+    ProtobufCMessage *reply;
+    if (client_request(c, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, NULL)) return 0;
+    const Vt__StatusRep *m = (const Vt__StatusRep *)reply;
+    for (size_t i = 0; i < m->n_sessions; i++)
+        if (!m->sessions[i]->spool[0] || !shown_before(s, m->sessions[i]->spool)) show(s, m->sessions[i]);
+    vt_msg_free(reply);
+    return 0;
+}
+
+static int show_kept(void *ctx, const struct kept *k) {
+    struct status *s = ctx;
+    Vt__SessionInfo i = VT__SESSION_INFO__INIT;
+    if (shown_before(s, k->path)) return 0;
+    i.pid = (uint32_t)k->pid;
+    i.owner_uid = k->uid;
+    i.start_real_ns = k->saved_ns;
+    i.bytes = k->bytes;
+    i.spool = (char *)k->path;
+    show(s, &i);
+    return 0;
+}
+
+int cmd_status(int argc, char **argv) {
+    struct status s = {0};
+    for (int i = 1; i < argc; i++) {
+        if (cli_is_help(argv[i])) return puts("usage: viztracer status [--json]"), CLI_OK;
+        if (strcmp(argv[i], "--json")) return cli_usage("status: %s: no such option", argv[i]);
+        s.json = true;
+    }
+    if (s.json) printf("[");
+    client_each(ask, &s);
+    kept_each(show_kept, &s);
+    if (s.json)
+        printf("%s]\n", s.rows ? "\n" : "");
+    else if (!s.rows)
+        puts("Nothing is being traced.");
+    while (s.npaths) free(s.paths[--s.npaths]);
+    free(s.paths);
+    return CLI_OK;
+}

@@ -1,0 +1,48 @@
+/* Owns `viztracer --uninstall PID`: clears a target whatever state it is in. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+
+struct uninstall {
+    pid_t pid;
+    bool ended; /* a session of some daemon was ended */
+    struct vt_err err;
+};
+
+/* Daemons that have a session on it end that first: they write and save. */
+static int end_session(void *ctx, struct client *c) {
+    struct uninstall *u = ctx;
+    Vt__PidReq req = VT__PID_REQ__INIT;
+    struct vt_err err = {0};
+    req.pid = (uint32_t)u->pid;
+    int rc = client_request(c, VT_CTL_DETACH, &req.base, VT_CTL_DETACHED, NULL, &err);
+    if (!rc) u->ended = true;
+    if (rc == -EPERM) u->err = err;
+    return 0;
+}
+
+int cmd_uninstall(int argc, char **argv) {
+    struct uninstall u = {0};
+    Vt__PidReq req = VT__PID_REQ__INIT;
+    struct client c;
+
+    if (argc > 1 && cli_is_help(argv[1])) return puts("usage: viztracer uninstall PID   (or viztracer --uninstall PID)"), CLI_OK;
+    if (argc < 2) return cli_usage("uninstall: which process? viztracer --uninstall PID");
+    if (argc > 2) return cli_usage("uninstall: one process, no options");
+    int rc = cli_parse_pid("uninstall", argv[1], &u.pid);
+    if (rc) return rc;
+    if (kill(u.pid, 0) && errno == ESRCH) return cli_fail("process %d does not exist", u.pid);
+    client_each(end_session, &u);
+    if (u.err.msg[0]) return cli_fail("%s", u.err.msg);
+    if (client_open(&c, &u.err)) return cli_fail("%s", u.err.msg);
+    req.pid = (uint32_t)u.pid;
+    rc = client_request(&c, VT_CTL_UNINSTALL, &req.base, VT_CTL_OK, NULL, &u.err);
+    client_close(&c);
+    if (rc) return cli_fail("%s", u.err.msg);
+    printf("%d is clear%s\n", u.pid, u.ended ? "; a session was ended" : "");
+    return CLI_OK;
+}

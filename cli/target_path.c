@@ -1,0 +1,71 @@
+/* Owns the names of an attach's files. */
+#include "cli/target_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_NAME "result.json"
+
+static int make_folders(const char *path, struct vt_err *err) {
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof(dir), "%s", path);
+    for (char *p = dir + 1; (p = strchr(p, '/')); p++) {
+        *p = 0;
+        if (mkdir(dir, 0777) && errno != EEXIST) {
+            struct stat st;
+            int rc = -errno;
+            if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+                return vt_err_set(err, rc, "cannot save to %s: %s: %s; choose another place with -o", path, dir, strerror(-rc));
+        }
+        *p = '/';
+    }
+    return 0;
+}
+
+int target_path_open(struct target_path *t, const struct attach_options *o, struct vt_err *err) {
+    char name[128] = DEFAULT_NAME;
+    struct stat st;
+
+    t->raw_fd = -1;
+    if (o->unique) {
+        time_t now = time(NULL);
+        struct tm tm;
+        char stamp[32];
+        localtime_r(&now, &tm);
+        strftime(stamp, sizeof(stamp), "%Y%m%d_%H%M%S", &tm);
+        snprintf(name, sizeof(name), "python_%s_%d.json", stamp, o->pid);
+    }
+    const char *file = o->output_file ? o->output_file : name;
+    int n = o->output_dir && file[0] != '/' ? snprintf(t->output, sizeof(t->output), "%s/%s", o->output_dir, file)
+                                            : snprintf(t->output, sizeof(t->output), "%s", file);
+    if (n < 0 || (size_t)n > sizeof(t->output) - 64) return vt_err_set(err, -ENAMETOOLONG, "the output file's name is too long");
+    int rc = make_folders(t->output, err);
+    if (rc) return rc;
+    if (!stat(t->output, &st) && S_ISDIR(st.st_mode)) return vt_err_set(err, -EISDIR, "cannot save to %s: it is a folder; choose another name with -o", t->output);
+    const char *slash = strrchr(t->output, '/');
+    int dir_len = slash ? (int)(slash + 1 - t->output) : 0;
+    snprintf(t->raw, sizeof(t->raw), "%.*s.%.100s.%d.vzt", dir_len, t->output, t->output + dir_len, getpid());
+    t->raw_fd = open(t->raw, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (t->raw_fd >= 0) return 0;
+    rc = -errno;
+    return vt_err_set(err, rc, "cannot save to %s: %s; choose another place with -o", t->output, strerror(-rc));
+}
+
+void target_path_discard(struct target_path *t) {
+    vt_close(&t->raw_fd);
+    if (t->raw[0]) unlink(t->raw);
+    t->raw[0] = 0;
+}
+
+int target_path_keep_raw(struct target_path *t) {
+    char name[PATH_MAX];
+    if (snprintf(name, sizeof(name), "%s.vzt", t->output) >= (int)sizeof(name)) return -ENAMETOOLONG;
+    if (rename(t->raw, name)) return -errno;
+    strcpy(t->raw, name);
+    return 0;
+}

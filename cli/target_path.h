@@ -1,0 +1,22 @@
+/* Where an attach saves: names, folders, the raw trace beside the output. */
+#ifndef VT_CLI_TARGET_PATH_H
+#define VT_CLI_TARGET_PATH_H
+
+#include <limits.h>
+
+#include "cli/options.h"
+
+struct target_path {
+    char output[PATH_MAX]; /* what the user gets */
+    char raw[PATH_MAX];    /* .vzt while it arrives */
+    int raw_fd;
+};
+/* Works out the names, makes missing folders and the raw file: everything that can fail fails before the attach.
+ * 0 or -errno and err. */
+VT_MUST_CHECK int target_path_open(struct target_path *t, const struct attach_options *o, struct vt_err *err);
+/* Removes the raw file, if it is still there. */
+void target_path_discard(struct target_path *t);
+/* The raw trace becomes <output>.vzt; its name is written to t->raw. */
+VT_MUST_CHECK int target_path_keep_raw(struct target_path *t);
+
+#endif
