@@ -252,6 +252,41 @@ START_TEST(test_file_info_refuses_what_the_target_may_not_read) {
 }
 END_TEST
 
+/* Files are looked for in the target's root, never outside it. */
+START_TEST(test_file_info_in_another_root) {
+    struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 1},
+                            {.ticks = 11, .type = VT_REC_CALL, .id = 2},
+                            {.ticks = 12, .type = VT_REC_CALL, .id = 3},
+                            {.ticks = 13, .type = VT_REC_CALL, .id = 4}};
+    char root[] = "/tmp/file-info-XXXXXX", command[512], cwd[64];
+    ck_assert_ptr_nonnull(mkdtemp(root));
+    snprintf(command, sizeof command,
+             "cd %s && mkdir app && echo 'x = 1' > app/x.py && echo 'y = 1' > app/y.py && ln -s /etc/passwd app/out.py && ln -s "
+             "/app cwd"
+             " && ln -s ../../../../../../etc/passwd app/up.py && chmod 755 . app && chmod 644 app/?.py",
+             root);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(cwd, sizeof cwd, "%s/cwd", root);
+    trace_build_name(&trace, 1, 0, "x", "/app/x.py", 1);
+    trace_build_name(&trace, 2, 0, "y", "y.py", 1); /* relative to the target's folder */
+    trace_build_name(&trace, 3, 0, "out", "/app/out.py", 1);
+    trace_build_name(&trace, 4, 0, "up", "/app/up.py", 1);
+    trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 0, 0);
+    struct convert_opts opts = {.input = trace.path, .output = out_path, .source_root = root, .source_cwd = cwd};
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    char *json = trace_build_slurp(out_path, NULL);
+    yajl_val tree = yajl_tree_parse(json, NULL, 0), files = get(get(tree, "file_info"), "files");
+    ck_assert_uint_eq(files->u.object.len, 2);
+    ck_assert_str_eq(YAJL_GET_STRING(get(files, "/app/x.py")->u.array.values[0]), "x = 1\n");
+    ck_assert_str_eq(YAJL_GET_STRING(get(files, "y.py")->u.array.values[0]), "y = 1\n");
+    yajl_tree_free(tree);
+    free(json);
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 static void fill_trace(uint32_t blocks) {
     static struct vt_event ev[VT_BLOCK_EVENTS];
     trace_build_name(&trace, 1, 0, "f", "a.py", 1);
@@ -333,6 +368,7 @@ int main(void) {
     tcase_add_test(tests, test_hostile_names_stay_strict_json);
     tcase_add_test(tests, test_file_info_has_source);
     tcase_add_test(tests, test_file_info_refuses_what_the_target_may_not_read);
+    tcase_add_test(tests, test_file_info_in_another_root);
     tcase_add_test(tests, test_disk_full_leaves_nothing);
     tcase_add_test(tests, test_unwritable_output);
     tcase_add_test(tests, test_gz_and_vzt);
