@@ -100,6 +100,26 @@ int tracee_wait(struct tracee *t, uint64_t deadline_ns) {
     return 0;
 }
 
+#ifndef PTRACE_GET_RSEQ_CONFIGURATION
+#define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
+#endif
+
+bool tracee_in_rseq(const struct tracee *t, struct mem *mem, uint64_t pc) {
+    struct { /* struct ptrace_rseq_configuration */
+        uint64_t area;
+        uint32_t size, signature, flags, pad;
+    } rseq = {0};
+    struct { /* struct rseq_cs */
+        uint32_t version, flags;
+        uint64_t start, length, abort;
+    } cs;
+    uint64_t cs_address;
+    if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(rseq), &rseq) < 0 || !rseq.area) return false;
+    if (mem_read_u64(mem, rseq.area + 8, &cs_address) || !cs_address) return false; /* left set after the end of a sequence */
+    if (mem->read(mem, cs_address, &cs, sizeof(cs))) return true;
+    return pc - cs.start < cs.length;
+}
+
 /* -- stop and go -- */
 int tracee_interrupt(struct tracee *t) { return ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) ? -errno : 0; }
 

@@ -64,6 +64,9 @@ VT_MUST_CHECK int tracee_interrupt(struct tracee *t);
 VT_MUST_CHECK int tracee_resume(struct tracee *t, int request);
 /* 0 with the new state; -ETIMEDOUT; -ESRCH gone. */
 VT_MUST_CHECK int tracee_wait(struct tracee *t, uint64_t deadline_ns);
+/* Inside a restartable sequence (rseq(2))? The kernel restarts one that is interrupted, but would no longer know of it once
+ * the thread has been elsewhere. */
+bool tracee_in_rseq(const struct tracee *t, struct mem *mem, uint64_t pc);
 /* Resumes from a stop that was not an event-stop until one comes; no user instruction runs in between when
  * the thread is inside a system call. Signals that come first are delivered. */
 VT_MUST_CHECK int tracee_to_event_stop(struct tracee *t, unsigned timeout_ms);

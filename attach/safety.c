@@ -28,6 +28,16 @@ struct check {
     unsigned foreign; /* frames outside libc and vDSO */
 };
 
+/* Below the stack pointer there has to be room that nobody uses: true for the program's first stack and for a stack that
+ * libc made, which has the thread's own data at its upper end; not for the small stacks of signal handlers, goroutines or
+ * fibers, which have somebody else's memory right below. */
+static bool on_own_stack(const struct image *img, const struct arch_regs *regs) {
+    uint64_t sp = arch_sp(regs), thread = arch_thread_pointer(regs);
+    const struct map_line *stack = maps_find_line(&img->maps, sp);
+    if (!stack || !stack->w) return false;
+    return !strcmp(stack->path, "[stack]") || (thread > sp && thread < stack->end);
+}
+
 static bool is_lock_owner(enum map_kind kind) { return kind == MAP_LIBC || kind == MAP_LD || kind == MAP_MALLOC; }
 
 /* Blocked in FUTEX_WAIT on a word that is no lock of libc, loader or allocator: libc has unnamed slow
@@ -58,6 +68,8 @@ static bool run_is_safe(struct check *c) {
 static int visit(void *ctx, const struct unwind_frame *f) {
     struct check *c = ctx;
     c->s->frames = f->depth + 1;
+    /* a signal handler's stack inside the stack of what it interrupted */
+    if (f->depth && f->sp < c->last.sp) return unsafe(c->s, f, "on another stack");
     c->last = *f;
     if (!f->module) c->s->unknown_code = true;
     if (!f->module && !f->depth) return unsafe(c->s, f, "runs code of no file"); /* perhaps a bootstrap of ours */
@@ -93,6 +105,11 @@ void safety_check(struct safety *s, struct unwinder *u, const struct image *img,
                   uint64_t deadline_ns) {
     *s = (struct safety){0};
     struct check c = {.s = s, .u = u, .img = img, .futex_of_program = waits_for_program(img, regs)};
+    if (!on_own_stack(img, regs)) {
+        s->unknown_code = true; /* or the image is out of date */
+        snprintf(s->why, sizeof(s->why), "not on a stack of its own");
+        return;
+    }
     int rc = unwinder_walk(u, regs, deadline_ns, visit, &c);
     if (rc > 0) return;
     if (rc == -ETIME) {

@@ -8,7 +8,7 @@
 
 struct safety {
     bool safe;
-    bool unknown_code; /* a frame in no module: the image may be out of date */
+    bool unknown_code; /* a frame or stack that the image does not know: it may be out of date */
     unsigned frames;
     char why[160];
 };

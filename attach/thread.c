@@ -67,6 +67,10 @@ static int check(struct thread_search *s, struct tracee *t, struct safety *out) 
     uint64_t begin = vt_mono_ns();
     int rc = arch_regs_get(t->tid, &regs);
     if (rc) return rc;
+    if (tracee_in_rseq(t, s->img->mem, arch_pc(&regs))) {
+        *out = (struct safety){.why = "inside a restartable sequence"};
+        return 0;
+    }
     safety_check(out, s->unwinder, s->img, &regs, begin + CHECK_BUDGET_NS);
     vt_log(VT_LOG_DEBUG, "thread %d at %lx, system call %ld: %s: %s (%lu us)", (int)t->tid, (unsigned long)arch_pc(&regs),
            arch_syscall_nr(&regs), out->safe ? "safe" : "unsafe", out->why, (unsigned long)((vt_mono_ns() - begin) / 1000));

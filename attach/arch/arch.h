@@ -58,6 +58,8 @@ VT_MUST_CHECK int arch_thread_supported(pid_t tid, struct vt_err *err);
 
 uint64_t arch_pc(const struct arch_regs *r);
 uint64_t arch_sp(const struct arch_regs *r);
+/* Of thread-local storage: libc puts it at the top of a thread's own stack mapping. */
+uint64_t arch_thread_pointer(const struct arch_regs *r);
 /* Number of the system call the thread is in, or -1. */
 long arch_syscall_nr(const struct arch_regs *r);
 uint64_t arch_syscall_arg(const struct arch_regs *r, unsigned i);

@@ -170,6 +170,7 @@ int arch_thread_supported(pid_t tid, struct vt_err *err) {
 
 uint64_t arch_pc(const struct arch_regs *r) { return r->gp.rip; }
 uint64_t arch_sp(const struct arch_regs *r) { return r->gp.rsp; }
+uint64_t arch_thread_pointer(const struct arch_regs *r) { return r->gp.fs_base; }
 long arch_syscall_nr(const struct arch_regs *r) { return (long)r->gp.orig_rax < 0 ? -1 : (long)r->gp.orig_rax; }
 int64_t arch_result(const struct arch_regs *r) { return (int64_t)r->gp.rax; }
 

@@ -25,7 +25,7 @@ const struct victim_kind victim_kinds[] = {
     {"churn", false, true, false},    {"nanosleep", true, true, false}, {"read", false, false, true},
     {"epoll", true, true, false},     {"busy4", false, true, false},    {"poll", true, true, false},
     {"aio", false, true, false},      {"futex", true, true, false},     {"lock", false, true, false},
-    {"filtered", false, true, false},
+    {"filtered", false, true, false}, {"fiber", true, true, false},
 };
 const unsigned victim_nkinds = sizeof victim_kinds / sizeof victim_kinds[0];
 

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum { COUNT = 0, BAD = 1, DETAIL = 3, EINTRS = 4, SIGNALS = 5, SIGNAL_SUM = 6 };
@@ -168,4 +169,33 @@ long check_signals(volatile uint64_t *slots, long n) {
     signal_slots = slots;
     sigaction(SIGRTMIN + 1, &sa, NULL);
     return check_registers(slots, n);
+}
+
+/* A fiber with a small stack in the middle of memory that belongs to somebody else. */
+#define FIBER_STACK 1024u
+static struct {
+    uint8_t below[16384];
+    uint8_t stack[FIBER_STACK];
+} fiber_memory __attribute__((aligned(64)));
+static volatile uint64_t *fiber_slots;
+
+static void fiber(void) {
+    for (;;) {
+        struct timespec ts = {0, 3000000};
+        uint64_t bad = 0;
+        syscall(SYS_nanosleep, &ts, NULL);
+        for (size_t i = 0; i < sizeof(fiber_memory.below); i++) bad |= fiber_memory.below[i] != 0x5c ? 128 : 0;
+        count(fiber_slots, bad);
+    }
+}
+
+long check_fiber(volatile uint64_t *slots) {
+    static ucontext_t here, there;
+    fiber_slots = slots;
+    memset(fiber_memory.below, 0x5c, sizeof(fiber_memory.below));
+    getcontext(&there);
+    there.uc_stack.ss_sp = fiber_memory.stack;
+    there.uc_stack.ss_size = sizeof(fiber_memory.stack);
+    makecontext(&there, fiber, 0);
+    return swapcontext(&here, &there);
 }

@@ -136,6 +136,7 @@ KINDS = {
     "sleep": sleep,
     "aio": aio,
     "lock": lock,
+    "fiber": lambda: (threading.Thread(target=checker, args=("check_fiber",), daemon=True).start(), time.sleep(100000)),
     "registers": lambda: checker("check_registers", 20000),
     "signals": lambda: checker("check_signals", 20000),
     "nanosleep": lambda: checker("check_waits", 0, 40),
