@@ -1,10 +1,13 @@
 /* SIGKILL for the injector at every rung and at any instant: the target lives, is as before, and the next attach works.
  * About 150 kills; VT_LONG=1: more than 2,000. Needs a build with FAULTS=1 for the rungs; without, kills at random. */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/attach_victim.h"
@@ -90,6 +93,48 @@ static void torment(const struct interp *ip, const struct victim_kind *kind, uns
     victim_stop(&v);
 }
 
+/* Queued signals, each with its number: every one arrives once, whatever becomes of the injector. */
+static void send_all(pid_t pid, unsigned count) {
+    for (unsigned i = 1; i <= count; i++) {
+        while (sigqueue(pid, SIGRTMIN + 1, (union sigval){.sival_int = (int)i}) && errno == EAGAIN) usleep(100);
+        usleep(30);
+    }
+    _exit(0);
+}
+
+static void signal_storm(const struct interp *ip, unsigned count, unsigned *seed) {
+    static const struct victim_kind kind = {"signals", true, true, false};
+    struct victim v;
+    char setting[64];
+    struct injection in;
+    unsigned kills = total.kills;
+    int status;
+    if (victim_start(&v, ip, &kind)) {
+        printf("signals on %s does not start\n", ip->version);
+        total.not_attached++;
+        return;
+    }
+    total.victims++;
+    pid_t sender = fork();
+    if (!sender) send_all(v.t.pid, count);
+    while (v.t.pid && waitpid(sender, &status, WNOHANG) == 0) {
+        snprintf(setting, sizeof setting, "VT_KILL_AFTER=%u", (unsigned)rand_r(seed) % 900u);
+        victim_inject(&v, (const char *[]){"VT_BOOT_WAIT_MS=20", setting, NULL}, -1, &in);
+        total.kills += in.end == INJECTOR_KILLED;
+        total.finished += in.end != INJECTOR_KILLED;
+    }
+    if (damaged(&v, "signals and kills together")) return;
+    for (int i = 0; i < 200 && v.t.pid && v.t.slots[5] < count; i++) sleep_ms(10);
+    uint64_t sum = (uint64_t)count * (count + 1) / 2;
+    if (v.t.pid && (v.t.slots[5] != count || v.t.slots[6] != sum)) {
+        printf("DAMAGED signals on %s: %lu of %u signals\n", ip->version, (unsigned long)v.t.slots[5], count);
+        total.damaged++;
+    }
+    printf("%-10s %-8s %4u kills, %lu of %u signals\n", kind.name, ip->version, total.kills - kills, (unsigned long)v.t.slots[5],
+           count);
+    victim_stop(&v);
+}
+
 /* The i-th interpreter that can run this kind. */
 static const struct interp *interp_for(const struct victim_kind *kind, size_t i) {
     size_t n;
@@ -121,6 +166,7 @@ int main(void) {
         for (unsigned i = 0; i < 2; i++)
             torment(interp_for(&victim_kinds[k], k + i * (n / 2 + 1)), &victim_kinds[k], 0, 1, 60, &seed);
     }
+    signal_storm(interp_for(&victim_kinds[1], 4), all ? 60000 : 10000, &seed);
     printf("%u kills (%u climbs ended before theirs) of %u victims, %u rungs: %u damaged, %u next attaches failed\n", total.kills,
            total.finished, total.victims, nrungs, total.damaged, total.attach_failed);
     unsigned wanted = all ? 2000 : 100;
