@@ -6,7 +6,8 @@ build=${BUILD:-build}
 python=${PYTHON:-/usr/bin/python3}
 trace=$build/demo-trace.json
 pids=()
-cleanup() { for pid in "${pids[@]+"${pids[@]}"}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done || true; }
+# The customers first: they would complain of a closed shop.
+cleanup() { for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill "${pids[i]}" 2>/dev/null && wait "${pids[i]}" 2>/dev/null; done || true; }
 trap cleanup EXIT
 
 exec {service}< <(exec "$python" examples/shop.py serve)
