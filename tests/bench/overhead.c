@@ -121,7 +121,9 @@ static int ask(struct child *c, long iterations, double *ns) {
     return 0;
 }
 
-static int compare(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int compare(const void *a, const void *b) {
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 static int bench(const char *python, const char *version, const char *workload, int rounds, FILE *json, int *printed) {
     struct child target[MODES] = {{0}}, attach[MODES] = {{0}};
@@ -157,7 +159,8 @@ static int bench(const char *python, const char *version, const char *workload, 
             if (r >= 0) sample[m][r] = ns / (double)iterations / (double)(calls + c_calls);
         }
     if (!(*printed)++)
-        printf("%-7s %-8s %-30s %10s %10s %12s %10s\n", "python", "workload", "mode", "min ns/call", "median", "over bare/ev", "x bare");
+        printf("%-7s %-8s %-30s %10s %10s %12s %10s\n", "python", "workload", "mode", "min ns/call", "median", "over bare/ev",
+               "x bare");
     for (int m = 0; m < MODES; m++) {
         if (target[m].pid <= 0) {
             printf("%-7s %-8s %-30s not available on this version\n", version, workload, modes[m].name);
@@ -165,9 +168,12 @@ static int bench(const char *python, const char *version, const char *workload, 
         }
         qsort(sample[m], (size_t)rounds, sizeof(double), compare);
         double min = sample[m][0], median = sample[m][rounds / 2], bare = sample[BARE][0];
-        printf("%-7s %-8s %-30s %10.1f %10.1f %12.1f %10.2f\n", version, workload, modes[m].name, min, median, (min - bare) / 2, min / bare);
+        printf("%-7s %-8s %-30s %10.1f %10.1f %12.1f %10.2f\n", version, workload, modes[m].name, min, median, (min - bare) / 2,
+               min / bare);
         if (json)
-            fprintf(json, "{\"python\":\"%s\",\"workload\":\"%s\",\"mode\":\"%s\",\"min_ns_per_call\":%.2f,\"median_ns_per_call\":%.2f,\"rounds\":%d}\n",
+            fprintf(json,
+                    "{\"python\":\"%s\",\"workload\":\"%s\",\"mode\":\"%s\",\"min_ns_per_call\":%.2f,\"median_ns_per_call\":%.2f,"
+                    "\"rounds\":%d}\n",
                     version, workload, modes[m].name, min, median, rounds);
     }
     fflush(stdout);

@@ -6,13 +6,31 @@
 #include <stdint.h>
 
 typedef struct object object;
-struct member { const char *name; int type; ptrdiff_t offset; int flags; const char *doc; };
-struct slot { int id; void *ptr; };
-struct spec { const char *name; int basicsize, itemsize; unsigned flags; struct slot *slots; };
+struct member {
+    const char *name;
+    int type;
+    ptrdiff_t offset;
+    int flags;
+    const char *doc;
+};
+struct slot {
+    int id;
+    void *ptr;
+};
+struct spec {
+    const char *name;
+    int basicsize, itemsize;
+    unsigned flags;
+    struct slot *slots;
+};
 enum { SLOT_TP_CALL = 50, SLOT_TP_MEMBERS = 72, T_PYSSIZET = 19, READONLY = 1, VECTORCALL_OFFSET = 16, OBJECT_SIZE = 24 };
 #define FLAGS_DEFAULT (1u << 18)
 #define FLAGS_HAVE_VECTORCALL (1u << 11)
 #define FLAGS_DISALLOW_INSTANTIATION (1u << 7)
+
+int floor_monitoring(int c_calls);
+int floor_profile(void);
+int floor_eval(void);
 
 static object *none, *disable;
 static void *function_type, *method_type;
@@ -37,7 +55,8 @@ static object *make_callable(void *fn) {
     static object *type;
     static struct member members[2] = {{"__vectorcalloffset__", T_PYSSIZET, VECTORCALL_OFFSET, READONLY, NULL}};
     static struct slot slots[3] = {{SLOT_TP_MEMBERS, members}, {SLOT_TP_CALL, NULL}};
-    static struct spec spec = {"floor.callable", OBJECT_SIZE, 0, FLAGS_DEFAULT | FLAGS_HAVE_VECTORCALL | FLAGS_DISALLOW_INSTANTIATION, slots};
+    static struct spec spec = {"floor.callable", OBJECT_SIZE, 0,
+                               FLAGS_DEFAULT | FLAGS_HAVE_VECTORCALL | FLAGS_DISALLOW_INSTANTIATION, slots};
     if (!type) {
         slots[1].ptr = sym("PyVectorcall_Call");
         type = ((object * (*)(struct spec *)) sym("PyType_FromSpec"))(&spec);
@@ -50,10 +69,12 @@ static object *make_callable(void *fn) {
 
 /* 3.12+: sys.monitoring, tool id 4. c_calls: also CALL, disabled at sites of Python callees. 0 or -1. */
 __attribute__((visibility("default"))) int floor_monitoring(int c_calls) {
-    static const char *const names[] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND", "PY_THROW", "CALL", "C_RETURN", "C_RAISE"};
+    static const char *const names[] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
+                                        "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
     object *(*getattr)(object *, const char *) = (object * (*)(object *, const char *)) sym("PyObject_GetAttrString");
     object *(*import)(const char *) = (object * (*)(const char *)) sym("PyImport_ImportModule");
-    object *(*method)(object *, const char *, const char *, ...) = (object * (*)(object *, const char *, const char *, ...)) sym("PyObject_CallMethod");
+    object *(*method)(object *, const char *, const char *, ...) =
+        (object * (*)(object *, const char *, const char *, ...)) sym("PyObject_CallMethod");
     long (*as_long)(object *) = (long (*)(object *))sym("PyLong_AsLong");
     object *sys = import("sys"), *monitoring = sys ? getattr(sys, "monitoring") : NULL;
     object *events = monitoring ? getattr(monitoring, "events") : NULL;
@@ -67,7 +88,8 @@ __attribute__((visibility("default"))) int floor_monitoring(int c_calls) {
     for (int i = 0; i < 9; i++) {
         if (i >= 6 && !c_calls) break;
         long event = as_long(getattr(events, names[i]));
-        if (!method(monitoring, "register_callback", "ilN", 4, event, make_callable(i == 6 ? (void *)noop_call : (void *)noop))) return -1;
+        if (!method(monitoring, "register_callback", "ilN", 4, event, make_callable(i == 6 ? (void *)noop_call : (void *)noop)))
+            return -1;
         if (i < 7) set |= event;
     }
     return method(monitoring, "set_events", "il", 4, set) ? 0 : -1;
