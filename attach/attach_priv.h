@@ -52,7 +52,7 @@ struct py_runtime {
 VT_MUST_CHECK int pyruntime_find(struct mem *mem, const struct maps *maps, const char *exe, struct py_runtime *out);
 /* One module: does it hold an interpreter? Split off for tests and fuzzing. */
 VT_MUST_CHECK int pyruntime_probe(struct mem *mem, const struct elf *e, uint64_t bias, struct py_runtime *out);
-/* PYTHON_DISABLE_REMOTE_DEBUG set and not empty in a block of NUL-terminated NAME=VALUE strings. */
+/* PYTHON_DISABLE_REMOTE_DEBUG set, if only to nothing, in a block of NUL-terminated NAME=VALUE strings. */
 bool pyruntime_env_opt_out(const char *env, size_t len);
 /* -X disable-remote-debug among the interpreter's own arguments (NUL-terminated strings). */
 bool pyruntime_args_opt_out(const char *args, size_t len);

@@ -153,8 +153,8 @@ static const char *next_string(const char *s, const char *end) {
 bool pyruntime_env_opt_out(const char *env, size_t len) {
     static const char name[] = "PYTHON_DISABLE_REMOTE_DEBUG=";
     size_t n = sizeof(name) - 1;
-    for (const char *s = env, *end = env + len; s < end; s = next_string(s, end)) /* CPython takes an empty value for "not set" */
-        if ((size_t)(end - s) > n && !memcmp(s, name, n) && s[n]) return true;
+    for (const char *s = env, *end = env + len; s < end; s = next_string(s, end))
+        if ((size_t)(end - s) >= n && !memcmp(s, name, n)) return true; /* an empty value counts too, for CPython */
     return false;
 }
 

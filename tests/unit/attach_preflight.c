@@ -100,9 +100,9 @@ END_TEST
 START_TEST(test_opt_out_by_environment) {
     ck_assert(pyruntime_env_opt_out(STRINGS("A=1\0PYTHON_DISABLE_REMOTE_DEBUG=1\0B=2\0")));
     ck_assert(pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG=0")));
-    ck_assert(!pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG=\0B=2\0"))); /* empty is unset, for CPython too */
+    ck_assert(pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG=\0B=2\0"))); /* for CPython too */
     ck_assert(!pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG")));
-    ck_assert(!pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG=")));
+    ck_assert(pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG=")));
     ck_assert(!pyruntime_env_opt_out(STRINGS("XPYTHON_DISABLE_REMOTE_DEBUG=1\0")));
     ck_assert(!pyruntime_env_opt_out(STRINGS("")));
 }
