@@ -108,6 +108,8 @@ static void open_module(const struct image *img, const struct map_module *map, s
     if (map->kind == MAP_ARENA || !strncmp(map->path, "/dev/", 5)) return;
     m->open = !module_open(img->mem, &img->maps, map, &m->elf);
     if (m->open) m->bias = module_bias(map, &m->elf);
+    /* whatever its name, and be it the program itself: who defines malloc has its locks */
+    if (m->open && m->kind == MAP_OTHER && elf_symbol(&m->elf, "malloc")) m->kind = MAP_MALLOC;
 }
 
 int image_open(struct image *img, pid_t pid, struct mem *mem, struct vt_err *err) {
