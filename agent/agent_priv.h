@@ -41,9 +41,10 @@ enum { VT_ENOENT = 2, VT_ENOMEM = 12, VT_EBUSY = 16, VT_EINVAL = 22, VT_ENOTSUP 
 /* What this process is to us. Not the same as vt_ctl.state: a forked child has no arena. */
 enum agent_state {
     AGENT_IDLE = 0,     /* never started, or left again */
-    AGENT_TRACING = 1,  /* hooks are in (or being put in) */
-    AGENT_LEAVING = 2,  /* hooks are being removed */
-    AGENT_INERT = 3     /* interpreter is shutting down: hooks stay where they are and do nothing */
+    AGENT_STARTING = 1, /* hooks are being put in */
+    AGENT_TRACING = 2,
+    AGENT_LEAVING = 3,  /* hooks are being removed */
+    AGENT_INERT = 4     /* interpreter is shutting down: hooks stay where they are and do nothing */
 };
 
 /* One per traced thread, in a mapping that a forked child sees as zeros (MADV_WIPEONFORK), whoever

@@ -140,7 +140,8 @@ void agent_start(void *own_tstate) {
     if (py.PyGC_Disable) rc = py.PyGC_Disable();
     bool collecting = rc == 1;
     rc = 0;
-    agent.state = AGENT_TRACING;
+    /* callbacks that come before we are done find us not tracing yet and do nothing */
+    agent.state = AGENT_STARTING;
     tasks_start();
     thread_names_find_module();
     rc = agent.hooks->install(ctl->err, sizeof ctl->err);
@@ -154,7 +155,8 @@ void agent_start(void *own_tstate) {
     if (collecting) py.PyGC_Enable();
     if (!rc) {
         ctl->hold_on = clock_full() - start;
-        if (agent.state == AGENT_TRACING) vt_store_release(&ctl->state, (uint32_t)VT_AGENT_TRACING);
+        vt_store_release(&ctl->state, (uint32_t)VT_AGENT_TRACING);
+        agent.state = AGENT_TRACING;
         return;
     }
     agent.state = AGENT_LEAVING;

@@ -148,25 +148,19 @@ static int check_tstate(const void *tstate, char *why, size_t why_size) {
     return found ? 0 : refuse(why, why_size, "interpreter of a thread");
 }
 
-static int no_profile(void *object, void *frame, int what, void *argument) {
-    (void)object, (void)frame, (void)what, (void)argument;
-    return 0;
-}
-
-/* Below 3.12 we write a thread's profile function ourselves: prove where it is, on our own thread. */
+/* Below 3.12 we write a thread's profile function ourselves: prove where it is, on our own thread, by what
+ * sys.getprofile() says. PyEval_SetProfile would do, but it runs audit hooks of the target. */
 static int check_profile(void *tstate, char *why, size_t why_size) {
     if (!layout.ts_profilefunc || field(tstate, layout.ts_profilefunc)) return 0;
-    void *mark = py._Py_NoneStruct;
-    py.PyEval_SetProfile(no_profile, mark);
-    const char *state = tstate;
-    uint32_t use = layout.ts_use_tracing ? field32(state, layout.ts_use_tracing) : field32(field(state, layout.ts_cframe), 0);
-    if (layout.use_tracing_on == 255) use &= 255;
-    bool right = field(tstate, layout.ts_profilefunc) == (void *)no_profile && field(tstate, layout.ts_profileobj) == mark &&
-                 use == layout.use_tracing_on;
-    py.PyEval_SetProfile(NULL, NULL);
-    right = right && !field(tstate, layout.ts_profilefunc);
+    void **slot = (void **)(void *)((char *)tstate + layout.ts_profileobj), *mark = py.PyLong_Type;
+    void *getprofile = py.PySys_GetObject("getprofile"); /* borrowed */
+    if (!getprofile || *slot || field(tstate, layout.ts_tracefunc)) return refuse(why, why_size, "profile function of a thread");
+    *slot = mark;
+    void *seen = py.PyObject_CallObject(getprofile, NULL);
+    *slot = NULL;
     if (py.PyErr_Occurred()) py.PyErr_Clear();
-    return right ? 0 : refuse(why, why_size, "profile function of a thread");
+    drop_ref(seen);
+    return seen == mark ? 0 : refuse(why, why_size, "profile function of a thread");
 }
 
 /* With the GIL and this thread's own tstate. */

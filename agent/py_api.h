@@ -65,7 +65,6 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyType_GenericAlloc, (void *, int64_t))                                                                            \
     F(void *, PyVectorcall_Call, (void *, void *, void *))                                                                       \
     F(void *, PyCode_NewEmpty, (const char *, const char *, int))                                                                \
-    F(void, PyEval_SetProfile, (py_tracefunc, void *))                                                                           \
     F(void, Py_IncRef, (void *))                                                                                                 \
     F(void, Py_DecRef, (void *))                                                                                                 \
     F(int, Py_AddPendingCall, (int (*)(void *), void *))                                                                         \

@@ -6,6 +6,7 @@ enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024 };
 
 /* Code objects of a thread's open frames, innermost first; 3.8 has no API for other threads' frames. */
 static void *first_frame(void *tstate) {
+    if (layout.ts_cframe && !field(tstate, layout.ts_cframe)) return NULL; /* still being made, without the GIL */
     if (py.PyThreadState_GetFrame) return py.PyThreadState_GetFrame(tstate);
     void *frame = field(tstate, layout.ts_frame);
     if (frame) py.Py_IncRef(frame);
