@@ -1,0 +1,180 @@
+/* The spool: whole frames only, limits, a full disk, folders that are not safe, names from outside. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "daemon/payload.h"
+#include "daemon/spool.h"
+#include "proto/rundir.h"
+#include "proto/trace_reader.h"
+
+static char dir[64];
+static struct spool spool;
+static struct vt_err err;
+
+static void set_up(void) {
+    strcpy(dir, "/tmp/spool-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    memset(&err, 0, sizeof(err));
+}
+static void tear_down(void) {
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static int put_names(uint32_t n) {
+    Vt__Names m = VT__NAMES__INIT;
+    Vt__Name *list[64], rows[64];
+    for (uint32_t i = 0; i < n; i++) {
+        vt__name__init(&rows[i]);
+        rows[i].id = i + 1;
+        rows[i].name.data = (uint8_t *)dir;
+        rows[i].name.len = strlen(dir);
+        list[i] = &rows[i];
+    }
+    m.n_names = n;
+    m.names = list;
+    return spool_put(&spool, VT_FRAME_NAMES, &m.base);
+}
+
+static unsigned frames_in(const char *path) {
+    struct vt_trace *t;
+    struct vt_trace_frame frame;
+    unsigned n = 0;
+    ck_assert_msg(!vt_trace_open(path, &t, &err), "%s", err.msg);
+    while (vt_trace_next(t, false, &frame, &err) == 1) n++;
+    ck_assert_msg(!err.code, "%s", err.msg);
+    ck_assert(!vt_trace_truncated(t));
+    vt_trace_close(t);
+    return n;
+}
+
+START_TEST(appends_and_locks) {
+    ck_assert_int_eq(spool_open(&spool, dir, 42, geteuid(), getegid(), 0, &err), 0);
+    for (int i = 0; i < 100; i++) ck_assert_int_eq(put_names(10), 0);
+    ck_assert_uint_eq(frames_in(spool.path), 100);
+    int fd = open(spool.path, O_RDONLY);
+    struct stat st;
+    ck_assert_int_eq(flock(fd, LOCK_SH | LOCK_NB), -1); /* its session lives */
+    ck_assert(!fstat(fd, &st) && (st.st_mode & 0777) == 0600 && (uint64_t)st.st_size == spool.size);
+    char path[PATH_MAX];
+    strcpy(path, spool.path);
+    struct spool second; /* the same pid in the same second */
+    ck_assert_int_eq(spool_open(&second, dir, 42, geteuid(), getegid(), 0, &err), 0);
+    ck_assert_str_ne(second.path, path);
+    spool_close(&second, true);
+    spool_close(&spool, false);
+    ck_assert_int_eq(flock(fd, LOCK_SH | LOCK_NB), 0);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    close(fd);
+}
+END_TEST
+
+START_TEST(size_limit) {
+    ck_assert_int_eq(spool_open(&spool, dir, 42, geteuid(), getegid(), 5000, &err), 0);
+    int rc = 0;
+    for (int i = 0; i < 100 && !rc; i++) rc = put_names(10);
+    ck_assert_int_eq(rc, -EFBIG);
+    ck_assert_int_eq(put_names(1), -EFBIG);
+    ck_assert_uint_le(spool.size, 5000);
+    Vt__End end = VT__END__INIT;
+    ck_assert_int_eq(spool_put_last(&spool, VT_FRAME_END, &end.base), 0); /* the trace is closed all the same */
+    ck_assert_uint_eq(spool.tail_len, 0);
+    ck_assert_uint_gt(frames_in(spool.path), 5);
+    spool_close(&spool, true);
+}
+END_TEST
+
+START_TEST(full_disk) {
+    struct rlimit limit = {10000, 10000}; /* writes beyond fail, some of them half way */
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(spool_open(&spool, dir, 42, geteuid(), getegid(), 0, &err), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    int rc = 0;
+    unsigned n = 0;
+    for (; n < 1000 && !rc; n++) rc = put_names(13);
+    ck_assert_int_eq(rc, -EFBIG);
+    ck_assert_uint_eq(frames_in(spool.path), n - 1); /* the half one was cut off */
+    limit.rlim_cur = spool.size;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    Vt__End end = VT__END__INIT;
+    end.reason = VT_END_SPOOL_FULL;
+    ck_assert_int_eq(spool_put_last(&spool, VT_FRAME_END, &end.base), 0);
+    ck_assert_uint_gt(spool.tail_len, VT_FRAME_HDR); /* for the client that is there */
+    spool_close(&spool, true);
+}
+END_TEST
+
+START_TEST(folders) {
+    char path[128], to[160];
+    snprintf(path, sizeof(path), "%s/a", dir);
+    ck_assert_int_eq(spool_dir_prepare(path, false, &err), 0);
+    ck_assert_int_eq(spool_dir_prepare(path, false, &err), 0);
+    ck_assert(rundir_is_safe(path, geteuid()) && !rundir_is_safe(path, geteuid() + 1));
+    ck_assert_int_eq(chmod(path, 0777), 0);
+    ck_assert_int_eq(spool_dir_prepare(path, false, &err), -EPERM);
+    ck_assert(!rundir_is_safe(path, geteuid()));
+    ck_assert_int_eq(chmod(path, 0700), 0);
+    snprintf(to, sizeof(to), "%s/link", dir);
+    ck_assert_int_eq(symlink(path, to), 0);
+    memset(&err, 0, sizeof(err));
+    ck_assert_int_ne(spool_dir_prepare(to, false, &err), 0);
+    ck_assert(!rundir_is_safe(to, geteuid()));
+    memset(&err, 0, sizeof(err));
+    ck_assert_int_eq(spool_dir_prepare("/proc/no/such", false, &err), -ENOENT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "VIZTRACERD_SPOOL"));
+}
+END_TEST
+
+/* Lengths that do not fit the payload are refused whatever they say. */
+START_TEST(payload_bounds) {
+    uint8_t buf[64] = {0};
+    struct vt_pl_name name = {.namelen = 10, .filelen = 10};
+    struct vt_pl_stack stack = {.nframes = 4, .namelen = 4};
+    struct vt_pl_thread thread = {.namelen = 5};
+    struct vt_pl_task task = {.namelen = UINT32_MAX};
+    struct text a, b;
+    const uint8_t *ids;
+    memcpy(buf, &name, sizeof(name));
+    ck_assert_int_eq(payload_name(buf, sizeof(name) + 20, &name, &a, &b), 0);
+    ck_assert(a.len == 10 && b.len == 10 && b.p == buf + sizeof(name) + 10);
+    for (uint32_t len = 0; len < sizeof(name) + 20; len++) ck_assert_int_eq(payload_name(buf, len, &name, &a, &b), -EPROTO);
+    memcpy(buf, &stack, sizeof(stack));
+    ck_assert_int_eq(payload_stack(buf, sizeof(stack) + 20, &stack, &a, &ids), 0);
+    for (uint32_t len = 0; len < sizeof(stack) + 20; len++) ck_assert_int_eq(payload_stack(buf, len, &stack, &a, &ids), -EPROTO);
+    stack.nframes = UINT32_MAX;
+    memcpy(buf, &stack, sizeof(stack));
+    ck_assert_int_eq(payload_stack(buf, sizeof(buf), &stack, &a, &ids), -EPROTO);
+    memcpy(buf, &thread, sizeof(thread));
+    ck_assert_int_eq(payload_thread(buf, sizeof(thread) + 5, &thread, &a), 0);
+    ck_assert_int_eq(payload_thread(buf, sizeof(thread) + 4, &thread, &a), -EPROTO);
+    memcpy(buf, &task, sizeof(task));
+    ck_assert_int_eq(payload_task(buf, sizeof(buf), &task, &a), -EPROTO);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("daemon_spool");
+    TCase *tc = tcase_create("spool");
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, appends_and_locks);
+    tcase_add_test(tc, size_limit);
+    tcase_add_test(tc, full_disk);
+    tcase_add_test(tc, folders);
+    tcase_add_test(tc, payload_bounds);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
