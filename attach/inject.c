@@ -214,12 +214,10 @@ static int let_thread_go(struct climb *c) {
     int rc = 0;
     if (c->remote) {
         rc = remote_end(c->remote);
-        if (rc) {
-            attach_log(c->o, "thread %d was not restored by us (%s): it restores itself", (int)c->thread.tid, strerror(-rc));
-            c->stuck = true;
-        }
+        c->stuck = c->stuck || rc;
         uint64_t paused = tracee_release(&c->thread, &c->env);
         if (paused) c->res->pause_ns = paused;
+        if (rc) attach_log(c->o, "thread %d was not restored by us (%s): it restores itself", (int)c->thread.tid, strerror(-rc));
         free(c->remote);
         c->remote = NULL;
     }
@@ -423,10 +421,11 @@ static int climb_wait(struct climb *c) {
             return vt_err_set(c->err, -ELIBACC, "process %d cannot load the agent: %s", (int)c->o->pid,
                               c->boot.err[0] ? c->boot.err : "no cause given");
         }
-        if (time_is_up(c))
-            return vt_err_set(c->err, -ETIMEDOUT,
-                              "process %d: the agent was not loaded in time (a library being loaded for long?); try again",
-                              (int)c->o->pid);
+        if (time_is_up(c)) {
+            const char *why = c->op == VT_OP_STOP ? "the agent did not leave in time (Python inside one long C call?)"
+                                                  : "the agent was not loaded in time (another library being loaded?)";
+            return vt_err_set(c->err, -ETIMEDOUT, "process %d: %s; try again", (int)c->o->pid, why);
+        }
     }
     place_unlink(&c->place);
     return 0;

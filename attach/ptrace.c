@@ -214,6 +214,12 @@ uint64_t tracee_release(struct tracee *t, struct trace_env *env) {
     return stopped;
 }
 
+bool trace_is_late(const struct trace_env *env, pid_t tid) {
+    for (unsigned i = 0; i < env->nlate; i++)
+        if (env->late[i] == tid) return true;
+    return false;
+}
+
 void trace_sweep(struct trace_env *env) {
     unsigned kept = 0;
     for (unsigned i = 0; i < env->nlate; i++) {

@@ -53,6 +53,7 @@ void trace_begin(struct trace_env *env);
 void trace_end(struct trace_env *env);
 /* Lets go of late threads that have stopped meanwhile. */
 void trace_sweep(struct trace_env *env);
+bool trace_is_late(const struct trace_env *env, pid_t tid);
 /* On the CPU of the tracee a stop is a plain context switch instead of a wake-up of another core. */
 void trace_pin(struct trace_env *env, pid_t pid, pid_t tid);
 

@@ -145,7 +145,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
         }
         for (int rank = RANK_WAITING; rank >= RANK_RUNNING && rc == -EAGAIN; rank--)
             for (int i = n - 1; i >= 0 && rc == -EAGAIN; i--) { /* the main thread, listed first, comes last */
-                if (rank_of(s->o->pid, tids[i]) != (enum rank)rank) continue;
+                if (rank_of(s->o->pid, tids[i]) != (enum rank)rank || trace_is_late(s->env, tids[i])) continue;
                 rc = try_thread(s, t, r, g, tids[i], n == 1, &safety, err);
                 tried++;
                 denied += rc == -EPERM;
