@@ -43,8 +43,8 @@ enum agent_state {
     AGENT_IDLE = 0,     /* never started, or left again */
     AGENT_STARTING = 1, /* hooks are being put in */
     AGENT_TRACING = 2,
-    AGENT_LEAVING = 3,  /* hooks are being removed */
-    AGENT_INERT = 4     /* interpreter is shutting down: hooks stay where they are and do nothing */
+    AGENT_LEAVING = 3, /* hooks are being removed */
+    AGENT_INERT = 4    /* interpreter is shutting down: hooks stay where they are and do nothing */
 };
 
 /* One per traced thread, in a mapping that a forked child sees as zeros (MADV_WIPEONFORK), whoever
@@ -56,17 +56,17 @@ struct thread {
     uint64_t ident;   /* pthread_self() */
     uint32_t tid;     /* 0 = this block belongs to nobody */
     uint32_t serial;
-    uint32_t seq;     /* of the next chunk */
+    uint32_t seq; /* of the next chunk */
     uint32_t name_tries;
     uint64_t dropped, dropped_told; /* cumulative; up to the last GAP record */
     uint64_t freed_seen;            /* vt_ctl.freed when no chunk was to be had */
     struct thread *next_free;
-    void *tstate;           /* identity only, never followed */
-    int32_t ignored;        /* depth below a filtered function, 0 = record */
-    int32_t depth;          /* for max_stack_depth */
-    int32_t coroutines;     /* coroutine frames entered on this thread */
-    uint32_t task;          /* task id of the last TASK record */
-    uint32_t paused;        /* we run Python code (repr) ourselves: record nothing */
+    void *tstate;       /* identity only, never followed */
+    int32_t ignored;    /* depth below a filtered function, 0 = record */
+    int32_t depth;      /* for max_stack_depth */
+    int32_t coroutines; /* coroutine frames entered on this thread */
+    uint32_t task;      /* task id of the last TASK record */
+    uint32_t paused;    /* we run Python code (repr) ourselves: record nothing */
     uint32_t starved;
     uint64_t pad[3];
 };
@@ -84,31 +84,31 @@ struct family {
 
 struct agent {
     uint32_t state;
-    uint32_t lock;           /* spin: free list of thread blocks and agent.ctl, against thread_ended */
-    uint32_t base_id;        /* first name id of this session, shifted like a record's */
-    uint32_t next_id;        /* name ids grow for ever: an id of an older session is told by its value */
-    struct vt_ctl *ctl;      /* NULL when not tracing */
+    uint32_t lock;      /* spin: free list of thread blocks and agent.ctl, against thread_ended */
+    uint32_t base_id;   /* first name id of this session, shifted like a record's */
+    uint32_t next_id;   /* name ids grow for ever: an id of an older session is told by its value */
+    struct vt_ctl *ctl; /* NULL when not tracing */
     struct family *family;
-    struct thread *threads;  /* this session's blocks */
+    struct thread *threads; /* this session's blocks */
     struct thread *free_threads;
     uint32_t nthreads, session;
     uint32_t clock, pid;
-    uint64_t visit_at;       /* clock: when the next periodic visit is due */
+    uint64_t visit_at; /* clock: when the next periodic visit is due */
     uint64_t rearm_at, rearm_ticks;
     uint64_t arena_bytes;
     const struct hook_ops *hooks;
-    bool full;               /* filters, arguments, ... : the complete callbacks instead of the lean ones */
+    bool full; /* filters, arguments, ... : the complete callbacks instead of the lean ones */
     bool c_calls;
     bool tid_in_pthread;
     bool key_made;
-    uint32_t key;            /* pthread key whose destructor tells us that a thread ends */
-    uint32_t flags;          /* vt_ctl.flags */
+    uint32_t key;   /* pthread key whose destructor tells us that a thread ends */
+    uint32_t flags; /* vt_ctl.flags */
     int32_t max_stack_depth;
-    uint32_t repr_limit;     /* characters */
-    void *threading_active;  /* threading._active or NULL; owned reference */
+    uint32_t repr_limit;    /* characters */
+    void *threading_active; /* threading._active or NULL; owned reference */
     void *main_interpreter;
-    int64_t extra_index;     /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
-    uint64_t ticks_per_ms;   /* from span, which is 20 ms */
+    int64_t extra_index;   /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
+    uint64_t ticks_per_ms; /* from span, which is 20 ms */
 };
 extern struct agent agent;
 extern __thread struct thread *this_thread __attribute__((tls_model("initial-exec")));
@@ -132,7 +132,9 @@ static inline void error_save(struct pending_error *e) { py.PyErr_Fetch(&e->type
 static inline void error_restore(struct pending_error *e) { py.PyErr_Restore(e->type, e->value, e->traceback); }
 
 static inline void *type_of(const void *object) { return *(void *const *)((const char *)object + 8); }
-static inline void *field(const void *object, size_t offset) { return *(void *const *)(const void *)((const char *)object + offset); }
+static inline void *field(const void *object, size_t offset) {
+    return *(void *const *)(const void *)((const char *)object + offset);
+}
 static inline uint32_t field32(const void *object, size_t offset) {
     return *(const uint32_t *)(const void *)((const char *)object + offset);
 }

@@ -14,8 +14,15 @@ EXPORT struct vt_agent_info vt_agent_info = {
 /* Filled in in the file itself before a remote exec; see pymod.c. */
 EXPORT struct vt_boot vt_agent_boot = {.abi_major = VT_ABI_MAJOR, .abi_minor = VT_ABI_MINOR, .agent_fd = -1, .arena_fd = -1};
 
-enum { MADV_DONTFORK = 10, PROT_READ_WRITE = 3, MAP_SHARED = 1, MAP_FIXED_SHARED = 0x11, MAP_RESERVE = 0x4022, O_RDWR_CLOEXEC = 02000002,
-       REPR_LIMIT_MAX = 4096 };
+enum {
+    MADV_DONTFORK = 10,
+    PROT_READ_WRITE = 3,
+    MAP_SHARED = 1,
+    MAP_FIXED_SHARED = 0x11,
+    MAP_RESERVE = 0x4022,
+    O_RDWR_CLOEXEC = 02000002,
+    REPR_LIMIT_MAX = 4096
+};
 
 static bool failed(int64_t rc) { return rc < 0 && rc > -4096; }
 
@@ -28,7 +35,8 @@ int arena_open(const struct vt_boot *boot, struct vt_ctl **ctl_out) {
     uint64_t bytes = boot->arena_bytes;
     int64_t fd = boot->arena_fd, at;
     struct vt_ctl *ctl;
-    if (bytes < vt_arena_bytes(VT_CHUNKS_MIN) || bytes > vt_arena_bytes(VT_CHUNKS_MAX) || bytes % VT_CHUNK_SIZE) return -VT_EINVAL;
+    if (bytes < vt_arena_bytes(VT_CHUNKS_MIN) || bytes > vt_arena_bytes(VT_CHUNKS_MAX) || bytes % VT_CHUNK_SIZE)
+        return -VT_EINVAL;
     if (fd < 0) fd = arch_syscall3(SYS_OPEN, (uint64_t)boot->arena_path, O_RDWR_CLOEXEC, 0);
     if (failed(fd)) return (int)fd;
     int64_t area = arch_syscall6(SYS_MMAP, 0, bytes + VT_CHUNK_SIZE, 0, MAP_RESERVE, ~0ull, 0);
@@ -107,8 +115,8 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.max_stack_depth = ctl->max_stack_depth;
     agent.repr_limit = ctl->repr_limit && ctl->repr_limit < REPR_LIMIT_MAX ? ctl->repr_limit : REPR_LIMIT_MAX;
     agent.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
-    agent.tid_in_pthread = field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID) ==
-                           (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+    agent.tid_in_pthread =
+        field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID) == (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
     agent.ticks_per_ms = ctl->span / 20 ? ctl->span / 20 : 1;
     agent.rearm_ticks = ctl->rearm_ms * agent.ticks_per_ms;
     ctl->tool_id = -1;

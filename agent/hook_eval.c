@@ -79,7 +79,8 @@ static bool too_deep(void) {
 /* Somebody else's evaluation function (a debugger's, a compiler's) is not ours to call around. */
 bool hook_eval_possible(void) {
     if (layout.python >= 0x30c || !py._PyEval_EvalFrameDefault) return false;
-    if (layout.python > 0x308 && (!py._PyInterpreterState_GetEvalFrameFunc || !py._PyInterpreterState_SetEvalFrameFunc)) return false;
+    if (layout.python > 0x308 && (!py._PyInterpreterState_GetEvalFrameFunc || !py._PyInterpreterState_SetEvalFrameFunc))
+        return false;
     for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
         if (!is_set(it, (void *)py._PyEval_EvalFrameDefault)) return false;
     return !too_deep();

@@ -7,44 +7,50 @@
 #include "agent/emit.h"
 #include "agent/hooks.h"
 
-enum { EVENT_CALL = 6, EVENT_C_RETURN = 7, EVENT_C_RAISE = 8, EVENTS = 9, SITE_BITS = 12, SITE_CALLS = 1000, SITE_MIXED = 0xffff,
-       OTHERS_MAX = 64 };
+enum {
+    EVENT_CALL = 6,
+    EVENT_C_RETURN = 7,
+    EVENT_C_RAISE = 8,
+    EVENTS = 9,
+    SITE_BITS = 14,
+    SITE_CALLS = 1000,
+    SITE_MIXED = 0xffff,
+    OTHERS_MAX = 64
+};
 
 static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
                                                 "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
-static void *monitoring;         /* sys.monitoring; owned while installed */
-static void *disable;            /* sys.monitoring.DISABLE, immortal */
-static void *callback_type;      /* owned */
-static void *callbacks[EVENTS];  /* owned: the interpreter only borrows them while it calls */
+static void *monitoring;        /* sys.monitoring; owned while installed */
+static void *disable;           /* sys.monitoring.DISABLE, immortal */
+static void *callback_type;     /* owned */
+static void *callbacks[EVENTS]; /* owned: the interpreter only borrows them while it calls */
 static long event_bits[EVENTS], events;
 static int tool = -1;
 static void *home; /* the interpreter that the session was started in */
 
 /* ---- call sites ---- */
 
-struct site {
-    uint32_t key, calls;
-};
-static struct site sites[1u << SITE_BITS];
+/* One word each: key of the site in the upper half, calls of callees that are not C functions in the lower. */
+static uint64_t sites[1u << SITE_BITS];
 
-ALWAYS_INLINE struct site *site_of(void *const *args, uint32_t *key) {
-    uint64_t mixed = ((uint64_t)args[0] >> 4) + (uint64_t)field32(args[1], LONG_DIGIT_312) * 0x9E3779B1u;
-    *key = (uint32_t)mixed | 1;
-    return &sites[(uint32_t)(mixed * 0x9E3779B1u) >> (32 - SITE_BITS)];
+ALWAYS_INLINE uint64_t *site_of(void *const *args, uint64_t *key) {
+    uint64_t place = ((uint64_t)args[0] >> 4) + (uint64_t)field32(args[1], LONG_DIGIT_312) * 0x9E3779B1u;
+    *key = place << 32;
+    return &sites[(uint32_t)(place * 0x9E3779B1u) >> (32 - SITE_BITS)];
 }
 
 static NOINLINE void *call_of_other(void *const *args) {
-    uint32_t key;
-    struct site *site = site_of(args, &key);
-    if (site->key != key) *site = (struct site){key, 0};
-    if (site->calls == SITE_MIXED) return py._Py_NoneStruct;
-    return ++site->calls < SITE_CALLS ? py._Py_NoneStruct : (site->calls = SITE_CALLS, disable);
+    uint64_t key, *site = site_of(args, &key), value = *site;
+    if (value == (key | SITE_MIXED)) return py._Py_NoneStruct;
+    if ((value & ~(uint64_t)UINT32_MAX) != key) value = key;
+    if ((uint32_t)value < SITE_CALLS) value++;
+    *site = value;
+    return (uint32_t)value < SITE_CALLS ? py._Py_NoneStruct : disable;
 }
 
 ALWAYS_INLINE void site_calls_c(void *const *args) {
-    uint32_t key;
-    struct site *site = site_of(args, &key);
-    if (UNLIKELY(site->key == key)) site->calls = SITE_MIXED;
+    uint64_t key, *site = site_of(args, &key);
+    if (UNLIKELY(*site != (key | SITE_MIXED))) *site = key | SITE_MIXED;
 }
 
 /* ---- callbacks ---- */
@@ -80,7 +86,8 @@ ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
     return py._Py_NoneStruct;
 }
 
-#define ARGS void *self __attribute__((unused)), void *const *args, size_t n __attribute__((unused)), void *names __attribute__((unused))
+#define ARGS                                                                                                                     \
+    void *self __attribute__((unused)), void *const *args, size_t n __attribute__((unused)), void *names __attribute__((unused))
 #define CALLBACKS(tag, extra, full)                                                                                              \
     static void *start_##tag(ARGS) { return on_python(args, extra, VT_REC_CALL, full); }                                         \
     static void *resume_##tag(ARGS) { return on_python(args, extra, VT_REC_RESUME, full); }                                      \
@@ -91,7 +98,8 @@ ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
     static void *call_##tag(ARGS) { return on_call(args, full); }                                                                \
     static void *c_return_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RETURN, full); }                                        \
     static void *c_raise_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RAISE, full); }
-#define CALLBACK_LIST(tag) {start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##tag, c_return_##tag, c_raise_##tag}
+#define CALLBACK_LIST(tag)                                                                                                       \
+    { start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##tag, c_return_##tag, c_raise_##tag }
 
 typedef void *(*vectorcall)(void *, void *const *, size_t, void *);
 CALLBACKS(312, CO_EXTRA_312, false)
@@ -184,13 +192,15 @@ static int take_tool(char *why, size_t why_size) {
 static void unhook_here(void) {
     done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, 0L));
     for (int i = 0; i < EVENTS; i++)
-        if (callbacks[i]) done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
+        if (callbacks[i])
+            done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
     done(py.PyObject_CallMethod(monitoring, "free_tool_id", "i", tool));
 }
 
 static bool register_here(void) {
     for (int i = 0; i < EVENTS; i++)
-        if (callbacks[i] && !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
+        if (callbacks[i] &&
+            !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
             return false;
     return done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events));
 }

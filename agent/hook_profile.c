@@ -17,7 +17,7 @@ struct chained {
 };
 static struct chained chained[CHAINED_MAX];
 static uint32_t nchained;
-static py_tracefunc lean;           /* the instance for this version */
+static py_tracefunc lean; /* the instance for this version */
 
 static void hook_all_threads(void);
 

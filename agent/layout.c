@@ -3,19 +3,33 @@
 
 struct layout layout;
 
-#define CODE_308 .co_extra = CO_EXTRA_308, .co_filename = 104, .co_name = 112, .co_flags = 36, .co_firstlineno = 40, \
-                 .co_argcount = 16, .co_kwonlyargcount = 24
-#define CODE_312 .co_filename = 112, .co_name = 128 /* qualname */, .co_flags = 48, .co_firstlineno = 68, .co_argcount = 52, \
-                 .co_kwonlyargcount = 60
+#define CODE_308                                                                                                                 \
+    .co_extra = CO_EXTRA_308, .co_filename = 104, .co_name = 112, .co_flags = 36, .co_firstlineno = 40, .co_argcount = 16,       \
+    .co_kwonlyargcount = 24
+#define CODE_312                                                                                                                 \
+    .co_filename = 112, .co_name = 128 /* qualname */, .co_flags = 48, .co_firstlineno = 68, .co_argcount = 52,                  \
+    .co_kwonlyargcount = 60
 #define TS_308 .ts_interp = 16, .ts_frame = 24, .ts_profilefunc = 56, .ts_tracefunc = 64, .ts_profileobj = 72, .ts_tracing = 44
 
 static const struct layout layouts[] = {
     {.python = 0x308, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1},
     {.python = 0x309, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1},
     {.python = 0x30a, CODE_308, TS_308, .ts_cframe = 48, .use_tracing_on = 1},
-    {.python = 0x30b, .co_extra = CO_EXTRA_311, .co_filename = 112, .co_name = 128, .co_flags = 48, .co_firstlineno = 72,
-     .co_argcount = 56, .co_kwonlyargcount = 64, .ts_interp = 16, .ts_profilefunc = 64, .ts_tracefunc = 72,
-     .ts_profileobj = 80, .ts_tracing = 44, .ts_cframe = 56, .use_tracing_on = 255},
+    {.python = 0x30b,
+     .co_extra = CO_EXTRA_311,
+     .co_filename = 112,
+     .co_name = 128,
+     .co_flags = 48,
+     .co_firstlineno = 72,
+     .co_argcount = 56,
+     .co_kwonlyargcount = 64,
+     .ts_interp = 16,
+     .ts_profilefunc = 64,
+     .ts_tracefunc = 72,
+     .ts_profileobj = 80,
+     .ts_tracing = 44,
+     .ts_cframe = 56,
+     .use_tracing_on = 255},
     {.python = 0x30c, .co_extra = CO_EXTRA_312, CODE_312, .ts_interp = 16},
     {.python = 0x30d, .co_extra = CO_EXTRA_313, CODE_312, .ts_interp = 16},
     {.python = 0x30e, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16},
@@ -119,8 +133,9 @@ static int check_functions(char *why, size_t why_size) {
     if (!wrong && field(join, DESCR_TYPE) != py.PyUnicode_Type) wrong = "method descriptor";
     if (!wrong && (type_of(bound) != py.PyCFunction_Type || field(bound, CFUNCTION_SELF) != text)) wrong = "builtin method";
     if (!wrong && field(bound, CFUNCTION_DEF) != field(join, DESCR_DEF)) wrong = "builtin method";
-    if (!wrong && (type_of(intern) != py.PyCFunction_Type || !text_equal(field(field(intern, CFUNCTION_DEF), DEF_NAME), "intern") ||
-                   !same_text(field(intern, CFUNCTION_MODULE), "sys")))
+    if (!wrong &&
+        (type_of(intern) != py.PyCFunction_Type || !text_equal(field(field(intern, CFUNCTION_DEF), DEF_NAME), "intern") ||
+         !same_text(field(intern, CFUNCTION_MODULE), "sys")))
         wrong = "builtin function";
     if (!wrong && (field(py.PyBool_Type, TYPE_BASE) != py.PyLong_Type || !text_equal(field(py.PyUnicode_Type, TYPE_NAME), "str")))
         wrong = "type";

@@ -19,7 +19,7 @@ static const struct symbol symbols[] = {
 #undef OPTIONAL
 #undef REQUIRED_DATA
 #undef OPTIONAL_DATA
-    {"clock_gettime", offsetof(struct py_api, clock_gettime), false},
+        {"clock_gettime", offsetof(struct py_api, clock_gettime), false},
     {"pthread_key_create", offsetof(struct py_api, pthread_key_create), false},
     {"pthread_key_delete", offsetof(struct py_api, pthread_key_delete), false},
     {"pthread_setspecific", offsetof(struct py_api, pthread_setspecific), false},

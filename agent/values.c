@@ -111,7 +111,8 @@ NOINLINE void values_tell_arguments(void *code, void *frame) {
     if (!frame) frame = py.PyEval_GetFrame();
     void *names = py.PyObject_GetAttrString(code, "co_varnames");
     void *locals = names && frame ? py.PyObject_GetAttrString(frame, "f_locals") : NULL;
-    for (int64_t i = 0; locals && i < count; i++) len += argument_text(names, i, locals, bytes + len, (uint32_t)sizeof bytes - len);
+    for (int64_t i = 0; locals && i < count; i++)
+        len += argument_text(names, i, locals, bytes + len, (uint32_t)sizeof bytes - len);
     if (py.PyErr_Occurred()) py.PyErr_Clear();
     drop_ref(locals);
     drop_ref(names);

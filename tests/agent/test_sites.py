@@ -1,0 +1,55 @@
+"""Call sites that call Python and C functions: every C call is there; a site that went quiet comes back when re-armed."""
+import sys
+from vtarena import *
+
+
+def step(x):
+    return x
+
+
+def apply(f, n):
+    for _ in range(n):
+        f(1)
+
+
+def count(s, name):
+    return sum(1 for st in s.streams.values() for e in s.events(st) if e == ("C_CALL", name))
+
+
+def main():
+    # mixed from the beginning, then long runs of each kind
+    s = Session(chunks=2048)
+    s.start()
+    apply(abs, 1)
+    apply(step, 3000)
+    apply(abs, 500)
+    apply(int, 3000)
+    apply(abs, 500)
+    s.stop()
+    s.decode()
+    assert count(s, "builtins.abs") == 1001, count(s, "builtins.abs")
+    # the first C function comes while the site is still watched
+    s = Session(chunks=2048)
+    s.start()
+    apply(step, 900)
+    apply(abs, 100)
+    apply(step, 3000)
+    apply(abs, 100)
+    s.stop()
+    s.decode()
+    assert count(s, "builtins.abs") == 200, count(s, "builtins.abs")
+    # and after it was switched off: seen again once re-armed
+    s = Session(chunks=2048, rearm=5, span=20 * TICKS_PER_MS // 20)
+    s.start()
+    apply(step, 5000)
+    end = time.time() + 0.1
+    while time.time() < end:
+        step(1)
+    apply(abs, 100)
+    s.stop()
+    s.decode()
+    assert count(s, "builtins.abs") == 100, count(s, "builtins.abs")
+
+
+main()
+print("ok")
