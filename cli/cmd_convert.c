@@ -18,6 +18,7 @@ static int help(void) {
     printf("usage: viztracer convert IN.vzt -o OUT.json|OUT.json.gz [options]\n\n"
            "  -o, --output_file FILE  what to write; how its name ends says the kind\n"
            "  --min_duration TIME     leave out shorter calls: 0.3ms, 13us; no unit = us\n"
+           "  --tracer_entries N      only the newest N calls\n"
            "  --log_async             one track per asyncio task, where the trace has tasks\n"
            "  --no_file_info          without the source text of the functions\n"
            "  --quiet                 print nothing when all is well\n");
@@ -36,9 +37,11 @@ static int report(const struct convert_opts *opts, const struct convert_result *
     else if (r->cut_off)
         fprintf(stderr, "viztracer: %s has no end: it holds what was written before its writer died\n", opts->input);
     if (quiet) return CLI_OK;
-    printf("%s: %llu calls on %llu thread%s, %.1f MB", opts->output, (unsigned long long)(r->totals.calls + r->totals.open),
+    printf("%s: %llu calls on %llu thread%s, %.1f MB", opts->output,
+           (unsigned long long)(r->totals.calls + r->totals.open - r->totals.short_calls - r->totals.left_out),
            (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s", (double)r->bytes / 1e6);
     if (r->totals.short_calls) printf(", %llu shorter calls left out", (unsigned long long)r->totals.short_calls);
+    if (r->totals.left_out) printf(", %llu older calls left out", (unsigned long long)r->totals.left_out);
     if (r->totals.dropped) printf(", %llu events were dropped in the target", (unsigned long long)r->totals.dropped);
     printf("\n");
     return fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
@@ -46,10 +49,11 @@ static int report(const struct convert_opts *opts, const struct convert_result *
 
 /* Fills opts: CLI_OK, CLI_USAGE, or -1 when help was asked for. */
 static int parse(int argc, char **argv, struct convert_opts *opts, bool *quiet) {
-    enum { OPT_MIN_DURATION = 256, OPT_ASYNC, OPT_NO_FILE_INFO, OPT_QUIET };
+    enum { OPT_MIN_DURATION = 256, OPT_ENTRIES, OPT_ASYNC, OPT_NO_FILE_INFO, OPT_QUIET };
     static const struct option options[] = {
         {"output_file", required_argument, NULL, 'o'},
         {"min_duration", required_argument, NULL, OPT_MIN_DURATION},
+        {"tracer_entries", required_argument, NULL, OPT_ENTRIES},
         {"log_async", no_argument, NULL, OPT_ASYNC},
         {"no_file_info", no_argument, NULL, OPT_NO_FILE_INFO},
         {"quiet", no_argument, NULL, OPT_QUIET},
@@ -65,6 +69,14 @@ static int parse(int argc, char **argv, struct convert_opts *opts, bool *quiet) 
             if (options_duration(optarg, &opts->min_duration_ns))
                 return cli_usage("convert: can't convert %s to time; the format is 0.3ms or 13us", optarg);
             break;
+        case OPT_ENTRIES: {
+            char *end;
+            errno = 0;
+            opts->newest_calls = strtoull(optarg, &end, 10);
+            if (errno || *end || optarg[0] < '1' || optarg[0] > '9')
+                return cli_usage("convert: --tracer_entries wants a number of calls, not %s", optarg);
+            break;
+        }
         case OPT_ASYNC: opts->log_async = true; break;
         case OPT_NO_FILE_INFO: opts->no_file_info = true; break;
         case OPT_QUIET: *quiet = true; break;
