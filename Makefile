@@ -59,6 +59,10 @@ $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
 AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fvisibility=hidden \
     -ftls-model=initial-exec -fno-asynchronous-unwind-tables -funwind-tables -fcf-protection=none $(WARN)
 AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS)
+# what the agent calls itself: only the very same one is used again in a target
+AGENT_ID := $(shell { cat agent/*.[ch] proto/abi/*.h; echo $(CC) $(FAULTS); } | sha1sum | cut -c1-30)
+$(BUILD)/agentobj/agent/entry.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
+$(BUILD)/agentobj/agent/entry.o: $(wildcard agent/*.[ch] proto/abi/*.h)
 AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))
 $(BUILD)/agentobj/%.o: %.c
 	@mkdir -p $(@D)

@@ -37,7 +37,7 @@ int arena_open(const struct vt_boot *boot, struct vt_ctl **ctl_out) {
     struct vt_ctl *ctl;
     if (bytes < vt_arena_bytes(VT_CHUNKS_MIN) || bytes > vt_arena_bytes(VT_CHUNKS_MAX) || bytes % VT_CHUNK_SIZE)
         return -VT_EINVAL;
-    if (fd < 0) fd = arch_syscall3(SYS_OPEN, (uint64_t)boot->arena_path, O_RDWR_CLOEXEC, 0);
+    if (fd < 0) fd = arch_syscall3(SYS_OPENAT, (uint64_t)-100 /* AT_FDCWD */, (uint64_t)boot->arena_path, O_RDWR_CLOEXEC);
     if (failed(fd)) return (int)fd;
     int64_t area = arch_syscall6(SYS_MMAP, 0, bytes + VT_CHUNK_SIZE, 0, MAP_RESERVE, ~0ull, 0);
     if (failed(area)) {

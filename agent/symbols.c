@@ -33,7 +33,7 @@ static struct link_map *objects;
 static int64_t read_auxv(uint64_t *out, size_t bytes) {
     int64_t n = arch_syscall6(SYS_PRCTL, PR_GET_AUXV, (uint64_t)out, bytes, 0, 0, 0);
     if (n > 0) return n;
-    int64_t fd = arch_syscall3(SYS_OPEN, (uint64_t) "/proc/self/auxv", 02000000 /* O_CLOEXEC */, 0);
+    int64_t fd = arch_syscall3(SYS_OPENAT, (uint64_t)-100 /* AT_FDCWD */, (uint64_t) "/proc/self/auxv", 02000000 /* O_CLOEXEC */);
     if (fd < 0) return fd;
     n = arch_syscall3(SYS_READ, (uint64_t)fd, (uint64_t)out, bytes);
     arch_syscall3(SYS_CLOSE, (uint64_t)fd, 0, 0);

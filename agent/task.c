@@ -25,7 +25,7 @@ void tasks_stop(void) {
 }
 
 static void *running_task(void) {
-    if (!current_task) {
+    if (!current_task && !(py.Py_IsFinalizing && py.Py_IsFinalizing())) { /* modules may be gone then */
         void *modules = py.PyImport_GetModuleDict();
         void *module = modules ? py.PyDict_GetItemString(modules, "asyncio.tasks") : NULL;
         current_task = module ? py.PyObject_GetAttrString(module, "current_task") : NULL;
