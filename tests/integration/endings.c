@@ -186,7 +186,8 @@ static void ask(struct target *t, char *text, size_t size, const char *who) {
     for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, "id_ns="))
         target_expect(t, "no such text", 10);
     ck_assert_msg(stop, "%s: the target does not answer: %s", who, t->text);
-    snprintf(text, size, "%.*s", (int)(stop - t->text), t->text);
+    const char *from = strstr(t->text, "profile=");
+    snprintf(text, size, "%.*s", (int)(stop - from), from);
 }
 
 /* Somebody on our side is killed while a trace runs: within 2 s the hooks are gone. */

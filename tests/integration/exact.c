@@ -115,8 +115,10 @@ END_TEST
 static void must_hold(const struct traced *x, const struct trace_event *parent, const char *const *names) {
     const struct trace_event *child[64];
     size_t n = trace_children(&x->trace, parent, child, 64), want = 0;
+    char held[1024] = "";
     while (names[want]) want++;
-    ck_assert_msg(n == want, "%s: %s holds %zu calls instead of %zu", x->who, parent->name, n, want);
+    for (size_t i = 0; i < n && i < 16; i++) snprintf(held + strlen(held), sizeof held - strlen(held), " %.40s", child[i]->name);
+    ck_assert_msg(n == want, "%s: %s holds %zu calls instead of %zu:%s", x->who, parent->name, n, want, held);
     for (size_t i = 0; i < n; i++)
         ck_assert_msg(trace_name_is(child[i]->name, names[i]), "%s: call %zu in %s is %s instead of %s", x->who, i, parent->name,
                       child[i]->name, names[i]);

@@ -267,7 +267,11 @@ int census_take(pid_t pid, struct census *c) {
         if (sscanf(line, "VmRSS: %llu", &v) == 1) c->rss_kb = v;
         if (sscanf(line, "TracerPid: %d", &tracer) == 1) c->tracer = tracer;
         if (sscanf(line, "SigBlk: %19s", c->sigblk) == 1) continue;
-        if (sscanf(line, "SigCgt: %19s", c->sigcgt) == 1) continue;
+        if (sscanf(line, "SigCgt: %llx", &v) == 1) {
+            /* 32 and 33 are the C library's own: it takes them at the first pthread_create of a process */
+            snprintf(c->sigcgt, sizeof c->sigcgt, "%016llx", v & ~(3ull << 31));
+            continue;
+        }
         if (sscanf(line, "SigIgn: %19s", c->sigign) == 1) continue;
     }
     fclose(f);

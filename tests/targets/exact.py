@@ -158,10 +158,14 @@ def extra():
 
 def new_threads():
     threads = [threading.Thread(target=extra, name="extra-%d" % i) for i in range(3)]
+    kept.extend(threads)  # else their weak references call back when they go
     for t in threads:
         t.start()
     for t in threads:
         t.join()
+
+
+kept = []
 
 
 def known():
