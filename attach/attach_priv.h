@@ -80,7 +80,7 @@ VT_MUST_CHECK int agent_file_info(const struct elf *e, struct vt_agent_info *out
 struct wake_stats {
     uint32_t stops;
     uint64_t longest_ns; /* of a stop */
-    bool denied;         /* we may not stop it at all */
+    bool denied;         /* we may not stop it, or it does not stop: not tried again */
 };
 /* Makes the main thread look at its eval breaker if it sleeps in a call of CPython's own code. */
 void wake_python(const struct attach_opts *o, struct mem *mem, const struct map_module *python, struct wake_stats *stats);

@@ -18,7 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define STALE_ARENA_NS 1000000000ull
+#define STALE_LOCKED_NS 1000000000ull
 #define STALE_AGENT_NS 600000000000ull
 #define PATH_DOTS 20 /* bits of a path that no earlier attach has used */
 
@@ -86,16 +86,17 @@ static int create_both(struct place *p, const char *dir, uint32_t uid, uint32_t 
     return fd < 0 ? fd : 0;
 }
 
-/* What injectors left that were killed between create and unlink. Arenas are big: they are locked by who
- * makes them, and the lock ends with him. The others are in use for seconds. */
+/* What injectors left that were killed between create and unlink. Arenas (big) and scripts are locked by who
+ * makes them, and the lock ends with him. Agents are in use for seconds. */
 static bool is_left(int dir_fd, const char *name) {
     struct stat st;
-    bool arena = !strncmp(name, VT_ARENA_FILE, strlen(VT_ARENA_FILE));
-    if (!arena && strncmp(name, VT_AGENT_FILE, strlen(VT_AGENT_FILE))) return false;
+    size_t len = strlen(name);
+    bool locked = !strncmp(name, VT_ARENA_FILE, strlen(VT_ARENA_FILE)) || (len > 3 && !strcmp(name + len - 3, ".py"));
+    if (strncmp(name, VT_ARENA_FILE, strlen(VT_ARENA_FILE)) && strncmp(name, VT_AGENT_FILE, strlen(VT_AGENT_FILE))) return false;
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode)) return false;
     uint64_t made = (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec, now = vt_real_ns();
-    if (now < made || now - made < (arena ? STALE_ARENA_NS : STALE_AGENT_NS)) return false;
-    if (!arena) return true;
+    if (now < made || now - made < (locked ? STALE_LOCKED_NS : STALE_AGENT_NS)) return false;
+    if (!locked) return true;
     int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     bool left = fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB);
     vt_close(&fd);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -198,6 +199,7 @@ static int write_script(struct request *r) {
         r->script_name[0] = '\0';
         return -errno;
     }
+    if (flock(r->script_fd, LOCK_EX | LOCK_NB)) return -errno;
     if (fchown(r->script_fd, r->status.uid[3], r->status.gid[3]) && geteuid() != r->status.uid[3]) return -errno;
     return vt_write_full(r->script_fd, text, (size_t)n);
 }
@@ -230,10 +232,38 @@ static void clean(struct request *r) {
 
 /* ---- ask, wake, withdraw ---- */
 
+/* A request that one of us left pending when it was killed; a live one holds a lock on its script. */
+static bool is_left_by_us(struct request *r) {
+    char path[sizeof(r->script_path)], full[sizeof(path) + 32];
+    struct stat st;
+    if (mem_read_str(&r->mem, r->debug.script_path, path, sizeof(path)) || !strstr(path, "/" VT_AGENT_FILE)) return false;
+    snprintf(full, sizeof(full), "/proc/%d/root%s", r->o->pid, path);
+    int place = open(full, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0) return errno == ENOENT;
+    int fd = -1;
+    snprintf(full, sizeof(full), "/proc/self/fd/%d", place);
+    if (!fstat(place, &st) && S_ISREG(st.st_mode)) fd = open(full, O_RDONLY | O_CLOEXEC);
+    bool left = fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB);
+    vt_close(&fd);
+    vt_close(&place);
+    return left;
+}
+
+static int cancel_left(struct request *r) {
+    uint32_t zero = 0;
+    int rc = r->mem.write(&r->mem, r->debug.pending, &zero, sizeof(zero));
+    sleep_us(CLEAN_DELAY_MS * 1000); /* it may have been taken in this moment: then it ends before ours begins */
+    return rc;
+}
+
 static int ask(struct request *r) {
     uint32_t pending, one = 1;
     uint8_t breaker = 0;
     int rc = read_pending(r, &pending);
+    if (!rc && pending && is_left_by_us(r)) {
+        rc = cancel_left(r);
+        pending = 0;
+    }
     if (!rc && pending)
         return vt_err_set(r->err, -EBUSY,
                           "another debugger's request is pending in process %d: try again later, or --method ptrace", r->o->pid);

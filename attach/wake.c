@@ -12,6 +12,7 @@
 
 #define STOP_MS 200u
 #define UNWIND_MS 20u
+#define LATE_MS 3000u
 
 struct caller {
     const struct maps *maps;
@@ -44,7 +45,7 @@ void wake_python(const struct attach_opts *o, struct mem *mem, const struct map_
     struct tracee t = {0};
     struct arch_regs regs;
     struct vt_err unused = {0};
-    if (image_open(&img, o->pid, mem, &unused)) return;
+    if (stats->denied || image_open(&img, o->pid, mem, &unused)) return;
     trace_begin(&env);
     int rc = tracee_seize(&t, &env, o->pid, false, STOP_MS);
     if (rc == -EPERM) stats->denied = true;
@@ -54,7 +55,11 @@ void wake_python(const struct attach_opts *o, struct mem *mem, const struct map_
         if (!rc) vt_log(VT_LOG_DEBUG, "process %d: main thread woken", o->pid);
         t.state = TRACEE_SYSCALL; /* released as from an event-stop, epoll_wait would be made to restart */
     }
-    tracee_release(&t, &env);
+    /* a thread that did not stop in time stops later: it must not then wait for us to end */
+    uint64_t give_up = vt_mono_ns() + LATE_MS * 1000000ull;
+    do tracee_release(&t, &env);
+    while (t.state == TRACEE_RUNNING && vt_mono_ns() < give_up);
+    if (t.state == TRACEE_RUNNING) stats->denied = true;
     trace_end(&env);
     stats->stops += env.stats.stops;
     if (env.stats.longest_ns > stats->longest_ns) stats->longest_ns = env.stats.longest_ns;
