@@ -37,13 +37,16 @@ int client_send(struct client *c, uint32_t type, const ProtobufCMessage *msg, st
     return rc ? vt_err_set(err, rc, "viztracerd does not answer: %s", strerror(-rc)) : 0;
 }
 
-int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg, uint32_t want, ProtobufCMessage **reply, struct vt_err *err) {
+int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg, uint32_t want, ProtobufCMessage **reply,
+                   struct vt_err *err) {
     const uint8_t *payload;
     uint32_t got, len;
     int rc = client_send(c, type, msg, err);
     while (!rc) {
         rc = vt_msg_recv(c->fd, &c->in, &got, &payload, &len);
-        if (rc) return vt_err_set(err, rc, "viztracerd ended without an answer: %s", rc == -EPIPE ? "connection closed" : strerror(-rc));
+        if (rc)
+            return vt_err_set(err, rc, "viztracerd ended without an answer: %s",
+                              rc == -EPIPE ? "connection closed" : strerror(-rc));
         if (got == VT_CTL_ERROR) return client_error(payload, len, err);
         if (got != want) continue; /* frames of a trace, statistics */
         if (!reply) return 0;
@@ -63,7 +66,8 @@ static int handshake(struct client *c, struct vt_err *err) {
     if (rc) return rc;
     const Vt__Hello *m = (const Vt__Hello *)reply;
     if (m->protocol != VT_PROTOCOL)
-        rc = vt_err_set(err, -EPROTO, "viztracerd speaks protocol %u, this viztracer %u: use the same version of both", m->protocol, VT_PROTOCOL);
+        rc = vt_err_set(err, -EPROTO, "viztracerd speaks protocol %u, this viztracer %u: use the same version of both",
+                        m->protocol, VT_PROTOCOL);
     c->is_private = m->is_private;
     c->daemon_pid = (pid_t)m->pid;
     vt_msg_free(reply);
@@ -126,7 +130,8 @@ static int start_private(struct client *c, struct vt_err *err) {
     int pair[2];
     memset(c, 0, sizeof(*c));
     c->fd = -1;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return vt_err_set(err, -errno, "socketpair: %s", strerror(errno));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        return vt_err_set(err, -errno, "socketpair: %s", strerror(errno));
     pid_t pid = fork();
     if (pid < 0) {
         int rc = vt_err_set(err, -errno, "cannot start viztracerd: %s", strerror(errno));

@@ -26,8 +26,8 @@ void client_close(struct client *c);
 VT_MUST_CHECK int client_send(struct client *c, uint32_t type, const ProtobufCMessage *msg, struct vt_err *err);
 /* Sends and waits for the answer of type `want`; *reply (may be NULL) is freed with vt_msg_free. An answer that
  * is an error comes back as its code and text. */
-VT_MUST_CHECK int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg, uint32_t want, ProtobufCMessage **reply,
-                                 struct vt_err *err);
+VT_MUST_CHECK int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg, uint32_t want,
+                                 ProtobufCMessage **reply, struct vt_err *err);
 /* Takes an Error payload apart. */
 int client_error(const uint8_t *payload, uint32_t len, struct vt_err *err);
 

@@ -29,7 +29,7 @@ struct attach {
     struct progress progress;
     FILE *raw;
     uint64_t raw_bytes;
-    int raw_error;      /* the first -errno of writing it */
+    int raw_error; /* the first -errno of writing it */
     bool attached, pending, ended, stop_sent;
     uint64_t attach_pause_ns;
     uint32_t end_reason;
@@ -97,8 +97,8 @@ static void on_attached(struct attach *a, const Vt__Attached *m) {
     a->pending = m->pending;
     a->attach_pause_ns = m->pause_ns;
     cmdline(a->o.pid, name, sizeof(name));
-    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu threads; paused %s. %s; Ctrl+C to stop and save.%s%s\n", a->o.pid, name,
-             m->python, thread_count(a->o.pid), format_ns(pause, sizeof(pause), m->pause_ns),
+    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu threads; paused %s. %s; Ctrl+C to stop and save.%s%s\n",
+             a->o.pid, name, m->python, thread_count(a->o.pid), format_ns(pause, sizeof(pause), m->pause_ns),
              m->pending ? "It holds the GIL: waiting" : "Tracing", m->note[0] ? " Note: " : "", m->note);
     say(a, line);
 }
@@ -210,7 +210,8 @@ static int request(struct attach *a) {
         size_t n;
         char **to;
         size_t *nto;
-    } lists[] = {{a->o.include, a->o.ninclude, include, &opts.n_include_files}, {a->o.exclude, a->o.nexclude, exclude, &opts.n_exclude_files}};
+    } lists[] = {{a->o.include, a->o.ninclude, include, &opts.n_include_files},
+                 {a->o.exclude, a->o.nexclude, exclude, &opts.n_exclude_files}};
     for (size_t l = 0; l < VT_ARRAY_LEN(lists); l++)
         for (size_t i = 0; i < lists[l].n; i++) {
             lists[l].to[(*lists[l].nto)++] = (char *)lists[l].from[i];
@@ -266,9 +267,12 @@ static int fail_without_raw(struct attach *a, const char *why) {
 
 static const char *reason_text(const struct attach *a) {
     static const char *const texts[] = {
-        [VT_END_TARGET_EXIT] = "The target ended", [VT_END_EXEC] = "The target called exec",
-        [VT_END_LEASE] = "viztracerd lost touch with the target", [VT_END_SPOOL_FULL] = "No room for more",
-        [VT_END_AGENT] = "Tracing ended early", [VT_END_DAEMON] = "viztracerd was told to end",
+        [VT_END_TARGET_EXIT] = "The target ended",
+        [VT_END_EXEC] = "The target called exec",
+        [VT_END_LEASE] = "viztracerd lost touch with the target",
+        [VT_END_SPOOL_FULL] = "No room for more",
+        [VT_END_AGENT] = "Tracing ended early",
+        [VT_END_DAEMON] = "viztracerd was told to end",
     };
     if (!a->end) return "viztracerd was killed";
     return a->end->reason < VT_ARRAY_LEN(texts) ? texts[a->end->reason] : NULL;
@@ -283,8 +287,11 @@ static void report(const struct attach *a, const struct convert_result *r) {
     size_t len = 0;
     uint64_t drops = a->end && a->end->dropped > r->totals.dropped ? a->end->dropped : r->totals.dropped;
 #define ADD(...) len += (size_t)snprintf(line + len, sizeof(line) - len, __VA_ARGS__)
-    if (why) ADD("%s%s%s%s. ", why, a->end && a->end->text[0] ? " (" : "", a->end ? a->end->text : "", a->end && a->end->text[0] ? ")" : "");
-    else if (a->end && a->end->text[0]) ADD("Note: %s. ", a->end->text);
+    if (why)
+        ADD("%s%s%s%s. ", why, a->end && a->end->text[0] ? " (" : "", a->end ? a->end->text : "",
+            a->end && a->end->text[0] ? ")" : "");
+    else if (a->end && a->end->text[0])
+        ADD("Note: %s. ", a->end->text);
     ADD("Saved %s (%s): %s calls on %llu thread%s", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes),
         format_count(calls, sizeof(calls), a->end ? a->end->calls : r->totals.calls), (unsigned long long)r->totals.threads,
         r->totals.threads == 1 ? "" : "s");
@@ -341,8 +348,11 @@ static int save(struct attach *a) {
     }
     int kept = rc ? target_path_keep_raw(&a->path) : 0;
     if (a->end && !kept) tell_saved(a);
-    if (rc == -EINTR) return cli_fail("saving was given up; the raw trace is %s, save it with: viztracer convert %s -o %s", a->path.raw, a->path.raw, a->path.output);
-    if (rc && !kept) return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, a->path.raw, a->path.raw);
+    if (rc == -EINTR)
+        return cli_fail("saving was given up; the raw trace is %s, save it with: viztracer convert %s -o %s", a->path.raw,
+                        a->path.raw, a->path.output);
+    if (rc && !kept)
+        return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, a->path.raw, a->path.raw);
     if (rc) return cli_fail("%s", err.msg);
     report(a, &result);
     return CLI_OK;

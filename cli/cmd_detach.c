@@ -74,7 +74,8 @@ int cmd_detach(int argc, char **argv) {
     if (d.err.msg[0]) return cli_fail("%s", d.err.msg);
     if (d.answer && d.answer->output[0]) {
         if (output)
-            printf("Detached from %d; the client that attached saves %s (-o is for traces that nobody saves).\n", d.pid, d.answer->output);
+            printf("Detached from %d; the client that attached saves %s (-o is for traces that nobody saves).\n", d.pid,
+                   d.answer->output);
         else
             printf("Detached from %d; the client that attached saves %s\n", d.pid, d.answer->output);
         vt_msg_free(&d.answer->base);
@@ -90,7 +91,7 @@ int cmd_detach(int argc, char **argv) {
     if (rc && detached) return printf("Detached from %d\n", d.pid), CLI_OK;
     if (rc) return cli_fail("process %d is not being traced, and no trace of it is kept", d.pid);
     if (output) return save_kept(&k, output);
-    printf("%s%s of %d is kept as %s; save it with: viztracer --detach %d -o FILE\n", detached ? "Detached; the" : "Not traced now; a", " trace",
-           d.pid, k.path, d.pid);
+    printf("%s%s of %d is kept as %s; save it with: viztracer --detach %d -o FILE\n",
+           detached ? "Detached; the" : "Not traced now; a", " trace", d.pid, k.path, d.pid);
     return CLI_OK;
 }

@@ -38,9 +38,9 @@ static void put_json_string(const char *key, const char *text, char end) {
 static void show_json(struct status *s, const Vt__SessionInfo *i, const char *state) {
     printf("%s\n  {\"pid\": %u, ", s->rows ? "," : "", i->pid);
     put_json_string("state", state, ',');
-    printf(" \"owner_uid\": %u, \"owner_pid\": %u, \"start\": %.3f, \"events\": %llu, \"dropped\": %llu, \"bytes\": %llu, ", i->owner_uid,
-           i->owner_pid, (double)i->start_real_ns / 1e9, (unsigned long long)i->events, (unsigned long long)i->dropped,
-           (unsigned long long)i->bytes);
+    printf(" \"owner_uid\": %u, \"owner_pid\": %u, \"start\": %.3f, \"events\": %llu, \"dropped\": %llu, \"bytes\": %llu, ",
+           i->owner_uid, i->owner_pid, (double)i->start_real_ns / 1e9, (unsigned long long)i->events,
+           (unsigned long long)i->dropped, (unsigned long long)i->bytes);
     put_json_string("cmdline", i->cmdline, ',');
     put_json_string(" output", i->output, ',');
     put_json_string(" spool", i->spool, '}');
@@ -68,8 +68,8 @@ static void show(struct status *s, const Vt__SessionInfo *i) {
     clean(file, sizeof(file), i->spool[0] ? i->spool : i->output);
     if (!s->rows++) printf("%-8s %-20s %-10s %-19s %14s %10s  %s\n", "PID", "STATE", "BY", "SINCE", "EVENTS", "SIZE", "FILE");
     printf("%-8u %-20s %-10s %-19s %14s %10s  %s%s%s\n", i->pid, state, who, when,
-           i->spool[0] ? "-" : format_count(events, sizeof(events), i->events), format_bytes(bytes, sizeof(bytes), i->bytes), file,
-           cmdline[0] ? "  " : "", cmdline);
+           i->spool[0] ? "-" : format_count(events, sizeof(events), i->events), format_bytes(bytes, sizeof(bytes), i->bytes),
+           file, cmdline[0] ? "  " : "", cmdline);
 }
 
 static bool shown_before(struct status *s, const char *path) {

@@ -19,7 +19,8 @@ static bool look(int dir, const char *dir_name, const char *name, struct kept *k
     bool ok = false;
     if (len < 5 || strcmp(name + len - 4, ".vzt")) return false;
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && (st.st_uid == geteuid() || geteuid() == 0) && !flock(fd, LOCK_SH | LOCK_NB)) {
+    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && (st.st_uid == geteuid() || geteuid() == 0) &&
+        !flock(fd, LOCK_SH | LOCK_NB)) {
         k->pid = (pid_t)strtol(name, NULL, 10);
         k->uid = st.st_uid;
         k->bytes = (uint64_t)st.st_size;

@@ -6,7 +6,8 @@
 #include "cli/cli.h"
 
 const struct cli_cmd cli_cmds[] = {
-    {"attach", "--attach", "PID [options]", "trace a running Python process until Ctrl+C, then save", cmd_attach, cmd_attach_help},
+    {"attach", "--attach", "PID [options]", "trace a running Python process until Ctrl+C, then save", cmd_attach,
+     cmd_attach_help},
     {"detach", "--detach", "PID [-o FILE]", "end a trace from another terminal; save one that was kept", cmd_detach, NULL},
     {"status", NULL, "[--json]", "who traces what on this host, and traces that were kept", cmd_status, NULL},
     {"uninstall", "--uninstall", "PID", "clear a process of us, whatever state it is in", cmd_uninstall, NULL},
@@ -71,7 +72,8 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[1], "--version")) return puts(VT_VERSION), CLI_OK;
     for (int at = 1; at < argc; at++)
         if (argv[at][0] != '-' || !strcmp(argv[at], "--") || !strcmp(argv[at], "-m") || !strcmp(argv[at], "-c"))
-            return cli_usage("%s: no such command; starting a program under trace is not available in this version, use viztracer --attach PID",
+            return cli_usage("%s: no such command; starting a program under trace is not available in this version, use "
+                             "viztracer --attach PID",
                              strcmp(argv[at], "--") || at + 1 == argc ? argv[at] : argv[at + 1]);
     return cli_usage("%s: without --attach PID there is nothing to do; see viztracer --help", argv[1]);
 }

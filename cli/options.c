@@ -15,8 +15,8 @@ struct option_row {
     const char *name;   /* "--x" */
     const char *letter; /* "-o" or NULL */
     enum kind kind;
-    size_t at;          /* offset in struct attach_options */
-    int64_t value;      /* FLAG: bit; a negative one is cleared. INT: smallest value allowed */
+    size_t at;     /* offset in struct attach_options */
+    int64_t value; /* FLAG: bit; a negative one is cleared. INT: smallest value allowed */
     const char *arg, *help;
 };
 
@@ -129,7 +129,8 @@ static int set_value(struct attach_options *o, const struct option_row *row, con
         *(uint64_t *)at = v;
         return 0;
     case DURATION:
-        if (options_duration(text, at)) return cli_usage("%s: can't convert %s to time; the format is 0.3ms or 13us", shown, text);
+        if (options_duration(text, at))
+            return cli_usage("%s: can't convert %s to time; the format is 0.3ms or 13us", shown, text);
         return 0;
     case SIZE:
         if (options_size(text, at)) return cli_usage("%s: %s is not a size like 500M or 2G", shown, text);

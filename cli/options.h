@@ -8,20 +8,20 @@
 
 struct attach_options {
     pid_t pid;
-    uint32_t flags;             /* VT_F_* */
-    int64_t max_stack_depth;    /* -1 = no limit */
+    uint32_t flags;          /* VT_F_* */
+    int64_t max_stack_depth; /* -1 = no limit */
     uint64_t min_duration_ns;
-    int64_t tracer_entries;     /* 0 = not given: everything is kept */
+    int64_t tracer_entries; /* 0 = not given: everything is kept */
     int64_t repr_limit;
-    uint64_t duration_ns;       /* 0 = until told */
-    uint64_t max_size;          /* bytes of trace, 0 = no limit */
-    const char *output_file;    /* NULL = not given */
+    uint64_t duration_ns;    /* 0 = until told */
+    uint64_t max_size;       /* bytes of trace, 0 = no limit */
+    const char *output_file; /* NULL = not given */
     const char *output_dir;
     const char *method;
     bool unique, quiet, open, force;
     const char *include[OPTIONS_FILES_MAX], *exclude[OPTIONS_FILES_MAX];
     size_t ninclude, nexclude;
-    char text[1024];            /* as typed, for the trace's header */
+    char text[1024]; /* as typed, for the trace's header */
 };
 
 /* 0, or CLI_USAGE after a line on stderr. */

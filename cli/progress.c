@@ -39,9 +39,10 @@ void progress_stats(struct progress *p, const Vt__Stats *s) {
     double per_second = ns && s->elapsed_ns > p->elapsed_ns && s->events >= p->events ? (double)more * 1e9 / (double)ns : 0;
     p->events = s->events;
     p->elapsed_ns = s->elapsed_ns;
-    snprintf(line, sizeof(line), "Tracing %.1f s: %s events, %s/s, %s dropped, %s. Ctrl+C to stop and save", (double)s->elapsed_ns / 1e9,
-             format_count(events, sizeof(events), s->events), format_count(rate, sizeof(rate), (uint64_t)per_second),
-             format_count(dropped, sizeof(dropped), s->dropped), format_bytes(bytes, sizeof(bytes), s->bytes));
+    snprintf(line, sizeof(line), "Tracing %.1f s: %s events, %s/s, %s dropped, %s. Ctrl+C to stop and save",
+             (double)s->elapsed_ns / 1e9, format_count(events, sizeof(events), s->events),
+             format_count(rate, sizeof(rate), (uint64_t)per_second), format_count(dropped, sizeof(dropped), s->dropped),
+             format_bytes(bytes, sizeof(bytes), s->bytes));
     show(p, line);
 }
 

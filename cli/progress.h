@@ -8,7 +8,7 @@
 
 struct progress {
     bool on;
-    bool shown;         /* a line stands there */
+    bool shown;                  /* a line stands there */
     uint64_t events, elapsed_ns; /* at the last line, for the rate */
     uint64_t last_ns;
 };

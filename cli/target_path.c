@@ -46,7 +46,8 @@ int target_path_open(struct target_path *t, const struct attach_options *o, stru
     if (n < 0 || (size_t)n > sizeof(t->output) - 64) return vt_err_set(err, -ENAMETOOLONG, "the output file's name is too long");
     int rc = make_folders(t->output, err);
     if (rc) return rc;
-    if (!stat(t->output, &st) && S_ISDIR(st.st_mode)) return vt_err_set(err, -EISDIR, "cannot save to %s: it is a folder; choose another name with -o", t->output);
+    if (!stat(t->output, &st) && S_ISDIR(st.st_mode))
+        return vt_err_set(err, -EISDIR, "cannot save to %s: it is a folder; choose another name with -o", t->output);
     const char *slash = strrchr(t->output, '/');
     int dir_len = slash ? (int)(slash + 1 - t->output) : 0;
     snprintf(t->raw, sizeof(t->raw), "%.*s.%.100s.%d.vzt", dir_len, t->output, t->output + dir_len, getpid());

@@ -9,13 +9,13 @@
 #include "proto/base.h"
 
 struct arena {
-    struct vt_ctl *ctl;            /* mapping of `bytes` bytes, or NULL */
+    struct vt_ctl *ctl; /* mapping of `bytes` bytes, or NULL */
     size_t bytes;
-    int fd;                        /* owned */
+    int fd; /* owned */
     uint32_t nchunks;
-    uint32_t warm;                 /* chunks [0, warm) were given pages */
-    volatile sig_atomic_t broken;  /* a page vanished below us (file-backed arena cut short) */
-    struct arena *next;            /* list of mapped arenas, for the SIGBUS guard */
+    uint32_t warm;                /* chunks [0, warm) were given pages */
+    volatile sig_atomic_t broken; /* a page vanished below us (file-backed arena cut short) */
+    struct arena *next;           /* list of mapped arenas, for the SIGBUS guard */
 };
 
 /* Maps fd, which must hold vt_arena_bytes(nchunks). Takes fd, also on error. nchunks comes from the

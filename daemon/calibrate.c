@@ -18,7 +18,8 @@ static bool tsc_invariant(void) {
     char sources[256];
     size_t len;
     if (!__get_cpuid(0x80000007, &a, &b, &c, &d) || !(d & 1u << 8)) return false;
-    if (vt_read_file("/sys/devices/system/clocksource/clocksource0/available_clocksource", sources, sizeof(sources), &len)) return false;
+    if (vt_read_file("/sys/devices/system/clocksource/clocksource0/available_clocksource", sources, sizeof(sources), &len))
+        return false;
     for (char *save, *word = strtok_r(sources, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
         if (!strcmp(word, "tsc")) return true;
     return false;

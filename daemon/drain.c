@@ -18,7 +18,7 @@
 #include "daemon/tids.h"
 #include "proto/block.h"
 
-#define STREAMS_MAX (1u << 22)         /* thread serials above are hostile */
+#define STREAMS_MAX (1u << 22)            /* thread serials above are hostile */
 #define PASS_WORDS (64u * VT_CHUNK_WORDS) /* then the event loop gets its turn */
 #define BLOCK_AGE_NS 50000000ull
 #define REAP_AGE_NS 1000000000ull
@@ -40,21 +40,21 @@ struct stream {
     TAILQ_ENTRY(stream) open;  /* has a block open; oldest first */
     uint32_t serial;
     uint32_t next_seq;
-    uint32_t head, tail;       /* queue of chunks, index + 1; 0 = empty */
+    uint32_t head, tail; /* queue of chunks, index + 1; 0 = empty */
     uint32_t ns_tid, tid;
     uint64_t ident;
-    uint64_t now;              /* full stamp of the last event */
-    uint64_t base;             /* of the open block */
-    uint64_t block_ns;         /* when it was opened */
-    uint64_t moved_ns;         /* last progress */
-    uint64_t gaps;             /* drops that stand in blocks */
-    uint64_t dropped;          /* the most drops that a chunk header of this thread told of */
-    struct vt_block_enc *enc;  /* NULL = no block open */
-    struct stack *stack;       /* parts so far, or NULL */
+    uint64_t now;             /* full stamp of the last event */
+    uint64_t base;            /* of the open block */
+    uint64_t block_ns;        /* when it was opened */
+    uint64_t moved_ns;        /* last progress */
+    uint64_t gaps;            /* drops that stand in blocks */
+    uint64_t dropped;         /* the most drops that a chunk header of this thread told of */
+    struct vt_block_enc *enc; /* NULL = no block open */
+    struct stack *stack;      /* parts so far, or NULL */
 };
 
-struct slot { /* one chunk, as we know it */
-    uint32_t next;   /* queue: index + 1 */
+struct slot {      /* one chunk, as we know it */
+    uint32_t next; /* queue: index + 1 */
     uint32_t seq;
     uint32_t cursor; /* next word to read */
     uint64_t upper;  /* stamp bits above the record's own */
@@ -665,7 +665,8 @@ int drain_finish(struct drain *d, uint64_t now_ticks) {
      * among the lowest free ones. */
     uint32_t upto = d->most_used + 4 * WARM_AHEAD;
     for (uint32_t i = 0; i < upto && i < d->arena->nchunks && i < d->arena->warm; i++)
-        if (vt_load_acquire(&vt_chunk_at(d->arena->ctl, i)->owner)) vt_fetch_and_acqrel(&d->arena->ctl->free[i / 64], ~(1ul << (i & 63)));
+        if (vt_load_acquire(&vt_chunk_at(d->arena->ctl, i)->owner))
+            vt_fetch_and_acqrel(&d->arena->ctl->free[i / 64], ~(1ul << (i & 63)));
     int rc = find_chunks(d);
     if (!rc) rc = read_streams(d, UINT64_MAX, true, &got);
     for (uint32_t i = 0; i < d->nstreams && !rc; i++)

@@ -20,11 +20,11 @@ struct drain_sink {
 };
 
 struct drain_totals {
-    uint64_t events;     /* plain records */
-    uint64_t calls;      /* of those: functions entered */
-    uint64_t dropped;    /* as the target counts them, all threads */
-    uint64_t violations; /* words or payloads that made no sense and were skipped */
-    uint64_t chunks;     /* given back */
+    uint64_t events;      /* plain records */
+    uint64_t calls;       /* of those: functions entered */
+    uint64_t dropped;     /* as the target counts them, all threads */
+    uint64_t violations;  /* words or payloads that made no sense and were skipped */
+    uint64_t chunks;      /* given back */
     uint64_t first_ticks; /* stamp of the first record read; 0 = none */
     uint32_t threads;
 };

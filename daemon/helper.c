@@ -237,7 +237,8 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
     if (creds->uid != geteuid() && geteuid() != 0)
         return vt_err_set(err, -EPERM, "this viztracerd runs as uid %u and can only act for that user", geteuid());
     agent_fd = open(req->agent_path, O_RDONLY | O_CLOEXEC);
-    if (agent_fd < 0) return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT", req->agent_path, strerror(errno));
+    if (agent_fd < 0)
+        return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT", req->agent_path, strerror(errno));
     copy = malloc(sizeof(*copy));
     if (!copy || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
         rc = vt_err_set(err, copy ? -errno : -ENOMEM, "cannot start the attaching process: %s", strerror(copy ? errno : ENOMEM));

@@ -34,8 +34,8 @@ struct helper_req {
 
 enum helper_kind { HELPER_LOG = 1, HELPER_ARENA = 2, HELPER_DONE = 3 };
 struct helper_msg {
-    uint32_t kind; /* enum helper_kind */
-    int32_t rc;    /* DONE */
+    uint32_t kind;     /* enum helper_kind */
+    int32_t rc;        /* DONE */
     struct vt_err err; /* DONE; LOG: the line */
     struct attach_info info;
     struct attach_result res;

@@ -15,7 +15,7 @@ struct loop_io { /* embedded in its owner; fd stays the owner's */
 };
 
 struct loop_timer { /* embedded in its owner */
-    uint64_t at; /* CLOCK_MONOTONIC ns; 0 = not set */
+    uint64_t at;    /* CLOCK_MONOTONIC ns; 0 = not set */
     void (*fn)(void *ctx);
     void *ctx;
     struct loop_timer *next;

@@ -11,18 +11,22 @@
 #include "proto/msg.h"
 #include "proto/rundir.h"
 
-static const char usage[] = "usage: viztracerd [--socket PATH] [--spool-dir DIR]\n"
-                            "Attaches to Python processes for `viztracer` clients, in the foreground until SIGTERM.\n"
-                            "  --socket PATH     listen here (" RUNDIR_SYSTEM_SOCKET ", or VIZTRACERD_SOCKET)\n"
-                            "  --spool-dir DIR   traces until their clients have saved them (/var/tmp/viztracerd-UID, or VIZTRACERD_SPOOL)\n"
-                            "  --version, --help\n"
-                            "VIZTRACERD_LOG=error|info|debug: how much it says on stderr. VIZTRACER_AGENT: path of the agent library.\n";
+static const char usage[] =
+    "usage: viztracerd [--socket PATH] [--spool-dir DIR]\n"
+    "Attaches to Python processes for `viztracer` clients, in the foreground until SIGTERM.\n"
+    "  --socket PATH     listen here (" RUNDIR_SYSTEM_SOCKET ", or VIZTRACERD_SOCKET)\n"
+    "  --spool-dir DIR   traces until their clients have saved them (/var/tmp/viztracerd-UID, or VIZTRACERD_SPOOL)\n"
+    "  --version, --help\n"
+    "VIZTRACERD_LOG=error|info|debug: how much it says on stderr. VIZTRACER_AGENT: path of the agent library.\n";
 
 enum { OPT_SOCKET = 1, OPT_SPOOL, OPT_PRIVATE, OPT_HELPER, OPT_VERSION, OPT_HELP };
 static const struct option options[] = {
-    {"socket", required_argument, NULL, OPT_SOCKET}, {"spool-dir", required_argument, NULL, OPT_SPOOL},
-    {"private", required_argument, NULL, OPT_PRIVATE}, {"helper", required_argument, NULL, OPT_HELPER},
-    {"version", no_argument, NULL, OPT_VERSION},       {"help", no_argument, NULL, OPT_HELP},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"spool-dir", required_argument, NULL, OPT_SPOOL},
+    {"private", required_argument, NULL, OPT_PRIVATE},
+    {"helper", required_argument, NULL, OPT_HELPER},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
 

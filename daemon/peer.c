@@ -17,7 +17,7 @@
 #include "daemon/session.h"
 #include "daemon/spool.h"
 
-#define OUT_MAX (8u << 20) /* a client that asks and never reads */
+#define OUT_MAX (8u << 20)   /* a client that asks and never reads */
 #define SEND_STEP (4u << 20) /* then the loop goes on */
 #define KEPT_MAX 256
 
@@ -134,8 +134,9 @@ static int on_hello(struct peer *p, const ProtobufCMessage *msg) {
     char text[160];
     Vt__Hello answer = VT__HELLO__INIT;
     if (m->protocol != VT_PROTOCOL) {
-        snprintf(text, sizeof(text), "this viztracerd (" VT_VERSION ") speaks protocol %u, the client %u: use the same version of both",
-                 VT_PROTOCOL, m->protocol);
+        snprintf(text, sizeof(text),
+                 "this viztracerd (" VT_VERSION ") speaks protocol %u, the client %u: use the same version of both", VT_PROTOCOL,
+                 m->protocol);
         peer_error(p, -EPROTO, text);
         p->closing = true;
         return 0;
@@ -166,7 +167,8 @@ static int on_attach(struct peer *p, const ProtobufCMessage *msg) {
     else if (p->server->leaving)
         rc = vt_err_set(&err, -ESHUTDOWN, "viztracerd is ending");
     else if (other_pid_namespace(p))
-        rc = vt_err_set(&err, -EXDEV, "viztracerd runs in another pid namespace than viztracer; set VIZTRACERD_SOCKET=none to do without it");
+        rc = vt_err_set(&err, -EXDEV,
+                        "viztracerd runs in another pid namespace than viztracer; set VIZTRACERD_SOCKET=none to do without it");
     else
         rc = session_start(p->server, p, (const Vt__AttachReq *)msg, &err);
     if (rc) peer_error(p, rc, err.msg);
@@ -198,7 +200,7 @@ static void answer_waiting(struct peer *p, struct session *s) {
 void peer_session_ended(struct server *server, struct session *s) {
     struct peer *p;
     LIST_FOREACH(p, &server->peers, link)
-        if (p->waits == s) answer_waiting(p, s);
+    if (p->waits == s) answer_waiting(p, s);
 }
 
 static int end_and_wait(struct peer *p, struct session *s, uint32_t answer) {
@@ -298,7 +300,7 @@ static int on_status(struct peer *p, const ProtobufCMessage *msg) {
     char(*paths)[1024] = calloc(KEPT_MAX, sizeof(*paths));
     if (infos && ptrs && paths) {
         LIST_FOREACH(s, &p->server->sessions, link)
-            if (peer_may(p, s->creds.uid)) session_fill_info(s, &infos[n++]);
+        if (peer_may(p, s->creds.uid)) session_fill_info(s, &infos[n++]);
         if (!p->server->is_private) n += find_kept(p, infos + n, paths, KEPT_MAX);
         for (size_t i = 0; i < n; i++) ptrs[i] = &infos[i];
         m.n_sessions = n;
@@ -332,8 +334,8 @@ static const struct request {
     bool before_hello;
     int (*fn)(struct peer *p, const ProtobufCMessage *msg); /* non-zero ends the connection */
 } requests[] = {
-    {VT_CTL_HELLO, true, on_hello},       {VT_CTL_ATTACH, false, on_attach}, {VT_CTL_STOP, false, on_stop},
-    {VT_CTL_DETACH, false, on_detach},    {VT_CTL_STATUS, false, on_status}, {VT_CTL_UNINSTALL, false, on_uninstall},
+    {VT_CTL_HELLO, true, on_hello},    {VT_CTL_ATTACH, false, on_attach}, {VT_CTL_STOP, false, on_stop},
+    {VT_CTL_DETACH, false, on_detach}, {VT_CTL_STATUS, false, on_status}, {VT_CTL_UNINSTALL, false, on_uninstall},
     {VT_CTL_SAVED, false, on_saved},
 };
 

@@ -19,11 +19,11 @@ struct peer {
     struct loop_io io;
     struct creds creds;
     int fd;
-    bool starter;            /* the client that started this private daemon */
-    bool greeted;            /* HELLO came */
-    bool closing;            /* bad words: goes when its last answer is out */
+    bool starter; /* the client that started this private daemon */
+    bool greeted; /* HELLO came */
+    bool closing; /* bad words: goes when its last answer is out */
     struct vt_frame_buf in;
-    uint8_t *out;            /* answers waiting; out_pos..out_len */
+    uint8_t *out; /* answers waiting; out_pos..out_len */
     size_t out_pos, out_len, out_size;
     struct session *session; /* its foreground session */
     struct session *waits;   /* DETACH or UNINSTALL: answer when this one has ended */

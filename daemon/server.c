@@ -41,7 +41,8 @@ static int find_agent(struct server *s, struct vt_err *err) {
     if (slash) *slash = 0;
     snprintf(s->agent_path, sizeof(s->agent_path), "%s/../lib/libviztracer_agent.so", exe);
     if (access(s->agent_path, R_OK))
-        return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT to where it is", s->agent_path, strerror(errno));
+        return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT to where it is", s->agent_path,
+                          strerror(errno));
     char *real = realpath(s->agent_path, NULL);
     if (real) snprintf(s->agent_path, sizeof(s->agent_path), "%s", real);
     free(real);
@@ -110,9 +111,8 @@ void server_maybe_leave(struct server *s) {
     struct peer *p;
     if (!s->is_private && !s->leaving) return;
     if (!LIST_EMPTY(&s->sessions)) return;
-    if (s->is_private && !s->leaving)
-        LIST_FOREACH(p, &s->peers, link)
-            if (p->starter) return;
+    if (s->is_private && !s->leaving) LIST_FOREACH(p, &s->peers, link)
+    if (p->starter) return;
     s->loop.stop = true;
 }
 
@@ -127,7 +127,7 @@ static void leave(struct server *s) {
     loop_timer_set(&s->loop, &s->leave_timer, vt_mono_ns() + LEAVE_AFTER_NS);
     for (session = LIST_FIRST(&s->sessions); session; session = next) {
         next = LIST_NEXT(session, link);
-        session_stop(session, VT_END_DAEMON, "viztracerd was told to end");
+        session_stop(session, VT_END_DAEMON, "");
     }
     server_maybe_leave(s);
 }

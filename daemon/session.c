@@ -56,7 +56,7 @@ static void wake(struct session *s) { loop_timer_set(&s->server->loop, &s->timer
 struct session *session_find(struct server *server, pid_t pid) {
     struct session *s;
     LIST_FOREACH(s, &server->sessions, link)
-        if (s->pid == pid && s->state != VT_SESSION_ENDED) return s;
+    if (s->pid == pid && s->state != VT_SESSION_ENDED) return s;
     return NULL;
 }
 
@@ -158,7 +158,8 @@ static void put_end(struct session *s) {
     m.attach_pause_ns = attach_pause(s);
     m.detach_pause_ns = s->stop_pause_ns + ctl_ticks_ns(s, &ctl->hold_off);
     m.attach_total_ns = s->result.total_ns;
-    if (s->totals.first_ticks > s->begun_ticks) m.first_event_ns = clock_ticks_to_ns(&s->server->clock, s->totals.first_ticks - s->begun_ticks);
+    if (s->totals.first_ticks > s->begun_ticks)
+        m.first_event_ns = clock_ticks_to_ns(&s->server->clock, s->totals.first_ticks - s->begun_ticks);
     m.hooks_on_ticks = vt_load_relaxed(&ctl->t_hooks_on);
     m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
     m.bytes = s->spool.size;
@@ -251,7 +252,7 @@ static void on_target_exit(void *ctx, uint32_t events) {
     loop_del(&s->server->loop, &s->pidfd_io);
     s->target_gone = true;
     if (s->state == VT_SESSION_STARTING) return; /* the helper will tell */
-    session_stop(s, VT_END_TARGET_EXIT, "the target ended");
+    session_stop(s, VT_END_TARGET_EXIT, "");
     wake(s);
 }
 
@@ -281,9 +282,9 @@ static bool watch_agent(struct session *s, uint64_t now) {
             const char *text;
         } why[] = {[VT_WHY_NONE] = {VT_END_AGENT, "the agent left by itself"},
                    [VT_WHY_STOP] = {VT_END_STOPPED, ""},
-                   [VT_WHY_LEASE] = {VT_END_LEASE, "viztracerd did not get to run in time"},
+                   [VT_WHY_LEASE] = {VT_END_LEASE, ""},
                    [VT_WHY_FINALIZE] = {VT_END_TARGET_EXIT, "the interpreter shut down"},
-                   [VT_WHY_EXEC] = {VT_END_EXEC, "the target called exec"},
+                   [VT_WHY_EXEC] = {VT_END_EXEC, ""},
                    [VT_WHY_ERROR] = {VT_END_AGENT, "the agent left by itself"}};
         uint32_t w = vt_load_relaxed(&ctl->why);
         if (w >= VT_ARRAY_LEN(why)) w = VT_WHY_ERROR;
@@ -318,7 +319,8 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
         session_stop(s, VT_END_SPOOL_FULL, text);
     } else {
         vt_log(VT_LOG_ERROR, "session %d: drain: %s", s->pid, strerror(-rc));
-        session_stop(s, VT_END_AGENT, rc == -ENOMEM ? "viztracerd is out of memory" : "the shared memory was damaged from outside");
+        session_stop(s, VT_END_AGENT,
+                     rc == -ENOMEM ? "viztracerd is out of memory" : "the shared memory was damaged from outside");
         s->spool.full = rc; /* nothing more from this arena */
     }
 }
@@ -329,7 +331,7 @@ static void check_target(struct session *s, uint64_t now) {
     if (drain_reap(s->drain, now) && !s->spool.full) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
     if (now - s->moved_ns < CHECK_EVERY || s->target_gone || arena_still_mapped(s)) return;
     s->target_gone = true; /* for the agent, at least */
-    session_stop(s, VT_END_EXEC, "the target called exec");
+    session_stop(s, VT_END_EXEC, "");
 }
 
 /* ---- stop ---- */
@@ -373,7 +375,8 @@ static bool stop_is_over(struct session *s, uint64_t now) {
     if (now - s->stop_ns > STOP_HELPER_AFTER && !s->stop_helper_used && !s->helper_running) start_stop_helper(s);
     if (now - s->stop_ns < STOP_GIVE_UP) return false;
     if (!s->end_text[0])
-        snprintf(s->end_text, sizeof(s->end_text), "the target has not given up the GIL; the hooks leave at its next Python call");
+        snprintf(s->end_text, sizeof(s->end_text),
+                 "the target has not given up the GIL; the hooks leave at its next Python call");
     return true;
 }
 
@@ -409,7 +412,8 @@ static void finish(struct session *s) {
         peer_kick(s->peer);
         return;
     }
-    vt_log(VT_LOG_INFO, "session %d: trace kept as %s", s->pid, s->spool.path);
+    s->keep_spool = s->totals.events > 0;
+    if (s->keep_spool) vt_log(VT_LOG_INFO, "session %d: trace kept as %s", s->pid, s->spool.path);
     session_free(s);
 }
 
@@ -494,7 +498,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
     }
     s->injected = true;
     set_state(s, VT_SESSION_PENDING);
-    if (s->target_gone) session_stop(s, VT_END_TARGET_EXIT, "the target ended");
+    if (s->target_gone) session_stop(s, VT_END_TARGET_EXIT, "");
     if (s->stop_ns) set_state(s, VT_SESSION_STOPPING);
     wake(s);
 }
@@ -544,7 +548,10 @@ static int add_filters(struct vt_ctl *ctl, char *const *list, size_t n, uint32_t
         size_t len = strlen(list[i]) + 1;
         if (len == 1) continue;
         if (len > VT_FILTER_BYTES - at)
-            return vt_err_set(err, -E2BIG, "--include_files and --exclude_files are longer than %u bytes together; name folders instead of files", VT_FILTER_BYTES);
+            return vt_err_set(
+                err, -E2BIG,
+                "--include_files and --exclude_files are longer than %u bytes together; name folders instead of files",
+                VT_FILTER_BYTES);
         memcpy(ctl->filters + at, list[i], len);
         at += (uint32_t)len;
     }
@@ -585,8 +592,8 @@ static int refuse_second(const struct session *other, struct vt_err *err) {
     char when[32];
     localtime_r(&since, &tm);
     strftime(when, sizeof(when), "%F %T", &tm);
-    return vt_err_set(err, -EBUSY, "process %d is already being traced by %s since %s; end that with viztracer --detach %d", other->pid,
-                      other->owner_name, when, other->pid);
+    return vt_err_set(err, -EBUSY, "process %d is already being traced by %s since %s; end that with viztracer --detach %d",
+                      other->pid, other->owner_name, when, other->pid);
 }
 
 int session_start(struct server *server, struct peer *p, const Vt__AttachReq *req, struct vt_err *err) {

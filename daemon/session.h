@@ -24,17 +24,17 @@ struct session {
     struct loop_io pidfd_io;
     struct loop_timer timer;
     enum vt_session_state state;
-    bool answered;           /* ATTACHED or ERROR was sent */
+    bool answered; /* ATTACHED or ERROR was sent */
     bool header_done;
     /* request */
     uint64_t duration_ns;
     uint32_t nchunks;
     char *options_text, *output;
     /* attach */
-    struct helper helper;    /* the one that goes in, later the one that goes in to stop */
+    struct helper helper; /* the one that goes in, later the one that goes in to stop */
     bool helper_running;
     bool stop_helper_used;
-    bool injected;           /* the helper said so */
+    bool injected; /* the helper said so */
     struct attach_info info;
     struct attach_result result;
     uint64_t begun_ns, begun_ticks, start_real_ns;
@@ -44,7 +44,7 @@ struct session {
     struct drain *drain;
     struct drain_totals totals;
     struct spool spool;
-    uint64_t poll_ns;        /* current interval */
+    uint64_t poll_ns;                                          /* current interval */
     uint64_t lease_ns, stats_ns, clock_ns, check_ns, moved_ns; /* when last done */
     /* end */
     enum vt_end_reason reason;

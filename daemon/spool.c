@@ -18,13 +18,15 @@ int spool_dir_prepare(const char *dir, bool shared, struct vt_err *err) {
 
     if (mkdir(dir, mode) && errno != EEXIST) {
         rc = -errno;
-        return vt_err_set(err, rc, "cannot make the spool folder %s: %s; set VIZTRACERD_SPOOL to a folder with room", dir, strerror(-rc));
+        return vt_err_set(err, rc, "cannot make the spool folder %s: %s; set VIZTRACERD_SPOOL to a folder with room", dir,
+                          strerror(-rc));
     }
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st)) {
         rc = vt_err_set(err, -errno, "spool folder %s: %s", dir, strerror(errno));
     } else if (st.st_uid != geteuid() || (st.st_mode & 022)) {
-        rc = vt_err_set(err, -EPERM, "spool folder %s: belongs to another user or others can write to it; set VIZTRACERD_SPOOL", dir);
+        rc = vt_err_set(err, -EPERM, "spool folder %s: belongs to another user or others can write to it; set VIZTRACERD_SPOOL",
+                        dir);
     }
     vt_close(&fd);
     return rc;
@@ -51,7 +53,8 @@ int spool_open(struct spool *s, const char *dir, pid_t pid, uid_t uid, gid_t gid
     }
     if (s->fd < 0) {
         rc = -errno;
-        return vt_err_set(err, rc, "cannot write to the spool folder %s: %s; set VIZTRACERD_SPOOL to a folder with room", dir, strerror(-rc));
+        return vt_err_set(err, rc, "cannot write to the spool folder %s: %s; set VIZTRACERD_SPOOL to a folder with room", dir,
+                          strerror(-rc));
     }
     if (uid != geteuid() && fchown(s->fd, uid, gid)) {
         rc = vt_err_set(err, -errno, "spool %s: cannot give it to uid %u: %s", s->path, uid, strerror(errno));

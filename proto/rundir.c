@@ -51,7 +51,8 @@ static int each_in(const char *dir, uid_t owner, int (*fn)(void *, const char *,
 }
 
 /* For root: folders of all users, below `parent`, whose names are prefix + uid + suffix. */
-static int each_user(const char *parent, const char *prefix, const char *suffix, int (*fn)(void *, const char *, uid_t), void *ctx) {
+static int each_user(const char *parent, const char *prefix, const char *suffix, int (*fn)(void *, const char *, uid_t),
+                     void *ctx) {
     char dir[300];
     int rc = 0;
     DIR *d = opendir(parent);
@@ -61,7 +62,8 @@ static int each_user(const char *parent, const char *prefix, const char *suffix,
         const char *digits = e->d_name + strlen(prefix);
         unsigned long uid = strtoul(digits, &end, 10);
         if (*digits < '0' || *digits > '9' || *end) continue;
-        if (snprintf(dir, sizeof(dir), "%s/%s%s", parent, e->d_name, suffix) < (int)sizeof(dir)) rc = each_in(dir, (uid_t)uid, fn, ctx);
+        if (snprintf(dir, sizeof(dir), "%s/%s%s", parent, e->d_name, suffix) < (int)sizeof(dir))
+            rc = each_in(dir, (uid_t)uid, fn, ctx);
     }
     if (d) closedir(d);
     return rc;

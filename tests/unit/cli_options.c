@@ -44,9 +44,10 @@ START_TEST(defaults) {
 END_TEST
 
 START_TEST(every_spelling) {
-    ck_assert_int_eq(parse("-t 1.5 77 -o a.json --max_stack_depth=7 --min_duration 3ms --ignore_c --log_func_a --log_func_ret --log_gc "
-                           "--log_as --ignore_fro --tracer_entries 1000 --quiet --open --force --method ptrace --max_size 2G"),
-                     0);
+    ck_assert_int_eq(
+        parse("-t 1.5 77 -o a.json --max_stack_depth=7 --min_duration 3ms --ignore_c --log_func_a --log_func_ret --log_gc "
+              "--log_as --ignore_fro --tracer_entries 1000 --quiet --open --force --method ptrace --max_size 2G"),
+        0);
     ck_assert_int_eq(o.pid, 77);
     ck_assert_uint_eq(o.duration_ns, 1500000000u);
     ck_assert_str_eq(o.output_file, "a.json");
@@ -125,7 +126,8 @@ START_TEST(units) {
     ck_assert(!options_duration("7ns", &v) && v == 7);
     ck_assert(!options_duration("2s", &v) && v == 2000000000u);
     ck_assert(!options_duration(".5us", &v) && v == 500);
-    ck_assert(options_duration("", &v) && options_duration("-1", &v) && options_duration("1e400", &v) && options_duration("ms", &v));
+    ck_assert(options_duration("", &v) && options_duration("-1", &v) && options_duration("1e400", &v) &&
+              options_duration("ms", &v));
     ck_assert(options_duration("nan", &v) && options_duration("inf", &v) && options_duration("1 ms", &v));
     ck_assert(!options_size("10K", &v) && v == 10240);
     ck_assert(options_size("10k b", &v) && options_size("99999999999T", &v));

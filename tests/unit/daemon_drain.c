@@ -126,7 +126,7 @@ static void writer_payload(struct writer *w, uint32_t kind, const void *p, uint3
 static uint32_t nth_id(uint64_t n) { return (uint32_t)(n % 5 ? n % 7 + 1 : n & VT_ID_MAX) | 1; }
 static uint64_t nth_step(uint64_t n) {
     if (n % 50021 == 50020) return 3ull << (VT_REC_TS_BITS - 2); /* a pause of three quarters of a wrap */
-    if (n % 70001 == 70000) return 5ull << VT_REC_TS_BITS;        /* several wraps */
+    if (n % 70001 == 70000) return 5ull << VT_REC_TS_BITS;       /* several wraps */
     return n % 97 == 0 ? 70000 : n % 13 + 1;
 }
 
@@ -438,7 +438,8 @@ START_TEST(hostile_arena_is_survived) {
             struct vt_chunk *c = vt_chunk_at(arena.ctl, i);
             for (uint32_t k = 0; k < VT_CHUNK_RECORDS; k++) {
                 uint64_t v = (uint64_t)rand_r(&seed) << 33 ^ (uint64_t)rand_r(&seed) << 12 ^ (uint64_t)rand_r(&seed);
-                if (round % 3 == 0 && rand_r(&seed) % 4 == 0) v = vt_rec_make(v, vt_rec_payload_id((uint32_t)v % 9, (uint32_t)v % 400), VT_REC_PAYLOAD);
+                if (round % 3 == 0 && rand_r(&seed) % 4 == 0)
+                    v = vt_rec_make(v, vt_rec_payload_id((uint32_t)v % 9, (uint32_t)v % 400), VT_REC_PAYLOAD);
                 c->rec[k] = v;
             }
             c->base = (uint64_t)rand_r(&seed) << 32 | (uint64_t)rand_r(&seed);
