@@ -10,14 +10,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/rundir.h"
 
 #define PRIVATE_FD 3
+#define REAP_MS 300
 
 void client_close(struct client *c) {
     vt_close(&c->fd);
+    /* It goes with its last session. Where nobody else reaps, it should not stay as a zombie. */
+    for (int ms = 0; c->child > 0 && ms < REAP_MS && waitpid(c->child, NULL, WNOHANG) == 0; ms++) usleep(1000);
+    c->child = 0;
     vt_frame_buf_free(&c->in);
     memset(&c->in, 0, sizeof(c->in));
 }
@@ -156,6 +161,7 @@ static int start_private(struct client *c, struct vt_err *err) {
     }
     vt_close(&pair[1]);
     c->fd = pair[0];
+    c->child = pid;
     struct vt_err why = {0};
     int rc = handshake(c, &why);
     if (rc == -EPIPE || rc == -ECONNRESET)

@@ -13,6 +13,7 @@ struct client {
     struct vt_frame_buf in;
     bool is_private;
     pid_t daemon_pid;
+    pid_t child; /* the private daemon that we started, or 0 */
 };
 
 /* The system daemon where one answers ($VIZTRACERD_SOCKET, "none" = do without), else a private one. */

@@ -21,6 +21,8 @@
 #define RECV_BUF (256u << 10)
 #define RAW_BUF (1u << 20)
 #define KEPT_WAIT_MS 2000
+#define LEASE_WAIT_MS 2400
+#define LEASE_STEP_MS 300
 
 struct attach {
     struct attach_options o;
@@ -292,9 +294,11 @@ static void report(const struct attach *a, const struct convert_result *r) {
             a->end && a->end->text[0] ? ")" : "");
     else if (a->end && a->end->text[0])
         ADD("Note: %s. ", a->end->text);
-    ADD("Saved %s (%s): %s calls on %llu thread%s", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes),
-        format_count(calls, sizeof(calls), a->end ? a->end->calls : r->totals.calls), (unsigned long long)r->totals.threads,
-        r->totals.threads == 1 ? "" : "s");
+    uint64_t all = a->end ? a->end->calls : r->totals.calls;
+    char newest[64] = "";
+    if (r->totals.left_out) snprintf(newest, sizeof(newest), "the newest %lld of ", (long long)a->o.tracer_entries);
+    ADD("Saved %s (%s): %s%s calls on %llu thread%s", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes), newest,
+        format_count(calls, sizeof(calls), all), (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s");
     if (a->end)
         ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
@@ -380,10 +384,31 @@ static void open_viewer(const struct attach *a) {
     cli_fail("cannot start the viewer: %s", strerror(errno));
 }
 
+/* Does this daemon trace the pid? */
+static int has_session(void *ctx, struct client *c) {
+    const pid_t *pid = ctx;
+    ProtobufCMessage *reply;
+    int found = 0;
+    if (client_request(c, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, NULL)) return 0;
+    const Vt__StatusRep *m = (const Vt__StatusRep *)reply;
+    for (size_t i = 0; i < m->n_sessions; i++)
+        if ((pid_t)m->sessions[i]->pid == *pid && !m->sessions[i]->spool[0]) found = 1;
+    vt_msg_free(reply);
+    return found;
+}
+
 static int run(struct attach *a) {
     char text[PATH_MAX + 128];
     int rc = request(a);
     if (!rc) rc = receive(a);
+    /* Busy with a session whose daemon was killed: its lease runs out in a moment. */
+    for (int ms = 0; rc == -EBUSY && !a->attached && !signals_seen && ms < LEASE_WAIT_MS && !client_each(has_session, &a->o.pid);
+         ms += LEASE_STEP_MS) {
+        usleep(LEASE_STEP_MS * 1000);
+        memset(&a->err, 0, sizeof(a->err));
+        rc = request(a);
+        if (!rc) rc = receive(a);
+    }
     progress_clear(&a->progress);
     if (fflush(a->raw) && !a->raw_error) a->raw_error = errno ? -errno : -EIO;
     if (fclose(a->raw) && !a->raw_error) a->raw_error = errno ? -errno : -EIO;

@@ -218,6 +218,7 @@ int server_run(const struct server_opts *opts, struct vt_err *err) {
     while ((session = LIST_FIRST(&s->sessions)) && session->peer) peer_free(session->peer);
     while ((p = LIST_FIRST(&s->peers))) peer_free(p);
     if (s->socket_path[0]) unlink(s->socket_path);
+    for (int ms = 0; ms < 100 && waitpid(-1, NULL, WNOHANG) == 0; ms++) usleep(1000);
     vt_close(&s->listen_fd);
     vt_close(&s->signal_fd);
     loop_close(&s->loop);
