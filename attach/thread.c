@@ -20,7 +20,7 @@
 
 #define THREADS_MAX 4096
 #define STOP_MS 200u
-#define LATE_STOP_MS 300u
+#define LATE_STOP_MS 500u
 #define CHECK_BUDGET_NS 150000000ull /* of one backtrace */
 #define TO_SYSCALL_MS 15u            /* how long to wait for a system call, with other threads to try */
 #define TO_SYSCALL_ALONE_MS 2u
@@ -150,7 +150,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
                 tried++;
                 denied += rc == -EPERM;
                 /* ended, or does not stop: another one may */
-                if (rc == -ESRCH || rc == -EBUSY || rc == -EFAULT || rc == -EPERM) rc = -EAGAIN;
+                if (rc == -ESRCH || rc == -EBUSY || rc == -ETIMEDOUT || rc == -EFAULT || rc == -EPERM) rc = -EAGAIN;
                 if (rc == -EAGAIN && safety.unknown_code) break;
                 if (vt_mono_ns() > s->deadline_ns && rc == -EAGAIN) rc = -EBUSY;
             }

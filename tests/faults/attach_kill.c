@@ -1,5 +1,6 @@
 /* SIGKILL for the injector at every rung and at any instant: the target lives, is as before, and the next attach works.
- * About 150 kills; VT_LONG=1: more than 2,000. Needs a build with FAULTS=1 for the rungs; without, kills at random. */
+ * With the real agent and with a minimal one. About 200 kills; VT_LONG=1: more than 2,000. Needs a build with FAULTS=1 for the
+ * rungs; without, kills at random. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -159,12 +160,15 @@ int main(void) {
     for (unsigned k = 0; k < victim_nkinds; k++) {
         const char *only = getenv("VT_KINDS"); /* for a closer look at one */
         if (only && !strstr(only, victim_kinds[k].name)) continue;
+        victim_use_real_agent(k % 2);
         if (!all) { /* each kind once, each rung once in all, interpreters in turn */
             torment(interp_for(&victim_kinds[k], k), &victim_kinds[k], k % 4, 4, 5, &seed);
             continue;
         }
-        for (unsigned i = 0; i < 2; i++)
+        for (unsigned i = 0; i < 2; i++) {
+            victim_use_real_agent((k + i) % 2);
             torment(interp_for(&victim_kinds[k], k + i * (n / 2 + 1)), &victim_kinds[k], 0, 1, 60, &seed);
+        }
     }
     signal_storm(interp_for(&victim_kinds[1], 4), all ? 60000 : 10000, &seed);
     printf("%u kills (%u climbs ended before theirs) of %u victims, %u rungs: %u damaged, %u next attaches failed\n", total.kills,

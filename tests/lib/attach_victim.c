@@ -29,7 +29,8 @@ const struct victim_kind victim_kinds[] = {
 };
 const unsigned victim_nkinds = sizeof victim_kinds / sizeof victim_kinds[0];
 
-static char agent_path[4200], checker_path[4200];
+static char agent_path[4200], real_agent_path[4200], checker_path[4200];
+static bool use_real_agent;
 
 /* ---- what the victims load ---- */
 static int compile(const char *flags, const char *source, const char *out) {
@@ -42,14 +43,15 @@ static int compile(const char *flags, const char *source, const char *out) {
 
 const char *victim_tools(void) {
     if (agent_path[0]) return NULL;
-    const char *own = getenv("VT_TEST_AGENT");
     snprintf(agent_path, sizeof agent_path, "%s/../attach_test_agent.so", tree_bin());
     snprintf(checker_path, sizeof checker_path, "%s/../attach_check.so", tree_bin());
-    if (own && *own) snprintf(agent_path, sizeof agent_path, "%s", own);
-    if (!own && compile("-nostdlib -ffreestanding -fvisibility=hidden", "attach_agent.c", agent_path))
+    snprintf(real_agent_path, sizeof real_agent_path, "%s/../lib/libviztracer_agent.so", tree_bin());
+    if (compile("-nostdlib -ffreestanding -fvisibility=hidden", "attach_agent.c", agent_path))
         return "cannot build the test agent";
     return compile("-march=native", "attach_check.c", checker_path) ? "cannot build the checker" : NULL;
 }
+
+void victim_use_real_agent(bool real) { use_real_agent = real && !access(real_agent_path, R_OK); }
 
 /* ---- the victim ---- */
 int victim_start(struct victim *v, const struct interp *ip, const struct victim_kind *kind) {
@@ -88,7 +90,7 @@ static int prepare(void *ctx, int fd, struct vt_err *err) {
 static void inject_and_exit(const struct victim *v, const char *const *env, int log_fd, struct injection *shared) {
     struct attach_opts o = {.pid = v->t.pid,
                             .method = ATTACH_PTRACE,
-                            .agent_path = agent_path,
+                            .agent_path = use_real_agent ? real_agent_path : agent_path,
                             .arena_bytes = vt_arena_bytes(NCHUNKS),
                             .prepare_arena = prepare,
                             .timeout_ms = 8000};

@@ -48,6 +48,8 @@ struct injection {
 
 /* Builds the test agent and the checker, once; NULL or what went wrong. */
 const char *victim_tools(void);
+/* The real agent from now on, if it is built; or the test agent. */
+void victim_use_real_agent(bool real);
 int victim_start(struct victim *v, const struct interp *ip, const struct victim_kind *kind);
 void victim_stop(struct victim *v);
 /* Attaches from a child process with these variables ("NAME=value", NULL-terminated) set in it. log_fd >= 0: its stderr. */
