@@ -295,7 +295,14 @@ START_TEST(injector_is_killed) {
         mem_close(&mem);
         for (uint64_t until = now_ms() + 5000; a.busy && now_ms() < until; sleep_ms(5))
             ck_assert_int_eq(attach_find_agent(t.pid, &a, NULL), 0);
-        ck_assert_msg(!a.busy, "kill %d: the agent stays", n);
+        if (a.busy) {
+            struct vt_ctl ctl;
+            ck_assert_int_eq(mem_open(&mem, t.pid), 0);
+            ck_assert_int_eq(mem.read(&mem, a.ctl_addr, &ctl, offsetof(struct vt_ctl, drops)), 0);
+            mem_close(&mem);
+            ck_abort_msg("kill %d: the agent stays: state %u why %u enabled %u lease %lu dropped %lu free %lx", n, ctl.state,
+                         ctl.why, ctl.enabled, ctl.lease, ctl.dropped, ctl.free[0]);
+        }
     }
     struct session s;
     for (int tries = 0; tries < 20; tries++) { /* the last one may have left a request that is just being taken */
