@@ -116,6 +116,7 @@ static int try_thread(struct thread_search *s, struct tracee *t, struct remote *
     if (!rc) trace_pin(s->env, s->o->pid, tid);
     if (!rc) rc = arch_thread_supported(tid, err);
     if (!rc) rc = check(s, t, out);
+    if (!rc && !out->safe && out->unknown_code) rc = -EAGAIN; /* going on would not help */
     if (!rc && !out->safe) {
         rc = run_to_syscall(s, t, alone ? TO_SYSCALL_ALONE_MS : TO_SYSCALL_MS, out);
         if (!rc && !out->safe) rc = -EAGAIN;
@@ -137,6 +138,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
     int rc = tids ? -EAGAIN : vt_err_set(err, -ENOMEM, "out of memory");
     for (unsigned round = 0, denials = 0; rc == -EAGAIN; round++) {
         unsigned tried = 0, denied = 0;
+        bool unknown_code = false;
         trace_sweep(s->env);
         int n = list_threads(s->o->pid, tids, THREADS_MAX);
         if (!n) {
@@ -151,7 +153,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
                 denied += rc == -EPERM;
                 /* ended, or does not stop: another one may */
                 if (rc == -ESRCH || rc == -EBUSY || rc == -ETIMEDOUT || rc == -EFAULT || rc == -EPERM) rc = -EAGAIN;
-                if (rc == -EAGAIN && safety.unknown_code) break;
+                unknown_code |= safety.unknown_code;
                 if (vt_mono_ns() > s->deadline_ns && rc == -EAGAIN) rc = -EBUSY;
             }
         if (rc != -EAGAIN) break;
@@ -164,8 +166,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
             rc = -EBUSY;
             break;
         }
-        if (safety.unknown_code || round % REOPEN_EVERY == REOPEN_EVERY - 1) {
-            safety.unknown_code = false;
+        if (unknown_code || round % REOPEN_EVERY == REOPEN_EVERY - 1) {
             if ((rc = reopen(s, err))) break;
             rc = -EAGAIN;
         }
