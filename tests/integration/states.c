@@ -17,21 +17,22 @@ struct state {
     enum alive alive;
     const char *calls; /* a function that must have been called; NULL = need not */
     unsigned grow_ms;  /* longest time without progress */
+    int rounds;        /* of the long form */
 };
 
 static const struct state states[] = {
-    {"busy", "busy.py", {"0", "main"}, "0.15", 1, GROWS, "fib", 2000},
-    {"busy-3-and-main", "busy.py", {"3", "main"}, "0.2", 4, GROWS, "fib", 5000},
-    {"joined-on-4-busy", "busy.py", {"4", "join"}, "0.2", 4, GROWS, "fib", 5000},
-    {"4-in-malloc", "churn.py", {"4"}, "0.4", 4, GROWS, "dumps", 5000},
-    {"raising", "raising.py", {NULL}, "0.15", 1, GROWS, "numbers", 2000},
-    {"asyncio-server", "aio.py", {"8"}, "0.4", 1, GROWS, "serve", 5000},
-    {"asleep", "blocked.py", {"sleep"}, "0.3", 1, WAKES_ON_SIGNAL, NULL, 2000},
-    {"blocked-in-read", "blocked.py", {"read"}, "0.3", 1, WAKES_ON_LINE, NULL, 2000},
-    {"pool-on-a-lock", "blocked.py", {"lock"}, "0.3", 1, WAKES_ON_LINE, NULL, 2000},
-    {"forking", "forker.py", {NULL}, "0.4", 1, GROWS, NULL, 5000},
-    {"holding-the-gil", "holder.py", {NULL}, "1", 1, GROWS, NULL, 20000},
-    {"deep-15000", "deep.py", {"15000"}, "0.2", 1, GROWS, "leaf", 10000},
+    {"busy", "busy.py", {"0", "main"}, "0.15", 1, GROWS, "fib", 2000, 200},
+    {"busy-3-and-main", "busy.py", {"3", "main"}, "0.2", 4, GROWS, "fib", 5000, 200},
+    {"joined-on-4-busy", "busy.py", {"4", "join"}, "0.2", 4, GROWS, "fib", 5000, 200},
+    {"4-in-malloc", "churn.py", {"4"}, "0.4", 4, GROWS, "dumps", 5000, 200},
+    {"raising", "raising.py", {NULL}, "0.15", 1, GROWS, "numbers", 2000, 200},
+    {"asyncio-server", "aio.py", {"8"}, "0.4", 1, GROWS, "serve", 5000, 200},
+    {"asleep", "blocked.py", {"sleep"}, "0.3", 1, WAKES_ON_SIGNAL, NULL, 2000, 200},
+    {"blocked-in-read", "blocked.py", {"read"}, "0.3", 1, WAKES_ON_LINE, NULL, 2000, 200},
+    {"pool-on-a-lock", "blocked.py", {"lock"}, "0.3", 1, WAKES_ON_LINE, NULL, 2000, 200},
+    {"forking", "forker.py", {NULL}, "0.4", 1, GROWS, NULL, 5000, 200},
+    {"holding-the-gil", "holder.py", {NULL}, "1", 1, GROWS, NULL, 20000, 20}, /* each round waits for the C call to end */
+    {"deep-15000", "deep.py", {"15000"}, "0.2", 1, GROWS, "leaf", 10000, 200},
 };
 
 static int wake(struct target *t, const struct state *s) {
@@ -87,6 +88,43 @@ START_TEST(attach_in_state) {
     for (int i = 0; s->alive == GROWS && !forking && i < n_early && strcmp(s->name, "holding-the-gil"); i++)
         ck_assert_msg(trace_slices(&trace, early[i]) > 0, "%s: thread %d has no call", who, (int)early[i]);
     trace_free(&trace);
+    unlink(out);
+}
+END_TEST
+
+/* Long form: the same target again and again; nothing fails and nothing grows in it. */
+START_TEST(attach_many_times) {
+    const struct interp *ip = suite_interp(_i);
+    const struct state *s = &states[suite_row(_i)];
+    struct target t;
+    struct tool tool;
+    struct census early, late;
+    char who[128], round[160];
+    const char *out = temp_path(".vzt");
+    ck_assert_msg(target_spawn(&t, ip, s->script, s->args, NULL) == 0, "%s on %s: does not start", s->name, ip->version);
+    snprintf(who, sizeof who, "%s on %s", s->name, ip->version);
+    for (int i = 0; i < s->rounds; i++) {
+        snprintf(round, sizeof round, "%s, attach %d", who, i + 1);
+        unlink(out);
+        tool_runf(&tool, "--attach %d -t 0.03 -o %s", (int)t.pid, out);
+        must_exit(&tool, 0, round);
+        ck_assert_msg(access(out, R_OK) == 0, "%s: exit 0 and no trace", round);
+        if (s->alive == GROWS)
+            ck_assert_msg(!target_progresses(&t, s->slots, s->grow_ms), "%s: the target does not run on", round);
+        if (i == 2) census_take(t.pid, &early);
+    }
+    sleep_ms(200);
+    census_take(t.pid, &late);
+    bool forking = !strcmp(s->name, "forking");
+    ck_assert_msg(late.threads == early.threads, "%s: threads %u, then %u", who, early.threads, late.threads);
+    ck_assert_msg(late.fds <= early.fds + forking, "%s: descriptors %u, then %u", who, early.fds, late.fds);
+    ck_assert_msg(late.rss_kb <= early.rss_kb + 4096 + early.rss_kb / 10, "%s: RSS %llu kB, then %llu kB", who,
+                  (unsigned long long)early.rss_kb, (unsigned long long)late.rss_kb);
+    ck_assert_msg(wake(&t, s) == 0, "%s: the target does not run on at the end", who);
+    printf("%s: %d attaches, 0 failures; RSS %llu kB, then %llu kB\n", who, s->rounds, (unsigned long long)early.rss_kb,
+           (unsigned long long)late.rss_kb);
+    fflush(stdout);
+    target_kill(&t);
     unlink(out);
 }
 END_TEST
@@ -154,5 +192,10 @@ int main(void) {
     Suite *s = suite_create("states");
     for (int i = 0; i < (int)(sizeof states / sizeof *states); i++) suite_add_row(s, states[i].name, attach_in_state, i, 120);
     suite_add_once(s, "gunicorn", gunicorn_under_load, 180);
+    for (int i = 0; suite_long() && i < (int)(sizeof states / sizeof *states); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s-many-times", states[i].name);
+        suite_add_row(s, strdup(name), attach_many_times, i, 1800);
+    }
     return suite_main(s);
 }
