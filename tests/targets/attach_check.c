@@ -32,44 +32,43 @@ enum { COUNT = 0, BAD = 1, DETAIL = 3, EINTRS = 4, SIGNALS = 5, SIGNAL_SUM = 6 }
 
 /* Offsets are spelled in the assembly below. */
 struct block {
-    uint8_t vec_in[32 * 64];  /* 0 */
-    uint8_t vec_out[32 * 64]; /* 2048 */
-    uint64_t reg_in[13];      /* 4096 */
-    uint64_t reg_out[13];     /* 4200 */
-    uint64_t flags_or_zone;   /* 4304: set when the carry flag or the red zone was lost */
-    double x87_in, x87_out;   /* 4312, 4320 */
+    uint8_t vec_in[32 * 64];      /* 0 */
+    uint8_t vec_out[32 * 64];     /* 2048 */
+    uint64_t reg_in[13];          /* 4096 */
+    uint64_t reg_out[13];         /* 4200 */
+    uint64_t flags_or_zone;       /* 4304: set when the carry flag or the red zone was lost */
+    double x87_in, x87_out;       /* 4312, 4320 */
     uint32_t mxcsr_in, mxcsr_out; /* 4328, 4332 */
 };
 _Static_assert(sizeof(struct block) == 4336, "block");
 
 void check_spin(struct block *b, long n);
-#define EACH_REG(X) \
-    X("rbx", 0) X("rcx", 1) X("rsi", 2) X("rdi", 3) X("rbp", 4) X("r8", 5) X("r9", 6) X("r10", 7) X("r11", 8) X("r12", 9) X("r13", 10) X("r14", 11) X("r15", 12)
+#define EACH_REG(X)                                                                                                              \
+    X("rbx", 0)                                                                                                                  \
+    X("rcx", 1) X("rsi", 2) X("rdi", 3) X("rbp", 4) X("r8", 5) X("r9", 6) X("r10", 7) X("r11", 8) X("r12", 9) X("r13", 10)       \
+        X("r14", 11) X("r15", 12)
 #define LOAD_REG(r, i) "mov 4096+8*" #i "(%rax), %" r "\n"
 #define SAVE_REG(r, i) "mov %" r ", 4200+8*" #i "(%rax)\n"
 #define LOAD_VEC(i) VMOV " 64*" #i "(%rax), %" VREG #i "\n"
 #define SAVE_VEC(i) VMOV " %" VREG #i ", 2048+64*" #i "(%rax)\n"
 #define LOW_VECS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 #if VECTORS == 32
-#define EACH_VEC(X) \
-    LOW_VECS(X) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define EACH_VEC(X) LOW_VECS(X) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
 #else
 #define EACH_VEC(X) LOW_VECS(X)
 #endif
 #define PUSH(r) "push %" r "\n.cfi_adjust_cfa_offset 8\n.cfi_rel_offset " r ", 0\n"
 #define POP(r) "pop %" r "\n.cfi_adjust_cfa_offset -8\n.cfi_restore " r "\n"
-__asm__(".text\n.globl check_spin\n.type check_spin, @function\n"
-        "check_spin:\n.cfi_startproc\n"
-        PUSH("rbp") PUSH("rbx") PUSH("r12") PUSH("r13") PUSH("r14") PUSH("r15")
-        "mov %rdi, %rax\n mov %rsi, %rdx\n ldmxcsr 4328(%rax)\n"
-        EACH_VEC(LOAD_VEC) "fldl 4312(%rax)\n" EACH_REG(LOAD_REG)
-        "movq %rbx, -8(%rsp)\n movq %rcx, -64(%rsp)\n movq %rsi, -120(%rsp)\n movq %rdi, -128(%rsp)\n stc\n"
-        "1: dec %rdx\n jnz 1b\n"
-        "jnc 8f\n cmpq %rbx, -8(%rsp)\n jne 8f\n cmpq %rcx, -64(%rsp)\n jne 8f\n cmpq %rsi, -120(%rsp)\n jne 8f\n"
-        "cmpq %rdi, -128(%rsp)\n jne 8f\n jmp 9f\n 8: movq $1, 4304(%rax)\n 9:\n"
-        EACH_REG(SAVE_REG) "fstpl 4320(%rax)\n stmxcsr 4332(%rax)\n" EACH_VEC(SAVE_VEC)
-        POP("r15") POP("r14") POP("r13") POP("r12") POP("rbx") POP("rbp")
-        "ret\n.cfi_endproc\n.size check_spin, .-check_spin\n");
+__asm__(
+    ".text\n.globl check_spin\n.type check_spin, @function\n"
+    "check_spin:\n.cfi_startproc\n" PUSH("rbp") PUSH("rbx") PUSH("r12") PUSH("r13") PUSH("r14")
+        PUSH("r15") "mov %rdi, %rax\n mov %rsi, %rdx\n ldmxcsr 4328(%rax)\n" EACH_VEC(LOAD_VEC) "fldl 4312(%rax)\n" EACH_REG(
+            LOAD_REG) "movq %rbx, -8(%rsp)\n movq %rcx, -64(%rsp)\n movq %rsi, -120(%rsp)\n movq %rdi, -128(%rsp)\n stc\n"
+                      "1: dec %rdx\n jnz 1b\n"
+                      "jnc 8f\n cmpq %rbx, -8(%rsp)\n jne 8f\n cmpq %rcx, -64(%rsp)\n jne 8f\n cmpq %rsi, -120(%rsp)\n jne 8f\n"
+                      "cmpq %rdi, -128(%rsp)\n jne 8f\n jmp 9f\n 8: movq $1, 4304(%rax)\n 9:\n" EACH_REG(
+                          SAVE_REG) "fstpl 4320(%rax)\n stmxcsr 4332(%rax)\n" EACH_VEC(SAVE_VEC) POP("r15") POP("r14") POP("r13")
+                          POP("r12") POP("rbx") POP("rbp") "ret\n.cfi_endproc\n.size check_spin, .-check_spin\n");
 
 static void count(volatile uint64_t *slots, uint64_t detail) {
     if (detail) {
