@@ -45,8 +45,9 @@ _Static_assert(sizeof(struct block) == 4336, "block");
 void check_spin(struct block *b, long n);
 #define EACH_REG(X)                                                                                                              \
     X("rbx", 0)                                                                                                                  \
-    X("rcx", 1) X("rsi", 2) X("rdi", 3) X("rbp", 4) X("r8", 5) X("r9", 6) X("r10", 7) X("r11", 8) X("r12", 9) X("r13", 10)       \
-        X("r14", 11) X("r15", 12)
+    X("rcx", 1)                                                                                                                  \
+    X("rsi", 2)                                                                                                                  \
+    X("rdi", 3) X("rbp", 4) X("r8", 5) X("r9", 6) X("r10", 7) X("r11", 8) X("r12", 9) X("r13", 10) X("r14", 11) X("r15", 12)
 #define LOAD_REG(r, i) "mov 4096+8*" #i "(%rax), %" r "\n"
 #define SAVE_REG(r, i) "mov %" r ", 4200+8*" #i "(%rax)\n"
 #define LOAD_VEC(i) VMOV " 64*" #i "(%rax), %" VREG #i "\n"
