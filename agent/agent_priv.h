@@ -205,4 +205,7 @@ void tasks_stop(void);
 int gc_log_start(void);
 void gc_log_stop(void);
 
+/* symbols.c: W entry.c before any symbol is looked up. */
+extern bool agent_filtered;
+
 #endif

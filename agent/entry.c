@@ -247,6 +247,7 @@ void *vt_agent_main(struct vt_boot *shared) {
     arch_syscall6(SYS_SIGPROCMASK, 2 /* SIG_SETMASK */, (uint64_t)&all_signals, 0, 8, 0, 0);
     memcpy(&boot, shared, sizeof boot);
     if (boot.magic != VT_BOOT_MAGIC || boot.abi_major != VT_ABI_MAJOR) return NULL;
+    agent_filtered = boot.flags & VT_BOOT_F_FILTERED;
     struct vt_ctl *ctl = NULL;
     int rc = boot.op == VT_OP_START ? arena_open(&boot, &ctl) : 0;
     agent_close_fds(&boot);

@@ -30,7 +30,8 @@ struct elf_symbol {
 
 static struct link_map *objects;
 
-/* The file first: a seccomp filter that has never heard of a prctl may kill for it. */
+bool agent_filtered; /* a seccomp filter is on: it may kill for a prctl that it has never heard of */
+
 static int64_t read_auxv(uint64_t *out, size_t bytes) {
     int64_t fd = arch_syscall3(SYS_OPENAT, (uint64_t)-100 /* AT_FDCWD */, (uint64_t) "/proc/self/auxv", 02000000 /* O_CLOEXEC */);
     int64_t n = fd;
@@ -38,7 +39,7 @@ static int64_t read_auxv(uint64_t *out, size_t bytes) {
         n = arch_syscall3(SYS_READ, (uint64_t)fd, (uint64_t)out, bytes);
         arch_syscall3(SYS_CLOSE, (uint64_t)fd, 0, 0);
     }
-    return n > 0 ? n : arch_syscall6(SYS_PRCTL, PR_GET_AUXV, (uint64_t)out, bytes, 0, 0, 0);
+    return n > 0 || agent_filtered ? n : arch_syscall6(SYS_PRCTL, PR_GET_AUXV, (uint64_t)out, bytes, 0, 0, 0);
 }
 
 static struct link_map *find_objects(void) {
