@@ -83,7 +83,7 @@ START_TEST(not_python) {
     sleep_ms(50);
     must_refuse(t.pid, (const char *[]){"Python", NULL}, "not Python");
     target_kill(&t);
-    must_refuse(1, (const char *[]){"Python|permitted|right|traced", NULL}, "process 1");
+    must_refuse(1, (const char *[]){"Python|kernel|permitted|right|traced", NULL}, "process 1");
 }
 END_TEST
 
