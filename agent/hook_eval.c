@@ -33,7 +33,16 @@ static void *eval_309(void *tstate, void *frame, int throwing) {
     leave(id, entered, result);
     return result;
 }
+/* On 3.11 the call of a generator function runs its frame up to RETURN_GENERATOR, which copies it into the generator and
+ * returns that: no call of the body. Such a frame is still owned by the thread. (pycore_frame.h, code.h of 3.11) */
+enum { FRAME_OWNER_311 = 69, FRAME_OWNED_BY_THREAD = 0, CODE_MAKES_GENERATOR = 0x20 | 0x80 | 0x200 };
+ALWAYS_INLINE bool makes_generator(const void *frame) {
+    const uint8_t *bytes = frame;
+    return UNLIKELY(field32(field(frame, 32), layout.co_flags) & CODE_MAKES_GENERATOR) &&
+           bytes[FRAME_OWNER_311] == FRAME_OWNED_BY_THREAD;
+}
 static void *eval_311(void *tstate, void *frame, int throwing) {
+    if (makes_generator(frame)) return eval_default(tstate, frame, throwing);
     uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_311);
     void *result = eval_default(tstate, frame, throwing);
     leave(id, entered, result);
