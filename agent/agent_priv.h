@@ -175,6 +175,7 @@ void threads_stop(void);
 struct thread *thread_current(void);
 uint32_t thread_native_id(void);
 /* session.c */
+void agent_not_busy(void);
 bool session_visit(void);
 void session_leave(uint32_t why);
 void session_child(void);

@@ -87,6 +87,8 @@ bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
     if (inherited || vt_cas_acqrel(&vt_agent_info.busy, &free, 1u)) {
         agent.ctl = ctl;
         agent.arena_bytes = bytes;
+        vt_store_release(&vt_agent_info.ctl,
+                         (uint64_t)ctl); /* another injector sees whose it is, also while we wait for the GIL */
         vt_store_release(&ctl->state, (uint32_t)VT_AGENT_MAPPED);
         return true;
     }
@@ -156,7 +158,6 @@ void agent_start(void *own_tstate) {
     if (!rc) {
         ctl->hook_kind = agent.hooks->kind;
         ctl->t_hooks_on = clock_full();
-        vt_store_release(&vt_agent_info.ctl, (uint64_t)ctl);
         stacks_emit(own_tstate);
         if (agent.flags & VT_F_GC) gc_log_start();
     }
@@ -180,7 +181,7 @@ refused:
     agent.state = AGENT_IDLE;
     refuse(ctl);
     arena_drop();
-    vt_store_release(&vt_agent_info.busy, 0u);
+    agent_not_busy();
 }
 
 static bool still_wanted(const struct vt_ctl *ctl) {
@@ -193,13 +194,14 @@ void agent_give_up(const char *why) {
     refuse(ctl);
     arena_drop();
     agent.state = agent.state == AGENT_LEAVING ? AGENT_IDLE : agent.state;
-    vt_store_release(&vt_agent_info.busy, 0u);
+    agent_not_busy();
 }
 
 /* In a forked child of a traced process that is to be traced itself: first out with the inherited hooks. */
 void agent_forget_parent(struct vt_ctl *ctl) {
     session_child();
-    vt_agent_info.busy = 1;
+    vt_store_release(&vt_agent_info.busy, 1u);
+    vt_store_release(&vt_agent_info.ctl, (uint64_t)ctl);
     agent.ctl = ctl;
 }
 

@@ -26,7 +26,7 @@ static void forget_objects(void) {
     agent.threading_active = NULL;
 }
 
-static void not_busy(void) {
+void agent_not_busy(void) {
     vt_store_release(&vt_agent_info.ctl, 0ull);
     vt_store_release(&vt_agent_info.busy, 0u);
 }
@@ -52,7 +52,7 @@ void session_leave(uint32_t why) {
     vt_store_relaxed(&ctl->why, why);
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_GONE);
     arch_syscall3(SYS_MUNMAP, (uint64_t)ctl, agent.arena_bytes, 0);
-    not_busy();
+    agent_not_busy();
     error_restore(&error);
 }
 
@@ -70,7 +70,7 @@ void session_child(void) {
     if (agent.key_made) py.pthread_key_delete(agent.key);
     agent.key_made = false;
     agent.state = AGENT_IDLE;
-    not_busy();
+    agent_not_busy();
     error_restore(&error);
 }
 

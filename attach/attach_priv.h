@@ -76,6 +76,10 @@ VT_MUST_CHECK int agent_find_inert(struct mem *mem, const struct maps *maps, con
 /* vt_agent_info as it stands in an agent file; -ENOEXEC when it is not an agent of this ABI. */
 VT_MUST_CHECK int agent_file_info(const struct elf *e, struct vt_agent_info *out);
 
+/* claim.c: one injector at a time. 0 and *fd, to be closed at the end (-1: none could be taken, which is no error);
+ * -EBUSY when somebody else holds it all the time. */
+VT_MUST_CHECK int claim_target(pid_t pid, uint64_t timeout_ns, int *fd, struct vt_err *err);
+
 /* wake.c */
 struct wake_stats {
     uint32_t stops;

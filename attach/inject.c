@@ -470,10 +470,11 @@ static int climb_all(struct climb *c) {
     return rc;
 }
 
+static unsigned timeout_of(const struct attach_opts *o) { return o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS; }
+
 static int run(struct climb *c) {
     uint64_t begin = vt_mono_ns();
-    unsigned timeout = c->o->timeout_ms ? c->o->timeout_ms : DEFAULT_TIMEOUT_MS;
-    c->deadline_ns = begin + timeout * 1000000ull;
+    c->deadline_ns = begin + timeout_of(c->o) * 1000000ull;
     c->agent_number = c->arena_number = -1;
     c->mem.fd = -1;
     place_init(&c->place);
@@ -506,21 +507,27 @@ static int climb_op(const struct attach_opts *o, const struct attach_info *info,
     return rc;
 }
 
-/* A tracer that died leaves an agent that notices only when Python runs: take it out first. */
-static int clear_abandoned(const struct attach_opts *o, struct vt_err *err) {
+/* With the target claimed. */
+static int stop_claimed(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
     struct attach_agent a;
-    struct attach_result ignored;
     int rc = attach_find_agent(o->pid, &a, err);
-    return rc || !a.busy ? rc : attach_stop(o, &ignored, err);
+    if (rc || !a.busy) return rc;
+    struct target_status st;
+    rc = target_status_read(o->pid, &st);
+    if (rc) return vt_err_set(err, rc, "process %d: %s", (int)o->pid, strerror(-rc));
+    struct attach_info info = {.pid = o->pid, .start_time = st.start_time};
+    return climb_op(o, &info, res, err, VT_OP_STOP, false);
 }
 
-int attach_inject(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
+static int inject_claimed(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
     struct vt_err first = {0};
-    *res = (struct attach_result){.arena_fd = -1};
     int rc = attach_preflight(o, info, err);
     if (rc) return rc;
-    rc = clear_abandoned(o, err);
+    /* A tracer that died leaves an agent that notices only when Python runs: take it out first. A living one was
+     * refused by the preflight. */
+    rc = stop_claimed(o, res, err);
     if (rc) return rc;
+    *res = (struct attach_result){.arena_fd = -1};
     if (o->method == ATTACH_REMOTE_EXEC) return attach_remote_exec(o, info, res, err);
     rc = climb_op(o, info, res, &first, VT_OP_START, false);
     if (rc == -ELIBACC || rc == -ENOSYS || rc == -EACCES) { /* memfds are forbidden, or may not be executed: files do */
@@ -531,14 +538,20 @@ int attach_inject(const struct attach_opts *o, struct attach_info *info, struct 
     return rc ? vt_err_set(err, rc, "%s", first.msg) : 0;
 }
 
-int attach_stop(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
-    struct attach_agent a;
+int attach_inject(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
+    int claim;
     *res = (struct attach_result){.arena_fd = -1};
-    int rc = attach_find_agent(o->pid, &a, err);
-    if (rc || !a.busy) return rc;
-    struct target_status st;
-    rc = target_status_read(o->pid, &st);
-    if (rc) return vt_err_set(err, rc, "process %d: %s", (int)o->pid, strerror(-rc));
-    struct attach_info info = {.pid = o->pid, .start_time = st.start_time};
-    return climb_op(o, &info, res, err, VT_OP_STOP, false);
+    int rc = claim_target(o->pid, timeout_of(o) * 1000000ull, &claim, err);
+    if (!rc) rc = inject_claimed(o, info, res, err);
+    vt_close(&claim);
+    return rc;
+}
+
+int attach_stop(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+    int claim;
+    *res = (struct attach_result){.arena_fd = -1};
+    int rc = claim_target(o->pid, timeout_of(o) * 1000000ull, &claim, err);
+    if (!rc) rc = stop_claimed(o, res, err);
+    vt_close(&claim);
+    return rc;
 }

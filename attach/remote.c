@@ -99,6 +99,7 @@ static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline
         if (rc) return rc;
         if (r->t->state == TRACEE_SYSCALL) return 0;
         if (r->t->state == TRACEE_EVENT) continue; /* job control: what we do must be finished first */
+        if (r->t->signal == SIGSTOP) continue;     /* cannot be blocked; passed on, it takes hold when we let go */
         /* a fault in what we run: not the program's business */
         r->t->signal = 0;
         return -EFAULT;
