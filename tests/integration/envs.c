@@ -202,8 +202,8 @@ START_TEST(in_world) {
     ck_assert_msg(target_spawn(&t, ip, w->script, (const char *[]){w->arg, NULL}, &o) == 0, "%s: the target does not start", who);
     sleep_ms(50);
     census_take(t.pid, &before);
-    for (int round = 0; round < 2; round++) {
-        tool_runf(&tool, "--attach %d -t 0.4 -o %s", (int)t.pid, out);
+    for (int round = 0; round < suite_times(1, 5); round++) {
+        tool_runf(&tool, "--attach %d -t 0.1 -o %s", (int)t.pid, out);
         must_exit(&tool, 0, who);
         if (blocked)
             ck_assert_msg(!target_send(&t, "\n") && !target_expect(&t, "awake", 5000), "%s: the target does not run on", who);

@@ -191,7 +191,7 @@ START_TEST(values) {
     e = trace_find(&x.trace, "gives_text", NULL);
     must_args(&x, e, "return_value='text \"quoted\" \xc3\xa9';");
     e = trace_find(&x.trace, "direct", NULL);
-    must_args(&x, e, "return_value=2;");
+    must_args(&x, e, "return_value=5.0;");
     trace_round(&x, "", temp_path(".json"));
     e = trace_find(&x.trace, "arguments", NULL);
     ck_assert_msg(e && !e->args, "%s: args without being asked", x.who);
