@@ -99,8 +99,9 @@ static void on_attached(struct attach *a, const Vt__Attached *m) {
     a->pending = m->pending;
     a->attach_pause_ns = m->pause_ns;
     cmdline(a->o.pid, name, sizeof(name));
-    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu threads; paused %s. %s; Ctrl+C to stop and save.%s%s\n",
-             a->o.pid, name, m->python, thread_count(a->o.pid), format_ns(pause, sizeof(pause), m->pause_ns),
+    unsigned long threads = thread_count(a->o.pid);
+    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu thread%s; paused %s. %s; Ctrl+C to stop and save.%s%s\n",
+             a->o.pid, name, m->python, threads, threads == 1 ? "" : "s", format_ns(pause, sizeof(pause), m->pause_ns),
              m->pending ? "It holds the GIL: waiting" : "Tracing", m->note[0] ? " Note: " : "", m->note);
     say(a, line);
 }

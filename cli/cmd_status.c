@@ -42,8 +42,8 @@ static void show_json(struct status *s, const Vt__SessionInfo *i, const char *st
            i->owner_uid, i->owner_pid, (double)i->start_real_ns / 1e9, (unsigned long long)i->events,
            (unsigned long long)i->dropped, (unsigned long long)i->bytes);
     put_json_string("cmdline", i->cmdline, ',');
-    put_json_string(" output", i->output, ',');
-    put_json_string(" spool", i->spool, '}');
+    put_json_string("output", i->output, ',');
+    put_json_string("spool", i->spool, '}');
 }
 
 static void show(struct status *s, const Vt__SessionInfo *i) {
