@@ -41,10 +41,20 @@ static int compile(const char *flags, const char *source, const char *out) {
     return system(command);
 }
 
+static pid_t tools_owner;
+static void remove_tools(void) {
+    if (getpid() != tools_owner) return;
+    unlink(agent_path);
+    unlink(checker_path);
+}
+
 const char *victim_tools(void) {
     if (agent_path[0]) return NULL;
-    snprintf(agent_path, sizeof agent_path, "%s/../attach_test_agent.so", tree_bin());
-    snprintf(checker_path, sizeof checker_path, "%s/../attach_check.so", tree_bin());
+    /* files of our own: another program of the suite, built again meanwhile, would change what our victims have mapped */
+    tools_owner = getpid();
+    snprintf(agent_path, sizeof agent_path, "%s/../attach_test_agent.%d.so", tree_bin(), (int)tools_owner);
+    snprintf(checker_path, sizeof checker_path, "%s/../attach_check.%d.so", tree_bin(), (int)tools_owner);
+    atexit(remove_tools);
     snprintf(real_agent_path, sizeof real_agent_path, "%s/../lib/libviztracer_agent.so", tree_bin());
     if (compile("-nostdlib -ffreestanding -fvisibility=hidden", "attach_agent.c", agent_path))
         return "cannot build the test agent";
