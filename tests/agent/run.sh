@@ -1,36 +1,49 @@
 #!/bin/sh
-# Runs every driver of this folder (or those named) on every interpreter of $VT_PYTHONS (colon separated;
-# default: what is on PATH, in ~/.pyenv and in /usr/bin). The agent is $VT_AGENT or build/lib's. Prints one line
-# per driver and interpreter and a count at the end; exit 1 if anything failed.
-cd "$(dirname "$0")" || exit 1
-: "${VT_AGENT:=$PWD/../../build/lib/libviztracer_agent.so}"
+# Runs every driver of this folder (or those named) on every interpreter of $VT_PYTHONS (lines as tests/setup/interpreters.sh
+# prints them, which is the default). The agent is $VT_AGENT, else that of $BUILD. A driver in a chroot runs on copies there.
+# Prints each failure and a count at the end; exit 1 if anything failed.
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.." || exit 1
+: "${VT_AGENT:=$(realpath "${BUILD:-build}")/lib/libviztracer_agent.so}"
+: "${VT_PYTHONS:=$(tests/setup/interpreters.sh)}"
+cd "$here" || exit 1
 export VT_AGENT
-if [ -z "$VT_PYTHONS" ]; then
-    for v in 3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15; do
-        for p in /usr/bin/python$v "$HOME"/.pyenv/versions/$v.*/bin/python$v; do
-            [ -x "$p" ] && VT_PYTHONS="$VT_PYTHONS:$p"
-        done
-    done
-fi
 pass=0 fail=0
 drivers=${*:-$(ls test_*.py)}
 log=$(mktemp)
-IFS=:
-for python in $VT_PYTHONS; do
-    [ -n "$python" ] || continue
-    IFS='
- '
+copies=
+trap 'rm -rf "$log" $copies' EXIT
+
+# run DRIVER: on $where
+run() {
+    case $where in
+        chroot:*)
+            root=${where#chroot:} inside=${root#*:} root=${root%%:*}
+            copy=$root/tmp/viztracer-agent-test-$$
+            if [ ! -d "$copy" ]; then
+                copies="$copies $copy"
+                mkdir -p "$copy" && cp ./*.py "$VT_AGENT" "$copy/" || return 1
+            fi
+            VT_AGENT=/tmp/viztracer-agent-test-$$/$(basename "$VT_AGENT") PYTHONDONTWRITEBYTECODE=1 \
+                timeout 120 unshare -m sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" "$2" -u "$3"' sh "$root" "$inside" "/tmp/viztracer-agent-test-$$/$1"
+            ;;
+        *) PYTHONDONTWRITEBYTECODE=1 timeout 120 "$where" -u "$1" ;;
+    esac
+}
+
+while read -r version where; do
+    [ -n "$where" ] || continue
     for driver in $drivers; do
-        PYTHONDONTWRITEBYTECODE=1 timeout 120 "$python" -u "$driver" >"$log" 2>&1
+        run "$driver" >"$log" 2>&1 </dev/null
         rc=$?
         case $rc,$(tail -n 1 "$log") in
             0,ok*) pass=$((pass + 1)) ;;
-            0,skip*) echo "skip $python $driver: $(tail -n 1 "$log")" ;;
-            *) fail=$((fail + 1)); echo "FAIL $python $driver (exit $rc)"; tail -n 15 "$log" | sed 's/^/    /' ;;
+            0,skip*) echo "not for $version: $driver: $(tail -n 1 "$log")" ;;
+            *) fail=$((fail + 1)); echo "FAIL $version $driver (exit $rc)"; tail -n 15 "$log" | sed 's/^/    /' ;;
         esac
     done
-    IFS=:
-done
-rm -f "$log"
+done <<LIST
+$VT_PYTHONS
+LIST
 echo "agent: $pass passed, $fail failed"
 [ "$fail" = 0 ]
