@@ -13,7 +13,7 @@ results=()
 
 run_one() {
     local program=$1 name began rc
-    name=$(echo "$program" | sed 's#^.*/tests/##; s#^[./]*##; s#[/ ]#-#g')
+    name=$(echo "$program" | sed 's#^.*build\([^/ ]*\)/tests/#tests\1/#; s#^[./]*##; s#^tests/##; s#^tests-##; s#[/ ]#-#g')
     began=$(date +%s)
     timeout -k 10 "$limit" $program >"$logs/$name.log" 2>&1 </dev/null
     rc=$?

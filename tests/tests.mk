@@ -25,7 +25,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libvtdaemon.a $(BUIL
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 .PHONY: fuzz-bin faults-bin asan-bin tsan-bin
 fuzz-bin: $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
-asan-bin: $(UNIT_BIN)
+asan-bin: $(UNIT_BIN) $(AGENT) # the agent itself is never built with sanitizers
 tsan-bin: $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(TSAN_SRC))
 faults-bin: all $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(FAULT_SRC))
 
