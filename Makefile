@@ -51,7 +51,7 @@ $(BUILD)/gen/attach/blob.o: attach/blob/blob.c attach/blob/blob.ld proto/abi/boo
 	@mkdir -p $(@D)
 	gcc $(BLOB_CFLAGS) -iquote . -c -o $@ $<
 $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
-	ld -T attach/blob/blob.ld -o $(BUILD)/gen/attach/blob.elf $<
+	ld --no-warn-rwx-segments -T attach/blob/blob.ld -o $(BUILD)/gen/attach/blob.elf $<
 	objcopy -O binary $(BUILD)/gen/attach/blob.elf $(BUILD)/gen/attach/blob.bin
 	{ echo '/* generated from attach/blob */'; echo 'static const unsigned char blob_bytes[] = {'; od -An -v -tx1 $(BUILD)/gen/attach/blob.bin | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@
 
