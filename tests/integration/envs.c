@@ -189,10 +189,11 @@ START_TEST(in_world) {
     int n = 0;
     bool blocked = !strcmp(w->script, "blocked.py");
     snprintf(who, sizeof who, "%s on %s", w->name, ip->version);
-    if (w->plain_only && ip->root[0]) return;
+    if (w->plain_only && ip->root[0]) skip_test("envs %s: not for an interpreter in a chroot", who);
     if (w->needs_file && access(w->needs_file, R_OK)) skip_test("envs %s: %s is not installed", who, w->needs_file);
     if (geteuid() && w->wrapper[0] && w->wrapper[0][0] != '/') skip_test("envs %s: needs root", who);
-    if (w->drops_user && !nobody_may_run(ip->path)) return; /* an interpreter in somebody's home: others stand for it */
+    if (w->drops_user && !nobody_may_run(ip->path))
+        skip_test("envs %s: nobody may not run an interpreter in somebody's home", who);
     ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
     ck_assert(len > 0);
     self[len] = 0;
