@@ -21,8 +21,8 @@ struct attach_opts {
     bool force;             /* attach although the target has opted out of remote debugging */
     unsigned timeout_ms;    /* for the whole climb; 0 = default (10 s) */
     const char *agent_path; /* libviztracer_agent.so on our side */
-    uint64_t arena_bytes;   /* vt_arena_bytes(nchunks) */
-    /* Called once with the arena's fd (already of arena_bytes length): writes the control area. The
+    uint64_t arena_bytes;   /* vt_arena_bytes(nchunks); less where it has to be a file */
+    /* Called once with the arena's fd (its length says how many chunks there are): writes the control area. The
      * agent sees the arena only after it returned 0. Target not stopped. */
     int (*prepare_arena)(void *ctx, int arena_fd, struct vt_err *err);
     /* For log lines; may be NULL. */

@@ -62,6 +62,7 @@ struct climb {
     uint64_t agent_entry;        /* in the target, when it is there already */
     struct attach_agent running; /* op STOP */
     struct place place;
+    uint64_t arena_bytes; /* what it really gets */
     /* while a thread is hijacked */
     struct trace_env env;
     struct thread_search search;
@@ -188,7 +189,7 @@ static int climb_place(struct climb *c) {
     if (c->op == VT_OP_STOP) return 0;
     bool filtered = c->status.seccomp != 0; /* a filter ends suspended when we die: no call that it may not know */
     if (!filtered && !c->want_files && place_target_has_proc(c->o->pid, c->status.ns_pid)) return 0;
-    c->place.reserve = c->o->arena_bytes;
+    c->place.reserve = c->arena_bytes = place_file_arena(c->o->arena_bytes);
     return place_files(&c->place, c->o->pid, c->status.uid[3], c->status.gid[3], !c->agent_entry, c->err);
 }
 
@@ -296,7 +297,7 @@ static int climb_code(struct climb *c) {
     b->agent_fd = c->agent_number;
     b->arena_fd = c->arena_number;
     b->flags = c->status.seccomp ? VT_BOOT_F_FILTERED : 0;
-    b->arena_bytes = c->op == VT_OP_STOP ? 0 : c->o->arena_bytes;
+    b->arena_bytes = c->op == VT_OP_STOP ? 0 : c->arena_bytes;
     b->scratch = c->scratch;
     b->scratch_len = SCRATCH_LEN;
     b->agent_entry = c->agent_entry;
@@ -357,7 +358,7 @@ static int climb_fill(struct climb *c) {
     if (c->op == VT_OP_STOP) return 0;
     int rc = 0;
     if (!c->place.files) rc = place_memfds(&c->place, c->o->pid, c->agent_number, c->arena_number, c->err);
-    if (!rc) rc = place_fill(&c->place, c->agent.img, c->agent.len, c->o->arena_bytes, c->err);
+    if (!rc) rc = place_fill(&c->place, c->agent.img, c->agent.len, c->arena_bytes, c->err);
     return rc;
 }
 
@@ -476,6 +477,7 @@ static int run(struct climb *c) {
     uint64_t begin = vt_mono_ns();
     c->deadline_ns = begin + timeout_of(c->o) * 1000000ull;
     c->agent_number = c->arena_number = -1;
+    c->arena_bytes = c->o->arena_bytes;
     c->mem.fd = -1;
     place_init(&c->place);
     int rc = climb_all(c);

@@ -3,7 +3,16 @@
 #define VT_ATTACH_PLACE_H
 
 #include "attach/attach.h"
+#include "proto/abi/arena.h"
 #include "proto/abi/boot.h"
+
+/* An arena in a file has all its blocks from the start, and has to fit into the 64 MB of /dev/shm that containers get:
+ * 32 MiB of chunks at most, whatever was asked for. */
+#define PLACE_FILE_CHUNKS 512u
+static inline uint64_t place_file_arena(uint64_t wanted) {
+    uint64_t most = vt_arena_bytes(PLACE_FILE_CHUNKS);
+    return wanted < most ? wanted : most;
+}
 
 struct place {
     bool files;                            /* files in the target's file system instead of memfds made in the target */

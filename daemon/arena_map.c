@@ -45,6 +45,11 @@ static int guard_install(void) {
     return 0;
 }
 
+uint32_t arena_chunks(int64_t file_size, uint32_t most) {
+    uint64_t chunks = file_size > (int64_t)VT_CTL_SIZE ? ((uint64_t)file_size - VT_CTL_SIZE) / VT_CHUNK_SIZE : 0;
+    return chunks < most ? (uint32_t)chunks : most;
+}
+
 int arena_open(struct arena *a, int fd, uint32_t nchunks, struct vt_err *err) {
     struct stat st;
     int rc;

@@ -18,8 +18,10 @@ struct arena {
     struct arena *next;           /* list of mapped arenas, for the SIGBUS guard */
 };
 
-/* Maps fd, which must hold vt_arena_bytes(nchunks). Takes fd, also on error. nchunks comes from the
- * daemon's own request: what the control area says is not trusted. */
+/* How many chunks a file of this size holds, `most` at most: a file-backed arena is smaller than what was asked for. */
+uint32_t arena_chunks(int64_t file_size, uint32_t most);
+/* Maps fd, which must hold vt_arena_bytes(nchunks). Takes fd, also on error. nchunks comes from the daemon's own
+ * request and the size of the file: what the control area says is not trusted. */
 VT_MUST_CHECK int arena_open(struct arena *a, int fd, uint32_t nchunks, struct vt_err *err);
 void arena_close(struct arena *a);
 

@@ -623,6 +623,14 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
     return 0;
 }
 
+static int tell_drops(struct drain *d, uint32_t serial, uint64_t count, uint64_t ticks) {
+    Vt__Drops m = VT__DROPS__INIT;
+    m.serial = serial;
+    m.count = count;
+    m.ticks = ticks;
+    return put(d, VT_FRAME_DROPS, &m.base);
+}
+
 /* Drops that no gap record tells of: per thread from chunk headers and drop slots, the rest as thread ~0. */
 static int report_drops(struct drain *d, uint64_t now_ticks) {
     struct vt_ctl *ctl = d->arena->ctl;
@@ -634,27 +642,20 @@ static int report_drops(struct drain *d, uint64_t now_ticks) {
         uint64_t dropped = vt_load_relaxed(&ctl->drops[i].dropped);
         struct stream *s = serial < d->nstreams ? d->streams[serial] : NULL;
         if (s && dropped > s->dropped) s->dropped = dropped;
+        if (s || !dropped || rc) continue;
+        rc = tell_drops(d, serial, dropped, now_ticks); /* it never got a chunk */
+        told += dropped;
     }
     for (uint32_t i = 0; i < d->nstreams && !rc; i++) {
         struct stream *s = d->streams[i];
         if (!s) continue;
         told += s->gaps;
         if (s->dropped <= s->gaps) continue;
-        Vt__Drops m = VT__DROPS__INIT;
-        m.serial = s->serial;
-        m.count = s->dropped - s->gaps;
-        m.ticks = now_ticks;
-        told += m.count;
-        rc = put(d, VT_FRAME_DROPS, &m.base);
+        told += s->dropped - s->gaps;
+        rc = tell_drops(d, s->serial, s->dropped - s->gaps, now_ticks);
     }
     uint64_t all = vt_load_relaxed(&ctl->dropped);
-    if (all > told && !rc) {
-        Vt__Drops m = VT__DROPS__INIT;
-        m.serial = UINT32_MAX;
-        m.count = all - told;
-        m.ticks = now_ticks;
-        rc = put(d, VT_FRAME_DROPS, &m.base);
-    }
+    if (all > told && !rc) rc = tell_drops(d, UINT32_MAX, all - told, now_ticks);
     d->totals.dropped = all > told ? all : told;
     return rc;
 }

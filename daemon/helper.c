@@ -10,8 +10,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/arena_map.h"
 #include "daemon/calibrate.h"
 
 #define HELPER_FD 3
@@ -54,13 +56,15 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
     struct arena_clock {
         struct clock_source source;
     } clock = {.source = {.kind = (enum vt_clock)run->req->ctl.clock}};
+    struct stat st;
+    if (fstat(arena_fd, &st)) return vt_err_set(err, -errno, "the shared arena: %s", strerror(errno));
     struct vt_ctl *ctl = malloc(sizeof(*ctl));
     if (!ctl) return vt_err_set(err, -ENOMEM, "out of memory");
     *ctl = run->req->ctl;
     ctl->magic = VT_ARENA_MAGIC;
     ctl->abi_major = VT_ABI_MAJOR;
     ctl->abi_minor = VT_ABI_MINOR;
-    ctl->nchunks = run->req->nchunks;
+    ctl->nchunks = arena_chunks(st.st_size, run->req->nchunks);
     for (uint32_t i = 0; i < ctl->nchunks; i++) ctl->free[i / 64] |= 1ul << (i & 63);
     ctl->enabled = 1;
     ctl->tool_id = -1;

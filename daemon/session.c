@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -369,6 +370,7 @@ static void tick(void *ctx) {
 static void take_arena(struct session *s, int fd) {
     struct vt_err err = {0};
     struct statfs fs;
+    struct stat st;
     if (s->arena.ctl || s->state != VT_SESSION_STARTING) {
         vt_close(&fd);
         return;
@@ -379,6 +381,7 @@ static void take_arena(struct session *s, int fd) {
         vt_log(VT_LOG_ERROR, "session %d: arena on a user's file system refused", s->pid);
         return;
     }
+    if (!fstat(fd, &st)) s->nchunks = arena_chunks(st.st_size, s->nchunks);
     if (arena_open(&s->arena, fd, s->nchunks, &err)) {
         vt_log(VT_LOG_ERROR, "session %d: %s", s->pid, err.msg);
         return;
