@@ -9,7 +9,9 @@ logs=${VT_LOGS:-${BUILD:-build}/test-logs}
 alone=" ${VT_ALONE:-} "
 mkdir -p "$logs"
 rm -f "$logs"/*.log "$logs"/*.result
-results=()
+VT_SPOOL=$(mktemp -d) # where traces of clients that tests kill are kept
+export VT_SPOOL
+trap 'rm -rf "$VT_SPOOL"' EXIT
 
 run_one() {
     local program=$1 name began rc

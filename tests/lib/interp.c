@@ -17,7 +17,7 @@ static void die(const char *what) {
     exit(1);
 }
 
-/* "3.14.8 chroot:/root/dir:/usr/bin/python3.14" or "3.12.1 /usr/bin/python3.12" */
+/* "3.14.8 chroot:/srv/forky:/usr/bin/python3.14" or "3.12.1 /usr/bin/python3.12" */
 static void add_line(char *line) {
     char *path = strchr(line, ' ');
     if (!path || list_len == MAX_INTERP) return;

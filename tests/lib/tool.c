@@ -42,6 +42,8 @@ static void child_exec(const char *const *argv, const struct tool_opts *o, int o
     if (o->uid && (setgroups(0, NULL) || setgid(o->uid) || setuid(o->uid))) _exit(126);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(126);
+    const char *spool = getenv("VT_SPOOL"); /* kept traces of killed clients go with the test run */
+    if (spool && !o->uid) setenv("VIZTRACERD_SPOOL", spool, 0);
     execv(argv[0], (char *const *)(uintptr_t)argv);
     _exit(127);
 }
