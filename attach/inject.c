@@ -31,8 +31,9 @@
 #include "attach/blob_bytes.h"
 
 #define DEFAULT_TIMEOUT_MS 10000u
-#define BLOB_MS 2000u /* for pthread_create */
-#define BOOT_WAIT_NS 3000000000ull
+#define BLOB_MS 2000u              /* for pthread_create */
+#define BOOT_WAIT_NS 8000000000ull /* seen on a loaded machine: 3 s until this process got the CPU again */
+#define STALE_TRIES 3
 #define BOOT_STACK (512u << 10)
 #define CANCEL_NS 1000000000ull /* the new thread looks every 0.5 ms */
 #define POLL_NS 200000
@@ -358,6 +359,7 @@ static int climb_fill(struct climb *c) {
     if (c->op == VT_OP_STOP) return 0;
     int rc = 0;
     if (!c->place.files) rc = place_memfds(&c->place, c->o->pid, c->agent_number, c->arena_number, c->err);
+    if (rc == -ENOENT) rc = -ESTALE; /* closed: the new thread has waited too long for us */
     if (!rc) rc = place_fill(&c->place, c->agent.img, c->agent.len, c->arena_bytes, c->err);
     return rc;
 }
@@ -531,7 +533,12 @@ static int inject_claimed(const struct attach_opts *o, struct attach_info *info,
     if (rc) return rc;
     *res = (struct attach_result){.arena_fd = -1};
     if (o->method == ATTACH_REMOTE_EXEC) return attach_remote_exec(o, info, res, err);
-    rc = climb_op(o, info, res, &first, VT_OP_START, false);
+    for (int i = 0; i < STALE_TRIES; i++) {
+        first = (struct vt_err){0};
+        *res = (struct attach_result){.arena_fd = -1};
+        rc = climb_op(o, info, res, &first, VT_OP_START, false);
+        if (rc != -ESTALE) break; /* the new thread had given us up */
+    }
     if (rc == -ELIBACC || rc == -ENOSYS || rc == -EACCES) { /* memfds are forbidden, or may not be executed: files do */
         attach_log(o, "%s; trying with files", first.msg);
         *res = (struct attach_result){.arena_fd = -1};
