@@ -37,6 +37,7 @@
 #define BOOT_STACK (512u << 10)
 #define CANCEL_NS 1000000000ull /* the new thread looks every 0.5 ms */
 #define POLL_NS 200000
+#define SLOW_RUNG_MS 500u
 #define RTLD_NOW_FLAG 2u
 #define LIBC_DLOPEN_FLAG 0x80000000u /* __RTLD_DLOPEN of glibc before 2.34 */
 
@@ -465,7 +466,11 @@ static int climb_all(struct climb *c) {
         if (rc) {
             vt_err_set(c->err, rc, "rung %s failed on request", ladder[reached].name);
         } else {
+            uint64_t begin = vt_mono_ns();
             rc = ladder[reached].climb(c);
+            uint64_t ms = (vt_mono_ns() - begin) / 1000000;
+            if (ms >= SLOW_RUNG_MS)
+                vt_log(VT_LOG_INFO, "process %d: rung %s took %lu ms", (int)c->o->pid, ladder[reached].name, ms);
         }
     }
     for (size_t i = reached; i-- > 0;)
