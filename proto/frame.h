@@ -57,7 +57,7 @@ enum vt_end_reason {
     VT_END_AGENT = 6,      /* agent left by itself: text says why */
     VT_END_CLIENT_GONE = 7,
     VT_END_DAEMON = 8, /* daemon was told to end */
-    VT_END_ENTRIES = 9 /* --tracer_entries reached */
+    VT_END_ENTRIES = 9 /* never sent: --tracer_entries is applied when the trace is saved */
 };
 
 enum vt_session_state {

@@ -47,7 +47,7 @@ struct vt_boot {
     uint32_t go;    /* enum vt_boot_go */
     uint32_t state; /* enum vt_boot_state */
     int32_t create_rc;
-    uint32_t parked;  /* W hijacked thread: pthread_create is done, waiting for the tracer */
+    uint32_t parked;  /* W hijacked thread: pthread_create is done; next it restores itself */
     int32_t agent_fd; /* memfd with the agent or -1; closed by the agent */
     int32_t arena_fd; /* memfd with the arena or -1 (then arena_path); closed by the agent */
     uint32_t flags;   /* VT_BOOT_F_* */
@@ -56,7 +56,7 @@ struct vt_boot {
     uint64_t agent_entry; /* address of vt_agent_main when the agent is loaded already, else 0 */
     uint64_t thread;      /* W: pthread_t of the new thread */
     uint64_t tid;         /* W: its tid (target's pid namespace) */
-    uint64_t park_ns;     /* longest time the hijacked thread waits for the tracer (<= 5 ms) */
+    uint64_t park_ns;     /* unused: the hijacked thread waits for nobody */
     uint64_t wait_ns;     /* longest time the new thread waits for go */
     uint64_t stack_size;
     /* addresses in the target */
