@@ -86,8 +86,9 @@ static int copy_native(const struct convert_opts *opts, struct convert_result *r
     return rc;
 }
 
-static int write_with(const struct trace_writer_ops *ops, const struct convert_opts *opts, struct trace_info *info,
+static int write_with(const struct trace_writer_ops *ops, const struct convert_opts *opts, struct trace_source *source,
                       struct convert_result *result, struct vt_err *err) {
+    struct trace_info *info = trace_source_info(source);
     struct output *out;
     int rc = output_open(opts->output, ops->gzip, &out, err);
     if (rc) return rc;
@@ -95,7 +96,7 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
         .source_root = opts->source_root, .source_cwd = opts->source_cwd, .file_info = !opts->no_file_info};
     struct model_opts model_opts = {
         .min_duration_ns = opts->min_duration_ns,
-        .tasks = opts->log_async || (info->header->flags & VT_F_ASYNC),
+        .tasks = opts->log_async || (info->header && (info->header->flags & VT_F_ASYNC)),
         .progress = opts->progress,
         .progress_arg = opts->progress_arg,
         .stop = opts->stop,
@@ -105,9 +106,9 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     if (!w)
         rc = vt_err_set(&why, -ENOMEM, "out of memory");
     else if (opts->newest_calls)
-        rc = newest_run(info, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
+        rc = newest_run(source, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
     else
-        rc = model_run(info, &model_opts, ops, w, &result->totals, &why);
+        rc = trace_source_run(source, &model_opts, ops, w, &result->totals, &why);
     if (w) ops->free(w);
     if (!rc || output_error(out)) /* the output's own account of its error is the better one */
         return output_commit(out, &result->bytes, err);
@@ -116,20 +117,15 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
 }
 
 int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
-    struct vt_trace *trace = NULL;
-    struct trace_info *info = NULL;
+    struct trace_source *source = NULL;
     memset(result, 0, sizeof *result);
     int rc = convert_check_output(opts->output, err);
     if (rc) return rc;
     if (same_file(opts->input, opts->output))
         return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
-    rc = vt_trace_open(opts->input, &trace, err);
-    if (!rc) {
-        struct vt_err why = {0};
-        rc = trace_info_load(trace, &info, &why);
-        if (rc) vt_err_set(err, rc, "%s: %s", opts->input, why.msg);
-    }
-    if (rc) goto out;
+    rc = trace_source_open(opts->input, &source, err);
+    if (rc) return rc;
+    const struct trace_info *info = trace_source_info(source);
     if (ends_with(opts->output, NATIVE_SUFFIX)) {
         result->totals.threads = info->nshown;
         if (info->end) {
@@ -138,12 +134,10 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
         }
         rc = copy_native(opts, result, err);
     } else {
-        rc = write_with(find_writer(opts->output), opts, info, result, err);
+        rc = write_with(find_writer(opts->output), opts, source, result, err);
     }
-    result->cut_off = info->truncated || !info->end;
+    result->cut_off = info->cut_off;
     if (info->damage.code) snprintf(result->damage, sizeof result->damage, "%s", info->damage.msg);
-out:
-    trace_info_free(info);
-    vt_trace_close(trace);
+    trace_source_close(source);
     return rc;
 }

@@ -22,23 +22,30 @@ static int newest_gap(struct trace_writer *w, const struct trace_gap *gap) { ret
 static int newest_counter(struct trace_writer *w, const struct trace_counter *counter) {
     return w->ops ? w->ops->counter(w->inner, counter) : 0;
 }
+static int newest_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    return w->ops && w->ops->mark ? w->ops->mark(w->inner, mark) : 0;
+}
 static int newest_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct trace_totals t = *totals;
     t.left_out = w->skip;
     return w->ops ? w->ops->end(w->inner, &t) : 0;
 }
 
-static const struct trace_writer_ops newest_ops = {
-    .begin = newest_begin, .call = newest_call, .gap = newest_gap, .counter = newest_counter, .end = newest_end};
+static const struct trace_writer_ops newest_ops = {.begin = newest_begin,
+                                                   .call = newest_call,
+                                                   .gap = newest_gap,
+                                                   .counter = newest_counter,
+                                                   .mark = newest_mark,
+                                                   .end = newest_end};
 
-int newest_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+int newest_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
                uint64_t newest, struct trace_totals *totals, struct vt_err *err) {
     struct trace_writer counter = {0}, front = {.ops = ops, .inner = w};
-    int rc = model_run(info, opts, &newest_ops, &counter, totals, err);
+    int rc = trace_source_run(s, opts, &newest_ops, &counter, totals, err);
     if (rc) return rc;
     if (counter.calls > newest) front.skip = counter.calls - newest;
     memset(totals, 0, sizeof(*totals));
-    rc = model_run(info, opts, &newest_ops, &front, totals, err);
+    rc = trace_source_run(s, opts, &newest_ops, &front, totals, err);
     totals->left_out = front.skip;
     return rc;
 }

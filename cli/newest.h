@@ -2,10 +2,10 @@
 #ifndef VT_CLI_NEWEST_H
 #define VT_CLI_NEWEST_H
 
-#include "cli/model.h"
+#include "cli/source.h"
 
-/* As model_run, with at most `newest` calls: those that ended last, and those still open. */
-VT_MUST_CHECK int newest_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops,
+/* As trace_source_run, with at most `newest` calls: those that ended last, and those still open. */
+VT_MUST_CHECK int newest_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
                              struct trace_writer *w, uint64_t newest, struct trace_totals *totals, struct vt_err *err);
 
 #endif

@@ -68,7 +68,7 @@ static struct trace_writer *chrome_open(struct output *out, struct trace_info *i
     w->out = out;
     w->info = info;
     w->file_info = opts->file_info;
-    file_source_open(&w->source, opts->source_root, opts->source_cwd, info->header->uid);
+    file_source_open(&w->source, opts->source_root, opts->source_cwd, info->uid);
     w->names = calloc(info->nnames, sizeof(struct name_text *));
     w->threads = calloc(info->nthreads + 1u, sizeof *w->threads);
     if (!w->names || !w->threads) {
@@ -77,19 +77,22 @@ static struct trace_writer *chrome_open(struct output *out, struct trace_info *i
     }
     for (uint32_t i = 0; i < info->nthreads; i++) {
         struct thread_text *t = &w->threads[i];
-        t->len = (uint8_t)(put_prefix(t->text, info->header->pid, info->threads[i]->tid) - t->text);
+        t->len = (uint8_t)(put_prefix(t->text, info->threads[i]->process->pid, info->threads[i]->tid) - t->text);
     }
     return w;
 }
 
+static void put_literal(struct trace_writer *w, const char *text) { output_write(w->out, text, strlen(text)); }
+
 /* A process_name or thread_name record; name may be long. */
-static int put_meta(struct trace_writer *w, const char *before, uint64_t tid, const char *what, const void *name, size_t len) {
+static int put_meta(struct trace_writer *w, const char *before, uint32_t pid, uint64_t tid, const char *what, const void *name,
+                    size_t len) {
     const size_t most = 32u << 10; /* of a name; no viewer shows more */
     if (len > most) len = most;
     char *p = output_room(w->out, JSON_TEXT_MAX(len) + 256);
     p = put(p, before, strlen(before));
     p = PUT(p, "{\"ph\":\"M\",\"pid\":");
-    p = json_put_u64(p, w->info->header->pid);
+    p = json_put_u64(p, pid);
     p = PUT(p, ",\"tid\":");
     p = json_put_u64(p, tid);
     p = PUT(p, ",\"name\":\"");
@@ -105,20 +108,25 @@ static int put_thread_name(struct trace_writer *w, const struct trace_thread *th
     char made_up[64] = "Thread-";
     const char *name = thread->name;
     size_t len = thread->name_len;
-    if (!len && thread->tid == w->info->header->pid) {
+    if (!len && thread->tid == thread->process->pid) {
         name = "MainThread";
         len = 10;
     } else if (!len) {
         name = made_up;
         len = (size_t)(json_put_u64(made_up + 7, thread->tid) - made_up);
     }
-    return put_meta(w, ",\n", thread->tid, "thread_name", name, len);
+    return put_meta(w, ",\n", thread->process->pid, thread->tid, "thread_name", name, len);
 }
 
 static int chrome_begin(struct trace_writer *w) {
-    const Vt__TraceHeader *h = w->info->header;
-    const char *name = h->process_name && h->process_name[0] ? h->process_name : "MainProcess";
-    int rc = put_meta(w, "{\"traceEvents\":[\n", h->pid, "process_name", name, strlen(name));
+    int rc = 0;
+    put_literal(w, "{\"traceEvents\":[\n");
+    for (uint32_t i = 0; i < w->info->nprocesses && !rc; i++) {
+        const struct trace_process *process = w->info->processes[i];
+        const char *name = process->name_len ? process->name : "MainProcess";
+        size_t len = process->name_len ? process->name_len : strlen(name);
+        rc = put_meta(w, i ? ",\n" : "", process->pid, process->pid, "process_name", name, len);
+    }
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
         if (w->info->threads[i]->shown) rc = put_thread_name(w, w->info->threads[i]);
     return rc;
@@ -155,8 +163,6 @@ static uint32_t get_u16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[
 static void put_string(struct trace_writer *w, const uint8_t *text, size_t len) {
     output_put(w->out, json_put_string(output_room(w->out, JSON_TEXT_MAX(len) + 2), text, len));
 }
-
-static void put_literal(struct trace_writer *w, const char *text) { output_write(w->out, text, strlen(text)); }
 
 /* ,"args":{"func_args":{...},"return_value":"..."} */
 static void put_args(struct trace_writer *w, const struct trace_call *call) {
@@ -196,7 +202,7 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
     if (call->task) {
         int rc = call->task->used ? 0 : note_task(w, call->task);
         if (rc) return rc;
-        p = put_prefix(p, w->info->header->pid, call->task->address & TASK_TID_MASK);
+        p = put_prefix(p, call->thread->process->pid, call->task->address & TASK_TID_MASK);
     } else {
         p = put(p, thread->text, thread->len);
     }
@@ -248,7 +254,8 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     for (size_t i = 0; i < w->nused_tasks && !rc; i++) {
         const struct trace_task *task = w->used_tasks[i];
         const char *name = task->name_len ? task->name : "Task";
-        rc = put_meta(w, ",\n", task->address & TASK_TID_MASK, "thread_name", name, task->name_len ? task->name_len : 4);
+        rc = put_meta(w, ",\n", w->info->processes[0]->pid, task->address & TASK_TID_MASK, "thread_name", name,
+                      task->name_len ? task->name_len : 4);
     }
     char *p = output_room(w->out, 1024);
     p = PUT(p, "\n],\n\"viztracer_metadata\":{\"version\":\"" VT_VERSION "\",\"overflow\":");
@@ -258,7 +265,7 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     p = PUT(p, ",\"generator\":\"viztracerd\",\"dropped_events\":");
     p = json_put_u64(p, totals->dropped);
     p = PUT(p, ",\"cut_off\":");
-    p = w->info->truncated || w->info->damage.code || !w->info->end ? PUT(p, "true}") : PUT(p, "false}");
+    p = w->info->cut_off || w->info->damage.code ? PUT(p, "true}") : PUT(p, "false}");
     output_put(w->out, p);
     if (!rc && w->file_info) {
         put_literal(w, ",\n\"file_info\":");

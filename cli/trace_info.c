@@ -45,6 +45,7 @@ static struct trace_thread *new_thread(struct loader *l, uint64_t ident, uint32_
     if (info->nthreads == l->threads_room && grow_threads(l)) return NULL;
     struct trace_thread *thread = calloc(1, sizeof *thread);
     if (!thread) return NULL;
+    thread->process = info->processes[0];
     thread->ident = ident;
     thread->serial = serial;
     thread->index = info->nthreads;
@@ -85,9 +86,13 @@ static int set_text(char **text, uint32_t *text_len, const void *data, size_t le
 
 static int take_header(struct loader *l, ProtobufCMessage **msg) {
     if (l->info->header) return 0; /* the first one counts */
-    l->info->header = (Vt__TraceHeader *)(void *)*msg;
+    Vt__TraceHeader *h = (Vt__TraceHeader *)(void *)*msg;
+    struct trace_process *process = l->info->processes[0];
+    l->info->header = h;
     *msg = NULL;
-    return 0;
+    process->pid = h->pid;
+    l->info->uid = h->uid;
+    return h->process_name ? set_text(&process->name, &process->name_len, h->process_name, strlen(h->process_name)) : 0;
 }
 
 static int take_clock(struct loader *l, ProtobufCMessage **msg) {
@@ -229,12 +234,25 @@ static int finish(struct loader *l) {
         if (!thread->stack_ticks) thread->stack_ticks = info->hooks_on_ticks;
     }
     info->truncated = vt_trace_truncated(info->trace);
+    info->cut_off = info->truncated || !info->end;
+    return 0;
+}
+
+/* A .vzt is of one process. */
+static int add_process(struct trace_info *info) {
+    info->processes = calloc(1, sizeof *info->processes);
+    if (!info->processes || !(info->processes[0] = calloc(1, sizeof **info->processes))) return -ENOMEM;
+    info->nprocesses = 1;
     return 0;
 }
 
 int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *err) {
     struct trace_info *info = calloc(1, sizeof *info);
     if (!info) return vt_err_set(err, -ENOMEM, "out of memory");
+    if (add_process(info)) {
+        trace_info_free(info);
+        return vt_err_set(err, -ENOMEM, "out of memory");
+    }
     info->trace = t;
     info->unknown = (struct trace_name){.name = "<unknown function>", .name_len = 18, .file = "", .kind = 1};
     info->nnames = 1;
@@ -283,6 +301,11 @@ void trace_info_free(struct trace_info *info) {
         free(info->threads[i]);
     }
     free(info->threads);
+    for (uint32_t i = 0; i < info->nprocesses; i++) {
+        free(info->processes[i]->name);
+        free(info->processes[i]);
+    }
+    free(info->processes);
     vt_msg_free((ProtobufCMessage *)info->header);
     vt_msg_free((ProtobufCMessage *)info->end);
     free(info);

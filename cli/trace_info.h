@@ -1,5 +1,6 @@
-/* What a trace says about itself, gathered in one pass that does not decode events: header, clock, names, threads,
- * the stacks open at attach, tasks, the end. Memory grows with functions and threads, not with events. */
+/* What a trace says about itself, gathered in one pass that does not decode events: processes, threads, names, clock, the
+ * stacks open at attach, tasks, the end. Memory grows with functions and threads, not with events. Filled from a .vzt by
+ * trace_info_load, from other kinds of files by their source (source.h). */
 #ifndef VT_CLI_TRACE_INFO_H
 #define VT_CLI_TRACE_INFO_H
 
@@ -22,7 +23,15 @@ struct trace_name {
     const char *name, *file; /* not terminated, any bytes */
 };
 
+struct trace_process {
+    uint32_t pid;
+    uint32_t index; /* in trace_info.processes */
+    char *name;     /* "" = not known */
+    uint32_t name_len;
+};
+
 struct trace_thread {
+    const struct trace_process *process; /* never NULL */
     uint64_t ident;
     uint32_t index;  /* in trace_info.threads */
     uint32_t serial; /* of its stream; TRACE_NO_SERIAL = no events */
@@ -44,15 +53,21 @@ struct trace_task {
 };
 
 struct trace_info {
+    /* .vzt only, else NULL or 0 */
     struct vt_trace *trace; /* borrowed */
     Vt__TraceHeader *header;
     Vt__End *end; /* NULL: the trace was cut off */
     struct vt_clock_map clock;
+    /* any kind */
+    uint32_t uid;              /* whose process it was; (uint32_t)-1 = not known */
+    bool cut_off;              /* its writer died: it holds what was written before */
     uint64_t real_minus_mono;  /* ns */
     uint64_t hooks_on_ticks;   /* 0 = not known */
     struct id_table names;     /* struct trace_name by id */
     struct trace_name unknown; /* stands for ids without a name: index 0 */
     uint32_t nnames;           /* indexes in use */
+    struct trace_process **processes;
+    uint32_t nprocesses;
     struct trace_thread **threads;
     uint32_t nthreads;
     uint32_t nshown;           /* of them */

@@ -1,5 +1,6 @@
-/* One output format = one table of functions. The model (model.h) calls them: begin, then calls, marks and counters as
- * it meets them, then end. Calls of one thread come in the order in which they ended (a call whose
+/* One output format = one table of functions. A source (source.h) calls them: begin, then calls, marks and counters as
+ * it meets them, then end. What changes the picture on the way (the newest calls only, folding, a window) is a writer as
+ * well, one that stands in front of another. Calls of one thread come in the order in which they ended (a call whose
  * end was lost comes when that is found out); slices of a thread always nest.
  * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno; after an error only free is called. */
 #ifndef VT_CLI_WRITER_H
@@ -24,6 +25,20 @@ struct trace_call {
     uint32_t args_len;
     const uint8_t *retval; /* VT_PL_RETVAL payload or NULL */
     uint32_t retval_len;
+    const char *args_json; /* of a trace that came as JSON: the text of the whole "args" object, braces too; else NULL */
+    size_t args_json_len;
+    const struct trace_fold *folded; /* calls below this one that are not in the picture; else NULL */
+};
+
+/* Calls left out of the picture to make it fit (--budget): every one is counted here. Sums are exact. */
+struct trace_fold {
+    uint64_t calls;    /* folded calls below this call, at any depth, as far as no shown call stands between */
+    uint64_t total_ns; /* time of the outermost of them */
+    uint32_t nfunctions;
+    struct trace_fold_function {
+        struct trace_name *name;
+        uint64_t calls, self_ns; /* self_ns over all functions is total_ns, when no shown call stands in a folded one */
+    } * functions;               /* those with the most time first */
 };
 
 /* Events were dropped just before `ns`: the stack of this thread may be wrong around here. */
@@ -38,6 +53,18 @@ struct trace_counter { /* "garbage collection" */
     struct vt_pl_counter value;
 };
 
+/* Anything that is neither a call nor a gap: from JSON traces (log_instant, log_var, objects ...). */
+struct trace_mark {
+    const struct trace_thread *thread;
+    uint64_t ns;
+    char ph;                     /* Chrome's letter: i, C, N, O, D, s, t, f, b, n, e */
+    char scope;                  /* of an instant: g, p, t; else 0 */
+    const char *name, *cat, *id; /* not terminated; id and cat may be NULL */
+    size_t name_len, cat_len, id_len;
+    const char *args_json; /* text of "args", any JSON value; NULL = none */
+    size_t args_json_len;
+};
+
 struct trace_totals {
     uint64_t calls;       /* complete ones, before --min_duration */
     uint64_t open;        /* still open at the end */
@@ -46,6 +73,7 @@ struct trace_totals {
     uint64_t unmatched;   /* leave events whose enter is not in the trace */
     uint64_t threads;
     uint64_t left_out; /* older calls, because of --tracer_entries */
+    uint64_t folded;   /* into the call around them, because of --budget */
 };
 
 struct writer_opts {
@@ -64,6 +92,7 @@ struct trace_writer_ops {
     int (*call)(struct trace_writer *w, const struct trace_call *call);
     int (*gap)(struct trace_writer *w, const struct trace_gap *gap);
     int (*counter)(struct trace_writer *w, const struct trace_counter *counter);
+    int (*mark)(struct trace_writer *w, const struct trace_mark *mark); /* NULL = not shown in this format */
     int (*end)(struct trace_writer *w, const struct trace_totals *totals);
     void (*free)(struct trace_writer *w);
 };

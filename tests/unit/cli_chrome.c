@@ -353,7 +353,7 @@ END_TEST
 START_TEST(test_not_a_trace) {
     struct convert_opts opts = {.input = "/etc/passwd", .output = out_path};
     ck_assert_int_eq(convert_trace(&opts, &result, &err), -EBADMSG);
-    ck_assert_msg(strstr(err.msg, "/etc/passwd: not a .vzt trace"), "%s", err.msg);
+    ck_assert_msg(strstr(err.msg, "/etc/passwd: no trace that viztracer can read"), "%s", err.msg);
     ck_assert_int_lt(access(out_path, F_OK), 0);
 }
 END_TEST
