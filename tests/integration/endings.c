@@ -183,7 +183,7 @@ static void ask(struct target *t, char *text, size_t size, const char *who) {
     char *stop = NULL;
     t->text_len = 0;
     ck_assert_msg(!target_send(t, "state\n"), "%s: the target has gone", who);
-    for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, "id_ns="))
+    for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, " end"))
         target_expect(t, "no such text", 10);
     ck_assert_msg(stop, "%s: the target does not answer: %s", who, t->text);
     const char *from = strstr(t->text, "profile=");
