@@ -67,9 +67,8 @@ static void many_times(const struct interp *ip, const char *kind, int times) {
     ck_assert_msg(last.rss_kb <= first.rss_kb + 4096 + first.rss_kb / 10, "%s: RSS %llu kB, then %llu kB", who,
                   (unsigned long long)first.rss_kb, (unsigned long long)last.rss_kb);
     ck_assert_msg(!strcmp(before.text, after.text), "%s: hooks before %s after %s", who, before.text, after.text);
-    ck_assert_msg(after.id_steps <= before.id_steps + before.id_steps / 50,
-                  "%s: 5 times id(1) took %llu instructions, then %llu", who, (unsigned long long)before.id_steps,
-                  (unsigned long long)after.id_steps);
+    ck_assert_msg(after.id_steps <= before.id_steps + before.id_steps / 50, "%s: 5 times id(1) took %llu instructions, then %llu",
+                  who, (unsigned long long)before.id_steps, (unsigned long long)after.id_steps);
     target_kill(&t);
     unlink(out);
 }
