@@ -1,8 +1,10 @@
 # Running the tests. Included by Makefile. Everything builds and runs in build folders; logs are in $(BUILD)/test-logs*.
 #   test       every check in its short form: lint, units (plain, ASan+UBSan, TSan), fuzzers for 10 s each, integration on every interpreter
-#   test-kill  2,000 kills of the injector      test-stress  200 attaches per state and version      test-all  all of it
+#   test-kill  2,000 kills of the injector      test-stress  200 attaches per state and version
+#   test-soak  SOAK_SECONDS (60) at full speed per version      test-all  all of it
 #   fuzz       FUZZ_SECONDS (60) for each fuzzer
-.PHONY: test test-build test-kill test-stress test-all fuzz lint test-unit test-integration
+SOAK_SECONDS ?= 60
+.PHONY: test test-build test-kill test-stress test-soak test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
 JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
@@ -53,6 +55,11 @@ fuzz: test-build
 	@VT_SUITE_SECONDS=$$(($(FUZZ_SECONDS) + 120)) BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-fuzz tests/run.sh $(call RUN_FUZZ,$(FUZZ_SECONDS))
 test-kill: test-build
 	@VT_LONG=1 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-kill $(RUN) $(KILL_BIN)
+# three at a time: most of an attach is waiting
+STATES := $(shell sed -n 's/^    {"\([a-z0-9-]*\)".*/\1/p' tests/integration/states.c)
 test-stress: test-build
-	@VT_LONG=1 VT_JOBS=1 VT_SUITE_SECONDS=14400 VT_LOGS=$(BUILD)/test-logs-stress $(RUN) $(BUILD)/tests/integration/repeat $(BUILD)/tests/integration/states
-test-all: test test-kill test-stress fuzz
+	@VT_LONG=1 VT_JOBS=3 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-stress $(RUN) \
+	    $(foreach s,$(STATES),"tests/case.sh $(BUILD)/tests/integration/states $(s)-many-times") $(BUILD)/tests/integration/repeat
+test-soak: test-build
+	@VT_LONG=1 VT_JOBS=1 VT_SOAK_SECONDS=$(SOAK_SECONDS) VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-soak $(RUN) $(BUILD)/tests/integration/soak
+test-all: test test-kill test-stress test-soak fuzz
