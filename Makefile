@@ -56,6 +56,11 @@ $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
 	objcopy -O binary $(BUILD)/gen/attach/blob.elf $(BUILD)/gen/attach/blob.bin
 	{ echo '/* generated from attach/blob */'; echo 'static const unsigned char blob_bytes[] = {'; od -An -v -tx1 $(BUILD)/gen/attach/blob.bin | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@
 
+# ---- the page of .html outputs: bytes in a header ----
+$(BUILD)/gen/cli/html/page.h: cli/html/embed.py cli/html/page.html cli/html/page.css cli/html/trace.js cli/html/page.js
+	@mkdir -p $(@D)
+	python3 cli/html/embed.py cli/html > $@.tmp && mv $@.tmp $@
+
 # ---- the agent: freestanding, no imports; never built with sanitizers ----
 AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fvisibility=hidden \
     -ftls-model=initial-exec -fno-asynchronous-unwind-tables -funwind-tables -fcf-protection=none $(WARN)
@@ -74,7 +79,7 @@ $(AGENT): $(AGENT_OBJ) agent/agent.map
 	    -Wl,--version-script=agent/agent.map -o $@ $(AGENT_OBJ)
 
 # ---- host side ----
-$(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h
+$(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/html/page.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
 $(BUILD)/libvtproto.a: $(call obj,$(PROTO_SRC)) $(BUILD)/gen/viztracerd.pb-c.o

@@ -15,7 +15,7 @@
 
 #define NATIVE_SUFFIX ".vzt"
 
-static const struct trace_writer_ops *const writers[] = {&out_chrome, &out_chrome_gz};
+static const struct trace_writer_ops *const writers[] = {&out_chrome, &out_chrome_gz, &out_html};
 
 static bool ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
@@ -30,7 +30,7 @@ static const struct trace_writer_ops *find_writer(const char *output) {
 
 int convert_check_output(const char *output, struct vt_err *err) {
     if (ends_with(output, NATIVE_SUFFIX) || find_writer(output)) return 0;
-    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz or .vzt", output);
+    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz, .html or .vzt", output);
 }
 
 static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {

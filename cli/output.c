@@ -19,6 +19,8 @@ struct output_file {
     struct output head; /* first: a struct output is the start of a struct output_file */
     int fd, error;
     bool gzip;
+    int (*sink)(void *arg, const void *data, size_t len); /* instead of a file; else NULL */
+    void *sink_arg;
     uint64_t bytes;
     char path[PATH_MAX], temp[PATH_MAX]; /* temp is "" when path is written directly */
     z_stream zlib;
@@ -97,13 +99,32 @@ static int open_gzip(struct output_file *f) {
     return 0;
 }
 
-int output_open(const char *path, bool gzip, struct output **out, struct vt_err *err) {
+static struct output_file *new_file(void) {
     struct output_file *f = malloc(sizeof *f);
-    if (!f) return cannot(err, -ENOMEM, path);
+    if (!f) return NULL;
     memset(f, 0, offsetof(struct output_file, buf));
     f->fd = -1;
     f->head.pos = f->buf;
     f->head.end = f->buf + sizeof f->buf;
+    return f;
+}
+
+int output_open_sink(bool gzip, int (*sink)(void *arg, const void *data, size_t len), void *arg, struct output **out) {
+    struct output_file *f = new_file();
+    if (!f) return -ENOMEM;
+    f->sink = sink;
+    f->sink_arg = arg;
+    int rc = gzip ? open_gzip(f) : 0;
+    if (rc)
+        output_abort(&f->head);
+    else
+        *out = &f->head;
+    return rc;
+}
+
+int output_open(const char *path, bool gzip, struct output **out, struct vt_err *err) {
+    struct output_file *f = new_file();
+    if (!f) return cannot(err, -ENOMEM, path);
     int rc = strlen(path) >= sizeof f->path ? -ENAMETOOLONG : 0;
     if (!rc) {
         memcpy(f->path, path, strlen(path) + 1);
@@ -122,7 +143,7 @@ int output_open(const char *path, bool gzip, struct output **out, struct vt_err 
 
 static void to_disk(struct output_file *f, const void *data, size_t len) {
     if (f->error || len == 0) return;
-    f->error = vt_write_full(f->fd, data, len);
+    f->error = f->sink ? f->sink(f->sink_arg, data, len) : vt_write_full(f->fd, data, len);
     if (!f->error) f->bytes += len;
 }
 
@@ -174,7 +195,7 @@ int output_commit(struct output *o, uint64_t *bytes, struct vt_err *err) {
     struct output_file *f = file_of(o);
     take(f, f->buf, (size_t)(o->pos - f->buf), true);
     o->pos = f->buf;
-    if (!f->error) { /* some file systems tell only now that the disk is full */
+    if (!f->error && !f->sink) { /* some file systems tell only now that the disk is full */
         int fd = f->fd;
         f->fd = -1;
         if (close(fd) < 0 && errno != EINTR) f->error = -errno;

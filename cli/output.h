@@ -3,6 +3,7 @@
 #ifndef VT_CLI_OUTPUT_H
 #define VT_CLI_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@ struct output {
 
 /* Makes missing folders. gzip: compress on the way. -errno and err with the cause. */
 VT_MUST_CHECK int output_open(const char *path, bool gzip, struct output **out, struct vt_err *err);
+/* The same over memory: bytes go to sink as they come (0 or -errno; an error sticks). Commit and abort as with a file; there
+ * is no name. */
+VT_MUST_CHECK int output_open_sink(bool gzip, int (*sink)(void *arg, const void *data, size_t len), void *arg,
+                                   struct output **out);
 void output_flush(struct output *o);
 /* A piece of any length. */
 void output_write(struct output *o, const void *data, size_t len);

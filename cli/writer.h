@@ -97,6 +97,6 @@ struct trace_writer_ops {
     void (*free)(struct trace_writer *w);
 };
 
-extern const struct trace_writer_ops out_chrome, out_chrome_gz;
+extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_html;
 
 #endif
