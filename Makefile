@@ -57,7 +57,7 @@ $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
 	{ echo '/* generated from attach/blob */'; echo 'static const unsigned char blob_bytes[] = {'; od -An -v -tx1 $(BUILD)/gen/attach/blob.bin | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@
 
 # ---- the page of .html outputs: bytes in a header ----
-$(BUILD)/gen/cli/html/page.h: cli/html/embed.py cli/html/page.html cli/html/page.css cli/html/trace.js cli/html/page.js
+$(BUILD)/gen/cli/html/page.h: cli/html/embed.py cli/html/page.html cli/html/page.css cli/html/trace.js cli/html/page.js cli/html/frame.html
 	@mkdir -p $(@D)
 	python3 cli/html/embed.py cli/html > $@.tmp && mv $@.tmp $@
 

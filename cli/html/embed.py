@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Puts page.html, page.css, trace.js and page.js of a folder together and prints them as a C header: page_head is what stands before
-the trace, page_tail what stands behind it. The page lets only its own script run, which it knows by its hash."""
+the trace, page_tail what stands behind it; frame_page is frame.html. The page lets only its own script run, which it knows by its hash."""
 import base64
 import hashlib
 import os
@@ -9,7 +9,7 @@ import sys
 
 def bytes_of(name, data):
     lines = [", ".join("%d" % b for b in data[i : i + 32]) for i in range(0, len(data), 32)]
-    return "static const unsigned char %s[] = {\n%s\n};\n" % (name, ",\n".join(lines))
+    return "__attribute__((unused)) static const unsigned char %s[] = {\n%s\n};\n" % (name, ",\n".join(lines))
 
 
 def main(folder):
@@ -27,6 +27,7 @@ def main(folder):
     print("/* generated from cli/html */")
     print(bytes_of("page_head", head.encode()))
     print(bytes_of("page_tail", tail.encode()))
+    print(bytes_of("frame_page", read("frame.html").encode()))
 
 
 if __name__ == "__main__":
