@@ -30,7 +30,7 @@
 #define CONNECTION_SECONDS 60u
 #define CONNECTIONS 64u
 #define TRACES_MAX 2000u          /* of a folder */
-#define QUIET_NS 1000000000ull    /* after the last request nothing more comes */
+#define QUIET_NS 2000000000ull    /* after the last request nothing more comes */
 #define LOADING_NS 60000000000ull /* so long the UI may take until it asks for source text */
 
 struct entry {

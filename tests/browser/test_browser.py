@@ -1,0 +1,319 @@
+"""Traces in a real browser (run.sh prepares them): test_browser.py BUILD FOLDER-FOR-SCREENSHOTS. Ends with a line as Check's."""
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from chromium import Browser, Failed, find  # noqa: E402
+
+BUILD, SHOTS = sys.argv[1:3]
+SAMPLES = os.environ["VT_SAMPLES"]
+TOOL = os.path.join(BUILD, "bin/viztracer")
+MS = 1000000
+SOURCE = "class Shop:\n" + "".join("    # line %d\n" % n for n in range(2, 20)) + "    def query(self): pass  # the source text\n"
+
+
+class Skip(Exception):
+    pass
+
+
+def must(condition, *what):
+    if not condition:
+        raise AssertionError(" ".join(map(str, what)))
+
+
+def same(value, expected, what=""):
+    must(value == expected, what, "is", repr(value), "instead of", repr(expected))
+
+
+def page(name):
+    out = os.path.join(SAMPLES, name + ".html")
+    if not os.path.exists(out):
+        subprocess.run([TOOL, "convert", "--quiet", os.path.join(SAMPLES, name + ".vzt"), "-o", out], check=True, timeout=120)
+    return "file://" + out
+
+
+def open_page(b, name):
+    b.open(page(name))
+    same(b.evaluate("viztracer.ready"), "ready")
+
+
+def shot(b, name):
+    data = b.screenshot(os.path.join(SHOTS, name + ".png"))
+    must(len(data) > 10000, "screenshot", name, "has only", len(data), "bytes")
+
+
+def text(b, selector):
+    return b.evaluate("document.querySelector(%r).innerText" % selector)
+
+
+def only_loopback(b):
+    outside = [url for url in b.requests if not re.match(r"(http://127\.0\.0\.1:\d+/|file://|data:|blob:|about:)", url)]
+    same(outside, [], "asked elsewhere")
+
+
+def quiet(b):
+    b.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+# ---- the page from disk ----
+
+def test_page_shows_the_calls(b):
+    open_page(b, "known")
+    found = b.evaluate("viztracer.search('Store.query')")
+    same(len(found), 6)
+    same(sorted({f["tid"] for f in found}), [100, 101, 102])
+    first = found[0]
+    same((first["start"], first["duration"], first["depth"]), (19 * MS, 30 * MS, 2))
+    same(first["self"], 10 * MS, "self time")
+    same(first["line"], 20)
+    same(b.evaluate("viztracer.search('never_seen')"), [])
+    same(len(b.evaluate("viztracer.search('sqlite3.Connection.execute')")), 3)
+    same([t["name"] for t in b.evaluate("viztracer.summary().tracks")], ["MainThread", "worker-1", "worker-2"])
+    must("15 calls on 3 threads" in text(b, "#summary"), text(b, "#summary"))
+    must("231 events dropped" in text(b, "#warning"), text(b, "#warning"))
+    b.evaluate("viztracer.search('')")
+    quiet(b)
+    # every lane of the first thread is drawn where it should be
+    colors = b.evaluate("""(() => { const c = document.getElementById('timeline'), g = c.getContext('2d'), r = devicePixelRatio,
+        box = c.getBoundingClientRect(), at = i => { const p = viztracer.place(0, i);
+        return [...g.getImageData((p.x + p.width * 0.97 - box.left) * r, (p.y + 6 - box.top) * r, 1, 1).data].join() };
+        return [0, 1, 2, 3].map(at) })()""")
+    must(all(c != "255,255,255,255" for c in colors) and len(set(colors)) == 4, colors)
+    shot(b, "page")
+    only_loopback(b)
+    same(b.errors, [])
+
+
+def test_page_tells_about_a_call(b):
+    open_page(b, "known")
+    place = b.evaluate("viztracer.place(1, 1)")
+    b.click(place["x"] + place["width"] / 2, place["y"])
+    selected = b.evaluate("viztracer.selection()")
+    must(selected and selected["name"].startswith("Shop.order ("), selected)
+    told = text(b, "#details")
+    for part in ("50.00 ms", "worker-1", "tid 101", "shop.py:10", "'A-17'", "None", "20.00 ms"):
+        must(part in told, part, "is not in", told)
+    b.key("c")
+    must(b.evaluate("viztracer.selection()")["name"].startswith("Store.query ("))
+    must("the source text" in text(b, "#source .here"), "source:", text(b, "#source"))
+    same(b.evaluate("document.querySelector('#source .here span').textContent"), "20")
+    b.key("p")
+    must(b.evaluate("viztracer.selection()")["name"].startswith("Shop.order ("))
+    b.key("Escape")
+    same(b.evaluate("viztracer.selection()"), None)
+    same(b.errors, [])
+
+
+def test_page_search(b):
+    open_page(b, "known")
+    b.key("/")
+    b.type("store.q")
+    same(b.evaluate("viztracer.summary().matches"), 6)
+    b.key("Enter")
+    first = b.evaluate("viztracer.selection()")
+    must(first["name"].startswith("Store.query"), first)
+    b.key("Enter")
+    second = b.evaluate("viztracer.selection()")
+    must((first["track"], first["index"]) != (second["track"], second["index"]), "the next match is the same")
+    b.evaluate("document.getElementById('tab-functions').click()")
+    rows = b.evaluate("[...document.querySelectorAll('#functions tbody tr')].map(r => r.innerText)")
+    must(len(rows) == 1 and "Store.query" in rows[0], rows)
+    b.key("Escape")
+    b.evaluate("document.getElementById('tab-functions').click()")
+    rows = b.evaluate("[...document.querySelectorAll('#functions tbody tr')].map(r => r.innerText)")
+    same(len(rows), 4)
+    must("Shop.serve" in rows[0] and "execute" in rows[1], "by self time:", rows)
+    shot(b, "page-functions")
+    same(b.errors, [])
+
+
+def test_page_moves(b):
+    open_page(b, "known")
+    x, y = 700, 300
+    length = lambda: (lambda v: v[1] - v[0])(b.evaluate("viztracer.view()"))
+    all_of_it = length()
+    b.wheel(x, y, -300)
+    quiet(b)
+    zoomed = length()
+    must(zoomed < all_of_it * 0.8, "the wheel does not zoom:", all_of_it, zoomed)
+    at = b.evaluate("viztracer.view()")[0]
+    b.drag(x, y, x - 200, y)
+    moved = b.evaluate("viztracer.view()")[0]
+    must(moved > at and abs(length() - zoomed) < 1, "dragging does not move:", at, moved)
+    b.key("w")
+    must(length() < zoomed, "w does not zoom in")
+    b.key("s")
+    b.key("a")
+    must(b.evaluate("viztracer.view()")[0] < moved, "a does not move")
+    b.key("0")
+    same(length(), all_of_it)
+    place = b.evaluate("viztracer.place(0, 1)")
+    b.click(place["x"] + place["width"] / 2, place["y"], count=2)
+    must(50 * MS < length() < 70 * MS, "a double click does not fit the call:", length())
+    b.key("0")
+    gap = b.evaluate("(() => { const p = viztracer.place(0, 0), v = viztracer.view(); return [p.x, p.width, p.y] })()")
+    b.mouse("mouseMoved", gap[0] + gap[1] * 59 / 99, gap[2] - 18)
+    quiet(b)
+    must("77 events dropped" in text(b, "#tip"), text(b, "#tip"))
+    tall = b.evaluate("viztracer.place(1, 0).y")
+    b.click(40, b.evaluate("viztracer.place(0, 0).y") - 18)
+    must(b.evaluate("viztracer.place(1, 0).y") < tall, "a click on its name does not fold the thread")
+    same(b.errors, [])
+
+
+def test_page_hostile_names(b):
+    open_page(b, "hostile")
+    same(len(b.evaluate("viztracer.search('owned')")), 6)  # names or files
+    before = b.evaluate("document.querySelectorAll('script, img, svg').length")
+    for i in range(6):
+        b.evaluate("viztracer.select(0, %d)" % i)
+        quiet(b)
+        b.evaluate("document.getElementById('tab-functions').click()")
+        place = b.evaluate("viztracer.place(0, %d)" % i)
+        b.mouse("mouseMoved", place["x"] + place["width"] / 2, place["y"])
+    b.evaluate("viztracer.select(0, 0)")
+    must("<img src=x" in text(b, "#details"), text(b, "#details"))
+    same(b.evaluate("document.querySelectorAll('script, img, svg').length"), before, "elements")
+    must("owned" != b.evaluate("document.title"), "a name was run")
+    same(b.dialogs, [])
+    shot(b, "hostile")
+    only_loopback(b)
+    same(b.errors, [])
+
+
+def test_page_large(b):
+    began = time.monotonic()
+    open_page(b, "large")
+    took = time.monotonic() - began
+    calls = b.evaluate("viztracer.summary().calls")
+    must(calls > 900000, calls)
+    times = []
+    for part in (1, 0.3, 0.1, 0.01, 0.001):
+        b.evaluate("(() => { const end = viztracer.summary().end; viztracer.zoom(end / 3, end / 3 + end * %g) })()" % part)
+        times.append(min(b.evaluate("viztracer.draw()") for _ in range(3)))
+    shot(b, "large")
+    print("large: %d calls, %.1f MB, open in %.1f s; ms a picture at 1, 0.3, 0.1, 0.01, 0.001 of it: %s" % (
+        calls, os.path.getsize(os.path.join(SAMPLES, "large.html")) / 1e6, took, " ".join("%.1f" % t for t in times)))
+    same(b.errors, [])
+
+
+def test_page_damaged(b):
+    with open(page("known")[7:]) as f:
+        whole = f.read()
+    broken = os.path.join(SAMPLES, "broken.html")
+    with open(broken, "w") as f:
+        f.write(re.sub(r'(class="trace">.{40}).{30}', r"\1", whole, count=1))
+    b.open("file://" + broken)
+    b.wait("viztracer.error !== null")
+    must("cannot be read" in text(b, "#warning"), text(b, "#warning"))
+
+
+# ---- the server ----
+
+class View:
+    """viztracer view, with the address that it prints."""
+
+    def __init__(self, *args, ui=None):
+        env = dict(os.environ, HOME=SAMPLES, XDG_CACHE_HOME=SAMPLES, VIZTRACER_UI_DIR=ui or "")
+        env.pop("VIRTUAL_ENV", None)
+        self.process = subprocess.Popen([TOOL, "view", "-s", "-p", "0", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env=env, text=True)
+        line = self.process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/\?token=[0-9a-f]{32}", line)
+        must(found, "no address in", repr(line))
+        self.url = found.group()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.out, self.err = self.process.communicate(timeout=20)
+
+
+def ui_folder():
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for folder in (os.environ.get("VIZTRACER_UI_DIR"), os.path.join(here, ".cache/ui"), os.path.join(cache, "viztracer/ui")):
+        if folder and os.path.exists(os.path.join(folder, "index.html")):
+            return folder
+    raise Skip("no Perfetto UI on this machine (make deps-ui)")
+
+
+def test_view_offline_ui(b):
+    with View("--once", os.path.join(SAMPLES, "known.vzt"), ui=ui_folder()) as view:
+        b.open(view.url)
+        b.wait("document.querySelectorAll('.pf-track, .pf-track__shell').length > 3", 60)
+        b.wait("document.title.includes('localtrace')")
+        # its search finds a call by name and shows it, with the source text beside
+        b.evaluate("document.querySelector('.pf-omnibox input, .omnibox input').focus()")
+        b.type("Store.query")
+        time.sleep(1)
+        b.key("Enter")
+        b.wait("document.body.innerText.includes('Store.query (%s/shop.py:20)')" % SAMPLES, 30)
+        b.wait("document.body.innerText.includes('the source text')", 30)
+        for thread in ("MainThread", "worker-1", "worker-2"):
+            must(thread in text(b, "body"), thread, "is not on the page")
+        shot(b, "perfetto")
+        same([e for e in b.errors if "localtrace" in e], [])
+        same(view.process.wait(30), 0, "exit code")
+
+
+def test_view_without_ui_or_network(b):
+    with View(os.path.join(SAMPLES, "known.vzt")) as view:
+        b.open(view.url)
+        b.wait("window.viztracer && location.pathname.endsWith('/-/page')", 30)
+        same(b.evaluate("viztracer.ready"), "ready")
+        same(len(b.evaluate("viztracer.search('Store.query')")), 6)
+        shot(b, "view-page")
+
+
+def test_view_folder(b):
+    with View(SAMPLES) as view:
+        b.open(view.url)
+        links = b.evaluate("[...document.querySelectorAll('a')].map(a => a.innerText)")
+        must("known.vzt" in links and "shop.py" not in links and "log" not in links, links)
+        b.evaluate("[...document.querySelectorAll('tr')].find(r => r.innerText.includes('known.vzt')).querySelectorAll('a')[1].click()")
+        b.wait("window.viztracer && location.pathname.endsWith('/-/page')", 30)
+        same(b.evaluate("viztracer.ready"), "ready")
+
+
+def main():
+    failed = skipped = 0
+    tests = [(name, fn) for name, fn in globals().items() if name.startswith("test_")]
+    wanted = os.environ.get("VT_CASE")
+    if wanted:
+        tests = [t for t in tests if wanted in t[0]]
+    os.makedirs(SHOTS, exist_ok=True)
+    with open(os.path.join(SAMPLES, "shop.py"), "w") as f:
+        f.write(SOURCE)
+    for name, fn in tests:
+        began = time.monotonic()
+        try:
+            if not find():
+                raise Skip("chromium is not installed (tests/setup/deps.sh all)")
+            with Browser() as b:
+                b.size(1280, 800)
+                fn(b)
+            print("ok %s (%.1f s)" % (name, time.monotonic() - began))
+        except Skip as cause:
+            skipped += 1
+            print("SKIP browser %s: %s" % (name, cause))
+        except (AssertionError, Failed, OSError, subprocess.SubprocessError) as error:
+            failed += 1
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            last = [f for f in traceback.extract_tb(error.__traceback__) if f.name == name]
+            print("test_browser.py:%d:F:%s: %s: %s" % ((last or [where])[-1].lineno, name, type(error).__name__, error))
+    done = len(tests)
+    print("%d%%: Checks: %d, Failures: %d, Errors: 0" % (100 * (done - failed) // max(done, 1), done, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,429 @@
+/* .html end to end: a small trace in, a page out whose data block is taken apart again. With VT_SAMPLES=FOLDER the traces that
+ * the browser's tests look at are written there. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yajl/yajl_tree.h>
+#include <zlib.h>
+
+#include "cli/convert.h"
+#include "proto/block_code.h"
+#include "tests/lib/trace_build.h"
+
+static struct trace_build trace;
+static char out_path[96];
+static struct convert_result result;
+static struct vt_err err;
+
+/* A page taken apart. */
+struct block {
+    char *page;
+    uint8_t *data; /* unpacked */
+    size_t len;
+    yajl_val head;
+    const uint8_t *at, *end; /* behind the head */
+};
+static struct block block;
+
+static void set_up(void) {
+    trace_build_open(&trace);
+    snprintf(out_path, sizeof out_path, "%s.html", trace.path);
+    memset(&err, 0, sizeof err);
+    memset(&block, 0, sizeof block);
+}
+static void tear_down(void) {
+    trace_build_remove(&trace);
+    unlink(out_path);
+    free(block.page);
+    free(block.data);
+    yajl_tree_free(block.head);
+}
+
+static int digit(char c) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c ? strchr(digits, c) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+static size_t base64(const char *text, size_t len, uint8_t *out) {
+    size_t n = 0;
+    uint32_t v = 0;
+    ck_assert_uint_eq(len % 4, 0);
+    for (size_t i = 0; i < len && text[i] != '='; i++) {
+        ck_assert_int_ge(digit(text[i]), 0);
+        v = v << 6 | (uint32_t)digit(text[i]);
+        if (i % 4) out[n++] = (uint8_t)(v >> (6 - 2 * (i % 4)));
+    }
+    return n;
+}
+
+static void take_apart(void) {
+    static const char begin[] = "<script type=\"text/plain\" class=\"trace\">", end[] = "</script>";
+    char why[512] = "";
+    size_t packed_len = 0, room = 64u << 20;
+    block.page = trace_build_slurp(out_path, NULL);
+    uint8_t *packed = malloc(strlen(block.page));
+    for (const char *p = block.page; (p = strstr(p, begin));) {
+        p += sizeof begin - 1;
+        const char *to = strstr(p, end);
+        ck_assert_ptr_nonnull(to);
+        packed_len += base64(p, (size_t)(to - p), packed + packed_len);
+    }
+    z_stream z = {.next_in = packed, .avail_in = (uInt)packed_len};
+    block.data = malloc(room);
+    z.next_out = block.data;
+    z.avail_out = (uInt)room - 1;
+    ck_assert_int_eq(inflateInit2(&z, 15 + 16), Z_OK);
+    ck_assert_int_eq(inflate(&z, Z_FINISH), Z_STREAM_END);
+    ck_assert_uint_eq(z.avail_in, 0);
+    block.len = room - 1 - z.avail_out;
+    inflateEnd(&z);
+    free(packed);
+    ck_assert_int_eq(memcmp(block.data, "VTH1", 4), 0);
+    uint8_t *line = memchr(block.data, '\n', block.len);
+    ck_assert_ptr_nonnull(line);
+    *line = 0;
+    block.head = yajl_tree_parse((char *)block.data + 4, why, sizeof why);
+    ck_assert_msg(block.head != NULL, "head: %s", why);
+    block.at = line + 1;
+    block.end = block.data + block.len;
+}
+
+static void convert(bool tasks) {
+    struct convert_opts opts = {.input = trace.path, .output = out_path, .log_async = tasks};
+    int rc = convert_trace(&opts, &result, &err);
+    ck_assert_msg(rc == 0, "%d %s", rc, err.msg);
+    take_apart();
+}
+
+static uint64_t number(void) {
+    uint64_t v;
+    block.at = block_get_varint(block.at, block.end, &v);
+    ck_assert_ptr_nonnull(block.at);
+    return v;
+}
+static void must(uint64_t v) { ck_assert_uint_eq(number(), v); }
+#define NUMBERS(...)                                                                                                             \
+    do {                                                                                                                         \
+        static const uint64_t want[] = {__VA_ARGS__};                                                                            \
+        for (size_t i = 0; i < VT_ARRAY_LEN(want); i++) must(want[i]);                                                           \
+    } while (0)
+static void must_text(const char *text, size_t len) {
+    must(len);
+    ck_assert_uint_le(len, (size_t)(block.end - block.at));
+    ck_assert_int_eq(memcmp(block.at, text, len), 0);
+    block.at += len;
+}
+
+static yajl_val get(yajl_val v, const char *key) { return yajl_tree_get(v, (const char *[]){key, NULL}, yajl_t_any); }
+static yajl_val item(const char *list, size_t i) {
+    yajl_val found = get(block.head, list);
+    ck_assert(found && YAJL_IS_ARRAY(found) && i < found->u.array.len);
+    return found->u.array.values[i];
+}
+static const char *name_of(size_t i) { return YAJL_GET_STRING(item("names", i)->u.array.values[2]); }
+
+START_TEST(test_columns) {
+    static const uint8_t args[] = "\1\0\1\0x7";
+    static const struct vt_pl_counter gc = {1, 13, 2};
+    static const uint32_t stack[] = {3};
+    struct vt_event ev[] = {
+        {.ticks = 1100, .type = VT_REC_PAYLOAD, .id = VT_PL_ARGS, .payload = args, .payload_len = sizeof args - 1},
+        {.ticks = 1100, .type = VT_REC_CALL, .id = 1},
+        {.ticks = 1200, .type = VT_REC_C_CALL, .id = 2},
+        {.ticks = 1250, .type = VT_REC_C_RETURN, .id = 2},
+        {.ticks = 1260, .type = VT_REC_C_CALL, .id = 2},
+        {.ticks = 1290, .type = VT_REC_C_RETURN, .id = 2},
+        {.type = VT_REC_PAYLOAD, .id = VT_PL_COUNTER, .payload = (const void *)&gc, .payload_len = sizeof gc},
+        {.ticks = 1300, .type = VT_REC_PAYLOAD, .id = VT_PL_RETVAL, .payload = (const uint8_t *)"None", .payload_len = 4},
+        {.ticks = 1400, .type = VT_REC_RETURN, .id = 1},
+        {.type = VT_REC_GAP, .count = 77},
+        {.ticks = 1500, .type = VT_REC_CALL, .id = 1},
+        {.ticks = 1600, .type = VT_REC_UNWIND, .id = 1},
+        {.ticks = 1700, .type = VT_REC_CALL, .id = 1},
+    };
+    trace_build_name(&trace, 1, 0, "A.f", "/x/a.py", 12);
+    trace_build_name(&trace, 2, 1, "append", "list", 0);
+    trace_build_name(&trace, 3, 0, "main", "/x/a.py", 1);
+    trace_build_name(&trace, 4, 0, "never called", "/x/a.py", 1);
+    trace_build_thread(&trace, 9, 100, 1, "worker");
+    trace_build_stack(&trace, 9, 1000, 1, stack);
+    trace_build_block(&trace, 0, 9, 100, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 1000, 0);
+    convert(false);
+    ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 1);
+    ck_assert_str_eq(YAJL_GET_STRING(get(item("tracks", 0), "name")), "worker");
+    ck_assert_uint_eq(get(block.head, "names")->u.array.len, 3);
+    ck_assert_str_eq(YAJL_GET_STRING(get(item("processes", 0), "name")), "");
+    ck_assert_int_eq(YAJL_GET_INTEGER(get(block.head, "start")), 1000);
+    ck_assert_int_eq(YAJL_GET_INTEGER(get(block.head, "end")), 700);
+    ck_assert_int_eq(YAJL_GET_INTEGER(get(get(block.head, "totals"), "dropped")), 77);
+    ck_assert_str_eq(name_of(0), "append"); /* in the order in which calls ended */
+    ck_assert_str_eq(name_of(1), "A.f");
+    ck_assert_str_eq(name_of(2), "main");
+    must(6);                            /* main, A.f, append, append, A.f, A.f */
+    NUMBERS(0, 100, 100, 60, 240, 200); /* starts */
+    NUMBERS(0, 300, 50, 30, 100, 0);    /* durations: open ones have none */
+    NUMBERS(0, 0, 0, 1, 2, 1);          /* levels left: main 0, A.f 1, append 2, append 2, A.f 1, A.f 1 */
+    NUMBERS(2, 1, 0, 0, 1, 1);          /* names */
+    NUMBERS(3, 0, 3, 4, 4, 1, 1);       /* main: open, from attach; the fourth call after it raised; the next is open */
+    NUMBERS(1, 1);                      /* details: of the call after the first */
+    must_text("\1\0\1\0x7", 6);
+    must_text("None", 4);
+    must_text("", 0);
+    must(0); /* folds */
+    NUMBERS(1, 400, 77);
+    must(0); /* marks */
+    NUMBERS(1, 290, 1, 13, 2);
+    ck_assert_int_eq(*block.at, '{');
+    yajl_val info = yajl_tree_parse((block.data[block.len] = 0, (const char *)block.at), NULL, 0);
+    ck_assert_ptr_nonnull(get(info, "files"));
+    yajl_tree_free(info);
+}
+END_TEST
+
+START_TEST(test_tasks_are_tracks) {
+    struct vt_event ev[] = {
+        {.ticks = 1000, .type = VT_REC_CALL, .id = 1}, {.ticks = 1001, .type = VT_REC_TASK, .id = 5},
+        {.ticks = 1002, .type = VT_REC_CALL, .id = 1}, {.ticks = 1003, .type = VT_REC_RETURN, .id = 1},
+        {.ticks = 1003, .type = VT_REC_TASK, .id = 0}, {.ticks = 1009, .type = VT_REC_RETURN, .id = 1},
+    };
+    Vt__Task task = VT__TASK__INIT;
+    task.id = 5;
+    task.address = 0x7fff12345678;
+    task.name = (ProtobufCBinaryData){3, (uint8_t *)"myT"};
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    trace_build_block(&trace, 0, 9, 200, ev, VT_ARRAY_LEN(ev));
+    trace_build_frame(&trace, VT_FRAME_TASK, &task.base);
+    trace_build_end(&trace, 0, 0);
+    convert(true);
+    ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 2);
+    ck_assert_str_eq(YAJL_GET_STRING(get(item("tracks", 0), "task")), "myT");
+    ck_assert_ptr_null(get(item("tracks", 1), "task"));
+    NUMBERS(1, 2, 1, 0, 0);
+}
+END_TEST
+
+/* Names cannot end the element they stand in: they stand in none. */
+START_TEST(test_hostile_names) {
+    static const char evil[] = "</script><script>alert(1)</script><img src=x onerror=alert(2)>";
+    struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 1}, {.ticks = 20, .type = VT_REC_RETURN, .id = 1}};
+    char *text;
+    size_t scripts = 0, data = 0;
+    trace_build_name(&trace, 1, 0, evil, "\"</script>\xff.py", 1);
+    trace_build_thread(&trace, 9, 7, 1, evil);
+    trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 0, 0);
+    convert(false);
+    ck_assert_str_eq(name_of(0), evil);
+    ck_assert_str_eq(YAJL_GET_STRING(get(item("tracks", 0), "name")), evil);
+    ck_assert_ptr_null(strstr(block.page, "alert("));
+    ck_assert_ptr_null(strstr(block.page, "onerror"));
+    for (text = block.page; (text = strstr(text, "<script")); text++) scripts++;
+    for (text = block.page; (text = strstr(text, "<script type=\"text/plain\" class=\"trace\">")); text++) data++;
+    ck_assert_uint_eq(data, 1);
+    ck_assert_uint_eq(scripts, data + 1); /* and the page's own */
+}
+END_TEST
+
+/* Calls whose end was lost come late: depth does not depend on the order. */
+START_TEST(test_depth_over_a_gap) {
+    struct vt_event ev[] = {
+        {.ticks = 100, .type = VT_REC_CALL, .id = 1},   {.ticks = 200, .type = VT_REC_CALL, .id = 2},
+        {.ticks = 250, .type = VT_REC_GAP, .count = 5}, {.ticks = 300, .type = VT_REC_CALL, .id = 3},
+        {.ticks = 400, .type = VT_REC_RETURN, .id = 3}, {.ticks = 500, .type = VT_REC_RETURN, .id = 1},
+    };
+    for (uint32_t i = 1; i <= 3; i++) trace_build_name(&trace, i, 0, (const char *[]){"", "a", "b", "c"}[i], "a.py", i);
+    trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 0, 0);
+    convert(false);
+    must(3);
+    NUMBERS(0, 100, 100);
+    uint64_t durations[3];
+    for (int i = 0; i < 3; i++) durations[i] = number();
+    ck_assert_uint_eq(durations[0], 400);
+    ck_assert_uint_eq(durations[2], 100);
+    /* b is closed at the gap, or was open over it: then c stands in it */
+    NUMBERS(0, 0);
+    must(100 + durations[1] <= 200 ? 1 : 0);
+}
+END_TEST
+
+START_TEST(test_nothing_in_it) {
+    trace_build_end(&trace, 0, 0);
+    convert(false);
+    ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 0);
+    ck_assert_int_eq(YAJL_GET_INTEGER(get(block.head, "end")), 0);
+}
+END_TEST
+
+/* More than one element of data, and a size that is no multiple of three. */
+START_TEST(test_many_calls) {
+    static struct vt_event ev[VT_BLOCK_EVENTS];
+    uint32_t blocks = 600, seed = 1, calls = blocks * (uint32_t)(VT_BLOCK_EVENTS / 2);
+    uint64_t ticks = 0, sum = 0;
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    for (uint32_t b = 0; b < blocks; b++) {
+        for (uint32_t i = 0; i < VT_BLOCK_EVENTS; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            uint64_t step = 1 + (seed >> 12) % 100000;
+            ticks += step;
+            if (i % 2) sum += step;
+            ev[i] = (struct vt_event){.ticks = ticks, .type = i % 2 ? VT_REC_RETURN : VT_REC_CALL, .id = 1};
+        }
+        trace_build_block(&trace, 0, 9, 7, ev, VT_BLOCK_EVENTS);
+    }
+    trace_build_end(&trace, 0, 0);
+    convert(false);
+    must(calls);
+    for (uint32_t i = 0; i < calls; i++) number();
+    for (uint32_t i = 0; i < calls; i++) sum -= number();
+    ck_assert_uint_eq(sum, 0);
+    size_t elements = 0;
+    for (const char *p = block.page; (p = strstr(p, "class=\"trace\">")); p++) elements++;
+    ck_assert_uint_gt(elements, 1);
+}
+END_TEST
+
+/* ---- what the browser's tests look at ---- */
+
+static void keep(const char *name) {
+    char path[512];
+    trace_build_close(&trace);
+    snprintf(path, sizeof path, "cp %s %s/%s", trace.path, getenv("VT_SAMPLES"), name);
+    ck_assert_int_eq(system(path), 0);
+}
+
+/* Three threads, one function after the other: known names at known times (ms). Source text stands beside the samples. */
+static void known_sample(void) {
+    char source[512];
+    snprintf(source, sizeof source, "%s/shop.py", getenv("VT_SAMPLES"));
+    static const uint8_t args[] = "\5\0\6\0order'A-17'";
+    static const struct vt_pl_counter gc[] = {{1, 0, 0}, {0, 13, 2}};
+    const uint64_t ms = 1000000;
+    trace_build_name(&trace, 1, 0, "Shop.serve", source, 1);
+    trace_build_name(&trace, 2, 0, "Shop.order", source, 10);
+    trace_build_name(&trace, 3, 0, "Store.query", source, 20);
+    trace_build_name(&trace, 4, 1, "execute", "sqlite3.Connection", 0);
+    trace_build_name(&trace, 5, 0, "never_seen", source, 30);
+    trace_build_thread(&trace, 1, 100, 1, "MainThread");
+    trace_build_thread(&trace, 2, 101, 2, "worker-1");
+    trace_build_thread(&trace, 3, 102, 3, "worker-2");
+    for (uint32_t t = 0; t < 3; t++) {
+        struct vt_event ev[] = {
+            {.ticks = (t + 1) * ms, .type = VT_REC_CALL, .id = 1},
+            {.ticks = 10 * ms, .type = VT_REC_PAYLOAD, .id = VT_PL_ARGS, .payload = args, .payload_len = sizeof args - 1},
+            {.ticks = 10 * ms, .type = VT_REC_CALL, .id = 2},
+            {.ticks = 20 * ms, .type = VT_REC_CALL, .id = 3},
+            {.ticks = 25 * ms, .type = VT_REC_C_CALL, .id = 4},
+            {.ticks = 45 * ms, .type = VT_REC_C_RETURN, .id = 4},
+            {.ticks = 50 * ms, .type = VT_REC_RETURN, .id = 3},
+            {.type = VT_REC_PAYLOAD, .id = VT_PL_COUNTER, .payload = (const void *)&gc[0], .payload_len = sizeof gc[0]},
+            {.ticks = 55 * ms, .type = VT_REC_CALL, .id = 3},
+            {.ticks = 55 * ms + 900, .type = VT_REC_RETURN, .id = 3},
+            {.type = VT_REC_PAYLOAD, .id = VT_PL_COUNTER, .payload = (const void *)&gc[1], .payload_len = sizeof gc[1]},
+            {.ticks = 60 * ms, .type = VT_REC_PAYLOAD, .id = VT_PL_RETVAL, .payload = (const uint8_t *)"None", .payload_len = 4},
+            {.ticks = 60 * ms, .type = VT_REC_RETURN, .id = 2},
+            {.type = VT_REC_GAP, .count = 77},
+            {.ticks = 100 * ms, .type = VT_REC_RETURN, .id = 1},
+        };
+        trace_build_block(&trace, t, t + 1, 100 + t, ev, VT_ARRAY_LEN(ev));
+    }
+    trace_build_end(&trace, ms, 0);
+    keep("known.vzt");
+}
+
+static void hostile_sample(void) {
+    static const char *const evil[] = {
+        "</script><script>document.title='owned'</script>",
+        "<img src=x onerror=\"document.title='owned'\">",
+        "\"><svg onload=document.title='owned'>",
+        "__proto__",
+        "constructor",
+        "a\nb\tc\x01 \xe2\x80\xae rtl",
+    };
+    static uint8_t args[256];
+    size_t name_len = 9, len = strlen(evil[1]);
+    args[0] = (uint8_t)name_len;
+    args[2] = (uint8_t)len;
+    memcpy(args + 4, "__proto__", name_len);
+    memcpy(args + 4 + name_len, evil[1], len);
+    for (uint32_t i = 0; i < VT_ARRAY_LEN(evil); i++)
+        trace_build_name(&trace, i + 1, 0, evil[i], evil[VT_ARRAY_LEN(evil) - 1 - i], i);
+    trace_build_thread(&trace, 1, 100, 1, evil[1]);
+    for (uint32_t i = 0; i < VT_ARRAY_LEN(evil); i++) {
+        struct vt_event ev[] = {
+            {.ticks = i * 1000,
+             .type = VT_REC_PAYLOAD,
+             .id = VT_PL_ARGS,
+             .payload = args,
+             .payload_len = (uint32_t)(4 + name_len + len)},
+            {.ticks = i * 1000, .type = VT_REC_CALL, .id = i + 1},
+            {.ticks = i * 1000 + 900, .type = VT_REC_RETURN, .id = i + 1},
+        };
+        trace_build_block(&trace, 0, 1, 100, ev, VT_ARRAY_LEN(ev));
+    }
+    trace_build_end(&trace, 0, 0);
+    keep("hostile.vzt");
+}
+
+/* A million calls on four threads, 30 deep. */
+static void large_sample(void) {
+    static struct vt_event ev[VT_BLOCK_EVENTS];
+    static char name[32];
+    for (uint32_t i = 1; i <= 400; i++) {
+        snprintf(name, sizeof name, "Class%u.method_%u", i % 40, i);
+        trace_build_name(&trace, i, 0, name, "/srv/app.py", i);
+    }
+    for (uint32_t t = 0; t < 4; t++) {
+        uint32_t seed = t + 1, depth = 0, stack[31];
+        uint64_t ticks = 0;
+        for (uint32_t b = 0; b < 500000 / VT_BLOCK_EVENTS; b++) {
+            for (uint32_t i = 0; i < VT_BLOCK_EVENTS; i++) {
+                seed = seed * 1664525u + 1013904223u;
+                ticks += 100 + (seed >> 10) % 900;
+                bool leave = depth == 30 || (depth && (seed >> 24) % 100 < 50);
+                if (!leave) stack[depth] = 1 + (seed >> 8) % 400;
+                ev[i] = (struct vt_event){
+                    .ticks = ticks, .type = leave ? VT_REC_RETURN : VT_REC_CALL, .id = leave ? stack[depth - 1] : stack[depth]};
+                depth += leave ? -1u : 1u;
+            }
+            trace_build_block(&trace, t, t + 1, 100 + t, ev, VT_BLOCK_EVENTS);
+        }
+    }
+    trace_build_end(&trace, 0, 0);
+    keep("large.vzt");
+}
+
+START_TEST(test_samples) {
+    static void (*const samples[])(void) = {known_sample, hostile_sample, large_sample};
+    if (!getenv("VT_SAMPLES")) return;
+    samples[_i]();
+    if (!trace.enc) trace.enc = vt_block_enc_new(); /* for tear_down */
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cli/html");
+    TCase *tests = tcase_create("html"), *samples = tcase_create("samples");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_columns);
+    tcase_add_test(tests, test_tasks_are_tracks);
+    tcase_add_test(tests, test_hostile_names);
+    tcase_add_test(tests, test_depth_over_a_gap);
+    tcase_add_test(tests, test_nothing_in_it);
+    tcase_add_test(tests, test_many_calls);
+    suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(samples, set_up, tear_down);
+    tcase_set_timeout(samples, 60);
+    tcase_add_loop_test(samples, test_samples, 0, 3);
+    suite_add_tcase(suite, samples);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
