@@ -238,12 +238,10 @@ class View:
 
 
 def ui_folder():
-    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for folder in (os.environ.get("VIZTRACER_UI_DIR"), os.path.join(here, ".cache/ui"), os.path.join(cache, "viztracer/ui")):
-        if folder and os.path.exists(os.path.join(folder, "index.html")):
-            return folder
-    raise Skip("no Perfetto UI on this machine (make deps-ui)")
+    folder = os.environ.get("VIZTRACER_UI_DIR")
+    if not folder or not os.path.exists(os.path.join(folder, "index.html")):
+        raise Skip("no Perfetto UI on this machine: " + (os.environ.get("VT_NO_UI") or "make deps-ui"))
+    return folder
 
 
 def test_view_offline_ui(b):

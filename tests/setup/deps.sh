@@ -1,11 +1,19 @@
 #!/bin/bash
 # Installs the Debian packages that building and testing need; says nothing and returns at once when all are there.
-# deps.sh [build|all]: "build" is enough for make, install and demo; "all" (default) adds what the tests use.
+# deps.sh [build|all|browser]: "build" is enough for make, install and demo; "all" (default) adds what the tests use; "browser" is
+# what they look at traces with: part of "all", but where it cannot be had those tests are skipped.
 set -u
 build="build-essential pkg-config libunwind-dev libprotobuf-c-dev protobuf-c-compiler libzstd-dev zlib1g-dev libdeflate-dev
     libmicrohttpd-dev python3"
 tests="clang clang-format check libsubunit-dev libyajl-dev debootstrap gunicorn libjemalloc2 libtcmalloc-minimal4 util-linux"
-case ${1:-all} in build) wanted=$build ;; all) wanted="$build $tests" ;; *) echo "usage: deps.sh [build|all]" >&2; exit 2 ;; esac
+browser="chromium fonts-dejavu-core"
+case ${1:-all} in
+build) wanted=$build ;;
+all) wanted="$build $tests" ;;
+browser) wanted=$browser ;;
+*) echo "usage: deps.sh [build|all|browser]" >&2; exit 2 ;;
+esac
+if [ "${1:-all}" = all ]; then "$0" browser || echo "deps: no browser: its tests will be skipped" >&2; fi
 
 missing=
 for package in $wanted; do
