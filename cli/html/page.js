@@ -220,7 +220,7 @@ function drawLabels() {
     ctx.fillStyle = '#1f2430';
     ctx.font = (row.process ? 'bold ' : '') + SANS;
     if (row.process) {
-      ctx.fillText(cut(`${row.process.name || 'process'} ${row.process.pid}`, LABELS - 16), 8, y + HEADER / 2);
+      ctx.fillText(cut(`${plain(row.process.name) || 'process'} ${row.process.pid}`, LABELS - 16), 8, y + HEADER / 2);
       continue;
     }
     const track = row.track, indent = track.task !== undefined ? 22 : 8;
@@ -489,10 +489,10 @@ function select(call) {
   row('self time', `${timeText(track.self[index])}${dur ? ` (${(100 * track.self[index] / dur).toFixed(1)} %)` : ''}`, true);
   row('start', `${timeText(start)}, at ${wallTime(start)}${flags & FLAG_FROM_ATTACH ? ' (was open when tracing began)' : ''}`, true);
   if (flags & FLAG_RAISED) row('left by', 'an exception', true);
-  if (!name.c) row('place', `${name.file}:${name.line}`);
+  if (!name.c) row('place', `${name.place}:${name.line}`);
   row('thread', `${track.label}, tid ${track.tid}, pid ${process.pid}, depth ${track.depth[index] + 1}`, true);
   const f = state.trace.functions[track.fn[index]];
-  row('function', `${group(f.calls + f.folded)} calls, ${timeText(f.self)} self, ${timeText(f.total)} in all`, true);
+  row('function', `${group(f.calls + f.folded)} call${f.calls + f.folded === 1 ? '' : 's'}, ${timeText(f.self)} self, ${timeText(f.total)} in all`, true);
   const detail = track.details.get(index);
   if (detail) for (const [key, text] of readDetail(state.trace, detail)) row(key, text);
   const fold = track.folds.get(index);
@@ -511,7 +511,7 @@ function showSource(name) {
   box.textContent = '';
   const file = !name.c && Object.hasOwn(state.trace.files, name.file) ? state.trace.files[name.file] : null;
   if (!file) return void add(box, 'p', name.c ? 'A function in C: no source here.' : 'The source text is not in this file.', 'quiet');
-  add(box, 'div', name.file, 'name');
+  add(box, 'div', name.place, 'name');
   const lines = file[0].split('\n'), from = Math.max(0, name.line - 200), to = Math.min(lines.length, name.line + 600);
   let here = null;
   for (let i = from; i < to; i++) {
@@ -541,7 +541,7 @@ function showFunctions() {
     const tr = add(body, 'tr', undefined, f.id === state.function ? 'on' : '');
     for (const [key] of columns.slice(0, -1)) add(tr, 'td', key === 'calls' ? group(value(f, key)) : timeText(value(f, key)));
     const td = add(tr, 'td', trace.names[f.id].short), name = trace.names[f.id];
-    if (!name.c) add(td, 'span', `  ${name.file}:${name.line}`, 'place');
+    if (!name.c) add(td, 'span', `  ${name.place}:${name.line}`, 'place');
     tr.onclick = () => {
       state.function = f.id;
       search(name.full);
@@ -736,7 +736,7 @@ function describe() {
   const {trace} = state, t = trace.totals, threads = trace.tracks.filter(track => track.n && track.task === undefined).length;
   const process = trace.processes[0], notes = [];
   const plural = (n, what) => `${group(n)} ${what}${n === 1 ? '' : 's'}`;
-  $('title').textContent = process ? `${process.name || 'Python'} (${trace.processes.length > 1 ? trace.processes.length + ' processes' : 'pid ' + process.pid})` : 'viztracer';
+  $('title').textContent = process ? `${plain(process.name) || 'Python'} (${trace.processes.length > 1 ? trace.processes.length + ' processes' : 'pid ' + process.pid})` : 'viztracer';
   document.title = $('title').textContent + ' - viztracer';
   $('summary').textContent = `${plural(trace.ncalls, 'call')} on ${plural(threads, 'thread')}, ${timeText(trace.end)}, from ${wallTime(0)}`;
   if (t.dropped) notes.push(`${plural(t.dropped, 'event')} dropped: red marks show where`);

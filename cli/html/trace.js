@@ -150,23 +150,28 @@ function threadName(track, process) {
   return track.name || (track.tid === process.pid ? 'MainThread' : 'Thread-' + track.tid);
 }
 
+// Control characters and those that turn the direction of text would make a name look like another one.
+const plain = text => text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+
+// short: in the timeline; last: where there is no room for that; full: with its place; file: as the trace has it.
+function readName([kind, line, rawName, file]) {
+  const c = kind !== 0, name = plain(rawName), place = plain(file), short = c && place ? place + '.' + name : name;
+  return {c, line, file, place, short, last: name.slice(name.lastIndexOf('.') + 1), full: c ? short : `${name} (${place}:${line})`};
+}
+
 function readTrace(bytes) {
   if (utf8.decode(bytes.subarray(0, 4)) !== 'VTH1') throw new Error('no trace stands in it, or one of another version');
   const line = bytes.indexOf(10), head = JSON.parse(utf8.decode(bytes.subarray(4, line)));
   const r = new Reader(bytes);
   r.at = line + 1;
   const trace = {...head, bytes, ncalls: 0, files: {}};
-  trace.names = head.names.map(([kind, lineno, name, file]) => ({
-    c: kind !== 0, line: lineno, file, short: kind !== 0 && file ? file + '.' + name : name,
-    last: name.slice(name.lastIndexOf('.') + 1), // what is left of it where there is no room
-    full: kind !== 0 ? (file ? file + '.' + name : name) : `${name} (${file}:${lineno})`,
-  }));
+  trace.names = head.names.map(readName);
   trace.functions = trace.names.map((name, id) => ({id, calls: 0, folded: 0, total: 0, self: 0, longest: 0}));
   for (const track of trace.tracks) {
     readTrack(r, track, trace.end);
     makeLanes(track);
     measure(track, trace.functions);
-    track.label = threadName(track, trace.processes[track.process]);
+    track.label = plain(threadName(track, trace.processes[track.process]));
     trace.ncalls += track.n;
   }
   if (r.at < bytes.length) trace.files = JSON.parse(utf8.decode(bytes.subarray(r.at))).files;
