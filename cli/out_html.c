@@ -4,7 +4,8 @@
  *
  * The data, unpacked (page.js reads it; varints are LEB128; times are ns since "start" of the head):
  *   "VTH1"
- *   one line of JSON, ended by '\n': generator, start, end, base, cut_off, damage, totals, processes, tracks, names
+ *   one line of JSON, ended by '\n': generator, start, end, base, cut_off, damage, totals, processes, tracks, names;
+ *   a track is a thread or a row of asyncio tasks that follow one another: "tasks" has where each begins
  *   for each track: varint n; then n each of: start (less the start before), duration (0 when open), levels left before this
  *       call (depth = depth before + 1 - levels), name; then lists, each led by its varint length, calls as their number less
  *       the number before: flags (call, bits), details (call, three texts led by their lengths: args payload, return value,
@@ -17,6 +18,7 @@
 
 #include "cli/file_info.h"
 #include "cli/html/page.h"
+#include "cli/html_track.h"
 #include "cli/json.h"
 #include "cli/writer.h"
 #include "proto/block_code.h"
@@ -25,31 +27,6 @@
 #define DETAILS_MAX (1u << 30)  /* bytes of arguments */
 #define TEXT_MAX 8192u          /* of a name; longer ones end in "..." */
 #define BASE64_CHUNK (3u << 18) /* bytes in one element of the page */
-
-enum { FLAG_OPEN = 1, FLAG_FROM_ATTACH = 2, FLAG_RAISED = 4 };
-
-struct bytes {
-    uint8_t *data;
-    size_t len, room;
-};
-
-struct slice {
-    uint64_t start, end;
-    uint32_t name;   /* as written: 0 .. nnames-1 */
-    uint32_t detail; /* 1 + number of its detail, 0 = none */
-    uint32_t fold;   /* 1 + number of its fold, 0 = none */
-    uint32_t seq : 29, flags : 3;
-};
-_Static_assert(CALLS_MAX < 1u << 29, "slice.seq");
-
-struct track {
-    const struct trace_thread *thread;
-    struct trace_task *task; /* or NULL */
-    struct slice *slices;
-    size_t n, room;
-    struct bytes gaps, marks, counters; /* as written, but for times: whole ns in 8 bytes */
-    size_t ngaps, nmarks, ncounters;
-};
 
 struct span {
     size_t offset, len;
@@ -60,75 +37,26 @@ struct trace_writer {
     struct trace_info *info;
     struct file_source source;
     bool file_info;
-    struct track **tracks;
-    size_t ntracks, tracks_room;
-    struct track **by_thread, **last_task; /* by index of the thread: its own track; that of the task last seen */
-    uint32_t *name_of;                     /* by index of the name: 1 + number as written, 0 = not used */
-    struct trace_name **names;             /* as written */
+    struct html_tracks tracks;
+    uint32_t *name_of;         /* by index of the name: 1 + number as written, 0 = not used */
+    struct trace_name **names; /* as written */
     uint32_t nnames;
     uint64_t ncalls, first_ns, last_ns;
-    struct bytes details; /* as written */
+    struct html_bytes details; /* as written */
     struct span *detail_spans;
     size_t ndetails, details_room;
-    struct bytes folds;
+    struct html_bytes folds;
     struct span *fold_spans;
     size_t nfolds, folds_room;
     uint8_t rest[3], nrest; /* not yet base64 */
     size_t in_chunk;
 };
 
-/* ---- memory ---- */
-
-/* Room for one more element. */
-static int grow(void *array, size_t n, size_t *room, size_t element) {
-    if (n < *room) return 0;
-    size_t more = *room ? *room * 2 : 64;
-    void *grown = realloc(*(void **)array, more * element);
-    if (!grown) return -ENOMEM;
-    *(void **)array = grown;
-    *room = more;
-    return 0;
-}
-
-static int bytes_add(struct bytes *b, const void *data, size_t len) {
-    if (b->room - b->len < len) {
-        size_t room = b->room ? b->room : 4096;
-        while (room - b->len < len) room *= 2;
-        uint8_t *grown = realloc(b->data, room);
-        if (!grown) return -ENOMEM;
-        b->data = grown;
-        b->room = room;
-    }
-    if (len) memcpy(b->data + b->len, data, len);
-    b->len += len;
-    return 0;
-}
-
-static int bytes_varint(struct bytes *b, uint64_t v) {
-    uint8_t buf[BLOCK_VARINT_MAX];
-    return bytes_add(b, buf, (size_t)(block_put_varint(buf, v) - buf));
-}
-
-static int bytes_text(struct bytes *b, const void *text, size_t len) {
-    int rc = bytes_varint(b, len);
-    return rc ? rc : bytes_add(b, text, len);
-}
-
 static void html_free(struct trace_writer *w) {
     if (!w) return;
-    for (size_t i = 0; i < w->ntracks; i++) {
-        struct track *t = w->tracks[i];
-        free(t->slices);
-        free(t->gaps.data);
-        free(t->marks.data);
-        free(t->counters.data);
-        free(t);
-    }
+    html_tracks_free(&w->tracks);
     output_abort(w->data);
     file_source_close(&w->source);
-    free(w->tracks);
-    free(w->by_thread);
-    free(w->last_task);
     free(w->name_of);
     free(w->names);
     free(w->details.data);
@@ -146,49 +74,14 @@ static struct trace_writer *html_open(struct output *out, struct trace_info *inf
     w->file_info = opts->file_info;
     w->first_ns = UINT64_MAX;
     file_source_open(&w->source, opts->source_root, opts->source_cwd, info->uid);
-    w->by_thread = calloc(info->nthreads + 1u, sizeof(struct track *));
-    w->last_task = calloc(info->nthreads + 1u, sizeof(struct track *));
     w->name_of = calloc(info->nnames + 1u, sizeof *w->name_of);
     w->names = calloc(info->nnames + 1u, sizeof(struct trace_name *));
-    if (w->by_thread && w->last_task && w->name_of && w->names) return w;
+    if (w->name_of && w->names && !html_tracks_init(&w->tracks, info->nthreads)) return w;
     html_free(w);
     return NULL;
 }
 
 /* ---- collecting ---- */
-
-static int add_track(struct trace_writer *w, const struct trace_thread *thread, struct trace_task *task, struct track **out) {
-    int rc = grow(&w->tracks, w->ntracks, &w->tracks_room, sizeof(struct track *));
-    struct track *t = rc ? NULL : calloc(1, sizeof *t);
-    if (!t) return -ENOMEM;
-    t->thread = thread;
-    t->task = task;
-    w->tracks[w->ntracks++] = t;
-    *out = t;
-    return 0;
-}
-
-static int thread_track(struct trace_writer *w, const struct trace_thread *thread, struct track **out) {
-    struct track **slot = &w->by_thread[thread->index];
-    int rc = *slot ? 0 : add_track(w, thread, NULL, slot);
-    *out = *slot;
-    return rc;
-}
-
-/* Tasks run in turns: the last one is mostly the one. */
-static int task_track(struct trace_writer *w, const struct trace_thread *thread, struct trace_task *task, struct track **out) {
-    struct track **slot = &w->last_task[thread->index];
-    int rc = 0;
-    if (!*slot || (*slot)->task != task) {
-        struct track *found = NULL;
-        for (size_t i = 0; i < w->ntracks && !found; i++)
-            if (w->tracks[i]->task == task && w->tracks[i]->thread == thread) found = w->tracks[i];
-        if (!found) rc = add_track(w, thread, task, &found);
-        if (!rc) *slot = found;
-    }
-    *out = *slot;
-    return rc;
-}
 
 static uint32_t name_number(struct trace_writer *w, struct trace_name *name) {
     uint32_t *number = &w->name_of[name->index];
@@ -208,10 +101,10 @@ static void see_time(struct trace_writer *w, uint64_t ns) {
 static int add_detail(struct trace_writer *w, const struct trace_call *call, uint32_t *number) {
     size_t before = w->details.len;
     if (before > DETAILS_MAX) return 0;
-    int rc = grow(&w->detail_spans, w->ndetails, &w->details_room, sizeof *w->detail_spans);
-    if (!rc) rc = bytes_text(&w->details, call->args, call->args ? call->args_len : 0);
-    if (!rc) rc = bytes_text(&w->details, call->retval, call->retval ? call->retval_len : 0);
-    if (!rc) rc = bytes_text(&w->details, call->args_json, call->args_json ? call->args_json_len : 0);
+    int rc = html_grow(&w->detail_spans, w->ndetails, &w->details_room, sizeof *w->detail_spans);
+    if (!rc) rc = html_bytes_text(&w->details, call->args, call->args ? call->args_len : 0);
+    if (!rc) rc = html_bytes_text(&w->details, call->retval, call->retval ? call->retval_len : 0);
+    if (!rc) rc = html_bytes_text(&w->details, call->args_json, call->args_json ? call->args_json_len : 0);
     if (rc) return rc;
     w->detail_spans[w->ndetails] = (struct span){before, w->details.len - before};
     *number = (uint32_t)++w->ndetails;
@@ -220,14 +113,14 @@ static int add_detail(struct trace_writer *w, const struct trace_call *call, uin
 
 static int add_fold(struct trace_writer *w, const struct trace_fold *fold, uint32_t *number) {
     size_t before = w->folds.len;
-    int rc = grow(&w->fold_spans, w->nfolds, &w->folds_room, sizeof *w->fold_spans);
-    if (!rc) rc = bytes_varint(&w->folds, fold->calls);
-    if (!rc) rc = bytes_varint(&w->folds, fold->total_ns);
-    if (!rc) rc = bytes_varint(&w->folds, fold->nfunctions);
+    int rc = html_grow(&w->fold_spans, w->nfolds, &w->folds_room, sizeof *w->fold_spans);
+    if (!rc) rc = html_bytes_varint(&w->folds, fold->calls);
+    if (!rc) rc = html_bytes_varint(&w->folds, fold->total_ns);
+    if (!rc) rc = html_bytes_varint(&w->folds, fold->nfunctions);
     for (uint32_t i = 0; i < fold->nfunctions && !rc; i++) {
-        rc = bytes_varint(&w->folds, name_number(w, fold->functions[i].name));
-        if (!rc) rc = bytes_varint(&w->folds, fold->functions[i].calls);
-        if (!rc) rc = bytes_varint(&w->folds, fold->functions[i].self_ns);
+        rc = html_bytes_varint(&w->folds, name_number(w, fold->functions[i].name));
+        if (!rc) rc = html_bytes_varint(&w->folds, fold->functions[i].calls);
+        if (!rc) rc = html_bytes_varint(&w->folds, fold->functions[i].self_ns);
     }
     if (rc) return rc;
     w->fold_spans[w->nfolds] = (struct span){before, w->folds.len - before};
@@ -236,34 +129,32 @@ static int add_fold(struct trace_writer *w, const struct trace_fold *fold, uint3
 }
 
 static int html_call(struct trace_writer *w, const struct trace_call *call) {
-    struct track *t;
+    struct html_track *t;
     if (w->ncalls >= CALLS_MAX) return -EFBIG;
-    int rc = call->task ? task_track(w, call->thread, call->task, &t) : thread_track(w, call->thread, &t);
-    if (!rc) rc = grow(&t->slices, t->n, &t->room, sizeof *t->slices);
+    int rc = html_track_get(&w->tracks, call->thread, call->task, &t);
     if (rc) return rc;
-    struct slice s = {.start = call->start_ns,
-                      .end = call->open                      ? UINT64_MAX
-                             : call->end_ns > call->start_ns ? call->end_ns
-                                                             : call->start_ns,
-                      .name = name_number(w, call->name),
-                      .seq = (uint32_t)t->n & ((1u << 29) - 1),
-                      .flags = (call->open ? FLAG_OPEN : 0) | (call->from_attach ? FLAG_FROM_ATTACH : 0) |
-                               (call->raised ? FLAG_RAISED : 0)};
+    struct html_slice s = {.start = call->start_ns,
+                           .end = call->open                      ? UINT64_MAX
+                                  : call->end_ns > call->start_ns ? call->end_ns
+                                                                  : call->start_ns,
+                           .name = name_number(w, call->name),
+                           .flags = (call->open ? HTML_OPEN : 0) | (call->from_attach ? HTML_FROM_ATTACH : 0) |
+                                    (call->raised ? HTML_RAISED : 0)};
     if (call->args || call->retval || call->args_json) rc = add_detail(w, call, &s.detail);
     if (!rc && call->folded && call->folded->calls) rc = add_fold(w, call->folded, &s.fold);
+    if (!rc) rc = html_track_add(t, &s);
     if (rc) return rc;
     see_time(w, s.start);
     if (!call->open) see_time(w, s.end);
-    t->slices[t->n++] = s;
     w->ncalls++;
     return 0;
 }
 
 static int html_gap(struct trace_writer *w, const struct trace_gap *gap) {
-    struct track *t;
-    int rc = thread_track(w, gap->thread, &t);
-    if (!rc) rc = bytes_add(&t->gaps, &gap->ns, sizeof gap->ns);
-    if (!rc) rc = bytes_varint(&t->gaps, gap->count);
+    struct html_track *t;
+    int rc = html_track_get(&w->tracks, gap->thread, NULL, &t);
+    if (!rc) rc = html_bytes_add(&t->gaps, &gap->ns, sizeof gap->ns);
+    if (!rc) rc = html_bytes_varint(&t->gaps, gap->count);
     if (rc) return rc;
     see_time(w, gap->ns);
     t->ngaps++;
@@ -271,12 +162,12 @@ static int html_gap(struct trace_writer *w, const struct trace_gap *gap) {
 }
 
 static int html_counter(struct trace_writer *w, const struct trace_counter *counter) {
-    struct track *t;
-    int rc = thread_track(w, counter->thread, &t);
-    if (!rc) rc = bytes_add(&t->counters, &counter->ns, sizeof counter->ns);
-    if (!rc) rc = bytes_varint(&t->counters, counter->value.collecting);
-    if (!rc) rc = bytes_varint(&t->counters, counter->value.collected);
-    if (!rc) rc = bytes_varint(&t->counters, counter->value.uncollectable);
+    struct html_track *t;
+    int rc = html_track_get(&w->tracks, counter->thread, NULL, &t);
+    if (!rc) rc = html_bytes_add(&t->counters, &counter->ns, sizeof counter->ns);
+    if (!rc) rc = html_bytes_varint(&t->counters, counter->value.collecting);
+    if (!rc) rc = html_bytes_varint(&t->counters, counter->value.collected);
+    if (!rc) rc = html_bytes_varint(&t->counters, counter->value.uncollectable);
     if (rc) return rc;
     see_time(w, counter->ns);
     t->ncounters++;
@@ -296,7 +187,7 @@ static char *put_member(char *p, const char *key, const char *text, size_t len) 
 }
 
 static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
-    struct track *t;
+    struct html_track *t;
     char ph[2] = {mark->ph, 0}, scope[2] = {mark->scope, 0},
          *text = malloc(4 * JSON_TEXT_MAX(TEXT_MAX) + mark->args_json_len + 256);
     if (!text) return -ENOMEM;
@@ -312,9 +203,9 @@ static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
         p += mark->args_json_len;
     }
     p = put(p, "}");
-    int rc = thread_track(w, mark->thread, &t);
-    if (!rc) rc = bytes_add(&t->marks, &mark->ns, sizeof mark->ns);
-    if (!rc) rc = bytes_text(&t->marks, text, (size_t)(p - text));
+    int rc = html_track_get(&w->tracks, mark->thread, NULL, &t);
+    if (!rc) rc = html_bytes_add(&t->marks, &mark->ns, sizeof mark->ns);
+    if (!rc) rc = html_bytes_text(&t->marks, text, (size_t)(p - text));
     free(text);
     if (rc) return rc;
     see_time(w, mark->ns);
@@ -429,13 +320,16 @@ static void put_head(struct trace_writer *w, const struct trace_totals *totals) 
         put_literal(w->data, "}");
     }
     put_literal(w->data, "],\"tracks\":[");
-    for (size_t i = 0; i < w->ntracks; i++) {
-        const struct track *t = w->tracks[i];
+    for (size_t i = 0; i < w->tracks.n; i++) {
+        const struct html_track *t = w->tracks.list[i];
         put_number(w, i ? ",{\"process\":" : "{\"process\":", t->thread->process->index);
         put_number(w, ",\"tid\":", t->thread->tid);
         put_text(w, ",\"name\":", t->thread->name, t->thread->name_len);
-        if (t->task) put_text(w, ",\"task\":", t->task->name, t->task->name_len);
-        put_literal(w->data, "}");
+        for (size_t k = 0; k < t->nruns; k++) {
+            put_number(w, k ? "],[" : ",\"tasks\":[[", t->runs[k].start - w->first_ns);
+            put_text(w, ",", t->runs[k].task->name, t->runs[k].task->name_len);
+        }
+        put_literal(w->data, t->nruns ? "]]}" : "}");
     }
     put_literal(w->data, "],\"names\":[");
     for (uint32_t i = 0; i < w->nnames; i++) {
@@ -453,17 +347,8 @@ static void put_varint(struct trace_writer *w, uint64_t v) {
     output_put(w->data, (char *)block_put_varint(p, v));
 }
 
-/* By start; the outer one first. Of two with the same times the outer one came later, but for open ones. */
-static int compare_slices(const void *a, const void *b) {
-    const struct slice *x = a, *y = b;
-    if (x->start != y->start) return x->start < y->start ? -1 : 1;
-    if (x->end != y->end) return x->end > y->end ? -1 : 1;
-    int later = x->seq > y->seq ? -1 : x->seq < y->seq;
-    return x->flags & FLAG_OPEN ? -later : later;
-}
-
 /* How many levels each call leaves behind before it begins. */
-static int put_depths(struct trace_writer *w, const struct track *t) {
+static int put_depths(struct trace_writer *w, const struct html_track *t) {
     uint64_t *ends = NULL;
     size_t depth = 0, room = 0;
     int rc = 0;
@@ -471,25 +356,25 @@ static int put_depths(struct trace_writer *w, const struct track *t) {
         size_t before = depth;
         while (depth && ends[depth - 1] <= t->slices[i].start) depth--;
         put_varint(w, before - depth);
-        rc = grow(&ends, depth, &room, sizeof *ends);
+        rc = html_grow(&ends, depth, &room, sizeof *ends);
         if (!rc) ends[depth++] = t->slices[i].end;
     }
     free(ends);
     return rc;
 }
 
-static size_t count(const struct track *t, uint32_t (*of)(const struct slice *)) {
+static size_t count(const struct html_track *t, uint32_t (*of)(const struct html_slice *)) {
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++) n += of(&t->slices[i]) != 0;
     return n;
 }
-static uint32_t flags_of(const struct slice *s) { return s->flags; }
-static uint32_t detail_of(const struct slice *s) { return s->detail; }
-static uint32_t fold_of(const struct slice *s) { return s->fold; }
+static uint32_t flags_of(const struct html_slice *s) { return s->flags; }
+static uint32_t detail_of(const struct html_slice *s) { return s->detail; }
+static uint32_t fold_of(const struct html_slice *s) { return s->fold; }
 
 /* A list of the calls that have something: with spans its bytes, without the value itself. */
-static void put_list(struct trace_writer *w, const struct track *t, uint32_t (*of)(const struct slice *),
-                     const struct bytes *bytes, const struct span *spans) {
+static void put_list(struct trace_writer *w, const struct html_track *t, uint32_t (*of)(const struct html_slice *),
+                     const struct html_bytes *bytes, const struct span *spans) {
     put_varint(w, count(t, of));
     for (size_t i = 0, last = 0; i < t->n; i++) {
         uint32_t v = of(&t->slices[i]);
@@ -504,7 +389,7 @@ static void put_list(struct trace_writer *w, const struct track *t, uint32_t (*o
 }
 
 /* Items of {8 bytes of ns, nnumbers varints or a text led by its length}: the time becomes a varint since the start. */
-static void put_timed(struct trace_writer *w, const struct bytes *b, size_t n, int nnumbers) {
+static void put_timed(struct trace_writer *w, const struct html_bytes *b, size_t n, int nnumbers) {
     const uint8_t *p = b->data, *end = p + b->len;
     put_varint(w, n);
     while (p < end) {
@@ -522,15 +407,15 @@ static void put_timed(struct trace_writer *w, const struct bytes *b, size_t n, i
     }
 }
 
-static int put_track(struct trace_writer *w, struct track *t) {
-    if (t->n) qsort(t->slices, t->n, sizeof *t->slices, compare_slices);
+static int put_track(struct trace_writer *w, struct html_track *t) {
+    html_track_sort(t);
     put_varint(w, t->n);
     uint64_t last = w->first_ns;
     for (size_t i = 0; i < t->n; i++) {
         put_varint(w, t->slices[i].start - last);
         last = t->slices[i].start;
     }
-    for (size_t i = 0; i < t->n; i++) put_varint(w, t->slices[i].flags & FLAG_OPEN ? 0 : t->slices[i].end - t->slices[i].start);
+    for (size_t i = 0; i < t->n; i++) put_varint(w, t->slices[i].flags & HTML_OPEN ? 0 : t->slices[i].end - t->slices[i].start);
     int rc = put_depths(w, t);
     for (size_t i = 0; i < t->n; i++) put_varint(w, t->slices[i].name);
     put_list(w, t, flags_of, NULL, NULL);
@@ -545,10 +430,11 @@ static int put_track(struct trace_writer *w, struct track *t) {
 static int html_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct vt_err err = {0};
     uint64_t bytes;
-    int rc = 0;
     if (w->first_ns > w->last_ns) w->first_ns = w->last_ns = 0;
+    int rc = html_tracks_pack(&w->tracks);
+    if (rc) return rc;
     put_head(w, totals);
-    for (size_t i = 0; i < w->ntracks && !rc; i++) rc = put_track(w, w->tracks[i]);
+    for (size_t i = 0; i < w->tracks.n && !rc; i++) rc = put_track(w, w->tracks.list[i]);
     if (!rc && w->file_info) rc = file_info_write(w->data, w->info, &w->source);
     if (rc) return rc;
     struct output *data = w->data;

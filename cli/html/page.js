@@ -75,7 +75,7 @@ function layout() {
 }
 function orderTracks() {
   const {tracks, processes} = state.trace;
-  const rank = t => [t.process, t.tid !== processes[t.process].pid, t.tid, t.task !== undefined];
+  const rank = t => [t.process, t.tid !== processes[t.process].pid, t.tid, t.tasks !== undefined];
   tracks.sort((a, b) => {
     const x = rank(a), y = rank(b);
     for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return x[i] < y[i] ? -1 : 1;
@@ -223,12 +223,12 @@ function drawLabels() {
       ctx.fillText(cut(`${plain(row.process.name) || 'process'} ${row.process.pid}`, LABELS - 16), 8, y + HEADER / 2);
       continue;
     }
-    const track = row.track, indent = track.task !== undefined ? 22 : 8;
+    const track = row.track, indent = track.tasks ? 22 : 8;
     ctx.fillText((track.folded ? '\u25b8 ' : '\u25be ') + cut(track.label, LABELS - 80 - indent), indent, y + HEADER / 2);
     ctx.fillStyle = '#7b8494';
     ctx.textAlign = 'right';
     ctx.font = '11px system-ui, "DejaVu Sans", sans-serif';
-    ctx.fillText(track.task !== undefined ? 'task' : String(track.tid), LABELS - 8, y + HEADER / 2);
+    ctx.fillText(track.tasks ? 'asyncio' : String(track.tid), LABELS - 8, y + HEADER / 2);
     ctx.textAlign = 'left';
   }
 }
@@ -490,6 +490,7 @@ function select(call) {
   row('start', `${timeText(start)}, at ${wallTime(start)}${flags & FLAG_FROM_ATTACH ? ' (was open when tracing began)' : ''}`, true);
   if (flags & FLAG_RAISED) row('left by', 'an exception', true);
   if (!name.c) row('place', `${name.place}:${name.line}`);
+  if (track.tasks) row('task', taskOf(track, index), true);
   row('thread', `${track.label}, tid ${track.tid}, pid ${process.pid}, depth ${track.depth[index] + 1}`, true);
   const f = state.trace.functions[track.fn[index]];
   row('function', `${group(f.calls + f.folded)} call${f.calls + f.folded === 1 ? '' : 's'}, ${timeText(f.self)} self, ${timeText(f.total)} in all`, true);
@@ -733,7 +734,7 @@ function keys(e, pointer) {
 
 // ---- start ----
 function describe() {
-  const {trace} = state, t = trace.totals, threads = trace.tracks.filter(track => track.n && track.task === undefined).length;
+  const {trace} = state, t = trace.totals, threads = trace.tracks.filter(track => track.n && !track.tasks).length;
   const process = trace.processes[0], notes = [];
   const plural = (n, what) => `${group(n)} ${what}${n === 1 ? '' : 's'}`;
   $('title').textContent = process ? `${plain(process.name) || 'Python'} (${trace.processes.length > 1 ? trace.processes.length + ' processes' : 'pid ' + process.pid})` : 'viztracer';
@@ -752,7 +753,7 @@ function told(call) {
   const {track, index} = call, name = state.trace.names[track.fn[index]];
   return {
     name: name.full, file: name.c ? null : name.file, line: name.line, start: track.start[index], duration: track.dur[index],
-    self: track.self[index], depth: track.depth[index], tid: track.tid, thread: track.label, track: state.trace.tracks.indexOf(track), index,
+    self: track.self[index], depth: track.depth[index], tid: track.tid, thread: track.label, task: taskOf(track, index), track: state.trace.tracks.indexOf(track), index,
   };
 }
 // For tests and for the console: times in ns since the start of the trace.

@@ -146,7 +146,7 @@ function measure(track, functions) {
 }
 
 function threadName(track, process) {
-  if (track.task !== undefined) return track.task || 'task';
+  if (track.tasks) return track.tasks.length > 1 ? `${track.tasks.length} tasks` : track.tasks[0][1] || 'task';
   return track.name || (track.tid === process.pid ? 'MainThread' : 'Thread-' + track.tid);
 }
 
@@ -157,6 +157,14 @@ const plain = text => text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202
 function readName([kind, line, rawName, file]) {
   const c = kind !== 0, name = plain(rawName), place = plain(file), short = c && place ? place + '.' + name : name;
   return {c, line, file, place, short, last: name.slice(name.lastIndexOf('.') + 1), full: c ? short : `${name} (${place}:${line})`};
+}
+
+// The asyncio task that a call of a task row belongs to.
+function taskOf(track, index) {
+  if (!track.tasks) return null;
+  let at = 0;
+  while (at + 1 < track.tasks.length && track.tasks[at + 1][0] <= track.start[index]) at++;
+  return plain(track.tasks[at][1]) || 'task';
 }
 
 function readTrace(bytes) {

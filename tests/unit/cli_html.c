@@ -199,9 +199,46 @@ START_TEST(test_tasks_are_tracks) {
     trace_build_end(&trace, 0, 0);
     convert(true);
     ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 2);
-    ck_assert_str_eq(YAJL_GET_STRING(get(item("tracks", 0), "task")), "myT");
-    ck_assert_ptr_null(get(item("tracks", 1), "task"));
-    NUMBERS(1, 2, 1, 0, 0);
+    ck_assert_ptr_null(get(item("tracks", 0), "tasks"));
+    yajl_val run = get(item("tracks", 1), "tasks")->u.array.values[0];
+    ck_assert_int_eq(YAJL_GET_INTEGER(run->u.array.values[0]), 2);
+    ck_assert_str_eq(YAJL_GET_STRING(run->u.array.values[1]), "myT");
+    NUMBERS(1, 0, 9, 0, 0);
+}
+END_TEST
+
+/* Three tasks in turn: the third begins when the first is over, and shares its row; calls of each stay together. */
+START_TEST(test_tasks_share_rows) {
+    static struct vt_event ev[64];
+    static const int order[] = {1, 2, 1, 2, 3, 2, 3}; /* task 1 ends before 3 begins; 2 lives on */
+    size_t n = 0;
+    for (size_t i = 0; i < VT_ARRAY_LEN(order); i++) {
+        uint64_t at = 1000 + i * 100;
+        ev[n++] = (struct vt_event){.ticks = at, .type = VT_REC_TASK, .id = (uint32_t)order[i]};
+        ev[n++] = (struct vt_event){.ticks = at, .type = VT_REC_CALL, .id = 1};
+        ev[n++] = (struct vt_event){.ticks = at + 50, .type = VT_REC_RETURN, .id = 1};
+    }
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    trace_build_block(&trace, 0, 9, 200, ev, n);
+    for (uint32_t i = 1; i <= 3; i++) {
+        Vt__Task task = VT__TASK__INIT;
+        task.id = i;
+        task.address = 0x7fff00000000 + i;
+        task.name = (ProtobufCBinaryData){1, (uint8_t *)(i == 1 ? "A" : i == 2 ? "B" : "C")};
+        trace_build_frame(&trace, VT_FRAME_TASK, &task.base);
+    }
+    trace_build_end(&trace, 0, 0);
+    convert(true);
+    ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 2);
+    yajl_val runs = get(item("tracks", 0), "tasks");
+    ck_assert_uint_eq(runs->u.array.len, 2);
+    ck_assert_str_eq(YAJL_GET_STRING(runs->u.array.values[0]->u.array.values[1]), "A");
+    ck_assert_str_eq(YAJL_GET_STRING(runs->u.array.values[1]->u.array.values[1]), "C");
+    ck_assert_int_eq(YAJL_GET_INTEGER(runs->u.array.values[1]->u.array.values[0]), 400);
+    must(4);
+    NUMBERS(0, 200, 200, 200, 50, 50, 50, 50, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    must(3);
+    NUMBERS(100, 200, 200);
 }
 END_TEST
 
@@ -411,6 +448,7 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_columns);
     tcase_add_test(tests, test_tasks_are_tracks);
+    tcase_add_test(tests, test_tasks_share_rows);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_depth_over_a_gap);
     tcase_add_test(tests, test_nothing_in_it);
