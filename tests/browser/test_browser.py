@@ -252,9 +252,13 @@ def test_view_offline_ui(b):
         # its search finds a call by name and shows it, with the source text beside
         b.evaluate("document.querySelector('.pf-omnibox input, .omnibox input').focus()")
         b.type("Store.query")
-        time.sleep(1)
-        b.key("Enter")
-        b.wait("document.body.innerText.includes('Store.query (%s/shop.py:20)')" % SAMPLES, 30)
+        shown = "document.body.innerText.includes('Store.query (%s/shop.py:20)')" % SAMPLES
+        for _ in range(60):  # the search takes its time; Enter goes to a match once there is one
+            time.sleep(0.5)
+            b.key("Enter")
+            if b.evaluate(shown):
+                break
+        must(b.evaluate(shown), "Store.query is not shown: ", text(b, "body")[:500])
         b.wait("document.body.innerText.includes('the source text')", 30)
         for thread in ("MainThread", "worker-1", "worker-2"):
             must(thread in text(b, "body"), thread, "is not on the page")

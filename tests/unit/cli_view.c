@@ -377,6 +377,7 @@ START_TEST(test_scan) {
         {"{\"file_inf\":1,\"file_infos\":2,\"\":3}", NULL},
         {"{\"file\\u005finfo\":1}", NULL},
         {"{\"file_info\":\"a\\\\\",\"z\":1}", "\"a\\\\\""},
+        {"{\"a\":\"\\\"{\",\"file_info\":5}", "5"},
         {"{\"file_info\":{\"never\":\"ends", NULL},
         {"}}}]]{\"file_info\":1}", "1"},
         {"", NULL},
