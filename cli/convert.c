@@ -113,6 +113,9 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     if (!rc || output_error(out)) /* the output's own account of its error is the better one */
         return output_commit(out, &result->bytes, err);
     output_abort(out);
+    if (rc == -EFBIG && ops->most)
+        return vt_err_set(err, rc, "%s: a browser takes no more than %llu calls; --min_duration or --tracer_entries make less",
+                          opts->output, (unsigned long long)ops->most);
     return vt_err_set(err, rc, "%s", why.msg);
 }
 

@@ -25,6 +25,7 @@
 
 #define CALLS_MAX (16u << 20)   /* a browser takes no more */
 #define DETAILS_MAX (1u << 30)  /* bytes of arguments */
+#define FOLD_FUNCTIONS 16u      /* of one fold */
 #define TEXT_MAX 8192u          /* of a name; longer ones end in "..." */
 #define BASE64_CHUNK (3u << 18) /* bytes in one element of the page */
 
@@ -40,6 +41,9 @@ struct trace_writer {
     struct html_tracks tracks;
     uint32_t *name_of;         /* by index of the name: 1 + number as written, 0 = not used */
     struct trace_name **names; /* as written */
+    struct {
+        uint64_t calls, ns;
+    } * folded; /* by number as written: of each function in all folds */
     uint32_t nnames;
     uint64_t ncalls, first_ns, last_ns;
     struct html_bytes details; /* as written */
@@ -59,6 +63,7 @@ static void html_free(struct trace_writer *w) {
     file_source_close(&w->source);
     free(w->name_of);
     free(w->names);
+    free(w->folded);
     free(w->details.data);
     free(w->detail_spans);
     free(w->folds.data);
@@ -76,7 +81,8 @@ static struct trace_writer *html_open(struct output *out, struct trace_info *inf
     file_source_open(&w->source, opts->source_root, opts->source_cwd, info->uid);
     w->name_of = calloc(info->nnames + 1u, sizeof *w->name_of);
     w->names = calloc(info->nnames + 1u, sizeof(struct trace_name *));
-    if (w->name_of && w->names && !html_tracks_init(&w->tracks, info->nthreads)) return w;
+    w->folded = calloc(info->nnames + 1u, sizeof *w->folded);
+    if (w->name_of && w->names && w->folded && !html_tracks_init(&w->tracks, info->nthreads)) return w;
     html_free(w);
     return NULL;
 }
@@ -111,16 +117,23 @@ static int add_detail(struct trace_writer *w, const struct trace_call *call, uin
     return 0;
 }
 
+/* The functions with the most time stand in the fold; the sums over all folds are exact. */
 static int add_fold(struct trace_writer *w, const struct trace_fold *fold, uint32_t *number) {
     size_t before = w->folds.len;
+    uint32_t n = fold->nfunctions < FOLD_FUNCTIONS ? fold->nfunctions : FOLD_FUNCTIONS;
     int rc = html_grow(&w->fold_spans, w->nfolds, &w->folds_room, sizeof *w->fold_spans);
     if (!rc) rc = html_bytes_varint(&w->folds, fold->calls);
     if (!rc) rc = html_bytes_varint(&w->folds, fold->total_ns);
-    if (!rc) rc = html_bytes_varint(&w->folds, fold->nfunctions);
+    if (!rc) rc = html_bytes_varint(&w->folds, n);
     for (uint32_t i = 0; i < fold->nfunctions && !rc; i++) {
-        rc = html_bytes_varint(&w->folds, name_number(w, fold->functions[i].name));
-        if (!rc) rc = html_bytes_varint(&w->folds, fold->functions[i].calls);
-        if (!rc) rc = html_bytes_varint(&w->folds, fold->functions[i].self_ns);
+        const struct trace_fold_function *f = &fold->functions[i];
+        uint32_t name = name_number(w, f->name);
+        w->folded[name].calls += f->calls;
+        w->folded[name].ns += f->self_ns;
+        if (i >= n) continue;
+        rc = html_bytes_varint(&w->folds, name);
+        if (!rc) rc = html_bytes_varint(&w->folds, f->calls);
+        if (!rc) rc = html_bytes_varint(&w->folds, f->self_ns);
     }
     if (rc) return rc;
     w->fold_spans[w->nfolds] = (struct span){before, w->folds.len - before};
@@ -337,6 +350,8 @@ static void put_head(struct trace_writer *w, const struct trace_totals *totals) 
         put_number(w, ",", w->names[i]->line);
         put_text(w, ",", w->names[i]->name, w->names[i]->name_len);
         put_text(w, ",", w->names[i]->file, w->names[i]->file_len);
+        put_number(w, ",", w->folded[i].calls);
+        put_number(w, ",", w->folded[i].ns);
         put_literal(w->data, "]");
     }
     put_literal(w->data, "]}\n");
@@ -448,6 +463,7 @@ static int html_end(struct trace_writer *w, const struct trace_totals *totals) {
 
 const struct trace_writer_ops out_html = {
     .suffix = ".html",
+    .most = CALLS_MAX,
     .open = html_open,
     .begin = html_begin,
     .call = html_call,

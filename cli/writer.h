@@ -87,6 +87,7 @@ struct trace_writer; /* of the format */
 struct trace_writer_ops {
     const char *suffix; /* of the file's name */
     bool gzip;          /* the same, compressed */
+    uint64_t most;      /* calls it takes, then -EFBIG; 0 = any number */
     struct trace_writer *(*open)(struct output *out, struct trace_info *info, const struct writer_opts *opts);
     int (*begin)(struct trace_writer *w);
     int (*call)(struct trace_writer *w, const struct trace_call *call);

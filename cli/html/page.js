@@ -499,7 +499,9 @@ function select(call) {
   const fold = track.folds.get(index);
   if (fold) {
     row('folded', `${group(fold.calls)} short calls below, ${timeText(fold.ns)}, are counted but not drawn:`, true);
+    const others = fold.calls - fold.functions.reduce((sum, part) => sum + part.calls, 0);
     for (const part of fold.functions) row('', `${group(part.calls)} \u00d7 ${state.trace.names[part.name].short}: ${timeText(part.ns)}`);
+    if (others > 0) row('', `${group(others)} \u00d7 other functions`);
   }
   showSource(name);
 }

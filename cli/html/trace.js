@@ -132,13 +132,7 @@ function measure(track, functions) {
     active.set(fn[i], above + 1);
     stack.push(i);
   }
-  for (const [i, fold] of track.folds) {
-    self[i] -= fold.ns;
-    for (const part of fold.functions) {
-      functions[part.name].folded += part.calls;
-      functions[part.name].self += part.ns;
-    }
-  }
+  for (const [i, fold] of track.folds) self[i] -= fold.ns;
   for (let i = 0; i < n; i++) {
     if (self[i] < 0) self[i] = 0;
     functions[fn[i]].self += self[i];
@@ -174,7 +168,7 @@ function readTrace(bytes) {
   r.at = line + 1;
   const trace = {...head, bytes, ncalls: 0, files: {}};
   trace.names = head.names.map(readName);
-  trace.functions = trace.names.map((name, id) => ({id, calls: 0, folded: 0, total: 0, self: 0, longest: 0}));
+  trace.functions = head.names.map((name, id) => ({id, calls: 0, folded: name[4], total: 0, self: name[5], longest: 0}));
   for (const track of trace.tracks) {
     readTrack(r, track, trace.end);
     makeLanes(track);

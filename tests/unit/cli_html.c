@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "cli/convert.h"
+#include "cli/source.h"
 #include "proto/block_code.h"
 #include "tests/lib/trace_build.h"
 
@@ -242,6 +243,87 @@ START_TEST(test_tasks_share_rows) {
 }
 END_TEST
 
+/* A stage that stands in front of the page and folds calls of g into the calls of f. */
+struct trace_writer {
+    const struct trace_writer_ops *ops;
+    struct trace_writer *inner;
+    struct trace_fold_function functions[20];
+    struct trace_fold fold;
+};
+static int stage_begin(struct trace_writer *w) { return w->ops->begin(w->inner); }
+static int stage_call(struct trace_writer *w, const struct trace_call *call) {
+    struct trace_call with = *call;
+    if (call->name->line == 2) { /* g */
+        for (uint32_t i = 0; i < 20; i++) w->functions[i] = (struct trace_fold_function){call->name, 20 - i, 10};
+        w->fold = (struct trace_fold){.calls = 210, .total_ns = 200, .nfunctions = 20, .functions = w->functions};
+        return 0;
+    }
+    with.folded = &w->fold;
+    return w->ops->call(w->inner, &with);
+}
+static int stage_mark(struct trace_writer *w, const struct trace_thread *thread) {
+    static const char json[] = "{\"calls\":3}";
+    const struct trace_mark mark = {.thread = thread,
+                                    .ns = 150,
+                                    .ph = 'i',
+                                    .scope = 't',
+                                    .name = "note \"1\"",
+                                    .name_len = 8,
+                                    .args_json = json,
+                                    .args_json_len = sizeof json - 1};
+    return w->ops->mark(w->inner, &mark);
+}
+static int stage_end(struct trace_writer *w, const struct trace_totals *totals) { return w->ops->end(w->inner, totals); }
+
+START_TEST(test_folds_and_marks) {
+    static const struct trace_writer_ops stage = {.begin = stage_begin, .call = stage_call, .end = stage_end};
+    struct vt_event ev[] = {
+        {.ticks = 100, .type = VT_REC_CALL, .id = 1},
+        {.ticks = 200, .type = VT_REC_CALL, .id = 2},
+        {.ticks = 300, .type = VT_REC_RETURN, .id = 2},
+        {.ticks = 900, .type = VT_REC_RETURN, .id = 1},
+    };
+    struct trace_writer front = {.ops = &out_html};
+    struct trace_source *source = NULL;
+    struct trace_totals totals;
+    struct writer_opts opts = {0};
+    struct model_opts model = {0};
+    struct output *out = NULL;
+    uint64_t bytes;
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    trace_build_name(&trace, 2, 0, "g", "a.py", 2);
+    trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 0, 0);
+    ck_assert_int_eq(trace_source_open(trace.path, &source, &err), 0);
+    struct trace_info *info = trace_source_info(source);
+    ck_assert_int_eq(output_open(out_path, false, &out, &err), 0);
+    front.inner = out_html.open(out, info, &opts);
+    ck_assert_ptr_nonnull(front.inner);
+    ck_assert_int_eq(stage_mark(&front, info->threads[0]), 0);
+    ck_assert_int_eq(trace_source_run(source, &model, &stage, &front, &totals, &err), 0);
+    out_html.free(front.inner);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    trace_source_close(source);
+    take_apart();
+    ck_assert_str_eq(name_of(0), "f");
+    ck_assert_str_eq(name_of(1), "g");
+    yajl_val g = item("names", 1);
+    ck_assert_int_eq(YAJL_GET_INTEGER(g->u.array.values[4]), 210); /* all of them, ... */
+    ck_assert_int_eq(YAJL_GET_INTEGER(g->u.array.values[5]), 200);
+    NUMBERS(1, 0, 800, 0, 0, 0, 0);
+    NUMBERS(1, 0, 210, 200, 16); /* ... and the first in the call */
+    for (uint32_t i = 0; i < 16; i++) {
+        must(1);
+        must(20 - i);
+        must(10);
+    }
+    NUMBERS(0, 1, 50);
+    static const char text[] =
+        "{\"ph\":\"i\",\"name\":\"note \\\"1\\\"\",\"cat\":\"\",\"id\":\"\",\"scope\":\"t\",\"args\":{\"calls\":3}}";
+    must_text(text, sizeof text - 1);
+}
+END_TEST
+
 /* Names cannot end the element they stand in: they stand in none. */
 START_TEST(test_hostile_names) {
     static const char evil[] = "</script><script>alert(1)</script><img src=x onerror=alert(2)>";
@@ -449,6 +531,7 @@ int main(void) {
     tcase_add_test(tests, test_columns);
     tcase_add_test(tests, test_tasks_are_tracks);
     tcase_add_test(tests, test_tasks_share_rows);
+    tcase_add_test(tests, test_folds_and_marks);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_depth_over_a_gap);
     tcase_add_test(tests, test_nothing_in_it);
