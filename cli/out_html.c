@@ -196,7 +196,7 @@ static char *put(char *p, const char *text) {
 /* ,"key":"text" of what may be missing or long. */
 static char *put_member(char *p, const char *key, const char *text, size_t len) {
     p = put(put(put(p, ",\""), key), "\":");
-    return json_put_string(p, text, len < TEXT_MAX ? len : TEXT_MAX);
+    return json_put_string(p, len ? text : "", len < TEXT_MAX ? len : TEXT_MAX);
 }
 
 static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
@@ -304,7 +304,7 @@ static void put_number(struct trace_writer *w, const char *before, uint64_t v) {
 static void put_text(struct trace_writer *w, const char *before, const char *text, size_t len) {
     put_literal(w->data, before);
     size_t n = len < TEXT_MAX ? len : TEXT_MAX;
-    output_put(w->data, json_put_string(output_room(w->data, JSON_TEXT_MAX(n) + 2), text, n));
+    output_put(w->data, json_put_string(output_room(w->data, JSON_TEXT_MAX(n) + 2), n ? text : "", n));
 }
 
 static void put_totals(struct trace_writer *w, const struct trace_totals *t) {
@@ -405,8 +405,9 @@ static void put_list(struct trace_writer *w, const struct html_track *t, uint32_
 
 /* Items of {8 bytes of ns, nnumbers varints or a text led by its length}: the time becomes a varint since the start. */
 static void put_timed(struct trace_writer *w, const struct html_bytes *b, size_t n, int nnumbers) {
-    const uint8_t *p = b->data, *end = p + b->len;
     put_varint(w, n);
+    if (!n) return;
+    const uint8_t *p = b->data, *end = p + b->len;
     while (p < end) {
         uint64_t ns, v = 0;
         memcpy(&ns, p, sizeof ns);
