@@ -119,7 +119,7 @@ static enum MHD_Result redirect(struct request *r, const char *to, bool with_coo
 /* ---- traces ---- */
 
 static bool is_trace_name(const char *name) {
-    static const char *const endings[] = {".vzt", ".json", ".json.gz", ".pftrace", ".pftrace.gz", ".html"};
+    static const char *const endings[] = {".vzt", ".json", ".json.gz", ".pftrace", ".pftrace.gz", ".cvf", ".html"};
     size_t len = strlen(name);
     for (size_t i = 0; i < VT_ARRAY_LEN(endings); i++) {
         size_t n = strlen(endings[i]);

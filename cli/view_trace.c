@@ -19,6 +19,8 @@
 
 #define FILE_INFO_MAX (256u << 20) /* of a trace that came as JSON */
 
+#define PFTRACE_FIRST '\n' /* the tag of a packet */
+
 struct view_temp {
     char path[PATH_MAX];
 };
@@ -28,7 +30,8 @@ enum kind { KIND_JSON, KIND_PAGE, KIND_OTHER };
 struct view_trace {
     char *path;
     enum kind kind;
-    const char *readable; /* kind of a source of ours, or NULL */
+    bool readable; /* by a source of ours */
+    bool direct;   /* the Perfetto UI takes it as it is */
     struct view_temp *temp;
     pthread_mutex_t lock;
     int made[VIEW_PARTS]; /* descriptor or -1 */
@@ -62,8 +65,8 @@ static bool ends_with(const char *text, const char *tail) {
     return n > m && !strcmp(text + n - m, tail);
 }
 
-/* First character that is no blank, of the unpacked file. */
-static int first_char(const char *path, char *c, struct vt_err *err) {
+/* First character that is no blank, of the unpacked file; the very first one in *raw. */
+static int first_char(const char *path, char *c, char *raw, struct vt_err *err) {
     char head[256];
     struct stat st;
     if (stat(path, &st))
@@ -74,6 +77,7 @@ static int first_char(const char *path, char *c, struct vt_err *err) {
     int n = gzread(f, head, sizeof head);
     gzclose(f);
     *c = 0;
+    *raw = n > 0 ? head[0] : 0;
     for (int i = 0; i < n && !*c; i++)
         if (!strchr(" \t\r\n\xef\xbb\xbf", head[i])) *c = head[i];
     return 0;
@@ -82,18 +86,21 @@ static int first_char(const char *path, char *c, struct vt_err *err) {
 static int look(struct view_trace *t, struct vt_err *err) {
     struct trace_source *source = NULL;
     struct vt_err why = {0};
-    char c = 0;
-    int rc = first_char(t->path, &c, err);
+    char c = 0, raw = 0;
+    int rc = first_char(t->path, &c, &raw, err);
     if (rc) return rc;
     if (c == '<' && ends_with(t->path, ".html")) {
         t->kind = KIND_PAGE;
+        t->direct = true;
         return 0;
     }
     t->kind = c == '{' || c == '[' ? KIND_JSON : KIND_OTHER;
     rc = trace_source_open(t->path, &source, &why);
-    if (!rc) t->readable = trace_source_kind(source);
+    t->readable = !rc;
     trace_source_close(source);
-    if (!rc || t->kind == KIND_JSON) return 0;
+    bool perfetto = raw == PFTRACE_FIRST && (ends_with(t->path, ".pftrace") || ends_with(t->path, ".pftrace.gz"));
+    t->direct = t->kind == KIND_JSON || perfetto;
+    if (!rc || t->direct) return 0; /* the UI may read what we cannot */
     if (rc == -EBADMSG) return vt_err_set(err, rc, "%s; view shows .vzt, .json, .json.gz, .pftrace and .html", why.msg);
     return vt_err_set(err, rc, "%s", why.msg);
 }
@@ -206,9 +213,9 @@ static int make_file_info(struct view_trace *t, int *fd, struct vt_err *err) {
     size_t len = sizeof empty - 1;
     *fd = memfd_create("file_info", MFD_CLOEXEC);
     if (*fd < 0) return vt_err_set(err, -errno, "memfd_create: %s", strerror(errno));
-    if (t->kind != KIND_JSON) return collect_file_info(t, *fd, err);
+    if (t->kind != KIND_JSON && t->readable) return collect_file_info(t, *fd, err);
     int rc = view_scan_new("file_info", FILE_INFO_MAX, &scan);
-    if (!rc) rc = scan_file_info(t->path, scan, err);
+    if (!rc && t->kind == KIND_JSON) rc = scan_file_info(t->path, scan, err);
     if (!rc) {
         size_t found_len;
         const char *found = view_scan_value(scan, &found_len);
@@ -221,8 +228,7 @@ static int make_file_info(struct view_trace *t, int *fd, struct vt_err *err) {
 
 static int make(struct view_trace *t, enum view_part part, int *fd, struct vt_err *err) {
     switch (part) {
-    case VIEW_TRACE:
-        return t->kind == KIND_OTHER && !strcmp(t->readable, "vzt") ? make_trace(t, fd, err) : open_itself(t, fd, err);
+    case VIEW_TRACE: return t->direct ? open_itself(t, fd, err) : make_trace(t, fd, err);
     case VIEW_FILE_INFO: return make_file_info(t, fd, err);
     case VIEW_PAGE: return t->kind == KIND_PAGE ? open_itself(t, fd, err) : convert(t, "page.html", fd, err);
     case VIEW_FLAME: return convert(t, "flame.svg", fd, err);

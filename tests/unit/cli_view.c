@@ -258,6 +258,7 @@ START_TEST(test_folder) {
     put("note.txt", "not for the list");
     put(".hidden.json", "{}");
     put("broken.vzt", "VZT?");
+    put("perfetto.pftrace", "\n\003abc");
     run("ln -s %s %s/c.vzt && cp %s %s/d.vzt && mkdir %s/e.json", trace.path, root, trace.path, root, root);
     start_on(root, NULL);
     enter();
@@ -274,11 +275,14 @@ START_TEST(test_folder) {
     ck_assert_int_eq(see("1/"), 404); /* says what is wrong with it */
     ck_assert_ptr_nonnull(strstr(answer.body, "broken.vzt"));
     ck_assert_int_eq(see("2/-/trace"), 200);
-    ck_assert_int_eq(see("3/"), 404);
+    ck_assert_int_eq(see("3/-/trace"), 200); /* the UI reads it, whether we do or not */
+    ck_assert_str_eq(answer.body, "\n\003abc");
+    ck_assert_int_eq(see("3/-/file_info"), 200);
+    ck_assert_int_eq(see("4/"), 404);
     ck_assert_int_eq(see("99999999999999999999/"), 404);
     put("a.json", "{}"); /* new ones come behind: numbers stay */
     ck_assert_int_eq(see(""), 200);
-    ck_assert_int_eq(see("3/"), 200);
+    ck_assert_int_eq(see("4/"), 200);
 }
 END_TEST
 
