@@ -18,7 +18,7 @@ DEPFLAGS = -MMD -MP
 
 PROTO_LIBS  := -lprotobuf-c -lzstd -lz
 ATTACH_LIBS := -lunwind-x86_64 -lunwind
-CLI_LIBS    := -ldeflate -lmicrohttpd
+CLI_LIBS    := -ldeflate -lmicrohttpd -lyajl
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_SRC  := $(wildcard proto/*.c)
@@ -103,7 +103,7 @@ INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INT
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread -lyajl $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 $(BUILD)/lib/floor.so: tests/bench/floor/floor.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 $(WARN) -fPIC -shared -fvisibility=hidden -o $@ $<

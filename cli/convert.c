@@ -9,13 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/fold.h"
 #include "cli/model.h"
 #include "cli/newest.h"
 #include "proto/abi/arena.h"
 
 #define NATIVE_SUFFIX ".vzt"
 
-static const struct trace_writer_ops *const writers[] = {&out_chrome, &out_chrome_gz};
+static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz};
 
 static bool ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
@@ -30,7 +31,7 @@ static const struct trace_writer_ops *find_writer(const char *output) {
 
 int convert_check_output(const char *output, struct vt_err *err) {
     if (ends_with(output, NATIVE_SUFFIX) || find_writer(output)) return 0;
-    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz or .vzt", output);
+    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz or .vzt", output);
 }
 
 static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
@@ -105,6 +106,8 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     struct trace_writer *w = ops->open(out, info, &writer_opts);
     if (!w)
         rc = vt_err_set(&why, -ENOMEM, "out of memory");
+    else if (opts->budget)
+        rc = fold_run(source, &model_opts, ops, w, opts->budget, &result->totals, &why);
     else if (opts->newest_calls)
         rc = newest_run(source, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
     else

@@ -28,7 +28,8 @@ struct frame {
 struct stream {
     struct frame *frames;
     uint32_t depth, room;
-    uint64_t deeper; /* frames above MODEL_DEPTH_MAX */
+    uint32_t announced; /* of the frames, how many the writer knows */
+    uint64_t deeper;    /* frames above MODEL_DEPTH_MAX */
     uint64_t last_ns;
     uint64_t gap_ns; /* of the last gap */
     uint32_t gaps;   /* so far */
@@ -100,32 +101,54 @@ static int start_stream(struct model *m, struct stream *s, const struct trace_th
     return 0;
 }
 
-/* Hands one frame to the writer; end_ns is not used for open frames. */
-static int give(struct model *m, const struct trace_thread *thread, const struct frame *frame, uint64_t end_ns, bool open,
-                bool raised, const struct payload *retval) {
-    if (open)
-        m->totals->open++;
-    else {
-        m->totals->calls++;
-        if (end_ns - frame->start_ns < m->opts->min_duration_ns) {
-            m->totals->short_calls++;
-            return 0;
-        }
-    }
-    struct trace_call call = {
+static struct trace_call call_of(struct model *m, const struct trace_thread *thread, const struct frame *frame) {
+    return (struct trace_call){
         .thread = thread,
         .name = trace_info_name(m->info, frame->id),
         .task = frame->task,
         .start_ns = frame->start_ns,
-        .end_ns = end_ns,
-        .open = open,
         .from_attach = frame->from_attach,
-        .raised = raised,
         .args = frame->args.data,
         .args_len = frame->args.len,
-        .retval = retval ? retval->data : NULL,
-        .retval_len = retval ? retval->len : 0,
     };
+}
+
+/* The writer gets to know the frames below `to`. */
+static int announce(struct model *m, struct stream *s, const struct trace_thread *thread, uint32_t to) {
+    int rc = 0;
+    for (; s->announced < to && !rc; s->announced++) {
+        struct trace_call call = call_of(m, thread, &s->frames[s->announced]);
+        rc = m->ops->enter(m->w, &call);
+    }
+    return rc;
+}
+
+/* Hands frame number `at` to the writer, with nothing above it on the stack unless it is open. end_ns is not used for open
+ * frames. */
+static int give(struct model *m, struct stream *s, const struct trace_thread *thread, uint32_t at, uint64_t end_ns, bool open,
+                bool raised, const struct payload *retval) {
+    const struct frame *frame = &s->frames[at];
+    if (open)
+        m->totals->open++;
+    else {
+        m->totals->calls++;
+        if (end_ns - frame->start_ns < m->opts->min_duration_ns && at >= s->announced) {
+            m->totals->short_calls++;
+            return 0;
+        }
+    }
+    int rc = m->ops->enter && at >= s->announced ? announce(m, s, thread, at + 1) : 0;
+    if (rc) return rc;
+    struct trace_call call = call_of(m, thread, frame);
+    call.end_ns = end_ns;
+    call.open = open;
+    call.raised = raised;
+    call.announced = m->ops->enter != NULL;
+    if (retval) {
+        call.retval = retval->data;
+        call.retval_len = retval->len;
+    }
+    if (!open && s->announced > at) s->announced = at;
     return m->ops->call(m->w, &call);
 }
 
@@ -148,7 +171,7 @@ static int close_lost(struct model *m, struct stream *s, const struct trace_thre
     while (!rc && s->depth > to) {
         struct frame *frame = &s->frames[--s->depth];
         bool in_gap = s->gaps && s->gap_ns >= frame->start_ns && frame->survived != s->gaps;
-        rc = give(m, thread, frame, in_gap ? s->gap_ns : ns, false, false, NULL);
+        rc = give(m, s, thread, s->depth, in_gap ? s->gap_ns : ns, false, false, NULL);
         note_survivor(s, frame, !in_gap);
         drop_payload(m, &frame->args);
     }
@@ -171,7 +194,7 @@ static int leave(struct model *m, struct stream *s, const struct trace_thread *t
     int rc = at < s->depth ? close_lost(m, s, thread, at, ns) : 0;
     if (rc) return rc;
     struct frame *frame = &s->frames[--s->depth];
-    rc = give(m, thread, frame, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
+    rc = give(m, s, thread, s->depth, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
     note_survivor(s, frame, true);
     drop_payload(m, &frame->args);
     drop_payload(m, &s->retval);
@@ -182,6 +205,7 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
     add_saturated(&m->totals->dropped, count);
     s->gaps++;
     s->gap_ns = ns;
+    s->last_ns = ns + (ns != UINT64_MAX); /* what begins now begins after the frames that end here */
     struct trace_gap mark = {.thread = thread, .ns = ns, .count = count};
     return count ? m->ops->gap(m->w, &mark) : 0;
 }
@@ -257,7 +281,7 @@ static int give_open_frames(struct model *m) {
         struct stream *s = &m->streams[i];
         const struct trace_thread *thread = m->info->threads[i];
         if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
-        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, thread, &s->frames[k], s->last_ns, true, false, NULL);
+        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, s, thread, k, s->last_ns, true, false, NULL);
     }
     return rc;
 }

@@ -3,8 +3,8 @@
 # deps.sh [build|all]: "build" is enough for make, install and demo; "all" (default) adds what the tests use.
 set -u
 build="build-essential pkg-config libunwind-dev libprotobuf-c-dev protobuf-c-compiler libzstd-dev zlib1g-dev libdeflate-dev
-    libmicrohttpd-dev python3"
-tests="clang clang-format check libsubunit-dev libyajl-dev debootstrap gunicorn libjemalloc2 libtcmalloc-minimal4 util-linux"
+    libmicrohttpd-dev libyajl-dev python3"
+tests="clang clang-format check libsubunit-dev debootstrap gunicorn libjemalloc2 libtcmalloc-minimal4 util-linux"
 case ${1:-all} in build) wanted=$build ;; all) wanted="$build $tests" ;; *) echo "usage: deps.sh [build|all]" >&2; exit 2 ;; esac
 
 missing=
