@@ -42,6 +42,10 @@ $(BUILD)/gen/viztracerd.pb-c.c: proto/viztracerd.proto
 	@mkdir -p $(@D)
 	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/viztracerd.pb-c.h: $(BUILD)/gen/viztracerd.pb-c.c ;
+$(BUILD)/gen/perfetto_subset.pb-c.c: tests/lib/perfetto_subset.proto
+	@mkdir -p $(@D)
+	protoc-c --proto_path=tests/lib --c_out=$(BUILD)/gen $<
+$(BUILD)/gen/perfetto_subset.pb-c.h: $(BUILD)/gen/perfetto_subset.pb-c.c ;
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) -std=gnu11 $(CFLAGS) $(CPPFLAGS) -w $(if $(SAN),-fsanitize=$(SAN)) -c -o $@ $<
 
@@ -96,7 +100,8 @@ $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
 # ---- tests: one program per file of tests/unit and tests/integration ----
 TESTLIB := $(BUILD)/libvttest.a
 HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
-$(TESTLIB): $(call obj,$(TESTLIB_SRC))
+$(call obj,tests/lib/pftrace.c tests/unit/cli_perfetto.c tests/unit/cli_fold.c): | $(BUILD)/gen/perfetto_subset.pb-c.h
+$(TESTLIB): $(call obj,$(TESTLIB_SRC)) $(BUILD)/gen/perfetto_subset.pb-c.o
 	rm -f $@ && ar rcs $@ $^
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
