@@ -123,7 +123,7 @@ static void remove_range(struct lane *lane, size_t from, size_t to) {
     for (size_t i = to; i < lane->npending; i++) lane->pending[i].first -= last - first;
     memmove(lane->pending + from, lane->pending + to, (lane->npending - to) * sizeof *lane->pending);
     lane->npending -= to - from;
-    if (lane->barrier > lane->npending) lane->barrier = lane->npending;
+    if (lane->barrier > from) lane->barrier = lane->barrier > to ? lane->barrier - (to - from) : from;
 }
 
 /* Sums up entries from..to and takes them out; calls 0 = there were none. Valid until the next sum. */
@@ -166,7 +166,8 @@ static int fold_away(struct trace_writer *w, struct lane *lane, const struct tra
         lane->npending++;
     }
     lane->pending[from] = sum;
-    if (lane->barrier > lane->npending) lane->barrier = lane->npending;
+    /* entries behind it: it ended in a gap before them, and so may the call around it */
+    if (lane->barrier > from + 1 || from + 1 < lane->npending) lane->barrier = from + 1;
     return 0;
 }
 
