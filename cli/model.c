@@ -239,6 +239,13 @@ static int damaged_block(struct model *m, const struct vt_trace_frame *frame) {
     return -EBADMSG;
 }
 
+/* Payloads and gaps that a thread begins with have no time of their own. */
+static uint64_t first_time(const struct model *m, const struct vt_event *ev, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (ev[i].type != VT_REC_PAYLOAD && ev[i].type != VT_REC_GAP) return vt_clock_to_ns(&m->info->clock, ev[i].ticks);
+    return UINT64_MAX;
+}
+
 static int take_block(struct model *m, const struct vt_trace_frame *frame) {
     struct vt_trace_block block;
     const struct vt_event *ev;
@@ -250,7 +257,7 @@ static int take_block(struct model *m, const struct vt_trace_frame *frame) {
     const struct trace_thread *thread = id_table_get(&m->info->by_serial, block.serial);
     if (!thread || !n) return 0;
     struct stream *s = &m->streams[thread->index];
-    if (!s->started) rc = start_stream(m, s, thread, vt_clock_to_ns(&m->info->clock, ev[0].ticks));
+    if (!s->started) rc = start_stream(m, s, thread, first_time(m, ev, n));
     for (size_t i = 0; i < n && !rc; i++) rc = take_event(m, s, thread, &ev[i]);
     return rc;
 }
