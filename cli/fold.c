@@ -207,20 +207,22 @@ static int tell(struct trace_writer *w, struct lane *lane, uint32_t to) {
 static int show(struct trace_writer *w, const struct trace_call *call, const struct trace_fold *fold) {
     struct trace_call shown = *call;
     shown.announced = call->announced && w->ops->enter;
+    shown.in_order = call->in_order && w->ops->enter;
     shown.folded = fold->calls ? fold : NULL;
     return w->ops->call(w->inner, &shown);
 }
 
-/* At the end, outermost first. What is pending in deeper ones, as far as they are announced, is left to them. */
+/* At the end, outermost first. What is pending in deeper ones is left to them: they are announced. */
 static int open_call(struct trace_writer *w, struct lane *lane, const struct trace_call *call) {
-    uint32_t at = lane->still_open++;
+    uint32_t at = lane->still_open;
     size_t from = 0, to = lane->npending;
+    lane->still_open += call->announced;
     while (from < to && lane->pending[from].start_ns <= call->start_ns) from++;
     if (call->announced && at + 1 < lane->nopen) {
         to = from;
         while (to < lane->npending && lane->pending[to].start_ns <= lane->open[at + 1].start_ns) to++;
     }
-    int rc = call->announced ? tell(w, lane, at + 1) : 0;
+    int rc = tell(w, lane, call->announced ? at + 1 : at);
     struct trace_fold fold = claim(w, lane, from, to);
     return rc ? rc : show(w, call, &fold);
 }
@@ -242,24 +244,24 @@ static int fold_call(struct trace_writer *w, const struct trace_call *call) {
     }
     struct lane *lane = &w->lanes[call->thread->index];
     if (call->open) return open_call(w, lane, call);
-    bool told = call->announced && lane->told == lane->nopen;
-    uint64_t least_ns = call->start_ns + call->announced;
+    bool told = call->announced && lane->told == lane->nopen && w->ops->enter;
+    uint64_t least_ns = call->start_ns + call->in_order;
     size_t to = lane->npending, from;
     for (from = to; from && lane->pending[from - 1].start_ns >= least_ns; from--) {
     }
     while (to > from && lane->pending[to - 1].end_ns > call->end_ns) to--; /* this one ended in a gap before them */
-    int rc;
-    if (!is_shown(w, call->end_ns - call->start_ns) && (!told || !w->ops->enter)) {
-        if (call->announced) lane->nopen--;
-        rc = fold_away(w, lane, call, from, to);
-        if (!rc && call->announced) join_last(w, lane);
-        return rc;
-    }
-    rc = call->announced ? tell(w, lane, lane->nopen) : 0;
-    if (call->announced) lane->nopen--;
+    bool shown = is_shown(w, call->end_ns - call->start_ns) || told;
+    int rc = shown ? tell(w, lane, lane->nopen) : 0;
+    if (rc) return rc;
+    lane->nopen -= call->announced;
     if (lane->told > lane->nopen) lane->told = lane->nopen;
-    struct trace_fold fold = claim(w, lane, from, to);
-    return rc ? rc : show(w, call, &fold);
+    if (shown) {
+        struct trace_fold fold = claim(w, lane, from, to);
+        return show(w, call, &fold);
+    }
+    rc = fold_away(w, lane, call, from, to);
+    if (!rc && call->in_order) join_last(w, lane);
+    return rc;
 }
 
 static int fold_gap(struct trace_writer *w, const struct trace_gap *gap) {

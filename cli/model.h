@@ -14,8 +14,8 @@
  * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it and after a gap.
  * - Frames still open at the end come last, outermost first.
  * - min_duration leaves out short calls, never their callees.
- * - Calls are announced (writer.h) when the first call in them is handed over, so that short ones are not; one that
- *   turns out to be short because its end was lost in a gap is shown all the same. */
+ * - Calls are announced (writer.h) only when a call in them is handed over, so never when they are short; one that turns
+ *   out to be short because its end was lost in a gap is shown all the same. */
 #ifndef VT_CLI_MODEL_H
 #define VT_CLI_MODEL_H
 

@@ -400,8 +400,7 @@ static int put_fast(struct trace_writer *w, struct sequence *seq, uint64_t ns, c
     return output_error(w->out);
 }
 
-/* in_order: announced, so that this is the place of the call among the others of its task. */
-static int put_begin(struct trace_writer *w, struct sequence *seq, const struct trace_call *call, bool in_order) {
+static int put_begin(struct trace_writer *w, struct sequence *seq, const struct trace_call *call, bool in_order, bool entered) {
     struct track *task = NULL;
     int rc = is_interned(seq, call->name) ? 0 : intern(w, seq, call->name);
     if (rc) return rc;
@@ -413,7 +412,8 @@ static int put_begin(struct trace_writer *w, struct sequence *seq, const struct 
     struct pb *b = &w->packet;
     pb_u64(b, EVENT_NAME_ID, call->name->index + 1u);
     if (call->name->kind == 0) pb_u64(b, EVENT_SOURCE_ID, call->name->index + 1u);
-    if (task && in_order && task->depth++ == 0) pb_fixed64(b, EVENT_FLOW, task->uuid);
+    if (task && in_order && task->depth == 0) pb_fixed64(b, EVENT_FLOW, task->uuid);
+    if (task && entered) task->depth++;
     if (call->from_attach) perfetto_arg_true(b, "from_attach");
     if (call->args) perfetto_arg_func_args(b, call->args, call->args_len);
     if (call->args_json) perfetto_args_json(b, call->args_json, call->args_json_len);
@@ -440,7 +440,7 @@ static int put_end(struct trace_writer *w, struct sequence *seq, const struct tr
 static int perfetto_enter(struct trace_writer *w, const struct trace_call *call) {
     struct sequence *seq;
     int rc = ready(w, call->thread, call->start_ns, &seq);
-    return rc ? rc : put_begin(w, seq, call, true);
+    return rc ? rc : put_begin(w, seq, call, true, true);
 }
 
 /* What was folded below a call that has no end. */
@@ -454,7 +454,7 @@ static int put_open_fold(struct trace_writer *w, struct sequence *seq, const str
 static int perfetto_call(struct trace_writer *w, const struct trace_call *call) {
     struct sequence *seq;
     int rc = ready(w, call->thread, call->start_ns, &seq);
-    if (!rc && !call->announced) rc = put_begin(w, seq, call, false);
+    if (!rc && !call->announced) rc = put_begin(w, seq, call, call->in_order, false);
     if (rc) return rc;
     if (!call->open) return put_end(w, seq, call);
     return call->folded ? put_open_fold(w, seq, call) : 0;

@@ -23,6 +23,7 @@ struct trace_call {
     bool from_attach;    /* was open when tracing began: start_ns is that moment */
     bool raised;         /* left by an exception */
     bool announced;      /* `enter` was called for it */
+    bool in_order;       /* it was, or would have been now: all calls around it were announced */
     const uint8_t *args; /* VT_PL_ARGS payload or NULL */
     uint32_t args_len;
     const uint8_t *retval; /* VT_PL_RETVAL payload or NULL */
@@ -93,9 +94,10 @@ struct trace_writer_ops {
     bool gzip;          /* the same, compressed */
     struct trace_writer *(*open)(struct output *out, struct trace_info *info, const struct writer_opts *opts);
     int (*begin)(struct trace_writer *w);
-    /* NULL = not wanted. Announces a call before anything in it ends, the outermost first: what stands in *call of its
-     * end (end_ns, open, raised, retval, folded) is not known yet. It comes again in `call`, with announced set; until then
-     * its args stay where they are. A source or a stage that cannot tell announces nothing. */
+    /* NULL = not wanted. Announces a call before the first call in it is handed over, the outermost first; one without calls
+     * in it is not announced. What stands in *call of its end (end_ns, open, raised, retval, folded) is not known yet. It
+     * comes again in `call`; until then its args stay where they are. A source or a stage that cannot tell announces
+     * nothing and leaves in_order unset. */
     int (*enter)(struct trace_writer *w, const struct trace_call *call);
     int (*call)(struct trace_writer *w, const struct trace_call *call);
     int (*gap)(struct trace_writer *w, const struct trace_gap *gap);
