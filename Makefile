@@ -1,5 +1,5 @@
 # viztracerd: see README.md. Everything is built into $(BUILD); sources are found by folder.
-#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-all | bench | fuzz | clean
+#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-soak | test-asan | test-all | bench | fuzz | clean
 #   SAN=address,undefined | SAN=thread | FAULTS=1 | CC=clang | WERROR=1   (each has a build folder of its own)
 MAKEFLAGS += --no-builtin-rules
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -9,7 +9,8 @@ comma := ,
 BUILD   ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)$(if $(filter-out gcc,$(CC)),-$(notdir $(CC)))
 VERSION := 0.1.0
 
-WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror) \
+    $(if $(SAN),-Wno-format-overflow -Wno-tsan) # they cannot be right about code that a sanitizer has changed
 CPPFLAGS += -D_GNU_SOURCE -DVT_VERSION=\"$(VERSION)\" $(if $(FAULTS),-DVT_FAULTS) -iquote . -iquote $(BUILD)/gen
 CFLAGS  ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fvisibility=hidden $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)

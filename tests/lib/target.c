@@ -315,3 +315,24 @@ int thread_ids(pid_t pid, pid_t *ids, int max) {
     qsort(ids, (size_t)n, sizeof *ids, by_id);
     return n;
 }
+
+pid_t process_below(pid_t pid, const char *comm) {
+    char path[64], name[64] = "", line[4096] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return -1;
+    if (fgets(name, sizeof name, f)) name[strcspn(name, "\n")] = 0;
+    fclose(f);
+    if (!strncmp(name, comm, strlen(comm)) && strcmp(name, "viztracer")) return pid;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    f = fopen(path, "re");
+    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
+    if (f) fclose(f);
+    for (char *p = line, *stop; *p; p = stop) {
+        pid_t child = (pid_t)strtol(p, &stop, 10);
+        if (stop == p) break;
+        pid_t found = process_below(child, comm);
+        if (found > 0) return found;
+    }
+    return -1;
+}

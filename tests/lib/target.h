@@ -55,6 +55,8 @@ struct census {
 int census_take(pid_t pid, struct census *c);
 /* Thread ids of pid, ascending; returns how many (bounded by max), or -errno. */
 int thread_ids(pid_t pid, pid_t *ids, int max);
+/* The process below pid whose name is `comm` (pid itself too, but for "viztracer"), or -1. */
+pid_t process_below(pid_t pid, const char *comm);
 /* Any mapping whose path holds text? */
 bool maps_have(pid_t pid, const char *text);
 
