@@ -126,6 +126,8 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     if (rc) return rc;
     if (same_file(opts->input, opts->output))
         return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
+    if (opts->budget && ends_with(opts->output, NATIVE_SUFFIX))
+        return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; --budget is for .json and .pftrace", opts->output);
     rc = trace_source_open(opts->input, &source, err);
     if (rc) return rc;
     const struct trace_info *info = trace_source_info(source);

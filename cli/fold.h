@@ -5,8 +5,9 @@
  *   longest N. Of calls as long as the shortest shown those are shown that ended last: so no call is shown in a folded one.
  * - Calls still open are always shown and do not count.
  * - What is folded in no shown call is told by one mark per thread, "folded", at its end.
- * - Memory: per thread what is open, and the folded calls that are not yet claimed by the call around them; where the
- *   source announces calls (writer.h) these are summed per function from time to time. */
+ * - Memory: per thread what is open, and the folded calls that are not yet claimed by the call around them (64 bytes each).
+ *   Where the source announces calls (writer.h) these are summed per function from time to time. Where it does not, the
+ *   outermost of the calls still open gets what is folded in the deeper ones too. */
 #ifndef VT_CLI_FOLD_H
 #define VT_CLI_FOLD_H
 
