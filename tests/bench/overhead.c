@@ -6,8 +6,10 @@
  * CPU time of the target's thread (threads4: of the process). An event is a call or a return, of Python or C functions; a mode
  * that sees Python functions only is still divided by all of them in x bare, and by its own in ns per event. Overhead is over
  * bare, pair by pair: least of all rounds, and median. -j: one JSON object a line. -i: instructions per event instead of time,
- * counted one by one in a small run of the workload. VT_PYTHONS: as for the tests. VIZTRACER_PY: a folder that has VizTracer
- * installed for each version, DIR/3.12 ...; skipped by name where it cannot be had. */
+ * counted one by one in a small run of the workload; of ours with the constant clock only: single steps take so long that
+ * what the agent does once in a millisecond would be done at each event (reading the clock is one instruction more). VT_PYTHONS:
+ * as for the tests. VIZTRACER_PY: a folder that has VizTracer installed for each version, DIR/3.12 ...; skipped by name where it
+ * cannot be had. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -297,6 +299,7 @@ static int bench(const struct interp *ip, const char *workload, int rounds, bool
     bool filtered = !strcmp(workload, "filtered"), no_python = !strcmp(workload, "cloop");
     for (size_t m = 0; m < MODES; m++) {
         if (!wanted(&modes[m]) || (m && modes[m].excluded != filtered) || (no_python && modes[m].python_only)) continue;
+        if (instructions && modes[m].attach && !modes[m].constant_clock) continue;
         r->why[m] = start_mode(r, m, instructions);
         r->here[m] = !r->why[m];
         if (r->why[m]) say_skipped(r, m);
