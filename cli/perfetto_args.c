@@ -141,8 +141,7 @@ void perfetto_arg_fold(struct pb *b, const struct trace_fold *fold) {
     put_member(b, "calls", fold->calls, 1);
     put_member(b, "total_us", fold->total_ns, 1000);
     size_t list = open_named(b, ARG_DICT, "functions", 9);
-    uint32_t shown = fold->nfunctions < FOLD_SHOWN_FUNCTIONS ? fold->nfunctions : FOLD_SHOWN_FUNCTIONS;
-    for (uint32_t i = 0; i < shown; i++) {
+    for (uint32_t i = 0; i < fold->listed; i++) {
         const struct trace_fold_function *f = &fold->functions[i];
         char *text = malloc(name_text_max(f->name));
         if (!text) {
@@ -156,7 +155,7 @@ void perfetto_arg_fold(struct pb *b, const struct trace_fold *fold) {
     struct trace_fold_function others = fold_others(fold);
     if (others.calls) {
         list = open_named(b, ARG_DICT, "others", 6);
-        put_member(b, "functions", fold->nfunctions - shown, 1);
+        put_member(b, "functions", fold->nfunctions - fold->listed, 1);
         put_member(b, "calls", others.calls, 1);
         put_member(b, "self_us", others.self_ns, 1000);
         pb_close(b, list);

@@ -45,10 +45,11 @@ static int sum_enter(struct trace_writer *w, const struct trace_call *call) {
 }
 
 static void add_fold(struct trace_writer *w, const struct trace_fold *fold) {
-    uint64_t calls = 0, self = 0;
+    uint64_t calls = 0, self = 0, listed = 0;
     for (uint32_t i = 0; i < fold->nfunctions; i++) {
         const struct trace_fold_function *f = &fold->functions[i];
         if (i) ck_assert_uint_ge(f[-1].self_ns, f->self_ns);
+        if (i < fold->listed) listed += f->self_ns;
         calls += f->calls;
         self += f->self_ns;
         w->calls[f->name->index] += f->calls;
@@ -56,6 +57,7 @@ static void add_fold(struct trace_writer *w, const struct trace_fold *fold) {
     }
     ck_assert_uint_eq(calls, fold->calls);
     ck_assert_uint_eq(self, fold->total_ns);
+    ck_assert(fold->listed && fold->listed <= fold->nfunctions && listed * 10 >= self * 9);
     w->folded += calls;
     w->last_fold_calls = fold->calls;
     w->last_fold_functions = fold->nfunctions;
@@ -335,7 +337,7 @@ START_TEST(test_outputs_say_it) {
     ck_assert_uint_eq(number(folded, "calls", 1), 20);
     ck_assert_uint_eq(number(folded, "total_us", 1000), 20 * 30 - 190);
     yajl_val functions = yajl_tree_get(folded, (const char *[]){"functions", NULL}, yajl_t_array);
-    ck_assert_uint_eq(functions->u.array.len, FOLD_SHOWN_FUNCTIONS);
+    ck_assert_uint_eq(functions->u.array.len, FOLD_LISTED_MAX);
     ck_assert_str_eq(YAJL_GET_STRING(functions->u.array.values[0]->u.object.values[0]), "g (g.py:0)");
     ck_assert_uint_eq(number(functions->u.array.values[0], "self_us", 1000), 30);
     yajl_val others = yajl_tree_get(folded, (const char *[]){"others", NULL}, yajl_t_object);
