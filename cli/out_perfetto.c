@@ -103,6 +103,7 @@ static int put_end(struct trace_writer *w, struct sequence *seq, const struct tr
     int rc = call->task ? packets_task_track(&w->packets, seq, call, &task) : 0;
     if (rc) return rc;
     if (task && call->announced) task->depth--;
+    if (call->folded && (rc = packets_intern_fold(&w->packets, seq, call->folded))) return rc;
     size_t start = packets_open_event(&w->packets, seq, call->end_ns, TYPE_END, task ? task->uuid : 0);
     struct pb *b = &w->packets.packet;
     size_t len = call->retval_len < VT_PAYLOAD_MAX ? call->retval_len : VT_PAYLOAD_MAX;
@@ -120,6 +121,8 @@ static int perfetto_enter(struct trace_writer *w, const struct trace_call *call)
 
 /* What was folded below a call that has no end. */
 static int put_open_fold(struct trace_writer *w, struct sequence *seq, const struct trace_call *call) {
+    int rc = packets_intern_fold(&w->packets, seq, call->folded);
+    if (rc) return rc;
     size_t start = packets_open_event(&w->packets, seq, seq->last_ns, TYPE_INSTANT, 0);
     pb_text(&w->packets.packet, EVENT_NAME, "folded in an open call", 22);
     perfetto_arg_fold(&w->packets.packet, call->folded);

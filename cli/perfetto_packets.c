@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cli/names.h"
+#include "cli/perfetto_args.h"
 
 /* Field numbers, as far as they are written. */
 enum {
@@ -23,7 +24,7 @@ enum { CLOCK_REALTIME_ID = 1, CLOCK_MONOTONIC_ID = 3, CLOCK_OWN_ID = 64 };
 enum { DEFAULTS_EVENT = 11, DEFAULTS_CLOCK = 58 };
 enum { TRACK_UUID = 1, TRACK_NAME = 2, TRACK_PROCESS = 3, TRACK_THREAD = 4, TRACK_PARENT = 5, TRACK_COUNTER = 8 };
 enum { PROCESS_PID = 1, PROCESS_NAME = 6, THREAD_PID = 1, THREAD_TID = 2, THREAD_NAME = 5 };
-enum { INTERNED_NAME = 2, INTERNED_SOURCE = 4, NAME_ID = 1, NAME_TEXT = 2 };
+enum { INTERNED_NAME = 2, INTERNED_ARG = 3, INTERNED_SOURCE = 4, INTERNED_STRING = 29, NAME_ID = 1, NAME_TEXT = 2 };
 enum { SOURCE_ID = 1, SOURCE_FILE = 2, SOURCE_FUNCTION = 3, SOURCE_LINE = 4 };
 
 #define TRACK_SLOTS (1u << 14)
@@ -52,8 +53,13 @@ int packets_init(struct packets *w, struct output *out, struct trace_info *info)
     return 0;
 }
 
+static void free_said(struct sequence *seq) {
+    free(seq->interned.bits);
+    free(seq->strings.bits);
+}
+
 void packets_free(struct packets *w) {
-    for (uint32_t i = 0; w->sequences && i < w->info->nthreads; i++) free(w->sequences[i].interned);
+    for (uint32_t i = 0; w->sequences && i < w->info->nthreads; i++) free_said(&w->sequences[i]);
     for (size_t i = 0; w->tracks && i < TRACK_SLOTS; i++)
         for (struct track *t = w->tracks[i], *next; t; t = next) {
             next = t->next;
@@ -120,7 +126,9 @@ static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, boo
     pb_u64(b, DEFAULTS_CLOCK, CLOCK_OWN_ID);
     pb_close(b, start);
     seq->started = true;
-    if (seq->ninterned) memset(seq->interned, 0, seq->ninterned / 8);
+    if (seq->interned.n) memset(seq->interned.bits, 0, seq->interned.n / 8);
+    if (seq->strings.n) memset(seq->strings.bits, 0, seq->strings.n / 8);
+    seq->fold_names = false;
     return put_packet(w);
 }
 
@@ -285,15 +293,51 @@ int packets_named_track(struct packets *w, const struct trace_thread *thread, bo
 
 int packets_dropped(struct packets *w, struct sequence *seq, uint64_t ns) { return put_cleared(w, seq, ns, true); }
 
-int packets_intern(struct packets *w, struct sequence *seq, const struct trace_name *name) {
-    if (name->index >= seq->ninterned) {
-        uint32_t room = (name->index / 64 + 1) * 128; /* bits */
-        uint8_t *grown = realloc(seq->interned, room / 8);
+static int note_said(struct name_bits *said, const struct trace_name *name) {
+    if (name->index >= said->n) {
+        uint32_t room = (name->index / 64 + 1) * 128;
+        uint8_t *grown = realloc(said->bits, room / 8);
         if (!grown) return -ENOMEM;
-        memset(grown + seq->ninterned / 8, 0, (room - seq->ninterned) / 8);
-        seq->interned = grown;
-        seq->ninterned = room;
+        memset(grown + said->n / 8, 0, (room - said->n) / 8);
+        said->bits = grown;
+        said->n = room;
     }
-    seq->interned[name->index / 8] |= (uint8_t)(1u << name->index % 8);
-    return put_name(w, seq, name);
+    said->bits[name->index / 8] |= (uint8_t)(1u << name->index % 8);
+    return 0;
+}
+
+int packets_intern(struct packets *w, struct sequence *seq, const struct trace_name *name) {
+    int rc = note_said(&seq->interned, name);
+    return rc ? rc : put_name(w, seq, name);
+}
+
+static void put_string(struct pb *b, uint32_t field, uint64_t id, const char *text, size_t len) {
+    size_t start = pb_open(b, field);
+    pb_u64(b, NAME_ID, id);
+    pb_text(b, NAME_TEXT, text, len);
+    pb_close(b, start);
+}
+
+int packets_intern_fold(struct packets *w, struct sequence *seq, const struct trace_fold *fold) {
+    bool news = !seq->fold_names;
+    for (uint32_t i = 0; i < fold->listed && !news; i++) news = !packets_has(&seq->strings, fold->functions[i].name);
+    if (!news) return 0;
+    struct pb *b = new_packet(w);
+    size_t interned = pb_open(b, PACKET_INTERNED);
+    for (uint32_t i = 0; i < PERFETTO_FOLD_NAMES && !seq->fold_names; i++)
+        put_string(b, INTERNED_ARG, i + 1u, perfetto_fold_names[i], strlen(perfetto_fold_names[i]));
+    seq->fold_names = true;
+    for (uint32_t i = 0; i < fold->listed; i++) {
+        const struct trace_name *name = fold->functions[i].name;
+        if (packets_has(&seq->strings, name)) continue;
+        char *text = malloc(name_text_max(name));
+        if (!text || note_said(&seq->strings, name)) {
+            free(text);
+            return -ENOMEM;
+        }
+        put_string(b, INTERNED_STRING, name->index + 1u, text, (size_t)(name_put_text(text, name) - text));
+        free(text);
+    }
+    pb_close(b, interned);
+    return end_packet(w, seq);
 }

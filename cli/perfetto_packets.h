@@ -41,8 +41,11 @@ struct sequence {
     uint64_t id, uuid; /* of the thread's track */
     uint64_t last_ns;
     struct tail_bytes tail;
-    uint8_t *interned; /* a bit per name */
-    uint32_t ninterned;
+    struct name_bits {
+        uint8_t *bits; /* one per name */
+        uint32_t n;
+    } interned, strings;           /* said as names of functions, as values of arguments */
+    bool fold_names;               /* said */
     const struct trace_task *task; /* the last one, and its track */
     struct track *task_track;
 };
@@ -75,9 +78,14 @@ VT_MUST_CHECK int packets_close_event(struct packets *w, struct sequence *seq, s
 
 /* Says a name on this sequence: its iid, also of its source location, is its index + 1. */
 VT_MUST_CHECK int packets_intern(struct packets *w, struct sequence *seq, const struct trace_name *name);
-static inline bool packets_interned(const struct sequence *seq, const struct trace_name *name) {
-    return name->index < seq->ninterned && (seq->interned[name->index / 8] >> name->index % 8 & 1);
+static inline bool packets_has(const struct name_bits *said, const struct trace_name *name) {
+    return name->index < said->n && (said->bits[name->index / 8] >> name->index % 8 & 1);
 }
+static inline bool packets_interned(const struct sequence *seq, const struct trace_name *name) {
+    return packets_has(&seq->interned, name);
+}
+/* Says what perfetto_arg_fold refers to, as far as this sequence has not said it. */
+VT_MUST_CHECK int packets_intern_fold(struct packets *w, struct sequence *seq, const struct trace_fold *fold);
 
 static inline uint64_t packets_process(const struct packets *w, const struct trace_thread *thread) {
     return w->process_uuids[thread->process->index];

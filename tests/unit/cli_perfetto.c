@@ -424,6 +424,10 @@ START_TEST(test_same_as_chrome) {
             free(perfetto[i]);
             free(chrome[i]);
         }
+        opts.newest_calls = 0;
+        opts.budget = 100;
+        convert(); /* gaps between folded calls: everything is said again behind them */
+        ck_assert_uint_ge(pf->nslices, result.totals.calls < 100 ? result.totals.calls : 100);
     }
 }
 END_TEST
