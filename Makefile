@@ -19,7 +19,7 @@ DEPFLAGS = -MMD -MP
 
 PROTO_LIBS  := -lprotobuf-c -lzstd -lz
 ATTACH_LIBS := -lunwind-x86_64 -lunwind
-CLI_LIBS    := -ldeflate -lmicrohttpd
+CLI_LIBS    := -ldeflate -lmicrohttpd -lyajl
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_SRC  := $(wildcard proto/*.c)
@@ -43,6 +43,10 @@ $(BUILD)/gen/viztracerd.pb-c.c: proto/viztracerd.proto
 	@mkdir -p $(@D)
 	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/viztracerd.pb-c.h: $(BUILD)/gen/viztracerd.pb-c.c ;
+$(BUILD)/gen/perfetto_subset.pb-c.c: tests/lib/perfetto_subset.proto
+	@mkdir -p $(@D)
+	protoc-c --proto_path=tests/lib --c_out=$(BUILD)/gen $<
+$(BUILD)/gen/perfetto_subset.pb-c.h: $(BUILD)/gen/perfetto_subset.pb-c.c ;
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) -std=gnu11 $(CFLAGS) $(CPPFLAGS) -w $(if $(SAN),-fsanitize=$(SAN)) -c -o $@ $<
 
@@ -102,14 +106,15 @@ $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
 # ---- tests: one program per file of tests/unit and tests/integration ----
 TESTLIB := $(BUILD)/libvttest.a
 HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
-$(TESTLIB): $(call obj,$(TESTLIB_SRC))
+$(call obj,tests/lib/pftrace.c tests/unit/cli_perfetto.c tests/unit/cli_fold.c): | $(BUILD)/gen/perfetto_subset.pb-c.h
+$(TESTLIB): $(call obj,$(TESTLIB_SRC)) $(BUILD)/gen/perfetto_subset.pb-c.o
 	rm -f $@ && ar rcs $@ $^
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread -lyajl $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 $(BUILD)/lib/floor.so: tests/bench/floor/floor.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 $(WARN) -fPIC -shared -fvisibility=hidden -o $@ $<

@@ -15,10 +15,11 @@ static volatile int interrupted;
 static void on_signal(int sig) { interrupted = sig; }
 
 static int help(void) {
-    printf("usage: viztracer convert IN.vzt -o OUT.json|OUT.json.gz [options]\n\n"
+    printf("usage: viztracer convert IN.vzt -o OUT.json|OUT.pftrace[.gz] [options]\n\n"
            "  -o, --output_file FILE  what to write; how its name ends says the kind\n"
            "  --min_duration TIME     leave out shorter calls: 0.3ms, 13us; no unit = us\n"
            "  --tracer_entries N      only the newest N calls\n"
+           "  --budget N              show the N longest calls, fold the others into the call around them: 500k, 5M\n"
            "  --log_async             one track per asyncio task, where the trace has tasks\n"
            "  --no_file_info          without the source text of the functions\n"
            "  --quiet                 print nothing when all is well\n");
@@ -38,10 +39,11 @@ static int report(const struct convert_opts *opts, const struct convert_result *
         fprintf(stderr, "viztracer: %s has no end: it holds what was written before its writer died\n", opts->input);
     if (quiet) return CLI_OK;
     printf("%s: %llu calls on %llu thread%s, %.1f MB", opts->output,
-           (unsigned long long)(r->totals.calls + r->totals.open - r->totals.short_calls - r->totals.left_out),
+           (unsigned long long)(r->totals.calls + r->totals.open - r->totals.short_calls - r->totals.left_out - r->totals.folded),
            (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s", (double)r->bytes / 1e6);
     if (r->totals.short_calls) printf(", %llu shorter calls left out", (unsigned long long)r->totals.short_calls);
     if (r->totals.left_out) printf(", %llu older calls left out", (unsigned long long)r->totals.left_out);
+    if (r->totals.folded) printf(", %llu shorter calls folded into those around them", (unsigned long long)r->totals.folded);
     if (r->totals.dropped) printf(", %llu events were dropped in the target", (unsigned long long)r->totals.dropped);
     printf("\n");
     return fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
@@ -49,11 +51,12 @@ static int report(const struct convert_opts *opts, const struct convert_result *
 
 /* Fills opts: CLI_OK, CLI_USAGE, or -1 when help was asked for. */
 static int parse(int argc, char **argv, struct convert_opts *opts, bool *quiet) {
-    enum { OPT_MIN_DURATION = 256, OPT_ENTRIES, OPT_ASYNC, OPT_NO_FILE_INFO, OPT_QUIET };
+    enum { OPT_MIN_DURATION = 256, OPT_ENTRIES, OPT_BUDGET, OPT_ASYNC, OPT_NO_FILE_INFO, OPT_QUIET };
     static const struct option options[] = {
         {"output_file", required_argument, NULL, 'o'},
         {"min_duration", required_argument, NULL, OPT_MIN_DURATION},
         {"tracer_entries", required_argument, NULL, OPT_ENTRIES},
+        {"budget", required_argument, NULL, OPT_BUDGET},
         {"log_async", no_argument, NULL, OPT_ASYNC},
         {"no_file_info", no_argument, NULL, OPT_NO_FILE_INFO},
         {"quiet", no_argument, NULL, OPT_QUIET},
@@ -77,6 +80,10 @@ static int parse(int argc, char **argv, struct convert_opts *opts, bool *quiet) 
                 return cli_usage("convert: --tracer_entries wants a number of calls, not %s", optarg);
             break;
         }
+        case OPT_BUDGET:
+            if (options_count(optarg, &opts->budget) || !opts->budget)
+                return cli_usage("convert: --budget wants a number of calls like 500k or 5M, not %s", optarg);
+            break;
         case OPT_ASYNC: opts->log_async = true; break;
         case OPT_NO_FILE_INFO: opts->no_file_info = true; break;
         case OPT_QUIET: *quiet = true; break;
@@ -87,6 +94,7 @@ static int parse(int argc, char **argv, struct convert_opts *opts, bool *quiet) 
     }
     if (optind >= argc) return cli_usage("convert: which trace? viztracer convert IN.vzt -o OUT.json");
     if (optind + 1 < argc) return cli_usage("convert: one trace at a time; what is %s?", argv[optind + 1]);
+    if (opts->budget && opts->newest_calls) return cli_usage("convert: either --budget or --tracer_entries");
     if (!opts->output) return cli_usage("convert: where to? Give -o FILE");
     opts->input = argv[optind];
     return CLI_OK;

@@ -9,13 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/fold.h"
 #include "cli/model.h"
 #include "cli/newest.h"
 #include "proto/abi/arena.h"
 
 #define NATIVE_SUFFIX ".vzt"
 
-static const struct trace_writer_ops *const writers[] = {&out_chrome, &out_chrome_gz, &out_html};
+static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz, &out_html};
 
 static bool ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
@@ -30,7 +31,8 @@ static const struct trace_writer_ops *find_writer(const char *output) {
 
 int convert_check_output(const char *output, struct vt_err *err) {
     if (ends_with(output, NATIVE_SUFFIX) || find_writer(output)) return 0;
-    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz, .html or .vzt", output);
+    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html or .vzt",
+                      output);
 }
 
 static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
@@ -101,10 +103,13 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
         .progress_arg = opts->progress_arg,
         .stop = opts->stop,
     };
+    uint64_t budget = opts->budget || opts->newest_calls ? opts->budget : ops->budget;
     struct vt_err why = {0};
     struct trace_writer *w = ops->open(out, info, &writer_opts);
     if (!w)
         rc = vt_err_set(&why, -ENOMEM, "out of memory");
+    else if (budget)
+        rc = fold_run(source, &model_opts, ops, w, budget, &result->totals, &why);
     else if (opts->newest_calls)
         rc = newest_run(source, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
     else
@@ -126,6 +131,8 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     if (rc) return rc;
     if (same_file(opts->input, opts->output))
         return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
+    if (opts->budget && ends_with(opts->output, NATIVE_SUFFIX))
+        return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; --budget is for .json and .pftrace", opts->output);
     rc = trace_source_open(opts->input, &source, err);
     if (rc) return rc;
     const struct trace_info *info = trace_source_info(source);

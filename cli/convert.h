@@ -9,9 +9,10 @@
 
 struct convert_opts {
     const char *input;  /* .vzt */
-    const char *output; /* .json, .json.gz or .vzt */
+    const char *output; /* .json, .json.gz, .pftrace, .pftrace.gz or .vzt */
     uint64_t min_duration_ns;
     uint64_t newest_calls;   /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
+    uint64_t budget;         /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
     bool log_async;          /* calls under their asyncio task's tid; the trace's own flag does it too */
     bool no_file_info;       /* without source text */
     bool move_input;         /* .vzt to .vzt: rename where that is possible */

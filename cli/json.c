@@ -73,6 +73,19 @@ static char *put_escape(char *p, uint8_t c) {
     return p + 5;
 }
 
+/* One character, or what stands for a bad one; *s moves on. */
+static char *put_beyond_ascii(char *p, const uint8_t **s, const uint8_t *end) {
+    size_t n = utf8_len(*s, (size_t)(end - *s));
+    if (n) {
+        memcpy(p, *s, n);
+        *s += n;
+        return p + n;
+    }
+    memcpy(p, "\xef\xbf\xbd", 3);
+    *s += bad_len(*s, (size_t)(end - *s));
+    return p + 3;
+}
+
 char *json_put_text(char *p, const void *text, size_t len) {
     const uint8_t *s = text, *end = s + len;
     while (s < end) {
@@ -84,16 +97,7 @@ char *json_put_text(char *p, const void *text, size_t len) {
             p = put_escape(p, *s++);
             continue;
         }
-        size_t n = utf8_len(s, (size_t)(end - s));
-        if (n) {
-            memcpy(p, s, n);
-            p += n;
-            s += n;
-        } else {
-            memcpy(p, "\xef\xbf\xbd", 3);
-            p += 3;
-            s += bad_len(s, (size_t)(end - s));
-        }
+        p = put_beyond_ascii(p, &s, end);
     }
     return p;
 }
@@ -102,5 +106,16 @@ char *json_put_string(char *p, const void *text, size_t len) {
     *p++ = '"';
     p = json_put_text(p, text, len);
     *p++ = '"';
+    return p;
+}
+
+char *utf8_put(char *p, const void *text, size_t len) {
+    const uint8_t *s = text, *end = s + len;
+    while (s < end) {
+        if (*s < 0x80)
+            *p++ = (char)*s++;
+        else
+            p = put_beyond_ascii(p, &s, end);
+    }
     return p;
 }

@@ -11,7 +11,7 @@ const struct cli_cmd cli_cmds[] = {
     {"detach", "--detach", "PID [-o FILE]", "end a trace from another terminal; save one that was kept", cmd_detach, NULL},
     {"status", NULL, "[--json]", "who traces what on this host, and traces that were kept", cmd_status, NULL},
     {"uninstall", "--uninstall", "PID", "clear a process of us, whatever state it is in", cmd_uninstall, NULL},
-    {"convert", NULL, "FILE.vzt -o OUT", "turn a native trace into .json, .json.gz or .html", cmd_convert, NULL},
+    {"convert", NULL, "FILE.vzt -o OUT", "turn a native trace into .json, .pftrace (each also .gz) or .html", cmd_convert, NULL},
     {"view", NULL, "FILE|FOLDER", "show a trace in the browser (also: vizviewer FILE)", cmd_view, NULL},
 };
 const size_t cli_ncmds = VT_ARRAY_LEN(cli_cmds);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/ahead.h"
 #include "proto/block.h"
 
 #define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; beyond that they are left out */
@@ -28,7 +29,8 @@ struct frame {
 struct stream {
     struct frame *frames;
     uint32_t depth, room;
-    uint64_t deeper; /* frames above MODEL_DEPTH_MAX */
+    uint32_t announced; /* of the frames, how many the writer knows */
+    uint64_t deeper;    /* frames above MODEL_DEPTH_MAX */
     uint64_t last_ns;
     uint64_t gap_ns; /* of the last gap */
     uint32_t gaps;   /* so far */
@@ -43,9 +45,10 @@ struct model {
     const struct trace_writer_ops *ops;
     struct trace_writer *w;
     struct trace_totals *totals;
-    struct vt_block_dec *dec;
+    struct ahead *ahead;
     struct stream *streams; /* by index of the thread */
     size_t held;
+    struct trace_call call; /* for the writer; thread is that of the block, what is never set is 0 */
 };
 
 static void add_saturated(uint64_t *sum, uint64_t n) { *sum = n > UINT64_MAX - *sum ? UINT64_MAX : *sum + n; }
@@ -68,21 +71,24 @@ static int keep_payload(struct model *m, struct payload *p, const struct vt_even
     return 0;
 }
 
-static int push(struct model *m, struct stream *s, const struct frame *frame) {
+/* The new top of the stack, to be filled in place; NULL with *rc 0 = too deep to be kept. */
+static inline struct frame *push(struct model *m, struct stream *s, int *rc) {
     if (s->depth == s->room) {
         if (s->depth >= MODEL_DEPTH_MAX) {
             s->deeper++;
             drop_payload(m, &s->args);
-            return 0;
+            return NULL;
         }
         uint32_t room = s->room ? s->room * 2 : 64;
         struct frame *grown = realloc(s->frames, room * sizeof *grown);
-        if (!grown) return -ENOMEM;
+        if (!grown) {
+            *rc = -ENOMEM;
+            return NULL;
+        }
         s->frames = grown;
         s->room = room;
     }
-    s->frames[s->depth++] = *frame;
-    return 0;
+    return &s->frames[s->depth++];
 }
 
 static int start_stream(struct model *m, struct stream *s, const struct trace_thread *thread, uint64_t first_ns) {
@@ -91,50 +97,85 @@ static int start_stream(struct model *m, struct stream *s, const struct trace_th
     s->started = true;
     for (uint32_t i = 0; i < thread->nstack; i++) {
         uint64_t before = thread->nstack - 1 - i;
-        struct frame frame = {
-            .id = thread->stack[i], .from_attach = true, .start_ns = attach_ns > before ? attach_ns - before : 0};
-        int rc = push(m, s, &frame);
+        int rc = 0;
+        struct frame *frame = push(m, s, &rc);
         if (rc) return rc;
+        if (frame)
+            *frame = (struct frame){
+                .id = thread->stack[i], .from_attach = true, .start_ns = attach_ns > before ? attach_ns - before : 0};
     }
     s->last_ns = attach_ns;
     return 0;
 }
 
-/* Hands one frame to the writer; end_ns is not used for open frames. */
-static int give(struct model *m, const struct trace_thread *thread, const struct frame *frame, uint64_t end_ns, bool open,
-                bool raised, const struct payload *retval) {
+static struct trace_call *call_of(struct model *m, const struct frame *frame) {
+    struct trace_call *call = &m->call;
+    call->name = trace_info_name(m->info, frame->id);
+    call->task = frame->task;
+    call->start_ns = frame->start_ns;
+    call->from_attach = frame->from_attach;
+    call->args = frame->args.data;
+    call->args_len = frame->args.len;
+    return call;
+}
+
+/* The writer gets to know the frames below `to`. */
+static int announce(struct model *m, struct stream *s, uint32_t to) {
+    int rc = 0;
+    m->call.open = m->call.raised = m->call.announced = false;
+    m->call.retval = NULL;
+    for (; s->announced < to && !rc; s->announced++) rc = m->ops->enter(m->w, call_of(m, &s->frames[s->announced]));
+    return rc;
+}
+
+/* Hands frame number `at` to the writer; above it on the stack there is nothing that has not been handed over. end_ns is
+ * not used for open frames. */
+static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns, bool open, bool raised,
+                const struct payload *retval) {
+    const struct frame *frame = &s->frames[at];
+    bool announced = at < s->announced;
     if (open)
         m->totals->open++;
     else {
         m->totals->calls++;
-        if (end_ns - frame->start_ns < m->opts->min_duration_ns) {
+        if (end_ns - frame->start_ns < m->opts->min_duration_ns && !announced) {
             m->totals->short_calls++;
             return 0;
         }
     }
-    struct trace_call call = {
-        .thread = thread,
-        .name = trace_info_name(m->info, frame->id),
-        .task = frame->task,
-        .start_ns = frame->start_ns,
-        .end_ns = end_ns,
-        .open = open,
-        .from_attach = frame->from_attach,
-        .raised = raised,
-        .args = frame->args.data,
-        .args_len = frame->args.len,
-        .retval = retval ? retval->data : NULL,
-        .retval_len = retval ? retval->len : 0,
-    };
-    return m->ops->call(m->w, &call);
+    if (m->ops->enter && at > s->announced) {
+        int rc = announce(m, s, at);
+        if (rc) return rc;
+    }
+    struct trace_call *call = call_of(m, frame);
+    call->end_ns = end_ns;
+    call->open = open;
+    call->raised = raised;
+    call->announced = announced;
+    call->in_order = m->ops->enter != NULL;
+    call->retval = retval ? retval->data : NULL;
+    call->retval_len = retval ? retval->len : 0;
+    if (announced && !open) s->announced = at;
+    if (!announced && open) s->announced = m->ops->enter ? at + 1 : 0; /* known from now on */
+    return m->ops->call(m->w, call);
 }
 
 static int enter(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
+    int rc = 0;
     if (s->depth && ns <= s->frames[s->depth - 1].start_ns) s->last_ns = ns = s->frames[s->depth - 1].start_ns + 1;
-    struct frame frame = {.start_ns = ns, .id = ev->id, .c = ev->type == VT_REC_C_CALL, .task = s->task, .args = s->args};
-    int rc = push(m, s, &frame);
-    if (!rc) s->args = (struct payload){0};
-    return rc;
+    struct frame *frame = push(m, s, &rc);
+    if (!frame) return rc;
+    frame->start_ns = ns;
+    frame->id = ev->id;
+    frame->survived = 0;
+    frame->c = ev->type == VT_REC_C_CALL;
+    frame->from_attach = false;
+    frame->task = s->task;
+    frame->args.data = s->args.data;
+    frame->args.len = s->args.len;
+    s->args.data = NULL;
+    s->args.len = 0;
+    return 0;
 }
 
 /* A frame has gone that began before the last gap and was still there after it: so was the one around it. */
@@ -143,19 +184,19 @@ static void note_survivor(struct stream *s, const struct frame *gone, bool left_
 }
 
 /* Takes frames off the stack down to depth `to`, whose leave events are lost. */
-static int close_lost(struct model *m, struct stream *s, const struct trace_thread *thread, uint32_t to, uint64_t ns) {
+static int close_lost(struct model *m, struct stream *s, uint32_t to, uint64_t ns) {
     int rc = 0;
     while (!rc && s->depth > to) {
         struct frame *frame = &s->frames[--s->depth];
         bool in_gap = s->gaps && s->gap_ns >= frame->start_ns && frame->survived != s->gaps;
-        rc = give(m, thread, frame, in_gap ? s->gap_ns : ns, false, false, NULL);
+        rc = give(m, s, s->depth, in_gap ? s->gap_ns : ns, false, false, NULL);
         note_survivor(s, frame, !in_gap);
         drop_payload(m, &frame->args);
     }
     return rc;
 }
 
-static int leave(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev, uint64_t ns) {
+static int leave(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
     if (s->deeper) {
         s->deeper--;
         return 0;
@@ -168,10 +209,10 @@ static int leave(struct model *m, struct stream *s, const struct trace_thread *t
         drop_payload(m, &s->retval);
         return 0;
     }
-    int rc = at < s->depth ? close_lost(m, s, thread, at, ns) : 0;
+    int rc = at < s->depth ? close_lost(m, s, at, ns) : 0;
     if (rc) return rc;
     struct frame *frame = &s->frames[--s->depth];
-    rc = give(m, thread, frame, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
+    rc = give(m, s, s->depth, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
     note_survivor(s, frame, true);
     drop_payload(m, &frame->args);
     drop_payload(m, &s->retval);
@@ -182,6 +223,7 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
     add_saturated(&m->totals->dropped, count);
     s->gaps++;
     s->gap_ns = ns;
+    s->last_ns = ns + (ns != UINT64_MAX); /* what begins now begins after the frames that end here */
     struct trace_gap mark = {.thread = thread, .ns = ns, .count = count};
     return count ? m->ops->gap(m->w, &mark) : 0;
 }
@@ -203,36 +245,43 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
     if (ns < s->last_ns) ns = s->last_ns;
     s->last_ns = ns;
     if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);
-    if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, thread, ev, ns);
+    if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, ev, ns);
     if (ev->type == VT_REC_PAYLOAD) return take_payload(m, s, thread, ev, ns);
     if (ev->type == VT_REC_GAP) return gap(m, thread, s, ev->count, ns);
     if (ev->type == VT_REC_TASK && m->opts->tasks) s->task = id_table_get(&m->info->tasks, ev->id);
     return 0;
 }
 
-static int damaged_block(struct model *m, const struct vt_trace_frame *frame) {
+static int damaged_block(struct model *m, const struct ahead_frame *frame) {
     vt_err_set(&m->info->damage, -EBADMSG, "damaged at byte %llu: events", (unsigned long long)frame->offset);
     return -EBADMSG;
 }
 
-static int take_block(struct model *m, const struct vt_trace_frame *frame) {
-    struct vt_trace_block block;
-    const struct vt_event *ev;
-    size_t n;
-    int rc = vt_trace_get_block(frame->payload, frame->len, &block);
-    if (!rc) rc = vt_block_decode(m->dec, block.base_ticks, block.data, block.data_len, block.raw_len, block.events, &ev, &n);
-    if (rc == -EBADMSG) return damaged_block(m, frame);
-    if (rc) return rc;
-    const struct trace_thread *thread = id_table_get(&m->info->by_serial, block.serial);
+/* Payloads and gaps that a thread begins with have no time of their own. */
+static uint64_t first_time(const struct model *m, const struct vt_event *ev, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (ev[i].type != VT_REC_PAYLOAD && ev[i].type != VT_REC_GAP) return vt_clock_to_ns(&m->info->clock, ev[i].ticks);
+    return UINT64_MAX;
+}
+
+static int take_block(struct model *m, const struct ahead_frame *frame) {
+    const struct vt_event *ev = frame->ev;
+    size_t n = frame->n;
+    int rc = 0;
+    if (frame->rc == -EBADMSG) return damaged_block(m, frame);
+    if (frame->rc) return frame->rc;
+    const struct trace_thread *thread = id_table_get(&m->info->by_serial, frame->serial);
     if (!thread || !n) return 0;
     struct stream *s = &m->streams[thread->index];
-    if (!s->started) rc = start_stream(m, s, thread, vt_clock_to_ns(&m->info->clock, ev[0].ticks));
+    m->call.thread = thread;
+    if (!s->started) rc = start_stream(m, s, thread, first_time(m, ev, n));
     for (size_t i = 0; i < n && !rc; i++) rc = take_event(m, s, thread, &ev[i]);
     return rc;
 }
 
-static int take_drops(struct model *m, const struct vt_trace_frame *frame) {
+static int take_drops(struct model *m, const struct ahead_frame *frame) {
     ProtobufCMessage *msg;
+    if (frame->rc) return frame->rc;
     int rc = vt_msg_unpack(frame->type, frame->payload, frame->len, &msg);
     if (rc) return damaged_block(m, frame);
     const Vt__Drops *drops = (const void *)msg;
@@ -255,31 +304,27 @@ static int give_open_frames(struct model *m) {
     int rc = 0;
     for (uint32_t i = 0; i < m->info->nthreads && !rc; i++) {
         struct stream *s = &m->streams[i];
-        const struct trace_thread *thread = m->info->threads[i];
+        const struct trace_thread *thread = m->call.thread = m->info->threads[i];
         if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
-        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, thread, &s->frames[k], s->last_ns, true, false, NULL);
+        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, s, k, s->last_ns, true, false, NULL);
     }
     return rc;
 }
 
 static int run_frames(struct model *m, struct vt_err *err) {
-    struct vt_trace *t = m->info->trace;
-    struct vt_trace_frame frame;
+    const struct ahead_frame *frame;
     uint64_t reported = 0;
     int rc;
-    vt_trace_rewind(t);
-    while ((rc = vt_trace_next(t, false, &frame, &m->info->damage)) == 1 && frame.offset < m->info->good_until) {
-        rc = 0;
-        if (frame.type == VT_FRAME_BLOCK) rc = take_block(m, &frame);
-        if (frame.type == VT_FRAME_DROPS) rc = take_drops(m, &frame);
+    while ((rc = ahead_next(m->ahead, &frame, &m->info->damage)) == 1) {
+        rc = frame->type == VT_FRAME_BLOCK ? take_block(m, frame) : take_drops(m, frame);
         if (!rc && m->opts->stop && *m->opts->stop) rc = -EINTR;
         if (rc) break;
-        if (m->opts->progress && frame.offset - reported >= PROGRESS_STEP) {
-            reported = frame.offset;
-            m->opts->progress(m->opts->progress_arg, frame.offset, vt_trace_size(t));
+        if (m->opts->progress && frame->offset - reported >= PROGRESS_STEP) {
+            reported = frame->offset;
+            m->opts->progress(m->opts->progress_arg, frame->offset, vt_trace_size(m->info->trace));
         }
     }
-    if (rc == 1 || rc == -EBADMSG) rc = 0; /* all that is good has been read */
+    if (rc == -EBADMSG) rc = 0; /* all that is good has been read */
     if (rc) vt_err_set(err, rc, "converting the trace: %s", rc == -EINTR ? "interrupted" : strerror(-rc));
     return rc;
 }
@@ -299,16 +344,15 @@ int model_run(struct trace_info *info, const struct model_opts *opts, const stru
               struct trace_totals *totals, struct vt_err *err) {
     struct model m = {.info = info, .opts = opts, .ops = ops, .w = w, .totals = totals};
     *totals = (struct trace_totals){.threads = info->nshown};
-    m.dec = vt_block_dec_new();
     m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
-    int rc = m.dec && m.streams ? 0 : vt_err_set(err, -ENOMEM, "out of memory");
-    if (!rc) rc = ops->begin(w);
+    int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
+    if (!rc) rc = ahead_start(info->trace, info->good_until, &m.ahead);
     if (!rc) rc = run_frames(&m, err);
     if (!rc) rc = give_open_frames(&m);
     if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;
     if (!rc) rc = ops->end(w, totals);
     if (rc) vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
     free_streams(&m);
-    vt_block_dec_free(m.dec);
+    ahead_stop(m.ahead);
     return rc;
 }

@@ -11,9 +11,11 @@
  * - A gap is shown where it ended. Frames open before it stay open until a leave proves otherwise, so right after a
  *   gap calls can hang under a function that had already returned.
  * - Generators and coroutines: each resume to yield is a slice of its own.
- * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it.
+ * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it and after a gap.
  * - Frames still open at the end come last, outermost first.
- * - min_duration leaves out short calls, never their callees. */
+ * - min_duration leaves out short calls, never their callees.
+ * - Calls are announced (writer.h) only when a call in them is handed over, so never when they are short; one that turns
+ *   out to be short because its end was lost in a gap is shown all the same. */
 #ifndef VT_CLI_MODEL_H
 #define VT_CLI_MODEL_H
 

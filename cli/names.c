@@ -31,3 +31,27 @@ static char *put_name(char *p, const struct trace_name *name, char *(*put)(char 
 size_t name_text_max(const struct trace_name *name) { return (size_t)name->name_len + name->file_len + JSON_NUMBER_MAX + 8; }
 char *name_put_text(char *p, const struct trace_name *name) { return put_name(p, name, put_raw); }
 char *name_put_json(char *p, const struct trace_name *name) { return put_name(p, name, json_put_text); }
+
+static const char *fixed(const char *name, size_t *len) {
+    *len = strlen(name);
+    return name;
+}
+
+const char *name_of_thread(const struct trace_thread *thread, char buf[NAME_MADE_UP], size_t *len) {
+    *len = thread->name_len;
+    if (*len) return thread->name;
+    if (thread->tid == thread->process->pid) return fixed("MainThread", len);
+    memcpy(buf, "Thread-", 7);
+    *len = (size_t)(json_put_u64(buf + 7, thread->tid) - buf);
+    return buf;
+}
+
+const char *name_of_process(const struct trace_process *process, size_t *len) {
+    *len = process->name_len;
+    return *len ? process->name : fixed("MainProcess", len);
+}
+
+const char *name_of_task(const struct trace_task *task, size_t *len) {
+    *len = task->name_len;
+    return *len ? task->name : fixed("Task", len);
+}

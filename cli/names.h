@@ -13,4 +13,11 @@ char *name_put_text(char *p, const struct trace_name *name);
 /* The inside of a JSON string. */
 char *name_put_json(char *p, const struct trace_name *name);
 
+/* What a thread, a process, a task is called when it has no name of its own too; not terminated. buf: room for a made-up
+ * name. */
+#define NAME_MADE_UP 32u
+const char *name_of_thread(const struct trace_thread *thread, char buf[NAME_MADE_UP], size_t *len);
+const char *name_of_process(const struct trace_process *process, size_t *len);
+const char *name_of_task(const struct trace_task *task, size_t *len);
+
 #endif

@@ -25,7 +25,8 @@ struct option_row {
 #define NOT_YET "is not available at attach in this version"
 
 static const struct option_row rows[] = {
-    {"--output_file", "-o", TEXT, AT(output_file), 0, "FILE", "where the trace goes: .json, .json.gz or .vzt (result.json)"},
+    {"--output_file", "-o", TEXT, AT(output_file), 0, "FILE",
+     "where the trace goes: .json, .pftrace (each also .gz) or .vzt (result.json)"},
     {"--unique_output_file", "-u", BOOL, AT(unique), 0, NULL, "a name that is not there yet: python_<date>_<time>_<pid>.json"},
     {"--output_dir", NULL, TEXT, AT(output_dir), 0, "DIR", "folder of the output file"},
     {"--t", "-t", SECONDS, AT(duration_ns), 0, "SEC", "stop after SEC seconds; without it Ctrl+C stops"},
@@ -103,6 +104,10 @@ int options_duration(const char *text, uint64_t *ns) {
 int options_size(const char *text, uint64_t *bytes) {
     static const struct unit units[] = {{"", 1}, {"K", 1024}, {"M", 1048576}, {"G", 1073741824}, {"T", 1099511627776.0}};
     return number(text, units, VT_ARRAY_LEN(units), bytes);
+}
+int options_count(const char *text, uint64_t *count) {
+    static const struct unit units[] = {{"", 1}, {"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}};
+    return number(text, units, VT_ARRAY_LEN(units), count);
 }
 
 static int set_value(struct attach_options *o, const struct option_row *row, const char *text) {

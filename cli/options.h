@@ -31,5 +31,7 @@ void options_help(void);
 VT_MUST_CHECK int options_duration(const char *text, uint64_t *ns);
 /* "100", "64K", "2G": 0 or -EINVAL. */
 VT_MUST_CHECK int options_size(const char *text, uint64_t *bytes);
+/* A number of calls, "50000", "500k", "5M": 0 or -EINVAL. */
+VT_MUST_CHECK int options_count(const char *text, uint64_t *count);
 
 #endif

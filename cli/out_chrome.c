@@ -1,11 +1,12 @@
 /* Owns Chrome JSON in VizTracer's dialect (the one its parsed writer has, which an attach there gives):
  * {"traceEvents":[...],"viztracer_metadata":{...},"file_info":{...}}. Added to it: "generator" and counts in the metadata,
- * and one instant "events dropped" per gap. */
+ * one instant "events dropped" per gap, and args.folded of calls below which some were folded (--budget). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/file_info.h"
+#include "cli/fold.h"
 #include "cli/json.h"
 #include "cli/names.h"
 #include "cli/writer.h"
@@ -105,16 +106,9 @@ static int put_meta(struct trace_writer *w, const char *before, uint32_t pid, ui
 }
 
 static int put_thread_name(struct trace_writer *w, const struct trace_thread *thread) {
-    char made_up[64] = "Thread-";
-    const char *name = thread->name;
-    size_t len = thread->name_len;
-    if (!len && thread->tid == thread->process->pid) {
-        name = "MainThread";
-        len = 10;
-    } else if (!len) {
-        name = made_up;
-        len = (size_t)(json_put_u64(made_up + 7, thread->tid) - made_up);
-    }
+    char made_up[NAME_MADE_UP];
+    size_t len;
+    const char *name = name_of_thread(thread, made_up, &len);
     return put_meta(w, ",\n", thread->process->pid, thread->tid, "thread_name", name, len);
 }
 
@@ -123,8 +117,8 @@ static int chrome_begin(struct trace_writer *w) {
     put_literal(w, "{\"traceEvents\":[\n");
     for (uint32_t i = 0; i < w->info->nprocesses && !rc; i++) {
         const struct trace_process *process = w->info->processes[i];
-        const char *name = process->name_len ? process->name : "MainProcess";
-        size_t len = process->name_len ? process->name_len : strlen(name);
+        size_t len;
+        const char *name = name_of_process(process, &len);
         rc = put_meta(w, i ? ",\n" : "", process->pid, process->pid, "process_name", name, len);
     }
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
@@ -161,32 +155,79 @@ static int note_task(struct trace_writer *w, struct trace_task *task) {
 static uint32_t get_u16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
 
 static void put_string(struct trace_writer *w, const uint8_t *text, size_t len) {
-    output_put(w->out, json_put_string(output_room(w->out, JSON_TEXT_MAX(len) + 2), text, len));
+    const size_t step = OUTPUT_BUF / 8; /* longer texts in pieces, cut between characters */
+    put_literal(w, "\"");
+    while (len) {
+        size_t n = len;
+        if (n > step)
+            for (n = step; n > step - 4 && (text[n] & 0xc0) == 0x80; n--) {
+            }
+        output_put(w->out, json_put_text(output_room(w->out, JSON_TEXT_MAX(n)), text, n));
+        text += n;
+        len -= n;
+    }
+    put_literal(w, "\"");
 }
 
-/* ,"args":{"func_args":{...},"return_value":"..."} */
-static void put_args(struct trace_writer *w, const struct trace_call *call) {
-    const uint8_t *p = call->args, *end = p + call->args_len;
-    put_literal(w, ",\"args\":{");
+/* "func_args":{...} */
+static void put_func_args(struct trace_writer *w, const uint8_t *p, size_t args_len) {
+    const uint8_t *end = p + args_len;
+    put_literal(w, "\"func_args\":{");
+    for (const char *comma = ""; end - p >= 4; comma = ",") {
+        size_t name_len = get_u16(p), value_len = get_u16(p + 2);
+        if (name_len + value_len > (size_t)(end - p - 4)) break;
+        put_literal(w, comma);
+        put_string(w, p + 4, name_len);
+        put_literal(w, ":");
+        put_string(w, p + 4 + name_len, value_len);
+        p += 4 + name_len + value_len;
+    }
+    put_literal(w, "}");
+}
+
+/* The inside of a JSON object as it came, with a comma before it; nothing when it is none. */
+static void put_members(struct trace_writer *w, const char *json, size_t len) {
+    const char *end = json + len;
+    if (len < 2 || *json != '{' || end[-1] != '}') return;
+    for (json++, end--; json < end && strchr(" \t\r\n", *json); json++) {
+    }
+    if (json == end) return;
+    put_literal(w, ",");
+    output_write(w->out, json, (size_t)(end - json));
+}
+
+/* ,"args":{"func_args":{...},"return_value":"...","folded":{...}} */
+static int put_args(struct trace_writer *w, const struct trace_call *call) {
+    const char *comma = "";
+    put_literal(w, ",\"args\":");
+    if (call->args_json && !call->folded) {
+        output_write(w->out, call->args_json, call->args_json_len);
+        return 0;
+    }
+    put_literal(w, "{");
+    if (call->folded) {
+        size_t len;
+        char *text = fold_json(call->folded, &len);
+        if (!text) return -ENOMEM;
+        put_literal(w, "\"folded\":");
+        output_write(w->out, text, len);
+        free(text);
+        comma = ",";
+    }
+    if (call->args_json) put_members(w, call->args_json, call->args_json_len);
     if (call->args) {
-        put_literal(w, "\"func_args\":{");
-        for (const char *comma = ""; end - p >= 4; comma = ",") {
-            size_t name_len = get_u16(p), value_len = get_u16(p + 2);
-            if (name_len + value_len > (size_t)(end - p - 4)) break;
-            put_literal(w, comma);
-            put_string(w, p + 4, name_len);
-            put_literal(w, ":");
-            put_string(w, p + 4 + name_len, value_len);
-            p += 4 + name_len + value_len;
-        }
-        put_literal(w, "}");
+        put_literal(w, comma);
+        put_func_args(w, call->args, call->args_len);
+        comma = ",";
     }
     if (call->retval) {
         size_t len = call->retval_len < VT_PAYLOAD_MAX ? call->retval_len : VT_PAYLOAD_MAX;
-        put_literal(w, call->args ? ",\"return_value\":" : "\"return_value\":");
+        put_literal(w, comma);
+        put_literal(w, "\"return_value\":");
         put_string(w, call->retval, len);
     }
     put_literal(w, "}");
+    return 0;
 }
 
 static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
@@ -197,7 +238,7 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
         call->name->used = true;
     }
     struct name_text *tail = *name;
-    bool plain = !call->args && !call->retval && tail->len <= ROOM_MAX;
+    bool args = call->args || call->retval || call->args_json || call->folded, plain = !args && tail->len <= ROOM_MAX;
     char *p = output_room(w->out, PREFIX_MAX + NUMBERS_MAX + (plain ? tail->len : 0));
     if (call->task) {
         int rc = call->task->used ? 0 : note_task(w, call->task);
@@ -219,9 +260,9 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
     }
     output_put(w->out, p);
     output_write(w->out, tail->text, tail->name_len);
-    if (call->args || call->retval) put_args(w, call);
+    int rc = args ? put_args(w, call) : 0;
     output_write(w->out, tail->text + tail->name_len, tail->len - tail->name_len);
-    return output_error(w->out);
+    return rc ? rc : output_error(w->out);
 }
 
 static char *put_thread_time(struct trace_writer *w, char *p, const struct trace_thread *thread, uint64_t ns) {
@@ -249,13 +290,38 @@ static int chrome_counter(struct trace_writer *w, const struct trace_counter *co
     return output_error(w->out);
 }
 
+static void put_text_field(struct trace_writer *w, const char *before, const char *text, size_t len) {
+    put_literal(w, before);
+    put_string(w, (const uint8_t *)text, len);
+}
+
+static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    char letter[2] = {mark->ph, 0};
+    output_put(w->out, put_thread_time(w, output_room(w->out, 512), mark->thread, mark->ns));
+    put_text_field(w, ",\"ph\":", letter, 1);
+    if (mark->cat)
+        put_text_field(w, ",\"cat\":", mark->cat, mark->cat_len);
+    else if (mark->ph == 'i')
+        put_literal(w, ",\"cat\":\"INSTANT\"");
+    if (mark->id) put_text_field(w, ",\"id\":", mark->id, mark->id_len);
+    put_text_field(w, ",\"name\":", mark->name, mark->name_len);
+    if (mark->args_json) {
+        put_literal(w, ",\"args\":");
+        output_write(w->out, mark->args_json, mark->args_json_len);
+    }
+    letter[0] = mark->scope;
+    if (mark->scope) put_text_field(w, ",\"s\":", letter, 1);
+    put_literal(w, "}");
+    return output_error(w->out);
+}
+
 static int chrome_end(struct trace_writer *w, const struct trace_totals *totals) {
     int rc = 0;
     for (size_t i = 0; i < w->nused_tasks && !rc; i++) {
         const struct trace_task *task = w->used_tasks[i];
-        const char *name = task->name_len ? task->name : "Task";
-        rc = put_meta(w, ",\n", w->info->processes[0]->pid, task->address & TASK_TID_MASK, "thread_name", name,
-                      task->name_len ? task->name_len : 4);
+        size_t len;
+        const char *name = name_of_task(task, &len);
+        rc = put_meta(w, ",\n", w->info->processes[0]->pid, task->address & TASK_TID_MASK, "thread_name", name, len);
     }
     char *p = output_room(w->out, 1024);
     p = PUT(p, "\n],\n\"viztracer_metadata\":{\"version\":\"" VT_VERSION "\",\"overflow\":");
@@ -264,6 +330,7 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     p = json_put_u64(p, w->info->real_minus_mono);
     p = PUT(p, ",\"generator\":\"viztracerd\",\"dropped_events\":");
     p = json_put_u64(p, totals->dropped);
+    if (totals->folded) p = json_put_u64(PUT(p, ",\"folded_calls\":"), totals->folded);
     p = PUT(p, ",\"cut_off\":");
     p = w->info->cut_off || w->info->damage.code ? PUT(p, "true}") : PUT(p, "false}");
     output_put(w->out, p);
@@ -282,6 +349,7 @@ const struct trace_writer_ops out_chrome = {
     .call = chrome_call,
     .gap = chrome_gap,
     .counter = chrome_counter,
+    .mark = chrome_mark,
     .end = chrome_end,
     .free = chrome_free,
 };
@@ -294,6 +362,7 @@ const struct trace_writer_ops out_chrome_gz = {
     .call = chrome_call,
     .gap = chrome_gap,
     .counter = chrome_counter,
+    .mark = chrome_mark,
     .end = chrome_end,
     .free = chrome_free,
 };

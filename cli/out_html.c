@@ -24,6 +24,7 @@
 #include "proto/block_code.h"
 
 #define CALLS_MAX (16u << 20)   /* a browser takes no more */
+#define BUDGET 1000000u         /* calls that are drawn smoothly anywhere */
 #define DETAILS_MAX (1u << 30)  /* bytes of arguments */
 #define FOLD_FUNCTIONS 16u      /* of one fold */
 #define TEXT_MAX 8192u          /* of a name; longer ones end in "..." */
@@ -465,6 +466,7 @@ static int html_end(struct trace_writer *w, const struct trace_totals *totals) {
 const struct trace_writer_ops out_html = {
     .suffix = ".html",
     .most = CALLS_MAX,
+    .budget = BUDGET,
     .open = html_open,
     .begin = html_begin,
     .call = html_call,

@@ -138,12 +138,12 @@ bool view_trace_is_page(const struct view_trace *t) { return t->kind == KIND_PAG
 /* ---- making ---- */
 
 /* Written under a name of ours, opened, and the name taken away. */
-static int convert(struct view_trace *t, const char *name, int *fd, struct vt_err *err) {
+static int convert(struct view_trace *t, enum view_part part, const char *name, int *fd, struct vt_err *err) {
     char path[PATH_MAX];
     struct convert_result result;
     int n = snprintf(path, sizeof path, "%s/%s", t->temp->path, name);
     if (n < 0 || (size_t)n >= sizeof path) return vt_err_set(err, -ENAMETOOLONG, "%s: the path is too long", t->temp->path);
-    struct convert_opts opts = {.input = t->path, .output = path};
+    struct convert_opts opts = {.input = t->path, .output = path, .budget = part == VIEW_TRACE ? VIEW_BUDGET : 0};
     int rc = convert_trace(&opts, &result, err);
     if (rc) return rc;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -155,7 +155,7 @@ static int convert(struct view_trace *t, const char *name, int *fd, struct vt_er
 static int make_trace(struct view_trace *t, int *fd, struct vt_err *err) {
     static const char *const kinds[] = {"trace.pftrace", "trace.json"};
     for (size_t i = 0; i < VT_ARRAY_LEN(kinds); i++)
-        if (!convert_check_output(kinds[i], NULL)) return convert(t, kinds[i], fd, err);
+        if (!convert_check_output(kinds[i], NULL)) return convert(t, VIEW_TRACE, kinds[i], fd, err);
     return vt_err_set(err, -ENOTSUP, "no kind of output that the Perfetto UI reads");
 }
 
@@ -230,8 +230,8 @@ static int make(struct view_trace *t, enum view_part part, int *fd, struct vt_er
     switch (part) {
     case VIEW_TRACE: return t->direct ? open_itself(t, fd, err) : make_trace(t, fd, err);
     case VIEW_FILE_INFO: return make_file_info(t, fd, err);
-    case VIEW_PAGE: return t->kind == KIND_PAGE ? open_itself(t, fd, err) : convert(t, "page.html", fd, err);
-    case VIEW_FLAME: return convert(t, "flame.svg", fd, err);
+    case VIEW_PAGE: return t->kind == KIND_PAGE ? open_itself(t, fd, err) : convert(t, part, "page.html", fd, err);
+    case VIEW_FLAME: return convert(t, part, "flame.svg", fd, err);
     case VIEW_PARTS: break;
     }
     return vt_err_set(err, -EINVAL, "no such part");

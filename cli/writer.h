@@ -1,7 +1,8 @@
 /* One output format = one table of functions. A source (source.h) calls them: begin, then calls, marks and counters as
  * it meets them, then end. What changes the picture on the way (the newest calls only, folding, a window) is a writer as
  * well, one that stands in front of another. Calls of one thread come in the order in which they ended (a call whose
- * end was lost comes when that is found out); slices of a thread always nest.
+ * end was lost comes when that is found out); slices of a thread always nest, and a call begins at least 1 ns after the
+ * call around it. A writer that wants calls in the order in which they began has `enter`.
  * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno; after an error only free is called. */
 #ifndef VT_CLI_WRITER_H
 #define VT_CLI_WRITER_H
@@ -21,6 +22,8 @@ struct trace_call {
     bool open;           /* still open when the trace ended: end_ns says nothing */
     bool from_attach;    /* was open when tracing began: start_ns is that moment */
     bool raised;         /* left by an exception */
+    bool announced;      /* `enter` was called for it */
+    bool in_order;       /* it was, or would have been now: all calls around it were announced */
     const uint8_t *args; /* VT_PL_ARGS payload or NULL */
     uint32_t args_len;
     const uint8_t *retval; /* VT_PL_RETVAL payload or NULL */
@@ -30,14 +33,17 @@ struct trace_call {
     const struct trace_fold *folded; /* calls below this one that are not in the picture; else NULL */
 };
 
-/* Calls left out of the picture to make it fit (--budget): every one is counted here. Sums are exact. */
+/* Calls left out of the picture to make it fit (--budget): every one is counted here, in the nearest shown call around
+ * it. Folded are whole subtrees, because no call is longer than the one around it. Sums are exact: the self time of a
+ * shown call is its time without its shown callees and without total_ns. */
 struct trace_fold {
     uint64_t calls;    /* folded calls below this call, at any depth, as far as no shown call stands between */
-    uint64_t total_ns; /* time of the outermost of them */
+    uint64_t total_ns; /* time of the outermost of them: the sum of self_ns over all functions */
     uint32_t nfunctions;
+    uint32_t listed; /* outputs name the first so many functions, enough for most of the time; the rest are "others" */
     struct trace_fold_function {
         struct trace_name *name;
-        uint64_t calls, self_ns; /* self_ns over all functions is total_ns, when no shown call stands in a folded one */
+        uint64_t calls, self_ns; /* self_ns: without its callees */
     } * functions;               /* those with the most time first */
 };
 
@@ -88,8 +94,14 @@ struct trace_writer_ops {
     const char *suffix; /* of the file's name */
     bool gzip;          /* the same, compressed */
     uint64_t most;      /* calls it takes, then -EFBIG; 0 = any number */
+    uint64_t budget;    /* of convert.h, where neither that nor newest_calls is given */
     struct trace_writer *(*open)(struct output *out, struct trace_info *info, const struct writer_opts *opts);
     int (*begin)(struct trace_writer *w);
+    /* NULL = not wanted. Announces a call before the first call in it is handed over, the outermost first; one without calls
+     * in it is not announced. What stands in *call of its end (end_ns, open, raised, retval, folded) is not known yet. It
+     * comes again in `call`; until then its args stay where they are. A source or a stage that cannot tell announces
+     * nothing and leaves in_order unset. */
+    int (*enter)(struct trace_writer *w, const struct trace_call *call);
     int (*call)(struct trace_writer *w, const struct trace_call *call);
     int (*gap)(struct trace_writer *w, const struct trace_gap *gap);
     int (*counter)(struct trace_writer *w, const struct trace_counter *counter);
@@ -98,6 +110,6 @@ struct trace_writer_ops {
     void (*free)(struct trace_writer *w);
 };
 
-extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_html;
+extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html;
 
 #endif

@@ -4,8 +4,8 @@
 # what they look at traces with: part of "all", but where it cannot be had those tests are skipped.
 set -u
 build="build-essential pkg-config libunwind-dev libprotobuf-c-dev protobuf-c-compiler libzstd-dev zlib1g-dev libdeflate-dev
-    libmicrohttpd-dev python3"
-tests="clang clang-format check libsubunit-dev libyajl-dev debootstrap gunicorn libjemalloc2 libtcmalloc-minimal4 util-linux"
+    libmicrohttpd-dev libyajl-dev python3"
+tests="clang clang-format check libsubunit-dev debootstrap gunicorn libjemalloc2 libtcmalloc-minimal4 util-linux"
 browser="chromium fonts-dejavu-core"
 case ${1:-all} in
 build) wanted=$build ;;

@@ -199,6 +199,17 @@ START_TEST(test_stack_never_begins_after_the_first_event) {
 }
 END_TEST
 
+START_TEST(test_stack_when_a_payload_comes_first) { /* its stamp is what the block began with: maybe nothing */
+    uint32_t ids[] = {1};
+    struct vt_event ev[] = {{.type = VT_REC_PAYLOAD, .id = VT_PL_ARGS, .payload = (const uint8_t *)"", .payload_len = 0},
+                            {.ticks = 1000, .type = VT_REC_CALL, .id = 2},
+                            {.ticks = 1010, .type = VT_REC_RETURN, .id = 2}};
+    trace_build_stack(&trace, 1, 900, 1, ids);
+    trace_build_block(&trace, 0, 1, 7, ev, VT_ARRAY_LEN(ev));
+    expect("b 1000+10, a 900-");
+}
+END_TEST
+
 START_TEST(test_unmatched_leave_is_ignored) {
     block_of(0, 1, 1000, 10, "d) (a d) e] a)");
     expect("a 1010+30");
@@ -355,6 +366,7 @@ int main(void) {
     tcase_add_test(tests, test_stack_open_at_attach);
     tcase_add_test(tests, test_stack_goes_to_the_first_stream_of_an_ident);
     tcase_add_test(tests, test_stack_never_begins_after_the_first_event);
+    tcase_add_test(tests, test_stack_when_a_payload_comes_first);
     tcase_add_test(tests, test_unmatched_leave_is_ignored);
     tcase_add_test(tests, test_lost_leave_without_gap_ends_with_its_caller);
     tcase_add_test(tests, test_lost_leave_with_gap_ends_at_the_gap);
