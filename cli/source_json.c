@@ -24,7 +24,6 @@ struct open_call { /* a B that waits for its E */
 };
 
 struct json_thread {
-    struct lane lane;
     struct open_call *open;
     size_t nopen, open_room;
 };
@@ -34,6 +33,7 @@ struct json_source {
     struct info_build build;
     struct json_thread *threads; /* by index */
     size_t threads_room;
+    struct lanes lanes;
     uint64_t dropped; /* as the file's metadata says */
 };
 
@@ -41,13 +41,7 @@ struct json_source {
 struct pass {
     struct json_source *s;
     struct trace_info *info;
-    bool learns; /* the first one: nothing is handed over */
-    bool any;    /* events with a time so far */
-    const struct model_opts *opts;
-    const struct trace_writer_ops *ops;
-    struct trace_writer *w;
-    struct trace_totals *totals;
-    const struct trace_thread *giving; /* while a lane is emptied */
+    struct lanes *lanes;
 };
 
 /* ---- names and threads ---- */
@@ -69,9 +63,11 @@ static struct trace_thread *thread_of(struct pass *p, const struct json_event *e
     struct trace_process *process = process_of(s, e);
     struct json_text tid = e->tid.text ? e->tid : e->pid.text ? e->pid : (struct json_text){"0", 1};
     if (!process) return NULL;
-    if (!p->learns) return before == p->info->nprocesses ? info_build_find_thread(&s->build, process, tid.text, tid.len) : NULL;
+    if (!p->lanes->learns)
+        return before == p->info->nprocesses ? info_build_find_thread(&s->build, process, tid.text, tid.len) : NULL;
     struct trace_thread *thread = info_build_thread(&s->build, process, tid.text, tid.len);
-    if (!thread || thread->index < s->threads_room) return thread;
+    if (!thread || lanes_thread(p->lanes, thread)) return NULL;
+    if (thread->index < s->threads_room) return thread;
     size_t room = thread->index * 2u + 16;
     struct json_thread *grown = realloc(s->threads, room * sizeof *grown);
     if (!grown) return NULL;
@@ -83,14 +79,15 @@ static struct trace_thread *thread_of(struct pass *p, const struct json_event *e
 
 static struct trace_name *name_of(struct pass *p, const struct json_event *e) {
     const char *text = e->name.text ? e->name.text : "";
-    return p->learns ? info_build_name(&p->s->build, text, e->name.len) : info_build_find_name(&p->s->build, text, e->name.len);
+    return p->lanes->learns ? info_build_name(&p->s->build, text, e->name.len)
+                            : info_build_find_name(&p->s->build, text, e->name.len);
 }
 
 /* What a NULL of the two functions above means. */
-static int not_found(const struct pass *p) { return p->learns ? -ENOMEM : -ESTALE; }
+static int not_found(const struct pass *p) { return p->lanes->learns ? -ENOMEM : -ESTALE; }
 
 static int take_metadata(struct pass *p, const struct json_event *e) {
-    if (!p->learns || !e->args_name.text || !e->name.text) return 0;
+    if (!p->lanes->learns || !e->args_name.text || !e->name.text) return 0;
     if (e->name.len == 12 && !memcmp(e->name.text, "process_name", 12)) {
         struct trace_process *process = process_of(p->s, e);
         return process ? info_build_text(&process->name, &process->name_len, e->args_name.text, e->args_name.len) : -ENOMEM;
@@ -106,7 +103,7 @@ static int on_meta(void *ctx, struct json_text key, struct json_text value) {
     struct pass *p = ctx;
     char number[32] = "";
     uint64_t ns;
-    if (!p->learns) return 0;
+    if (!p->lanes->learns) return 0;
     memcpy(number, value.text, value.len < sizeof number ? value.len : sizeof number - 1);
 #define IS(literal) (key.len == sizeof literal - 1 && !memcmp(key.text, literal, key.len))
     if (IS("overflow")) p->info->overflow = value.text[0] == 't';
@@ -120,7 +117,7 @@ static int on_meta(void *ctx, struct json_text key, struct json_text value) {
 
 static int on_file(void *ctx, struct json_text path, struct json_text text, uint64_t lines) {
     struct pass *p = ctx;
-    if (!p->learns) return 0;
+    if (!p->lanes->learns) return 0;
     void **slot = text_map_slot(&p->info->texts, path.text, path.len);
     struct trace_text *t = slot ? malloc(sizeof *t + text.len) : NULL;
     if (!t) return -ENOMEM;
@@ -134,52 +131,15 @@ static int on_file(void *ctx, struct json_text path, struct json_text text, uint
 
 /* ---- calls ---- */
 
-static int give(struct pass *p, const struct trace_thread *thread, struct trace_name *name, uint64_t start, uint64_t end,
-                const char *args, size_t args_len) {
-    bool open = end == LANE_OPEN;
-    if (open)
-        p->totals->open++;
-    else {
-        p->totals->calls++;
-        if (end - start < p->opts->min_duration_ns) {
-            p->totals->short_calls++;
-            return 0;
-        }
-    }
-    struct trace_call call = {.thread = thread,
-                              .name = name,
-                              .start_ns = start,
-                              .end_ns = open ? p->info->last_ns : end,
-                              .open = open,
-                              .args_json = args,
-                              .args_json_len = args_len};
-    if (call.end_ns < start) call.end_ns = start;
-    return p->ops->call(p->w, &call);
-}
-
-static void seen(struct pass *p, struct trace_thread *thread, uint64_t start, uint64_t end) {
-    if (!p->learns) return;
-    if (!p->any || start < p->info->first_ns) p->info->first_ns = start;
-    p->any = true;
-    if (end > p->info->last_ns) p->info->last_ns = end;
-    thread->shown = true;
-}
-
 static int take_call(struct pass *p, struct trace_thread *thread, struct trace_name *name, uint64_t start, uint64_t end,
                      const char *args, size_t args_len) {
-    struct json_thread *t = &p->s->threads[thread->index];
-    seen(p, thread, start, end);
-    if (t->lane.holds) return p->learns ? 0 : lane_hold(&t->lane, name->index, start, end, args, args_len);
-    int rc = lane_fit(&t->lane, &start, &end);
-    for (size_t i = t->nopen; i && !rc && t->open[i - 1].start_ns > start; i--) /* began inside this call and goes on? */
-        rc = t->open[i - 1].start_ns < end;
-    if (rc < 0) return rc;
-    if (rc) {
-        lane_free(&t->lane);
-        t->lane.holds = true;
-        return p->learns ? 0 : -ESTALE;
-    }
-    return p->learns ? 0 : give(p, thread, name, start, end, args, args_len);
+    const struct json_thread *t = &p->s->threads[thread->index];
+    struct trace_call call = {
+        .thread = thread, .name = name, .start_ns = start, .end_ns = end, .args_json = args, .args_json_len = args_len};
+    bool reaches_out = false; /* a call that began inside this one goes on */
+    for (size_t i = t->nopen; i && t->open[i - 1].start_ns > start; i--) reaches_out |= t->open[i - 1].start_ns < end;
+    if (reaches_out && p->lanes->learns) lanes_misfit(p->lanes, thread);
+    return lanes_call(p->lanes, &call);
 }
 
 static int take_begin(struct pass *p, struct trace_thread *thread, struct trace_name *name, const struct json_event *e) {
@@ -193,13 +153,13 @@ static int take_begin(struct pass *p, struct trace_thread *thread, struct trace_
     }
     struct open_call *open = &t->open[t->nopen];
     *open = (struct open_call){.name = name, .start_ns = e->ts_ns};
-    if (!p->learns && e->args.text) {
+    if (!p->lanes->learns && e->args.text) {
         open->args = malloc(e->args.len + 1);
         if (!open->args) return -ENOMEM;
         memcpy(open->args, e->args.text, open->args_len = e->args.len);
     }
     t->nopen++;
-    seen(p, thread, e->ts_ns, e->ts_ns);
+    lanes_seen(p->lanes, thread, e->ts_ns, e->ts_ns);
     return 0;
 }
 
@@ -214,7 +174,7 @@ static int take_end(struct pass *p, struct trace_thread *thread, const struct js
         while (at && t->open[at - 1].name != name) at--;
     }
     if (!at) {
-        if (!p->learns) p->totals->unmatched++;
+        if (!p->lanes->learns) p->lanes->totals->unmatched++;
         return 0;
     }
     while (t->nopen >= at && !rc) {
@@ -244,12 +204,13 @@ static bool is_gap(const struct json_event *e, uint64_t *count) {
 
 static int take_mark(struct pass *p, struct trace_thread *thread, const struct json_event *e) {
     uint64_t count;
-    seen(p, thread, e->ts_ns, e->ts_ns);
-    if (p->learns) return 0;
+    lanes_seen(p->lanes, thread, e->ts_ns, e->ts_ns);
+    if (p->lanes->learns) return 0;
     if (is_gap(e, &count)) {
         struct trace_gap gap = {.thread = thread, .ns = e->ts_ns, .count = count};
-        p->totals->dropped = count > UINT64_MAX - p->totals->dropped ? UINT64_MAX : p->totals->dropped + count;
-        return p->ops->gap(p->w, &gap);
+        p->lanes->totals->dropped =
+            count > UINT64_MAX - p->lanes->totals->dropped ? UINT64_MAX : p->lanes->totals->dropped + count;
+        return p->lanes->ops->gap(p->lanes->w, &gap);
     }
     struct trace_mark mark = {.thread = thread,
                               .ns = e->ts_ns,
@@ -263,7 +224,7 @@ static int take_mark(struct pass *p, struct trace_thread *thread, const struct j
                               .id_len = e->id.len,
                               .args_json = e->args.text,
                               .args_json_len = e->args.len};
-    return p->ops->mark ? p->ops->mark(p->w, &mark) : 0;
+    return p->lanes->ops->mark ? p->lanes->ops->mark(p->lanes->w, &mark) : 0;
 }
 
 static int on_event(void *ctx, const struct json_event *e) {
@@ -304,51 +265,31 @@ static void sort_open(struct json_thread *t) {
         }
 }
 
-static void end_learning(struct pass *p) {
-    for (uint32_t i = 0; i < p->info->nthreads; i++) {
-        struct json_thread *t = &p->s->threads[i];
-        p->info->nshown += p->info->threads[i]->shown;
-        sort_open(t);
-        for (size_t k = t->nopen; k && !t->lane.holds; k--) t->lane.holds = !lane_fits_open(&t->lane, t->open[k - 1].start_ns);
-        bool holds = t->lane.holds;
-        forget_open(t);
-        lane_free(&t->lane);
-        t->lane.holds = holds;
-    }
+static int open_left(struct pass *p, struct trace_thread *thread, const struct open_call *open) {
+    struct trace_call call = {.thread = thread,
+                              .name = open->name,
+                              .start_ns = open->start_ns,
+                              .args_json = open->args,
+                              .args_json_len = open->args_len};
+    return lanes_open(p->lanes, &call);
 }
 
-static int give_held(void *ctx, const struct lane_call *call, const char *args) {
-    struct pass *p = ctx;
-    struct trace_name *name = id_table_get(&p->info->names, call->name);
-    return name ? give(p, p->giving, name, call->start, call->end, args, call->args_len) : 0;
-}
-
-/* What was held back, and the calls that never ended. */
+/* Calls that never ended, and what was held back. */
 static int give_rest(struct pass *p) {
     int rc = 0;
     for (uint32_t i = 0; i < p->info->nthreads && !rc; i++) {
         struct json_thread *t = &p->s->threads[i];
-        p->giving = p->info->threads[i];
+        struct trace_thread *thread = p->info->threads[i];
         sort_open(t);
-        for (size_t k = 0; k < t->nopen && !rc; k++) {
-            const struct open_call *open = &t->open[k];
-            if (t->lane.holds)
-                rc = lane_hold(&t->lane, open->name->index, open->start_ns, LANE_OPEN, open->args, open->args_len);
-            else
-                rc = give(p, p->giving, open->name, open->start_ns, LANE_OPEN, open->args, open->args_len);
-        }
-        if (!rc) rc = lane_give(&t->lane, give_held, p, &p->totals->cut);
+        for (size_t k = 0; k < t->nopen && !rc; k++) rc = open_left(p, thread, &t->open[p->lanes->learns ? t->nopen - 1 - k : k]);
+        if (!rc) rc = lanes_end(p->lanes, thread);
     }
     return rc;
 }
 
 static void end_pass(struct json_source *s) {
-    for (size_t i = 0; i < s->threads_room; i++) {
-        bool holds = s->threads[i].lane.holds;
-        forget_open(&s->threads[i]);
-        lane_free(&s->threads[i].lane);
-        s->threads[i].lane.holds = holds;
-    }
+    for (size_t i = 0; i < s->threads_room; i++) forget_open(&s->threads[i]);
+    lanes_clear(&s->lanes);
 }
 
 /* ---- source ---- */
@@ -356,6 +297,7 @@ static void end_pass(struct json_source *s) {
 static void json_close(struct trace_info *info, void *state) {
     struct json_source *s = state;
     end_pass(s);
+    lanes_free(&s->lanes);
     for (size_t i = 0; i < s->threads_room; i++) free(s->threads[i].open);
     free(s->threads);
     info_build_free(&s->build);
@@ -374,18 +316,21 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
     }
     s->build.info = made;
     made->only_texts = true;
-    struct pass p = {.s = s, .info = made, .learns = true};
+    s->lanes = (struct lanes){.info = made, .learns = true};
+    struct pass p = {.s = s, .info = made, .lanes = &s->lanes};
     struct json_handler handler = {.event = on_event, .meta = on_meta, .file = on_file};
     int rc = json_events_read(path, &handler, &p, &made->damage, err);
-    if (!rc && made->damage.code && !p.any)
+    if (!rc && made->damage.code && !s->lanes.any)
         rc = vt_err_set(err, -EBADMSG, "%s: %s; there is nothing before that place", path, made->damage.msg);
     if (!rc && !made->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers count on one */
+    if (!rc) rc = give_rest(&p);
     if (rc) {
         vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
         json_close(made, s);
         return rc;
     }
-    end_learning(&p);
+    for (uint32_t i = 0; i < made->nthreads; i++) made->nshown += made->threads[i]->shown;
+    end_pass(s);
     made->range_known = true;
     if (made->damage.code) made->cut_off = true;
     *info = made;
@@ -396,11 +341,16 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
 static int json_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
                     struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
     struct json_source *s = state;
-    struct pass p = {.s = s, .info = info, .opts = opts, .ops = ops, .w = w, .totals = totals};
+    struct pass p = {.s = s, .info = info, .lanes = &s->lanes};
     struct json_handler handler = {
         .event = on_event, .progress = opts->progress, .progress_arg = opts->progress_arg, .stop = opts->stop};
     struct vt_err damage = {0};
     *totals = (struct trace_totals){.threads = info->nshown};
+    s->lanes.learns = false;
+    s->lanes.opts = opts;
+    s->lanes.ops = ops;
+    s->lanes.w = w;
+    s->lanes.totals = totals;
     int rc = ops->begin(w);
     if (!rc) rc = json_events_read(s->path, &handler, &p, &damage, err);
     if (!rc) rc = give_rest(&p);
