@@ -161,6 +161,15 @@ static void free_lane(struct lane *lane) {
     *lane = (struct lane){.holds = lane->holds};
 }
 
+void lanes_hand_over(struct lanes *l, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+                     struct trace_totals *totals) {
+    l->learns = false;
+    l->opts = opts;
+    l->ops = ops;
+    l->w = w;
+    l->totals = totals;
+}
+
 int lanes_thread(struct lanes *l, const struct trace_thread *thread) {
     if (thread->index < l->room) return 0;
     size_t room = thread->index * 2u + 16;

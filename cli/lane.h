@@ -35,6 +35,9 @@ struct lanes {
     size_t room;
 };
 
+/* From now on what is met is handed over. */
+void lanes_hand_over(struct lanes *l, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+                     struct trace_totals *totals);
 /* Makes room for a thread that has been met. -ENOMEM. */
 VT_MUST_CHECK int lanes_thread(struct lanes *l, const struct trace_thread *thread);
 /* Something happened on the thread. */

@@ -20,7 +20,7 @@ struct trace_source_ops {
                struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
     void (*close)(struct trace_info *info, void *state);
 };
-extern const struct trace_source_ops source_vzt, source_json;
+extern const struct trace_source_ops source_vzt, source_json, source_pftrace;
 
 /* -EBADMSG when it is no trace that we know; -errno when it cannot be read; err says which and names the file. */
 VT_MUST_CHECK int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err);

@@ -346,11 +346,7 @@ static int json_run(struct trace_info *info, void *state, const struct model_opt
         .event = on_event, .progress = opts->progress, .progress_arg = opts->progress_arg, .stop = opts->stop};
     struct vt_err damage = {0};
     *totals = (struct trace_totals){.threads = info->nshown};
-    s->lanes.learns = false;
-    s->lanes.opts = opts;
-    s->lanes.ops = ops;
-    s->lanes.w = w;
-    s->lanes.totals = totals;
+    lanes_hand_over(&s->lanes, opts, ops, w, totals);
     int rc = ops->begin(w);
     if (!rc) rc = json_events_read(s->path, &handler, &p, &damage, err);
     if (!rc) rc = give_rest(&p);

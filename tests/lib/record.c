@@ -134,6 +134,34 @@ int record_file(struct record *r, const char *path, const struct model_opts *opt
     return rc ? rc : record_run(r, r->source, opts);
 }
 
+static int compare_lines(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static void sort_lines(char *text) {
+    size_t len = strlen(text), n = 0, room = 0;
+    char **lines = NULL, *copy = strdup(text), *at = text;
+    for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n")) {
+        if (n == room) lines = realloc(lines, (room = room * 2 + 64) * sizeof *lines);
+        lines[n++] = line;
+    }
+    if (n) qsort(lines, n, sizeof *lines, compare_lines);
+    for (size_t i = 0; i < n; i++) at += snprintf(at, len + 1 - (size_t)(at - text), "%s\n", lines[i]);
+    free(lines);
+    free(copy);
+}
+
+void record_same(const struct record *a, const struct record *b) {
+    if (strstr(a->text, "gap ") || strstr(b->text, "gap ")) {
+        sort_lines(a->text);
+        sort_lines(b->text);
+    }
+    size_t i = 0;
+    while (a->text[i] && a->text[i] == b->text[i]) i++;
+    size_t from = i > 80 ? i - 80 : 0;
+    ck_assert_msg(a->text[i] == b->text[i], "%.160s\n--\n%.160s", a->text + from, b->text + from);
+    ck_assert_uint_eq(a->totals.calls, b->totals.calls);
+    ck_assert_uint_eq(a->totals.open, b->totals.open);
+    ck_assert_uint_eq(a->totals.dropped, b->totals.dropped);
+}
+
 void record_free(struct record *r) {
     free(r->text);
     trace_source_close(r->source);

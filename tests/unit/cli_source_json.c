@@ -11,6 +11,7 @@
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
 #include "tests/lib/trace_build.h"
+#include "tests/lib/trace_random.h"
 
 static char path[] = "/tmp/source-json-XXXXXX";
 static struct record rec;
@@ -264,82 +265,22 @@ START_TEST(test_file_info_comes_along) {
 }
 END_TEST
 
-static void convert(const char *from, const char *to) {
-    struct convert_result result;
-    struct vt_err err = {0};
-    struct convert_opts opts = {.input = from, .output = to};
-    int rc = convert_trace(&opts, &result, &err);
-    ck_assert_msg(rc == 0, "%s", err.msg);
-}
-
-/* Long texts: says where they differ. */
-static void same_text(const char *a, const char *b) {
-    size_t i = 0;
-    while (a[i] && a[i] == b[i]) i++;
-    ck_assert_msg(a[i] == b[i], "%.160s\n--\n%.160s", a + (i > 80 ? i - 80 : 0), b + (i > 80 ? i - 80 : 0));
-}
-
-static int compare_lines(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-static void sort_lines(char *text) {
-    size_t len = strlen(text), n = 0, room = 0;
-    char **lines = NULL, *copy = strdup(text), *at = text;
-    for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n")) {
-        if (n == room) lines = realloc(lines, (room = room * 2 + 64) * sizeof *lines);
-        lines[n++] = line;
-    }
-    qsort(lines, n, sizeof *lines, compare_lines);
-    for (size_t i = 0; i < n; i++) at += snprintf(at, len + 1 - (size_t)(at - text), "%s\n", lines[i]);
-    free(lines);
-    free(copy);
-}
-
 /* .vzt to JSON and JSON to JSON say the same thing. */
 static void round_trip(bool gaps) {
-    enum { N = 6000 };
-    static struct vt_event ev[N];
     struct trace_build b;
+    struct record one, two;
     char first[96], second[96];
-    uint32_t depth = 0, seed = 7;
-    uint64_t ticks = 5000;
-    static uint32_t stack[64];
-    trace_build_open(&b);
-    for (uint32_t i = 1; i < 20; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "f%u", i);
-        trace_build_name(&b, i, i % 3 == 0, name, i % 3 ? "a.py" : "mod", i % 3 ? i : 0);
-    }
-    for (size_t i = 0; i < N; i++) {
-        seed = seed * 1664525 + 1013904223;
-        ticks += seed >> 24;
-        bool enter = depth == 0 || (depth < 60 && (seed >> 20) % 2);
-        if (enter) stack[depth++] = 1 + (seed >> 8) % 19;
-        uint32_t id = enter ? stack[depth - 1] : stack[--depth];
-        uint32_t type = id % 3 ? (enter ? VT_REC_CALL : VT_REC_RETURN) : (enter ? VT_REC_C_CALL : VT_REC_C_RETURN);
-        ev[i] = (struct vt_event){.ticks = ticks, .type = type, .id = id};
-        if (gaps && i % 500 == 499 && !enter) ev[i] = (struct vt_event){.type = VT_REC_GAP, .count = i};
-    }
-    trace_build_thread(&b, 9, 100, 1, "MainThread");
-    trace_build_stack(&b, 9, 100, 2, (uint32_t[]){1, 2});
-    trace_build_block(&b, 0, 9, 100, ev, N);
-    trace_build_end(&b, 100, 0);
+    trace_random_build(&b, 7, gaps);
     snprintf(first, sizeof first, "%s.json", b.path);
     snprintf(second, sizeof second, "%s.2.json.gz", b.path);
-    convert(b.path, first);
-    convert(first, second);
-    struct record one, two;
+    trace_random_convert(b.path, first);
+    trace_random_convert(first, second);
     ck_assert_int_eq(record_file(&one, b.path, NULL, NULL), 0);
     ck_assert_int_eq(record_file(&rec, first, NULL, NULL), 0);
     ck_assert_int_eq(record_file(&two, second, NULL, NULL), 0);
     ck_assert_uint_gt(one.totals.calls, 2500);
-    if (gaps) { /* ends that were lost are told late by the .vzt */
-        sort_lines(one.text);
-        sort_lines(two.text);
-        sort_lines(rec.text);
-    }
-    same_text(rec.text, one.text);
-    same_text(two.text, one.text);
-    ck_assert_uint_eq(two.totals.dropped, one.totals.dropped);
-    ck_assert_uint_eq(two.totals.open, one.totals.open);
+    record_same(&rec, &one);
+    record_same(&two, &one);
     record_free(&one);
     record_free(&two);
     unlink(first);
