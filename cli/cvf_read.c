@@ -160,7 +160,7 @@ static int get_head(struct unpacker *u, struct head *h) {
 }
 
 static int put_calls(struct unpacker *u, const struct head *h, uint64_t n, uint64_t first, const char *args, size_t args_len) {
-    const char *element, *end = args + args_len;
+    const char *element, *end = args ? args + args_len : NULL;
     size_t element_len;
     int64_t start = (int64_t)first;
     if (args) args++;
@@ -322,7 +322,7 @@ static bool take_metadata(struct unpacker *u, const char *event, size_t len) {
 static int take_other(struct unpacker *u) {
     struct text list = {0};
     int rc = get_zipped(u, '[', &list);
-    const char *at = list.data + 1, *end = list.data + list.len, *event;
+    const char *at = rc ? NULL : list.data + 1, *end = rc ? NULL : list.data + list.len, *event;
     size_t len;
     while (!rc && next_element(&at, end, &event, &len)) {
         if (take_metadata(u, event, len)) continue;

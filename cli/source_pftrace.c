@@ -230,6 +230,7 @@ static int begin_call(struct pass *p, struct sequence *seq, const struct track *
     int rc = p->lanes->learns ? 0 : take_args(&open->args, e, true, &notes);
     open->from_attach = notes.from_attach;
     lanes_seen(p->lanes, seq->thread, ns, ns);
+    if (rc) text_free(&seq->open[--seq->nopen].args); /* half a text */
     return rc;
 }
 
@@ -428,7 +429,7 @@ static int give_rest(struct pass *p) {
     for (size_t i = 0; i < map->slots && !rc; i++) {
         struct sequence *seq = map->entries[i].key ? map->entries[i].value : NULL;
         if (!seq || !seq->thread) continue;
-        qsort(seq->open, seq->nopen, seq->nopen ? sizeof *seq->open : 1, compare_open);
+        if (seq->nopen) qsort(seq->open, seq->nopen, sizeof *seq->open, compare_open);
         for (size_t k = 0; k < seq->nopen && !rc; k++) {
             struct trace_call call;
             rc = fill_call(p, seq, &seq->open[p->lanes->learns ? seq->nopen - 1 - k : k], &call);

@@ -38,7 +38,7 @@ static inline void text_literal(struct text_buf *b, const char *text) { text_put
 /* "text" as JSON has it. */
 static inline void text_string(struct text_buf *b, const void *text, size_t len) {
     char *p = text_room(b, JSON_TEXT_MAX(len) + 2);
-    if (p) b->len = (size_t)(json_put_string(p, text, len) - b->data);
+    if (p) b->len = (size_t)(json_put_string(p, len ? text : "", len) - b->data);
 }
 static inline void text_free(struct text_buf *b) {
     free(b->data);
