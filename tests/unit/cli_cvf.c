@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
+#include <zlib.h>
 
 #include "cli/cvf.h"
 #include "tests/lib/case.h"
@@ -33,11 +34,11 @@ static void tear_down(void) {
     ck_assert_int_eq(system(command), 0);
 }
 
-static int compress(const char *from, const char *to) {
+static int pack(const char *from, const char *to) {
     struct cvf_opts opts = {.input = from, .output = to};
     return cvf_compress(&opts, &result, &err);
 }
-static int decompress(const char *from, const char *to) {
+static int unpack(const char *from, const char *to) {
     struct cvf_opts opts = {.input = from, .output = to};
     return cvf_decompress(&opts, &result, &err);
 }
@@ -54,7 +55,7 @@ static void same_files(const char *a, const char *b) {
 }
 
 START_TEST(test_golden_is_read) {
-    ck_assert_msg(decompress(GOLDEN ".cvf", json) == 0, "%s", err.msg);
+    ck_assert_msg(unpack(GOLDEN ".cvf", json) == 0, "%s", err.msg);
     ck_assert_uint_eq(result.events, 17);
     same_files(json, GOLDEN ".cvf.json");
 }
@@ -62,9 +63,9 @@ END_TEST
 
 /* Ours becomes the same JSON as theirs, and has the metadata too. */
 START_TEST(test_ours_says_the_same) {
-    ck_assert_msg(compress(GOLDEN ".json", cvf) == 0, "%s", err.msg);
+    ck_assert_msg(pack(GOLDEN ".json", cvf) == 0, "%s", err.msg);
     ck_assert_uint_eq(result.events, 17);
-    ck_assert_msg(decompress(cvf, json) == 0, "%s", err.msg);
+    ck_assert_msg(unpack(cvf, json) == 0, "%s", err.msg);
     char *got = trace_build_slurp(json, NULL), *want = trace_build_slurp(GOLDEN ".cvf.json", NULL);
     char *meta = strstr(got, ",\n\"viztracer_metadata\":");
     ck_assert_ptr_nonnull(meta);
@@ -104,9 +105,9 @@ START_TEST(test_round_trip_nests) {
     fclose(f);
     write_file(json, text, len);
     free(text);
-    ck_assert_msg(compress(json, cvf) == 0, "%s", err.msg);
+    ck_assert_msg(pack(json, cvf) == 0, "%s", err.msg);
     ck_assert_int_eq(unlink(json), 0);
-    ck_assert_msg(decompress(cvf, json) == 0, "%s", err.msg);
+    ck_assert_msg(unpack(cvf, json) == 0, "%s", err.msg);
     struct record rec;
     ck_assert_int_eq(record_file(&rec, json, NULL, NULL), 0);
     ck_assert_uint_eq(rec.totals.calls, calls);
@@ -127,8 +128,8 @@ START_TEST(test_the_rest_is_kept) {
                                "\"pid\":1,\"tid\":1,\"name\":\"other\",\"args\":{\"name\":\"x\"}},"
                                "{\"ph\":\"M\",\"pid\":0,\"tid\":0,\"name\":\"viztracer_metadata\",\"args\":7}]}";
     write_file(json, text, sizeof text - 1);
-    ck_assert_msg(compress(json, cvf) == 0, "%s", err.msg);
-    ck_assert_msg(decompress(cvf, json) == 0, "%s", err.msg);
+    ck_assert_msg(pack(json, cvf) == 0, "%s", err.msg);
+    ck_assert_msg(unpack(cvf, json) == 0, "%s", err.msg);
     char *got = trace_build_slurp(json, NULL);
     for (const char *at = strstr(text, "{\"ph\""), *next; at; at = next) {
         next = strstr(at + 1, "{\"ph\"");
@@ -149,7 +150,7 @@ START_TEST(test_hostile) {
         bytes[i / 2] = (char)(bytes[i / 2] ^ (i % 2 ? 0x80 : 0x01));
         memset(&err, 0, sizeof err);
         unlink(json);
-        if (decompress(cvf, json) == 0) {
+        if (unpack(cvf, json) == 0) {
             char *text = trace_build_slurp(json, NULL);
             yajl_val root = yajl_tree_parse(text, why, sizeof why);
             ck_assert_msg(root != NULL, "byte %zu: %s", i / 2, why);
@@ -165,9 +166,20 @@ START_TEST(test_hostile) {
     ck_assert_uint_gt(good, 20);
     ck_assert_uint_gt(bad, 20);
     free(bytes);
-    ck_assert_int_eq(decompress("/nowhere/x.cvf", json), -ENOENT);
+    static const char *const no_json[] = {"[nonsense]", "[1", "[\"\xff\"]", "{}", ""};
+    for (size_t i = 0; i < VT_ARRAY_LEN(no_json); i++) { /* packed as it should be */
+        uint8_t file[256] = {CVF_VERSION, [8] = CVF_OTHER};
+        uLongf packed = sizeof file - 25;
+        uint64_t size = strlen(no_json[i]);
+        ck_assert_int_eq(compress2(file + 25, &packed, (const Bytef *)no_json[i], size, 9), Z_OK);
+        memcpy(file + 9, &size, 8);
+        memcpy(file + 17, &(uint64_t){packed}, 8);
+        write_file(cvf, file, 25 + packed);
+        ck_assert_int_eq(unpack(cvf, json), -EBADMSG);
+    }
+    ck_assert_int_eq(unpack("/nowhere/x.cvf", json), -ENOENT);
     memset(&err, 0, sizeof err);
-    ck_assert_int_eq(compress(GOLDEN ".cvf", cvf), -EBADMSG);
+    ck_assert_int_eq(pack(GOLDEN ".cvf", cvf), -EBADMSG);
     ck_assert_msg(strstr(err.msg, GOLDEN ".cvf"), "%s", err.msg);
 }
 END_TEST
@@ -183,7 +195,7 @@ START_TEST(test_real_viztracer) {
         fflush(stdout);
         return;
     }
-    ck_assert_msg(compress(GOLDEN ".json", cvf) == 0, "%s", err.msg);
+    ck_assert_msg(pack(GOLDEN ".json", cvf) == 0, "%s", err.msg);
     snprintf(command, sizeof command,
              "%s -c '\nimport json, sys\nfrom viztracer.vcompressor import VCompressor\n"
              "key = lambda e: json.dumps(e, sort_keys=True)\n"

@@ -172,6 +172,20 @@ START_TEST(test_match_with_late_ends) {
 }
 END_TEST
 
+/* A caller that has the very times of its callee is told behind it. */
+START_TEST(test_match_with_equal_times) {
+    static const char text[] = "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":0,\"dur\":1,\"name\":\"before\"},"
+                               "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"in it\"},"
+                               "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"wanted\"},"
+                               "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"caller\"}]";
+    FILE *f = fopen(trace.path, "wb");
+    fputs(text, f);
+    fclose(f);
+    ck_assert_int_eq(select_add_match(&want, "wanted"), 0);
+    check("call 1/1 in it 1000..2000\ncall 1/1 wanted 1000..2000\n");
+}
+END_TEST
+
 static int count_call(struct trace_writer *w, const struct trace_call *call) {
     (void)call;
     ++*(uint64_t *)(void *)w;
@@ -206,7 +220,13 @@ START_TEST(test_newest_of_a_part) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {
-        test_all, test_slice, test_slice_text, test_threads, test_match, test_match_with_late_ends, test_newest_of_a_part};
+    const TTest *const tests[] = {test_all,
+                                  test_slice,
+                                  test_slice_text,
+                                  test_threads,
+                                  test_match,
+                                  test_match_with_late_ends,
+                                  test_match_with_equal_times,
+                                  test_newest_of_a_part};
     return case_main("cli/select", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }
