@@ -16,7 +16,7 @@ static void on_signal(int sig) { interrupted = sig; }
 
 static int help(const struct convert_kind *kind) {
     printf("usage: viztracer %s [options]\n\n"
-           "IN: .vzt, Chrome JSON of ours or VizTracer's; also gzipped\n%s\n"
+           "IN: .vzt, .pftrace of ours, Chrome JSON (VizTracer's too); each also gzipped\n%s\n"
            "  -o, --output_file FILE  what to write; how its name ends says the kind\n"
            "  --min_duration TIME     leave out shorter calls: 0.3ms, 13us; no unit = us\n"
            "  --tracer_entries N      only the newest N calls\n"
@@ -141,6 +141,9 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
     if (opts->budget && opts->newest_calls) return cli_usage("%s: either --budget or --tracer_entries", kind->name);
     if (!opts->output) opts->output = kind->output;
     if (!opts->output) return cli_usage("%s: where to? Give -o FILE", kind->name);
+    size_t len = strlen(opts->output);
+    if (len > 4 && !strcmp(opts->output + len - 4, ".vzt") && (opts->min_duration_ns || opts->newest_calls || opts->budget))
+        return cli_usage("%s: a .vzt is copied whole, no calls are left out; name the output .json or .pftrace", kind->name);
     if (kind->many) {
         opts->inputs = (const char *const *)(argv + optind);
         opts->ninputs = (size_t)(argc - optind);

@@ -139,9 +139,12 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     rc = open_source(opts, &source, err);
     if (rc) return rc;
     const struct trace_info *info = trace_source_info(source);
-    if (ends_with(opts->output, NATIVE_SUFFIX) && !info->trace) {
-        rc = vt_err_set(err, -EINVAL, "%s: a .vzt is made at an attach only; name the output .json or .json.gz", opts->output);
-    } else if (ends_with(opts->output, NATIVE_SUFFIX)) {
+    bool native = ends_with(opts->output, NATIVE_SUFFIX);
+    if (native && !info->trace) {
+        rc = vt_err_set(err, -EINVAL, "%s: a .vzt is made at an attach only; name the output .json or .pftrace", opts->output);
+    } else if (native && !select_is_all(&opts->select)) {
+        rc = vt_err_set(err, -EINVAL, "%s: a .vzt is copied whole; name the output of a part .json or .pftrace", opts->output);
+    } else if (native) {
         result->totals.threads = info->nshown;
         if (info->end) {
             result->totals.calls = info->end->calls;
