@@ -1,15 +1,16 @@
 # viztracerd: see README.md. Everything is built into $(BUILD); sources are found by folder.
-#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-all | bench | fuzz | clean
-#   SAN=address,undefined | SAN=thread | FAULTS=1 | CC=clang | WERROR=1   (each has a build folder of its own)
+#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-soak | test-asan | test-all | bench | fuzz | clean
+#   SAN=address,undefined | SAN=thread | FAULTS=1 | CONSTANT_CLOCK=1 | CC=clang | WERROR=1   (each has a build folder of its own)
 MAKEFLAGS += --no-builtin-rules
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX  ?= /usr/local
 DESTDIR ?=
 comma := ,
-BUILD   ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)$(if $(filter-out gcc,$(CC)),-$(notdir $(CC)))
+BUILD   ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)$(if $(CONSTANT_CLOCK),-clock)$(if $(filter-out gcc,$(CC)),-$(notdir $(CC)))
 VERSION := 0.1.0
 
-WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror) \
+    $(if $(SAN),-Wno-format-overflow -Wno-tsan) # they cannot be right about code that a sanitizer has changed
 CPPFLAGS += -D_GNU_SOURCE -DVT_VERSION=\"$(VERSION)\" $(if $(FAULTS),-DVT_FAULTS) -iquote . -iquote $(BUILD)/gen
 CFLAGS  ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fvisibility=hidden $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
@@ -62,9 +63,9 @@ $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
 # ---- the agent: freestanding, no imports; never built with sanitizers ----
 AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fvisibility=hidden \
     -ftls-model=initial-exec -fno-asynchronous-unwind-tables -funwind-tables -fcf-protection=none $(WARN)
-AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS)
+AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS) $(if $(CONSTANT_CLOCK),-DVT_CONSTANT_CLOCK)
 # what the agent calls itself: only the very same one is used again in a target
-AGENT_ID := $(shell { cat agent/*.[ch] proto/abi/*.h; echo $(CC) $(FAULTS); } | sha1sum | cut -c1-30)
+AGENT_ID := $(shell { cat agent/*.[ch] proto/abi/*.h; echo $(CC) $(FAULTS) $(CONSTANT_CLOCK); } | sha1sum | cut -c1-30)
 $(BUILD)/agentobj/agent/entry.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
 $(BUILD)/agentobj/agent/entry.o: $(wildcard agent/*.[ch] proto/abi/*.h)
 AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))

@@ -52,6 +52,7 @@ struct attach_result {
     uint64_t max_stop_ns; /* longest stop of any thread, rejected ones included */
     uint32_t stops;       /* threads stopped in all, rejected ones included */
     uint64_t total_ns;    /* whole climb */
+    uint32_t tries;       /* climbs; more than one: the new thread had waited too long for us */
     bool reused;          /* an inert agent of an earlier attach was used again */
 };
 
@@ -62,7 +63,8 @@ VT_MUST_CHECK int attach_preflight(const struct attach_opts *o, struct attach_in
 
 /* The climb. On success the agent runs in the target (its state is in the arena's control area:
  * it may still be waiting for the GIL) and the target is otherwise as before. On error every rung
- * was undone. Calls attach_preflight itself. */
+ * was undone. Calls attach_preflight itself. Wants a process of its own: real-time priority is taken where that is allowed, and
+ * kept (ptrace.h). */
 VT_MUST_CHECK int attach_inject(const struct attach_opts *o, struct attach_info *info, struct attach_result *res,
                                 struct vt_err *err);
 

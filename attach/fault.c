@@ -28,11 +28,21 @@ static void maybe_kill(const char *rung) {
     kill(getpid(), SIGKILL);
 }
 
+static void maybe_sleep(const char *rung) {
+    static bool slept;
+    const char *spec = getenv("VT_SLEEP");
+    size_t len = strlen(rung);
+    if (slept || !spec || strncmp(spec, rung, len) || spec[len] != ':') return;
+    slept = true;
+    wait_us(atol(spec + len + 1) * 1000);
+}
+
 int fault_point(const char *rung) {
     static bool failed;
     const char *fault = getenv("VT_FAULT");
     if (getenv("VT_FAULT_LOG")) fprintf(stderr, "rung %s\n", rung);
     maybe_kill(rung);
+    maybe_sleep(rung);
     if (failed || !fault || strcmp(fault, rung)) return 0;
     failed = true;
     return -EIO;

@@ -2,6 +2,7 @@
  *   VT_FAULT=<rung>            that rung fails with -EIO, once
  *   VT_KILL=<rung>[:delay_us]  the process gets SIGKILL there, after a delay spent in the same state
  *   VT_KILL_AFTER=<us>         SIGKILL that long after the first thread of the target was seized
+ *   VT_SLEEP=<rung>:<ms>       the process sleeps that long there, once
  *   VT_BOOT_WAIT_MS=<ms>       how long the new thread waits for a dead injector
  * VT_FAULT_LOG=1 prints each point as it is passed. */
 #ifndef VT_ATTACH_FAULT_H

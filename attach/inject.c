@@ -32,7 +32,7 @@
 
 #define DEFAULT_TIMEOUT_MS 10000u
 #define BLOB_MS 2000u              /* for pthread_create */
-#define BOOT_WAIT_NS 8000000000ull /* seen on a loaded machine: 3 s until this process got the CPU again */
+#define BOOT_WAIT_NS 8000000000ull /* without real-time priority this process may not get the CPU for seconds */
 #define STALE_TRIES 3
 #define BOOT_STACK (512u << 10)
 #define CANCEL_NS 1000000000ull /* the new thread looks every 0.5 ms */
@@ -396,7 +396,7 @@ static int climb_go(struct climb *c) {
         {offsetof(struct vt_boot, go), sizeof(b->go), &(uint32_t){VT_GO_RUN}}, /* last */
     };
     int rc = boot_read(c);
-    if (!rc && b->state == VT_BOOT_FAILED) rc = -ETIMEDOUT; /* it has waited too long for us */
+    if (!rc && b->state == VT_BOOT_FAILED) rc = -ESTALE; /* it has waited too long for us */
     for (size_t i = 0; !rc && i < VT_ARRAY_LEN(fields); i++)
         rc = c->mem.write(&c->mem, boot_address(c) + fields[i].offset, fields[i].from, fields[i].len);
     return rc ? vt_err_set(c->err, rc, "process %d: its new thread cannot be told to go on: %s", (int)c->o->pid, strerror(-rc))
@@ -516,8 +516,8 @@ static int climb_op(const struct attach_opts *o, const struct attach_info *info,
     return rc;
 }
 
-/* With the target claimed. */
-static int stop_claimed(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+/* With the target claimed. -ESTALE: climb again. */
+static int stop_once(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
     struct attach_agent a;
     int rc = attach_find_agent(o->pid, &a, err);
     if (rc || !a.busy) return rc;
@@ -526,6 +526,21 @@ static int stop_claimed(const struct attach_opts *o, struct attach_result *res, 
     if (rc) return vt_err_set(err, rc, "process %d: %s", (int)o->pid, strerror(-rc));
     struct attach_info info = {.pid = o->pid, .start_time = st.start_time};
     return climb_op(o, &info, res, err, VT_OP_STOP, false);
+}
+
+static int start_once(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
+    int rc = attach_preflight(o, info, err); /* each time: the target may have become another program */
+    return rc ? rc : climb_op(o, info, res, err, VT_OP_START, false);
+}
+
+static int stop_claimed(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+    struct vt_err why;
+    int rc = -ESTALE;
+    for (int i = 0; i < STALE_TRIES && rc == -ESTALE; i++) {
+        why = (struct vt_err){0};
+        rc = stop_once(o, res, &why);
+    }
+    return rc ? vt_err_set(err, rc, "%s", why.msg) : 0;
 }
 
 static int inject_claimed(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
@@ -538,11 +553,12 @@ static int inject_claimed(const struct attach_opts *o, struct attach_info *info,
     if (rc) return rc;
     *res = (struct attach_result){.arena_fd = -1};
     if (o->method == ATTACH_REMOTE_EXEC) return attach_remote_exec(o, info, res, err);
-    for (int i = 0; i < STALE_TRIES; i++) {
+    rc = -ESTALE; /* the new thread had given us up */
+    for (int i = 0; i < STALE_TRIES && rc == -ESTALE; i++) {
         first = (struct vt_err){0};
         *res = (struct attach_result){.arena_fd = -1};
-        rc = climb_op(o, info, res, &first, VT_OP_START, false);
-        if (rc != -ESTALE) break; /* the new thread had given us up */
+        rc = start_once(o, info, res, &first);
+        res->tries = (uint32_t)i + 1;
     }
     if (rc == -ELIBACC || rc == -ENOSYS || rc == -EACCES) { /* memfds are forbidden, or may not be executed: files do */
         attach_log(o, "%s; trying with files", first.msg);

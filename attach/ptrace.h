@@ -38,12 +38,11 @@ struct trace_stats {
 #define TRACE_LATE_MAX 32
 
 /* The tracing process itself: signal mask, priority, CPU. Between trace_begin and trace_end all calls
- * below come from the same thread. */
+ * below come from the same thread. Real-time priority is taken where that is allowed and stays until the process ends; its
+ * children do not have it. */
 struct trace_env {
     sigset_t old_mask;
     cpu_set_t old_cpus;
-    int old_policy;
-    struct sched_param old_param;
     bool begun, boosted, pinned;
     struct trace_stats stats;
     pid_t late[TRACE_LATE_MAX]; /* seized, asked to stop, and stuck in the kernel: to be let go when they do stop */

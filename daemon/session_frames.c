@@ -59,7 +59,9 @@ static uint64_t ctl_ticks_ns(struct session *s, const uint64_t *ticks) {
 }
 
 uint64_t session_attach_pause(struct session *s) {
-    return s->result.max_stop_ns + (s->arena.ctl ? ctl_ticks_ns(s, &s->arena.ctl->hold_on) : 0);
+    uint64_t gil_ns = s->arena.ctl ? ctl_ticks_ns(s, &s->arena.ctl->hold_on) : 0;
+    vt_log(VT_LOG_INFO, "process %d: stopped %lu us, GIL held %lu us", (int)s->pid, s->result.max_stop_ns / 1000, gil_ns / 1000);
+    return s->result.max_stop_ns + gil_ns;
 }
 
 void session_put_end(struct session *s) {

@@ -15,7 +15,7 @@ trap 'rm -rf "$VT_SPOOL"' EXIT
 
 run_one() {
     local program=$1 name began rc
-    name=$(echo "$program" | sed 's#^.*build\([^/ ]*\)/tests/#tests\1/#; s#^[./]*##; s#^tests/##; s#^tests-##; s#[/ ]#-#g')
+    name=$(echo "$program" | sed 's#^.*build\([^/ ]*\)/tests/#tests\1/#; s#^[./]*##; s#^tests/##; s#^tests-##; s#[/ |]#-#g')
     began=$(date +%s)
     timeout -k 10 "$limit" $program >"$logs/$name.log" 2>&1 </dev/null
     rc=$?

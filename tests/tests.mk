@@ -1,8 +1,11 @@
 # Running the tests. Included by Makefile. Everything builds and runs in build folders; logs are in $(BUILD)/test-logs*.
 #   test       every check in its short form: lint, units (plain, ASan+UBSan, TSan), fuzzers for 10 s each, integration on every interpreter
-#   test-kill  2,000 kills of the injector      test-stress  200 attaches per state and version      test-all  all of it
+#   test-kill  2,000 kills of the injector      test-stress  200 attaches per state and version
+#   test-soak  SOAK_SECONDS (60) at full speed per version      test-asan  integration under ASan+UBSan on every version
+#   test-all   all of it
 #   fuzz       FUZZ_SECONDS (60) for each fuzzer
-.PHONY: test test-build test-kill test-stress test-all fuzz lint test-unit test-integration
+SOAK_SECONDS ?= 60
+.PHONY: test test-build test-kill test-stress test-soak test-asan test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
 JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
@@ -25,7 +28,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libvtdaemon.a $(BUIL
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 .PHONY: fuzz-bin faults-bin asan-bin tsan-bin
 fuzz-bin: $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
-asan-bin: $(UNIT_BIN) $(AGENT) # the agent itself is never built with sanitizers
+asan-bin: all $(UNIT_BIN) $(INTEG_BIN) # the agent itself is never built with sanitizers
 tsan-bin: $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(TSAN_SRC))
 faults-bin: all $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(FAULT_SRC))
 
@@ -40,11 +43,16 @@ test-build:
 	@$(MAKE) --no-print-directory $(JOBS) $(FUZZ_FLAGS) fuzz-bin
 	@$(MAKE) --no-print-directory $(JOBS) FAULTS=1 faults-bin
 
+# The integration suites once more with everything but the agent under ASan and UBSan: one interpreter for each kind of hook, or all.
+ASAN_PYTHONS ?= 3.10|3.13
+RUN_ASAN  = $(foreach s,$(ASAN_INTEG),"tests/some-pythons.sh $(s) $(ASAN_PYTHONS)")
+ASAN_INTEG := $(patsubst tests/integration/%.c,build-asan/tests/integration/%,$(INTEG_SRC))
+
 RUN = BUILD=$(BUILD) tests/with-pythons.sh tests/run.sh
 RUN_FUZZ = $(foreach f,$(FUZZ_BIN),"tests/fuzz.sh $(f) $(1)")
 
 test: test-build
-	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) tests/agent/run.sh $(FAULT_BIN) $(INTEG_BIN)
+	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) tests/agent/run.sh $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
 test-unit: test-build
 	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN)
 test-integration: test-build
@@ -53,6 +61,13 @@ fuzz: test-build
 	@VT_SUITE_SECONDS=$$(($(FUZZ_SECONDS) + 120)) BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-fuzz tests/run.sh $(call RUN_FUZZ,$(FUZZ_SECONDS))
 test-kill: test-build
 	@VT_LONG=1 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-kill $(RUN) $(KILL_BIN)
+# three at a time: most of an attach is waiting
+STATES := $(shell sed -n 's/^    {"\([a-z0-9-]*\)".*/\1/p' tests/integration/states.c)
 test-stress: test-build
-	@VT_LONG=1 VT_JOBS=1 VT_SUITE_SECONDS=14400 VT_LOGS=$(BUILD)/test-logs-stress $(RUN) $(BUILD)/tests/integration/repeat $(BUILD)/tests/integration/states
-test-all: test test-kill test-stress fuzz
+	@VT_LONG=1 VT_JOBS=3 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-stress $(RUN) \
+	    $(foreach s,$(STATES),"tests/case.sh $(BUILD)/tests/integration/states $(s)-many-times") $(BUILD)/tests/integration/repeat
+test-asan: test-build
+	@VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-asan $(RUN) $(ASAN_BIN) $(foreach s,$(ASAN_INTEG),"tests/some-pythons.sh $(s) 3")
+test-soak: test-build
+	@VT_LONG=1 VT_JOBS=1 VT_SOAK_SECONDS=$(SOAK_SECONDS) VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-soak $(RUN) $(BUILD)/tests/integration/soak
+test-all: test test-kill test-stress test-soak test-asan fuzz

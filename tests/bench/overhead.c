@@ -1,123 +1,204 @@
-/* Cost of tracing, side by side in one run: bare, a hook that does nothing (the floor), ours, cProfile.
- * One process per mode stays alive and is asked in turn (interleaved, so that a drifting machine hits
- * all modes alike). Figures: CPU time of the target's thread, ns per call (Python + C calls), minimum
- * over rounds; overhead = over bare, per event (call and return).
+/* Cost of tracing, side by side in one run: bare, a hook that does nothing (the floor), ours in several settings, cProfile,
+ * VizTracer. One process per mode stays alive and they are asked in turn, so that a drifting machine hits all modes alike.
  *
- *   overhead [-r ROUNDS] [-w WORKLOAD]... [-j FILE.json]      VT_PYTHONS=/path/python3:... */
+ *   overhead [-r ROUNDS] [-w WORKLOAD]... [-m MODE]... [-j FILE] [-i]
+ *
+ * CPU time of the target's thread (threads4: of the process). An event is a call or a return, of Python or C functions; a mode
+ * that sees Python functions only is still divided by all of them in x bare, and by its own in ns per event. Overhead is over
+ * bare, pair by pair: least of all rounds, and median. -j: one JSON object a line. -i: instructions per event instead of time,
+ * counted one by one in a small run of the workload; of ours with the constant clock only: single steps take so long that
+ * what the agent does once in a millisecond would be done at each event (reading the clock is one instruction more). VT_PYTHONS:
+ * as for the tests. VIZTRACER_PY: a folder that has VizTracer installed for each version, DIR/3.12 ...; skipped by name where it
+ * cannot be had. */
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <libgen.h>
-#include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tests/lib/interp.h"
+#include "tests/lib/steps.h"
+#include "tests/lib/target.h"
+#include "tests/lib/tool.h"
+
 #define MAX_ROUNDS 64
+#define MAX_WANTED 16
+#define STEP_ROUNDS 5
+#define SAMPLE_NS 6e7 /* of the bare target */
 
-enum mode { BARE, FLOOR_C, OURS_C, FLOOR_PY, OURS_PY, CPROFILE, MODES };
-static const struct {
-    const char *name;
-    const char *target_mode;   /* argument of workload.py */
-    const char *const *attach; /* further arguments of viztracer --attach, or NULL */
-} modes[MODES] = {
-    [BARE] = {"bare", "bare", NULL},
-    [FLOOR_C] = {"no-op hook, C calls", "floor-c", NULL},
-    [OURS_C] = {"viztracer, C calls", "bare", (const char *const[]){NULL}},
-    [FLOOR_PY] = {"no-op hook, Python only", "floor-py", NULL},
-    [OURS_PY] = {"viztracer --ignore_c_function", "bare", (const char *const[]){"--ignore_c_function", NULL}},
-    [CPROFILE] = {"cProfile", "cprofile", NULL},
+enum floor { FLOOR_NONE, FLOOR_C, FLOOR_PY };
+struct mode {
+    const char *name, *text;
+    const char *target_mode;
+    const char *attach;    /* further arguments of viztracer --attach; NULL = nobody attaches */
+    bool constant_clock;   /* the build whose agent does not read the clock */
+    bool python_only;      /* sees Python functions only */
+    bool excluded;         /* with 19 of 20 functions excluded: workload "filtered" only, as the only mode but bare */
+    const char *floor;     /* the mode that is its floor */
+    const char *viztracer; /* the mode of VizTracer that does the same */
 };
-static const char *const workloads[] = {"fib", "oo", "cloop", "service", "asyncio", NULL};
+static const struct mode modes[] = {
+    {"bare", "bare", "bare", NULL, false, false, false, NULL, NULL},
+    {"floor", "no-op hook, C calls", "floor-c", NULL, false, false, false, NULL, NULL},
+    {"ours", "viztracer, C calls", "bare", "", false, false, false, "floor", "viztracer"},
+    {"ours-noclock", "the same, constant clock", "bare", "", true, false, false, "floor", NULL},
+    {"ours-args", "--log_func_args --log_func_retval", "bare", "--log_func_args --log_func_retval", false, false, false, "floor",
+     NULL},
+    {"viztracer", "VizTracer, C calls", "viztracer", NULL, false, false, false, "floor", NULL},
+    {"floor-py", "no-op hook, Python only", "floor-py", NULL, false, true, false, NULL, NULL},
+    {"ours-py", "viztracer --ignore_c_function", "bare", "--ignore_c_function", false, true, false, "floor-py", "viztracer-py"},
+    {"ours-py-noclock", "the same, constant clock", "bare", "--ignore_c_function", true, true, false, "floor-py", NULL},
+    {"viztracer-py", "VizTracer ignore_c_function", "viztracer-py", NULL, false, true, false, "floor-py", NULL},
+    {"cprofile", "cProfile", "cprofile", NULL, false, false, false, "floor", NULL},
+    {"ours-excluded", "19 of 20 excluded by file", "bare", "--exclude_files %s", false, false, true, NULL, "viztracer-excluded"},
+    {"viztracer-excluded", "VizTracer, the same", "viztracer-excluded", NULL, false, false, true, NULL, NULL},
+};
+#define MODES (sizeof modes / sizeof modes[0])
+static const char *const workloads[] = {"fib", "oo", "cloop", "service", "asyncio", "threads4", "filtered", NULL};
 
-struct child {
-    pid_t pid;
-    int in, out; /* we write to in, read from out */
+struct run {
+    const struct interp *ip;
+    const char *workload;
+    struct target target[MODES];
+    struct tool attach[MODES];
+    bool here[MODES];
+    const char *why[MODES];       /* it is not */
+    double ns[MODES][MAX_ROUNDS]; /* of one iteration */
+    double instructions[MODES];
+    long calls, c_calls; /* of one iteration */
 };
 
-static char bin_dir[PATH_MAX], src_dir[PATH_MAX];
+static const char *only_workload[MAX_WANTED], *only_mode[MAX_WANTED];
+static unsigned nworkloads, nonly;
 
-static int spawn(struct child *c, char *const argv[]) {
-    int in[2] = {-1, -1}, out[2] = {-1, -1};
-    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) return -errno;
-    pid_t pid = fork();
-    if (pid < 0) return -errno;
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        execv(argv[0], argv);
-        _exit(127);
+static bool wanted(const struct mode *m) {
+    for (unsigned i = 0; i < nonly; i++)
+        if (!strcmp(only_mode[i], m->name)) return true;
+    return !nonly || !strcmp(m->name, "bare");
+}
+
+static int find_mode(const char *name) {
+    for (size_t i = 0; name && i < MODES; i++)
+        if (!strcmp(modes[i].name, name)) return (int)i;
+    return -1;
+}
+
+/* A line of the target. */
+static int answer(struct target *t, char *line, size_t size) {
+    for (uint64_t end = now_ms() + 120000; now_ms() < end;) {
+        t->text[t->text_len] = 0;
+        char *stop = strchr(t->text, '\n');
+        if (stop) {
+            *stop = 0;
+            snprintf(line, size, "%.*s", (int)size - 1, t->text);
+            size_t used = (size_t)(stop + 1 - t->text);
+            t->text_len -= used;
+            memmove(t->text, stop + 1, t->text_len);
+            return 0;
+        }
+        if (target_expect(t, "no such text", 2) == -EPIPE) return -EPIPE;
     }
-    close(in[0]);
-    close(out[1]);
-    *c = (struct child){pid, in[1], out[0]};
-    return 0;
+    return -ETIMEDOUT;
 }
 
-/* One line without newline; -ETIMEDOUT, -EPIPE. */
-static int read_line(int fd, char *buf, size_t size, int timeout_ms) {
-    size_t n = 0;
-    for (;;) {
-        struct pollfd p = {fd, POLLIN, 0};
-        int r = poll(&p, 1, timeout_ms);
-        if (r == 0) return -ETIMEDOUT;
-        if (r < 0) return -errno;
-        char ch;
-        if (read(fd, &ch, 1) != 1) return -EPIPE;
-        if (ch == '\n') break;
-        if (n + 1 < size) buf[n++] = ch;
+static const char *output_of(const struct run *r, size_t m) {
+    static char path[128];
+    snprintf(path, sizeof path, "/tmp/viztracer-bench-%d-%s-%zu.vzt", (int)getpid(), r->ip->version, m);
+    return path;
+}
+
+static const char *attach_ours(struct run *r, size_t m) {
+    char words[PATH_MAX + 64] = "", other[PATH_MAX], program[PATH_MAX + 64], command[2 * PATH_MAX + 256];
+    char source[PATH_MAX + 64];
+    const char *argv[24] = {"--attach"};
+    int n = 1;
+    snprintf(source, sizeof source, "%s/tests/targets/bench_other.py", tree_root());
+    if (target_copy_in(r->ip, source, other, sizeof other)) return "its files cannot be copied";
+    snprintf(program, sizeof program, "%s/viztracer", tree_bin());
+    if (modes[m].constant_clock) {
+        const char *dir = getenv("VT_CONSTANT_CLOCK");
+        snprintf(program, sizeof program, "%s/bin/viztracer", dir ? dir : "");
+        if (!dir || access(program, X_OK)) return "no build with a constant clock (make bench makes one)";
     }
-    buf[n] = 0;
-    return 0;
+    if (strstr(modes[m].attach, "%s"))
+        snprintf(words, sizeof words, "--exclude_files %s", other);
+    else
+        snprintf(words, sizeof words, "%s", modes[m].attach);
+    snprintf(command, sizeof command, "%d -o %s %s", (int)r->target[m].pid, output_of(r, m), words);
+    for (char *save = NULL, *w = strtok_r(command, " ", &save); w && n < 23; w = strtok_r(NULL, " ", &save)) argv[n++] = w;
+    argv[n] = NULL;
+    if (tool_start(&r->attach[m], argv, &(struct tool_opts){.program = program})) return "the tool cannot be started";
+    if (tool_expect(&r->attach[m], "racing", 30000)) {
+        fprintf(stderr, "overhead: %s: %s%s", modes[m].name, r->attach[m].out, r->attach[m].err);
+        tool_kill(&r->attach[m]);
+        r->attach[m].pid = 0;
+        return "the attach failed";
+    }
+    return NULL;
 }
 
-static void end_child(struct child *c) {
-    if (c->pid <= 0) return;
-    close(c->in);
-    close(c->out);
-    kill(c->pid, SIGKILL);
-    waitpid(c->pid, NULL, 0);
-    c->pid = 0;
+static const char *start_mode(struct run *r, size_t m, bool small) {
+    char floor[PATH_MAX], from[PATH_MAX + 64], viztracer[PATH_MAX + 64] = "-", line[256];
+    const char *dir = getenv("VIZTRACER_PY");
+    snprintf(from, sizeof from, "%s/../lib/floor.so", tree_bin());
+    if (target_copy_in(r->ip, from, floor, sizeof floor)) return "its files cannot be copied";
+    if (dir) snprintf(viztracer, sizeof viztracer, "%s/3.%d", r->ip->root[0] ? "/opt/viztracer" : dir, r->ip->minor);
+    const char *args[] = {r->workload, modes[m].target_mode, small ? "0" : "1", floor, viztracer, NULL};
+    if (target_spawn(&r->target[m], r->ip, "bench_work.py", args, &(struct target_opts){.no_ready = true}))
+        return "it does not start";
+    if (answer(&r->target[m], line, sizeof line) || sscanf(line, "ready %ld %ld", &r->calls, &r->c_calls) != 2) {
+        target_kill(&r->target[m]);
+        return !strncmp(modes[m].name, "viztracer", 9) ? "VizTracer is not installed for it (VIZTRACER_PY, make deps-bench)"
+                                                       : "not on this version or workload";
+    }
+    const char *why = modes[m].attach ? attach_ours(r, m) : NULL;
+    if (why) target_kill(&r->target[m]);
+    return why;
 }
 
-static int start_attach(struct child *c, pid_t target, const char *const *extra, const char *output) {
-    char exe[PATH_MAX + 32], pid[16], line[1024];
-    char *argv[16] = {exe, (char *)"--attach", pid, (char *)"-o", (char *)output};
-    int n = 5;
-    snprintf(exe, sizeof exe, "%s/viztracer", bin_dir);
-    snprintf(pid, sizeof pid, "%d", target);
-    for (; *extra; extra++) argv[n++] = (char *)*extra;
-    int rc = spawn(c, argv);
-    if (rc) return rc;
-    rc = read_line(c->out, line, sizeof line, 20000);
-    if (rc) end_child(c);
+static int ask(struct target *t, long iterations, double *ns) {
+    char line[64];
+    snprintf(line, sizeof line, "%ld\n", iterations);
+    int rc = target_send(t, line);
+    if (!rc) rc = answer(t, line, sizeof line);
+    if (!rc) *ns = strtod(line, NULL) / (double)iterations;
     return rc;
 }
 
-static void stop_attach(struct child *c) {
-    char line[1024];
-    if (c->pid <= 0) return;
-    kill(c->pid, SIGINT);
-    for (int i = 0; i < 100 && read_line(c->out, line, sizeof line, 60000) == 0; i++) continue;
-    close(c->in);
-    close(c->out);
-    waitpid(c->pid, NULL, 0);
-    c->pid = 0;
+static int measure_time(struct run *r, int rounds) {
+    double ns = 0;
+    int rc = ask(&r->target[0], 5, &ns);
+    if (!rc) rc = ask(&r->target[0], 5, &ns);
+    long iterations = (long)(SAMPLE_NS / (ns + 1)) + 1;
+    for (int i = -1; i < rounds && !rc; i++)
+        for (size_t m = 0; m < MODES && !rc; m++) {
+            if (!r->here[m]) continue;
+            rc = ask(&r->target[m], i < 0 ? iterations / 5 + 1 : iterations, &ns);
+            if (i >= 0) r->ns[m][i] = ns;
+        }
+    return rc;
 }
 
-static int ask(struct child *c, long iterations, double *ns) {
-    char line[64];
-    int len = snprintf(line, sizeof line, "%ld\n", iterations);
-    if (write(c->in, line, (size_t)len) != len) return -EPIPE;
-    int rc = read_line(c->out, line, sizeof line, 60000);
-    if (rc) return rc;
-    *ns = strtod(line, NULL);
+static void tell_steps(void *target) {
+    char line[32];
+    snprintf(line, sizeof line, "steps %d\n", STEP_ROUNDS);
+    if (target_send(target, line)) fprintf(stderr, "overhead: a target has gone\n");
+}
+
+static int measure_instructions(struct run *r) {
+    double ns;
+    for (size_t m = 0; m < MODES; m++) {
+        char line[64];
+        uint64_t steps;
+        if (!r->here[m]) continue;
+        int rc = ask(&r->target[m], 3000, &ns); /* warm */
+        if (!rc) rc = steps_count(r->target[m].pid, SYS_getppid, STEP_ROUNDS, tell_steps, &r->target[m], &steps);
+        if (!rc) rc = answer(&r->target[m], line, sizeof line);
+        if (rc) return rc;
+        r->instructions[m] = (double)steps;
+    }
     return 0;
 }
 
@@ -125,119 +206,158 @@ static int compare(const void *a, const void *b) {
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
-static int bench(const char *python, const char *version, const char *workload, int rounds, FILE *json, int *printed) {
-    struct child target[MODES] = {{0}}, attach[MODES] = {{0}};
-    double sample[MODES][MAX_ROUNDS];
-    char script[PATH_MAX + 64], floor[PATH_MAX + 64], line[256], output[64];
-    long calls = 0, c_calls = 0, iterations = 0;
-    int rc = 0;
-    snprintf(script, sizeof script, "%s/tests/bench/workload.py", src_dir);
-    snprintf(floor, sizeof floor, "%s/../lib/floor.so", bin_dir);
-    for (int m = 0; m < MODES; m++) {
-        char *argv[] = {(char *)python, script, (char *)workload, (char *)modes[m].target_mode, floor, NULL};
-        if ((rc = spawn(&target[m], argv)) || (rc = read_line(target[m].out, line, sizeof line, 20000))) goto out;
-        if (sscanf(line, "ready %ld %ld", &calls, &c_calls) != 2) {
-            end_child(&target[m]);
-            continue;
-        }
-        if (modes[m].attach) {
-            snprintf(output, sizeof output, "/tmp/viztracer-bench-%d-%d.vzt", getpid(), m);
-            rc = start_attach(&attach[m], target[m].pid, modes[m].attach, output);
-            if (rc) {
-                fprintf(stderr, "overhead: %s %s: attach failed: %s\n", version, workload, strerror(-rc));
-                goto out;
-            }
-        }
+struct figures {
+    double least, bare_least;       /* ns of one iteration */
+    double over_least, over_median; /* over bare */
+    double ratio_median;
+    double events;
+};
+
+static void figure(const struct run *r, size_t m, int rounds, struct figures *f) {
+    double over[MAX_ROUNDS], ratio[MAX_ROUNDS];
+    f->least = f->bare_least = 1e18;
+    for (int i = 0; i < rounds; i++) {
+        over[i] = r->ns[m][i] - r->ns[0][i];
+        ratio[i] = r->ns[m][i] / r->ns[0][i];
+        if (r->ns[m][i] < f->least) f->least = r->ns[m][i];
+        if (r->ns[0][i] < f->bare_least) f->bare_least = r->ns[0][i];
     }
-    double ns;
-    if ((rc = ask(&target[BARE], 10, &ns)) || (rc = ask(&target[BARE], 10, &ns))) goto out;
-    iterations = (long)(1e8 / (ns / 10)) + 1; /* ~100 ms bare */
-    for (int r = -1; r < rounds; r++)
-        for (int m = 0; m < MODES; m++) {
-            if (target[m].pid <= 0) continue;
-            if ((rc = ask(&target[m], r < 0 ? iterations / 10 + 1 : iterations, &ns))) goto out;
-            if (r >= 0) sample[m][r] = ns / (double)iterations / (double)(calls + c_calls);
-        }
-    if (!(*printed)++)
-        printf("%-7s %-8s %-30s %10s %10s %12s %10s\n", "python", "workload", "mode", "min ns/call", "median", "over bare/ev",
-               "x bare");
-    for (int m = 0; m < MODES; m++) {
-        if (target[m].pid <= 0) {
-            printf("%-7s %-8s %-30s not available on this version\n", version, workload, modes[m].name);
-            continue;
-        }
-        qsort(sample[m], (size_t)rounds, sizeof(double), compare);
-        double min = sample[m][0], median = sample[m][rounds / 2], bare = sample[BARE][0];
-        printf("%-7s %-8s %-30s %10.1f %10.1f %12.1f %10.2f\n", version, workload, modes[m].name, min, median, (min - bare) / 2,
-               min / bare);
-        if (json)
-            fprintf(json,
-                    "{\"python\":\"%s\",\"workload\":\"%s\",\"mode\":\"%s\",\"min_ns_per_call\":%.2f,\"median_ns_per_call\":%.2f,"
-                    "\"rounds\":%d}\n",
-                    version, workload, modes[m].name, min, median, rounds);
-    }
-    fflush(stdout);
-out:
-    for (int m = 0; m < MODES; m++) {
-        stop_attach(&attach[m]);
-        end_child(&target[m]);
-        snprintf(output, sizeof output, "/tmp/viztracer-bench-%d-%d.vzt", getpid(), m);
-        unlink(output);
-    }
-    return rc;
+    qsort(over, (size_t)rounds, sizeof over[0], compare);
+    qsort(ratio, (size_t)rounds, sizeof ratio[0], compare);
+    f->over_least = f->least - f->bare_least;
+    f->over_median = over[rounds / 2];
+    f->ratio_median = ratio[rounds / 2];
+    f->events = 2.0 * (double)(r->calls + (modes[m].python_only ? 0 : r->c_calls));
 }
 
-static int python_version(const char *python, char *version, size_t size) {
-    struct child c;
-    char *argv[] = {(char *)python, (char *)"-c", (char *)"import sys; print('%d.%d' % sys.version_info[:2])", NULL};
-    int rc = spawn(&c, argv);
+/* Overhead of one mode as a share of another's; 0 = cannot be told. */
+static double share(const struct run *r, size_t m, const char *of, int rounds) {
+    int other = find_mode(of);
+    struct figures a, b;
+    if (other < 0 || !r->here[other]) return 0;
+    figure(r, m, rounds, &a);
+    figure(r, (size_t)other, rounds, &b);
+    return b.over_least > 0 ? a.over_least / b.over_least : 0;
+}
+
+static void ratio_text(char *text, size_t size, double v) { snprintf(text, size, v > 0 ? "%.2f" : "-", v); }
+
+static void print_times(const struct run *r, int rounds, FILE *json) {
+    for (size_t m = 0; m < MODES; m++) {
+        char floor[16], viztracer[16];
+        struct figures f;
+        if (!r->here[m]) continue;
+        figure(r, m, rounds, &f);
+        double x_floor = share(r, m, modes[m].floor, rounds), x_viztracer = share(r, m, modes[m].viztracer, rounds);
+        ratio_text(floor, sizeof floor, x_floor);
+        ratio_text(viztracer, sizeof viztracer, x_viztracer);
+        printf("%-8s %-9s %-34s %9.1f %9.1f %9.1f %7.2f %8s %11s\n", r->ip->version, r->workload, modes[m].text,
+               f.least / f.events * 2, m ? f.over_least / f.events : 0.0, m ? f.over_median / f.events : 0.0,
+               f.least / f.bare_least, floor, viztracer);
+        if (json)
+            fprintf(json,
+                    "{\"python\":\"%s\",\"workload\":\"%s\",\"mode\":\"%s\",\"rounds\":%d,\"calls\":%ld,\"c_calls\":%ld,"
+                    "\"ns_per_iteration\":%.1f,\"over_bare_ns_per_event\":%.2f,\"over_bare_median_ns_per_event\":%.2f,"
+                    "\"x_bare\":%.4f,\"x_bare_median\":%.4f,\"x_floor\":%.3f,\"x_viztracer\":%.3f}\n",
+                    r->ip->version, r->workload, modes[m].name, rounds, r->calls, r->c_calls, f.least,
+                    m ? f.over_least / f.events : 0, m ? f.over_median / f.events : 0, f.least / f.bare_least, f.ratio_median,
+                    x_floor, x_viztracer);
+    }
+}
+
+static void print_instructions(const struct run *r, FILE *json) {
+    for (size_t m = 0; m < MODES; m++) {
+        double events = 2.0 * (double)(r->calls + (modes[m].python_only ? 0 : r->c_calls));
+        if (!r->here[m]) continue;
+        double over = (r->instructions[m] - r->instructions[0]) / events;
+        printf("%-8s %-9s %-34s %12.0f %12.1f\n", r->ip->version, r->workload, modes[m].text, r->instructions[m], over);
+        if (json)
+            fprintf(json, "{\"python\":\"%s\",\"workload\":\"%s\",\"mode\":\"%s\",\"instructions_over_bare_per_event\":%.1f}\n",
+                    r->ip->version, r->workload, modes[m].name, over);
+    }
+}
+
+/* A cause that holds for an interpreter is said once for it. */
+static void say_skipped(const struct run *r, size_t m) {
+    static struct {
+        const struct interp *ip;
+        const char *why;
+    } said[MODES];
+    if (said[m].ip == r->ip && said[m].why == r->why[m]) return;
+    said[m].ip = r->ip;
+    said[m].why = r->why[m];
+    printf("%-8s %-9s %-34s skipped: %s\n", r->ip->version, r->workload, modes[m].text, r->why[m]);
+}
+
+/* In a mode's turn everything else sleeps. */
+static int bench(const struct interp *ip, const char *workload, int rounds, bool instructions, FILE *json) {
+    struct run *r = calloc(1, sizeof *r);
+    int rc = r ? 0 : -ENOMEM;
     if (rc) return rc;
-    rc = read_line(c.out, version, size, 10000);
-    end_child(&c);
+    r->ip = ip;
+    r->workload = workload;
+    bool filtered = !strcmp(workload, "filtered"), no_python = !strcmp(workload, "cloop");
+    for (size_t m = 0; m < MODES; m++) {
+        if (!wanted(&modes[m]) || (m && modes[m].excluded != filtered) || (no_python && modes[m].python_only)) continue;
+        if (instructions && modes[m].attach && !modes[m].constant_clock) continue;
+        r->why[m] = start_mode(r, m, instructions);
+        r->here[m] = !r->why[m];
+        if (r->why[m]) say_skipped(r, m);
+    }
+    rc = !r->here[0] ? -ENOENT : instructions ? measure_instructions(r) : measure_time(r, rounds);
+    if (!rc && instructions)
+        print_instructions(r, json);
+    else if (!rc)
+        print_times(r, rounds, json);
+    fflush(stdout);
+    for (size_t m = 0; m < MODES; m++) {
+        if (!r->here[m]) continue;
+        if (modes[m].attach) {
+            kill(r->attach[m].pid, SIGINT);
+            tool_wait(&r->attach[m], 60000);
+            unlink(output_of(r, m));
+        }
+        target_kill(&r->target[m]);
+    }
+    free(r);
     return rc;
 }
 
 int main(int argc, char **argv) {
-    const char *only[8] = {0};
-    int nonly = 0, rounds = 9, opt, failed = 0, printed = 0;
+    int rounds = 7, opt, failed = 0;
+    bool instructions = false;
     FILE *json = NULL;
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0) return 1;
-    self[n] = 0; /* BUILD/tests/bench/overhead */
-    snprintf(bin_dir, sizeof bin_dir, "%.*s/bin", (int)(strlen(self) - strlen("/tests/bench/overhead")), self);
-    if (!getcwd(src_dir, sizeof src_dir)) return 1;
-    while ((opt = getopt(argc, argv, "r:w:j:")) != -1) switch (opt) {
+    while ((opt = getopt(argc, argv, "r:w:m:j:i")) != -1) switch (opt) {
         case 'r': rounds = atoi(optarg); break;
         case 'w':
-            if (nonly < 7) only[nonly++] = optarg;
+            if (nworkloads < MAX_WANTED - 1) only_workload[nworkloads++] = optarg;
             break;
-        case 'j': json = fopen(optarg, "w"); break;
+        case 'm':
+            if (nonly < MAX_WANTED) only_mode[nonly++] = optarg;
+            break;
+        case 'j':
+            json = fopen(optarg, "w");
+            if (!json) return perror(optarg), 2;
+            break;
+        case 'i': instructions = true; break;
         default: return 2;
         }
     if (rounds < 1 || rounds > MAX_ROUNDS) return 2;
     signal(SIGPIPE, SIG_IGN);
-    const char *list = getenv("VT_PYTHONS");
-    if (!list || !*list) {
-        fprintf(stderr, "overhead: set VT_PYTHONS to a colon separated list of interpreters (make bench does)\n");
-        return 2;
-    }
-    char *copy = strdup(list), *save = NULL;
-    for (char *python = strtok_r(copy, ":", &save); python; python = strtok_r(NULL, ":", &save)) {
-        char version[32];
-        if (python_version(python, version, sizeof version)) {
-            printf("%s: skipped: cannot be run\n", python);
-            continue;
+    size_t n;
+    const struct interp *all = interp_list(&n);
+    if (instructions)
+        printf("%-8s %-9s %-34s %12s %12s\n", "python", "workload", "mode", "instructions", "over bare/ev");
+    else
+        printf("%-8s %-9s %-34s %9s %9s %9s %7s %8s %11s\n", "python", "workload", "mode", "ns/call", "over/ev", "median",
+               "x bare", "x floor", "x VizTracer");
+    for (size_t i = 0; i < n; i++)
+        for (const char *const *w = nworkloads ? only_workload : (const char *const *)workloads; *w; w++) {
+            int rc = bench(&all[i], *w, rounds, instructions, json);
+            if (!rc) continue;
+            fprintf(stderr, "overhead: %s %s failed: %s\n", all[i].version, *w, strerror(-rc));
+            failed = 1;
         }
-        for (const char *const *w = nonly ? only : (const char *const *)workloads; *w; w++) {
-            int rc = bench(python, version, *w, rounds, json, &printed);
-            if (rc) {
-                fprintf(stderr, "overhead: %s %s failed: %s\n", version, *w, strerror(-rc));
-                failed = 1;
-            }
-        }
-    }
-    free(copy);
     if (json) fclose(json);
     return failed;
 }

@@ -1,13 +1,23 @@
 #!/bin/bash
-# All benchmarks on every interpreter of this machine: cost per call, and the pause of an attach.
+# All benchmarks on every interpreter of this machine: the pause of an attach, and the cost per event (arguments: overhead.c's own).
+# What is printed goes to $BUILD/bench/*.txt, figures to $BUILD/bench/overhead.jsonl. BENCH_PYTHONS=3.12 takes these versions only;
+# BENCH_ONLY=pause or cost takes one of the two.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
-lines=$(tests/setup/interpreters.sh)
-echo "== pause of an attach"
-VT_PYTHONS=$lines "$build/tests/bench/attach_pause" "${ROUNDS:-20}"
-if [ -x "$build/tests/bench/overhead" ]; then
-    echo "== cost per call"
-    echo "$lines" | grep chroot: | while read -r version _; do echo "skipped: cost per call on $version: in a chroot"; done || true
-    VT_PYTHONS=$(echo "$lines" | grep -v chroot: | cut -d' ' -f2 | paste -sd:) "$build/tests/bench/overhead"
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+case ${VT_CONSTANT_CLOCK:-} in "" | /*) ;; *) VT_CONSTANT_CLOCK=$PWD/$VT_CONSTANT_CLOCK ;; esac
+export VT_CONSTANT_CLOCK
+VT_PYTHONS=$(tests/setup/interpreters.sh | grep -E "^${BENCH_PYTHONS:-3}")
+export VT_PYTHONS
+mkdir -p "$build/bench"
+nproc=$(nproc)
+echo "$(uname -m), $nproc cores, Linux $(uname -r | cut -d. -f1-2), load $(cut -d' ' -f1 /proc/loadavg)"
+if [ "${BENCH_ONLY:-pause}" = pause ]; then
+    echo "== pause of an attach"
+    "$build/tests/bench/attach_pause" "${ROUNDS:-20}" | tee "$build/bench/pause.txt"
+fi
+if [ "${BENCH_ONLY:-cost}" = cost ]; then
+    echo "== cost per event"
+    "$build/tests/bench/overhead" -j "$build/bench/overhead.jsonl" "$@" | tee "$build/bench/overhead.txt"
 fi

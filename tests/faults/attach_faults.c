@@ -93,6 +93,7 @@ static void each_rung(const struct interp *ip, const struct victim_kind *kind) {
     }
     unsigned n = learn_rungs(&v, rungs);
     if (!n) failed++;
+    verdict(&v, "none", victim_check(&v)); /* the first attach's thread has ended too */
     unsigned long kb = v.before.anonymous_kb;
     for (unsigned i = 0; i < n && !v.t.slots[1]; i++) {
         if (!strncmp(rungs[i], "tosyscall", 9)) continue; /* only on the way to a safe place */
@@ -101,6 +102,36 @@ static void each_rung(const struct interp *ip, const struct victim_kind *kind) {
     victim_state_take(&v, &v.before);
     printf("%-10s %-8s %u rungs, %u can fail; unnamed memory %lu kB, then %lu kB\n", kind->name, ip->version, n, failing, kb,
            v.before.anonymous_kb);
+    victim_stop(&v);
+}
+
+/* An injector that loses the CPU for so long that the new thread gives it up: it climbs again, and the attach works. */
+static void sleeps_at(struct victim *v, const char *rung) {
+    char setting[160];
+    struct injection in;
+    struct victim_state after;
+    snprintf(setting, sizeof setting, "VT_SLEEP=%.64s:1500", rung);
+    victim_state_take(v, &v->before);
+    victim_inject(v, (const char *[]){"VT_BOOT_WAIT_MS=100", setting, NULL}, -1, &in);
+    verdict(v, rung, in.end == INJECTOR_OK ? NULL : in.err.msg[0] ? in.err.msg : "slept, then failed without a message");
+    verdict(v, rung, in.result.tries == 2 ? NULL : "slept, and did not climb twice");
+    verdict(v, rung, victim_check(v));
+    victim_state_take(v, &after);
+    verdict(v, rung, victim_compare(&v->before, &after));
+}
+
+static void late_injector(const struct interp *ip) {
+    static const char *const rungs[] = {"fill", "prepare", "go"};
+    struct victim v;
+    if (victim_start(&v, ip, &victim_kinds[0])) {
+        printf("FAIL a victim on %s does not start\n", ip->version);
+        failed++;
+        return;
+    }
+    struct injection first; /* what libc sets up for a first thread stays */
+    victim_inject(&v, NULL, -1, &first);
+    verdict(&v, "none", victim_check(&v));
+    for (unsigned i = 0; i < sizeof rungs / sizeof rungs[0]; i++) sleeps_at(&v, rungs[i]);
     victim_stop(&v);
 }
 
@@ -122,6 +153,8 @@ int main(void) {
             each_rung(&list[next % n], kind);
         }
     }
+    for (size_t i = 0; i < n; i++)
+        if (suite_long() || i == n / 2) late_injector(&list[i]);
     printf("%u passed, %u failed, 0 skipped\n", passed, failed);
     return failed != 0;
 }

@@ -156,34 +156,12 @@ START_TEST(target_exits) {
 }
 END_TEST
 
-/* The process below pid whose name is `comm`, or -1. */
-static pid_t below(pid_t pid, const char *comm) {
-    char path[64], name[64] = "", line[4096] = "";
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return -1;
-    if (fgets(name, sizeof name, f)) name[strcspn(name, "\n")] = 0;
-    fclose(f);
-    if (!strncmp(name, comm, strlen(comm)) && strcmp(name, "viztracer")) return pid;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    f = fopen(path, "re");
-    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
-    if (f) fclose(f);
-    for (char *p = line, *stop; *p; p = stop) {
-        pid_t child = (pid_t)strtol(p, &stop, 10);
-        if (stop == p) break;
-        pid_t found = below(child, comm);
-        if (found > 0) return found;
-    }
-    return -1;
-}
-
 /* The target asked about its own hooks, see tests/targets/probe.py. */
 static void ask(struct target *t, char *text, size_t size, const char *who) {
     char *stop = NULL;
     t->text_len = 0;
     ck_assert_msg(!target_send(t, "state\n"), "%s: the target has gone", who);
-    for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, "id_ns="))
+    for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, " end"))
         target_expect(t, "no such text", 10);
     ck_assert_msg(stop, "%s: the target does not answer: %s", who, t->text);
     const char *from = strstr(t->text, "profile=");
@@ -203,7 +181,7 @@ static void somebody_killed(int i, const char *what, const char *comm) {
     tool_startf(&tool, "--attach %d -o %s", (int)t.pid, out);
     must_attach(&tool, who);
     sleep_ms(100);
-    pid_t victim = comm ? below(tool.pid, comm) : tool.pid;
+    pid_t victim = comm ? process_below(tool.pid, comm) : tool.pid;
     ck_assert_msg(victim > 0, "%s: not found below the client", who);
     kill(victim, SIGKILL);
     uint64_t began = now_ms();

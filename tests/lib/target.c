@@ -73,6 +73,18 @@ static int targets_dir(const struct interp *ip, char *dir, size_t size) {
     return rc;
 }
 
+int target_copy_in(const struct interp *ip, const char *from, char *inside, size_t size) {
+    char dest[PATH_MAX * 2];
+    const char *name = strrchr(from, '/');
+    int n = snprintf(inside, size, "%s%s", ip->root[0] ? "/tmp/vt-targets" : "", ip->root[0] && name ? name : from);
+    if (n < 0 || (size_t)n >= size) return -ENAMETOOLONG;
+    if (!ip->root[0]) return 0;
+    snprintf(dest, sizeof dest, "%s/tmp/vt-targets", ip->root);
+    if (mkdir(dest, 0755) && errno != EEXIST) return -errno;
+    snprintf(dest, sizeof dest, "%s%s", ip->root, inside);
+    return copy_file(from, dest);
+}
+
 /* ---- start and end ---- */
 
 static void child_exec(const char *const *argv, const struct target_opts *o, int in, int out, int progress, pid_t parent) {
@@ -88,7 +100,6 @@ static void child_exec(const char *const *argv, const struct target_opts *o, int
     _exit(127);
 }
 
-/* The process itself, or the first below it whose name starts with comm. */
 static pid_t find_process(pid_t pid, const char *comm, int depth) {
     char path[64], name[64] = "", line[4096] = "";
     snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
@@ -112,6 +123,8 @@ static pid_t find_process(pid_t pid, const char *comm, int depth) {
     }
     return -1;
 }
+
+pid_t process_below(pid_t pid, const char *comm) { return find_process(pid, comm, 0); }
 
 int target_spawn_argv(struct target *t, const char *const *argv, const struct target_opts *o) {
     static const struct target_opts none;
@@ -139,7 +152,7 @@ int target_spawn_argv(struct target *t, const char *const *argv, const struct ta
     in[1] = out[0] = -1;
     if (!o->no_ready) rc = target_expect(t, "ready", 20000);
     if (!rc && (o->wrapper || o->comm)) {
-        t->pid = find_process(pid, o->comm ? o->comm : "python", 0);
+        t->pid = process_below(pid, o->comm ? o->comm : "python");
         if (t->pid <= 0) rc = -ESRCH;
     }
 out:

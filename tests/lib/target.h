@@ -31,6 +31,9 @@ struct target_opts {
 /* Starts tests/targets/SCRIPT and waits for its line "ready" (20 s). 0 or -errno; on error nothing is left. */
 int target_spawn(struct target *t, const struct interp *ip, const char *script, const char *const *args,
                  const struct target_opts *o);
+/* A file for a target to use: copied into its root where that is another one. inside: its path as the target sees it. 0 or
+ * -errno. */
+int target_copy_in(const struct interp *ip, const char *from, char *inside, size_t size);
 /* Any command, in the same care. */
 int target_spawn_argv(struct target *t, const char *const *argv, const struct target_opts *o);
 /* Kills its process group and forgets it. Safe to call twice. */
@@ -55,6 +58,8 @@ struct census {
 int census_take(pid_t pid, struct census *c);
 /* Thread ids of pid, ascending; returns how many (bounded by max), or -errno. */
 int thread_ids(pid_t pid, pid_t *ids, int max);
+/* The process itself, or the first below it, whose name starts with comm; or -1. */
+pid_t process_below(pid_t pid, const char *comm);
 /* Any mapping whose path holds text? */
 bool maps_have(pid_t pid, const char *text);
 

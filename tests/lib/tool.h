@@ -39,6 +39,6 @@ void tool_kill(struct tool *t);
 bool tool_one_line(const struct tool *t);
 
 /* A fresh path for an output file: valid until the next 16 calls; the file does not exist. */
-const char *temp_path(const char *suffix);
+const char *temp_path(const char *suffix) __attribute__((returns_nonnull));
 
 #endif

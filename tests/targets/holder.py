@@ -1,4 +1,5 @@
-"""A C call that holds the GIL for about two seconds, again and again, with a little Python between."""
+"""A C call that holds the GIL for about SECONDS (2), again and again, with a little Python between: holder.py [SECONDS]."""
+import sys
 import time
 
 from progress import ready, slots
@@ -16,7 +17,7 @@ n = 10**6
 began = time.perf_counter()
 hold(n)
 took = max(time.perf_counter() - began, 1e-4)
-n = int(n * 2.0 / took)
+n = int(n * (float(sys.argv[1]) if len(sys.argv) > 1 else 2.0) / took)
 ready()
 while True:
     hold(n)

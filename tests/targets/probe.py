@@ -1,6 +1,8 @@
 """Works in other threads, answers questions about its own hooks in the main thread: probe.py busy|malloc|idle [THREADS].
-On a line "state" it prints one line: profile= trace= tools= audited= id_ns= threads= failed=."""
+On a line "state" it prints one line: profile= trace= hooked= main= eval= tools= threads=. On "count" it calls id(1) between two
+getppid(): tests/lib/steps.c counts the instructions there."""
 import ctypes
+import os
 import sys
 import threading
 import time
@@ -51,17 +53,27 @@ def eval_hook():
 def hooks(slot):
     slots[slot] += 1
     slots[32 + slot] = c_profile()
+    running.wait()
 
 
-def cost():
-    best = 10**9
-    call, clock, n = id, time.perf_counter, 10000
-    for _ in range(30):
-        began = clock()
-        for _ in range(n):
-            call(1)
-        best = min(best, clock() - began)
-    return best / n * 1e9
+def calls(times, mark):
+    call = id
+    mark()
+    for _ in range(times):
+        call(1)
+    mark()
+
+
+def count():
+    """Warm first, so that the interpreter has specialised the code; and nobody asks for the GIL meanwhile."""
+    running.clear()
+    time.sleep(0.05)
+    for _ in range(200):
+        calls(100, int)
+    for _ in range(4):
+        calls(5, os.getppid)
+    running.set()
+    print("counted", flush=True)
 
 
 def state():
@@ -71,10 +83,12 @@ def state():
         events = [sys.monitoring.get_events(i) for i in range(6) if sys.monitoring.get_tool(i)]
         tools += ":%s" % sum(events)
     hooked = sum(slots[32 + i] for i in range(threads))
-    print("profile=%s trace=%s hooked=%d main=%d eval=%d tools=%s id_ns=%.1f threads=%d end"
-          % (sys.getprofile(), sys.gettrace(), hooked, c_profile(), eval_hook(), tools, cost(), threading.active_count()), flush=True)
+    print("profile=%s trace=%s hooked=%d main=%d eval=%d tools=%s threads=%d end"
+          % (sys.getprofile(), sys.gettrace(), hooked, c_profile(), eval_hook(), tools, threading.active_count()), flush=True)
 
 
+running = threading.Event()
+running.set()
 kind = sys.argv[1]
 threads = int(sys.argv[2]) if len(sys.argv) > 2 else 2
 if kind != "idle":
@@ -82,4 +96,4 @@ if kind != "idle":
         threading.Thread(target={"busy": busy, "malloc": malloc}[kind], args=(i,), daemon=True).start()
 ready()
 for line in sys.stdin:
-    state()
+    {"state": state, "count": count}[line.strip()]()
