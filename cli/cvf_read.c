@@ -25,6 +25,7 @@ struct unpacker {
     const uint8_t *data;
     size_t len, at;
     struct output *out;
+    const volatile int *stop;
     bool any; /* an event has been written */
     uint64_t events;
     struct text file_info, metadata;
@@ -147,6 +148,9 @@ static void begin_event(struct unpacker *u, const char *ph, uint64_t pid, uint64
     u->events++;
 }
 
+/* A short file can become a long one: 0, or why not to go on. */
+static int go_on(const struct unpacker *u) { return u->stop && *u->stop ? -EINTR : output_error(u->out); }
+
 struct head {
     uint64_t pid, tid;
     const char *name;
@@ -183,7 +187,7 @@ static int put_calls(struct unpacker *u, const struct head *h, uint64_t n, uint6
             output_write(u->out, element, element_len);
         }
         literal(u, ",\"cat\":\"FEE\"}");
-        if (output_error(u->out)) return output_error(u->out);
+        if ((rc = go_on(u))) return rc;
     }
     return args && next_element(&args, end, &element, &element_len) ? -EBADMSG : 0;
 }
@@ -279,7 +283,7 @@ static int put_sample(struct unpacker *u, const struct head *h, size_t keys, uin
     }
     u->at = behind;
     literal(u, "}}");
-    return rc ? rc : output_error(u->out);
+    return rc ? rc : go_on(u);
 }
 
 static int take_counter(struct unpacker *u) {
@@ -330,7 +334,7 @@ static int take_other(struct unpacker *u) {
         output_write(u->out, event, len);
         u->any = true;
         u->events++;
-        rc = output_error(u->out);
+        rc = go_on(u);
     }
     free(list.data);
     return rc;
@@ -382,7 +386,6 @@ static int write_json(struct unpacker *u, const struct cvf_opts *opts, struct vt
     while (!rc && u->at < u->len && !output_error(u->out)) {
         at = u->at;
         rc = take_record(u);
-        if (!rc && opts->stop && *opts->stop) rc = vt_err_set(err, -EINTR, "interrupted");
     }
     if (rc == -EBADMSG) return vt_err_set(err, rc, "%s: damaged: the record at byte %zu makes no sense", opts->input, at);
     if (rc) return vt_err_set(err, rc, "%s", strerror(-rc));
@@ -400,7 +403,7 @@ static int write_json(struct unpacker *u, const struct cvf_opts *opts, struct vt
 }
 
 int cvf_decompress(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err) {
-    struct unpacker u = {0};
+    struct unpacker u = {.stop = opts->stop};
     uint64_t version;
     uint8_t *data;
     size_t name_len = strlen(opts->output);

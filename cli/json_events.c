@@ -36,7 +36,7 @@ struct reader {
     void *ctx;
     yajl_handle yajl;
     int rc; /* of a handler, or our own: reading stops */
-    bool too_big, is_trace;
+    bool too_big, too_deep, is_trace;
     enum place place;
     enum place events_parent; /* OUTSIDE: the file is a plain array */
     size_t depth;             /* containers open */
@@ -342,7 +342,8 @@ static bool enter(struct reader *r, bool map) {
 
 static int on_start(struct reader *r, bool map) {
     r->tokens++;
-    r->depth++;
+    r->too_deep = ++r->depth > JSON_DEPTH_MAX;
+    if (r->too_deep) return done(r, -EBADMSG);
     if (!r->skip && !enter(r, map)) r->skip = r->depth;
     return 1;
 }
@@ -419,6 +420,7 @@ static int feed(struct reader *r, const char *chunk, size_t len, uint64_t before
     }
     unsigned long long at = before + yajl_get_bytes_consumed(r->yajl);
     if (r->too_big) return vt_err_set(damage, -EBADMSG, "damaged at byte %llu: an event of more than 64 MiB", at);
+    if (r->too_deep) return vt_err_set(damage, -EBADMSG, "damaged at byte %llu: too deep", at);
     if (status != yajl_status_error) return r->rc;
     unsigned char *why = yajl_get_error(r->yajl, 0, NULL, 0);
     int why_len = why ? (int)strcspn((const char *)why, "\n") : 0;

@@ -11,6 +11,7 @@
 
 #define JSON_EVENT_MAX (64u << 20)   /* bytes of one event, of one source text: more is no trace */
 #define JSON_MEMBER_MAX (512u << 20) /* bytes of a member that is wanted as a whole */
+#define JSON_DEPTH_MAX 100000u       /* objects and arrays in one another */
 #define JSON_TIME_MAX (1ull << 62)   /* ns; times above it are as good as none */
 
 struct json_text {

@@ -189,11 +189,6 @@ void lanes_seen(struct lanes *l, const struct trace_thread *thread, uint64_t fro
     l->info->threads[thread->index]->shown = true;
 }
 
-void lanes_misfit(struct lanes *l, const struct trace_thread *thread) {
-    l->lanes[thread->index].holds = true;
-    free_lane(&l->lanes[thread->index]);
-}
-
 int lanes_call(struct lanes *l, const struct trace_call *from) {
     struct lane *lane = &l->lanes[from->thread->index];
     lanes_seen(l, from->thread, from->start_ns, from->end_ns);
@@ -201,7 +196,8 @@ int lanes_call(struct lanes *l, const struct trace_call *from) {
     struct trace_call call = *from;
     int rc = fit(lane, &call.start_ns, &call.end_ns);
     if (rc == 1) {
-        lanes_misfit(l, from->thread);
+        lane->holds = true;
+        free_lane(lane);
         return l->learns ? 0 : -ESTALE;
     }
     return rc || l->learns ? rc : give(l, &call);

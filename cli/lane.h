@@ -44,8 +44,6 @@ VT_MUST_CHECK int lanes_thread(struct lanes *l, const struct trace_thread *threa
 void lanes_seen(struct lanes *l, const struct trace_thread *thread, uint64_t from, uint64_t to);
 /* A call that ended, as the file has it. -ENOMEM, what the writer returned, -ESTALE: it did fit when learning. */
 VT_MUST_CHECK int lanes_call(struct lanes *l, const struct trace_call *call);
-/* The calls of this thread cannot be handed over as they come. */
-void lanes_misfit(struct lanes *l, const struct trace_thread *thread);
 /* A call that never ended, when the file is over. When learning, the innermost first; else the outermost first. */
 VT_MUST_CHECK int lanes_open(struct lanes *l, const struct trace_call *call);
 /* The file is over: hands over what is held of this thread. Calls that reach out of the call around them end with it. */

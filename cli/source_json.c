@@ -15,6 +15,7 @@
 #include "cli/source.h"
 
 #define MARKS "iCNODstfbne"
+#define OPEN_SEARCH 4096u /* open calls that an E is compared with */
 
 struct open_call { /* a B that waits for its E */
     struct trace_name *name;
@@ -133,12 +134,8 @@ static int on_file(void *ctx, struct json_text path, struct json_text text, uint
 
 static int take_call(struct pass *p, struct trace_thread *thread, struct trace_name *name, uint64_t start, uint64_t end,
                      const char *args, size_t args_len) {
-    const struct json_thread *t = &p->s->threads[thread->index];
     struct trace_call call = {
         .thread = thread, .name = name, .start_ns = start, .end_ns = end, .args_json = args, .args_json_len = args_len};
-    bool reaches_out = false; /* a call that began inside this one goes on */
-    for (size_t i = t->nopen; i && t->open[i - 1].start_ns > start; i--) reaches_out |= t->open[i - 1].start_ns < end;
-    if (reaches_out && p->lanes->learns) lanes_misfit(p->lanes, thread);
     return lanes_call(p->lanes, &call);
 }
 
@@ -171,7 +168,9 @@ static int take_end(struct pass *p, struct trace_thread *thread, const struct js
     if (e->name.len) {
         const struct trace_name *name = name_of(p, e);
         if (!name) return not_found(p);
-        while (at && t->open[at - 1].name != name) at--;
+        size_t least = at > OPEN_SEARCH ? at - OPEN_SEARCH : 0;
+        while (at > least && t->open[at - 1].name != name) at--;
+        if (at == least) at = 0;
     }
     if (!at) {
         if (!p->lanes->learns) p->lanes->totals->unmatched++;

@@ -17,6 +17,7 @@ struct part {
     struct trace_thread **threads;
     uint64_t shift_ns;
     uint64_t first_ns, last_ns; /* shifted */
+    struct text_map pids;       /* its processes by pid */
     bool *ends;                 /* by the part's index of a process: a later part goes on with it, open calls end here */
 };
 
@@ -132,6 +133,7 @@ static void many_close(struct trace_info *info, void *state) {
         free(m->parts[i].names);
         free(m->parts[i].threads);
         free(m->parts[i].ends);
+        text_map_free(&m->parts[i].pids);
     }
     free(m->parts);
     info_build_free(&m->build);
@@ -219,12 +221,10 @@ static bool overlaps(const struct part *a, const struct part *b) { return a->fir
 static bool clashes(struct many *m, size_t at, uint32_t pid) {
     for (int set = 0; set < 2; set++)
         for (size_t i = 0; i < at; i++) {
-            const struct trace_info *info = trace_source_info(m->parts[i].source);
-            for (uint32_t k = 0; k < info->nprocesses; k++) {
-                if (info->processes[k]->pid != pid) continue;
-                if (!set && overlaps(&m->parts[i], &m->parts[at])) return true;
-                m->parts[i].ends[k] |= set;
-            }
+            const struct trace_process *process = text_map_get(&m->parts[i].pids, &pid, sizeof pid);
+            if (!process) continue;
+            if (!set && overlaps(&m->parts[i], &m->parts[at])) return true;
+            m->parts[i].ends[process->index] |= set;
         }
     return false;
 }
@@ -298,6 +298,13 @@ static int join(struct many *m, size_t at, const struct many_opts *opts) {
     part->threads = calloc(from->nthreads + 1u, sizeof(struct trace_thread *));
     part->ends = calloc(from->nprocesses + 1u, sizeof *part->ends);
     int rc = processes && part->names && part->threads && part->ends ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < from->nprocesses && !rc; i++) {
+        void **slot = text_map_slot(&part->pids, &from->processes[i]->pid, sizeof from->processes[i]->pid);
+        if (slot)
+            *slot = from->processes[i];
+        else
+            rc = -ENOMEM;
+    }
     for (uint32_t i = 0; i < from->nprocesses && !rc; i++)
         if (!(processes[i] = process_for(m, at, from->processes[i], opts))) rc = -ENOMEM;
     if (!rc) rc = join_threads(m, at, processes);

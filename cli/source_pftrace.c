@@ -16,6 +16,7 @@
 #include "cli/source.h"
 
 #define TIME_MAX_NS (1ull << 62)
+#define OPEN_SEARCH 4096u /* open calls that an END is compared with */
 #define GC "garbage collection "
 
 struct track {
@@ -250,9 +251,9 @@ static int fill_call(struct pass *p, const struct sequence *seq, struct open_cal
 static int end_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const struct pftrace_event *e) {
     struct perfetto_notes notes = {0};
     struct trace_call call;
-    size_t at = seq->nopen;
-    while (at && seq->open[at - 1].track != track) at--;
-    if (!at) return -ENOENT;
+    size_t at = seq->nopen, least = at > OPEN_SEARCH ? at - OPEN_SEARCH : 0;
+    while (at > least && seq->open[at - 1].track != track) at--;
+    if (at == least) return -ENOENT;
     struct open_call open = seq->open[--at];
     memmove(seq->open + at, seq->open + at + 1, (--seq->nopen - at) * sizeof *seq->open);
     int rc = p->lanes->learns ? 0 : take_args(&open.args, e, true, &notes);

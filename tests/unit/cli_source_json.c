@@ -187,32 +187,40 @@ START_TEST(test_strange_events) {
 }
 END_TEST
 
+static size_t put_nested(char *text, size_t depth) {
+    size_t n = (size_t)sprintf(text, "[{\"ph\":\"X\",\"ts\":1,\"name\":\"f\"},{\"ph\":\"X\",\"ts\":1,\"dur\":1,\"args\":{\"a\":");
+    memset(text + n, '[', depth);
+    memset(text + n + depth, ']', depth);
+    return n + 2 * depth;
+}
+
+/* 10 MB of a name, 50,000 arrays in one another: passed on. 70 MB of a name, a million arrays: damage. */
 START_TEST(test_large_and_deep) {
-    size_t len = 10u << 20, n = 0;
-    char *text = malloc(3 * len);
-    n += (size_t)sprintf(text, "[{\"ph\":\"X\",\"ts\":1,\"dur\":1,\"args\":{\"a\":");
-    memset(text + n, '[', len);
-    memset(text + n + len, ']', len);
-    n += 2 * len;
-    n += (size_t)sprintf(text + n, "},\"name\":\"");
-    memset(text + n, 'n', len / 2);
-    n += len / 2;
-    n += (size_t)sprintf(text + n, " (a.py:3)\"}]");
-    write_file(text, n);
+    size_t len = 10u << 20;
+    char *text = malloc(8 * len), out[64];
     struct convert_result result;
     struct vt_err err = {0};
-    char out[64];
-    snprintf(out, sizeof out, "%s.json", path);
     struct convert_opts opts = {.input = path, .output = out};
+    ck_assert_ptr_nonnull(text);
+    snprintf(out, sizeof out, "%s.json", path);
+    size_t n = put_nested(text, 50000);
+    n += (size_t)sprintf(text + n, "},\"name\":\"");
+    memset(text + n, 'n', len);
+    n += len;
+    n += (size_t)sprintf(text + n, " (a.py:3)\"}]");
+    write_file(text, n);
     ck_assert_msg(convert_trace(&opts, &result, &err) == 0, "%s", err.msg);
-    ck_assert_uint_eq(result.totals.calls, 1);
+    ck_assert_str_eq(result.damage, "");
+    ck_assert_uint_eq(result.totals.calls, 2);
     ck_assert_uint_gt(result.bytes, n);
-    memset(text, 'x', 3 * len);
-    static const char start[] = "[{\"ph\":\"X\",\"ts\":1,\"name\":\"f\"},{\"ph\":\"";
-    memcpy(text, start, strlen(start));
-    FILE *f = fopen(path, "wb");
-    for (int i = 0; i < 3; i++) ck_assert_uint_eq(fwrite(text + (i ? 64 : 0), 1, 3 * len - 64, f), 3 * len - 64);
-    fclose(f);
+    write_file(text, put_nested(text, 1000000));
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    ck_assert_msg(strstr(result.damage, "too deep"), "%s", result.damage);
+    ck_assert_uint_eq(result.totals.calls, 1);
+    n = put_nested(text, 0);
+    memset(text + n - 4, '"', 1);
+    memset(text + n - 3, 'x', 7 * len);
+    write_file(text, n + 7 * len - 3);
     ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
     ck_assert_msg(strstr(result.damage, "more than 64 MiB"), "%s", result.damage);
     unlink(out);
