@@ -32,6 +32,10 @@ int cmd_detach(int argc, char **argv);
 int cmd_uninstall(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_compress(int argc, char **argv);
+int cmd_decompress(int argc, char **argv);
+int cmd_combine(int argc, char **argv);
+int cmd_align_combine(int argc, char **argv);
 int cmd_view(int argc, char **argv);
 
 /* "viztracer: ..." on stderr; return the exit code. */

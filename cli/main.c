@@ -11,7 +11,11 @@ const struct cli_cmd cli_cmds[] = {
     {"detach", "--detach", "PID [-o FILE]", "end a trace from another terminal; save one that was kept", cmd_detach, NULL},
     {"status", NULL, "[--json]", "who traces what on this host, and traces that were kept", cmd_status, NULL},
     {"uninstall", "--uninstall", "PID", "clear a process of us, whatever state it is in", cmd_uninstall, NULL},
-    {"convert", NULL, "FILE.vzt -o OUT", "turn a native trace into .json or .pftrace (each also .gz)", cmd_convert, NULL},
+    {"convert", NULL, "FILE -o OUT", "turn a trace, or a part of it, into another kind", cmd_convert, NULL},
+    {"combine", "--combine", "FILE.. -o OUT", "several traces in one", cmd_combine, NULL},
+    {"align_combine", "--align_combine", "FILE.. -o OUT", "the same, shifted to begin together", cmd_align_combine, NULL},
+    {"compress", "--compress", "FILE.json -o FILE.cvf", "VizTracer's compressed format", cmd_compress, NULL},
+    {"decompress", "--decompress", "FILE.cvf -o FILE.json", "and back", cmd_decompress, NULL},
     {"view", NULL, "FILE", "open a trace in Perfetto in the browser (also: vizviewer FILE)", cmd_view, NULL},
 };
 const size_t cli_ncmds = VT_ARRAY_LEN(cli_cmds);
@@ -40,7 +44,7 @@ static int run_flag(const struct cli_cmd *cmd, int argc, char **argv, int at) {
     if (!value && at + 1 < argc) value = argv[skip = at + 1];
     if (!value || !value[0] || !strncmp(value, "--", 2)) {
         free(args);
-        return cli_usage("%s: expected a process id", cmd->flag);
+        return cli_usage("%s: expected %s", cmd->flag, cmd->args);
     }
     args[n++] = (char *)cmd->name;
     for (int i = 1; i < at; i++) args[n++] = argv[i];

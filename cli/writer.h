@@ -78,8 +78,10 @@ struct trace_totals {
     uint64_t dropped;     /* events that the target could not store */
     uint64_t unmatched;   /* leave events whose enter is not in the trace */
     uint64_t threads;
-    uint64_t left_out; /* older calls, because of --tracer_entries */
-    uint64_t folded;   /* into the call around them, because of --budget */
+    uint64_t left_out;   /* older calls, because of --tracer_entries */
+    uint64_t folded;     /* into the call around them, because of --budget */
+    uint64_t cut;        /* calls of a foreign file that reached out of the call around them */
+    uint64_t unselected; /* not chosen by --slice, --pid, --tid, --match */
 };
 
 struct writer_opts {
