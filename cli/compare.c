@@ -26,7 +26,6 @@
 static int same_function(const void *x, const void *y) {
     const struct profile_function *a = *(const struct profile_function *const *)x,
                                   *b = *(const struct profile_function *const *)y;
-    if (a->name->kind != b->name->kind) return a->name->kind < b->name->kind ? -1 : 1;
     return profile_compare_names(a->name, b->name, false);
 }
 

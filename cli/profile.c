@@ -265,7 +265,24 @@ static int compare_bytes(const char *a, size_t n, const char *b, size_t m) {
     return order ? order : (n > m) - (n < m);
 }
 
+/* Character i of "module.func", the name of a C function; -1 behind its end. */
+static int c_name_at(const struct trace_name *n, size_t i) {
+    size_t owner = n->file_len ? n->file_len + 1u : 0;
+    if (i + 1 < owner) return (uint8_t)n->file[i];
+    if (i < owner) return '.';
+    return i - owner < n->name_len ? (uint8_t)n->name[i - owner] : -1;
+}
+
+/* Traces that came as JSON have the owner of a C function in its name. */
+static int compare_c_names(const struct trace_name *a, const struct trace_name *b) {
+    size_t i = 0;
+    while (c_name_at(a, i) >= 0 && c_name_at(a, i) == c_name_at(b, i)) i++;
+    return c_name_at(a, i) - c_name_at(b, i);
+}
+
 int profile_compare_names(const struct trace_name *a, const struct trace_name *b, bool line) {
+    if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
+    if (a->kind) return compare_c_names(a, b);
     int order = compare_bytes(a->name, a->name_len, b->name, b->name_len);
     if (!order) order = compare_bytes(a->file, a->file_len, b->file, b->file_len);
     return order || !line ? order : (a->line > b->line) - (a->line < b->line);

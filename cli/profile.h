@@ -82,7 +82,7 @@ void profile_free(struct profile *p); /* NULL is fine */
 
 /* pattern as in a shell: against the name as shown, "qualname (file:line)", the bare name, or the file. */
 bool profile_match(const struct trace_name *name, const char *pattern);
-/* Order of names as memcmp has it: name, file, line if asked. */
+/* An order of names: Python before C; by name, file, line if asked; C functions by "module.func". */
 int profile_compare_names(const struct trace_name *a, const struct trace_name *b, bool line);
 /* 0 when there were no calls. */
 uint64_t profile_mean(const struct profile_function *f);

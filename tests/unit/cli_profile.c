@@ -454,10 +454,13 @@ START_TEST(test_compare) {
     size_t n;
     trace_build_name(&trace, 20, 0, "moved", "m.py", 3);
     trace_build_name(&trace, 21, 1, "moved", "m.py", 0); /* a C function is another one */
+    trace_build_name(&trace, 22, 1, "recv", "_socket.socket", 0);
     struct vt_event ev[] = {{.ticks = 0, .type = VT_REC_CALL, .id = 20},
                             {.ticks = 100000000, .type = VT_REC_RETURN, .id = 20},
                             {.ticks = 1000000000, .type = VT_REC_C_CALL, .id = 21},
-                            {.ticks = 1000000000, .type = VT_REC_C_RETURN, .id = 21}};
+                            {.ticks = 1000000000, .type = VT_REC_C_RETURN, .id = 21},
+                            {.ticks = 1000000000, .type = VT_REC_C_CALL, .id = 22},
+                            {.ticks = 1000000000, .type = VT_REC_C_RETURN, .id = 22}};
     trace_build_block(&trace, 0, 1, 7, ev, VT_ARRAY_LEN(ev));
     must_make();
     struct profile *before = p;
@@ -468,14 +471,19 @@ START_TEST(test_compare) {
     trace_build_open(&trace);
     trace_build_name(&trace, 5, 0, "moved", "m.py", 4);
     trace_build_name(&trace, 6, 0, "fresh", "m.py", 9);
-    struct vt_event ev2[] = {
-        {.ticks = 0, .type = VT_REC_CALL, .id = 5},          {.ticks = 400000000, .type = VT_REC_RETURN, .id = 5},
-        {.ticks = 1000000000, .type = VT_REC_CALL, .id = 5}, {.ticks = 1400000000, .type = VT_REC_RETURN, .id = 5},
-        {.ticks = 1500000000, .type = VT_REC_CALL, .id = 6}, {.ticks = 2000000000, .type = VT_REC_RETURN, .id = 6}};
+    trace_build_name(&trace, 7, 1, "_socket.socket.recv", "", 0); /* as JSON has it */
+    struct vt_event ev2[] = {{.ticks = 0, .type = VT_REC_CALL, .id = 5},
+                             {.ticks = 400000000, .type = VT_REC_RETURN, .id = 5},
+                             {.ticks = 1000000000, .type = VT_REC_CALL, .id = 5},
+                             {.ticks = 1400000000, .type = VT_REC_RETURN, .id = 5},
+                             {.ticks = 1500000000, .type = VT_REC_CALL, .id = 6},
+                             {.ticks = 2000000000, .type = VT_REC_RETURN, .id = 6},
+                             {.ticks = 2000000000, .type = VT_REC_C_CALL, .id = 7},
+                             {.ticks = 2000000000, .type = VT_REC_C_RETURN, .id = 7}};
     trace_build_block(&trace, 0, 1, 7, ev2, VT_ARRAY_LEN(ev2));
     must_make();
     ck_assert_int_eq(compare_make(before, p, &compare, &rows, &n), 0);
-    ck_assert_uint_eq(n, 3);
+    ck_assert_uint_eq(n, 4);
     ck_assert_int_eq(rows[0].side[1].name->name[0], 'm'); /* 100 ms -> 400 ms a second */
     ck_assert_double_eq_tol(rows[0].change, 3e8, 1);
     ck_assert_uint_eq(rows[0].side[0].mean_ns, 100000000);
@@ -484,8 +492,10 @@ START_TEST(test_compare) {
     ck_assert_int_eq(rows[1].side[1].name->name[0], 'f');
     ck_assert_ptr_null(rows[1].side[0].name);
     ck_assert_double_eq_tol(rows[1].change, 2.5e8, 1);
-    ck_assert_ptr_null(rows[2].side[1].name);
-    ck_assert_uint_eq(rows[2].side[0].name->kind, 1);
+    ck_assert_ptr_nonnull(rows[2].side[0].name); /* recv, with and without its owner apart */
+    ck_assert_ptr_nonnull(rows[2].side[1].name);
+    ck_assert_ptr_null(rows[3].side[1].name);
+    ck_assert_uint_eq(rows[3].side[0].name->kind, 1);
     free(rows);
     profile_free(before);
     trace_source_close(before_source);
