@@ -242,12 +242,18 @@ static int by_start(const void *x, const void *y) {
     return (a->order < b->order) == as_told ? -1 : 1;
 }
 
-/* Leaves frames whose end is at most `ns`, or all that are complete. */
-static int leave_until(struct trace_writer *w, struct walk_thread *t, uint64_t ns) {
+/* Is the frame over when next begins? A call that takes no time and was told first is the last thing in it. */
+static bool is_over(const struct walk_frame *f, const struct walk_call *next) {
+    if (f->open || f->end_ns > next->start_ns) return false;
+    return f->end_ns < next->start_ns || next->end_ns > next->start_ns || next->order > f->order;
+}
+
+/* Leaves the frames that are over; next == NULL: all that are complete. */
+static int leave_before(struct trace_writer *w, struct walk_thread *t, const struct walk_call *next) {
     int rc = 0;
     while (!rc && t->depth) {
         struct walk_frame *f = &t->frames[t->depth - 1];
-        if (f->open || f->end_ns > ns) break;
+        if (next ? !is_over(f, next) : f->open) break;
         rc = leave_top(w, t, f->end_ns, f->raised);
     }
     return rc;
@@ -259,16 +265,17 @@ static int play_back(struct trace_writer *w, struct walk_thread *t) {
     if (t->ncalls) qsort(t->calls, t->ncalls, sizeof *t->calls, by_start);
     for (size_t i = 0; i < t->ncalls && !rc; i++) {
         const struct walk_call *c = &t->calls[i];
-        rc = leave_until(w, t, c->start_ns);
+        rc = leave_before(w, t, c);
         if (!rc) rc = push(w, t, c->fn, c->start_ns);
         if (rc) break;
         struct walk_frame *f = &t->frames[t->depth - 1];
         f->end_ns = c->end_ns;
+        f->order = c->order;
         f->open = c->open;
         f->from_attach = c->from_attach;
         f->raised = c->raised;
     }
-    if (!rc) rc = leave_until(w, t, UINT64_MAX);
+    if (!rc) rc = leave_before(w, t, NULL);
     free(t->calls);
     t->calls = NULL;
     t->ncalls = t->calls_room = 0;

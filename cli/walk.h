@@ -19,9 +19,10 @@ struct walk_frame {
     uint64_t child_ns;     /* of the calls directly below it, so far */
     uint64_t child_gap_ns; /* the same when events were dropped last */
     uint64_t longest_child_ns;
-    uint64_t end_ns; /* known beforehand in playback only */
-    uint32_t fn;     /* index in walk functions */
-    uint32_t node;   /* the consumer's own */
+    uint64_t end_ns; /* these two in playback only */
+    uint32_t order;
+    uint32_t fn;   /* index in walk functions */
+    uint32_t node; /* the consumer's own */
     bool open, from_attach, raised;
 };
 
