@@ -262,7 +262,7 @@ static void put_quoted(const char *word) {
     putchar('\'');
 }
 
-/* Of each function its slowest call only, unless so many are asked for. */
+/* Of each function its slowest call only, and none of which the beginning is not known, unless so many are asked for. */
 static bool shown_before(const struct profile *p, uint32_t at) {
     for (uint32_t i = 0; i < at; i++)
         if (p->slow[i].name == p->slow[at].name) return true;
@@ -277,7 +277,7 @@ static void put_slow(const struct view *v) {
     for (uint32_t i = 0, shown = 0; i < p->nslow && shown < limit; i++) {
         const struct profile_slow *s = &p->slow[i];
         char took[16], self[16], at[16], from[32], to[32], when[64];
-        if (!v->opts->slowest && shown_before(p, i)) continue;
+        if (!v->opts->slowest && (s->from_attach || shown_before(p, i))) continue;
         shown++;
         printf("%9s  ", term_duration(took, s->end_ns - s->start_ns));
         term_put_name(&v->term, s->name, room_for_name(v, 11));
