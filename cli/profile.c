@@ -146,7 +146,32 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
 
 static const struct walk_ops plain_walk = {.leave = on_leave, .gap = on_gap, .end = on_end};
 static const struct walk_ops tree_walk = {.enter = on_enter, .leave = on_leave, .gap = on_gap, .end = on_end};
-static const struct trace_writer_ops adder_ops = {WALK_WRITER_OPS};
+/* What --budget wrote into the arguments of a call: "folded":{"calls":N,... A text in there would have \" for ". */
+static uint64_t folded_in(const struct trace_call *call) {
+    static const char key[] = "\"folded\":{\"calls\":";
+    const char *at = call->args_json ? memmem(call->args_json, call->args_json_len, key, sizeof key - 1) : NULL;
+    const char *end = call->args_json + call->args_json_len;
+    uint64_t n = 0;
+    if (!at) return 0;
+    for (at += sizeof key - 1; at < end && *at >= '0' && *at <= '9' && n < UINT64_MAX / 20; at++)
+        n = 10 * n + (uint64_t)(*at - '0');
+    return n;
+}
+
+static int adder_call(struct trace_writer *w, const struct trace_call *call) {
+    if (call->args_json && !w->threads[call->thread->index].skip) adder_of(w)->p->folded += folded_in(call);
+    return walk_call(w, call);
+}
+
+static const struct trace_writer_ops adder_ops = {
+    .begin = walk_begin,
+    .enter = walk_enter,
+    .call = adder_call,
+    .gap = walk_gap,
+    .counter = walk_counter,
+    .mark = walk_mark,
+    .end = walk_end,
+};
 
 /* A copy with an end, for functions that want one. NULL = no memory. */
 static char *text_of(const void *text, size_t len) {

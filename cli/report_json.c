@@ -3,7 +3,7 @@
  * --slice has it:
  * - version: 1
  * - trace: {kind, file, pid, start_ns (of the first event, wall clock), duration_ns, calls, open, functions, threads, total_ns
- * (of all threads), dropped, cut_off, damage (text or null)}
+ * (of all threads), dropped, folded (calls that --budget left out of the file), cut_off, damage (text or null)}
  * - functions: [{name, file, line, kind ("python" or "c"; of c, file is the module or type), calls, open, raised, self_ns,
  * total_ns, mean_ns, min_ns, p50_ns, p99_ns, max_ns}]
  * - processes: [{pid, name, calls, total_ns}]
@@ -76,6 +76,7 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
     report_json_number("threads", p->nthreads);
     report_json_number("total_ns", p->total_ns);
     report_json_number("dropped", p->totals.dropped);
+    report_json_number("folded", p->folded);
     put_bool("cut_off", info->cut_off);
     if (info->damage.code)
         rc = rc ? rc : report_json_text("damage", info->damage.msg, strlen(info->damage.msg));

@@ -97,6 +97,9 @@ static void put_head(const struct view *v) {
     if (p->totals.dropped)
         printf("%s%s events were dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_count(dropped, sizeof dropped, p->totals.dropped), term_off(&v->term));
+    if (p->folded)
+        printf("%s more calls were folded when this file was made (--budget): their time counts as their callers' own\n",
+               format_count(calls, sizeof calls, p->folded));
     if (v->info->damage.code) {
         char why[TERM_TEXT];
         term_clean(why, v->info->damage.msg, strlen(v->info->damage.msg));

@@ -99,7 +99,7 @@ START_TEST(test_json) {
     yajl_val root = parse(), v = get(root, "trace");
     must_have(root, "version trace functions processes threads calls drops tree");
     ck_assert_int_eq(number(root, "version"), 1);
-    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped cut_off damage");
+    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped folded cut_off damage");
     ck_assert_str_eq(text(v, "kind"), "vzt");
     ck_assert_str_eq(text(v, "file"), trace.path);
     ck_assert_int_eq(number(v, "pid"), 100);
@@ -375,6 +375,25 @@ START_TEST(test_diff) {
 }
 END_TEST
 
+START_TEST(test_folded_calls_are_told) {
+    static const char json[] =
+        "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\","
+        "\"args\":{\"func_args\":{\"x\":\"\\\"folded\\\":{\\\"calls\\\":5\"},\"folded\":{\"calls\":12,\"total_us\":3,"
+        "\"functions\":[]}},\"cat\":\"FEE\"}],\"viztracer_metadata\":{\"version\":\"1\"}}";
+    ck_assert_int_eq(ftruncate(trace.fd, 0), 0);
+    ck_assert_int_eq(pwrite(trace.fd, json, sizeof json - 1, 0), sizeof json - 1);
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    yajl_val root = parse();
+    ck_assert_str_eq(text(get(root, "trace"), "kind"), "json");
+    ck_assert_int_eq(number(get(root, "trace"), "folded"), 12);
+    ck_assert_str_eq(text(at(root, "functions", 0), "name"), "f");
+    ck_assert_int_eq(number(at(root, "functions", 0), "total_ns"), 9000);
+    yajl_tree_free(root);
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "12 more calls were folded"));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cli/report");
     TCase *tests = tcase_create("report");
@@ -389,6 +408,7 @@ int main(void) {
     tcase_add_test(tests, test_durations_as_text);
     tcase_add_test(tests, test_refusals);
     tcase_add_test(tests, test_diff);
+    tcase_add_test(tests, test_folded_calls_are_told);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
