@@ -12,11 +12,14 @@
 #include "cli/fold.h"
 #include "cli/model.h"
 #include "cli/newest.h"
+#include "cli/source_many.h"
 #include "proto/abi/arena.h"
 
 #define NATIVE_SUFFIX ".vzt"
 
-static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz, &out_html};
+/* The longest suffix that fits wins. */
+static const struct trace_writer_ops *const writers[] = {
+    &out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz, &out_folded, &out_speedscope, &out_pprof, &out_svg, &out_html};
 
 static bool ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
@@ -24,14 +27,18 @@ static bool ends_with(const char *text, const char *suffix) {
 }
 
 static const struct trace_writer_ops *find_writer(const char *output) {
+    const struct trace_writer_ops *found = NULL;
     for (size_t i = 0; i < VT_ARRAY_LEN(writers); i++)
-        if (ends_with(output, writers[i]->suffix)) return writers[i];
-    return NULL;
+        if (ends_with(output, writers[i]->suffix) && (!found || strlen(writers[i]->suffix) > strlen(found->suffix)))
+            found = writers[i];
+    return found;
 }
 
 int convert_check_output(const char *output, struct vt_err *err) {
     if (ends_with(output, NATIVE_SUFFIX) || find_writer(output)) return 0;
-    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html or .vzt",
+    return vt_err_set(err, -EINVAL,
+                      "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html, .vzt, .svg, .folded, "
+                      ".speedscope.json or .pprof",
                       output);
 }
 
@@ -92,13 +99,16 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
                       struct convert_result *result, struct vt_err *err) {
     struct trace_info *info = trace_source_info(source);
     struct output *out;
-    int rc = output_open(opts->output, ops->gzip, &out, err);
+    int rc = trace_source_select(source, &opts->select, err);
+    if (!rc) rc = output_open(opts->output, ops->gzip, &out, err);
     if (rc) return rc;
-    struct writer_opts writer_opts = {
-        .source_root = opts->source_root, .source_cwd = opts->source_cwd, .file_info = !opts->no_file_info};
+    struct writer_opts writer_opts = {.source_root = opts->source_root,
+                                      .source_cwd = opts->source_cwd,
+                                      .file_info = !opts->no_file_info,
+                                      .per_thread = opts->per_thread};
     struct model_opts model_opts = {
         .min_duration_ns = opts->min_duration_ns,
-        .tasks = opts->log_async || (info->header && (info->header->flags & VT_F_ASYNC)),
+        .tasks = opts->log_async,
         .progress = opts->progress,
         .progress_arg = opts->progress_arg,
         .stop = opts->stop,
@@ -124,19 +134,32 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     return vt_err_set(err, rc, "%s", why.msg);
 }
 
+static int open_source(const struct convert_opts *opts, struct trace_source **source, struct vt_err *err) {
+    size_t n = opts->inputs ? opts->ninputs : 1;
+    for (size_t i = 0; i < n; i++)
+        if (same_file(opts->inputs ? opts->inputs[i] : opts->input, opts->output))
+            return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
+    if (!opts->inputs) return trace_source_open(opts->input, source, err);
+    struct many_opts many = {.align = opts->align, .note = opts->note};
+    return source_many_open(opts->inputs, opts->ninputs, &many, source, err);
+}
+
 int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
     struct trace_source *source = NULL;
     memset(result, 0, sizeof *result);
     int rc = convert_check_output(opts->output, err);
     if (rc) return rc;
-    if (same_file(opts->input, opts->output))
-        return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
     if (opts->budget && ends_with(opts->output, NATIVE_SUFFIX))
         return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; --budget is for .json and .pftrace", opts->output);
-    rc = trace_source_open(opts->input, &source, err);
+    rc = open_source(opts, &source, err);
     if (rc) return rc;
     const struct trace_info *info = trace_source_info(source);
-    if (ends_with(opts->output, NATIVE_SUFFIX)) {
+    bool native = ends_with(opts->output, NATIVE_SUFFIX);
+    if (native && !info->trace) {
+        rc = vt_err_set(err, -EINVAL, "%s: a .vzt is made at an attach only; name the output .json or .pftrace", opts->output);
+    } else if (native && !select_is_all(&opts->select)) {
+        rc = vt_err_set(err, -EINVAL, "%s: a .vzt is copied whole; name the output of a part .json or .pftrace", opts->output);
+    } else if (native) {
         result->totals.threads = info->nshown;
         if (info->end) {
             result->totals.calls = info->end->calls;

@@ -4,20 +4,26 @@
 
 #include <stdint.h>
 
-#include "cli/writer.h"
+#include "cli/select.h"
 #include "proto/base.h"
 
 struct convert_opts {
-    const char *input;  /* .vzt */
-    const char *output; /* .json, .json.gz, .pftrace, .pftrace.gz or .vzt */
+    const char *input;         /* a trace of any kind that source.h knows */
+    const char *const *inputs; /* several of them, made one trace; then input is not looked at. NULL = one */
+    size_t ninputs;
+    bool align;                                /* several: source_many.h */
+    void (*note)(void *arg, const char *text); /* several: what the user should know; may be NULL */
+    const char *output;                        /* how its name ends says the kind */
     uint64_t min_duration_ns;
-    uint64_t newest_calls;   /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
-    uint64_t budget;         /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
-    bool log_async;          /* calls under their asyncio task's tid; the trace's own flag does it too */
-    bool no_file_info;       /* without source text */
-    bool move_input;         /* .vzt to .vzt: rename where that is possible */
-    const char *source_root; /* /proc/PID/root while the target lives, else NULL */
-    const char *source_cwd;  /* /proc/PID/cwd while the target lives, else NULL */
+    uint64_t newest_calls;      /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
+    uint64_t budget;            /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
+    struct trace_select select; /* the wanted part; not for .vzt outputs */
+    bool log_async;             /* calls under their asyncio task's tid; the trace's own flag does it too */
+    bool no_file_info;          /* without source text */
+    bool per_thread;            /* flame graphs: one tree per thread */
+    bool move_input;            /* .vzt to .vzt: rename where that is possible */
+    const char *source_root;    /* /proc/PID/root while the target lives, else NULL */
+    const char *source_cwd;     /* /proc/PID/cwd while the target lives, else NULL */
     void (*progress)(void *arg, uint64_t done, uint64_t size); /* may be NULL */
     void *progress_arg;
     const volatile int *stop; /* may be NULL: nonzero = give up, -EINTR, nothing is left behind */
@@ -29,6 +35,14 @@ struct convert_result {
     bool cut_off;               /* the trace has no end: its writer died */
     char damage[384];           /* not "": the trace is damaged and what comes after that place is not in the output */
 };
+
+/* A command around convert_trace, for those that share its options. */
+struct convert_kind {
+    const char *name, *usage, *about; /* about: lines of help */
+    bool many, align;
+    const char *output; /* without -o; NULL = has to be given */
+};
+int convert_command(const struct convert_kind *kind, int argc, char **argv); /* enum cli_exit */
 
 /* 0 when the name ends in something we write; else -EINVAL and err names what we do. To be asked before an attach. */
 VT_MUST_CHECK int convert_check_output(const char *output, struct vt_err *err);

@@ -144,23 +144,40 @@ static int write_number_end(struct output *o, uint64_t number) {
     return output_error(o);
 }
 
+static int write_file_start(struct output *o, const struct trace_name *name, bool *any) {
+    int rc = *any ? write_text(o, ",\n") : 0;
+    *any = true;
+    if (!rc) rc = write_string(o, name->file, name->file_len);
+    return rc ? rc : write_text(o, ":[");
+}
+
+/* Text that the trace brought with it. */
+static int write_brought(struct output *o, const struct trace_text *text, const struct trace_name *name, bool *any) {
+    int rc = write_file_start(o, name, any);
+    if (!rc) output_write(o, text->json, text->len);
+    return rc ? rc : write_number_end(o, text->lines);
+}
+
 /* Writes one file's entry; clears `used` of its functions when there is no text. */
-static int write_file(struct output *o, const struct file_source *source, struct trace_name **names, size_t n, size_t *total,
-                      bool *any) {
+static int write_file(struct output *o, const struct trace_info *info, const struct file_source *source,
+                      struct trace_name **names, size_t n, size_t *total, bool *any) {
+    const struct trace_text *brought = text_map_get(&info->texts, names[0]->file, names[0]->file_len);
     char *text = NULL;
     size_t len = 0;
     uint64_t lines;
-    int rc = *total >= FILE_INFO_TOTAL_MAX ? -EFBIG : read_source(source, names[0], &text, &len);
+    int rc = *total >= FILE_INFO_TOTAL_MAX ? -EFBIG : 0;
+    if (!rc && brought) {
+        *total += brought->len;
+        return write_brought(o, brought, names[0], any);
+    }
+    if (!rc) rc = info->only_texts ? -ENOENT : read_source(source, names[0], &text, &len);
     if (rc) {
         for (size_t i = 0; i < n; i++) names[i]->used = false;
         return 0;
     }
     len = clean_text(text, len, &lines);
     *total += len;
-    rc = *any ? write_text(o, ",\n") : 0;
-    *any = true;
-    if (!rc) rc = write_string(o, names[0]->file, names[0]->file_len);
-    if (!rc) rc = write_text(o, ":[");
+    rc = write_file_start(o, names[0], any);
     if (!rc) rc = write_string(o, text, len);
     if (!rc) rc = write_number_end(o, lines);
     free(text);
@@ -189,7 +206,7 @@ int file_info_write(struct output *o, struct trace_info *info, const struct file
     rc = write_text(o, "{\"files\":{");
     for (size_t from = 0, to; from < n && !rc; from = to) {
         for (to = from + 1; to < n && same_file(names[from], names[to]);) to++;
-        rc = write_file(o, source, names + from, to - from, &total, &any);
+        rc = write_file(o, info, source, names + from, to - from, &total, &any);
     }
     if (!rc) rc = write_text(o, "},\n\"functions\":{");
     any = false;

@@ -11,7 +11,13 @@ const struct cli_cmd cli_cmds[] = {
     {"detach", "--detach", "PID [-o FILE]", "end a trace from another terminal; save one that was kept", cmd_detach, NULL},
     {"status", NULL, "[--json]", "who traces what on this host, and traces that were kept", cmd_status, NULL},
     {"uninstall", "--uninstall", "PID", "clear a process of us, whatever state it is in", cmd_uninstall, NULL},
-    {"convert", NULL, "FILE.vzt -o OUT", "turn a native trace into .json, .pftrace (each also .gz) or .html", cmd_convert, NULL},
+    {"convert", NULL, "FILE -o OUT", "turn a trace, or a part of it, into another kind", cmd_convert, NULL},
+    {"combine", "--combine", "FILE.. -o OUT", "several traces in one", cmd_combine, NULL},
+    {"align_combine", "--align_combine", "FILE.. -o OUT", "the same, shifted to begin together", cmd_align_combine, NULL},
+    {"compress", "--compress", "FILE.json -o FILE.cvf", "VizTracer's compressed format", cmd_compress, NULL},
+    {"decompress", "--decompress", "FILE.cvf -o FILE.json", "and back", cmd_decompress, NULL},
+    {"report", NULL, "FILE [--tree] [--json] ...", "where the time went: functions, threads, slowest calls", cmd_report, NULL},
+    {"diff", NULL, "BEFORE AFTER [--json] ...", "what got slower from one trace to another", cmd_diff, NULL},
     {"view", NULL, "FILE|FOLDER", "show a trace in the browser (also: vizviewer FILE)", cmd_view, NULL},
 };
 const size_t cli_ncmds = VT_ARRAY_LEN(cli_cmds);
@@ -40,7 +46,7 @@ static int run_flag(const struct cli_cmd *cmd, int argc, char **argv, int at) {
     if (!value && at + 1 < argc) value = argv[skip = at + 1];
     if (!value || !value[0] || !strncmp(value, "--", 2)) {
         free(args);
-        return cli_usage("%s: expected a process id", cmd->flag);
+        return cli_usage("%s: expected %s", cmd->flag, cmd->args);
     }
     args[n++] = (char *)cmd->name;
     for (int i = 1; i < at; i++) args[n++] = argv[i];

@@ -35,7 +35,10 @@ struct trace_writer {
     bool file_info;
     struct name_text **names;    /* by index */
     struct thread_text *threads; /* by index */
-    struct trace_task **used_tasks;
+    struct used_task {
+        const struct trace_task *task;
+        uint32_t pid;
+    } * used_tasks;
     size_t nused_tasks, tasks_room;
 };
 
@@ -114,12 +117,15 @@ static int put_thread_name(struct trace_writer *w, const struct trace_thread *th
 
 static int chrome_begin(struct trace_writer *w) {
     int rc = 0;
+    const char *before = "";
     put_literal(w, "{\"traceEvents\":[\n");
     for (uint32_t i = 0; i < w->info->nprocesses && !rc; i++) {
         const struct trace_process *process = w->info->processes[i];
         size_t len;
         const char *name = name_of_process(process, &len);
-        rc = put_meta(w, i ? ",\n" : "", process->pid, process->pid, "process_name", name, len);
+        if (process->hidden) continue;
+        rc = put_meta(w, before, process->pid, process->pid, "process_name", name, len);
+        before = ",\n";
     }
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
         if (w->info->threads[i]->shown) rc = put_thread_name(w, w->info->threads[i]);
@@ -139,15 +145,15 @@ static struct name_text *make_name_text(const struct trace_name *name) {
     return fitted ? fitted : t;
 }
 
-static int note_task(struct trace_writer *w, struct trace_task *task) {
+static int note_task(struct trace_writer *w, struct trace_task *task, uint32_t pid) {
     if (w->nused_tasks == w->tasks_room) {
         size_t room = w->tasks_room ? w->tasks_room * 2 : 64;
-        struct trace_task **grown = realloc(w->used_tasks, room * sizeof(struct trace_task *));
+        struct used_task *grown = realloc(w->used_tasks, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         w->used_tasks = grown;
         w->tasks_room = room;
     }
-    w->used_tasks[w->nused_tasks++] = task;
+    w->used_tasks[w->nused_tasks++] = (struct used_task){task, pid};
     task->used = true;
     return 0;
 }
@@ -241,7 +247,7 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
     bool args = call->args || call->retval || call->args_json || call->folded, plain = !args && tail->len <= ROOM_MAX;
     char *p = output_room(w->out, PREFIX_MAX + NUMBERS_MAX + (plain ? tail->len : 0));
     if (call->task) {
-        int rc = call->task->used ? 0 : note_task(w, call->task);
+        int rc = call->task->used ? 0 : note_task(w, call->task, call->thread->process->pid);
         if (rc) return rc;
         p = put_prefix(p, call->thread->process->pid, call->task->address & TASK_TID_MASK);
     } else {
@@ -318,14 +324,14 @@ static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
 static int chrome_end(struct trace_writer *w, const struct trace_totals *totals) {
     int rc = 0;
     for (size_t i = 0; i < w->nused_tasks && !rc; i++) {
-        const struct trace_task *task = w->used_tasks[i];
+        const struct trace_task *task = w->used_tasks[i].task;
         size_t len;
         const char *name = name_of_task(task, &len);
-        rc = put_meta(w, ",\n", w->info->processes[0]->pid, task->address & TASK_TID_MASK, "thread_name", name, len);
+        rc = put_meta(w, ",\n", w->used_tasks[i].pid, task->address & TASK_TID_MASK, "thread_name", name, len);
     }
     char *p = output_room(w->out, 1024);
     p = PUT(p, "\n],\n\"viztracer_metadata\":{\"version\":\"" VT_VERSION "\",\"overflow\":");
-    p = totals->dropped || totals->left_out ? PUT(p, "true") : PUT(p, "false");
+    p = totals->dropped || totals->left_out || w->info->overflow ? PUT(p, "true") : PUT(p, "false");
     p = PUT(p, ",\"baseTimeNanoseconds\":");
     p = json_put_u64(p, w->info->real_minus_mono);
     p = PUT(p, ",\"generator\":\"viztracerd\",\"dropped_events\":");

@@ -220,7 +220,8 @@ int packets_task_track(struct packets *w, struct sequence *seq, const struct tra
 int packets_begin(struct packets *w) {
     const struct trace_info *info = w->info;
     int rc = put_cleared(w, w->control, info->hooks_on_ticks ? vt_clock_to_ns(&info->clock, info->hooks_on_ticks) : 0, false);
-    for (uint32_t i = 0; i < info->nprocesses && !rc; i++) rc = put_process(w, info->processes[i]);
+    for (uint32_t i = 0; i < info->nprocesses && !rc; i++)
+        if (!info->processes[i]->hidden) rc = put_process(w, info->processes[i]);
     for (uint32_t i = 0; i < info->nthreads && !rc; i++)
         if (info->threads[i]->shown) rc = put_thread(w, &w->sequences[i], info->threads[i]);
     return rc;

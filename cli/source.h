@@ -5,6 +5,7 @@
 #define VT_CLI_SOURCE_H
 
 #include "cli/model.h"
+#include "cli/select.h"
 
 struct trace_source;
 
@@ -19,14 +20,22 @@ struct trace_source_ops {
                struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
     void (*close)(struct trace_info *info, void *state);
 };
-extern const struct trace_source_ops source_vzt;
+extern const struct trace_source_ops source_vzt, source_json, source_pftrace;
 
 /* -EBADMSG when it is no trace that we know; -errno when it cannot be read; err says which and names the file. */
 VT_MUST_CHECK int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err);
+/* A source whose parts are sources already, or that is no file. Takes info and state; frees them on -ENOMEM. */
+VT_MUST_CHECK int trace_source_new(const struct trace_source_ops *ops, struct trace_info *info, void *state,
+                                   struct trace_source **out, struct vt_err *err);
 void trace_source_close(struct trace_source *s); /* NULL is fine */
 const char *trace_source_kind(const struct trace_source *s);
 /* Of a trace in it: names, threads, processes. Valid until the source is closed. */
 struct trace_info *trace_source_info(struct trace_source *s);
+/* Makes info->first_ns and last_ns known; for some kinds that takes a run. Before trace_source_select. */
+VT_MUST_CHECK int trace_source_range(struct trace_source *s, struct vt_err *err);
+/* From now on runs hand over the wanted part only. Texts of select stay the caller's. -EINVAL with the cause when the trace
+ * has no such process or thread, or no function that matches. */
+VT_MUST_CHECK int trace_source_select(struct trace_source *s, const struct trace_select *select, struct vt_err *err);
 /* Feeds w with everything up to the end or the first damaged place (noted in info->damage). Twice the same. */
 VT_MUST_CHECK int trace_source_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
                                    struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);

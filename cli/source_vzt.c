@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/source.h"
+#include "proto/abi/arena.h"
 
 static bool vzt_is(const uint8_t *head, size_t len) { return len >= 3 && !memcmp(head, "VZT", 3); }
 
@@ -22,8 +23,10 @@ static int vzt_open(const char *path, struct trace_info **info, void **state, st
 
 static int vzt_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
                    struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
+    struct model_opts with_tasks = *opts;
     (void)state;
-    return model_run(info, opts, ops, w, totals, err);
+    with_tasks.tasks |= (info->header->flags & VT_F_ASYNC) != 0;
+    return model_run(info, &with_tasks, ops, w, totals, err);
 }
 
 static void vzt_close(struct trace_info *info, void *state) {

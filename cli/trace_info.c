@@ -238,6 +238,15 @@ static int finish(struct loader *l) {
     return 0;
 }
 
+struct trace_info *trace_info_new(void) {
+    struct trace_info *info = calloc(1, sizeof *info);
+    if (!info) return NULL;
+    info->unknown = (struct trace_name){.name = "<unknown function>", .name_len = 18, .file = "", .kind = 1};
+    info->nnames = 1;
+    info->uid = (uint32_t)-1;
+    return info;
+}
+
 /* A .vzt is of one process. */
 static int add_process(struct trace_info *info) {
     info->processes = calloc(1, sizeof *info->processes);
@@ -247,15 +256,12 @@ static int add_process(struct trace_info *info) {
 }
 
 int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *err) {
-    struct trace_info *info = calloc(1, sizeof *info);
-    if (!info) return vt_err_set(err, -ENOMEM, "out of memory");
-    if (add_process(info)) {
+    struct trace_info *info = trace_info_new();
+    if (!info || add_process(info)) {
         trace_info_free(info);
         return vt_err_set(err, -ENOMEM, "out of memory");
     }
     info->trace = t;
-    info->unknown = (struct trace_name){.name = "<unknown function>", .name_len = 18, .file = "", .kind = 1};
-    info->nnames = 1;
     struct loader l = {.info = info, .err = err};
     struct vt_trace_frame frame;
     int rc;
@@ -306,6 +312,8 @@ void trace_info_free(struct trace_info *info) {
         free(info->processes[i]);
     }
     free(info->processes);
+    for (size_t i = 0; i < info->texts.slots; i++) free(info->texts.entries[i].value);
+    text_map_free(&info->texts);
     vt_msg_free((ProtobufCMessage *)info->header);
     vt_msg_free((ProtobufCMessage *)info->end);
     free(info);

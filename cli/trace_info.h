@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cli/id_table.h"
+#include "cli/text_map.h"
 #include "proto/base.h"
 #include "proto/clock.h"
 #include "proto/msg.h"
@@ -28,6 +29,7 @@ struct trace_process {
     uint32_t index; /* in trace_info.processes */
     char *name;     /* "" = not known */
     uint32_t name_len;
+    bool hidden; /* not in the part that is wanted (select.h) */
 };
 
 struct trace_thread {
@@ -50,6 +52,13 @@ struct trace_task {
     char *name;
     uint32_t name_len;
     bool used;
+};
+
+/* Source text that came with the trace. */
+struct trace_text {
+    uint64_t lines;
+    size_t len;
+    char json[]; /* as it stands in JSON, with quotes */
 };
 
 struct trace_info {
@@ -76,10 +85,19 @@ struct trace_info {
     uint64_t events;           /* in all blocks, as their heads say */
     uint64_t dropped;          /* in Drops frames */
     bool truncated;            /* ends inside a frame */
+    bool range_known;          /* else only a run tells: trace_source_range */
+    uint64_t first_ns;         /* when its first event began; 0 without events */
+    uint64_t last_ns;          /* when its last event ended */
+    uint64_t sync_ns;          /* VizTracer's sync_marker; 0 = none */
+    bool overflow;             /* its maker left out older calls; how many is not known */
+    struct text_map texts;     /* struct trace_text by path */
+    bool only_texts;           /* of sources: files of this machine have nothing to do with it */
     struct vt_err damage;      /* code != 0: nothing behind that place was read */
     uint64_t good_until;       /* offset in the file: frames from there on are not used */
 };
 
+/* Empty, for sources that are no .vzt; info_build.h fills it. NULL = out of memory. */
+struct trace_info *trace_info_new(void);
 /* Reads all of t once. Fails only when nothing can be made of it: no header, no clock, no memory. */
 VT_MUST_CHECK int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *err);
 void trace_info_free(struct trace_info *info);

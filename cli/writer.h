@@ -78,14 +78,17 @@ struct trace_totals {
     uint64_t dropped;     /* events that the target could not store */
     uint64_t unmatched;   /* leave events whose enter is not in the trace */
     uint64_t threads;
-    uint64_t left_out; /* older calls, because of --tracer_entries */
-    uint64_t folded;   /* into the call around them, because of --budget */
+    uint64_t left_out;   /* older calls, because of --tracer_entries */
+    uint64_t folded;     /* into the call around them, because of --budget */
+    uint64_t cut;        /* calls of a foreign file that reached out of the call around them */
+    uint64_t unselected; /* not chosen by --slice, --pid, --tid, --match */
 };
 
 struct writer_opts {
     const char *source_root; /* where to look for source files, e.g. /proc/PID/root; NULL = our own files */
     const char *source_cwd;  /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
     bool file_info;          /* with source text */
+    bool per_thread;         /* flame graphs: one tree per thread instead of one for all */
 };
 
 struct trace_writer; /* of the format */
@@ -111,5 +114,6 @@ struct trace_writer_ops {
 };
 
 extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html;
+extern const struct trace_writer_ops out_folded, out_speedscope, out_pprof, out_svg; /* flame graphs */
 
 #endif

@@ -1,0 +1,22 @@
+/* Annotations of a Perfetto event back to the text of a JSON object: the other way of perfetto_args.h. */
+#ifndef VT_CLI_PERFETTO_JSON_H
+#define VT_CLI_PERFETTO_JSON_H
+
+#include "cli/pb_get.h"
+#include "cli/text_buf.h"
+
+/* What annotations say that is no argument. */
+struct perfetto_notes {
+    bool from_attach, raised;
+    bool has_count;
+    uint64_t count;         /* a top-level "count", of the instant "events dropped" */
+    struct pb_bytes object; /* "object" and "id" of marks */
+    struct pb_bytes id;
+};
+
+/* One DebugAnnotation as the next member of the object that `json` holds without its end ("{" is written first); a
+ * repr that was typed becomes text again. Notes are taken, not written: is_call says which kind. -EBADMSG, -ENOMEM. */
+VT_MUST_CHECK int perfetto_json_member(struct text_buf *json, struct pb_bytes annotation, bool is_call,
+                                       struct perfetto_notes *notes);
+
+#endif

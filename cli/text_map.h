@@ -1,0 +1,25 @@
+/* A table from any bytes to a pointer: names, threads and processes of a trace by how they are called in its file. */
+#ifndef VT_CLI_TEXT_MAP_H
+#define VT_CLI_TEXT_MAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct text_map { /* all zero = empty */
+    struct text_map_entry {
+        uint64_t hash;
+        size_t len;
+        char *key; /* malloc'd; NULL = free slot */
+        void *value;
+    } * entries;
+    size_t used, slots; /* slots: a power of two or 0 */
+};
+
+/* NULL when there is none. */
+void *text_map_get(const struct text_map *map, const void *key, size_t len);
+/* Where the value of key stands, NULL in it when the key is new; NULL = out of memory. Valid until the next call. */
+void **text_map_slot(struct text_map *map, const void *key, size_t len);
+/* Frees keys, not values. */
+void text_map_free(struct text_map *map);
+
+#endif

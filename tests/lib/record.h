@@ -1,0 +1,26 @@
+/* A writer for tests that keeps what it is told as text, one line each, in the order of telling:
+ *   call PID/TID NAME START..END [open] [args=JSON] | gap PID/TID NS COUNT | counter PID/TID NS A/B/C |
+ *   mark PID/TID PH NAME NS [id=ID] [cat=CAT] [s=S] [args=JSON]
+ * and says so when a source breaks its word (order of ends, nesting). */
+#ifndef VT_TESTS_RECORD_H
+#define VT_TESTS_RECORD_H
+
+#include "cli/source.h"
+
+struct record {
+    char *text; /* NUL-terminated */
+    struct trace_totals totals;
+    char broken[256]; /* "" = the calls were as writer.h promises */
+    struct vt_err err;
+    struct trace_info *info; /* valid until record_free */
+    struct trace_source *source;
+};
+
+/* Runs a trace into r; select may be NULL. Returns what opening or running did; ends the test when a promise is broken. */
+int record_file(struct record *r, const char *path, const struct model_opts *opts, const struct trace_select *select);
+int record_run(struct record *r, struct trace_source *source, const struct model_opts *opts);
+/* Both say the same; where there are gaps, in any order: ends that were lost are told late by some kinds of files. */
+void record_same(const struct record *a, const struct record *b);
+void record_free(struct record *r);
+
+#endif

@@ -1,0 +1,215 @@
+/* VizTracer's .cvf: what it wrote is read, what we write says the same; and, where VizTracer can be had, it reads ours.
+ * tests/golden/viztracer.cvf was made by VizTracer 1.1.1 from viztracer.json; viztracer.cvf.json is what it has to become. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <yajl/yajl_tree.h>
+#include <zlib.h>
+
+#include "cli/cvf.h"
+#include "tests/lib/case.h"
+#include "tests/lib/record.h"
+#include "tests/lib/trace_build.h"
+
+#define GOLDEN "tests/golden/viztracer"
+
+static char dir[] = "/tmp/cvf-XXXXXX";
+static char cvf[64], json[64];
+static struct cvf_result result;
+static struct vt_err err;
+
+static void set_up(void) {
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(cvf, sizeof cvf, "%s/x.cvf", dir);
+    snprintf(json, sizeof json, "%s/x.json", dir);
+    memset(&err, 0, sizeof err);
+}
+static void tear_down(void) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static int pack(const char *from, const char *to) {
+    struct cvf_opts opts = {.input = from, .output = to};
+    return cvf_compress(&opts, &result, &err);
+}
+static int unpack(const char *from, const char *to) {
+    struct cvf_opts opts = {.input = from, .output = to};
+    return cvf_decompress(&opts, &result, &err);
+}
+static void write_file(const char *path, const void *data, size_t len) {
+    FILE *f = fopen(path, "wb");
+    ck_assert_uint_eq(fwrite(data, 1, len, f), len);
+    ck_assert_int_eq(fclose(f), 0);
+}
+static void same_files(const char *a, const char *b) {
+    char *x = trace_build_slurp(a, NULL), *y = trace_build_slurp(b, NULL);
+    ck_assert_str_eq(x, y);
+    free(x);
+    free(y);
+}
+
+START_TEST(test_golden_is_read) {
+    ck_assert_msg(unpack(GOLDEN ".cvf", json) == 0, "%s", err.msg);
+    ck_assert_uint_eq(result.events, 17);
+    same_files(json, GOLDEN ".cvf.json");
+}
+END_TEST
+
+/* Ours becomes the same JSON as theirs, and has the metadata too. */
+START_TEST(test_ours_says_the_same) {
+    ck_assert_msg(pack(GOLDEN ".json", cvf) == 0, "%s", err.msg);
+    ck_assert_uint_eq(result.events, 17);
+    ck_assert_msg(unpack(cvf, json) == 0, "%s", err.msg);
+    char *got = trace_build_slurp(json, NULL), *want = trace_build_slurp(GOLDEN ".cvf.json", NULL);
+    char *meta = strstr(got, ",\n\"viztracer_metadata\":");
+    ck_assert_ptr_nonnull(meta);
+    char *behind = strstr(meta, ",\n\"file_info\"");
+    ck_assert_ptr_nonnull(behind);
+    ck_assert_ptr_nonnull(strstr(meta, "\"baseTimeNanoseconds\": 1795167637314728947"));
+    memmove(meta, behind, strlen(behind) + 1);
+    ck_assert_str_eq(got, want);
+    free(got);
+    free(want);
+}
+END_TEST
+
+/* Every call of a nested trace comes back, to 10 ns, and nests. */
+START_TEST(test_round_trip_nests) {
+    char *text;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    uint64_t ns = 1000003, start[40];
+    uint32_t depth = 0, seed = 3;
+    unsigned calls = 0;
+    fputs("[", f);
+    for (int i = 0; i < 8000; i++) {
+        seed = seed * 1664525 + 1013904223;
+        ns += 1 + (seed >> 20) % 40;
+        if (depth < 40 && (depth == 0 || (seed >> 12) % 2)) {
+            start[depth++] = ns;
+            continue;
+        }
+        depth--;
+        fprintf(f, "%s{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%llu.%03u,\"dur\":%llu.%03u,\"name\":\"f%u\"%s}",
+                calls++ ? "," : "", (unsigned long long)start[depth] / 1000, (unsigned)(start[depth] % 1000),
+                (unsigned long long)(ns - start[depth]) / 1000, (unsigned)((ns - start[depth]) % 1000), depth % 7,
+                seed % 3 ? "" : ",\"args\":{\"a\":[1]}");
+    }
+    fputs("]", f);
+    fclose(f);
+    write_file(json, text, len);
+    free(text);
+    ck_assert_msg(pack(json, cvf) == 0, "%s", err.msg);
+    ck_assert_int_eq(unlink(json), 0);
+    ck_assert_msg(unpack(cvf, json) == 0, "%s", err.msg);
+    struct record rec;
+    ck_assert_int_eq(record_file(&rec, json, NULL, NULL), 0);
+    ck_assert_uint_eq(rec.totals.calls, calls);
+    ck_assert_uint_eq(rec.totals.cut, 0);
+    record_free(&rec);
+}
+END_TEST
+
+/* What has no place in the format goes along as it stands. */
+START_TEST(test_the_rest_is_kept) {
+    static const char text[] = "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":\"text\",\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"a\"},"
+                               "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"b\",\"cat\":\"mine\"},"
+                               "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"no "
+                               "dur\"},{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"nul\\u0000\"},"
+                               "{\"ph\":\"C\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"c\",\"args\":{\"a\":\"text\"}},{\"ph\":"
+                               "\"C\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"c\"},"
+                               "{\"ph\":\"C\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"c\",\"args\":{\"a\\n\":1}},{\"ph\":\"M\","
+                               "\"pid\":1,\"tid\":1,\"name\":\"other\",\"args\":{\"name\":\"x\"}},"
+                               "{\"ph\":\"M\",\"pid\":0,\"tid\":0,\"name\":\"viztracer_metadata\",\"args\":7}]}";
+    write_file(json, text, sizeof text - 1);
+    ck_assert_msg(pack(json, cvf) == 0, "%s", err.msg);
+    ck_assert_msg(unpack(cvf, json) == 0, "%s", err.msg);
+    char *got = trace_build_slurp(json, NULL);
+    for (const char *at = strstr(text, "{\"ph\""), *next; at; at = next) {
+        next = strstr(at + 1, "{\"ph\"");
+        size_t len = next ? (size_t)(next - at - 1) : strlen(at) - 2;
+        ck_assert_msg(memmem(got, strlen(got), at, len) != NULL, "%.*s", (int)len, at);
+    }
+    free(got);
+}
+END_TEST
+
+/* Any byte of a good file changed, any end cut off: a clean error and no output, or JSON. */
+START_TEST(test_hostile) {
+    size_t len, good = 0, bad = 0;
+    char *bytes = trace_build_slurp(GOLDEN ".cvf", &len), why[256];
+    for (size_t i = 0; i < 2 * len; i++) {
+        bytes[i / 2] = (char)(bytes[i / 2] ^ (i % 2 ? 0x80 : 0x01));
+        write_file(cvf, bytes, i % 7 ? len : i / 2);
+        bytes[i / 2] = (char)(bytes[i / 2] ^ (i % 2 ? 0x80 : 0x01));
+        memset(&err, 0, sizeof err);
+        unlink(json);
+        if (unpack(cvf, json) == 0) {
+            char *text = trace_build_slurp(json, NULL);
+            yajl_val root = yajl_tree_parse(text, why, sizeof why);
+            ck_assert_msg(root != NULL, "byte %zu: %s", i / 2, why);
+            yajl_tree_free(root);
+            free(text);
+            good++;
+        } else {
+            ck_assert_msg(strstr(err.msg, cvf) != NULL, "%s", err.msg);
+            ck_assert_int_lt(access(json, F_OK), 0);
+            bad++;
+        }
+    }
+    ck_assert_uint_gt(good, 20);
+    ck_assert_uint_gt(bad, 20);
+    free(bytes);
+    static const char *const no_json[] = {"[nonsense]", "[1", "[\"\xff\"]", "{}", ""};
+    for (size_t i = 0; i < VT_ARRAY_LEN(no_json); i++) { /* packed as it should be */
+        uint8_t file[256] = {CVF_VERSION, [8] = CVF_OTHER};
+        uLongf packed = sizeof file - 25;
+        uint64_t size = strlen(no_json[i]);
+        ck_assert_int_eq(compress2(file + 25, &packed, (const Bytef *)no_json[i], size, 9), Z_OK);
+        memcpy(file + 9, &size, 8);
+        memcpy(file + 17, &(uint64_t){packed}, 8);
+        write_file(cvf, file, 25 + packed);
+        ck_assert_int_eq(unpack(cvf, json), -EBADMSG);
+    }
+    ck_assert_int_eq(unpack("/nowhere/x.cvf", json), -ENOENT);
+    memset(&err, 0, sizeof err);
+    ck_assert_int_eq(pack(GOLDEN ".cvf", cvf), -EBADMSG);
+    ck_assert_msg(strstr(err.msg, GOLDEN ".cvf"), "%s", err.msg);
+}
+END_TEST
+
+/* With the real VizTracer: VT_VIZTRACER_PYTHON, else python3, when that has it. */
+START_TEST(test_real_viztracer) {
+    const char *python = getenv("VT_VIZTRACER_PYTHON");
+    char command[1024];
+    if (!python) python = "python3";
+    snprintf(command, sizeof command, "%s -c 'import viztracer.vcompressor' 2>/dev/null", python);
+    if (system(command) != 0) {
+        printf("SKIP cli/cvf test_real_viztracer: %s has no viztracer\n", python);
+        fflush(stdout);
+        return;
+    }
+    ck_assert_msg(pack(GOLDEN ".json", cvf) == 0, "%s", err.msg);
+    snprintf(command, sizeof command,
+             "%s -c '\nimport json, sys\nfrom viztracer.vcompressor import VCompressor\n"
+             "key = lambda e: json.dumps(e, sort_keys=True)\n"
+             "ours = VCompressor().decompress(sys.argv[1])\ntheirs = VCompressor().decompress(sys.argv[2])\n"
+             "mine = sorted(key(e) for e in ours[\"traceEvents\"] if e[\"name\"] != \"viztracer_metadata\")\n"
+             "assert mine == sorted(map(key, theirs[\"traceEvents\"])), mine\n"
+             "assert ours[\"file_info\"] == theirs[\"file_info\"]\n' %s " GOLDEN ".cvf",
+             python, cvf);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {test_golden_is_read, test_ours_says_the_same, test_round_trip_nests, test_the_rest_is_kept,
+                                  test_hostile,        test_real_viztracer};
+    return case_main("cli/cvf", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
+}

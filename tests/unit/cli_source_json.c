@@ -1,0 +1,318 @@
+/* Chrome JSON as a source: what each kind of event becomes, order and nesting, source text, and files that mean harm. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "cli/convert.h"
+#include "tests/lib/case.h"
+#include "tests/lib/record.h"
+#include "tests/lib/trace_build.h"
+#include "tests/lib/trace_random.h"
+
+static char path[] = "/tmp/source-json-XXXXXX";
+static struct record rec;
+
+static void set_up(void) {
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    memset(&rec, 0, sizeof rec);
+}
+static void tear_down(void) {
+    record_free(&rec);
+    unlink(path);
+}
+
+static void write_file(const char *text, size_t len) {
+    FILE *f = fopen(path, "wb");
+    ck_assert_uint_eq(fwrite(text, 1, len, f), len);
+    ck_assert_int_eq(fclose(f), 0);
+}
+static int run_text(const char *text) {
+    write_file(text, strlen(text));
+    return record_file(&rec, path, NULL, NULL);
+}
+static void check(const char *text, const char *want) {
+    int rc = run_text(text);
+    ck_assert_msg(rc == 0, "%s", rec.err.msg);
+    ck_assert_str_eq(rec.text, want);
+}
+
+#define X(tid, ts, dur, name) "{\"ph\":\"X\",\"pid\":5,\"tid\":" #tid ",\"ts\":" #ts ",\"dur\":" #dur ",\"name\":\"" name "\"}"
+
+START_TEST(test_calls_names_and_metadata) {
+    check("{\"traceEvents\":["
+          "{\"ph\":\"M\",\"pid\":5,\"tid\":5,\"name\":\"process_name\",\"args\":{\"name\":\"Pr\\u00e9\"}},"
+          "{\"ph\":\"M\",\"pid\":5,\"tid\":6,\"name\":\"thread_name\",\"args\":{\"name\":\"T6\"}},"
+          "{\"pid\":5,\"tid\":6,\"ts\":11.5,\"ph\":\"X\",\"dur\":0.7043484304938497,\"name\":\"list.append\",\"cat\":\"FEE\"},"
+          "{\"pid\":5,\"tid\":6,\"ts\":11,\"ph\":\"X\",\"dur\":2,\"name\":\"A.f.<locals>.g (a (1).py:12)\","
+          "\"args\":{\"func_args\":{\"x\":\"\\ud800\"} , \"n\":[1,{}]},\"cat\":\"FEE\"},"
+          "{\"pid\":5,\"tid\":5,\"ts\":12e0,\"ph\":\"B\",\"name\":\"main (m.py:1)\",\"args\":null}"
+          "],\"viztracer_metadata\":{\"overflow\":true,\"baseTimeNanoseconds\":1795167637314728947,\"sync_marker\":11.25}}",
+          "call 5/6 list.append 11500..12204\n"
+          "call 5/6 A.f.<locals>.g (a (1).py:12) 11000..13000 args={\"func_args\":{\"x\":\"\\ud800\"} , \"n\":[1,{}]}\n"
+          "call 5/5 main (m.py:1) 12000..open args=null\n");
+    ck_assert_uint_eq(rec.totals.calls, 2);
+    ck_assert_uint_eq(rec.totals.open, 1);
+    ck_assert_uint_eq(rec.totals.threads, 2);
+    ck_assert_str_eq(rec.info->processes[0]->name + 0, rec.info->processes[0]->name);
+    ck_assert_int_eq(memcmp(rec.info->processes[0]->name, "Pr\xc3\xa9", 4), 0);
+    ck_assert_int_eq(memcmp(rec.info->threads[0]->name, "T6", 2), 0);
+    ck_assert(rec.info->overflow);
+    ck_assert_uint_eq(rec.info->real_minus_mono, 1795167637314728947u);
+    ck_assert_uint_eq(rec.info->sync_ns, 11250);
+    ck_assert_uint_eq(rec.info->first_ns, 11000);
+    ck_assert_uint_eq(rec.info->last_ns, 13000);
+    const struct trace_name *g = id_table_get(&rec.info->names, 2);
+    ck_assert_uint_eq(g->line, 12);
+    ck_assert_int_eq(memcmp(g->file, "a (1).py", g->file_len), 0);
+    ck_assert_uint_eq(g->kind, 0);
+}
+END_TEST
+
+START_TEST(test_names_are_written_as_they_were) {
+    static const char *const names[] = {"f (a.py:1)",        "f (a.py:01)",     "f (a.py:)", "f (a.py:99999999999)",
+                                        "(a.py:1)",          "my (x) (a.py:3)", "x:1)",      " (:0)",
+                                        "builtins.len",      "f (a.py:0)",      "a ( (b:1)", "a ) (b:1)",
+                                        "f (<frozen x>:12)", "f (a)b.py:4)",    ""};
+    for (size_t i = 0; i < VT_ARRAY_LEN(names); i++) {
+        char text[256], want[256];
+        snprintf(text, sizeof text, "[{\"ph\":\"X\",\"ts\":1,\"dur\":1,\"pid\":1,\"tid\":1,\"name\":\"%s\"}]", names[i]);
+        snprintf(want, sizeof want, "call 1/1 %s 1000..2000\n", names[i]);
+        check(text, want);
+        record_free(&rec);
+    }
+}
+END_TEST
+
+START_TEST(test_begin_and_end) {
+    check(
+        "[{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"a\"},{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":2,\"name\":\"b\"},"
+        "{\"ph\":\"E\",\"pid\":1,\"tid\":1,\"ts\":3,\"args\":{\"r\":1}},{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":4,\"name\":"
+        "\"lost\"},"
+        "{\"ph\":\"E\",\"pid\":1,\"tid\":1,\"ts\":5,\"name\":\"a\"},{\"ph\":\"E\",\"pid\":1,\"tid\":1,\"ts\":6},"
+        "{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":7,\"name\":\"o1\"},{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":8,\"name\":\"o2\"}"
+        "]",
+        "call 1/1 b 2000..3000 args={\"r\":1}\ncall 1/1 lost 4000..5000\ncall 1/1 a 1000..5000\n"
+        "call 1/1 o1 7000..open\ncall 1/1 o2 8000..open\n");
+    ck_assert_uint_eq(rec.totals.unmatched, 1);
+}
+END_TEST
+
+START_TEST(test_marks_gaps_and_texts_as_numbers) {
+    check("{\"displayTimeUnit\":\"ns\",\"traceEvents\":["
+          "{\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":1.0004,\"name\":\"inst\",\"cat\":\"INSTANT\",\"args\":null,\"s\":\"t\"},"
+          "{\"ph\":\"I\",\"pid\":1,\"tid\":2,\"ts\":1.0006,\"name\":\"old\"},"
+          "{\"ph\":\"C\",\"pid\":1,\"ts\":2,\"name\":\"cnt\",\"args\":{\"a\":1.5}},"
+          "{\"ph\":\"O\",\"pid\":1,\"tid\":2,\"ts\":3,\"name\":\"ob\",\"id\":140325,\"args\":{\"snapshot\":{}}},"
+          "{\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":4,\"name\":\"events dropped\",\"args\":{\"count\":77},\"s\":\"t\"},"
+          "{\"ph\":\"v\",\"pid\":1,\"tid\":2,\"ts\":4,\"name\":\"unknown kind\"},"
+          "{\"ph\":\"X\",\"pid\":\"Spans\",\"tid\":\"stream 7\",\"ts\":9,\"dur\":1,\"name\":\"k\"}],"
+          "\"viztracer_metadata\":{\"dropped_events\":80}}",
+          "mark 1/2 i inst 1000 cat=INSTANT s=t args=null\nmark 1/2 i old 1001\nmark 1/1 C cnt 2000 args={\"a\":1.5}\n"
+          "mark 1/2 O ob 3000 id=140325 args={\"snapshot\":{}}\ngap 1/2 4000 77\n"
+          "call 1073741825/1073741826 k 9000..10000\n");
+    ck_assert_uint_eq(rec.totals.dropped, 80);
+    ck_assert_int_eq(memcmp(rec.info->processes[1]->name, "Spans", 5), 0);
+    ck_assert_int_eq(memcmp(rec.info->threads[2]->name, "stream 7", 8), 0);
+}
+END_TEST
+
+/* Start and length are rounded each on its own: a nanosecond too much must not break the nesting. */
+START_TEST(test_rounding_is_mended) {
+    check("[" X(1, 10, 1.9996, "first") "," X(1, 11.999, 1, "second") "," X(1, 10, 2.9985, "parent") "," X(1, 9, 3.9999,
+                                                                                                           "above") "]",
+          "call 5/1 first 10000..12000\ncall 5/1 second 12000..12999\ncall 5/1 parent 9999..12999\ncall 5/1 above 9000..13000\n");
+    ck_assert_uint_eq(rec.totals.cut, 0);
+}
+END_TEST
+
+/* Any order is put right, thread by thread; what reaches out of the call around it ends with it. */
+START_TEST(test_order_is_made) {
+    check("[" X(1, 1, 100, "outer") "," X(1, 2, 10, "in1") "," X(1, 5, 2, "in2") "," X(2, 1, 1, "other") "," X(
+              1, 50, 100, "reaches out") ","
+                                         "{\"ph\":\"B\",\"pid\":5,\"tid\":1,\"ts\":0.5,\"name\":\"open\"}," X(
+                                             1, 200, 1, "late") "," X(1, 200, 1, "its caller") "]",
+          "call 5/2 other 1000..2000\n"
+          "call 5/1 in2 5000..7000\ncall 5/1 in1 2000..12000\ncall 5/1 reaches out 50000..101000\ncall 5/1 outer 1000..101000\n"
+          "call 5/1 late 200001..201000\ncall 5/1 its caller 200000..201000\ncall 5/1 open 500..open\n");
+    ck_assert_uint_eq(rec.totals.cut, 1);
+    struct model_opts opts = {.min_duration_ns = 2000};
+    ck_assert_int_eq(record_run(&rec, rec.source, &opts), 0);
+    ck_assert_uint_eq(rec.totals.short_calls, 3);
+    ck_assert_ptr_null(strstr(rec.text, "late"));
+}
+END_TEST
+
+/* What came before a damaged place is kept, and the place is named. */
+START_TEST(test_damage) {
+    static const struct {
+        const char *text, *why;
+    } files[] = {
+        {"{\"traceEvents\":[" X(1, 1, 1, "f") ",{\"ph\":\"X\",\"ts\"", "ends in the middle"},
+        {"{\"traceEvents\":[" X(1, 1, 1, "f") ",{\"ph\":\"X\",\"ts\":NaN}]}", "damaged at byte"},
+        {"{\"traceEvents\":[" X(1, 1, 1, "f") ",{\"ph\":\"X\",\"name\":\"\xff\"}]}", "invalid bytes in UTF8"},
+        {"{\"traceEvents\":[" X(1, 1, 1, "f") "],\"x\":01}", "damaged at byte"},
+        {"[" X(1, 1, 1, "f"), "ends in the middle"},
+    };
+    for (size_t i = 0; i < VT_ARRAY_LEN(files); i++) {
+        check(files[i].text, "call 5/1 f 1000..2000\n");
+        ck_assert_msg(strstr(rec.info->damage.msg, files[i].why), "%zu: %s", i, rec.info->damage.msg);
+        ck_assert(rec.info->cut_off);
+        record_free(&rec);
+    }
+    ck_assert_int_eq(run_text("{\"name\":\"x\",\"version\":[1]}"), -EBADMSG);
+    ck_assert_msg(strstr(rec.err.msg, path) && strstr(rec.err.msg, "without traceEvents"), "%s", rec.err.msg);
+    record_free(&rec);
+    ck_assert_int_eq(run_text("[1,2,3]"), -EBADMSG);
+    record_free(&rec);
+    check("{\"traceEvents\":[]}", "");
+    ck_assert_int_eq(rec.info->damage.code, 0);
+}
+END_TEST
+
+/* Wrong types, keys twice, numbers out of this world: such events count for nothing, the others stay. */
+START_TEST(test_strange_events) {
+    check("{\"traceEvents\":[1,null,[{\"ph\":\"X\",\"ts\":1}],{},{\"ph\":5,\"ts\":1},{\"ph\":\"X\",\"ts\":\"1\"},{\"ph\":\"X\","
+          "\"ts\":1e300},"
+          "{\"ph\":\"X\",\"ts\":99999999999999999999},{\"ph\":\"XY\",\"ts\":1},{\"ph\":\"\",\"ts\":1},{\"ph\":\"X\"},"
+          "{\"ph\":\"X\",\"ph\":\"X\",\"pid\":{},\"tid\":[1],\"ts\":5,\"ts\":-3.5,\"dur\":1e-3,\"name\":\"a\",\"name\":\"b\","
+          "\"args\":[[],{\"name\":1}]}"
+          "],\"traceEvents\":[" X(1, 9, 1, "again") "],\"file_info\":[],\"viztracer_metadata\":null}",
+          "call 0/0 b 0..1 args=[[],{\"name\":1}]\ncall 5/1 again 9000..10000\n");
+}
+END_TEST
+
+static size_t put_nested(char *text, size_t depth) {
+    size_t n = (size_t)sprintf(text, "[{\"ph\":\"X\",\"ts\":1,\"name\":\"f\"},{\"ph\":\"X\",\"ts\":1,\"dur\":1,\"args\":{\"a\":");
+    memset(text + n, '[', depth);
+    memset(text + n + depth, ']', depth);
+    return n + 2 * depth;
+}
+
+/* 10 MB of a name, 50,000 arrays in one another: passed on. 70 MB of a name, a million arrays: damage. */
+START_TEST(test_large_and_deep) {
+    size_t len = 10u << 20;
+    char *text = malloc(8 * len), out[64];
+    struct convert_result result;
+    struct vt_err err = {0};
+    struct convert_opts opts = {.input = path, .output = out};
+    ck_assert_ptr_nonnull(text);
+    snprintf(out, sizeof out, "%s.json", path);
+    size_t n = put_nested(text, 50000);
+    n += (size_t)sprintf(text + n, "},\"name\":\"");
+    memset(text + n, 'n', len);
+    n += len;
+    n += (size_t)sprintf(text + n, " (a.py:3)\"}]");
+    write_file(text, n);
+    ck_assert_msg(convert_trace(&opts, &result, &err) == 0, "%s", err.msg);
+    ck_assert_str_eq(result.damage, "");
+    ck_assert_uint_eq(result.totals.calls, 2);
+    ck_assert_uint_gt(result.bytes, n);
+    write_file(text, put_nested(text, 1000000));
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    ck_assert_msg(strstr(result.damage, "too deep"), "%s", result.damage);
+    ck_assert_uint_eq(result.totals.calls, 1);
+    n = put_nested(text, 0);
+    memset(text + n - 4, '"', 1);
+    memset(text + n - 3, 'x', 7 * len);
+    write_file(text, n + 7 * len - 3);
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    ck_assert_msg(strstr(result.damage, "more than 64 MiB"), "%s", result.damage);
+    unlink(out);
+    free(text);
+}
+END_TEST
+
+START_TEST(test_gzip_whole_and_cut) {
+    gzFile f = gzopen(path, "wb");
+    gzputs(f, "[");
+    for (int i = 0; i < 20000; i++)
+        gzprintf(f, "%s{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%d,\"dur\":0.%03d,\"name\":\"f\"}", i ? "," : "", i,
+                 i * 7 % 1000);
+    gzputs(f, "]");
+    gzclose(f);
+    ck_assert_int_eq(record_file(&rec, path, NULL, NULL), 0);
+    ck_assert_uint_eq(rec.totals.calls, 20000);
+    ck_assert_int_eq(rec.info->damage.code, 0);
+    record_free(&rec);
+    size_t len;
+    char *bytes = trace_build_slurp(path, &len);
+    ck_assert_int_eq(truncate(path, (off_t)len / 2), 0);
+    ck_assert_int_eq(record_file(&rec, path, NULL, NULL), 0);
+    ck_assert_msg(strstr(rec.info->damage.msg, "gzip data ends early"), "%s", rec.info->damage.msg);
+    ck_assert_uint_gt(rec.totals.calls, 5000);
+    ck_assert_uint_lt(rec.totals.calls, 15000);
+    free(bytes);
+}
+END_TEST
+
+/* Source text of the file comes along; the machine's own files are never looked at. */
+START_TEST(test_file_info_comes_along) {
+    static const char text[] = "{\"traceEvents\":[" X(1, 1, 1, "f (/etc/passwd:1)") "," X(1, 3, 1, "g (b.py:2)") "," X(
+        1, 5, 1, "h (c.py:2)") "],"
+                               "\"file_info\":{\"files\":{\"b.py\":[\"\\u0041 = "
+                               "\\\"1\\\"\\n\",1],\"unused.py\":[\"x\",0],\"c.py\":[7,1]},\"functions\":{}}}";
+    struct convert_result result;
+    struct vt_err err = {0};
+    char out[64];
+    write_file(text, sizeof text - 1);
+    snprintf(out, sizeof out, "%s.json", path);
+    struct convert_opts opts = {.input = path, .output = out};
+    ck_assert_msg(convert_trace(&opts, &result, &err) == 0, "%s", err.msg);
+    char *json = trace_build_slurp(out, NULL), *info = strstr(json, "\"file_info\":");
+    ck_assert_ptr_nonnull(info);
+    ck_assert_str_eq(info, "\"file_info\":{\"files\":{\"b.py\":[\"\\u0041 = \\\"1\\\"\\n\",1]},\n"
+                           "\"functions\":{\"g (b.py:2)\":[\"b.py\",2]}}}\n");
+    free(json);
+    unlink(out);
+}
+END_TEST
+
+/* .vzt to JSON and JSON to JSON say the same thing. */
+static void round_trip(bool gaps) {
+    struct trace_build b;
+    struct record one, two;
+    char first[96], second[96];
+    trace_random_build(&b, 7, gaps);
+    snprintf(first, sizeof first, "%s.json", b.path);
+    snprintf(second, sizeof second, "%s.2.json.gz", b.path);
+    trace_random_convert(b.path, first);
+    trace_random_convert(first, second);
+    ck_assert_int_eq(record_file(&one, b.path, NULL, NULL), 0);
+    ck_assert_int_eq(record_file(&rec, first, NULL, NULL), 0);
+    ck_assert_int_eq(record_file(&two, second, NULL, NULL), 0);
+    ck_assert_uint_gt(one.totals.calls, 2500);
+    record_same(&rec, &one);
+    record_same(&two, &one);
+    record_free(&one);
+    record_free(&two);
+    unlink(first);
+    unlink(second);
+    trace_build_remove(&b);
+}
+START_TEST(test_round_trip) { round_trip(false); }
+END_TEST
+START_TEST(test_round_trip_with_gaps) { round_trip(true); }
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {test_calls_names_and_metadata,
+                                  test_names_are_written_as_they_were,
+                                  test_begin_and_end,
+                                  test_marks_gaps_and_texts_as_numbers,
+                                  test_rounding_is_mended,
+                                  test_order_is_made,
+                                  test_damage,
+                                  test_strange_events,
+                                  test_large_and_deep,
+                                  test_gzip_whole_and_cut,
+                                  test_file_info_comes_along,
+                                  test_round_trip,
+                                  test_round_trip_with_gaps};
+    return case_main("cli/source_json", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
+}

@@ -1,0 +1,203 @@
+/* Our own .pftrace as a source: it says what the trace said that it was made of; others are refused; damage is named. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/convert.h"
+#include "cli/pb_put.h"
+#include "tests/lib/case.h"
+#include "tests/lib/record.h"
+#include "tests/lib/trace_build.h"
+#include "tests/lib/trace_random.h"
+
+static struct trace_build trace;
+static char json[96], pftrace[96];
+static struct record one, two;
+
+static void set_up(void) {
+    memset(&one, 0, sizeof one);
+    memset(&two, 0, sizeof two);
+}
+static void names(const char *suffix) {
+    snprintf(json, sizeof json, "%s.json", trace.path);
+    snprintf(pftrace, sizeof pftrace, "%s.pftrace%s", trace.path, suffix);
+}
+static void tear_down(void) {
+    record_free(&one);
+    record_free(&two);
+    unlink(json);
+    unlink(pftrace);
+    trace_build_remove(&trace);
+}
+
+/* .vzt, and JSON of it, to .pftrace: the same calls as in the .vzt. */
+static void round_trip(uint32_t seed, bool gaps, const char *suffix) {
+    trace_random_build(&trace, seed, gaps);
+    names(suffix);
+    ck_assert_int_eq(record_file(&one, trace.path, NULL, NULL), 0);
+    trace_random_convert(trace.path, pftrace);
+    ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), 0);
+    ck_assert_str_eq(trace_source_kind(two.source), "pftrace");
+    ck_assert_uint_gt(two.totals.calls, 2500);
+    record_same(&two, &one);
+    ck_assert_int_eq(record_run(&two, two.source, NULL), 0); /* twice the same */
+    record_same(&two, &one);
+    record_free(&two);
+    trace_random_convert(trace.path, json);
+    trace_random_convert(json, pftrace);
+    ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), 0);
+    record_same(&two, &one);
+    trace_random_convert(pftrace, json);
+    record_free(&two);
+    ck_assert_int_eq(record_file(&two, json, NULL, NULL), 0);
+    record_same(&two, &one);
+}
+START_TEST(test_round_trip) { round_trip(7, false, ""); }
+END_TEST
+START_TEST(test_round_trip_gzip) { round_trip(8, false, ".gz"); }
+END_TEST
+START_TEST(test_round_trip_with_gaps) { round_trip(7, true, ""); }
+END_TEST
+
+/* Arguments, return values, tasks, counters, what was open at attach, what was raised: as the JSON of the same trace has it. */
+START_TEST(test_details) {
+    static const uint8_t args[] = "\1\0\2\0x12\1\0\6\0y'1.50'\1\0\3\0z1.5\1\0\4\0bTrue"; /* x=12 y='1.50' z=1.5 b=True */
+    static const struct vt_pl_counter gc = {1, 13, 2};
+    struct vt_event ev[] = {
+        {.ticks = 1000, .type = VT_REC_PAYLOAD, .id = VT_PL_ARGS, .payload = args, .payload_len = sizeof args - 1},
+        {.ticks = 1000, .type = VT_REC_CALL, .id = 1},
+        {.ticks = 1001, .type = VT_REC_TASK, .id = 5},
+        {.ticks = 1002, .type = VT_REC_CALL, .id = 1},
+        {.ticks = 1002, .type = VT_REC_PAYLOAD, .id = VT_PL_COUNTER, .payload = (const void *)&gc, .payload_len = sizeof gc},
+        {.ticks = 1003, .type = VT_REC_UNWIND, .id = 1},
+        {.ticks = 1003, .type = VT_REC_TASK, .id = 0},
+        {.type = VT_REC_PAYLOAD, .id = VT_PL_RETVAL, .payload = (const uint8_t *)"-7", .payload_len = 2},
+        {.ticks = 1009, .type = VT_REC_RETURN, .id = 1},
+    };
+    Vt__Task task = VT__TASK__INIT;
+    task.id = 5;
+    task.address = 0x7fff12345678;
+    task.name = (ProtobufCBinaryData){3, (uint8_t *)"myT"};
+    trace_build_open(&trace);
+    names("");
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    trace_build_name(&trace, 2, 1, "len", "builtins", 0);
+    trace_build_thread(&trace, 9, 200, 1, "worker");
+    trace_build_stack(&trace, 9, 900, 1, (uint32_t[]){2});
+    trace_build_frame(&trace, VT_FRAME_TASK, &task.base);
+    trace_build_block(&trace, 0, 9, 200, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 0, 0);
+    struct convert_result result;
+    struct vt_err err = {0};
+    struct convert_opts opts = {.input = trace.path, .output = pftrace, .log_async = true};
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), 0);
+    ck_assert_str_eq(two.text,
+                     "counter 100/200 1002 1/13/2\ncall 100/200 f (a.py:1) 1002..1003\n"
+                     "call 100/200 f (a.py:1) 1000..1009 args={\"func_args\":{\"x\":\"12\",\"y\":\"'1.50'\",\"z\":\"1.5\","
+                     "\"b\":\"True\"},\"return_value\":\"-7\"}\ncall 100/200 builtins.len 900..open\n");
+    ck_assert_int_eq(memcmp(two.info->threads[0]->name, "worker", 6), 0);
+    ck_assert_uint_eq(two.info->real_minus_mono, 5000000000u);
+    opts.input = pftrace;
+    opts.output = json;
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    char *text = trace_build_slurp(json, NULL);
+    ck_assert_msg(strstr(text, "\"args\":{\"name\":\"myT\"}") != NULL, "%s", text);
+    free(text);
+}
+END_TEST
+
+/* Marks of a JSON trace, as far as the format has them. */
+START_TEST(test_marks) {
+    static const char text[] =
+        "[{\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":1,\"name\":\"a\",\"cat\":\"c\",\"s\":\"t\",\"args\":{\"k\":[1,2.5,true,{\"x\":"
+        "\"y\"}]}},"
+        "{\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":2,\"name\":\"p\",\"s\":\"p\"},{\"ph\":\"C\",\"pid\":1,\"tid\":2,\"ts\":3,"
+        "\"name\":\"n\",\"args\":{\"n\":-4}},"
+        "{\"ph\":\"C\",\"pid\":1,\"tid\":2,\"ts\":4,\"name\":\"n\",\"args\":{\"d\":0.25}},{\"ph\":\"O\",\"pid\":1,\"tid\":2,"
+        "\"ts\":5,\"name\":\"o\",\"id\":\"7\",\"args\":{\"snapshot\":{\"v\":1}}},"
+        "{\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":6,\"name\":\"events dropped\",\"args\":{\"count\":5},\"s\":\"t\"},"
+        "{\"ph\":\"b\",\"pid\":1,\"tid\":2,\"ts\":7,\"name\":\"as\",\"cat\":\"c\",\"id\":\"9\"},{\"ph\":\"e\",\"pid\":1,\"tid\":"
+        "2,\"ts\":8,\"name\":\"as\",\"cat\":\"c\",\"id\":\"9\"},"
+        "{\"ph\":\"f\",\"pid\":1,\"tid\":2,\"ts\":9,\"name\":\"fl\",\"cat\":\"c\",\"id\":\"3\"}]";
+    trace_build_open(&trace);
+    names("");
+    FILE *f = fopen(json, "wb");
+    fputs(text, f);
+    fclose(f);
+    trace_random_convert(json, pftrace);
+    ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), 0);
+    char *id = strstr(two.text, "mark 1/2 b as 7000 id=");
+    ck_assert_ptr_nonnull(id);
+    char want[1024];
+    int track = atoi(id + 22);
+    snprintf(want, sizeof want,
+             "mark 1/2 i a 1000 cat=c s=t args={\"k\":[1,2.5,true,{\"x\":\"y\"}]}\nmark 1/2 i p 2000 s=p\nmark 1/2 C n 3000 "
+             "args={\"n\":-4}\n"
+             "mark 1/2 C n d 4000 args={\"n d\":0.25}\nmark 1/2 O o 5000 id=7 args={\"snapshot\":{\"v\":1}}\ngap 1/2 6000 5\n"
+             "mark 1/2 b as 7000 id=%d cat=c\nmark 1/2 e as 8000 id=%d cat=c\nmark 1/2 f fl 9000 id=3 cat=c\n",
+             track, track);
+    ck_assert_str_eq(two.text, want);
+}
+END_TEST
+
+/* Cut off anywhere, or with any byte changed: refused with a cause, or read as far as it makes sense. */
+START_TEST(test_hostile) {
+    trace_random_build(&trace, 9, true);
+    names("");
+    trace_random_convert(trace.path, pftrace);
+    size_t len, whole = 0, part = 0, refused = 0;
+    char *bytes = trace_build_slurp(pftrace, &len);
+    for (size_t i = 0; i < 600; i++) {
+        size_t at = i < 300 ? i : (i * 7919) % len;
+        FILE *f = fopen(pftrace, "wb");
+        bytes[at] = (char)(bytes[at] ^ (1 << i % 8));
+        fwrite(bytes, 1, i % 5 ? len : at, f);
+        fclose(f);
+        bytes[at] = (char)(bytes[at] ^ (1 << i % 8));
+        memset(&two, 0, sizeof two);
+        int rc = record_file(&two, pftrace, NULL, NULL);
+        if (rc) {
+            ck_assert_msg(strstr(two.err.msg, pftrace) != NULL, "%zu: %d %s", at, rc, two.err.msg);
+            refused++;
+        } else if (two.info->damage.code) {
+            ck_assert(two.info->cut_off);
+            part++;
+        } else {
+            whole++;
+        }
+        record_free(&two);
+    }
+    ck_assert_uint_gt(whole, 20);
+    ck_assert_uint_gt(part, 20);
+    ck_assert_uint_gt(refused, 5);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(test_others_are_refused) {
+    struct pb b = {0};
+    trace_build_open(&trace);
+    names("");
+    size_t packet = pb_open(&b, 1); /* a clock snapshot, as traced writes it first */
+    pb_u64(&b, 10, 1);
+    pb_close(&b, pb_open(&b, 6));
+    pb_close(&b, packet);
+    FILE *f = fopen(pftrace, "wb");
+    fwrite(b.data, 1, b.len, f);
+    fclose(f);
+    pb_free(&b);
+    ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), -EPROTO);
+    ck_assert_msg(strstr(two.err.msg, pftrace) && strstr(two.err.msg, "written by another program: open it in Perfetto"), "%s",
+                  two.err.msg);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {test_round_trip, test_round_trip_gzip, test_round_trip_with_gaps, test_details,
+                                  test_marks,      test_hostile,         test_others_are_refused};
+    return case_main("cli/source_pftrace", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
+}
