@@ -286,6 +286,14 @@ def test_view_folder(b):
         same(b.evaluate("viztracer.ready"), "ready")
 
 
+def test_view_flamegraph(b):
+    with View("--flamegraph", os.path.join(SAMPLES, "known.vzt")) as view:
+        b.open(view.url)
+        same(b.evaluate("document.documentElement.tagName"), "svg")
+        must("Store.query" in b.evaluate("document.documentElement.textContent"), "no Store.query in the flame graph")
+        shot(b, "flamegraph")
+
+
 def main():
     failed = skipped = 0
     tests = [(name, fn) for name, fn in globals().items() if name.startswith("test_")]
