@@ -136,6 +136,8 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     memset(result, 0, sizeof *result);
     int rc = convert_check_output(opts->output, err);
     if (rc) return rc;
+    if (opts->budget && ends_with(opts->output, NATIVE_SUFFIX))
+        return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; --budget is for .json and .pftrace", opts->output);
     rc = open_source(opts, &source, err);
     if (rc) return rc;
     const struct trace_info *info = trace_source_info(source);

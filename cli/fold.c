@@ -54,7 +54,8 @@ struct trace_writer {
     uint32_t border;        /* bucket: shorter ones are folded, longer ones are shown */
     uint64_t border_folded; /* of those in it, the first so many are folded */
     uint64_t folded;
-    struct lane *lanes; /* by index of the thread */
+    uint32_t listed_max; /* functions of a fold */
+    struct lane *lanes;  /* by index of the thread */
     const struct trace_info *info;
     struct trace_fold_function *functions; /* being summed */
     uint32_t nfunctions;
@@ -100,6 +101,14 @@ static int by_time(const void *a, const void *b) {
     return x->name->index < y->name->index ? -1 : x->name->index > y->name->index;
 }
 
+/* As many as hold nine tenths of the time. */
+static uint32_t listed(const struct trace_writer *w, const struct trace_fold *fold) {
+    uint32_t n = 0;
+    for (uint64_t sum = 0; n < fold->nfunctions && n < w->listed_max && (!n || sum < fold->total_ns - fold->total_ns / 10); n++)
+        sum += fold->functions[n].self_ns;
+    return n;
+}
+
 /* Items of the last entry, summed in place. */
 static void compact(struct trace_writer *w, struct lane *lane) {
     size_t first = lane->pending[lane->npending - 1].first;
@@ -138,6 +147,7 @@ static struct trace_fold claim(struct trace_writer *w, struct lane *lane, size_t
     qsort(w->functions, w->nfunctions, sizeof *w->functions, by_time);
     fold.nfunctions = w->nfunctions;
     fold.functions = w->functions;
+    fold.listed = listed(w, &fold);
     remove_range(lane, from, to);
     return fold;
 }
@@ -282,6 +292,7 @@ static int mark_rest(struct trace_writer *w, const struct trace_thread *thread, 
     if (!lane->npending || !w->ops->mark) return 0;
     struct trace_mark mark = {.thread = thread, .ns = lane->pending[lane->npending - 1].end_ns, .ph = 'i', .scope = 't'};
     struct trace_fold fold = claim(w, lane, 0, lane->npending);
+    fold.listed = fold.nfunctions < FOLD_LISTED_MAX ? fold.nfunctions : FOLD_LISTED_MAX; /* once per thread: all of it */
     char *text = fold_json(&fold, &mark.args_json_len);
     if (!text) return -ENOMEM;
     mark.name = "folded";
@@ -341,6 +352,8 @@ int fold_run(struct trace_source *s, const struct model_opts *opts, const struct
     if (!rc) rc = trace_source_run(s, opts, &count_ops, &w, totals, err);
     if (rc) goto out;
     set_border(&w, budget);
+    uint64_t shown = w.calls < budget ? w.calls : budget;
+    w.listed_max = shown <= 200000 ? FOLD_LISTED_MAX : shown <= 1000000 ? FOLD_LISTED_MAX / 4 : FOLD_LISTED_MAX / 8;
     free(w.buckets);
     w.buckets = NULL;
     for (uint32_t i = 0; i < info->nthreads; i++) w.lanes[i].compact_at = COMPACT_ITEMS;
@@ -359,7 +372,7 @@ out:
 
 struct trace_fold_function fold_others(const struct trace_fold *fold) {
     struct trace_fold_function others = {0};
-    for (uint32_t i = FOLD_SHOWN_FUNCTIONS; i < fold->nfunctions; i++) {
+    for (uint32_t i = fold->listed; i < fold->nfunctions; i++) {
         others.calls += fold->functions[i].calls;
         others.self_ns += fold->functions[i].self_ns;
     }
@@ -378,14 +391,13 @@ static char *put_sums(char *p, uint64_t calls, const char *what, uint64_t ns) {
 }
 
 char *fold_json(const struct trace_fold *fold, size_t *len) {
-    uint32_t shown = fold->nfunctions < FOLD_SHOWN_FUNCTIONS ? fold->nfunctions : FOLD_SHOWN_FUNCTIONS;
     size_t room = 512;
-    for (uint32_t i = 0; i < shown; i++) room += JSON_TEXT_MAX(name_text_max(fold->functions[i].name)) + 128;
+    for (uint32_t i = 0; i < fold->listed; i++) room += JSON_TEXT_MAX(name_text_max(fold->functions[i].name)) + 128;
     char *text = malloc(room), *p = text;
     if (!text) return NULL;
     p = put_sums(put(p, "{"), fold->calls, ",\"total_us\":", fold->total_ns);
     p = put(p, ",\"functions\":[");
-    for (uint32_t i = 0; i < shown; i++) {
+    for (uint32_t i = 0; i < fold->listed; i++) {
         p = put(p, i ? ",{\"name\":\"" : "{\"name\":\"");
         p = put(name_put_json(p, fold->functions[i].name), "\",");
         p = put_sums(p, fold->functions[i].calls, ",\"self_us\":", fold->functions[i].self_ns);
@@ -394,7 +406,7 @@ char *fold_json(const struct trace_fold *fold, size_t *len) {
     p = put(p, "]");
     struct trace_fold_function others = fold_others(fold);
     if (others.calls) {
-        p = json_put_u64(put(p, ",\"others\":{\"functions\":"), fold->nfunctions - shown);
+        p = json_put_u64(put(p, ",\"others\":{\"functions\":"), fold->nfunctions - fold->listed);
         p = put(put_sums(put(p, ","), others.calls, ",\"self_us\":", others.self_ns), "}");
     }
     p = put(p, "}");

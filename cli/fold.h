@@ -5,20 +5,23 @@
  *   longest N. Of calls as long as the shortest shown those are shown that ended last: so no call is shown in a folded one.
  * - Calls still open are always shown and do not count.
  * - What is folded in no shown call is told by one mark per thread, "folded", at its end.
- * - Memory: per thread what is open, and the folded calls that are not yet claimed by the call around them; where the
- *   source announces calls (writer.h) these are summed per function from time to time. */
+ * - Memory: per thread what is open, and the folded calls that are not yet claimed by the call around them (64 bytes each).
+ *   Where the source announces calls (writer.h) these are summed per function from time to time. Where it does not, the
+ *   outermost of the calls still open gets what is folded in the deeper ones too. */
 #ifndef VT_CLI_FOLD_H
 #define VT_CLI_FOLD_H
 
 #include "cli/source.h"
 
-#define FOLD_SHOWN_FUNCTIONS 16u /* outputs name so many of trace_fold.functions; the rest are "others" */
+/* Outputs name the functions with nine tenths of the folded time, but at most so many; fewer when many calls are shown,
+ * because viewers hold all of it. */
+#define FOLD_LISTED_MAX 16u
 
 /* As trace_source_run, with at most `budget` finished calls; one whose end was lost in a gap can be shown on top of it. */
 VT_MUST_CHECK int fold_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
                            struct trace_writer *w, uint64_t budget, struct trace_totals *totals, struct vt_err *err);
 
-/* Sum of the functions behind the first FOLD_SHOWN_FUNCTIONS; name is NULL. */
+/* Sum of the functions that are not listed; name is NULL. */
 struct trace_fold_function fold_others(const struct trace_fold *fold);
 /* {"calls":..,"total_us":..,"functions":[{"name":..,"calls":..,"self_us":..}..],"others":{..}}: malloc'd, or NULL. */
 char *fold_json(const struct trace_fold *fold, size_t *len);

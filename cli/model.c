@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/ahead.h"
 #include "proto/block.h"
 
 #define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; beyond that they are left out */
@@ -44,7 +45,7 @@ struct model {
     const struct trace_writer_ops *ops;
     struct trace_writer *w;
     struct trace_totals *totals;
-    struct vt_block_dec *dec;
+    struct ahead *ahead;
     struct stream *streams; /* by index of the thread */
     size_t held;
     struct trace_call call; /* for the writer; thread is that of the block, what is never set is 0 */
@@ -251,7 +252,7 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
     return 0;
 }
 
-static int damaged_block(struct model *m, const struct vt_trace_frame *frame) {
+static int damaged_block(struct model *m, const struct ahead_frame *frame) {
     vt_err_set(&m->info->damage, -EBADMSG, "damaged at byte %llu: events", (unsigned long long)frame->offset);
     return -EBADMSG;
 }
@@ -263,15 +264,13 @@ static uint64_t first_time(const struct model *m, const struct vt_event *ev, siz
     return UINT64_MAX;
 }
 
-static int take_block(struct model *m, const struct vt_trace_frame *frame) {
-    struct vt_trace_block block;
-    const struct vt_event *ev;
-    size_t n;
-    int rc = vt_trace_get_block(frame->payload, frame->len, &block);
-    if (!rc) rc = vt_block_decode(m->dec, block.base_ticks, block.data, block.data_len, block.raw_len, block.events, &ev, &n);
-    if (rc == -EBADMSG) return damaged_block(m, frame);
-    if (rc) return rc;
-    const struct trace_thread *thread = id_table_get(&m->info->by_serial, block.serial);
+static int take_block(struct model *m, const struct ahead_frame *frame) {
+    const struct vt_event *ev = frame->ev;
+    size_t n = frame->n;
+    int rc = 0;
+    if (frame->rc == -EBADMSG) return damaged_block(m, frame);
+    if (frame->rc) return frame->rc;
+    const struct trace_thread *thread = id_table_get(&m->info->by_serial, frame->serial);
     if (!thread || !n) return 0;
     struct stream *s = &m->streams[thread->index];
     m->call.thread = thread;
@@ -280,8 +279,9 @@ static int take_block(struct model *m, const struct vt_trace_frame *frame) {
     return rc;
 }
 
-static int take_drops(struct model *m, const struct vt_trace_frame *frame) {
+static int take_drops(struct model *m, const struct ahead_frame *frame) {
     ProtobufCMessage *msg;
+    if (frame->rc) return frame->rc;
     int rc = vt_msg_unpack(frame->type, frame->payload, frame->len, &msg);
     if (rc) return damaged_block(m, frame);
     const Vt__Drops *drops = (const void *)msg;
@@ -312,23 +312,19 @@ static int give_open_frames(struct model *m) {
 }
 
 static int run_frames(struct model *m, struct vt_err *err) {
-    struct vt_trace *t = m->info->trace;
-    struct vt_trace_frame frame;
+    const struct ahead_frame *frame;
     uint64_t reported = 0;
     int rc;
-    vt_trace_rewind(t);
-    while ((rc = vt_trace_next(t, false, &frame, &m->info->damage)) == 1 && frame.offset < m->info->good_until) {
-        rc = 0;
-        if (frame.type == VT_FRAME_BLOCK) rc = take_block(m, &frame);
-        if (frame.type == VT_FRAME_DROPS) rc = take_drops(m, &frame);
+    while ((rc = ahead_next(m->ahead, &frame, &m->info->damage)) == 1) {
+        rc = frame->type == VT_FRAME_BLOCK ? take_block(m, frame) : take_drops(m, frame);
         if (!rc && m->opts->stop && *m->opts->stop) rc = -EINTR;
         if (rc) break;
-        if (m->opts->progress && frame.offset - reported >= PROGRESS_STEP) {
-            reported = frame.offset;
-            m->opts->progress(m->opts->progress_arg, frame.offset, vt_trace_size(t));
+        if (m->opts->progress && frame->offset - reported >= PROGRESS_STEP) {
+            reported = frame->offset;
+            m->opts->progress(m->opts->progress_arg, frame->offset, vt_trace_size(m->info->trace));
         }
     }
-    if (rc == 1 || rc == -EBADMSG) rc = 0; /* all that is good has been read */
+    if (rc == -EBADMSG) rc = 0; /* all that is good has been read */
     if (rc) vt_err_set(err, rc, "converting the trace: %s", rc == -EINTR ? "interrupted" : strerror(-rc));
     return rc;
 }
@@ -348,16 +344,15 @@ int model_run(struct trace_info *info, const struct model_opts *opts, const stru
               struct trace_totals *totals, struct vt_err *err) {
     struct model m = {.info = info, .opts = opts, .ops = ops, .w = w, .totals = totals};
     *totals = (struct trace_totals){.threads = info->nshown};
-    m.dec = vt_block_dec_new();
     m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
-    int rc = m.dec && m.streams ? 0 : vt_err_set(err, -ENOMEM, "out of memory");
-    if (!rc) rc = ops->begin(w);
+    int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
+    if (!rc) rc = ahead_start(info->trace, info->good_until, &m.ahead);
     if (!rc) rc = run_frames(&m, err);
     if (!rc) rc = give_open_frames(&m);
     if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;
     if (!rc) rc = ops->end(w, totals);
     if (rc) vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
     free_streams(&m);
-    vt_block_dec_free(m.dec);
+    ahead_stop(m.ahead);
     return rc;
 }

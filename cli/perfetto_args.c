@@ -6,10 +6,20 @@
 #include <yajl/yajl_parse.h>
 
 #include "cli/fold.h"
-#include "cli/names.h"
 
 /* Field numbers of DebugAnnotation, and of the list of them in TrackEvent. */
-enum { ARG_BOOL = 2, ARG_UINT, ARG_INT, ARG_DOUBLE, ARG_STRING, ARG_NAME = 10, ARG_DICT, ARG_ARRAY };
+enum {
+    ARG_NAME_ID = 1,
+    ARG_BOOL = 2,
+    ARG_UINT,
+    ARG_INT,
+    ARG_DOUBLE,
+    ARG_STRING,
+    ARG_NAME = 10,
+    ARG_DICT,
+    ARG_ARRAY,
+    ARG_STRING_ID = 17
+};
 enum { EVENT_ARGS = 4 };
 
 #define DEPTH_MAX 64 /* of nested JSON; deeper values are left out */
@@ -118,47 +128,47 @@ void perfetto_arg_func_args(struct pb *b, const uint8_t *p, size_t len) {
     pb_close(b, start);
 }
 
-static void put_member(struct pb *b, const char *name, uint64_t v, double unit) {
-    size_t start = open_named(b, ARG_DICT, name, strlen(name));
-    if (unit > 1)
-        pb_double(b, ARG_DOUBLE, (double)v / unit);
-    else
-        pb_u64(b, ARG_UINT, v);
+const char *const perfetto_fold_names[PERFETTO_FOLD_NAMES] = {"folded", "calls",   "total_us", "functions",
+                                                              "name",   "self_us", "others"};
+enum { FOLDED = 1, CALLS, TOTAL_US, FUNCTIONS, NAME, SELF_US, OTHERS }; /* their iids */
+
+static size_t open_interned(struct pb *b, uint32_t field, uint64_t name) {
+    size_t start = pb_open(b, field);
+    pb_u64(b, ARG_NAME_ID, name);
+    return start;
+}
+static void put_number_as(struct pb *b, uint64_t name, uint64_t v) {
+    size_t start = open_interned(b, ARG_DICT, name);
+    pb_u64(b, ARG_UINT, v);
+    pb_close(b, start);
+}
+static void put_us(struct pb *b, uint64_t name, uint64_t ns) {
+    size_t start = open_interned(b, ARG_DICT, name);
+    pb_double(b, ARG_DOUBLE, (double)ns / 1000);
     pb_close(b, start);
 }
 
-static void put_fold_function(struct pb *b, const char *name, size_t len, uint64_t calls, uint64_t self_ns) {
-    size_t one = pb_open(b, ARG_ARRAY), text = open_named(b, ARG_DICT, "name", 4);
-    pb_text(b, ARG_STRING, name, len);
-    pb_close(b, text);
-    put_member(b, "calls", calls, 1);
-    put_member(b, "self_us", self_ns, 1000);
-    pb_close(b, one);
-}
-
 void perfetto_arg_fold(struct pb *b, const struct trace_fold *fold) {
-    size_t start = open_named(b, EVENT_ARGS, "folded", 6);
-    put_member(b, "calls", fold->calls, 1);
-    put_member(b, "total_us", fold->total_ns, 1000);
-    size_t list = open_named(b, ARG_DICT, "functions", 9);
-    uint32_t shown = fold->nfunctions < FOLD_SHOWN_FUNCTIONS ? fold->nfunctions : FOLD_SHOWN_FUNCTIONS;
-    for (uint32_t i = 0; i < shown; i++) {
+    size_t start = open_interned(b, EVENT_ARGS, FOLDED);
+    put_number_as(b, CALLS, fold->calls);
+    put_us(b, TOTAL_US, fold->total_ns);
+    size_t list = open_interned(b, ARG_DICT, FUNCTIONS);
+    for (uint32_t i = 0; i < fold->listed; i++) {
         const struct trace_fold_function *f = &fold->functions[i];
-        char *text = malloc(name_text_max(f->name));
-        if (!text) {
-            b->failed = true;
-            break;
-        }
-        put_fold_function(b, text, (size_t)(name_put_text(text, f->name) - text), f->calls, f->self_ns);
-        free(text);
+        size_t one = pb_open(b, ARG_ARRAY), name = open_interned(b, ARG_DICT, NAME);
+        pb_u64(b, ARG_STRING_ID, f->name->index + 1u);
+        pb_close(b, name);
+        put_number_as(b, CALLS, f->calls);
+        put_us(b, SELF_US, f->self_ns);
+        pb_close(b, one);
     }
     pb_close(b, list);
     struct trace_fold_function others = fold_others(fold);
     if (others.calls) {
-        list = open_named(b, ARG_DICT, "others", 6);
-        put_member(b, "functions", fold->nfunctions - shown, 1);
-        put_member(b, "calls", others.calls, 1);
-        put_member(b, "self_us", others.self_ns, 1000);
+        list = open_interned(b, ARG_DICT, OTHERS);
+        put_number_as(b, FUNCTIONS, fold->nfunctions - fold->listed);
+        put_number_as(b, CALLS, others.calls);
+        put_us(b, SELF_US, others.self_ns);
         pb_close(b, list);
     }
     pb_close(b, start);

@@ -14,7 +14,10 @@ void perfetto_arg_text(struct pb *b, const char *name, const void *text, size_t 
 void perfetto_arg_repr(struct pb *b, const char *name, const void *text, size_t len);
 /* func_args from a VT_PL_ARGS payload. */
 void perfetto_arg_func_args(struct pb *b, const uint8_t *payload, size_t len);
+/* Its names are iids: those of perfetto_fold_names from 1 on; functions' names are the string of their index + 1. */
 void perfetto_arg_fold(struct pb *b, const struct trace_fold *fold);
+#define PERFETTO_FOLD_NAMES 7u
+extern const char *const perfetto_fold_names[PERFETTO_FOLD_NAMES];
 /* The members of a JSON object, nested; other values as "args"; what is no JSON as text. */
 void perfetto_args_json(struct pb *b, const char *json, size_t len);
 

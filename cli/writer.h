@@ -40,6 +40,7 @@ struct trace_fold {
     uint64_t calls;    /* folded calls below this call, at any depth, as far as no shown call stands between */
     uint64_t total_ns; /* time of the outermost of them: the sum of self_ns over all functions */
     uint32_t nfunctions;
+    uint32_t listed; /* outputs name the first so many functions, enough for most of the time; the rest are "others" */
     struct trace_fold_function {
         struct trace_name *name;
         uint64_t calls, self_ns; /* self_ns: without its callees */

@@ -1,4 +1,5 @@
-/* A whole .vzt, checksums made right: reader, model and JSON writer. The output is strict JSON whatever the input. */
+/* A whole .vzt, checksums made right: reader, model, folding and both writers. The output is strict JSON, or whole packets,
+ * whatever the input. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,23 +57,21 @@ static void check_json(const char *text, size_t len) {
     if (depth || in_string) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static uint8_t file[1u << 18];
-    static char in_path[64], out_path[64];
-    if (!in_path[0]) {
-        const char *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-        snprintf(in_path, sizeof in_path, "%s/fuzz-reader-%d.vzt", dir, (int)getpid());
-        snprintf(out_path, sizeof out_path, "%s/fuzz-reader-%d.json", dir, (int)getpid());
+static void check_packets(const char *text, size_t len) {
+    const uint8_t *p = (const uint8_t *)text, *end = p + len;
+    while (p < end) {
+        uint64_t size;
+        if (*p++ != 0x0a || !(p = block_get_varint(p, end, &size)) || size > (size_t)(end - p)) abort();
+        p += size;
     }
-    size_t len = make_file(file, sizeof file, data, size);
-    FILE *f = fopen(in_path, "wb");
-    if (!f || fwrite(file, 1, len, f) != len) abort();
-    fclose(f);
+}
+
+static void convert(const char *in_path, const char *out_path, uint64_t budget, void (*check)(const char *text, size_t len)) {
     struct convert_result result;
     struct vt_err err = {0};
-    struct convert_opts opts = {.input = in_path, .output = out_path, .log_async = true};
+    struct convert_opts opts = {.input = in_path, .output = out_path, .log_async = true, .budget = budget};
     if (convert_trace(&opts, &result, &err) == 0) {
-        f = fopen(out_path, "rb");
+        FILE *f = fopen(out_path, "rb");
         if (!f) abort();
         fseek(f, 0, SEEK_END);
         size_t n = (size_t)ftell(f);
@@ -80,11 +79,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         char *text = malloc(n + 1);
         if (!text || fread(text, 1, n, f) != n) abort();
         fclose(f);
-        check_json(text, n);
+        check(text, n);
         free(text);
         unlink(out_path);
     } else if (!err.msg[0] || access(out_path, F_OK) == 0)
         abort(); /* an error says why, and leaves nothing */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static uint8_t file[1u << 18];
+    static char in_path[64], json_path[64], packets_path[64];
+    if (!in_path[0]) {
+        const char *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+        snprintf(in_path, sizeof in_path, "%s/fuzz-reader-%d.vzt", dir, (int)getpid());
+        snprintf(json_path, sizeof json_path, "%s/fuzz-reader-%d.json", dir, (int)getpid());
+        snprintf(packets_path, sizeof packets_path, "%s/fuzz-reader-%d.pftrace", dir, (int)getpid());
+    }
+    size_t len = make_file(file, sizeof file, data, size);
+    FILE *f = fopen(in_path, "wb");
+    if (!f || fwrite(file, 1, len, f) != len) abort();
+    fclose(f);
+    convert(in_path, json_path, 0, check_json);
+    convert(in_path, packets_path, 0, check_packets);
+    convert(in_path, size % 2 ? json_path : packets_path, 1 + size % 5, size % 2 ? check_json : check_packets);
     unlink(in_path);
     return 0;
 }

@@ -64,9 +64,12 @@ struct sequence {
     bool cleared, own_clock;
     uint64_t last_ns, mono_ns, default_track;
     uint32_t default_clock;
-    const Pf__Interned__Name **names;
+    struct names {
+        const Pf__Interned__Name **list;
+        size_t n;
+    } names, args, strings;
     const Pf__Interned__Source **sources;
-    size_t nnames, nsources;
+    size_t nsources;
 };
 
 struct reader {
@@ -105,7 +108,7 @@ static void take_state(struct reader *r, struct sequence *s, const Pf__Packet *p
         s->own_clock = false;
         s->default_clock = 0;
         s->default_track = 0;
-        s->nnames = s->nsources = 0;
+        s->names.n = s->args.n = s->strings.n = s->nsources = 0;
     } else if (p->flags != 2) {
         fail(r->at, "flags %u", p->flags);
     }
@@ -142,13 +145,24 @@ static void take_clocks(struct reader *r, struct sequence *s, const Pf__Packet *
     s->own_clock = true;
 }
 
-static void take_interned(struct reader *r, struct sequence *s, const Pf__Interned *in) {
-    for (size_t i = 0; i < in->n_names; i++) {
-        for (size_t k = 0; k < s->nnames && s->nnames < 1000; k++)
-            if (s->names[k]->iid == in->names[i]->iid) fail(r->at, "name %u is interned twice", (unsigned)in->names[i]->iid);
-        s->names = reallocarray(s->names, s->nnames + 1, sizeof *s->names);
-        s->names[s->nnames++] = in->names[i];
+static void take_names(struct reader *r, struct names *names, Pf__Interned__Name **list, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < names->n && names->n < 1000; k++)
+            if (names->list[k]->iid == list[i]->iid) fail(r->at, "name %u is interned twice", (unsigned)list[i]->iid);
+        names->list = reallocarray(names->list, names->n + 1, sizeof *names->list);
+        names->list[names->n++] = list[i];
     }
+}
+static char *name_of(struct reader *r, const struct names *names, uint64_t iid) {
+    for (size_t i = names->n; i--;)
+        if (names->list[i]->iid == iid) return names->list[i]->name;
+    fail(r->at, "name %u is not interned", (unsigned)iid);
+}
+
+static void take_interned(struct reader *r, struct sequence *s, const Pf__Interned *in) {
+    take_names(r, &s->names, in->names, in->n_names);
+    take_names(r, &s->args, in->args, in->n_args);
+    take_names(r, &s->strings, in->strings, in->n_strings);
     for (size_t i = 0; i < in->n_sources; i++) {
         s->sources = reallocarray(s->sources, s->nsources + 1, sizeof *s->sources);
         s->sources[s->nsources++] = in->sources[i];
@@ -187,15 +201,18 @@ static uint64_t time_of(struct reader *r, struct sequence *s, const Pf__Packet *
     return s->last_ns += p->timestamp;
 }
 
-static void check_args(struct reader *r, Pf__Annotation **list, size_t n, bool named) {
+/* Iids of names and strings become what they stand for. */
+static void check_args(struct reader *r, struct sequence *s, Pf__Annotation **list, size_t n, bool named) {
     for (size_t i = 0; i < n; i++) {
-        const Pf__Annotation *a = list[i];
+        Pf__Annotation *a = list[i];
+        if (a->has_name_iid && !a->name) a->name = strdup(name_of(r, &s->args, a->name_iid));
+        if (a->has_string_iid && !a->string_value) a->string_value = strdup(name_of(r, &s->strings, a->string_iid));
         int values = a->has_bool_value + a->has_uint_value + a->has_int_value + a->has_double_value + (a->string_value != NULL) +
                      (a->n_dict != 0) + (a->n_array != 0);
         if (values > 1) fail(r->at, "an annotation with %d values", values);
         if (named != (a->name != NULL)) fail(r->at, "an annotation %s a name", a->name ? "with" : "without");
-        check_args(r, a->dict, a->n_dict, true);
-        check_args(r, a->array, a->n_array, false);
+        check_args(r, s, a->dict, a->n_dict, true);
+        check_args(r, s, a->array, a->n_array, false);
     }
 }
 
@@ -210,14 +227,12 @@ static void take_event(struct reader *r, struct sequence *s, const Pf__Packet *p
     if ((track_of(t, uuid)->track->counter != NULL) != counter) fail(r->at, "type %u on that track", e->type);
     if (e->type < PF_BEGIN || e->type > PF_COUNTER) fail(r->at, "type %u", e->type);
     if (e->has_counter_value + e->has_double_counter_value != counter) fail(r->at, "counter values");
-    for (size_t i = s->nnames; e->has_name_iid && i-- && !event.name;)
-        if (s->names[i]->iid == e->name_iid) event.name = s->names[i]->name;
+    if (e->has_name_iid && !event.name) event.name = name_of(r, &s->names, e->name_iid);
     for (size_t i = s->nsources; e->has_source_iid && i-- && !event.source;)
         if (s->sources[i]->iid == e->source_iid) event.source = s->sources[i];
-    if (e->has_name_iid && !event.name) fail(r->at, "name %u is not interned", (unsigned)e->name_iid);
     if (e->has_source_iid && !event.source) fail(r->at, "source %u is not interned", (unsigned)e->source_iid);
     if ((e->type == PF_BEGIN || e->type == PF_INSTANT) != (event.name != NULL)) fail(r->at, "type %u and its name", e->type);
-    check_args(r, e->args, e->n_args, true);
+    check_args(r, s, e->args, e->n_args, true);
     GROW(t->events, t->nevents, r->events_room);
     t->events[t->nevents++] = event;
 }
@@ -303,7 +318,9 @@ struct pftrace *pftrace_read(const char *path) {
     qsort(t->events, t->nevents, sizeof *t->events, by_track_and_time);
     make_slices(t);
     for (size_t i = 0; i < r.nsequences; i++) {
-        free(r.sequences[i].names);
+        free(r.sequences[i].names.list);
+        free(r.sequences[i].args.list);
+        free(r.sequences[i].strings.list);
         free(r.sequences[i].sources);
     }
     free(r.sequences);

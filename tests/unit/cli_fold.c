@@ -45,10 +45,11 @@ static int sum_enter(struct trace_writer *w, const struct trace_call *call) {
 }
 
 static void add_fold(struct trace_writer *w, const struct trace_fold *fold) {
-    uint64_t calls = 0, self = 0;
+    uint64_t calls = 0, self = 0, listed = 0;
     for (uint32_t i = 0; i < fold->nfunctions; i++) {
         const struct trace_fold_function *f = &fold->functions[i];
         if (i) ck_assert_uint_ge(f[-1].self_ns, f->self_ns);
+        if (i < fold->listed) listed += f->self_ns;
         calls += f->calls;
         self += f->self_ns;
         w->calls[f->name->index] += f->calls;
@@ -56,6 +57,7 @@ static void add_fold(struct trace_writer *w, const struct trace_fold *fold) {
     }
     ck_assert_uint_eq(calls, fold->calls);
     ck_assert_uint_eq(self, fold->total_ns);
+    ck_assert(fold->listed && fold->listed <= fold->nfunctions && listed * 10 >= self * 9);
     w->folded += calls;
     w->last_fold_calls = fold->calls;
     w->last_fold_functions = fold->nfunctions;
@@ -335,7 +337,7 @@ START_TEST(test_outputs_say_it) {
     ck_assert_uint_eq(number(folded, "calls", 1), 20);
     ck_assert_uint_eq(number(folded, "total_us", 1000), 20 * 30 - 190);
     yajl_val functions = yajl_tree_get(folded, (const char *[]){"functions", NULL}, yajl_t_array);
-    ck_assert_uint_eq(functions->u.array.len, FOLD_SHOWN_FUNCTIONS);
+    ck_assert_uint_eq(functions->u.array.len, FOLD_LISTED_MAX);
     ck_assert_str_eq(YAJL_GET_STRING(functions->u.array.values[0]->u.object.values[0]), "g (g.py:0)");
     ck_assert_uint_eq(number(functions->u.array.values[0], "self_us", 1000), 30);
     yajl_val others = yajl_tree_get(folded, (const char *[]){"others", NULL}, yajl_t_object);
@@ -363,6 +365,46 @@ START_TEST(test_outputs_say_it) {
 }
 END_TEST
 
+/* What is folded in no call is an instant at the end of its thread. */
+START_TEST(test_outputs_say_what_is_in_no_call) {
+    char out[96];
+    struct convert_result result;
+    struct convert_opts opts = {.input = trace.path, .output = out, .budget = 1};
+    add_block("(aa)(bb)(a(bb)a)(bb)", 10);
+    snprintf(out, sizeof out, "%s.json", trace.path);
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    char *json = trace_build_slurp(out, NULL);
+    yajl_val root = yajl_tree_parse(json, NULL, 0);
+    ck_assert_ptr_nonnull(root);
+    yajl_val events = yajl_tree_get(root, (const char *[]){"traceEvents", NULL}, yajl_t_array);
+    ck_assert_uint_eq(events->u.array.len, 4);
+    yajl_val mark = events->u.array.values[3];
+    ck_assert_str_eq(YAJL_GET_STRING(yajl_tree_get(mark, (const char *[]){"name", NULL}, yajl_t_string)), "folded");
+    ck_assert_str_eq(YAJL_GET_STRING(yajl_tree_get(mark, (const char *[]){"ph", NULL}, yajl_t_string)), "i");
+    ck_assert_str_eq(YAJL_GET_STRING(yajl_tree_get(mark, (const char *[]){"s", NULL}, yajl_t_string)), "t");
+    ck_assert_uint_eq(number(mark, "ts", 1000), 1090);
+    yajl_val args = yajl_tree_get(mark, (const char *[]){"args", NULL}, yajl_t_object);
+    ck_assert_uint_eq(number(args, "calls", 1), 3);
+    ck_assert_uint_eq(number(args, "total_us", 1000), 30);
+    yajl_tree_free(root);
+    free(json);
+    unlink(out);
+
+    snprintf(out, sizeof out, "%s.pftrace", trace.path);
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    struct pftrace *pf = pftrace_read(out);
+    ck_assert_uint_eq(pf->nslices, 1);
+    ck_assert_int_eq(pftrace_arg(pftrace_event(pf, PF_INSTANT, "folded", 0)->event, "calls")->int_value, 3);
+    pftrace_free(pf);
+    unlink(out);
+
+    snprintf(out, sizeof out, "%s.vzt", trace.path);
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), -EINVAL);
+    ck_assert_msg(strstr(err.msg, "--budget is for"), "%s", err.msg);
+    ck_assert_int_lt(access(out, F_OK), 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cli/fold");
     TCase *tests = tcase_create("fold");
@@ -375,6 +417,7 @@ int main(void) {
     tcase_add_test(tests, test_open_calls_are_shown);
     tcase_add_test(tests, test_memory_is_bounded);
     tcase_add_test(tests, test_outputs_say_it);
+    tcase_add_test(tests, test_outputs_say_what_is_in_no_call);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

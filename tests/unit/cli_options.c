@@ -130,6 +130,10 @@ START_TEST(units) {
               options_duration("ms", &v));
     ck_assert(options_duration("nan", &v) && options_duration("inf", &v) && options_duration("1 ms", &v));
     ck_assert(!options_size("10K", &v) && v == 10240);
+    ck_assert(!options_count("500k", &v) && v == 500000);
+    ck_assert(!options_count("5M", &v) && v == 5000000);
+    ck_assert(!options_count("7", &v) && v == 7);
+    ck_assert(options_count("5MB", &v) && options_count("-1", &v) && options_count("", &v));
     ck_assert(options_size("10k b", &v) && options_size("99999999999T", &v));
 }
 END_TEST

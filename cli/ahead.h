@@ -1,0 +1,28 @@
+/* The events of a .vzt, read and decoded by a second thread a few blocks ahead of who uses them. Only frames that make
+ * calls come: blocks and drops. Without a second thread (none to be had) it is the same, only later. */
+#ifndef VT_CLI_AHEAD_H
+#define VT_CLI_AHEAD_H
+
+#include "proto/block.h"
+#include "proto/trace_reader.h"
+
+struct ahead;
+
+struct ahead_frame { /* valid until the next call of ahead_next */
+    uint32_t type;   /* VT_FRAME_BLOCK or VT_FRAME_DROPS */
+    uint64_t offset; /* of the frame in the file */
+    int rc;          /* block: 0, or why there are no events: -EBADMSG, -ENOMEM */
+    uint32_t serial; /* block */
+    const struct vt_event *ev;
+    size_t n;
+    const uint8_t *payload; /* drops: the frame's */
+    uint32_t len;
+};
+
+/* From the start of t, which nobody else may use until ahead_stop, to `until` (offset of a frame). -ENOMEM. */
+VT_MUST_CHECK int ahead_start(struct vt_trace *t, uint64_t until, struct ahead **out);
+/* 1, 0 = end, or as vt_trace_next. */
+VT_MUST_CHECK int ahead_next(struct ahead *a, const struct ahead_frame **frame, struct vt_err *err);
+void ahead_stop(struct ahead *a); /* also before the end; NULL is fine */
+
+#endif
