@@ -122,7 +122,7 @@ START_TEST(test_folds) {
     ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
     ck_assert_int_eq(record_file(&one, json, NULL, NULL), 0);
     ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), 0);
-    static const char *const words[] = {"call ", "\"folded\":{\"calls\":", "\"functions\":[{\"name\":\"",
+    static const char *const words[] = {"\ncall ", "\"folded\":{\"calls\":", "\"functions\":[{\"name\":\"",
                                         "\"name\":\"f2 (a.py:2)\"", "\"name\":\"mod.f3\""};
     for (size_t i = 0; i < VT_ARRAY_LEN(words); i++) {
         size_t a = 0, b = 0;
