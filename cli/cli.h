@@ -37,6 +37,8 @@ int cmd_decompress(int argc, char **argv);
 int cmd_combine(int argc, char **argv);
 int cmd_align_combine(int argc, char **argv);
 int cmd_view(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 
 /* "viztracer: ..." on stderr; return the exit code. */
 int cli_fail(const char *fmt, ...) VT_PRINTF(1, 2);

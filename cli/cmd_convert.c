@@ -26,6 +26,7 @@ static int help(const struct convert_kind *kind) {
            "  --match GLOB            only functions of this name and what they call; may be given again for more\n"
            "  --log_async             one track per asyncio task, where the trace has tasks\n"
            "  --no_file_info          without the source text of the functions\n"
+           "  --per_thread            flame graphs (.svg, .folded, .pprof): each thread by itself\n"
            "  --quiet                 print nothing when all is well\n",
            kind->usage, kind->about);
     return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
@@ -73,6 +74,7 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
         OPT_BUDGET,
         OPT_ASYNC,
         OPT_NO_FILE_INFO,
+        OPT_PER_THREAD,
         OPT_QUIET,
         OPT_SLICE,
         OPT_PID,
@@ -90,6 +92,7 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
         {"pid", required_argument, NULL, OPT_PID},
         {"tid", required_argument, NULL, OPT_TID},
         {"match", required_argument, NULL, OPT_MATCH},
+        {"per_thread", no_argument, NULL, OPT_PER_THREAD},
         {"quiet", no_argument, NULL, OPT_QUIET},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -130,6 +133,7 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
         case OPT_MATCH:
             if (select_add_match(&opts->select, optarg)) return cli_usage("%s: --match: too many, or an empty one", kind->name);
             break;
+        case OPT_PER_THREAD: opts->per_thread = true; break;
         case OPT_QUIET: *quiet = true; break;
         case 'h': return -1;
         case ':': return cli_usage("%s: %s needs a value", kind->name, argv[optind - 1]);

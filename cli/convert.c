@@ -17,7 +17,9 @@
 
 #define NATIVE_SUFFIX ".vzt"
 
-static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz};
+/* The longest suffix that fits wins. */
+static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz,
+                                                         &out_folded,   &out_speedscope,  &out_pprof,  &out_svg};
 
 static bool ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
@@ -25,14 +27,19 @@ static bool ends_with(const char *text, const char *suffix) {
 }
 
 static const struct trace_writer_ops *find_writer(const char *output) {
+    const struct trace_writer_ops *found = NULL;
     for (size_t i = 0; i < VT_ARRAY_LEN(writers); i++)
-        if (ends_with(output, writers[i]->suffix)) return writers[i];
-    return NULL;
+        if (ends_with(output, writers[i]->suffix) && (!found || strlen(writers[i]->suffix) > strlen(found->suffix)))
+            found = writers[i];
+    return found;
 }
 
 int convert_check_output(const char *output, struct vt_err *err) {
     if (ends_with(output, NATIVE_SUFFIX) || find_writer(output)) return 0;
-    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz or .vzt", output);
+    return vt_err_set(err, -EINVAL,
+                      "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .vzt, .svg, .folded, "
+                      ".speedscope.json or .pprof",
+                      output);
 }
 
 static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
@@ -95,8 +102,10 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     int rc = trace_source_select(source, &opts->select, err);
     if (!rc) rc = output_open(opts->output, ops->gzip, &out, err);
     if (rc) return rc;
-    struct writer_opts writer_opts = {
-        .source_root = opts->source_root, .source_cwd = opts->source_cwd, .file_info = !opts->no_file_info};
+    struct writer_opts writer_opts = {.source_root = opts->source_root,
+                                      .source_cwd = opts->source_cwd,
+                                      .file_info = !opts->no_file_info,
+                                      .per_thread = opts->per_thread};
     struct model_opts model_opts = {
         .min_duration_ns = opts->min_duration_ns,
         .tasks = opts->log_async,

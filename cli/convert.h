@@ -13,13 +13,14 @@ struct convert_opts {
     size_t ninputs;
     bool align;                                /* several: source_many.h */
     void (*note)(void *arg, const char *text); /* several: what the user should know; may be NULL */
-    const char *output;                        /* .json, .json.gz, .pftrace, .pftrace.gz or .vzt */
+    const char *output;                        /* how its name ends says the kind */
     uint64_t min_duration_ns;
     uint64_t newest_calls;      /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
     uint64_t budget;            /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
     struct trace_select select; /* the wanted part; not for .vzt outputs */
     bool log_async;             /* calls under their asyncio task's tid; the trace's own flag does it too */
     bool no_file_info;          /* without source text */
+    bool per_thread;            /* flame graphs: one tree per thread */
     bool move_input;            /* .vzt to .vzt: rename where that is possible */
     const char *source_root;    /* /proc/PID/root while the target lives, else NULL */
     const char *source_cwd;     /* /proc/PID/cwd while the target lives, else NULL */

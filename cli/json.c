@@ -35,8 +35,7 @@ char *json_put_us(char *p, uint64_t ns) {
     return p + 4;
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 when there is none (RFC 3629: no surrogates, no overlong forms). */
-static size_t utf8_len(const uint8_t *s, size_t n) {
+size_t json_utf8_len(const uint8_t *s, size_t n) {
     static const struct {
         uint8_t lead_from, lead_to, second_from, second_to, len;
     } rows[] = {
@@ -75,7 +74,7 @@ static char *put_escape(char *p, uint8_t c) {
 
 /* One character, or what stands for a bad one; *s moves on. */
 static char *put_beyond_ascii(char *p, const uint8_t **s, const uint8_t *end) {
-    size_t n = utf8_len(*s, (size_t)(end - *s));
+    size_t n = json_utf8_len(*s, (size_t)(end - *s));
     if (n) {
         memcpy(p, *s, n);
         *s += n;

@@ -9,7 +9,9 @@
 /* Most bytes that len bytes of text can become, quotes not included. */
 #define JSON_TEXT_MAX(len) (6 * (size_t)(len))
 
-/* All return the end of what they wrote. */
+/* Length of the valid UTF-8 sequence at s, 0 when there is none (RFC 3629: no surrogates, no overlong forms). */
+size_t json_utf8_len(const uint8_t *s, size_t n);
+/* The others return the end of what they wrote. */
 char *json_put_u64(char *p, uint64_t v);
 /* Microseconds with three decimals. */
 char *json_put_us(char *p, uint64_t ns);

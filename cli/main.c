@@ -16,6 +16,8 @@ const struct cli_cmd cli_cmds[] = {
     {"align_combine", "--align_combine", "FILE.. -o OUT", "the same, shifted to begin together", cmd_align_combine, NULL},
     {"compress", "--compress", "FILE.json -o FILE.cvf", "VizTracer's compressed format", cmd_compress, NULL},
     {"decompress", "--decompress", "FILE.cvf -o FILE.json", "and back", cmd_decompress, NULL},
+    {"report", NULL, "FILE [--tree] [--json] ...", "where the time went: functions, threads, slowest calls", cmd_report, NULL},
+    {"diff", NULL, "BEFORE AFTER [--json] ...", "what got slower from one trace to another", cmd_diff, NULL},
     {"view", NULL, "FILE", "open a trace in Perfetto in the browser (also: vizviewer FILE)", cmd_view, NULL},
 };
 const size_t cli_ncmds = VT_ARRAY_LEN(cli_cmds);

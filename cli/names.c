@@ -11,14 +11,17 @@ static char *put_raw(char *p, const void *text, size_t len) {
 }
 
 /* put: json_put_text or put_raw. */
-static char *put_name(char *p, const struct trace_name *name, char *(*put)(char *, const void *, size_t)) {
-    bool c = name->kind != 0;
-    if (c && name->file_len) {
+static char *put_short(char *p, const struct trace_name *name, char *(*put)(char *, const void *, size_t)) {
+    if (name->kind && name->file_len) {
         p = put(p, name->file, name->file_len);
         *p++ = '.';
     }
-    p = put(p, name->name, name->name_len);
-    if (c) return p;
+    return put(p, name->name, name->name_len);
+}
+
+static char *put_name(char *p, const struct trace_name *name, char *(*put)(char *, const void *, size_t)) {
+    p = put_short(p, name, put);
+    if (name->kind) return p;
     *p++ = ' ';
     *p++ = '(';
     p = put(p, name->file, name->file_len);
@@ -31,6 +34,7 @@ static char *put_name(char *p, const struct trace_name *name, char *(*put)(char 
 size_t name_text_max(const struct trace_name *name) { return (size_t)name->name_len + name->file_len + JSON_NUMBER_MAX + 8; }
 char *name_put_text(char *p, const struct trace_name *name) { return put_name(p, name, put_raw); }
 char *name_put_json(char *p, const struct trace_name *name) { return put_name(p, name, json_put_text); }
+char *name_put_short_json(char *p, const struct trace_name *name) { return put_short(p, name, json_put_text); }
 
 static const char *fixed(const char *name, size_t *len) {
     *len = strlen(name);

@@ -12,6 +12,8 @@ size_t name_text_max(const struct trace_name *name);
 char *name_put_text(char *p, const struct trace_name *name);
 /* The inside of a JSON string. */
 char *name_put_json(char *p, const struct trace_name *name);
+/* The same without " (file:line)". */
+char *name_put_short_json(char *p, const struct trace_name *name);
 
 /* What a thread, a process, a task is called when it has no name of its own too; not terminated. buf: room for a made-up
  * name. */

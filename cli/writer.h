@@ -88,6 +88,7 @@ struct writer_opts {
     const char *source_root; /* where to look for source files, e.g. /proc/PID/root; NULL = our own files */
     const char *source_cwd;  /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
     bool file_info;          /* with source text */
+    bool per_thread;         /* flame graphs: one tree per thread instead of one for all */
 };
 
 struct trace_writer; /* of the format */
@@ -111,5 +112,6 @@ struct trace_writer_ops {
 };
 
 extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz;
+extern const struct trace_writer_ops out_folded, out_speedscope, out_pprof, out_svg; /* flame graphs */
 
 #endif

@@ -1,10 +1,11 @@
 #!/bin/bash
-# The main job in one go: a real service under load, two seconds of its life, and where the time went. Run by make demo.
+# The main job in one go: a real service under load, two seconds of its life, where the time went, and a flame graph of it. Run by
+# make demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 python=${PYTHON:-/usr/bin/python3}
-trace=$build/demo-trace.json
+trace=$build/demo-trace
 pids=()
 # The customers first: they would complain of a closed shop.
 cleanup() { for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill "${pids[i]}" 2>/dev/null && wait "${pids[i]}" 2>/dev/null; done || true; }
@@ -18,10 +19,15 @@ read -r -t 20 -u "$service" port || { echo "demo: the service does not start" >&
 pids+=($!)
 sleep 1
 echo "A web shop ($("$python" -V), pid $target) serves 4 customers on port $port."
-echo "\$ viztracer --attach $target -t 2 -o $trace"
-rm -f "$trace"
-"$build/bin/viztracer" --attach "$target" -t 2 -o "$trace"
+echo "\$ viztracer --attach $target -t 2 -o $trace.vzt"
+rm -f "$trace".*
+"$build/bin/viztracer" --attach "$target" -t 2 -o "$trace.vzt"
 echo
-echo "Where the time went:"
-"$python" examples/top.py "$trace" 12
-kill -0 "$target" && echo "The shop is still open. The trace: $trace ($(du -h "$trace" | cut -f1)); look at it with $build/bin/vizviewer $trace"
+echo "\$ viztracer report $trace.vzt --limit 12"
+"$build/bin/viztracer" report "$trace.vzt" --limit 12
+echo
+for kind in json svg; do
+    echo "\$ viztracer convert $trace.vzt -o $trace.$kind"
+    "$build/bin/viztracer" convert "$trace.vzt" -o "$trace.$kind"
+done
+kill -0 "$target" && echo "The shop is still open. Look at the timeline with $build/bin/vizviewer $trace.json, at the flame graph with any browser: $trace.svg"

@@ -1,5 +1,6 @@
-/* A whole .vzt, checksums made right: reader, model, folding and both writers. The output is strict JSON, or whole packets,
- * whatever the input. */
+/* A whole .vzt, checksums made right: reader, model, folding, the writers, the profile. The outputs are strict JSON or whole
+ * packets whatever the input, and the sums are right. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/convert.h"
+#include "cli/profile.h"
 #include "proto/block_code.h"
 #include "proto/frame.h"
 #include "tests/fuzz/fuzz.h"
@@ -66,42 +68,66 @@ static void check_packets(const char *text, size_t len) {
     }
 }
 
-static void convert(const char *in_path, const char *out_path, uint64_t budget, void (*check)(const char *text, size_t len)) {
+/* False: an error. */
+static bool convert(const char *in_path, const char *out_path, uint64_t budget, void (*check)(const char *text, size_t len)) {
     struct convert_result result;
     struct vt_err err = {0};
     struct convert_opts opts = {.input = in_path, .output = out_path, .log_async = true, .budget = budget};
-    if (convert_trace(&opts, &result, &err) == 0) {
-        FILE *f = fopen(out_path, "rb");
-        if (!f) abort();
-        fseek(f, 0, SEEK_END);
-        size_t n = (size_t)ftell(f);
-        rewind(f);
-        char *text = malloc(n + 1);
-        if (!text || fread(text, 1, n, f) != n) abort();
-        fclose(f);
-        check(text, n);
-        free(text);
-        unlink(out_path);
-    } else if (!err.msg[0] || access(out_path, F_OK) == 0)
-        abort(); /* an error says why, and leaves nothing */
+    if (convert_trace(&opts, &result, &err)) {
+        if (!err.msg[0] || access(out_path, F_OK) == 0) abort(); /* an error says why, and leaves nothing */
+        return false;
+    }
+    FILE *f = fopen(out_path, "rb");
+    if (!f) abort();
+    fseek(f, 0, SEEK_END);
+    size_t n = (size_t)ftell(f);
+    rewind(f);
+    char *text = malloc(n + 1);
+    if (!text || fread(text, 1, n, f) != n) abort();
+    fclose(f);
+    check(text, n);
+    free(text);
+    unlink(out_path);
+    return true;
+}
+
+/* Own times add up the same by function, by thread and by stack, whatever was recorded. */
+static void check_profile(const char *path) {
+    struct trace_source *source;
+    struct profile *p;
+    struct vt_err err = {0};
+    struct profile_opts opts = {.slowest = 5, .tree = true};
+    uint64_t self_ns = 0, calls = 0;
+    if (trace_source_open(path, &source, &err) || profile_make(source, &opts, &p, &err)) abort();
+    for (uint32_t i = 0; i < p->nfunctions; i++) {
+        self_ns += p->functions[i].self_ns;
+        calls += p->functions[i].calls.n;
+    }
+    if (self_ns != p->total_ns || self_ns != p->stacks.nodes[0].total_ns || calls != p->calls) abort();
+    if (calls != p->totals.calls + p->totals.open) abort();
+    profile_free(p);
+    trace_source_close(source);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static uint8_t file[1u << 18];
-    static char in_path[64], json_path[64], packets_path[64];
+    static char in_path[64], json_path[64], packets_path[64], flame_path[64];
     if (!in_path[0]) {
         const char *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
         snprintf(in_path, sizeof in_path, "%s/fuzz-reader-%d.vzt", dir, (int)getpid());
         snprintf(json_path, sizeof json_path, "%s/fuzz-reader-%d.json", dir, (int)getpid());
+        snprintf(flame_path, sizeof flame_path, "%s/fuzz-reader-%d.speedscope.json", dir, (int)getpid());
         snprintf(packets_path, sizeof packets_path, "%s/fuzz-reader-%d.pftrace", dir, (int)getpid());
     }
     size_t len = make_file(file, sizeof file, data, size);
     FILE *f = fopen(in_path, "wb");
     if (!f || fwrite(file, 1, len, f) != len) abort();
     fclose(f);
-    convert(in_path, json_path, 0, check_json);
-    convert(in_path, packets_path, 0, check_packets);
-    convert(in_path, size % 2 ? json_path : packets_path, 1 + size % 5, size % 2 ? check_json : check_packets);
+    if (convert(in_path, json_path, 0, check_json)) {
+        if (!convert(in_path, packets_path, 0, check_packets) || !convert(in_path, flame_path, 0, check_json)) abort();
+        if (!convert(in_path, size % 2 ? json_path : packets_path, 1 + size % 5, size % 2 ? check_json : check_packets)) abort();
+        check_profile(in_path);
+    }
     unlink(in_path);
     return 0;
 }

@@ -115,6 +115,40 @@ void trace_build_block(struct trace_build *b, uint32_t serial, uint64_t ident, u
     trace_build_frame(b, VT_FRAME_BLOCK, &block.base);
 }
 
+void trace_build_letters(struct trace_build *b) {
+    for (uint32_t id = 1; id <= 9; id++) trace_build_name(b, id, 0, (char[]){(char)('a' + id - 1), 0}, "x.py", id);
+}
+
+void trace_build_calls(struct trace_build *b, uint32_t serial, uint64_t ident, uint64_t ticks, uint64_t step, const char *text) {
+    static const struct {
+        char sign;
+        uint8_t type;
+    } enters[] = {{'(', VT_REC_CALL}, {'[', VT_REC_C_CALL}, {'{', VT_REC_RESUME}, {'<', VT_REC_THROW}},
+      leaves[] = {{')', VT_REC_RETURN}, {']', VT_REC_C_RETURN}, {'}', VT_REC_YIELD}, {'!', VT_REC_UNWIND}, {'#', VT_REC_C_RAISE}};
+    struct vt_event ev[64];
+    size_t n = 0;
+    for (; *text; text++) {
+        uint32_t type = 0;
+        if (*text == ' ') continue;
+        must(n < VT_ARRAY_LEN(ev), "events of a text");
+        if (*text == '~') {
+            ev[n++] = (struct vt_event){.type = VT_REC_GAP, .count = 3};
+            continue;
+        }
+        for (size_t i = 0; i < VT_ARRAY_LEN(enters); i++)
+            if (*text == enters[i].sign) type = enters[i].type;
+        if (type) text++;
+        uint32_t id = (uint32_t)(*text - 'a') + 1;
+        if (!type) text++;
+        for (size_t i = 0; i < VT_ARRAY_LEN(leaves) && !type; i++)
+            if (*text == leaves[i].sign) type = leaves[i].type;
+        must(type != 0, text);
+        ev[n++] = (struct vt_event){.ticks = ticks, .type = type, .id = id};
+        ticks += step;
+    }
+    trace_build_block(b, serial, ident, 7, ev, n);
+}
+
 void trace_build_end(struct trace_build *b, uint64_t hooks_on, uint64_t dropped) {
     Vt__End end = VT__END__INIT;
     end.hooks_on_ticks = hooks_on;

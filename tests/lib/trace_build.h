@@ -28,6 +28,12 @@ void trace_build_thread(struct trace_build *b, uint64_t ident, uint32_t tid, uin
 void trace_build_stack(struct trace_build *b, uint64_t ident, uint64_t ticks, size_t n, const uint32_t *ids);
 /* The events of one block; PAYLOAD and GAP too (their time is that of the event before). */
 void trace_build_block(struct trace_build *b, uint32_t serial, uint64_t ident, uint32_t tid, const struct vt_event *ev, size_t n);
+/* Names a to i: ids 1 to 9, functions of x.py at lines 1 to 9. */
+void trace_build_letters(struct trace_build *b);
+/* One block (tid 7) from text, an event per tick step: "(a" call of a, "a)" return; "[a" C call, "a]" C return; "{a" resume, "a}"
+ * yield;
+ * "<a" throw; "a!" unwind, "a#" C raise; "~" a gap of 3 events, at the time of the event before. At most 64. */
+void trace_build_calls(struct trace_build *b, uint32_t serial, uint64_t ident, uint64_t ticks, uint64_t step, const char *text);
 void trace_build_end(struct trace_build *b, uint64_t hooks_on, uint64_t dropped);
 
 /* The whole of a file, NUL-terminated; *len may be NULL. The caller frees it. */

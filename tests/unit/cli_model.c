@@ -84,7 +84,7 @@ static void set_up(void) {
     memset(&notes, 0, sizeof notes);
     memset(&opts, 0, sizeof opts);
     trace_build_open(&trace);
-    for (uint32_t id = 1; id <= 9; id++) trace_build_name(&trace, id, 0, (char[]){(char)('a' + id - 1), 0}, "x.py", id);
+    trace_build_letters(&trace);
 }
 static void tear_down(void) { trace_build_remove(&trace); }
 
@@ -102,37 +102,8 @@ static void run(void) {
     vt_trace_close(t);
 }
 
-/* "(a" call of a at the next tick, "a)" return; [ ] C call and return; { } resume and yield; a! unwind; ? unknown leave. */
 static void block_of(uint32_t serial, uint64_t ident, uint64_t ticks, uint64_t step, const char *text) {
-    struct vt_event ev[64];
-    size_t n = 0;
-    for (; *text; text++) {
-        if (*text == ' ') continue;
-        uint32_t type = 0, id = 0;
-        ck_assert_uint_lt(n, VT_ARRAY_LEN(ev));
-        if (*text == '~') {
-            ev[n++] = (struct vt_event){.type = VT_REC_GAP, .count = 3};
-            continue;
-        }
-        const char *open = strchr("(([[{{<<", *text);
-        if (open) {
-            type = *text == '(' ? VT_REC_CALL : *text == '[' ? VT_REC_C_CALL : *text == '{' ? VT_REC_RESUME : VT_REC_THROW;
-            id = (uint32_t)(*++text - 'a') + 1;
-        } else {
-            id = (uint32_t)(*text - 'a') + 1;
-            switch (*++text) {
-            case ')': type = VT_REC_RETURN; break;
-            case ']': type = VT_REC_C_RETURN; break;
-            case '}': type = VT_REC_YIELD; break;
-            case '!': type = VT_REC_UNWIND; break;
-            case '#': type = VT_REC_C_RAISE; break;
-            default: ck_abort_msg("bad text at %s", text);
-            }
-        }
-        ev[n++] = (struct vt_event){.ticks = ticks, .type = type, .id = id};
-        ticks += step;
-    }
-    trace_build_block(&trace, serial, ident, 7, ev, n);
+    trace_build_calls(&trace, serial, ident, ticks, step, text);
 }
 
 static void expect(const char *want) {

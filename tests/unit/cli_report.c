@@ -1,0 +1,418 @@
+/* `report` and `diff` as commands: the JSON against its description, text that fits and harms no terminal, refusals. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yajl/yajl_tree.h>
+
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/term.h"
+#include "tests/lib/capture.h"
+#include "tests/lib/trace_build.h"
+
+static struct trace_build trace;
+static char *out, *err_text;
+
+static void set_up(void) {
+    trace_build_open(&trace);
+    trace_build_letters(&trace);
+    unsetenv("COLUMNS");
+    setenv("TZ", "UTC", 1);
+}
+static void forget(void) {
+    free(out);
+    free(err_text);
+    out = err_text = NULL;
+}
+static void tear_down(void) {
+    forget();
+    trace_build_remove(&trace);
+}
+
+/* words: of the command line, NULL-terminated; TRACE stands for the trace. */
+static const char TRACE[] = "";
+static int run(const char *const *words) {
+    char *argv[16];
+    int argc = 0;
+    for (; words[argc]; argc++) argv[argc] = (char *)(uintptr_t)(words[argc] == TRACE ? trace.path : words[argc]);
+    argv[argc] = NULL;
+    struct capture c;
+    forget();
+    capture_begin(&c);
+    int rc = !strcmp(argv[0], "diff") ? cmd_diff(argc, argv) : cmd_report(argc, argv);
+    capture_end(&c, &out, &err_text);
+    return rc;
+}
+#define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
+
+static yajl_val parse(void) {
+    char why[512] = "";
+    yajl_val root = yajl_tree_parse(out, why, sizeof why);
+    ck_assert_msg(root != NULL, "not strict JSON: %s\n%s", why, out);
+    return root;
+}
+static yajl_val get(yajl_val v, const char *key) {
+    yajl_val found = yajl_tree_get(v, (const char *[]){key, NULL}, yajl_t_any);
+    ck_assert_msg(found != NULL, "no %s", key);
+    return found;
+}
+static yajl_val at(yajl_val v, const char *key, size_t i) {
+    yajl_val list = get(v, key);
+    ck_assert_msg(YAJL_IS_ARRAY(list) && i < list->u.array.len, "%s has no element %zu", key, i);
+    return list->u.array.values[i];
+}
+static size_t length(yajl_val v, const char *key) { return YAJL_GET_ARRAY(get(v, key))->len; }
+static long long number(yajl_val v, const char *key) {
+    yajl_val found = get(v, key);
+    ck_assert_msg(YAJL_IS_INTEGER(found), "%s is no integer", key);
+    return YAJL_GET_INTEGER(found);
+}
+static const char *text(yajl_val v, const char *key) {
+    yajl_val found = get(v, key);
+    ck_assert_msg(YAJL_IS_STRING(found), "%s is no text", key);
+    return YAJL_GET_STRING(found);
+}
+/* The keys in order: the description promises them all. */
+static void must_have(yajl_val v, const char *want) {
+    char all[512] = "";
+    for (size_t i = 0; i < v->u.object.len; i++) {
+        strcat(all, i ? " " : "");
+        strcat(all, v->u.object.keys[i]);
+    }
+    ck_assert_str_eq(all, want);
+}
+#define NAME_KEYS "name file line kind"
+
+START_TEST(test_json) {
+    trace_build_thread(&trace, 1, 7, 1, "worker");
+    trace_build_name(&trace, 20, 1, "append", "list", 0);
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) (b b!");
+    struct vt_event c_call[] = {{.ticks = 1100, .type = VT_REC_C_CALL, .id = 20},
+                                {.ticks = 1170, .type = VT_REC_C_RETURN, .id = 20},
+                                {.type = VT_REC_GAP, .count = 5}};
+    trace_build_block(&trace, 0, 1, 7, c_call, VT_ARRAY_LEN(c_call));
+    trace_build_end(&trace, 500, 6);
+    ck_assert_int_eq(RUN("report", TRACE, "--json", "--tree"), CLI_OK);
+    ck_assert_str_eq(err_text, "");
+    yajl_val root = parse(), v = get(root, "trace");
+    must_have(root, "version trace functions processes threads calls drops tree");
+    ck_assert_int_eq(number(root, "version"), 1);
+    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped folded cut_off damage");
+    ck_assert_str_eq(text(v, "kind"), "vzt");
+    ck_assert_str_eq(text(v, "file"), trace.path);
+    ck_assert_int_eq(number(v, "pid"), 100);
+    ck_assert_int_eq(number(v, "start_ns"), 5000001000);
+    ck_assert_int_eq(number(v, "duration_ns"), 170); /* 1000 .. 1170 */
+    ck_assert_int_eq(number(v, "calls"), 4);
+    ck_assert_int_eq(number(v, "open"), 1);
+    ck_assert_int_eq(number(v, "total_ns"), 170);
+    ck_assert_int_eq(number(v, "dropped"), 6);
+    ck_assert(YAJL_IS_FALSE(get(v, "cut_off")));
+    ck_assert(YAJL_IS_NULL(get(v, "damage")));
+
+    ck_assert_uint_eq(length(root, "functions"), 3);
+    v = at(root, "functions", 0);
+    must_have(v, NAME_KEYS " calls open raised self_ns total_ns mean_ns min_ns p50_ns p99_ns max_ns");
+    ck_assert_str_eq(text(v, "name"), "a");
+    ck_assert_str_eq(text(v, "file"), "x.py");
+    ck_assert_int_eq(number(v, "line"), 1);
+    ck_assert_str_eq(text(v, "kind"), "python");
+    ck_assert_int_eq(number(v, "open"), 1);
+    ck_assert_int_eq(number(v, "self_ns"), 80);
+    ck_assert_int_eq(number(v, "total_ns"), 170);
+    v = at(root, "functions", 1);
+    ck_assert_str_eq(text(v, "name"), "append");
+    ck_assert_str_eq(text(v, "file"), "list");
+    ck_assert_str_eq(text(v, "kind"), "c");
+    ck_assert_int_eq(number(v, "p50_ns"), 70);
+    v = at(root, "functions", 2);
+    ck_assert_int_eq(number(v, "raised"), 1);
+    ck_assert_int_eq(number(v, "calls"), 2);
+    ck_assert_int_eq(number(v, "mean_ns"), 10);
+
+    v = at(root, "processes", 0);
+    must_have(v, "pid name calls total_ns");
+    ck_assert_int_eq(number(v, "total_ns"), 170);
+    v = at(root, "threads", 0);
+    must_have(v, "pid tid name calls total_ns dropped stack");
+    ck_assert_str_eq(text(v, "name"), "worker");
+    ck_assert_int_eq(number(v, "dropped"), 5);
+    ck_assert_str_eq(YAJL_GET_STRING(at(v, "stack", 0)), "a");
+    ck_assert_uint_eq(length(root, "calls"), 3);
+    v = at(root, "calls", 0);
+    must_have(v, NAME_KEYS " pid tid start_ns duration_ns self_ns raised from_attach stack");
+    ck_assert_str_eq(text(v, "name"), "append");
+    ck_assert_int_eq(number(v, "start_ns"), 100);
+    ck_assert_int_eq(number(v, "duration_ns"), 70);
+    ck_assert_str_eq(YAJL_GET_STRING(at(v, "stack", 0)), "a");
+    v = at(root, "drops", 0);
+    must_have(v, "pid tid from_ns to_ns count");
+    ck_assert_int_eq(number(v, "count"), 5);
+    ck_assert_int_eq(number(v, "to_ns"), 170);
+    v = at(root, "tree", 0);
+    must_have(v, NAME_KEYS " calls total_ns self_ns children");
+    ck_assert_uint_eq(length(v, "children"), 2);
+    yajl_tree_free(root);
+}
+END_TEST
+
+START_TEST(test_json_of_nothing) {
+    ck_assert_int_eq(RUN("report", TRACE, "--json", "--tree"), CLI_OK);
+    yajl_val root = parse();
+    ck_assert_uint_eq(length(root, "functions") + length(root, "threads") + length(root, "calls") + length(root, "tree"), 0);
+    ck_assert(YAJL_IS_TRUE(get(get(root, "trace"), "cut_off")));
+    yajl_tree_free(root);
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_int_eq(RUN("report", TRACE, "--tree", "--threads", "--gaps"), CLI_OK);
+}
+END_TEST
+
+START_TEST(test_sort_limit_match) {
+    static const char *const keys[] = {"self", "total", "calls", "mean", "p50", "p99", "max", "name"};
+    static const char first[] = "bbcaaaaa"; /* of each key */
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (c c) (c c) (c c) b) a)");
+    trace_build_calls(&trace, 0, 1, 2000, 25, "(b b)");
+    for (size_t i = 0; i < VT_ARRAY_LEN(keys); i++) {
+        ck_assert_int_eq(RUN("report", TRACE, "--json", "--sort", keys[i], "--limit", "1"), CLI_OK);
+        yajl_val root = parse();
+        ck_assert_uint_eq(length(root, "functions"), 1);
+        ck_assert_msg(text(at(root, "functions", 0), "name")[0] == first[i], "by %s: %s", keys[i],
+                      text(at(root, "functions", 0), "name"));
+        yajl_tree_free(root);
+    }
+    ck_assert_int_eq(RUN("report", TRACE, "--json", "--match", "[bc]*"), CLI_OK);
+    yajl_val root = parse();
+    ck_assert_uint_eq(length(root, "functions"), 2);
+    yajl_tree_free(root);
+    ck_assert_int_eq(RUN("report", TRACE, "--match", "nothing"), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "no function matches"));
+    ck_assert_int_eq(RUN("report", TRACE, "--tree", "--match", "c"), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "c (x.py:3)"));
+    ck_assert_ptr_nonnull(strstr(out, "a (x.py:1)"));
+}
+END_TEST
+
+START_TEST(test_text) {
+    trace_build_thread(&trace, 1, 7, 1, "worker");
+    trace_build_calls(&trace, 0, 1, 1000000, 1000, "(a (b b) ~ (b b) a)");
+    trace_build_end(&trace, 1000000, 3);
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "process 100, 5.000 us from 1970-01-01 00:00:05.001"));
+    ck_assert_ptr_nonnull(strstr(out, "3 calls of 2 functions on 1 thread, 5.000 us of thread time"));
+    ck_assert_ptr_nonnull(strstr(out, "3 events were dropped"));
+    ck_assert_ptr_nonnull(
+        strstr(out, " 3.000 us  60.0  5.000 us           1  5.000 us  5.000 us  5.000 us  5.000 us  a (x.py:1)\n"));
+    ck_assert_ptr_nonnull(strstr(out, " --slice 0.001ms..0.002ms -o slow.json"));
+    ck_assert_ptr_nonnull(strstr(out, "           in a\n"));
+    ck_assert_ptr_null(strchr(out, '\033')); /* no terminal */
+    ck_assert_int_eq(RUN("report", TRACE, "--gaps"), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "           3       0.002ms       0.002ms  7 worker\n"));
+    ck_assert_int_eq(RUN("report", TRACE, "--threads"), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, " 5.000 us  100.0           3         3  7 worker\n"));
+    ck_assert_int_eq(RUN("report", TRACE, "--tree"), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "  40.0  2.000 us  2.000 us           2   b (x.py:2)\n"));
+}
+END_TEST
+
+/* Every line of out fits, and holds valid UTF-8 without anything that a terminal obeys. */
+static void must_be_tame(unsigned width) {
+    for (const char *c = out; *c;) {
+        size_t len = strcspn(c, "\n");
+        char line[TERM_TEXT], clean[TERM_TEXT];
+        ck_assert_uint_lt(len, sizeof line - 16);
+        memcpy(line, c, len);
+        line[len] = 0;
+        ck_assert_str_eq(term_clean(clean, line, len), line);
+        ck_assert_msg(!width || term_columns(line) <= width, "%u columns: %s", term_columns(line), line);
+        c += len + (c[len] == '\n');
+    }
+}
+
+/* The table under a heading. */
+static void must_be_tame_from(const char *heading, unsigned width) {
+    const char *table = strstr(out, heading);
+    ck_assert_ptr_nonnull(table);
+    table = strchr(table + 1, '\n') + 1;
+    memmove(out, table, strlen(table) + 1);
+    must_be_tame(width);
+}
+
+START_TEST(test_hostile_names) {
+    static const char *const names[] = {
+        "\033[31mred\a\b\r",
+        "a\nb",
+        "\xff\xfe\xed\xa0\x80",
+        "\xe2\x80\xae"
+        "evil",
+        "\xc2\x9b"
+        "31m",
+        "\xe5\x87\xbd\xe6\x95\xb0\xe5\x87\xbd\xe6\x95\xb0\xe5\x87\xbd\xe6\x95\xb0\xe5\x87\xbd\xe6\x95\xb0"};
+    struct vt_event ev[2 * VT_ARRAY_LEN(names) + 2];
+    size_t big = 1u << 20, n = 0;
+    char *long_name = malloc(big + 4);
+    memset(long_name, 'x', big);
+    strcpy(long_name + big, "END");
+    for (uint32_t i = 0; i < VT_ARRAY_LEN(names); i++) {
+        trace_build_name(&trace, 20 + i, i & 1, names[i], "/very/long/path/\033]0;title\a/that/does/not/fit/anywhere.py", i);
+        ev[n++] = (struct vt_event){.ticks = 1000 + 200 * i, .type = VT_REC_CALL, .id = 20 + i};
+        ev[n++] = (struct vt_event){.ticks = 1100 + 200 * i, .type = VT_REC_RETURN, .id = 20 + i};
+    }
+    trace_build_name(&trace, 40, 0, long_name, "y.py", 1);
+    ev[n++] = (struct vt_event){.ticks = 9000, .type = VT_REC_CALL, .id = 40};
+    ev[n++] = (struct vt_event){.ticks = 9500, .type = VT_REC_RETURN, .id = 40};
+    trace_build_thread(&trace, 1, 7, 1, "T\033[2J\n");
+    trace_build_block(&trace, 0, 1, 7, ev, n);
+    for (unsigned width = 60; width <= 200; width += 20) {
+        char columns[8];
+        snprintf(columns, sizeof columns, "%u", width);
+        setenv("COLUMNS", columns, 1);
+        ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+        *strstr(out, "\nSlowest") = 0; /* the command to copy stays whole there */
+        must_be_tame_from("\nFunctions by", width);
+        ck_assert_int_eq(RUN("report", TRACE, "--tree"), CLI_OK);
+        must_be_tame_from("\nCall tree", width);
+        ck_assert_ptr_nonnull(strstr(out, "END\n")); /* the end of a name is what is kept */
+    }
+    unsetenv("COLUMNS");
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_null(strpbrk(out, "\033\a\b\r\x9b\xff"));
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    yajl_tree_free(parse());
+    free(long_name);
+}
+END_TEST
+
+START_TEST(test_names_are_cut_where_it_hurts_least) {
+    static const struct trace_name python = {.name = "Handler.do_GET",
+                                             .name_len = 14,
+                                             .file = "/srv/app/web/shop.py",
+                                             .file_len = 20,
+                                             .line = 9},
+                                   c = {.name = "recv_into", .name_len = 9, .file = "_socket.socket", .file_len = 14, .kind = 1};
+    static const struct {
+        const struct trace_name *name;
+        unsigned width;
+        const char *want;
+    } rows[] = {
+        {&python, 0, "Handler.do_GET (/srv/app/web/shop.py:9)"},
+        {&python, 39, "Handler.do_GET (/srv/app/web/shop.py:9)"},
+        {&python, 38, "Handler.do_GET (\xe2\x80\xa6/app/web/shop.py:9)"},
+        {&python, 30, "Handler.do_GET (\xe2\x80\xa6/shop.py:9)"},
+        {&python, 27, "Handler.do_GET (shop.py:9)"},
+        {&python, 25, "Handler.do_GET"},
+        {&python, 8,
+         "\xe2\x80\xa6"
+         ".do_GET"},
+        {&c, 0, "_socket.socket.recv_into"},
+        {&c, 17,
+         "\xe2\x80\xa6"
+         "socket.recv_into"},
+    };
+    struct term term = {0};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        struct capture capture;
+        forget();
+        capture_begin(&capture);
+        term_put_name(&term, rows[i].name, rows[i].width);
+        capture_end(&capture, &out, &err_text);
+        ck_assert_str_eq(out, rows[i].want);
+    }
+}
+END_TEST
+
+START_TEST(test_durations_as_text) {
+    static const struct {
+        uint64_t ns;
+        const char *want;
+    } rows[] = {{0, "0 ns"},          {999, "999 ns"},         {1000, "1.000 us"},           {9999, "9.999 us"},
+                {10000, "10.00 us"},  {99999, "100.0 us"},     {123456, "123.5 us"},         {999949, "999.9 us"},
+                {999999, "1.000 ms"}, {1500000000, "1.500 s"}, {123456789012345, "123457 s"}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        char buf[16];
+        ck_assert_str_eq(term_duration(buf, rows[i].ns), rows[i].want);
+    }
+}
+END_TEST
+
+START_TEST(test_refusals) {
+    ck_assert_int_eq(RUN("report"), CLI_USAGE);
+    ck_assert_int_eq(RUN("report", TRACE, TRACE), CLI_USAGE);
+    ck_assert_int_eq(RUN("report", TRACE, "--sort", "colour"), CLI_USAGE);
+    ck_assert_int_eq(RUN("report", TRACE, "--limit", "0"), CLI_USAGE);
+    ck_assert_int_eq(RUN("report", TRACE, "--limit", "-1"), CLI_USAGE);
+    ck_assert_int_eq(RUN("report", TRACE, "--min_share", "nan"), CLI_USAGE);
+    ck_assert_int_eq(RUN("report", TRACE, "--wrong"), CLI_USAGE);
+    ck_assert_int_eq(RUN("diff", TRACE), CLI_USAGE);
+    ck_assert_int_eq(RUN("diff", TRACE, TRACE, "--sort", "p99"), CLI_USAGE);
+    ck_assert_int_eq(RUN("report", "/nowhere/x.vzt"), CLI_FAILED);
+    ck_assert_str_eq(out, "");
+    ck_assert_ptr_nonnull(strstr(err_text, "/nowhere/x.vzt: No such file"));
+    ck_assert_ptr_eq(strchr(err_text, '\n'), err_text + strlen(err_text) - 1);
+    ck_assert_int_eq(RUN("report", TRACE, "--tid", "55"), CLI_FAILED);
+    ck_assert_int_eq(RUN("diff", TRACE, "/dev/null"), CLI_FAILED);
+    ck_assert_int_eq(RUN("report", "--help"), CLI_OK);
+    ck_assert_int_eq(RUN("diff", "--help"), CLI_OK);
+}
+END_TEST
+
+START_TEST(test_diff) {
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
+    ck_assert_int_eq(RUN("diff", TRACE, TRACE, "--json"), CLI_OK);
+    yajl_val root = parse(), v = at(root, "functions", 0);
+    must_have(root, "version before after functions");
+    must_have(get(root, "before"), "duration_ns total_ns calls file");
+    must_have(v, NAME_KEYS " state before after change");
+    must_have(get(v, "after"), "calls self_ns total_ns mean_ns calls_per_s self_ns_per_s total_ns_per_s");
+    ck_assert_str_eq(text(v, "state"), "both");
+    ck_assert_str_eq(YAJL_GET_NUMBER(get(v, "change")), "0.000");
+    yajl_tree_free(root);
+    setenv("COLUMNS", "130", 1);
+    ck_assert_int_eq(RUN("diff", TRACE, TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "+0 ns"));
+    must_be_tame(130);
+}
+END_TEST
+
+START_TEST(test_folded_calls_are_told) {
+    static const char json[] =
+        "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\","
+        "\"args\":{\"func_args\":{\"x\":\"\\\"folded\\\":{\\\"calls\\\":5\"},\"folded\":{\"calls\":12,\"total_us\":3,"
+        "\"functions\":[]}},\"cat\":\"FEE\"}],\"viztracer_metadata\":{\"version\":\"1\"}}";
+    ck_assert_int_eq(ftruncate(trace.fd, 0), 0);
+    ck_assert_int_eq(pwrite(trace.fd, json, sizeof json - 1, 0), sizeof json - 1);
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    yajl_val root = parse();
+    ck_assert_str_eq(text(get(root, "trace"), "kind"), "json");
+    ck_assert_int_eq(number(get(root, "trace"), "folded"), 12);
+    ck_assert_str_eq(text(at(root, "functions", 0), "name"), "f");
+    ck_assert_int_eq(number(at(root, "functions", 0), "total_ns"), 9000);
+    yajl_tree_free(root);
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "12 more calls were folded"));
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cli/report");
+    TCase *tests = tcase_create("report");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_json);
+    tcase_add_test(tests, test_json_of_nothing);
+    tcase_add_test(tests, test_sort_limit_match);
+    tcase_add_test(tests, test_text);
+    tcase_add_test(tests, test_hostile_names);
+    tcase_add_test(tests, test_names_are_cut_where_it_hurts_least);
+    tcase_add_test(tests, test_durations_as_text);
+    tcase_add_test(tests, test_refusals);
+    tcase_add_test(tests, test_diff);
+    tcase_add_test(tests, test_folded_calls_are_told);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
