@@ -6,7 +6,18 @@
 
 #define DEPTH_MAX 200u /* deeper annotations are damage: our writer nests less */
 
-enum { VALUE_BOOL = 2, VALUE_UINT = 3, VALUE_INT = 4, VALUE_DOUBLE = 5, VALUE_TEXT = 6, NAME = 10, DICT = 11, ARRAY = 12 };
+enum {
+    NAME_ID = 1,
+    VALUE_BOOL = 2,
+    VALUE_UINT = 3,
+    VALUE_INT = 4,
+    VALUE_DOUBLE = 5,
+    VALUE_TEXT = 6,
+    NAME = 10,
+    DICT = 11,
+    ARRAY = 12,
+    STRING_ID = 17
+};
 
 struct annotation {
     struct pb_bytes name, text;
@@ -15,17 +26,48 @@ struct annotation {
     uint64_t value;
 };
 
-static int get_annotation(struct pb_bytes in, struct annotation *a) {
+int perfetto_texts_add(struct text_map *map, uint64_t id, struct pb_bytes text) {
+    void **slot = text_map_slot(map, &id, sizeof id);
+    if (slot && *slot) return 0;
+    struct perfetto_text *copy = slot ? malloc(sizeof *copy + text.len) : NULL;
+    if (!copy) return -ENOMEM;
+    copy->len = text.len;
+    if (text.len) memcpy(copy->data, text.data, text.len);
+    *slot = copy;
+    return 0;
+}
+
+static void free_texts(struct text_map *map) {
+    for (size_t i = 0; i < map->slots; i++) free(map->entries[i].value);
+    text_map_free(map);
+}
+void perfetto_texts_free(struct perfetto_texts *texts) {
+    free_texts(&texts->names);
+    free_texts(&texts->strings);
+}
+
+static int get_text(const struct text_map *map, uint64_t id, struct pb_bytes *text) {
+    const struct perfetto_text *found = text_map_get(map, &id, sizeof id);
+    if (!found) return -EBADMSG;
+    *text = (struct pb_bytes){found->data, found->len};
+    return 0;
+}
+
+static int get_annotation(struct pb_bytes in, const struct perfetto_texts *texts, struct annotation *a) {
     struct pb_field f;
-    int rc;
+    int rc, bad = 0;
     *a = (struct annotation){.members = in};
-    while ((rc = pb_next(&in, &f)) == 1) {
+    while ((rc = pb_next(&in, &f)) == 1 && !bad) {
         if (f.number == NAME && f.wire == 2) a->name = f.bytes;
+        if (f.number == NAME_ID) bad = get_text(&texts->names, f.value, &a->name);
         if (f.number == VALUE_TEXT && f.wire == 2) a->text = f.bytes;
         if ((f.number >= VALUE_BOOL && f.number <= VALUE_TEXT) || f.number == DICT || f.number == ARRAY) a->kind = f.number;
         if (f.number >= VALUE_BOOL && f.number <= VALUE_DOUBLE) a->value = f.value;
+        if (f.number != STRING_ID) continue;
+        a->kind = VALUE_TEXT;
+        bad = get_text(&texts->strings, f.value, &a->text);
     }
-    return rc ? -EBADMSG : 0;
+    return rc || bad ? -EBADMSG : 0;
 }
 
 /* As Python's repr and as JSON: the shortest digits that are the same number. */
@@ -68,7 +110,8 @@ static void put_scalar(struct text_buf *json, const struct annotation *a, bool r
     if (repr) text_literal(json, "\"");
 }
 
-static int put_value(struct text_buf *json, const struct annotation *a, bool repr, unsigned depth) {
+static int put_value(struct text_buf *json, const struct perfetto_texts *texts, const struct annotation *a, bool repr,
+                     unsigned depth) {
     struct pb_bytes in = a->members;
     struct pb_field f;
     const char *comma = "";
@@ -82,14 +125,14 @@ static int put_value(struct text_buf *json, const struct annotation *a, bool rep
     while (!rc && pb_next(&in, &f) == 1) {
         struct annotation member;
         if (f.number != a->kind || f.wire != 2) continue;
-        rc = get_annotation(f.bytes, &member);
+        rc = get_annotation(f.bytes, texts, &member);
         text_literal(json, comma);
         comma = ",";
         if (a->kind == DICT) {
             text_string(json, member.name.data, member.name.len);
             text_literal(json, ":");
         }
-        if (!rc) rc = put_value(json, &member, repr, depth + 1);
+        if (!rc) rc = put_value(json, texts, &member, repr, depth + 1);
     }
     text_literal(json, a->kind == DICT ? "}" : "]");
     return rc ? rc : json->failed ? -ENOMEM : 0;
@@ -118,9 +161,10 @@ static bool take_note(const struct annotation *a, bool is_call, struct perfetto_
     return false;
 }
 
-int perfetto_json_member(struct text_buf *json, struct pb_bytes annotation, bool is_call, struct perfetto_notes *notes) {
+int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts, struct pb_bytes annotation, bool is_call,
+                         struct perfetto_notes *notes) {
     struct annotation a;
-    int rc = get_annotation(annotation, &a);
+    int rc = get_annotation(annotation, texts, &a);
     if (rc || take_note(&a, is_call, notes)) return rc;
     text_literal(json, json->len ? "," : "{");
     text_string(json, a.name.data, a.name.len);
@@ -129,5 +173,5 @@ int perfetto_json_member(struct text_buf *json, struct pb_bytes annotation, bool
         text_literal(json, "{}");
         return 0;
     }
-    return put_value(json, &a, is_call && (named(&a, "func_args") || named(&a, "return_value")), 0);
+    return put_value(json, texts, &a, is_call && (named(&a, "func_args") || named(&a, "return_value")), 0);
 }

@@ -4,6 +4,7 @@
 
 #include "cli/pb_get.h"
 #include "cli/text_buf.h"
+#include "cli/text_map.h"
 
 /* What annotations say that is no argument. */
 struct perfetto_notes {
@@ -14,9 +15,21 @@ struct perfetto_notes {
     struct pb_bytes id;
 };
 
+/* Texts that the sequence said before, by their numbers (u64): struct perfetto_text. */
+struct perfetto_texts {
+    struct text_map names, strings;
+};
+struct perfetto_text {
+    size_t len;
+    uint8_t data[];
+};
+/* The first text of a number counts. -ENOMEM. */
+VT_MUST_CHECK int perfetto_texts_add(struct text_map *map, uint64_t id, struct pb_bytes text);
+void perfetto_texts_free(struct perfetto_texts *texts);
+
 /* One DebugAnnotation as the next member of the object that `json` holds without its end ("{" is written first); a
  * repr that was typed becomes text again. Notes are taken, not written: is_call says which kind. -EBADMSG, -ENOMEM. */
-VT_MUST_CHECK int perfetto_json_member(struct text_buf *json, struct pb_bytes annotation, bool is_call,
-                                       struct perfetto_notes *notes);
+VT_MUST_CHECK int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts, struct pb_bytes annotation,
+                                       bool is_call, struct perfetto_notes *notes);
 
 #endif

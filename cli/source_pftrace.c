@@ -40,8 +40,9 @@ struct open_call {
 struct sequence {
     struct trace_thread *thread; /* NULL: that of the descriptors */
     uint64_t last_ns, gc_ns;
-    struct vt_pl_counter gc; /* as far as its three values have come */
-    struct text_map names;   /* struct trace_name by their numbers */
+    struct vt_pl_counter gc;     /* as far as its three values have come */
+    struct text_map names;       /* struct trace_name by their numbers */
+    struct perfetto_texts texts; /* of arguments */
     struct open_call *open;
     size_t nopen, open_room;
 };
@@ -153,6 +154,7 @@ static int clear(struct pass *p, struct sequence *seq, const struct pftrace_pack
     if (packet->real_ns >= packet->mono_ns && packet->real_ns && p->lanes->learns)
         p->info->real_minus_mono = packet->real_ns - packet->mono_ns;
     text_map_free(&seq->names);
+    perfetto_texts_free(&seq->texts);
     return 0;
 }
 
@@ -174,17 +176,24 @@ static int get_interned(struct pb_bytes in, bool source, struct interned *i) {
     return rc ? -EBADMSG : 0;
 }
 
-/* One name, and where its source stands when it is a Python function's. */
+/* One name of a function, and where its source stands when it is a Python one; any texts of arguments. */
 static int take_interned(struct pass *p, struct sequence *seq, struct pb_bytes in) {
     struct interned i = {0};
     struct pb_field f;
-    bool source = false;
+    bool source = false, function = false;
     int rc, bad = 0;
     while ((rc = pb_next(&in, &f)) == 1 && !bad) {
+        struct interned text = {0};
         if (f.number == 2) bad = get_interned(f.bytes, false, &i);
         if (f.number == 4) bad = get_interned(f.bytes, source = true, &i);
+        function |= f.number == 2 || f.number == 4;
+        if (f.number != 3 && f.number != 29) continue;
+        bad = get_interned(f.bytes, false, &text);
+        if (!bad) bad = perfetto_texts_add(f.number == 3 ? &seq->texts.names : &seq->texts.strings, text.id, text.name);
     }
+    if (bad == -ENOMEM) return bad;
     if (rc || bad || i.line > UINT32_MAX) return -EBADMSG;
+    if (!function) return 0;
     const struct pb_bytes *name = source ? &i.function : &i.name;
     struct trace_name like = {.kind = !source,
                               .line = (uint32_t)i.line,
@@ -201,12 +210,13 @@ static int take_interned(struct pass *p, struct sequence *seq, struct pb_bytes i
 
 /* ---- events ---- */
 
-static int take_args(struct text_buf *args, const struct pftrace_event *e, bool is_call, struct perfetto_notes *notes) {
+static int take_args(struct text_buf *args, const struct perfetto_texts *texts, const struct pftrace_event *e, bool is_call,
+                     struct perfetto_notes *notes) {
     struct pb_bytes in = e->fields;
     struct pb_field f;
     int rc = 0;
     while (!rc && pb_next(&in, &f) == 1)
-        if (f.number == 4 && f.wire == 2) rc = perfetto_json_member(args, f.bytes, is_call, notes);
+        if (f.number == 4 && f.wire == 2) rc = perfetto_json_member(args, texts, f.bytes, is_call, notes);
     return rc ? rc : args->failed ? -ENOMEM : 0;
 }
 
@@ -228,7 +238,7 @@ static int begin_call(struct pass *p, struct sequence *seq, const struct track *
     }
     struct open_call *open = &seq->open[seq->nopen++];
     *open = (struct open_call){.track = track, .name = name, .start_ns = ns};
-    int rc = p->lanes->learns ? 0 : take_args(&open->args, e, true, &notes);
+    int rc = p->lanes->learns ? 0 : take_args(&open->args, &seq->texts, e, true, &notes);
     open->from_attach = notes.from_attach;
     lanes_seen(p->lanes, seq->thread, ns, ns);
     if (rc) text_free(&seq->open[--seq->nopen].args); /* half a text */
@@ -256,7 +266,7 @@ static int end_call(struct pass *p, struct sequence *seq, const struct track *tr
     if (at == least) return -ENOENT;
     struct open_call open = seq->open[--at];
     memmove(seq->open + at, seq->open + at + 1, (--seq->nopen - at) * sizeof *seq->open);
-    int rc = p->lanes->learns ? 0 : take_args(&open.args, e, true, &notes);
+    int rc = p->lanes->learns ? 0 : take_args(&open.args, &seq->texts, e, true, &notes);
     if (!rc) rc = fill_call(p, seq, &open, &call);
     if (!rc) {
         call.end_ns = ns > call.start_ns ? ns : call.start_ns;
@@ -283,7 +293,7 @@ static int take_mark(struct pass *p, const struct sequence *seq, const struct tr
     struct perfetto_notes notes = {0};
     char id[24];
     args->len = 0;
-    int rc = take_args(args, e, false, &notes);
+    int rc = take_args(args, &seq->texts, e, false, &notes);
     end_object(args);
     if (rc || args->failed) return rc ? rc : -ENOMEM;
     if (e->type == PFTRACE_INSTANT && notes.has_count && text_is(e->name, "events dropped")) {
@@ -368,12 +378,12 @@ static int take_counter(struct pass *p, struct sequence *seq, const struct track
 }
 
 /* What our writer says at the end of the trace. */
-static int take_note(struct pass *p, const struct pftrace_event *e) {
+static int take_note(struct pass *p, const struct sequence *seq, const struct pftrace_event *e) {
     struct text_buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
     const char *dropped;
     args->len = 0;
-    int rc = take_args(args, e, false, &notes);
+    int rc = take_args(args, &seq->texts, e, false, &notes);
     if (rc || !p->lanes->learns || !text_is(e->name, "not everything is shown") || !args->len) return rc;
     text_put(args, "", 1);
     if (args->failed) return -ENOMEM;
@@ -390,7 +400,7 @@ static int take_event(struct pass *p, struct sequence *seq, const struct pftrace
     if (packet->clock && packet->clock != PFTRACE_CLOCK_MONO) return -EBADMSG;
     if (!packet->clock && (seq->last_ns += packet->time) > TIME_MAX_NS) return -EBADMSG;
     uint64_t ns = packet->clock ? packet->time : seq->last_ns;
-    if (!seq->thread) return packet->sequence == 1 ? take_note(p, &e) : -EBADMSG;
+    if (!seq->thread) return packet->sequence == 1 ? take_note(p, seq, &e) : -EBADMSG;
     const struct track *track = e.track ? get_number(&p->s->tracks, e.track) : NULL;
     if (e.track && !track) return -EBADMSG;
     const struct track own = {.thread = seq->thread, .process = (struct trace_process *)seq->thread->process};
@@ -448,6 +458,7 @@ static void end_pass(struct pftrace_source *s) {
         while (seq->nopen) text_free(&seq->open[--seq->nopen].args);
         free(seq->open);
         text_map_free(&seq->names);
+        perfetto_texts_free(&seq->texts);
         free(seq);
     }
     text_map_free(&s->sequences);

@@ -110,6 +110,29 @@ START_TEST(test_details) {
 }
 END_TEST
 
+/* What --budget folded is said with interned texts: as many calls, folds and functions as in the JSON. */
+START_TEST(test_folds) {
+    struct convert_result result;
+    struct vt_err err = {0};
+    trace_random_build(&trace, 11, false);
+    names("");
+    struct convert_opts opts = {.input = trace.path, .output = pftrace, .budget = 200};
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    opts.output = json;
+    ck_assert_int_eq(convert_trace(&opts, &result, &err), 0);
+    ck_assert_int_eq(record_file(&one, json, NULL, NULL), 0);
+    ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), 0);
+    static const char *const words[] = {"\ncall ", "\"folded\":{\"calls\":", "\"functions\":[{\"name\":\"",
+                                        "\"name\":\"f2 (a.py:2)\"", "\"name\":\"mod.f3\""};
+    for (size_t i = 0; i < VT_ARRAY_LEN(words); i++) {
+        size_t a = 0, b = 0;
+        for (const char *at = one.text; (at = strstr(at, words[i])); at++) a++;
+        for (const char *at = two.text; (at = strstr(at, words[i])); at++) b++;
+        ck_assert_msg(a > 0 && a == b, "%s: %zu and %zu", words[i], a, b);
+    }
+}
+END_TEST
+
 /* Marks of a JSON trace, as far as the format has them. */
 START_TEST(test_marks) {
     static const char text[] =
@@ -197,7 +220,7 @@ START_TEST(test_others_are_refused) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_round_trip, test_round_trip_gzip, test_round_trip_with_gaps, test_details,
+    const TTest *const tests[] = {test_round_trip, test_round_trip_gzip, test_round_trip_with_gaps, test_details, test_folds,
                                   test_marks,      test_hostile,         test_others_are_refused};
     return case_main("cli/source_pftrace", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }
