@@ -13,7 +13,8 @@
 
 struct state {
     char text[1024];
-    uint64_t id_steps; /* instructions of 5 times id(1) */
+    uint64_t
+        id_steps; /* instructions of 5 times id(1); how full the allocator's pools are moves it by 3 %, any hook by far more */
 };
 
 static void tell_count(void *target) { ck_assert(!target_send(target, "count\n")); }
@@ -67,7 +68,7 @@ static void many_times(const struct interp *ip, const char *kind, int times) {
     ck_assert_msg(last.rss_kb <= first.rss_kb + 4096 + first.rss_kb / 10, "%s: RSS %llu kB, then %llu kB", who,
                   (unsigned long long)first.rss_kb, (unsigned long long)last.rss_kb);
     ck_assert_msg(!strcmp(before.text, after.text), "%s: hooks before %s after %s", who, before.text, after.text);
-    ck_assert_msg(after.id_steps <= before.id_steps + before.id_steps / 50, "%s: 5 times id(1) took %llu instructions, then %llu",
+    ck_assert_msg(after.id_steps <= before.id_steps + before.id_steps / 10, "%s: 5 times id(1) took %llu instructions, then %llu",
                   who, (unsigned long long)before.id_steps, (unsigned long long)after.id_steps);
     target_kill(&t);
     unlink(out);
