@@ -10,7 +10,8 @@
  *   names.c            ids of functions, and their names     threads.c   names of threads
  *   hooks.h            what a hook back end is               hook_monitoring.c  3.12+
  *   hook_profile.c     below 3.12                            hook_eval.c        below 3.12 without C calls
- *   stacks.c           frames open at the start              detail.[ch] filters, depth, options
+ *   stacks.c           frames open at the start              detail.[ch] depth, options per event
+ *   filter.c           which functions are left out
  *   values.c           arguments and return values           gc.c task.c        --log_gc, --log_async
  *   libc.c arch.h      what a C library and a CPU give
  *
@@ -68,7 +69,9 @@ struct thread {
     uint32_t task;      /* task id of the last TASK record */
     uint32_t paused;    /* we run Python code (repr) ourselves: record nothing */
     uint32_t starved;
-    uint64_t pad[3];
+    uint32_t unrecorded; /* events that were left out, for a look now and then */
+    uint32_t pad0;
+    uint64_t pad[2];
 };
 _Static_assert(sizeof(struct thread) == 128, "thread");
 
@@ -190,7 +193,7 @@ void text_done(struct text *text);
 int names_start(char *why, size_t why_size);
 uint32_t name_code_slow(void *code);
 uint32_t name_function_slow(void *callable, void *definition);
-uint32_t name_code(void *code);
+uint32_t name_code(void *code, void *frame);
 /* threads.c */
 bool thread_name_tell(struct thread *thread);
 void thread_names_tell_all(void);

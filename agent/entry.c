@@ -114,6 +114,7 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.flags = ctl->flags;
     agent.c_calls = ctl->flags & VT_F_C_CALLS;
     agent.full = detail_wanted(ctl);
+    filter_start();
     agent.max_stack_depth = ctl->max_stack_depth;
     agent.repr_limit = ctl->repr_limit && ctl->repr_limit < REPR_LIMIT_MAX ? ctl->repr_limit : REPR_LIMIT_MAX;
     agent.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);

@@ -55,24 +55,33 @@ ALWAYS_INLINE void site_calls_c(void *const *args) {
 
 /* ---- callbacks ---- */
 
+/* PY_UNWIND and PY_THROW cannot be switched off. */
+ALWAYS_INLINE bool may_disable(uint32_t type) { return type != VT_REC_UNWIND && type != VT_REC_THROW; }
+
 /* code, ... ; `full` is a constant in each instance: the lean ones have no trace of filters and arguments */
 ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, bool full) {
-    if (full)
-        detail_python(args[0], type, type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL, NULL);
-    else
+    if (!full) {
         emit(code_id(args[0], extra) | type);
-    return py._Py_NoneStruct;
+        return py._Py_NoneStruct;
+    }
+    void *value = type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL;
+    enum detail_next next = detail_python(args[0], type, value, NULL);
+    return next == DETAIL_OFF && may_disable(type) ? disable : py._Py_NoneStruct;
 }
 
 /* code, offset, callable, first argument */
 ALWAYS_INLINE void *on_call(void *const *args, bool full) {
     void *definition = function_definition(args[2]);
     if (!definition) return call_of_other(args);
-    site_calls_c(args);
-    if (full)
-        detail_c(args[2], definition, VT_REC_C_CALL);
-    else
+    if (!full) {
+        site_calls_c(args);
         emit(function_id(args[2], definition) | VT_REC_C_CALL);
+        return py._Py_NoneStruct;
+    }
+    enum detail_next next = detail_c(args[0], args[2], definition, VT_REC_C_CALL);
+    if (next == DETAIL_OFF) return disable;
+    if (next == DETAIL_OFF_CALLEE) return call_of_other(args);
+    site_calls_c(args);
     return py._Py_NoneStruct;
 }
 
@@ -80,7 +89,7 @@ ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
     void *definition = function_definition(args[2]);
     if (!definition) return py._Py_NoneStruct;
     if (full)
-        detail_c(args[2], definition, type);
+        detail_c(args[0], args[2], definition, type);
     else
         emit(function_id(args[2], definition) | type);
     return py._Py_NoneStruct;
@@ -202,7 +211,9 @@ static bool register_here(void) {
         if (callbacks[i] &&
             !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
             return false;
-    return done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events));
+    /* what an earlier session switched off stays off in code that has not run since: restart */
+    return done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events)) &&
+           done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
 }
 
 /* ---- the other interpreters of the process ---- */

@@ -47,7 +47,7 @@ static NOINLINE void special_call(const struct function_slot *slot, int what) {
 
 ALWAYS_INLINE void *frame_code(void *frame, bool is_311) { return is_311 ? field(field(frame, 24), 32) : field(frame, 32); }
 
-ALWAYS_INLINE void on_c(void *callable, uint32_t type, int what, bool full) {
+ALWAYS_INLINE void on_c(void *code, void *callable, uint32_t type, int what, bool full) {
     void *definition = function_definition(callable);
     if (!definition) return;
     const struct function_slot *slot = &function_slots[function_slot_of(definition)];
@@ -58,7 +58,7 @@ ALWAYS_INLINE void on_c(void *callable, uint32_t type, int what, bool full) {
     }
     if (LIKELY(agent.c_calls)) {
         if (full)
-            detail_c(callable, definition, type);
+            detail_c(code, callable, definition, type);
         else
             emit(id | type);
     }
@@ -84,9 +84,9 @@ ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, 
         else
             emit(code_id(code, extra) | type);
         return 0;
-    case TRACE_C_CALL: on_c(argument, VT_REC_C_CALL, what, full); return 0;
-    case TRACE_C_RETURN: on_c(argument, VT_REC_C_RETURN, what, full); return 0;
-    case TRACE_C_EXCEPTION: on_c(argument, VT_REC_C_RAISE, what, full); return 0;
+    case TRACE_C_CALL: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_CALL, what, full); return 0;
+    case TRACE_C_RETURN: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_RETURN, what, full); return 0;
+    case TRACE_C_EXCEPTION: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_RAISE, what, full); return 0;
     default: return 0;
     }
 }

@@ -28,6 +28,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void, PyThreadState_Delete, (void *))                                                                                      \
     F(void *, PyThreadState_Swap, (void *))                                                                                      \
     F(void *, PyEval_GetFrame, (void))                                                                                           \
+    F(void *, PyEval_GetGlobals, (void))                                                                                         \
     F(void, PyErr_Fetch, (void **, void **, void **))                                                                            \
     F(void, PyErr_Restore, (void *, void *, void *))                                                                             \
     F(void, PyErr_Clear, (void))                                                                                                 \
@@ -87,6 +88,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     D(_Py_NoneStruct)                                                                                                            \
     D(PyCFunction_Type)                                                                                                          \
     D(PyMethodDescr_Type)                                                                                                        \
+    D(PyCode_Type)                                                                                                               \
     D(PyFunction_Type)                                                                                                           \
     D(PyMethod_Type)                                                                                                             \
     D(PyUnicode_Type)                                                                                                            \

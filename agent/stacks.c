@@ -73,8 +73,10 @@ static void emit_thread(void *tstate) {
         uint32_t *ids = (uint32_t *)area;
         for (void *frame = first_frame(tstate); frame && at; frame = next_frame(frame)) {
             void *code = code_of(frame);
-            uint32_t id = name_code(code) >> VT_REC_TYPE_BITS;
-            if (id && !detail_ignores(code)) ids[--at] = id;
+            uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
+            uint64_t flags = filter_flags_of(code);
+            filter_was_open(code);
+            if (id && !(flags & FILTER_LEFT_OUT)) ids[--at] = id;
         }
         do {
             part.head.nframes = (uint32_t)(count - at > IDS_PER_PART ? IDS_PER_PART : count - at);
