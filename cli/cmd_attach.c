@@ -195,42 +195,51 @@ static int receive(struct attach *a) {
 
 /* ---- request ---- */
 
+struct strings { /* owned */
+    size_t n;
+    char *item[4 * OPTIONS_FILES_MAX];
+};
+
+/* As VizTracer does: a prefix counts as typed and as absolute path. *to: part of `all`, which is filled in turn. */
+static int add_paths(struct strings *all, const struct options_list *from, char ***to, size_t *n) {
+    *to = all->item + all->n;
+    *n = 0;
+    for (size_t i = 0; i < from->n; i++) {
+        char *typed = strdup(from->item[i]), *real = realpath(from->item[i], NULL);
+        if (typed) (*to)[(*n)++] = typed;
+        if (real && strcmp(real, from->item[i]))
+            (*to)[(*n)++] = real;
+        else
+            free(real);
+        all->n = (size_t)(*to - all->item) + *n;
+        if (!typed) return -ENOMEM;
+    }
+    return 0;
+}
+
 static int request(struct attach *a) {
     Vt__AttachReq req = VT__ATTACH_REQ__INIT;
     Vt__Options opts = VT__OPTIONS__INIT;
     static const char *const methods[] = {"auto", "ptrace", "remote-exec"};
-    char *include[2 * OPTIONS_FILES_MAX], *exclude[2 * OPTIONS_FILES_MAX], *full[2 * OPTIONS_FILES_MAX];
+    struct strings files = {0};
     char output[PATH_MAX + 256], cwd[PATH_MAX];
-    size_t nfull = 0;
 
     if (a->path.output[0] != '/' && getcwd(cwd, sizeof(cwd)))
         snprintf(output, sizeof(output), "%.2000s/%.2000s", cwd, a->path.output);
     else
         snprintf(output, sizeof(output), "%s", a->path.output);
-    /* As VizTracer does: a prefix counts as typed and as absolute path. */
-    struct {
-        const char *const *from;
-        size_t n;
-        char **to;
-        size_t *nto;
-    } lists[] = {{a->o.include, a->o.ninclude, include, &opts.n_include_files},
-                 {a->o.exclude, a->o.nexclude, exclude, &opts.n_exclude_files}};
-    for (size_t l = 0; l < VT_ARRAY_LEN(lists); l++)
-        for (size_t i = 0; i < lists[l].n; i++) {
-            lists[l].to[(*lists[l].nto)++] = (char *)lists[l].from[i];
-            char *real = realpath(lists[l].from[i], NULL);
-            if (real && strcmp(real, lists[l].from[i])) {
-                full[nfull++] = real;
-                lists[l].to[(*lists[l].nto)++] = real;
-            } else {
-                free(real);
-            }
-        }
     opts.flags = a->o.flags;
     opts.max_stack_depth = (int32_t)a->o.max_stack_depth;
     opts.min_duration_ns = a->o.min_duration_ns;
-    opts.include_files = include;
-    opts.exclude_files = exclude;
+    opts.max_overhead = (uint32_t)a->o.max_overhead;
+    int rc = add_paths(&files, &a->o.include, &opts.include_files, &opts.n_include_files);
+    if (!rc) rc = add_paths(&files, &a->o.exclude, &opts.exclude_files, &opts.n_exclude_files);
+#define GLOBS(list) opts.n_##list = a->o.list.n, opts.list = (char **)(void *)a->o.list.item
+    GLOBS(include_functions);
+    GLOBS(exclude_functions);
+    GLOBS(include_modules);
+    GLOBS(exclude_modules);
+#undef GLOBS
     opts.repr_limit = (uint32_t)a->o.repr_limit;
     opts.text = a->o.text;
     req.pid = (uint32_t)a->o.pid;
@@ -241,8 +250,9 @@ static int request(struct attach *a) {
     req.duration_ns = a->o.duration_ns;
     req.max_bytes = a->o.max_size;
     req.output = output;
-    int rc = client_send(&a->client, VT_CTL_ATTACH, &req.base, &a->err);
-    while (nfull) free(full[--nfull]);
+    if (rc) vt_err_set(&a->err, rc, "out of memory");
+    if (!rc) rc = client_send(&a->client, VT_CTL_ATTACH, &req.base, &a->err);
+    while (files.n) free(files.item[--files.n]);
     return rc;
 }
 

@@ -112,6 +112,48 @@ START_TEST(files) {
 }
 END_TEST
 
+/* The function alone is left out; the C functions that it calls go with it. */
+START_TEST(functions) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--exclude_functions helper qui*", temp_path(".json"));
+    must(&x, "by_files", 1);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 1);
+    must(&x, "quick", 0);
+    must(&x, "slow", 1);
+    trace_round(&x, "--include_functions by_files d*t", temp_path(".json"));
+    must(&x, "by_files", 1);
+    must(&x, "direct", 2);
+    must(&x, "math.hypot", 2);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 0);
+    must(&x, "quick", 0);
+    trace_round(&x, "--exclude_functions math.hypot", temp_path(".json"));
+    must(&x, "direct", 2);
+    must(&x, "math.hypot", 0);
+    must(&x, "quick", 2001);
+    end(&x);
+}
+END_TEST
+
+START_TEST(modules) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--exclude_modules optionlib math", temp_path(".json"));
+    must(&x, "helper", 0);
+    must(&x, "called_back", 1);
+    must(&x, "direct", 2);
+    must(&x, "math.hypot", 0);
+    trace_round(&x, "--include_modules optionlib asyncio", temp_path(".json"));
+    must(&x, "helper", 1);
+    must(&x, "called_back", 0);
+    must(&x, "direct", 0);
+    ck_assert_msg(with_text(&x, "asyncio/base_events.py") > 0, "%s: nothing of the package asyncio", x.who);
+    end(&x);
+}
+END_TEST
+
 START_TEST(depth) {
     struct scene x;
     begin(&x, _i);
@@ -306,6 +348,8 @@ int main(void) {
     Suite *s = suite_create("options");
     suite_add(s, "no-filter", no_filter, 60);
     suite_add(s, "files", files, 60);
+    suite_add(s, "functions", functions, 60);
+    suite_add(s, "modules", modules, 60);
     suite_add(s, "depth", depth, 60);
     suite_add(s, "ignored-kinds", ignored_kinds, 60);
     suite_add(s, "min-duration", min_duration, 60);
