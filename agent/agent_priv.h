@@ -12,7 +12,7 @@
  *   hook_profile.c     below 3.12                            hook_eval.c        below 3.12 without C calls
  *   stacks.c           frames open at the start              detail.[ch] depth, options per event
  *   filter.c           which functions are left out
- *   values.c           arguments and return values           gc.c task.c        --log_gc, --log_async
+ *   values.c repr.c    arguments, return values, their texts gc.c task.c        --log_gc, --log_async
  *   libc.c arch.h      what a C library and a CPU give
  *
  * Concurrency: every function here runs with the GIL held unless its comment says otherwise; that is

@@ -30,6 +30,8 @@ uint64_t filter_flags_of(void *code);
 void filter_was_open(void *code);
 bool filter_by_caller(void *code);
 bool filter_caller_silences(void);
+/* repr.c */
+uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit);
 /* values.c */
 void values_tell_arguments(void *code, void *frame);
 void values_tell_result(void *value);

@@ -228,7 +228,7 @@ START_TEST(values) {
     must_args(&x, e, "func_args.others={'z': [6]};");
     must_args(&x, e, "return_value=6;");
     e = trace_find(&x.trace, "arguments", e);
-    must_args(&x, e, "func_args.y=Not Displayable;");
+    must_args(&x, e, "func_args.y=<repr raised RuntimeError>;");
     must_args(&x, e, "return_value=2;");
     e = trace_find(&x.trace, "gives_text", NULL);
     must_args(&x, e, "return_value='text \"quoted\" \xc3\xa9';");
