@@ -293,7 +293,7 @@ static const char *reason_text(const struct attach *a) {
 
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
-    char line[PATH_MAX * 2 + 1024], calls[32], bytes[32], in[32], out[32], dropped[32];
+    char line[PATH_MAX * 2 + 1024], calls[32], bytes[32], in[32], out[32], dropped[32], shorter[32];
     const char *why = reason_text(a);
     char *full = realpath(a->path.output, NULL);
     const char *name = full ? full : a->path.output;
@@ -310,6 +310,9 @@ static void report(const struct attach *a, const struct convert_result *r) {
     if (r->totals.left_out) snprintf(newest, sizeof(newest), "the newest %lld of ", (long long)a->o.tracer_entries);
     ADD("Saved %s (%s): %s%s calls on %llu thread%s", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes), newest,
         format_count(calls, sizeof(calls), all), (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s");
+    uint64_t short_calls = r->totals.short_calls; /* a .vzt file is not looked through */
+    if (a->end && a->end->short_calls > short_calls) short_calls = a->end->short_calls;
+    if (short_calls) ADD(" (%s shorter ones left out)", format_count(shorter, sizeof(shorter), short_calls));
     if (a->end)
         ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
@@ -455,8 +458,8 @@ int cmd_attach(int argc, char **argv) {
     a->client.fd = a->path.raw_fd = -1;
     rc = options_parse(&a->o, argc, argv);
     if (!rc && a->o.output_file && convert_check_output(a->o.output_file, &a->err)) rc = cli_usage("%s", a->err.msg);
-    if (!rc && a->o.output_file && is_vzt(a->o.output_file) && (a->o.min_duration_ns || a->o.tracer_entries))
-        rc = cli_usage("a .vzt file keeps everything: give --min_duration and --tracer_entries to viztracer convert");
+    if (!rc && a->o.output_file && is_vzt(a->o.output_file) && a->o.tracer_entries)
+        rc = cli_usage("a .vzt file keeps all calls: give --tracer_entries to viztracer convert");
     if (rc) goto out;
     rc = CLI_FAILED;
     if (kill(a->o.pid, 0) && errno == ESRCH) {

@@ -399,7 +399,9 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
         return;
     }
     struct drain_sink sink = {sink_put, s};
-    int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, sink, &s->drain);
+    /* A little less: what is near the limit is for the reader, who knows the clock better at the end. */
+    uint64_t min_ticks = clock_ns_to_ticks(&s->server->clock, s->min_duration_ns - s->min_duration_ns / 1000);
+    int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, min_ticks, sink, &s->drain);
     if (rc) {
         arena_stop_writers(&s->arena);
         refuse(s, rc, "viztracerd is out of memory");
@@ -490,6 +492,8 @@ static int fill_request(struct session *s, const Vt__AttachReq *req, struct help
     ctl->owner_uid = s->creds.uid;
     snprintf(ctl->owner_name, sizeof(ctl->owner_name), "%s", s->owner_name);
     ctl->max_overhead = o->max_overhead;
+    s->min_duration_ns = o->min_duration_ns;
+    s->max_overhead = o->max_overhead;
     const struct {
         char *const *list;
         size_t n;

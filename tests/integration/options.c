@@ -44,6 +44,18 @@ static void trace_round(struct scene *x, const char *options, const char *out) {
     must_load(&x->trace, out, x->who);
 }
 
+/* The same into a .vzt file, which is not loaded. */
+static void native_round(struct scene *x, const char *native, const char *options) {
+    struct tool tool;
+    tool_startf(&tool, "--attach %d -o %s %s", (int)x->target.pid, native, options);
+    must_attach(&tool, "vzt");
+    x->target.slots[60] = ++x->round;
+    while (x->target.slots[61] != x->round) sleep_ms(2);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "vzt");
+}
+
 static size_t count(const struct scene *x, const char *name) { return trace_count(&x->trace, name, 0); }
 
 #define must(x, name, n)                                                                                                         \
@@ -183,15 +195,34 @@ START_TEST(ignored_kinds) {
 }
 END_TEST
 
+static void must_be_long(const struct scene *x) {
+    must(x, "slow", 1);
+    for (size_t i = 0; i < x->trace.n; i++) {
+        const struct trace_event *e = &x->trace.events[i];
+        ck_assert_msg(e->ph != 'X' || e->dur >= 5000000, "%s: %s takes %lld ns", x->who, e->name, (long long)e->dur);
+    }
+}
+
+/* Short calls are not even in the raw trace. */
 START_TEST(min_duration) {
     struct scene x;
+    struct tool tool;
+    struct stat st;
     begin(&x, _i);
     trace_round(&x, "--min_duration 5ms", temp_path(".json"));
-    must(&x, "slow", 1);
-    for (size_t i = 0; i < x.trace.n; i++) {
-        const struct trace_event *e = &x.trace.events[i];
-        ck_assert_msg(e->ph != 'X' || e->dur >= 5000000, "%s: %s takes %lld ns", x.who, e->name, (long long)e->dur);
-    }
+    must_be_long(&x);
+    const char *native = temp_path(".vzt"), *converted = temp_path(".json");
+    native_round(&x, native, "--min_duration 5ms --log_func_args");
+    ck_assert_int_eq(stat(native, &st), 0);
+    ck_assert_msg(st.st_size < 60000, "%s: %lld bytes of raw trace", x.who, (long long)st.st_size);
+    tool_runf(&tool, "convert %s -o %s", native, converted);
+    must_exit(&tool, 0, "convert");
+    ck_assert_msg(strstr(tool.out, "shorter calls left out"), "%s: convert says %s", x.who, tool.out);
+    trace_free(&x.trace);
+    must_load(&x.trace, converted, "convert");
+    must_be_long(&x);
+    unlink(native);
+    unlink(converted);
     end(&x);
 }
 END_TEST
@@ -289,13 +320,7 @@ START_TEST(forms) {
     ck_assert(f && fgetc(f) == 0x1f && fgetc(f) == 0x8b);
     fclose(f);
     trace_free(&x.trace);
-    tool_startf(&tool, "--attach %d -o %s", (int)x.target.pid, native);
-    must_attach(&tool, "vzt");
-    x.target.slots[60] = ++x.round;
-    while (x.target.slots[61] != x.round) sleep_ms(2);
-    kill(tool.pid, SIGINT);
-    tool_wait(&tool, 30000);
-    must_exit(&tool, 0, "vzt");
+    native_round(&x, native, "");
     tool_runf(&tool, "convert %s -o %s", native, converted);
     must_exit(&tool, 0, "convert");
     must_load(&x.trace, converted, "convert");
