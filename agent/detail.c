@@ -2,6 +2,8 @@
  * how deep to look, tasks, arguments and return values. Lean sessions never come here. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
+#include "agent/hooks.h"
 
 enum { UNRECORDED_VISIT = 1024 };
 #define CODE_IS_COROUTINE 0x280u /* CO_COROUTINE, CO_ASYNC_GENERATOR */
@@ -59,6 +61,21 @@ static bool passes(struct thread *thread, void *code, bool enter, uint64_t flags
 
 /* ---- events ---- */
 
+/* With a limit on the overhead: is this event to be recorded? Which task runs is known from coroutines: they stay on. */
+static enum governor_verdict govern(uint32_t id, void *frame, uint32_t type, bool pinned) {
+    bool enter = VT_REC_IS_ENTER(type);
+    if (agent.hooks->pause) {
+        if (!governor.off) window_event(frame, enter && type != VT_REC_C_CALL);
+        if (!governor.off) governor.events++;
+        governor_looks();
+        return governor.off ? GOVERNOR_PASS : GOVERNOR_RECORD;
+    }
+    if (!pinned) return throttle_event(id, enter, type >= VT_REC_C_CALL);
+    governor.events++;
+    governor_looks();
+    return GOVERNOR_RECORD;
+}
+
 enum detail_next detail_python(void *code, uint32_t type, void *value, void *frame) {
     struct thread *thread = detail_thread();
     bool enter = VT_REC_IS_ENTER(type);
@@ -68,9 +85,17 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
     bool coroutine = agent.flags & VT_F_ASYNC && field32(code, layout.co_flags) & CODE_IS_COROUTINE;
     if (coroutine && enter) task_enter();
     thread = detail_thread();
-    if (thread && passes(thread, code, enter, flags)) {
+    enum governor_verdict verdict = GOVERNOR_RECORD;
+    if (agent.governed && thread && !(flags & FILTER_LEFT_OUT) && id) {
+        verdict = govern(id, frame, type, coroutine);
+        if (!agent.governed || !(thread = detail_thread())) return DETAIL_KEEP;
+    }
+    if (verdict >= GOVERNOR_PASS) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
+    if (thread && passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
+        uint64_t begun = agent.governed ? clock_full() : 0;
         if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame);
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL) values_tell_result(value);
+        if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) governor.measured += clock_full() - begun;
         /* repr ran code of the target: this session may be over, another one may be on */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
     } else if (thread) {
@@ -99,6 +124,11 @@ enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t
         unrecorded(thread);
         return DETAIL_OFF_CALLEE;
     }
-    if (deep_enough(thread, VT_REC_IS_ENTER(type))) emit_any_clock(id | type);
+    if (agent.governed && id) {
+        enum governor_verdict verdict = govern(id, code, type, false);
+        if (verdict != GOVERNOR_RECORD) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
+        if (!detail_thread()) return DETAIL_KEEP;
+    }
+    if (deep_enough(this_thread, VT_REC_IS_ENTER(type))) emit_any_clock(id | type);
     return DETAIL_KEEP;
 }

@@ -13,6 +13,7 @@
  * calls between it and us would be counted as silenced. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
 
 enum { PATTERN_MAX = 512, CLASS_END = ']' };
 
@@ -221,7 +222,7 @@ void filter_was_open(void *code) {
 /* struct _PyInterpreterFrame begins with the code object and the frame before it on every version from 3.12 on; a frame
  * object points to it as on 3.11. All of it is checked against what the interpreter says before it is relied on. */
 enum { FRAME_OBJECT_FRAME = 24, FRAME_CODE = 0, FRAME_PREVIOUS = 8, TS_CFRAME_312 = 56, TS_FROM = 64, TS_TO = 112 };
-enum { SHIMS_MAX = 4, TSTATE_SIZE = 256 };
+enum { SHIMS_MAX = 4, FRAMES_MAX = 256, TSTATE_SIZE = 256 };
 #define REFERENCE_TAGS 3ull /* 3.14+: _PyStackRef */
 #define STACK_REACH (64ull << 20)
 
@@ -265,6 +266,7 @@ bool filter_by_caller(void *code) {
 bool filter_caller_silences(void) {
     const char *tstate = py.PyThreadState_Get();
     const void *pointer = frame_pointer(tstate, frame_at), *frame = pointer ? field(pointer, 0) : NULL;
+    uint32_t walked = 0;
     for (int i = 0; frame && i < SHIMS_MAX; i++) {
         frame = field(frame, FRAME_PREVIOUS);
         void *code = frame ? code_of_frame(frame) : NULL;
@@ -272,6 +274,11 @@ bool filter_caller_silences(void) {
         const struct co_extra *extra = field(code, layout.co_extra);
         if (!extra || extra->size <= agent.extra_index || (uint32_t)extra->value[agent.extra_index] < agent.base_id) continue;
         uint64_t flags = extra->value[agent.extra_index];
+        if (agent.governed && walked < FRAMES_MAX && throttle_is_transparent((uint32_t)flags)) {
+            i = -1; /* one that is not seen: who called it? */
+            walked++;
+            continue;
+        }
         return flags & FILTER_SILENCES && !(flags & FILTER_WAS_OPEN);
     }
     return false;

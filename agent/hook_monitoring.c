@@ -5,6 +5,7 @@
  * met SITE_CALLS of them and no C function: one that calls both stays on, so that no C call is missed. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
 #include "agent/hooks.h"
 
 enum {
@@ -14,6 +15,7 @@ enum {
     EVENTS = 9,
     SITE_BITS = 14,
     SITE_CALLS = 1000,
+    SITE_CALLS_GOVERNED = 30,
     SITE_MIXED = 0xffff,
     OTHERS_MAX = 64
 };
@@ -41,11 +43,16 @@ ALWAYS_INLINE uint64_t *site_of(void *const *args, uint64_t *key) {
 
 static NOINLINE void *call_of_other(void *const *args) {
     uint64_t key, *site = site_of(args, &key), value = *site;
+    uint32_t enough = SITE_CALLS;
+    if (agent.governed) {
+        governor.others++;
+        enough = SITE_CALLS_GOVERNED;
+    }
     if (value == (key | SITE_MIXED)) return py._Py_NoneStruct;
     if ((value & ~(uint64_t)UINT32_MAX) != key) value = key;
-    if ((uint32_t)value < SITE_CALLS) value++;
+    if ((uint32_t)value < enough) value++;
     *site = value;
-    return (uint32_t)value < SITE_CALLS ? py._Py_NoneStruct : disable;
+    return (uint32_t)value < enough ? py._Py_NoneStruct : disable;
 }
 
 ALWAYS_INLINE void site_calls_c(void *const *args) {
@@ -321,9 +328,10 @@ fail:
 
 /* Sites that were switched off get another chance now and then. Other tools see their own again, too. */
 static void monitoring_visit(void) {
-    if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !agent.c_calls) return;
+    if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !(agent.c_calls || agent.governed)) return;
     agent.rearm_at = agent.visit_at + agent.rearm_ticks;
     done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
+    if (agent.governed) throttle_looks_begin(clock_full());
 }
 
 const struct hook_ops hook_monitoring = {

@@ -2,6 +2,7 @@
  * is announced by a NAME payload in the stream of the thread that met it first, before its first use. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
 
 struct function_slot function_slots[1u << FUNCTION_BITS];
 enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
@@ -115,7 +116,12 @@ static uint32_t code_register(void *code, void *globals) {
     return result;
 }
 
-NOINLINE uint32_t name_code_slow(void *code) { return session_visit() ? code_register(code, NULL) : 0; }
+NOINLINE uint32_t name_code_slow(void *code) {
+    uint64_t begun = agent.governed ? clock_full() : 0;
+    uint32_t id = session_visit() ? code_register(code, NULL) : 0;
+    if (begun) governor.measured += clock_full() - begun;
+    return id;
+}
 
 /* Of an open frame, with hooks maybe not in yet. */
 uint32_t name_code(void *code, void *frame) {

@@ -24,7 +24,7 @@ struct attach_options {
     const char *output_dir;
     const char *method;
     bool unique, quiet, open, force;
-    int64_t max_overhead; /* 1/10000 of the CPU time, 0 = no limit */
+    int64_t max_overhead;                                     /* 1/10000 of the CPU time, 0 = no limit */
     struct options_list include, exclude;                     /* prefixes of files */
     struct options_list include_functions, exclude_functions; /* globs */
     struct options_list include_modules, exclude_modules;

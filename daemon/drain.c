@@ -17,6 +17,7 @@
 
 #include "daemon/min_duration.h"
 #include "daemon/payload.h"
+#include "daemon/throttled.h"
 #include "daemon/tids.h"
 #include "proto/block.h"
 
@@ -45,15 +46,15 @@ struct stream {
     uint32_t head, tail; /* queue of chunks, index + 1; 0 = empty */
     uint32_t ns_tid, tid;
     uint64_t ident;
-    uint64_t now;             /* full stamp of the last event */
-    uint64_t base;            /* of the open block */
-    uint64_t block_ns;        /* when it was opened */
-    uint64_t moved_ns;        /* last progress */
-    uint64_t gaps;            /* drops that stand in blocks */
-    uint64_t dropped;         /* the most drops that a chunk header of this thread told of */
-    struct vt_block_enc *enc; /* NULL = no block open */
+    uint64_t now;              /* full stamp of the last event */
+    uint64_t base;             /* of the open block */
+    uint64_t block_ns;         /* when it was opened */
+    uint64_t moved_ns;         /* last progress */
+    uint64_t gaps;             /* drops that stand in blocks */
+    uint64_t dropped;          /* the most drops that a chunk header of this thread told of */
+    struct vt_block_enc *enc;  /* NULL = no block open */
     struct min_duration *held; /* NULL = every call is kept */
-    struct stack *stack;      /* parts so far, or NULL */
+    struct stack *stack;       /* parts so far, or NULL */
 };
 
 struct slot {      /* one chunk, as we know it */
@@ -78,9 +79,10 @@ struct drain {
     uint64_t now_ns;
     uint64_t claimed_ns; /* since when some chunk is claimed without state; 0 = none */
     uint32_t most_used;  /* highest chunk in use at the last look */
-    uint64_t min_ticks;  /* shorter calls are left out; 0 = none are */
-    uint64_t newest;     /* stamp of any stream */
-    uint64_t aged_ns;    /* when what is held back was last looked at */
+    struct throttled throttled;
+    uint64_t min_ticks; /* shorter calls are left out; 0 = none are */
+    uint64_t newest;    /* stamp of any stream */
+    uint64_t aged_ns;   /* when what is held back was last looked at */
     Vt__Name names[NAMES_BATCH];
     Vt__Name *name_ptr[NAMES_BATCH];
     uint32_t nnames;
@@ -122,6 +124,7 @@ void drain_free(struct drain *d) {
         free(s);
     }
     free(d->streams);
+    throttled_free(&d->throttled);
     for (uint32_t i = 0; i < d->nspare; i++) vt_block_enc_free(d->spare[i]);
     free(d->spare);
     free(d);
@@ -406,9 +409,14 @@ static int on_payload(struct drain *d, struct stream *s, uint32_t kind, uint32_t
     case VT_PL_STACK: return on_stack(d, s, p, len, ticks);
     case VT_PL_THREAD: return on_thread(d, s, p, len);
     case VT_PL_TASK: return on_task(d, p, len);
+    case VT_PL_THROTTLED:
+        rc = throttled_take(&d->throttled, p, len);
+        d->totals.violations += rc == -EPROTO;
+        return rc == -EPROTO ? 0 : rc;
     case VT_PL_ARGS:
     case VT_PL_RETVAL:
-    case VT_PL_COUNTER: return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(d, s, kind, p, len);
+    case VT_PL_COUNTER:
+    case VT_PL_WINDOW: return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(d, s, kind, p, len);
     }
     d->totals.violations++;
     return 0;
@@ -717,11 +725,13 @@ int drain_finish(struct drain *d, uint64_t now_ticks) {
     if (!rc) rc = flush_names(d);
     while (!rc && !TAILQ_EMPTY(&d->open)) rc = flush_block(d, TAILQ_FIRST(&d->open));
     if (!rc) rc = report_drops(d, now_ticks);
+    if (!rc) rc = throttled_put(&d->throttled, d->arena->ctl, now_ticks, d->sink.put, d->sink.ctx);
     return rc ? rc : check_broken(d);
 }
 
 void drain_totals(const struct drain *d, struct drain_totals *t) {
     *t = d->totals;
+    t->throttled = d->throttled.n;
     for (uint32_t i = 0; i < d->nstreams && d->min_ticks; i++)
         if (d->streams[i] && d->streams[i]->held) t->short_calls += min_duration_short_calls(d->streams[i]->held);
 }

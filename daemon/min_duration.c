@@ -92,7 +92,8 @@ static void nothing_held(struct min_duration *m) {
 
 int min_duration_age(struct min_duration *m, uint64_t now) {
     int rc = 0;
-    while (!rc && m->first < m->n && now - m->held[m->first].full >= m->ticks && now > m->held[m->first].full) rc = give_oldest(m);
+    while (!rc && m->first < m->n && now - m->held[m->first].full >= m->ticks && now > m->held[m->first].full)
+        rc = give_oldest(m);
     nothing_held(m);
     return rc;
 }

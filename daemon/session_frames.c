@@ -87,6 +87,7 @@ void session_put_end(struct session *s) {
     m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
     m.bytes = s->spool.size;
     m.short_calls = s->totals.short_calls;
+    m.throttled = s->totals.throttled;
     int rc = spool_put_last(&s->spool, VT_FRAME_CLOCK, &clock.base);
     if (!rc) rc = spool_put_last(&s->spool, VT_FRAME_END, &m.base);
     if (rc) vt_log(VT_LOG_ERROR, "session %d: no end frame: %s", s->pid, strerror(-rc));

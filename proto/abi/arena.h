@@ -90,7 +90,13 @@ enum vt_hook_kind { VT_HOOK_NONE = 0, VT_HOOK_MONITORING = 1, VT_HOOK_PROFILE = 
 #define VT_F_IGNORE_FROZEN 0x20u /* --ignore_frozen */
 
 /* Lists of globs behind the prefixes in vt_ctl.filters. */
-enum vt_glob_list { VT_GLOB_INCLUDE_FUNCTIONS = 0, VT_GLOB_EXCLUDE_FUNCTIONS, VT_GLOB_INCLUDE_MODULES, VT_GLOB_EXCLUDE_MODULES, VT_GLOBS };
+enum vt_glob_list {
+    VT_GLOB_INCLUDE_FUNCTIONS = 0,
+    VT_GLOB_EXCLUDE_FUNCTIONS,
+    VT_GLOB_INCLUDE_MODULES,
+    VT_GLOB_EXCLUDE_MODULES,
+    VT_GLOBS
+};
 
 /* Events dropped by a thread that never got another chunk: slot thread_serial % VT_DROP_SLOTS.
  * W agent (relaxed), R daemon. The serial that last used the slot is kept beside it. */
@@ -139,8 +145,10 @@ struct vt_ctl {
     uint64_t agent_base;              /* load address of the agent */
     uint64_t callbacks_after;         /* callbacks seen after GONE by this process: tests want 0 */
     uint32_t next_id;                 /* name ids given out so far */
-    uint32_t pad3;
-    uint64_t pad4[3];
+    uint32_t windows;                 /* 1.1: times that the governor took the hooks out altogether */
+    uint64_t off_ticks;               /* 1.1: for so long in all */
+    uint64_t off_since;               /* 1.1: they are out since then; 0 = they are in */
+    uint64_t pad4;
     char err[256]; /* cause of REFUSED or of a degraded start, NUL-terminated */
     uint64_t pad5[8];
     /* -- both -- */

@@ -70,7 +70,8 @@ START_TEST(lists_end_at_the_next_option) {
     ck_assert_str_eq(o.include.item[1], "/b");
     ck_assert_int_eq(parse("9 --exclude_files=/a"), 0);
     ck_assert_uint_eq(o.exclude.n, 1);
-    ck_assert_int_eq(parse("9 --include_functions f* g --exclude_functions=h --include_modules m n.o --exclude_modules p --quiet"), 0);
+    ck_assert_int_eq(
+        parse("9 --include_functions f* g --exclude_functions=h --include_modules m n.o --exclude_modules p --quiet"), 0);
     ck_assert_uint_eq(o.include_functions.n, 2);
     ck_assert_str_eq(o.exclude_functions.item[0], "h");
     ck_assert_str_eq(o.include_modules.item[1], "n.o");
