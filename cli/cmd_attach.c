@@ -293,7 +293,7 @@ static const char *reason_text(const struct attach *a) {
 
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
-    char line[PATH_MAX * 2 + 1024], calls[32], bytes[32], in[32], out[32], dropped[32], shorter[32];
+    char line[PATH_MAX * 2 + 1536], calls[32], bytes[32], in[32], out[32], dropped[32], shorter[32];
     const char *why = reason_text(a);
     char *full = realpath(a->path.output, NULL);
     const char *name = full ? full : a->path.output;
@@ -317,6 +317,7 @@ static void report(const struct attach *a, const struct convert_result *r) {
         ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
     if (drops) ADD("; %s events dropped (gaps are marked)", format_count(dropped, sizeof(dropped), drops));
+    if (r->throttled[0]) ADD("; %s", r->throttled);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
     if (strlen(name) > 4 && !strcmp(name + strlen(name) - 4, ".vzt"))
         ADD(". Use it with: viztracer convert %s -o FILE.json\n", name);
