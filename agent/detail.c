@@ -95,7 +95,7 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
         uint64_t begun = agent.governed ? clock_full() : 0;
         if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame);
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL) values_tell_result(value);
-        if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) governor.measured += clock_full() - begun;
+        if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) governor.values += clock_full() - begun;
         /* repr ran code of the target: this session may be over, another one may be on */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
     } else if (thread) {

@@ -4,7 +4,7 @@
 #include "agent/governor.h"
 #include "agent/hooks.h"
 
-enum { PERIOD_MS = 20, PERIOD_SHORT_US = 2000, TELL_MS = 500, SHARE_UNIT = 10000, CLOCK_PROCESS_CPU = 2 };
+enum { PERIOD_MS = 20, PERIOD_SHORT_US = 2000, TELL_MS = 500, SHARE_UNIT = 10000, BARE_LEAST = 4, CLOCK_PROCESS_CPU = 2 };
 
 struct governor governor;
 
@@ -30,8 +30,24 @@ int64_t governor_allowed(uint64_t active) { return (int64_t)(active * agent.ctl-
 
 bool governor_is_off(void) { return agent.governed && governor.off; }
 
-/* Ticks that the process has run until now: since the last period it has, or we would not be here. */
-uint64_t governor_active(uint64_t now) { return governor.active + (now > governor.tick_last ? now - governor.tick_last : 0); }
+static uint64_t counted_cost(void) { return (governor.skipped + governor.others) * governor.cost_skip; }
+static uint64_t recorded_cost(void) { return governor.events * governor.cost_event + governor.values; }
+
+/* What the program itself has had of `active` ticks. The costs are estimates: not all of it can have been ours. */
+static uint64_t bare_of(uint64_t active, uint64_t cost) {
+    return active > cost + active / BARE_LEAST ? active - cost : active / BARE_LEAST;
+}
+
+/* Ticks that the process has run since the last period: not while others had the processor, nor while it waited. */
+static uint64_t active_since(uint64_t now) {
+    uint64_t ran = ns_to_ticks(cpu_ns() - governor.cpu_last), wall = now > governor.tick_last ? now - governor.tick_last : 0;
+    return ran < wall ? ran : wall;
+}
+
+/* Ticks that the program itself has run until now. */
+uint64_t governor_bare(uint64_t now) {
+    return governor.bare + bare_of(active_since(now), counted_cost() + recorded_cost() + governor.naming);
+}
 
 /* Of the back end in use. */
 void governor_costs(void) {
@@ -63,37 +79,36 @@ void governor_stop(void) {
 }
 
 static void period_ends(uint64_t now) {
-    uint64_t cpu = cpu_ns(), wall = now - governor.tick_last, ran = ns_to_ticks(cpu - governor.cpu_last);
-    uint64_t active = ran < wall ? ran : wall;
-    uint64_t calls = governor.events / 2;
-    uint64_t cost =
-        governor.events * governor.cost_event + (governor.skipped + governor.others) * governor.cost_skip + governor.measured;
-    int64_t allowed = governor_allowed(active > cost ? active - cost : 0), most = governor_allowed(1000 * agent.ticks_per_ms);
-    governor.active += active;
+    uint64_t active = active_since(now);
+    uint64_t recorded = recorded_cost(), counted = counted_cost(), cost = recorded + counted + governor.naming;
+    uint64_t calls = governor.events / 2, bare = bare_of(active, cost);
+    int64_t allowed = governor_allowed(bare), most = governor_allowed(1000 * agent.ticks_per_ms);
+    governor.bare += bare;
     governor.tick_last = now;
-    governor.cpu_last = cpu;
+    governor.cpu_last = cpu_ns();
     governor.debt += (int64_t)cost - allowed;
     if (governor.debt < -most) governor.debt = -most;
-    int64_t target = governor.debt > 0 ? allowed * 3 / 10 : allowed * 7 / 10;
-    bool over = (int64_t)cost > target && (governor.debt > 0 || (int64_t)cost > allowed);
+    /* a debt is paid back by staying further below the limit; a quarter is for recording in any case */
+    uint64_t target = (uint64_t)(governor.debt > 0 ? allowed * 4 / 10 : allowed * 7 / 10);
+    uint64_t room = target > counted + target / 4 ? target - counted : target / 4;
+    bool over = recorded > room && bare;
     if (agent.hooks->pause) {
         if (governor.debt > 0) window_close(active, calls);
         governor.tick_at = now + agent.ticks_per_ms / 2;
     } else {
-        if (over && active) throttle_most(cost - (uint64_t)target, (uint64_t)target, active);
+        if (over) throttle_most(room, bare);
         throttle_next_period();
         governor.tick_at = now + (over ? PERIOD_SHORT_US * agent.ticks_per_ms / 1000 : PERIOD_MS * agent.ticks_per_ms);
     }
-    governor.events = governor.skipped = governor.others = governor.measured = 0;
+    governor.events = governor.skipped = governor.others = governor.values = governor.naming = 0;
 }
 
 /* While the hooks are out: the time that goes by pays. */
 void governor_paid(uint64_t now) {
-    uint64_t cpu = cpu_ns(), wall = now - governor.tick_last, ran = ns_to_ticks(cpu - governor.cpu_last);
-    uint64_t active = ran < wall ? ran : wall;
-    governor.active += active;
+    uint64_t active = active_since(now);
+    governor.bare += active;
     governor.tick_last = now;
-    governor.cpu_last = cpu;
+    governor.cpu_last = cpu_ns();
     governor.debt -= governor_allowed(active);
 }
 

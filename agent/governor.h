@@ -12,11 +12,11 @@
 
 struct governor {
     uint64_t events, skipped, others; /* of this period: recorded, only counted, C calls of callables that are none */
-    uint64_t measured;                /* ticks of this period measured, not estimated: values */
+    uint64_t values, naming;          /* ticks of this period, measured: texts of values, names told once */
     uint32_t look;
     uint64_t tick_at, tick_last;              /* clock */
     uint64_t cpu_last;                        /* CPU time of the process, ns */
-    uint64_t active;                          /* ticks that the process ran, in all, up to tick_last */
+    uint64_t bare;                            /* ticks that the program itself has run, in all, up to tick_last */
     int64_t debt;                             /* cost above the limit so far, ticks */
     uint64_t cost_event, cost_skip, cost_off; /* ticks: recorded; counted; a Python call while the hooks are out */
     uint64_t tell_at;
@@ -39,7 +39,7 @@ void governor_stop(void);
 bool governor_is_off(void);
 void governor_look_now(void);
 void governor_paid(uint64_t now);
-uint64_t governor_active(uint64_t now);
+uint64_t governor_bare(uint64_t now);
 int64_t governor_allowed(uint64_t active);
 ALWAYS_INLINE void governor_looks(void) {
     if (UNLIKELY((++governor.look & 31) == 0)) governor_look_now();
@@ -50,7 +50,7 @@ void throttle_stop(void);
 enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function);
 void throttle_was_open(uint32_t id);
 bool throttle_is_transparent(uint32_t id);
-void throttle_most(uint64_t excess, uint64_t target, uint64_t active);
+void throttle_most(uint64_t room, uint64_t bare);
 void throttle_next_period(void);
 void throttle_looks_begin(uint64_t now);
 void throttle_tell(void);

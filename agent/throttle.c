@@ -14,7 +14,7 @@ enum {
     FUNCTIONS_MAX = 1 << 17, /* later ones are not throttled */
     ACTIVE_MAX = 8192,
     CALLS_MIN = 4,
-    LOOK_CALLS = 8,
+    LOOK_CALLS = 16,
     DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
     TOLD_AT_ONCE = 1000,
     BUCKETS = 32
@@ -33,14 +33,14 @@ struct function {
     bool asleep; /* dark, and the calls of this look have been seen */
     uint32_t pad;
     uint64_t counted, since;
-    uint64_t asleep_since, asleep_ticks; /* in governor_active() time */
+    uint64_t asleep_since, asleep_ticks; /* in governor_bare() time */
     uint64_t look_ticks, looked_calls;   /* of all looks */
 };
 
 static struct function *functions;
 static uint32_t period, nactive, nthrottled;
 static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
-static uint64_t look_from; /* governor_active() time at which the present look began */
+static uint64_t look_from; /* governor_bare() time at which the present look began */
 
 #define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
 
@@ -76,7 +76,7 @@ ALWAYS_INLINE void count_call(struct function *f) {
 }
 
 static void fall_asleep(struct function *f) {
-    uint64_t now = governor_active(clock_full());
+    uint64_t now = governor_bare(clock_full());
     f->asleep = true;
     f->asleep_since = now;
     f->look_ticks += now > look_from ? now - look_from : 0;
@@ -88,7 +88,7 @@ static void drained(struct function *f) {
     if (f->state == DARK) {
         f->look_calls = 0;
         f->asleep = true;
-        f->asleep_since = governor_active(clock_full());
+        f->asleep_since = governor_bare(clock_full());
     }
 }
 
@@ -165,14 +165,14 @@ static bool may_be_throttled(const struct function *f) {
     return f->calls >= CALLS_MIN && (f->state == FULL || f->state == COUNTED);
 }
 
-static void throttle(struct function *f, uint64_t target, uint64_t active) {
-    bool dear = f->calls * governor.cost_skip * (f->c_function ? 2 : 1) > target / 8;
+static void throttle(struct function *f, uint64_t room, uint64_t bare) {
+    bool dear = f->calls * governor.cost_skip * (f->c_function ? 2 : 1) > room / 8;
     if (f->state == FULL) {
         if (nthrottled == ACTIVE_MAX) return;
         throttled[nthrottled++] = (uint32_t)(f - functions);
         f->since = clock_full();
     }
-    f->look_ticks = active; /* the period that was too dear is the first look */
+    f->look_ticks = bare; /* the period that was too dear is the first look */
     f->looked_calls = f->calls;
     if (f->state == COUNTED) {
         f->next_state = DARK;
@@ -185,18 +185,18 @@ static void throttle(struct function *f, uint64_t target, uint64_t active) {
     if (!f->open) drained(f);
 }
 
-/* Throttles the hottest functions of the period until `excess` ticks less would have been spent. */
-void throttle_most(uint64_t excess, uint64_t target, uint64_t active) {
-    uint64_t in_bucket[BUCKETS] = {0}, saved = 0;
-    uint32_t least = BUCKETS;
+/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. */
+void throttle_most(uint64_t room, uint64_t bare) {
+    uint64_t in_bucket[BUCKETS] = {0}, kept = 0;
+    uint32_t most = 0; /* buckets below that are kept */
     for (uint32_t i = 0; i < nactive; i++) {
         const struct function *f = &functions[active_functions[i]];
         if (may_be_throttled(f)) in_bucket[bucket_of(f)] += cost_of(f);
     }
-    while (least && saved < excess) saved += in_bucket[--least];
+    while (most < BUCKETS && kept + in_bucket[most] <= room) kept += in_bucket[most++];
     for (uint32_t i = 0; i < nactive; i++) {
         struct function *f = &functions[active_functions[i]];
-        if (may_be_throttled(f) && bucket_of(f) >= least) throttle(f, target, active);
+        if (may_be_throttled(f) && bucket_of(f) >= most) throttle(f, room, bare);
     }
 }
 
@@ -207,7 +207,7 @@ void throttle_next_period(void) {
 
 /* restart_events has just switched everything on again. */
 void throttle_looks_begin(uint64_t now) {
-    uint64_t active = governor_active(now);
+    uint64_t active = governor_bare(now);
     for (uint32_t i = 0; i < nthrottled; i++) {
         struct function *f = &functions[throttled[i]];
         if (f->state != DARK) continue;
@@ -233,7 +233,7 @@ static uint64_t estimate(const struct function *f, uint64_t active) {
 }
 
 void throttle_tell(void) {
-    uint64_t active = governor_active(clock_full());
+    uint64_t active = governor_bare(clock_full());
     for (uint32_t from = 0; from < nthrottled; from += TOLD_AT_ONCE) {
         uint32_t n = nthrottled - from < TOLD_AT_ONCE ? nthrottled - from : TOLD_AT_ONCE;
         struct vt_pl_throttled *to = (void *)payload_reserve(n * (uint32_t)sizeof *to);

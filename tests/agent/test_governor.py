@@ -124,7 +124,7 @@ def throttled():
         assert events(s, name, {RETURN, UNWIND}) == recorded, (name, "a call has lost one end")
         assert recorded + counted <= real, (name, recorded, counted, real)
         if off:
-            assert estimated > 0 and real / 20 < recorded + counted + estimated < real * 20, (name, recorded, counted, estimated, real)
+            assert estimated > 0 and real / 4 < recorded + counted + estimated < real * 4, (name, recorded, counted, estimated, real)
         else:
             assert recorded + counted == real and not estimated, (name, recorded, counted, real)
     # all is gone with the session
