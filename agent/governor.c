@@ -14,7 +14,7 @@ static const struct cost {
     uint32_t kind, from_python;
     uint32_t event, skip, off;
 } costs[] = {
-    {VT_HOOK_MONITORING, 0x30c, 75, 35, 0}, {VT_HOOK_PROFILE, 0x30b, 160, 100, 16}, {VT_HOOK_PROFILE, 0x308, 100, 25, 6},
+    {VT_HOOK_MONITORING, 0x30c, 90, 45, 0}, {VT_HOOK_PROFILE, 0x30b, 160, 100, 16}, {VT_HOOK_PROFILE, 0x308, 100, 25, 6},
     {VT_HOOK_EVAL, 0x30b, 50, 20, 16},      {VT_HOOK_EVAL, 0x308, 30, 6, 6},
 };
 
@@ -26,7 +26,8 @@ static uint64_t cpu_ns(void) {
 
 static uint64_t ns_to_ticks(uint64_t ns) { return ns * agent.ticks_per_ms / 1000000; }
 
-int64_t governor_allowed(uint64_t active) { return (int64_t)(active * agent.ctl->max_overhead / SHARE_UNIT); }
+/* Four fifths of the limit: the rest is for what no event accounts for (colder caches, code that is instrumented again). */
+int64_t governor_allowed(uint64_t active) { return (int64_t)(active * agent.ctl->max_overhead / SHARE_UNIT * 4 / 5); }
 
 bool governor_is_off(void) { return agent.governed && governor.off; }
 
@@ -89,7 +90,7 @@ static void period_ends(uint64_t now) {
     governor.debt += (int64_t)cost - allowed;
     if (governor.debt < -most) governor.debt = -most;
     /* a debt is paid back by staying further below the limit; a quarter is for recording in any case */
-    uint64_t target = (uint64_t)(governor.debt > 0 ? allowed * 4 / 10 : allowed * 7 / 10);
+    uint64_t target = (uint64_t)(governor.debt > 0 ? allowed * 4 / 10 : allowed * 6 / 10);
     uint64_t room = target > counted + target / 4 ? target - counted : target / 4;
     bool over = recorded > room && bare;
     if (agent.hooks->pause) {

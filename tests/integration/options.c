@@ -227,6 +227,44 @@ START_TEST(min_duration) {
 }
 END_TEST
 
+static size_t file_has(const char *path, const char *text) {
+    size_t n = 0;
+    char line[65536];
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) n += strstr(line, text) != NULL;
+    if (f) fclose(f);
+    return n;
+}
+
+/* A limit that cannot be kept by recording all: what was left out is told in the line and in the file. */
+START_TEST(max_overhead) {
+    struct scene x;
+    struct tool tool;
+    const char *out = temp_path(".json");
+    begin(&x, _i);
+    bool by_function = !strncmp(x.ip->version, "3.12", 4) || strtod(x.ip->version + 2, NULL) > 12.5;
+    snprintf(x.who, sizeof x.who, "--max_overhead on %s", x.ip->version);
+    tool_startf(&tool, "--attach %d -o %s --max_overhead 0.01%%", (int)x.target.pid, out);
+    must_attach(&tool, x.who);
+    for (int i = 0; i < 5; i++) {
+        x.target.slots[60] = ++x.round;
+        for (uint64_t end = now_ms() + 30000; x.target.slots[61] != x.round; sleep_ms(2))
+            ck_assert_msg(now_ms() < end, "%s: the target does not get through: %s", x.who, x.target.text);
+    }
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, x.who);
+    ck_assert_msg(strstr(tool.out, "the limit of 0.01 % was kept by"), "%s: says %s", x.who, tool.out);
+    ck_assert_msg(strstr(tool.out, by_function ? "throttling" : "taking the hooks out"), "%s: says %s", x.who, tool.out);
+    must_load(&x.trace, out, x.who);
+    ck_assert_msg(file_has(out, "\"max_overhead\":0.01"), "%s: no limit in the metadata", x.who);
+    ck_assert_msg(!by_function || file_has(out, "calls_estimated") > 0, "%s: no throttled functions in the metadata", x.who);
+    ck_assert_uint_lt(count(&x, "quick"), 5 * 2001);
+    end(&x);
+    unlink(out);
+}
+END_TEST
+
 START_TEST(entries) {
     struct scene x;
     begin(&x, _i);
@@ -378,6 +416,7 @@ int main(void) {
     suite_add(s, "depth", depth, 60);
     suite_add(s, "ignored-kinds", ignored_kinds, 60);
     suite_add(s, "min-duration", min_duration, 60);
+    suite_add(s, "max-overhead", max_overhead, 90);
     suite_add(s, "entries", entries, 60);
     suite_add(s, "values", values, 60);
     suite_add(s, "gc", collections, 60);
