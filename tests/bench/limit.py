@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 
-TURNS, ROUNDS, WORKLOADS = 4, 8, ["fib", "oo", "cloop", "service", "asyncio"]
+TURNS, ROUNDS, WORKLOADS = 5, 6, ["fib", "oo", "cloop", "service", "asyncio"]
 here = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -21,7 +21,7 @@ def turn(target, n):
 
 
 def slowdown(tool, python, workload, options):
-    target = subprocess.Popen([python, os.path.join(here, "workload.py"), workload, "bare"], stdin=subprocess.PIPE,
+    target = subprocess.Popen([python, os.path.join(here, "..", "targets", "bench_work.py"), workload, "bare", "1"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True)
     target.stdout.readline()
     ask(target, 10)
