@@ -25,6 +25,7 @@ bool detail_wanted(const struct vt_ctl *ctl);
 void filter_start(void);
 uint64_t filter_code_flags(const char *name, const char *file, void *globals);
 bool filter_leaves_out_function(const char *owner, const char *name);
+bool filter_has_subtrees(void);
 bool filter_needs_modules(void);
 uint64_t filter_flags_of(void *code);
 void filter_was_open(void *code);

@@ -174,6 +174,7 @@ void agent_start(void *own_tstate) {
         return;
     }
     agent.state = AGENT_LEAVING;
+    governor_stop();
     drop_ref(agent.threading_active);
     agent.threading_active = NULL;
     threads_stop();
@@ -205,6 +206,7 @@ void agent_give_up(const char *why) {
 /* In a forked child of a traced process that is to be traced itself: first out with the inherited hooks. */
 void agent_forget_parent(struct vt_ctl *ctl) {
     session_child();
+    agent.governed = ctl->max_overhead;
     vt_store_release(&vt_agent_info.busy, 1u);
     vt_store_release(&vt_agent_info.ctl, (uint64_t)ctl);
     agent.ctl = ctl;

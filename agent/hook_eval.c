@@ -12,6 +12,7 @@
 enum { SLOTS_SEARCHED = 256, RECURSION_LIMIT_MAX = 5000, DEPTH_MAX = 2000 };
 
 static py_evalfunc eval_default; /* takes (frame, throwing) on 3.8 */
+static void *installed;          /* which of ours is or was in the slot */
 static uint32_t generation;      /* one up at each install and removal: who entered before must not record */
 
 /* `governed` is a constant in each instance: without a limit on the overhead there is no trace of it. */
@@ -140,29 +141,30 @@ void hook_eval_tick_out(void *put_back) {
 static bool eval_pause(bool with_tick) {
     generation++;
     if (with_tick)
-        hook_eval_tick_in(ours());
+        hook_eval_tick_in(installed);
     else
-        replace(ours(), (void *)eval_default);
+        replace(installed, (void *)eval_default);
     return with_tick;
 }
 
 static void eval_resume(void) {
     generation++;
-    hook_eval_tick_out(ours());
+    hook_eval_tick_out(installed);
 }
 
 static int eval_install(char *why, size_t why_size) {
     (void)why, (void)why_size;
     generation++;
     eval_default = py._PyEval_EvalFrameDefault;
-    replace((void *)eval_default, ours());
+    installed = ours();
+    replace((void *)eval_default, installed);
     return 0;
 }
 
 static void eval_remove(void) {
     generation++;
     hook_eval_tick_out(NULL);
-    replace(ours(), (void *)eval_default);
+    replace(installed, (void *)eval_default);
 }
 
 /* The program asked for a deeper recursion than our use of the C stack allows: go on with the other back end. */

@@ -8,6 +8,7 @@
  * A call is recorded with both ends or not at all. Calls of several threads in one function are told apart by number only: when
  * it is throttled while recorded and counted calls of it are open on different threads, an end can go to the wrong one, which
  * readers ignore as an end of nothing. A C function that is dark is switched off where it is called. */
+#include "agent/detail.h"
 #include "agent/governor.h"
 
 enum {
@@ -104,7 +105,9 @@ static NOINLINE enum governor_verdict drain(struct function *f, bool enter) {
         if (f->open) f->open--;
         verdict = GOVERNOR_RECORD;
     }
-    if ((!f->open && !f->open_counted) || ++f->drained == DRAIN_MAX) drained(f);
+    /* below a function that is left out with all it calls, calls are told by their ends: none may be missed */
+    bool enough = ++f->drained >= DRAIN_MAX && !filter_has_subtrees();
+    if ((!f->open && !f->open_counted) || enough) drained(f);
     return verdict;
 }
 

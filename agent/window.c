@@ -81,7 +81,7 @@ void governor_look_off(uint32_t calls) {
     uint64_t now = clock_full();
     governor.debt += (int64_t)(calls * governor.cost_off);
     if (agent.state != AGENT_TRACING || !governor.off || now < governor.tick_at) return;
-    governor.tick_at = now + agent.ticks_per_ms;
+    governor.tick_at = now + 2 * agent.ticks_per_ms;
     if (!session_visit() || !governor.off) return;
     governor_paid(now);
     if (governor.debt > -governor_allowed(SAVINGS_MS * agent.ticks_per_ms)) return;

@@ -190,9 +190,9 @@ static const struct {
     uint32_t type;
     int (*take)(struct loader *, ProtobufCMessage **msg);
 } takers[] = {
-    {VT_FRAME_HEADER, take_header}, {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names}, {VT_FRAME_THREAD, take_thread},
-    {VT_FRAME_STACK, take_stack},   {VT_FRAME_TASK, take_task},   {VT_FRAME_DROPS, take_drops}, {VT_FRAME_END, take_end},
-    {VT_FRAME_THROTTLED, take_throttled},
+    {VT_FRAME_HEADER, take_header}, {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names},
+    {VT_FRAME_THREAD, take_thread}, {VT_FRAME_STACK, take_stack}, {VT_FRAME_TASK, take_task},
+    {VT_FRAME_DROPS, take_drops},   {VT_FRAME_END, take_end},     {VT_FRAME_THROTTLED, take_throttled},
 };
 
 static int take_block(struct loader *l, const struct vt_trace_frame *frame) {
