@@ -14,8 +14,8 @@ static const struct cost {
     uint32_t kind, from_python;
     uint32_t event, skip, off;
 } costs[] = {
-    {VT_HOOK_MONITORING, 0x30c, 100, 50, 0}, {VT_HOOK_PROFILE, 0x30b, 160, 100, 16}, {VT_HOOK_PROFILE, 0x308, 100, 25, 6},
-    {VT_HOOK_EVAL, 0x30b, 50, 20, 16},       {VT_HOOK_EVAL, 0x308, 30, 6, 6},
+    {VT_HOOK_MONITORING, 0x30c, 100, 50, 0}, {VT_HOOK_PROFILE, 0x30b, 180, 100, 24}, {VT_HOOK_PROFILE, 0x308, 130, 25, 12},
+    {VT_HOOK_EVAL, 0x30b, 60, 24, 24},       {VT_HOOK_EVAL, 0x308, 40, 12, 12},
 };
 
 static uint64_t cpu_ns(void) {

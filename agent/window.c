@@ -69,7 +69,7 @@ static void open_again(uint64_t now) {
 /* After a period of `active` ticks with that many calls. */
 void window_close(uint64_t active, uint64_t calls) {
     uint64_t tick_cost = calls * governor.cost_off;
-    bool affordable = (int64_t)tick_cost < governor_allowed(active) * 7 / 10;
+    bool affordable = (int64_t)tick_cost < governor_allowed(active) / 2;
     governor.off = true;
     agent.ctl->off_since = governor.tick_last;
     agent.ctl->windows++;
