@@ -230,8 +230,7 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
 }
 
 /* The hooks were out: what was open before ends at the last event, and the frames that are open now begin. */
-static int take_window(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
-                       uint64_t ns) {
+static int take_window(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
     struct vt_pl_window head;
     uint32_t id, room = ev->payload_len > sizeof head ? (ev->payload_len - (uint32_t)sizeof head) / 4 : 0;
     int rc = 0;
@@ -239,14 +238,14 @@ static int take_window(struct model *m, struct stream *s, const struct trace_thr
     memcpy(&head, ev->payload, sizeof head);
     while (!rc && s->depth) {
         struct frame *frame = &s->frames[--s->depth];
-        rc = give(m, thread, frame, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, false, false, NULL);
+        rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, false, false, NULL);
         drop_payload(m, &frame->args);
     }
     s->deeper = 0;
     for (uint32_t i = 0; !rc && i < head.nframes && i < room; i++) {
         memcpy(&id, ev->payload + sizeof head + i * 4, sizeof id);
-        struct frame frame = {.id = id, .from_attach = true, .start_ns = ns + i};
-        rc = push(m, s, &frame);
+        struct frame *frame = push(m, s, &rc);
+        if (frame) *frame = (struct frame){.id = id, .from_attach = true, .start_ns = ns + i};
         s->last_ns = ns + i;
     }
     return rc;
@@ -261,7 +260,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
-    if (ev->id == VT_PL_WINDOW) return take_window(m, s, thread, ev, ns);
+    if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev, ns);
     return 0; /* the other kinds come as frames of their own */
 }
 
@@ -368,8 +367,13 @@ static void free_streams(struct model *m) {
 
 int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
               struct trace_totals *totals, struct vt_err *err) {
-    struct model m = {.info = info, .opts = opts, .ops = ops, .w = w, .totals = totals};
+    struct model_opts used = *opts;
+    struct model m = {.info = info, .opts = &used, .ops = ops, .w = w, .totals = totals};
     *totals = (struct trace_totals){.threads = info->nshown};
+    /* what the trace was made with counts, too */
+    if (info->header && info->header->min_duration_ns > used.min_duration_ns)
+        used.min_duration_ns = info->header->min_duration_ns;
+    if (info->end) totals->calls = totals->short_calls = info->end->short_calls;
     m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
     int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
     if (!rc) rc = ahead_start(info->trace, info->good_until, &m.ahead);
