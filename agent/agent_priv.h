@@ -10,8 +10,10 @@
  *   names.c            ids of functions, and their names     threads.c   names of threads
  *   hooks.h            what a hook back end is               hook_monitoring.c  3.12+
  *   hook_profile.c     below 3.12                            hook_eval.c        below 3.12 without C calls
- *   stacks.c           frames open at the start              detail.[ch] filters, depth, options
- *   values.c           arguments and return values           gc.c task.c        --log_gc, --log_async
+ *   stacks.c           frames open at the start              detail.[ch] depth, options per event
+ *   filter.c           which functions are left out
+ *   values.c repr.c    arguments, return values, their texts gc.c task.c        --log_gc, --log_async
+ *   governor.[ch] throttle.c window.c   --max_overhead
  *   libc.c arch.h      what a C library and a CPU give
  *
  * Concurrency: every function here runs with the GIL held unless its comment says otherwise; that is
@@ -68,7 +70,9 @@ struct thread {
     uint32_t task;      /* task id of the last TASK record */
     uint32_t paused;    /* we run Python code (repr) ourselves: record nothing */
     uint32_t starved;
-    uint64_t pad[3];
+    uint32_t unrecorded; /* events that were left out, for a look now and then */
+    uint32_t window;     /* window.c: the last one that it had an event in */
+    uint64_t pad[2];
 };
 _Static_assert(sizeof(struct thread) == 128, "thread");
 
@@ -97,7 +101,8 @@ struct agent {
     uint64_t rearm_at, rearm_ticks;
     uint64_t arena_bytes;
     const struct hook_ops *hooks;
-    bool full; /* filters, arguments, ... : the complete callbacks instead of the lean ones */
+    bool full;     /* filters, arguments, ... : the complete callbacks instead of the lean ones */
+    bool governed; /* --max_overhead */
     bool c_calls;
     bool tid_in_pthread;
     bool key_made;
@@ -190,7 +195,7 @@ void text_done(struct text *text);
 int names_start(char *why, size_t why_size);
 uint32_t name_code_slow(void *code);
 uint32_t name_function_slow(void *callable, void *definition);
-uint32_t name_code(void *code);
+uint32_t name_code(void *code, void *frame);
 /* threads.c */
 bool thread_name_tell(struct thread *thread);
 void thread_names_tell_all(void);
@@ -199,6 +204,7 @@ void *thread_object_name(uint64_t ident, uint32_t *native_id);
 /* stacks.c */
 void stacks_emit(void *own_tstate);
 uint64_t stack_depth(void *tstate, uint64_t most);
+uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first);
 /* task.c */
 void tasks_start(void);
 void tasks_stop(void);

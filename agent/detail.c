@@ -1,101 +1,134 @@
-/* Owns what a session with options does per event: which functions are left out (VizTracer's rules: a
- * function that is left out takes everything it calls with it), how deep to look, tasks, arguments and
- * return values. Lean sessions never come here. */
+/* Owns what a session with options does per event: calls below one that is left out (filter.c says which are),
+ * how deep to look, tasks, arguments and return values. Lean sessions never come here. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
+#include "agent/hooks.h"
 
+enum { UNRECORDED_VISIT = 1024 };
 #define CODE_IS_COROUTINE 0x280u /* CO_COROUTINE, CO_ASYNC_GENERATOR */
 
 bool detail_wanted(const struct vt_ctl *ctl) {
     const uint32_t flags = VT_F_ARGS | VT_F_RETVAL | VT_F_ASYNC | VT_F_IGNORE_FROZEN;
     return ctl->clock != VT_CLOCK_TSC || ctl->flags & flags || ctl->max_stack_depth >= 0 || ctl->include_bytes ||
-           ctl->exclude_bytes;
+           ctl->exclude_bytes || ctl->glob_bytes[0] || ctl->glob_bytes[1] || ctl->glob_bytes[2] || ctl->glob_bytes[3];
 }
 
-/* ---- filters ---- */
-
-static bool starts_with(const char *text, const char *prefix) {
-    while (*prefix && *text == *prefix) text++, prefix++;
-    return !*prefix;
-}
-
-/* `list`: NUL-terminated prefixes, `bytes` in all; the memory is the daemon's, so every step is bounded */
-static bool any_prefix(const char *file, const char *list, uint32_t bytes) {
-    for (uint32_t at = 0; at < bytes;) {
-        uint32_t end = at;
-        while (end < bytes && list[end]) end++;
-        if (end == bytes) return false;
-        if (end > at && starts_with(file, list + at)) return true;
-        at = end + 1;
-    }
-    return false;
-}
-
-/* Asked once per code object and session, when it gets its id. */
-uint64_t detail_code_flags(const char *file) {
-    const struct vt_ctl *ctl = agent.ctl;
-    uint32_t include = ctl->include_bytes, exclude = ctl->exclude_bytes;
-    if (include > VT_FILTER_BYTES) include = VT_FILTER_BYTES;
-    if (exclude > VT_FILTER_BYTES - include) exclude = VT_FILTER_BYTES - include;
-    if (agent.flags & VT_F_IGNORE_FROZEN && starts_with(file, "<frozen")) return DETAIL_IGNORED;
-    if (include && !any_prefix(file, ctl->filters, include)) return DETAIL_IGNORED;
-    if (exclude && any_prefix(file, ctl->filters + include, exclude)) return DETAIL_IGNORED;
-    return 0;
-}
-
-/* Of a code object that has its id. */
-bool detail_ignores(void *code) {
-    const struct co_extra *extra = agent.full ? field(code, layout.co_extra) : NULL;
-    return extra && extra->size > agent.extra_index && extra->value[agent.extra_index] & DETAIL_IGNORED;
-}
-
-/* This thread's block, or NULL when nothing is to be recorded on it now. */
+/* This thread's block, or NULL when nothing is to be recorded on it now. A block that is all zero belongs to an older
+ * session or to the parent of a forked child. */
 static struct thread *detail_thread(void) {
     struct thread *thread = this_thread;
-    if (UNLIKELY(!thread->cursor)) {
+    if (UNLIKELY(!thread->tid)) {
         if (!session_visit()) return NULL;
         thread = this_thread;
     }
     return thread->paused ? NULL : thread;
 }
 
-/* Keeps the depths; true = record the event. */
-static bool passes(struct thread *thread, bool enter, bool ignored_function) {
+/* A thread that records nothing comes to no slow path by itself: it looks now and then whether it is still to trace. */
+static void unrecorded(struct thread *thread) {
+    if (UNLIKELY(++thread->unrecorded % UNRECORDED_VISIT == 0)) session_visit();
+}
+
+/* False below --max_stack_depth, where events of functions that are left out do not count. */
+static bool deep_enough(struct thread *thread, bool enter) {
     int32_t max = agent.max_stack_depth;
-    if (thread->ignored) {
-        thread->ignored += enter ? 1 : -1;
-        return false;
-    }
-    if (ignored_function) {
-        if (enter) thread->ignored = 1;
-        return false;
-    }
     if (max < 0) return true;
     if (enter) return thread->depth++ < max;
     return thread->depth > 0 ? --thread->depth < max : true; /* at 0: a frame that was open at the start */
 }
 
+/* Keeps the depths; true = record the event. */
+static bool passes(struct thread *thread, void *code, bool enter, uint64_t flags) {
+    if (flags & FILTER_LEFT_OUT) {
+        if (!(flags & FILTER_SILENCES) || (filter_by_caller(code) && !(flags & FILTER_WAS_OPEN))) return false;
+        if (enter)
+            thread->ignored++;
+        else if (thread->ignored)
+            thread->ignored--;
+        return false;
+    }
+    if (thread->ignored) {
+        thread->ignored += enter ? 1 : -1;
+        return false;
+    }
+    if (enter && filter_by_caller(code) && filter_caller_silences()) {
+        thread->ignored = 1;
+        return false;
+    }
+    return deep_enough(thread, enter);
+}
+
 /* ---- events ---- */
 
-void detail_python(void *code, uint32_t type, void *value, void *frame) {
+/* With a limit on the overhead: is this event to be recorded? Which task runs is known from coroutines: they stay on. */
+static enum governor_verdict govern(uint32_t id, void *frame, uint32_t type, bool pinned) {
+    bool enter = VT_REC_IS_ENTER(type);
+    if (agent.hooks->pause) {
+        if (!governor.off) window_event(frame, enter && type != VT_REC_C_CALL);
+        if (!governor.off) governor.events++;
+        governor_looks();
+        return governor.off ? GOVERNOR_PASS : GOVERNOR_RECORD;
+    }
+    if (!pinned) return throttle_event(id, enter, type >= VT_REC_C_CALL);
+    governor.events++;
+    governor_looks();
+    return GOVERNOR_RECORD;
+}
+
+enum detail_next detail_python(void *code, uint32_t type, void *value, void *frame) {
     struct thread *thread = detail_thread();
     bool enter = VT_REC_IS_ENTER(type);
-    if (!thread) return;
+    if (!thread) return DETAIL_KEEP;
     uint32_t id = code_id(code, layout.co_extra);
+    uint64_t flags = filter_flags_of(code);
     bool coroutine = agent.flags & VT_F_ASYNC && field32(code, layout.co_flags) & CODE_IS_COROUTINE;
     if (coroutine && enter) task_enter();
     thread = detail_thread();
-    if (thread && passes(thread, enter, detail_ignores(code))) {
+    enum governor_verdict verdict = GOVERNOR_RECORD;
+    if (agent.governed && thread && !(flags & FILTER_LEFT_OUT) && id) {
+        verdict = govern(id, frame, type, coroutine);
+        if (!agent.governed || !(thread = detail_thread())) return DETAIL_KEEP;
+    }
+    if (verdict >= GOVERNOR_PASS) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
+    if (thread && passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
+        uint64_t begun = agent.governed ? clock_full() : 0;
         if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame);
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL) values_tell_result(value);
+        if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) governor.values += clock_full() - begun;
         /* repr ran code of the target: this session may be over, another one may be on */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
+    } else if (thread) {
+        unrecorded(thread);
     }
     if (coroutine && !enter) task_leave();
+    bool unseen = flags & FILTER_LEFT_OUT && (!(flags & FILTER_SILENCES) || (thread && filter_by_caller(code)));
+    return unseen && !(flags & FILTER_WAS_OPEN) && !coroutine ? DETAIL_OFF : DETAIL_KEEP;
 }
 
-void detail_c(void *callable, void *definition, uint32_t type) {
+enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t type) {
+    if (!detail_thread()) return DETAIL_KEEP;
+    code_id(code, layout.co_extra);
     struct thread *thread = detail_thread();
-    if (!thread || !passes(thread, VT_REC_IS_ENTER(type), false)) return;
-    emit_any_clock(function_id(callable, definition) | type);
+    if (!thread) return DETAIL_KEEP;
+    bool left_out = filter_flags_of(code) & FILTER_LEFT_OUT;
+    if (left_out || thread->ignored) {
+        unrecorded(thread);
+        return left_out ? DETAIL_OFF : DETAIL_KEEP;
+    }
+    uint32_t id = function_id(callable, definition);
+    const struct function_slot *slot = name_function_slot(definition);
+    thread = detail_thread();
+    if (!thread) return DETAIL_KEEP;
+    if (slot && slot->left_out) {
+        unrecorded(thread);
+        return DETAIL_OFF_CALLEE;
+    }
+    if (agent.governed && id) {
+        enum governor_verdict verdict = govern(id, code, type, false);
+        if (verdict != GOVERNOR_RECORD) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
+        if (!detail_thread()) return DETAIL_KEEP;
+    }
+    if (deep_enough(this_thread, VT_REC_IS_ENTER(type))) emit_any_clock(id | type);
+    return DETAIL_KEEP;
 }

@@ -5,14 +5,34 @@
 
 #include "agent/agent_priv.h"
 
+/* What a back end that can switch an event off for one place does with it from now on. */
+enum detail_next {
+    DETAIL_KEEP = 0,
+    DETAIL_OFF,       /* this function is left out: nothing of it is ever wanted */
+    DETAIL_OFF_CALLEE /* the C function called here is left out */
+};
+
 /* `value`: what is returned or yielded, or NULL; `frame`: the frame object where there is one, or NULL */
-void detail_python(void *code, uint32_t type, void *value, void *frame);
-void detail_c(void *callable, void *definition, uint32_t type);
-/* flags kept with a code object's id */
-#define DETAIL_IGNORED (1ull << 32)
-uint64_t detail_code_flags(const char *file);
-bool detail_ignores(void *code);
+enum detail_next detail_python(void *code, uint32_t type, void *value, void *frame);
+/* `code`: the Python function that calls it */
+enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t type);
 bool detail_wanted(const struct vt_ctl *ctl);
+
+/* filter.c: flags kept with a code object's id */
+#define FILTER_LEFT_OUT (1ull << 32) /* the function itself is not recorded */
+#define FILTER_SILENCES (1ull << 33) /* nor anything that it calls */
+#define FILTER_WAS_OPEN (1ull << 34) /* it was running at the start: such a call silences nothing */
+void filter_start(void);
+uint64_t filter_code_flags(const char *name, const char *file, void *globals);
+bool filter_leaves_out_function(const char *owner, const char *name);
+bool filter_has_subtrees(void);
+bool filter_needs_modules(void);
+uint64_t filter_flags_of(void *code);
+void filter_was_open(void *code);
+bool filter_by_caller(void *code);
+bool filter_caller_silences(void);
+/* repr.c */
+uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit);
 /* values.c */
 void values_tell_arguments(void *code, void *frame);
 void values_tell_result(void *value);

@@ -53,7 +53,8 @@ struct function_slot {
     void *definition;
     uint64_t check; /* ml_name ^ ml_meth */
     uint32_t id;
-    uint32_t special; /* enum function_special */
+    uint16_t special;  /* enum function_special */
+    uint16_t left_out; /* by a filter */
 };
 /* Functions after which the profile back end must look at the threads again. */
 enum function_special { FUNCTION_PLAIN = 0, FUNCTION_STARTS_THREAD, FUNCTION_SETS_PROFILE };

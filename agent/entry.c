@@ -1,6 +1,7 @@
 /* Owns the way in: vt_agent_main, called by the bootstrap thread (a plain C thread of the target, without
  * the GIL), and the steps that pymod.c shares. It ends by returning: the thread is gone then. */
 #include "agent/detail.h"
+#include "agent/governor.h"
 #include "agent/hooks.h"
 
 #define STRINGIFY_(x) #x
@@ -113,7 +114,9 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.clock = ctl->clock;
     agent.flags = ctl->flags;
     agent.c_calls = ctl->flags & VT_F_C_CALLS;
-    agent.full = detail_wanted(ctl);
+    agent.governed = ctl->max_overhead;
+    agent.full = detail_wanted(ctl) || (agent.governed && (layout.python >= 0x30c || agent.c_calls));
+    filter_start();
     agent.max_stack_depth = ctl->max_stack_depth;
     agent.repr_limit = ctl->repr_limit && ctl->repr_limit < REPR_LIMIT_MAX ? ctl->repr_limit : REPR_LIMIT_MAX;
     agent.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
@@ -147,6 +150,8 @@ void agent_start(void *own_tstate) {
     agent.visit_at = start + ctl->span;
     agent.rearm_at = start + agent.rearm_ticks;
     agent.hooks = choose_hooks();
+    if (agent.governed && layout.python >= 0x30c) agent.rearm_ticks *= 2; /* each look costs */
+    governor_start();
     if (py.PyGC_Disable) rc = py.PyGC_Disable();
     bool collecting = rc == 1;
     rc = 0;
@@ -169,6 +174,7 @@ void agent_start(void *own_tstate) {
         return;
     }
     agent.state = AGENT_LEAVING;
+    governor_stop();
     drop_ref(agent.threading_active);
     agent.threading_active = NULL;
     threads_stop();
@@ -200,6 +206,7 @@ void agent_give_up(const char *why) {
 /* In a forked child of a traced process that is to be traced itself: first out with the inherited hooks. */
 void agent_forget_parent(struct vt_ctl *ctl) {
     session_child();
+    agent.governed = ctl->max_overhead;
     vt_store_release(&vt_agent_info.busy, 1u);
     vt_store_release(&vt_agent_info.ctl, (uint64_t)ctl);
     agent.ctl = ctl;

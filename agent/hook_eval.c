@@ -4,35 +4,51 @@
  * Frames that are open when we leave still return through our function, for ever if need be: it then only
  * passes on. On 3.11 the hook makes Python calls use the C stack, so deep recursion is left to the profile
  * function. */
+#include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
 #include "agent/hooks.h"
 
 enum { SLOTS_SEARCHED = 256, RECURSION_LIMIT_MAX = 5000, DEPTH_MAX = 2000 };
 
 static py_evalfunc eval_default; /* takes (frame, throwing) on 3.8 */
+static void *installed;          /* which of ours is or was in the slot */
 static uint32_t generation;      /* one up at each install and removal: who entered before must not record */
 
-ALWAYS_INLINE uint32_t enter(void *frame, int throwing, size_t extra) {
+/* `governed` is a constant in each instance: without a limit on the overhead there is no trace of it. */
+ALWAYS_INLINE uint32_t enter(void *frame, int throwing, size_t extra, bool governed) {
     uint32_t id = code_id(field(frame, 32), extra);
+    if (governed && !governor_whole()) return 0;
     emit(id | (throwing ? VT_REC_THROW : VT_REC_CALL));
     return id;
 }
-ALWAYS_INLINE void leave(uint32_t id, uint32_t entered, const void *result) {
-    if (LIKELY(entered == generation)) emit(id | (result ? VT_REC_RETURN : VT_REC_UNWIND));
+ALWAYS_INLINE void leave(uint32_t id, uint32_t entered, const void *result, bool governed) {
+    if (UNLIKELY(entered != generation)) return;
+    if (governed && !governor_whole()) return;
+    if (!governed || id) emit(id | (result ? VT_REC_RETURN : VT_REC_UNWIND));
 }
 
-static void *eval_308(void *frame, int throwing) {
-    uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_308);
-    void *result = ((void *(*)(void *, int))(void *)eval_default)(frame, throwing);
-    leave(id, entered, result);
-    return result;
-}
-static void *eval_309(void *tstate, void *frame, int throwing) {
-    uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_308);
-    void *result = eval_default(tstate, frame, throwing);
-    leave(id, entered, result);
-    return result;
-}
+#define EVALS(tag, governed)                                                                                                     \
+    static void *eval_308##tag(void *frame, int throwing) {                                                                      \
+        uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_308, governed);                                      \
+        void *result = ((void *(*)(void *, int))(void *)eval_default)(frame, throwing);                                          \
+        leave(id, entered, result, governed);                                                                                    \
+        return result;                                                                                                           \
+    }                                                                                                                            \
+    static void *eval_309##tag(void *tstate, void *frame, int throwing) {                                                        \
+        uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_308, governed);                                      \
+        void *result = eval_default(tstate, frame, throwing);                                                                    \
+        leave(id, entered, result, governed);                                                                                    \
+        return result;                                                                                                           \
+    }                                                                                                                            \
+    static void *eval_311##tag(void *tstate, void *frame, int throwing) {                                                        \
+        if (makes_generator(frame)) return eval_default(tstate, frame, throwing);                                                \
+        uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_311, governed);                                      \
+        void *result = eval_default(tstate, frame, throwing);                                                                    \
+        leave(id, entered, result, governed);                                                                                    \
+        return result;                                                                                                           \
+    }
+
 /* On 3.11 the call of a generator function runs its frame up to RETURN_GENERATOR, which copies it into the generator and
  * returns that: no call of the body. Such a frame is still owned by the thread. (pycore_frame.h, code.h of 3.11) */
 enum { FRAME_OWNER_311 = 69, FRAME_OWNED_BY_THREAD = 0, CODE_MAKES_GENERATOR = 0x20 | 0x80 | 0x200 };
@@ -41,15 +57,31 @@ ALWAYS_INLINE bool makes_generator(const void *frame) {
     return UNLIKELY(field32(field(frame, 32), layout.co_flags) & CODE_MAKES_GENERATOR) &&
            bytes[FRAME_OWNER_311] == FRAME_OWNED_BY_THREAD;
 }
-static void *eval_311(void *tstate, void *frame, int throwing) {
-    if (makes_generator(frame)) return eval_default(tstate, frame, throwing);
-    uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_311);
-    void *result = eval_default(tstate, frame, throwing);
-    leave(id, entered, result);
-    return result;
+EVALS(, false)
+EVALS(_governed, true)
+
+/* While the governor has the hooks out. */
+enum { TICK_CALLS = 256 };
+static uint32_t tick_calls;
+ALWAYS_INLINE void tick(void) {
+    if (UNLIKELY(++tick_calls % TICK_CALLS == 0)) governor_look_off(TICK_CALLS);
+}
+static void *tick_308(void *frame, int throwing) {
+    tick();
+    return ((void *(*)(void *, int))(void *)eval_default)(frame, throwing);
+}
+static void *tick_309(void *tstate, void *frame, int throwing) {
+    tick();
+    return eval_default(tstate, frame, throwing);
 }
 
+static void *ticking(void) { return layout.python == 0x308 ? (void *)tick_308 : (void *)tick_309; }
+
 static void *ours(void) {
+    if (agent.governed)
+        return layout.python == 0x308   ? (void *)eval_308_governed
+               : layout.python == 0x30b ? (void *)eval_311_governed
+                                        : (void *)eval_309_governed;
     return layout.python == 0x308 ? (void *)eval_308 : layout.python == 0x30b ? (void *)eval_311 : (void *)eval_309;
 }
 
@@ -95,26 +127,62 @@ bool hook_eval_possible(void) {
     return !too_deep();
 }
 
+/* ---- tick; NULL: the interpreter's own function ---- */
+
+void hook_eval_tick_in(void *instead_of) {
+    eval_default = py._PyEval_EvalFrameDefault;
+    replace(instead_of ? instead_of : (void *)eval_default, ticking());
+}
+
+void hook_eval_tick_out(void *put_back) {
+    if (eval_default) replace(ticking(), put_back ? put_back : (void *)eval_default);
+}
+
+static bool eval_pause(bool with_tick) {
+    generation++;
+    if (with_tick)
+        hook_eval_tick_in(installed);
+    else
+        replace(installed, (void *)eval_default);
+    return with_tick;
+}
+
+static void eval_resume(void) {
+    generation++;
+    hook_eval_tick_out(installed);
+}
+
 static int eval_install(char *why, size_t why_size) {
     (void)why, (void)why_size;
     generation++;
     eval_default = py._PyEval_EvalFrameDefault;
-    replace((void *)eval_default, ours());
+    installed = ours();
+    replace((void *)eval_default, installed);
     return 0;
 }
 
 static void eval_remove(void) {
     generation++;
-    replace(ours(), (void *)eval_default);
+    hook_eval_tick_out(NULL);
+    replace(installed, (void *)eval_default);
 }
 
 /* The program asked for a deeper recursion than our use of the C stack allows: go on with the other back end. */
 static void eval_visit(void) {
-    if (layout.python != 0x30b || py.Py_GetRecursionLimit() <= RECURSION_LIMIT_MAX) return;
+    if (layout.python != 0x30b || py.Py_GetRecursionLimit() <= RECURSION_LIMIT_MAX || governor_is_off()) return;
     eval_remove();
     agent.hooks = &hook_profile;
+    agent.full |= agent.governed;
+    governor_costs();
     hook_profile.install(NULL, 0);
     agent.ctl->hook_kind = VT_HOOK_PROFILE;
 }
 
-const struct hook_ops hook_eval = {.kind = VT_HOOK_EVAL, .install = eval_install, .remove = eval_remove, .visit = eval_visit};
+const struct hook_ops hook_eval = {
+    .kind = VT_HOOK_EVAL,
+    .install = eval_install,
+    .remove = eval_remove,
+    .visit = eval_visit,
+    .pause = eval_pause,
+    .resume = eval_resume,
+};

@@ -5,6 +5,7 @@
  * met SITE_CALLS of them and no C function: one that calls both stays on, so that no C call is missed. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
 #include "agent/hooks.h"
 
 enum {
@@ -14,6 +15,7 @@ enum {
     EVENTS = 9,
     SITE_BITS = 14,
     SITE_CALLS = 1000,
+    SITE_CALLS_GOVERNED = 30,
     SITE_MIXED = 0xffff,
     OTHERS_MAX = 64
 };
@@ -41,11 +43,16 @@ ALWAYS_INLINE uint64_t *site_of(void *const *args, uint64_t *key) {
 
 static NOINLINE void *call_of_other(void *const *args) {
     uint64_t key, *site = site_of(args, &key), value = *site;
+    uint32_t enough = SITE_CALLS;
+    if (agent.governed) {
+        governor.others++;
+        enough = SITE_CALLS_GOVERNED;
+    }
     if (value == (key | SITE_MIXED)) return py._Py_NoneStruct;
     if ((value & ~(uint64_t)UINT32_MAX) != key) value = key;
-    if ((uint32_t)value < SITE_CALLS) value++;
+    if ((uint32_t)value < enough) value++;
     *site = value;
-    return (uint32_t)value < SITE_CALLS ? py._Py_NoneStruct : disable;
+    return (uint32_t)value < enough ? py._Py_NoneStruct : disable;
 }
 
 ALWAYS_INLINE void site_calls_c(void *const *args) {
@@ -55,24 +62,33 @@ ALWAYS_INLINE void site_calls_c(void *const *args) {
 
 /* ---- callbacks ---- */
 
+/* PY_UNWIND and PY_THROW cannot be switched off. */
+ALWAYS_INLINE bool may_disable(uint32_t type) { return type != VT_REC_UNWIND && type != VT_REC_THROW; }
+
 /* code, ... ; `full` is a constant in each instance: the lean ones have no trace of filters and arguments */
 ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, bool full) {
-    if (full)
-        detail_python(args[0], type, type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL, NULL);
-    else
+    if (!full) {
         emit(code_id(args[0], extra) | type);
-    return py._Py_NoneStruct;
+        return py._Py_NoneStruct;
+    }
+    void *value = type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL;
+    enum detail_next next = detail_python(args[0], type, value, NULL);
+    return next == DETAIL_OFF && may_disable(type) ? disable : py._Py_NoneStruct;
 }
 
 /* code, offset, callable, first argument */
 ALWAYS_INLINE void *on_call(void *const *args, bool full) {
     void *definition = function_definition(args[2]);
     if (!definition) return call_of_other(args);
-    site_calls_c(args);
-    if (full)
-        detail_c(args[2], definition, VT_REC_C_CALL);
-    else
+    if (!full) {
+        site_calls_c(args);
         emit(function_id(args[2], definition) | VT_REC_C_CALL);
+        return py._Py_NoneStruct;
+    }
+    enum detail_next next = detail_c(args[0], args[2], definition, VT_REC_C_CALL);
+    if (next == DETAIL_OFF) return disable;
+    if (next == DETAIL_OFF_CALLEE) return call_of_other(args);
+    site_calls_c(args);
     return py._Py_NoneStruct;
 }
 
@@ -80,7 +96,7 @@ ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
     void *definition = function_definition(args[2]);
     if (!definition) return py._Py_NoneStruct;
     if (full)
-        detail_c(args[2], definition, type);
+        detail_c(args[0], args[2], definition, type);
     else
         emit(function_id(args[2], definition) | type);
     return py._Py_NoneStruct;
@@ -202,7 +218,9 @@ static bool register_here(void) {
         if (callbacks[i] &&
             !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
             return false;
-    return done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events));
+    /* what an earlier session switched off stays off in code that has not run since: restart */
+    return done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events)) &&
+           done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
 }
 
 /* ---- the other interpreters of the process ---- */
@@ -310,9 +328,10 @@ fail:
 
 /* Sites that were switched off get another chance now and then. Other tools see their own again, too. */
 static void monitoring_visit(void) {
-    if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !agent.c_calls) return;
+    if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !(agent.c_calls || agent.governed)) return;
     agent.rearm_at = agent.visit_at + agent.rearm_ticks;
     done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
+    if (agent.governed) throttle_looks_begin(clock_full());
 }
 
 const struct hook_ops hook_monitoring = {

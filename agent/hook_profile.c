@@ -6,6 +6,7 @@
  * and hooks that somebody displaced, are found by the periodic visit. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
 #include "agent/hooks.h"
 
 enum { TRACE_CALL = 0, TRACE_RETURN = 3, TRACE_C_CALL = 4, TRACE_C_EXCEPTION = 5, TRACE_C_RETURN = 6, CHAINED_MAX = 1024 };
@@ -31,7 +32,7 @@ static struct chained *chained_of(const void *tstate) {
 
 static int hook_later(void *unused) {
     (void)unused;
-    if (agent.state == AGENT_TRACING && agent.family->live) hook_all_threads();
+    if (agent.state == AGENT_TRACING && agent.family->live && !governor_is_off()) hook_all_threads();
     return 0;
 }
 
@@ -47,7 +48,7 @@ static NOINLINE void special_call(const struct function_slot *slot, int what) {
 
 ALWAYS_INLINE void *frame_code(void *frame, bool is_311) { return is_311 ? field(field(frame, 24), 32) : field(frame, 32); }
 
-ALWAYS_INLINE void on_c(void *callable, uint32_t type, int what, bool full) {
+ALWAYS_INLINE void on_c(void *code, void *callable, uint32_t type, int what, bool full) {
     void *definition = function_definition(callable);
     if (!definition) return;
     const struct function_slot *slot = &function_slots[function_slot_of(definition)];
@@ -58,7 +59,7 @@ ALWAYS_INLINE void on_c(void *callable, uint32_t type, int what, bool full) {
     }
     if (LIKELY(agent.c_calls)) {
         if (full)
-            detail_c(callable, definition, type);
+            detail_c(code, callable, definition, type);
         else
             emit(id | type);
     }
@@ -84,9 +85,9 @@ ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, 
         else
             emit(code_id(code, extra) | type);
         return 0;
-    case TRACE_C_CALL: on_c(argument, VT_REC_C_CALL, what, full); return 0;
-    case TRACE_C_RETURN: on_c(argument, VT_REC_C_RETURN, what, full); return 0;
-    case TRACE_C_EXCEPTION: on_c(argument, VT_REC_C_RAISE, what, full); return 0;
+    case TRACE_C_CALL: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_CALL, what, full); return 0;
+    case TRACE_C_RETURN: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_RETURN, what, full); return 0;
+    case TRACE_C_EXCEPTION: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_RAISE, what, full); return 0;
     default: return 0;
     }
 }
@@ -187,15 +188,39 @@ static int profile_install(char *why, size_t why_size) {
     return 0;
 }
 
+static bool tick_possible; /* asked while our hooks are in */
+
+static bool profile_pause(bool with_tick) {
+    tick_possible = with_tick && hook_eval_possible();
+    each_thread(unhook_thread);
+    if (tick_possible) hook_eval_tick_in(NULL);
+    return tick_possible;
+}
+
+static void profile_resume(void) {
+    if (tick_possible) hook_eval_tick_out(NULL);
+    tick_possible = false;
+    hook_all_threads();
+}
+
 static void profile_remove(void) {
+    if (tick_possible) hook_eval_tick_out(NULL);
+    tick_possible = false;
     each_thread(unhook_thread);
     nchained = 0;
 }
 
 static void profile_visit(void) {
+    if (governor_is_off()) return;
     if (nchained) forget_dead();
     hook_all_threads();
 }
 
 const struct hook_ops hook_profile = {
-    .kind = VT_HOOK_PROFILE, .install = profile_install, .remove = profile_remove, .visit = profile_visit};
+    .kind = VT_HOOK_PROFILE,
+    .install = profile_install,
+    .remove = profile_remove,
+    .visit = profile_visit,
+    .pause = profile_pause,
+    .resume = profile_resume,
+};

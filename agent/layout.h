@@ -26,6 +26,11 @@ enum {
     METHOD_FUNCTION = 16
 };
 #define TYPE_FLAG_IS_TYPE (1u << 31)
+#define TYPE_FLAG_IS_DICT (1u << 29)
+#define TYPE_FLAG_IS_TUPLE (1u << 26)
+#define TYPE_FLAG_IS_LIST (1u << 25)
+#define TYPE_FLAG_ON_HEAP (1u << 9)
+#define TYPE_FLAG_IMMUTABLE (1u << 8) /* on the heap: a type made by C code */
 
 /* co_extra differs most: the hot callbacks are compiled once per value. */
 #define CO_EXTRA_308 144u

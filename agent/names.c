@@ -2,6 +2,7 @@
  * is announced by a NAME payload in the stream of the thread that met it first, before its first use. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/governor.h"
 
 struct function_slot function_slots[1u << FUNCTION_BITS];
 enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
@@ -95,17 +96,18 @@ static bool code_remember(void *code, uint64_t value) {
     return false;
 }
 
-/* Gives a code object an id. 0 when there is no room to say its name. */
-static uint32_t code_register(void *code) {
+/* Gives a code object an id. 0 when there is no room to say its name. One that is left out needs no name.
+ * `globals`: NULL = of the frame that runs. */
+static uint32_t code_register(void *code, void *globals) {
     struct pending_error error;
     struct text name, file;
     uint32_t result = 0;
     error_save(&error);
     text_of_unicode(&name, field(code, layout.co_name));
     text_of_unicode(&file, field(code, layout.co_filename));
-    uint64_t flags = agent.full ? detail_code_flags(file.bytes) : 0;
+    uint64_t flags = agent.full ? filter_code_flags(name.bytes, file.bytes, globals) : 0;
     uint32_t id = id_new();
-    if (id == ID_UNKNOWN || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file)) {
+    if (id == ID_UNKNOWN || flags & FILTER_LEFT_OUT || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file)) {
         if (code_remember(code, flags | id)) result = id;
     }
     text_done(&name);
@@ -114,14 +116,22 @@ static uint32_t code_register(void *code) {
     return result;
 }
 
-NOINLINE uint32_t name_code_slow(void *code) { return session_visit() ? code_register(code) : 0; }
+NOINLINE uint32_t name_code_slow(void *code) {
+    uint64_t begun = agent.governed ? clock_full() : 0;
+    uint32_t id = session_visit() ? code_register(code, NULL) : 0;
+    if (begun) governor.naming += clock_full() - begun;
+    return id;
+}
 
-/* For our own use, with hooks maybe not in yet. */
-uint32_t name_code(void *code) {
+/* Of an open frame, with hooks maybe not in yet. */
+uint32_t name_code(void *code, void *frame) {
     const struct co_extra *extra = field(code, layout.co_extra);
     if (extra && extra->size > agent.extra_index && (uint32_t)extra->value[agent.extra_index] >= agent.base_id)
         return (uint32_t)extra->value[agent.extra_index];
-    return code_register(code);
+    void *globals = agent.full && filter_needs_modules() ? py.PyObject_GetAttrString(frame, "f_globals") : NULL;
+    uint32_t id = code_register(code, globals);
+    drop_ref(globals);
+    return id;
 }
 
 /* ---- C functions ---- */
@@ -164,7 +174,7 @@ static void function_owner(struct text *owner, const void *callable, const void 
 
 static const struct {
     const char *owner, *name;
-    uint32_t special;
+    uint16_t special;
 } specials[] = {
     {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},
     {"_thread", "start_new", FUNCTION_STARTS_THREAD},
@@ -173,7 +183,7 @@ static const struct {
     {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
 };
 
-static uint32_t special_of(const char *owner, const char *name) {
+static uint16_t special_of(const char *owner, const char *name) {
     for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++)
         if (text_equal(specials[i].owner, owner) && text_equal(specials[i].name, name)) return specials[i].special;
     return FUNCTION_PLAIN;
@@ -208,8 +218,13 @@ NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
     if (!name.bytes) name.bytes = "?";
     name.len = (int64_t)strlen(name.bytes);
     function_owner(&owner, callable, definition);
-    if (id == ID_UNKNOWN || tell_name(id, 1, 0, &name, &owner))
-        *room = (struct function_slot){definition, function_check(definition), id, special_of(owner.bytes, name.bytes)};
+    bool left_out = agent.full && filter_leaves_out_function(owner.bytes, name.bytes);
+    if (id == ID_UNKNOWN || left_out || tell_name(id, 1, 0, &name, &owner))
+        *room = (struct function_slot){.definition = definition,
+                                       .check = function_check(definition),
+                                       .id = id,
+                                       .special = special_of(owner.bytes, name.bytes),
+                                       .left_out = left_out};
     else
         id = 0;
     text_done(&owner);

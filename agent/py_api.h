@@ -28,9 +28,11 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void, PyThreadState_Delete, (void *))                                                                                      \
     F(void *, PyThreadState_Swap, (void *))                                                                                      \
     F(void *, PyEval_GetFrame, (void))                                                                                           \
+    F(void *, PyEval_GetGlobals, (void))                                                                                         \
     F(void, PyErr_Fetch, (void **, void **, void **))                                                                            \
     F(void, PyErr_Restore, (void *, void *, void *))                                                                             \
     F(void, PyErr_Clear, (void))                                                                                                 \
+    F(void, PyErr_SetInterrupt, (void))                                                                                          \
     F(void *, PyErr_Occurred, (void))                                                                                            \
     F(void, PyErr_SetString, (void *, const char *))                                                                             \
     F(void *, PyObject_GetAttrString, (void *, const char *))                                                                    \
@@ -39,6 +41,9 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyObject_CallMethod, (void *, const char *, const char *, ...))                                                    \
     F(void *, PyObject_CallObject, (void *, void *))                                                                             \
     F(void *, PyObject_Repr, (void *))                                                                                           \
+    F(int64_t, PyObject_Size, (void *))                                                                                          \
+    F(void *, PyObject_GetIter, (void *))                                                                                        \
+    F(void *, PyIter_Next, (void *))                                                                                             \
     F(void *, PyLong_FromUnsignedLong, (unsigned long))                                                                          \
     F(long, PyLong_AsLong, (void *))                                                                                             \
     F(unsigned long, PyLong_AsUnsignedLong, (void *))                                                                            \
@@ -60,6 +65,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PySequence_GetSlice, (void *, int64_t, int64_t))                                                                   \
     F(void *, PyTuple_GetItem, (void *, int64_t))                                                                                \
     F(int64_t, PyTuple_Size, (void *))                                                                                           \
+    F(int64_t, PyDict_Size, (void *))                                                                                            \
     F(void *, PyCFunction_NewEx, (void *, void *, void *))                                                                       \
     F(void *, PyType_FromSpec, (void *))                                                                                         \
     F(void *, PyType_GenericAlloc, (void *, int64_t))                                                                            \
@@ -87,6 +93,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     D(_Py_NoneStruct)                                                                                                            \
     D(PyCFunction_Type)                                                                                                          \
     D(PyMethodDescr_Type)                                                                                                        \
+    D(PyCode_Type)                                                                                                               \
     D(PyFunction_Type)                                                                                                           \
     D(PyMethod_Type)                                                                                                             \
     D(PyUnicode_Type)                                                                                                            \
@@ -96,7 +103,11 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     D(PyTuple_Type)                                                                                                              \
     D(PyFloat_Type)                                                                                                              \
     D(PyDict_Type)                                                                                                               \
+    D(PySet_Type)                                                                                                                \
+    D(PyFrozenSet_Type)                                                                                                          \
+    D(PyBytes_Type)                                                                                                              \
     D(PyExc_ImportError)                                                                                                         \
+    D(PyExc_KeyboardInterrupt)                                                                                                   \
     E(PyCMethod_Type)                                                                                                            \
     E(PyClassMethodDescr_Type)
 

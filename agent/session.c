@@ -1,5 +1,6 @@
 /* Owns the end of a session and what happens now and then during it: the visit that every slow path
  * starts with, leaving, the forked child, interpreter shutdown. */
+#include "agent/governor.h"
 #include "agent/hooks.h"
 
 struct agent agent = {.extra_index = -1};
@@ -13,7 +14,10 @@ static void go_inert(void) {
     agent_lock();
     struct vt_ctl *ctl = agent.ctl;
     agent.ctl = NULL;
-    for (uint32_t i = 0; i < agent.nthreads; i++) agent.threads[i].cursor = NULL;
+    for (uint32_t i = 0; i < agent.nthreads; i++) {
+        agent.threads[i].cursor = NULL;
+        agent.threads[i].tid = 0; /* sends also what records nothing to session_visit */
+    }
     agent_unlock();
     ctl->t_hooks_off = clock_full();
     vt_store_relaxed(&ctl->why, (uint32_t)VT_WHY_FINALIZE);
@@ -39,9 +43,11 @@ void session_leave(uint32_t why) {
     uint64_t start = clock_full();
     error_save(&error);
     thread_names_tell_all();
+    if (agent.governed) throttle_tell();
     agent.state = AGENT_LEAVING;
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_LEAVING);
     agent.hooks->remove();
+    governor_stop();
     gc_log_stop();
     forget_objects();
     threads_stop();
@@ -65,6 +71,7 @@ void session_child(void) {
     this_thread = &thread_nobody;
     error_save(&error);
     agent.hooks->remove();
+    governor_stop();
     gc_log_stop();
     forget_objects();
     if (agent.key_made) py.pthread_key_delete(agent.key);

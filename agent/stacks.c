@@ -1,6 +1,7 @@
 /* Owns the frames that are open when the hooks go in: STACK payloads for every thread of every interpreter,
  * through the stream of the thread that starts the session. */
 #include "agent/detail.h"
+#include "agent/governor.h"
 
 enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024 };
 
@@ -60,6 +61,26 @@ uint64_t stack_depth(void *tstate, uint64_t most) {
     return n;
 }
 
+/* Ids of the innermost `most` open frames of a thread, outermost first; how many. Those that are left out are not among
+ * them. `without_first`: not the innermost. */
+uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first) {
+    uint32_t n = 0;
+    void *frame = first_frame(tstate);
+    if (frame && without_first) frame = next_frame(frame);
+    for (; frame && n < most; frame = next_frame(frame)) {
+        void *code = code_of(frame);
+        uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
+        if (id && !(filter_flags_of(code) & FILTER_LEFT_OUT)) ids[n++] = id;
+    }
+    drop_ref(frame);
+    for (uint32_t i = 0; i < n / 2; i++) {
+        uint32_t id = ids[i];
+        ids[i] = ids[n - 1 - i];
+        ids[n - 1 - i] = id;
+    }
+    return n;
+}
+
 static void emit_thread(void *tstate) {
     struct part part = {.head = {.ident = (uint64_t)field(tstate, layout.ts_thread_id)}};
     uint64_t count = stack_depth(tstate, ~0ull), at = count;
@@ -73,8 +94,11 @@ static void emit_thread(void *tstate) {
         uint32_t *ids = (uint32_t *)area;
         for (void *frame = first_frame(tstate); frame && at; frame = next_frame(frame)) {
             void *code = code_of(frame);
-            uint32_t id = name_code(code) >> VT_REC_TYPE_BITS;
-            if (id && !detail_ignores(code)) ids[--at] = id;
+            uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
+            uint64_t flags = filter_flags_of(code);
+            filter_was_open(code);
+            if (agent.governed) throttle_was_open(id << VT_REC_TYPE_BITS);
+            if (id && !(flags & FILTER_LEFT_OUT)) ids[--at] = id;
         }
         do {
             part.head.nframes = (uint32_t)(count - at > IDS_PER_PART ? IDS_PER_PART : count - at);

@@ -1,10 +1,8 @@
-/* Owns texts of arguments and return values: bounded, made with this thread paused, because repr() is code
+/* Owns arguments and return values as payloads: texts (repr.c) made with this thread paused, because repr() is code
  * of the target and may do anything, also end the session. No arena pointer is held across it. */
 #include "agent/detail.h"
 
 enum { BYTES_MAX = 8192, NAME_MAX = 255, CODE_VARARGS = 4, CODE_VARKEYWORDS = 8 };
-
-static const char not_displayable[] = "Not Displayable"; /* as VizTracer says */
 
 /* Cuts at `limit` characters, never inside one. */
 static uint32_t cut_utf8(const char *bytes, int64_t len, uint32_t limit) {
@@ -15,33 +13,6 @@ static uint32_t cut_utf8(const char *bytes, int64_t len, uint32_t limit) {
     }
     while (at < (uint64_t)len && at && ((uint8_t)bytes[at] & 0xc0) == 0x80) at--;
     return at;
-}
-
-/* A long str, list or tuple is shortened before repr sees it. New reference or NULL. */
-static void *shortened(void *value, uint32_t limit) {
-    void *type = type_of(value);
-    if (type != py.PyUnicode_Type && type != py.PyList_Type && type != py.PyTuple_Type) return NULL;
-    int64_t n = py.PySequence_Size(value);
-    return n > (int64_t)limit ? py.PySequence_GetSlice(value, 0, (int64_t)limit) : NULL;
-}
-
-/* Appends the text of a value to `to`; returns its bytes. */
-static uint32_t value_text(void *value, char *to, uint32_t room) {
-    struct text text;
-    uint32_t limit = agent.repr_limit;
-    void *shorter = shortened(value, limit), *repr;
-    if (py.PyErr_Occurred()) py.PyErr_Clear();
-    repr = py.PyObject_Repr(shorter ? shorter : value);
-    if (!repr) py.PyErr_Clear();
-    text_of_unicode(&text, repr);
-    if (!repr || type_of(repr) != py.PyUnicode_Type) text = (struct text){not_displayable, sizeof not_displayable - 1, NULL};
-    uint32_t bytes = cut_utf8(text.bytes, text.len, limit);
-    if (bytes > room) bytes = cut_utf8(text.bytes, room, limit);
-    memcpy(to, text.bytes, bytes);
-    text_done(&text);
-    drop_ref(repr);
-    drop_ref(shorter);
-    return bytes;
 }
 
 static struct thread *pause(void) {
@@ -66,7 +37,7 @@ NOINLINE void values_tell_result(void *value) {
     char bytes[BYTES_MAX];
     struct thread *thread = pause();
     error_save(&error);
-    uint32_t len = value_text(value, bytes, sizeof bytes);
+    uint32_t len = repr_value(value, bytes, sizeof bytes, agent.repr_limit);
     resume(thread);
     tell(VT_PL_RETVAL, bytes, len);
     error_restore(&error);
@@ -85,7 +56,7 @@ static uint32_t argument_text(void *names, int64_t i, void *locals, char *to, ui
     text_of_unicode(&name, key);
     uint32_t name_len = cut_utf8(name.bytes, name.len, NAME_MAX), head = (uint32_t)sizeof lens + name_len, value_len = 0;
     if (head < room) {
-        value_len = value_text(value, to + head, room - head);
+        value_len = repr_value(value, to + head, room - head, agent.repr_limit);
         lens[0] = (uint16_t)name_len;
         lens[1] = (uint16_t)value_len;
         memcpy(to, lens, sizeof lens);

@@ -195,42 +195,51 @@ static int receive(struct attach *a) {
 
 /* ---- request ---- */
 
+struct strings { /* owned */
+    size_t n;
+    char *item[4 * OPTIONS_FILES_MAX];
+};
+
+/* As VizTracer does: a prefix counts as typed and as absolute path. *to: part of `all`, which is filled in turn. */
+static int add_paths(struct strings *all, const struct options_list *from, char ***to, size_t *n) {
+    *to = all->item + all->n;
+    *n = 0;
+    for (size_t i = 0; i < from->n; i++) {
+        char *typed = strdup(from->item[i]), *real = realpath(from->item[i], NULL);
+        if (typed) (*to)[(*n)++] = typed;
+        if (real && strcmp(real, from->item[i]))
+            (*to)[(*n)++] = real;
+        else
+            free(real);
+        all->n = (size_t)(*to - all->item) + *n;
+        if (!typed) return -ENOMEM;
+    }
+    return 0;
+}
+
 static int request(struct attach *a) {
     Vt__AttachReq req = VT__ATTACH_REQ__INIT;
     Vt__Options opts = VT__OPTIONS__INIT;
     static const char *const methods[] = {"auto", "ptrace", "remote-exec"};
-    char *include[2 * OPTIONS_FILES_MAX], *exclude[2 * OPTIONS_FILES_MAX], *full[2 * OPTIONS_FILES_MAX];
+    struct strings files = {0};
     char output[PATH_MAX + 256], cwd[PATH_MAX];
-    size_t nfull = 0;
 
     if (a->path.output[0] != '/' && getcwd(cwd, sizeof(cwd)))
         snprintf(output, sizeof(output), "%.2000s/%.2000s", cwd, a->path.output);
     else
         snprintf(output, sizeof(output), "%s", a->path.output);
-    /* As VizTracer does: a prefix counts as typed and as absolute path. */
-    struct {
-        const char *const *from;
-        size_t n;
-        char **to;
-        size_t *nto;
-    } lists[] = {{a->o.include, a->o.ninclude, include, &opts.n_include_files},
-                 {a->o.exclude, a->o.nexclude, exclude, &opts.n_exclude_files}};
-    for (size_t l = 0; l < VT_ARRAY_LEN(lists); l++)
-        for (size_t i = 0; i < lists[l].n; i++) {
-            lists[l].to[(*lists[l].nto)++] = (char *)lists[l].from[i];
-            char *real = realpath(lists[l].from[i], NULL);
-            if (real && strcmp(real, lists[l].from[i])) {
-                full[nfull++] = real;
-                lists[l].to[(*lists[l].nto)++] = real;
-            } else {
-                free(real);
-            }
-        }
     opts.flags = a->o.flags;
     opts.max_stack_depth = (int32_t)a->o.max_stack_depth;
     opts.min_duration_ns = a->o.min_duration_ns;
-    opts.include_files = include;
-    opts.exclude_files = exclude;
+    opts.max_overhead = (uint32_t)a->o.max_overhead;
+    int rc = add_paths(&files, &a->o.include, &opts.include_files, &opts.n_include_files);
+    if (!rc) rc = add_paths(&files, &a->o.exclude, &opts.exclude_files, &opts.n_exclude_files);
+#define GLOBS(list) opts.n_##list = a->o.list.n, opts.list = (char **)(void *)a->o.list.item
+    GLOBS(include_functions);
+    GLOBS(exclude_functions);
+    GLOBS(include_modules);
+    GLOBS(exclude_modules);
+#undef GLOBS
     opts.repr_limit = (uint32_t)a->o.repr_limit;
     opts.text = a->o.text;
     req.pid = (uint32_t)a->o.pid;
@@ -241,8 +250,9 @@ static int request(struct attach *a) {
     req.duration_ns = a->o.duration_ns;
     req.max_bytes = a->o.max_size;
     req.output = output;
-    int rc = client_send(&a->client, VT_CTL_ATTACH, &req.base, &a->err);
-    while (nfull) free(full[--nfull]);
+    if (rc) vt_err_set(&a->err, rc, "out of memory");
+    if (!rc) rc = client_send(&a->client, VT_CTL_ATTACH, &req.base, &a->err);
+    while (files.n) free(files.item[--files.n]);
     return rc;
 }
 
@@ -283,7 +293,7 @@ static const char *reason_text(const struct attach *a) {
 
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
-    char line[PATH_MAX * 2 + 1024], calls[32], bytes[32], in[32], out[32], dropped[32];
+    char line[PATH_MAX * 2 + 1536], calls[32], bytes[32], in[32], out[32], dropped[32], shorter[32];
     const char *why = reason_text(a);
     char *full = realpath(a->path.output, NULL);
     const char *name = full ? full : a->path.output;
@@ -300,10 +310,14 @@ static void report(const struct attach *a, const struct convert_result *r) {
     if (r->totals.left_out) snprintf(newest, sizeof(newest), "the newest %lld of ", (long long)a->o.tracer_entries);
     ADD("Saved %s (%s): %s%s calls on %llu thread%s", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes), newest,
         format_count(calls, sizeof(calls), all), (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s");
+    uint64_t short_calls = r->totals.short_calls; /* a .vzt file is not looked through */
+    if (a->end && a->end->short_calls > short_calls) short_calls = a->end->short_calls;
+    if (short_calls) ADD(" (%s shorter ones left out)", format_count(shorter, sizeof(shorter), short_calls));
     if (a->end)
         ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
     if (drops) ADD("; %s events dropped (gaps are marked)", format_count(dropped, sizeof(dropped), drops));
+    if (r->throttled[0]) ADD("; %s", r->throttled);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
     if (strlen(name) > 4 && !strcmp(name + strlen(name) - 4, ".vzt"))
         ADD(". Use it with: viztracer convert %s -o FILE.json\n", name);
@@ -445,8 +459,8 @@ int cmd_attach(int argc, char **argv) {
     a->client.fd = a->path.raw_fd = -1;
     rc = options_parse(&a->o, argc, argv);
     if (!rc && a->o.output_file && convert_check_output(a->o.output_file, &a->err)) rc = cli_usage("%s", a->err.msg);
-    if (!rc && a->o.output_file && is_vzt(a->o.output_file) && (a->o.min_duration_ns || a->o.tracer_entries))
-        rc = cli_usage("a .vzt file keeps everything: give --min_duration and --tracer_entries to viztracer convert");
+    if (!rc && a->o.output_file && is_vzt(a->o.output_file) && a->o.tracer_entries)
+        rc = cli_usage("a .vzt file keeps all calls: give --tracer_entries to viztracer convert");
     if (rc) goto out;
     rc = CLI_FAILED;
     if (kill(a->o.pid, 0) && errno == ESRCH) {

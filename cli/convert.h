@@ -33,6 +33,7 @@ struct convert_result {
     struct trace_totals totals; /* for .vzt outputs as the trace's end says; open and short_calls are 0 */
     uint64_t bytes;             /* of the output */
     bool cut_off;               /* the trace has no end: its writer died */
+    char throttled[256];        /* what --max_overhead left out, "" = nothing */
     char damage[384];           /* not "": the trace is damaged and what comes after that place is not in the output */
 };
 

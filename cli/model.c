@@ -32,8 +32,9 @@ struct stream {
     uint32_t announced; /* of the frames, how many the writer knows */
     uint64_t deeper;    /* frames above MODEL_DEPTH_MAX */
     uint64_t last_ns;
-    uint64_t gap_ns; /* of the last gap */
-    uint32_t gaps;   /* so far */
+    uint64_t event_ns; /* of the last enter or leave */
+    uint64_t gap_ns;   /* of the last gap */
+    uint32_t gaps;     /* so far */
     bool started;
     struct trace_task *task;
     struct payload args, retval; /* for the next enter, the next leave */
@@ -228,6 +229,28 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
     return count ? m->ops->gap(m->w, &mark) : 0;
 }
 
+/* The hooks were out: what was open before ends at the last event, and the frames that are open now begin. */
+static int take_window(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
+    struct vt_pl_window head;
+    uint32_t id, room = ev->payload_len > sizeof head ? (ev->payload_len - (uint32_t)sizeof head) / 4 : 0;
+    int rc = 0;
+    if (ev->payload_len < sizeof head) return 0;
+    memcpy(&head, ev->payload, sizeof head);
+    while (!rc && s->depth) {
+        struct frame *frame = &s->frames[--s->depth];
+        rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, false, false, NULL);
+        drop_payload(m, &frame->args);
+    }
+    s->deeper = 0;
+    for (uint32_t i = 0; !rc && i < head.nframes && i < room; i++) {
+        memcpy(&id, ev->payload + sizeof head + i * 4, sizeof id);
+        struct frame *frame = push(m, s, &rc);
+        if (frame) *frame = (struct frame){.id = id, .from_attach = true, .start_ns = ns + i};
+        s->last_ns = ns + i;
+    }
+    return rc;
+}
+
 static int take_payload(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
                         uint64_t ns) {
     if (ev->id == VT_PL_ARGS) return keep_payload(m, &s->args, ev);
@@ -237,6 +260,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
+    if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev, ns);
     return 0; /* the other kinds come as frames of their own */
 }
 
@@ -244,6 +268,7 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
     uint64_t ns = vt_clock_to_ns(&m->info->clock, ev->ticks);
     if (ns < s->last_ns) ns = s->last_ns;
     s->last_ns = ns;
+    if (ev->type < VT_REC_TASK) s->event_ns = ns;
     if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);
     if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, ev, ns);
     if (ev->type == VT_REC_PAYLOAD) return take_payload(m, s, thread, ev, ns);
@@ -342,8 +367,13 @@ static void free_streams(struct model *m) {
 
 int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
               struct trace_totals *totals, struct vt_err *err) {
-    struct model m = {.info = info, .opts = opts, .ops = ops, .w = w, .totals = totals};
+    struct model_opts used = *opts;
+    struct model m = {.info = info, .opts = &used, .ops = ops, .w = w, .totals = totals};
     *totals = (struct trace_totals){.threads = info->nshown};
+    /* what the trace was made with counts, too */
+    if (info->header && info->header->min_duration_ns > used.min_duration_ns)
+        used.min_duration_ns = info->header->min_duration_ns;
+    if (info->end) totals->calls = totals->short_calls = info->end->short_calls;
     m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
     int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
     if (!rc) rc = ahead_start(info->trace, info->good_until, &m.ahead);

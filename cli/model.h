@@ -10,6 +10,8 @@
  * unmatched and ignored.
  * - A gap is shown where it ended. Frames open before it stay open until a leave proves otherwise, so right after a
  *   gap calls can hang under a function that had already returned.
+ * - No call reaches over a time in which the hooks were out (--max_overhead): it ends with the last event before, and what
+ *   is open afterwards begins again.
  * - Generators and coroutines: each resume to yield is a slice of its own.
  * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it and after a gap.
  * - Frames still open at the end come last, outermost first.

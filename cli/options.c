@@ -9,7 +9,7 @@
 
 #include "proto/abi/arena.h"
 
-enum kind { FLAG, BOOL, TEXT, INT, SECONDS, DURATION, SIZE, METHOD, FILES, REFUSED };
+enum kind { FLAG, BOOL, TEXT, INT, SECONDS, DURATION, SIZE, METHOD, LIST, OVERHEAD, REFUSED };
 
 struct option_row {
     const char *name;   /* "--x" */
@@ -34,14 +34,19 @@ static const struct option_row rows[] = {
     {"--open", NULL, BOOL, AT(open), 0, NULL, "open the trace in the viewer afterwards"},
     {"--tracer_entries", NULL, INT, AT(tracer_entries), 1, "N", "keep the newest N calls (default: all)"},
     {"--max_stack_depth", NULL, INT, AT(max_stack_depth), -1, "N", "record calls less than N deep; -1 = all"},
-    {"--include_files", NULL, FILES, AT(include), 0, "PATH...", "only functions of files that begin with one of these"},
-    {"--exclude_files", NULL, FILES, AT(exclude), 0, "PATH...", "not these, nor what they call"},
+    {"--include_files", NULL, LIST, AT(include), 0, "PATH...", "only functions of files that begin with one of these"},
+    {"--exclude_files", NULL, LIST, AT(exclude), 0, "PATH...", "not these, nor what they call"},
+    {"--include_functions", NULL, LIST, AT(include_functions), 0, "GLOB...", "only functions of these names: handle_*, App.run"},
+    {"--exclude_functions", NULL, LIST, AT(exclude_functions), 0, "GLOB...", "not these; what they call is kept"},
+    {"--include_modules", NULL, LIST, AT(include_modules), 0, "GLOB...", "only functions of these modules and packages"},
+    {"--exclude_modules", NULL, LIST, AT(exclude_modules), 0, "GLOB...", "not these; what they call is kept"},
     {"--ignore_c_function", NULL, FLAG, AT(flags), -(int64_t)VT_F_C_CALLS, NULL, "Python functions only"},
     {"--ignore_frozen", NULL, FLAG, AT(flags), VT_F_IGNORE_FROZEN, NULL, "not <frozen ...> functions, nor what they call"},
     {"--min_duration", NULL, DURATION, AT(min_duration_ns), 0, "TIME", "leave out shorter calls: 0.3ms, 13us; no unit = us"},
     {"--log_func_args", NULL, FLAG, AT(flags), VT_F_ARGS, NULL, "with arguments"},
     {"--log_func_retval", NULL, FLAG, AT(flags), VT_F_RETVAL, NULL, "with return values"},
     {"--repr_limit", NULL, INT, AT(repr_limit), 1, "N", "characters of one argument or value (256)"},
+    {"--max_overhead", NULL, OVERHEAD, AT(max_overhead), 0, "LIMIT", "5% or 0.05: hot functions are only counted beyond that"},
     {"--log_gc", NULL, FLAG, AT(flags), VT_F_GC, NULL, "with garbage collections"},
     {"--log_async", NULL, FLAG, AT(flags), VT_F_ASYNC, NULL, "one track for each asyncio task"},
     {"--method", NULL, METHOD, AT(method), 0, "HOW", "auto, ptrace or remote-exec (PEP 768, Python 3.14 and newer)"},
@@ -110,6 +115,15 @@ int options_count(const char *text, uint64_t *count) {
     return number(text, units, VT_ARRAY_LEN(units), count);
 }
 
+int options_overhead(const char *text, int64_t *out) {
+    static const struct unit units[] = {{"", 10000}, {"%", 100}};
+    uint64_t v;
+    int rc = number(text, units, VT_ARRAY_LEN(units), &v);
+    if (rc || v < 1 || v > 10000) return -EINVAL;
+    *out = (int64_t)v;
+    return 0;
+}
+
 static int set_value(struct attach_options *o, const struct option_row *row, const char *text) {
     static const struct unit seconds[] = {{"", 1e9}};
     static const char *const methods[] = {"auto", "ptrace", "remote-exec"};
@@ -139,6 +153,9 @@ static int set_value(struct attach_options *o, const struct option_row *row, con
         return 0;
     case SIZE:
         if (options_size(text, at)) return cli_usage("%s: %s is not a size like 500M or 2G", shown, text);
+        return 0;
+    case OVERHEAD:
+        if (options_overhead(text, at)) return cli_usage("%s: %s is no limit like 5%% or 0.05", shown, text);
         return 0;
     case METHOD:
         for (size_t i = 0; i < VT_ARRAY_LEN(methods); i++)
@@ -182,19 +199,18 @@ static const struct option_row *find_letter(const char *arg) {
 
 static bool looks_like_option(const char *arg) { return arg[0] == '-' && arg[1] && !(arg[1] >= '0' && arg[1] <= '9'); }
 
-static int take_files(struct attach_options *o, const struct option_row *row, const char *value, int argc, char **argv, int *i) {
-    const char **list = (const char **)(void *)((char *)o + row->at);
-    size_t *n = list == o->include ? &o->ninclude : &o->nexclude;
-    *n = 0; /* the last one counts, as in argparse */
+static int take_list(struct attach_options *o, const struct option_row *row, const char *value, int argc, char **argv, int *i) {
+    struct options_list *list = (struct options_list *)(void *)((char *)o + row->at);
+    list->n = 0; /* the last one counts, as in argparse */
     if (value) {
-        list[(*n)++] = value;
+        list->item[list->n++] = value;
     } else {
         while (*i + 1 < argc && !looks_like_option(argv[*i + 1])) {
-            if (*n == OPTIONS_FILES_MAX) return cli_usage("%s: more than %d", row->name, OPTIONS_FILES_MAX);
-            list[(*n)++] = argv[++*i];
+            if (list->n == OPTIONS_FILES_MAX) return cli_usage("%s: more than %d", row->name, OPTIONS_FILES_MAX);
+            list->item[list->n++] = argv[++*i];
         }
     }
-    return *n ? 0 : cli_usage("%s: expected at least one path", row->name);
+    return list->n ? 0 : cli_usage("%s: expected at least one %s", row->name, row->arg[0] == 'P' ? "path" : "name");
 }
 
 static int take_option(struct attach_options *o, int argc, char **argv, int *i) {
@@ -221,7 +237,7 @@ static int take_option(struct attach_options *o, int argc, char **argv, int *i) 
             o->flags |= (uint32_t)row->value;
         return 0;
     }
-    if (row->kind == FILES) return take_files(o, row, value, argc, argv, i);
+    if (row->kind == LIST) return take_list(o, row, value, argc, argv, i);
     if (!value) {
         if (*i + 1 >= argc || looks_like_option(argv[*i + 1]))
             return cli_usage("%s: expected a value (%s)", row->letter ? row->letter : row->name, row->arg);
@@ -259,7 +275,7 @@ int options_parse(struct attach_options *o, int argc, char **argv) {
     int rc = cli_parse_pid("attach", pid, &o->pid);
     if (rc) return rc;
     if (o->unique && o->output_file) return cli_usage("-u makes its own name and cannot be combined with -o");
-    if (o->ninclude && o->nexclude) return cli_usage("--include_files and --exclude_files cannot be combined");
+    if (o->include.n && o->exclude.n) return cli_usage("--include_files and --exclude_files cannot be combined");
     return 0;
 }
 

@@ -6,6 +6,11 @@
 
 #define OPTIONS_FILES_MAX 256
 
+struct options_list {
+    size_t n;
+    const char *item[OPTIONS_FILES_MAX];
+};
+
 struct attach_options {
     pid_t pid;
     uint32_t flags;          /* VT_F_* */
@@ -19,8 +24,10 @@ struct attach_options {
     const char *output_dir;
     const char *method;
     bool unique, quiet, open, force;
-    const char *include[OPTIONS_FILES_MAX], *exclude[OPTIONS_FILES_MAX];
-    size_t ninclude, nexclude;
+    int64_t max_overhead;                                     /* 1/10000 of the CPU time, 0 = no limit */
+    struct options_list include, exclude;                     /* prefixes of files */
+    struct options_list include_functions, exclude_functions; /* globs */
+    struct options_list include_modules, exclude_modules;
     char text[1024]; /* as typed, for the trace's header */
 };
 
@@ -33,5 +40,8 @@ VT_MUST_CHECK int options_duration(const char *text, uint64_t *ns);
 VT_MUST_CHECK int options_size(const char *text, uint64_t *bytes);
 /* A number of calls, "50000", "500k", "5M": 0 or -EINVAL. */
 VT_MUST_CHECK int options_count(const char *text, uint64_t *count);
+
+/* "5%", "0.05": 1/10000, from 1 to 10000; 0 or -EINVAL. */
+VT_MUST_CHECK int options_overhead(const char *text, int64_t *out);
 
 #endif

@@ -321,6 +321,42 @@ static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return output_error(w->out);
 }
 
+/* ,"throttled":{...}: what --max_overhead left out. */
+static void put_throttled(struct trace_writer *w) {
+    const Vt__Throttled *t = w->info->throttled;
+    if (!t) return;
+    char *p = output_room(w->out, 512);
+    p = PUT(p, ",\"max_overhead\":");
+    p = json_put_u64(p, t->max_overhead / 100);
+    *p++ = '.';
+    *p++ = (char)('0' + t->max_overhead / 10 % 10);
+    *p++ = (char)('0' + t->max_overhead % 10);
+    p = PUT(p, ",\"hooks_out_times\":");
+    p = json_put_u64(p, t->windows);
+    p = PUT(p, ",\"hooks_out_us\":");
+    p = json_put_u64(p, (vt_clock_to_ns(&w->info->clock, w->info->hooks_on_ticks + t->off_ticks) -
+                         vt_clock_to_ns(&w->info->clock, w->info->hooks_on_ticks)) /
+                            1000);
+    p = PUT(p, ",\"throttled\":[");
+    output_put(w->out, p);
+    for (size_t i = 0; i < t->n_functions; i++) {
+        const Vt__ThrottledFunction *f = t->functions[i];
+        const struct trace_name *name = trace_info_name(w->info, f->id);
+        put_literal(w, i ? ",\n{\"name\":\"" : "\n{\"name\":\"");
+        p = output_room(w->out, JSON_TEXT_MAX(name_text_max(name)) + 512);
+        p = name_put_json(p, name);
+        p = PUT(p, "\",\"from_us\":");
+        p = json_put_u64(p, vt_clock_to_ns(&w->info->clock, f->since_ticks) / 1000);
+        p = PUT(p, ",\"calls_counted\":");
+        p = json_put_u64(p, f->counted);
+        p = PUT(p, ",\"calls_estimated\":");
+        p = json_put_u64(p, f->estimated);
+        p = f->off ? PUT(p, ",\"kind\":\"estimated\"}") : PUT(p, ",\"kind\":\"exact\"}");
+        output_put(w->out, p);
+    }
+    put_literal(w, "]");
+}
+
 static int chrome_end(struct trace_writer *w, const struct trace_totals *totals) {
     int rc = 0;
     for (size_t i = 0; i < w->nused_tasks && !rc; i++) {
@@ -338,8 +374,10 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     p = json_put_u64(p, totals->dropped);
     if (totals->folded) p = json_put_u64(PUT(p, ",\"folded_calls\":"), totals->folded);
     p = PUT(p, ",\"cut_off\":");
-    p = w->info->cut_off || w->info->damage.code ? PUT(p, "true}") : PUT(p, "false}");
+    p = w->info->cut_off || w->info->damage.code ? PUT(p, "true") : PUT(p, "false");
     output_put(w->out, p);
+    put_throttled(w);
+    put_literal(w, "}");
     if (!rc && w->file_info) {
         put_literal(w, ",\n\"file_info\":");
         rc = file_info_write(w->out, w->info, &w->source);

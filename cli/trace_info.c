@@ -178,13 +178,21 @@ static int take_end(struct loader *l, ProtobufCMessage **msg) {
     return 0;
 }
 
+static int take_throttled(struct loader *l, ProtobufCMessage **msg) {
+    if (l->info->throttled) return 0;
+    l->info->throttled = (Vt__Throttled *)(void *)*msg;
+    *msg = NULL;
+    return 0;
+}
+
 /* What is done with each type of frame; a take function may keep *msg by setting it to NULL. */
 static const struct {
     uint32_t type;
     int (*take)(struct loader *, ProtobufCMessage **msg);
 } takers[] = {
-    {VT_FRAME_HEADER, take_header}, {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names}, {VT_FRAME_THREAD, take_thread},
-    {VT_FRAME_STACK, take_stack},   {VT_FRAME_TASK, take_task},   {VT_FRAME_DROPS, take_drops}, {VT_FRAME_END, take_end},
+    {VT_FRAME_HEADER, take_header}, {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names},
+    {VT_FRAME_THREAD, take_thread}, {VT_FRAME_STACK, take_stack}, {VT_FRAME_TASK, take_task},
+    {VT_FRAME_DROPS, take_drops},   {VT_FRAME_END, take_end},     {VT_FRAME_THROTTLED, take_throttled},
 };
 
 static int take_block(struct loader *l, const struct vt_trace_frame *frame) {
@@ -315,6 +323,7 @@ void trace_info_free(struct trace_info *info) {
     for (size_t i = 0; i < info->texts.slots; i++) free(info->texts.entries[i].value);
     text_map_free(&info->texts);
     vt_msg_free((ProtobufCMessage *)info->header);
+    vt_msg_free((ProtobufCMessage *)info->throttled);
     vt_msg_free((ProtobufCMessage *)info->end);
     free(info);
 }

@@ -65,7 +65,8 @@ struct trace_info {
     /* .vzt only, else NULL or 0 */
     struct vt_trace *trace; /* borrowed */
     Vt__TraceHeader *header;
-    Vt__End *end; /* NULL: the trace was cut off */
+    Vt__End *end;             /* NULL: the trace was cut off */
+    Vt__Throttled *throttled; /* NULL: nothing was left out because of --max_overhead */
     struct vt_clock_map clock;
     /* any kind */
     uint32_t uid;              /* whose process it was; (uint32_t)-1 = not known */

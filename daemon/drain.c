@@ -3,6 +3,7 @@
  *
  *   find_chunks   bitmap -> chunks in use that are new to us, queued at their stream by seq
  *   read_chunk    words of the queue's head, up to the first word not yet written
+ *   put_events    plain records -> who holds short calls back (min_duration.h), or at once
  *   put_run       plain records -> block encoder; on_payload, on_gap: the rest
  *   chunk_done    queue's next chunk, arena_give_back */
 #include "daemon/drain.h"
@@ -14,7 +15,9 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "daemon/min_duration.h"
 #include "daemon/payload.h"
+#include "daemon/throttled.h"
 #include "daemon/tids.h"
 #include "proto/block.h"
 
@@ -43,14 +46,15 @@ struct stream {
     uint32_t head, tail; /* queue of chunks, index + 1; 0 = empty */
     uint32_t ns_tid, tid;
     uint64_t ident;
-    uint64_t now;             /* full stamp of the last event */
-    uint64_t base;            /* of the open block */
-    uint64_t block_ns;        /* when it was opened */
-    uint64_t moved_ns;        /* last progress */
-    uint64_t gaps;            /* drops that stand in blocks */
-    uint64_t dropped;         /* the most drops that a chunk header of this thread told of */
-    struct vt_block_enc *enc; /* NULL = no block open */
-    struct stack *stack;      /* parts so far, or NULL */
+    uint64_t now;              /* full stamp of the last event */
+    uint64_t base;             /* of the open block */
+    uint64_t block_ns;         /* when it was opened */
+    uint64_t moved_ns;         /* last progress */
+    uint64_t gaps;             /* drops that stand in blocks */
+    uint64_t dropped;          /* the most drops that a chunk header of this thread told of */
+    struct vt_block_enc *enc;  /* NULL = no block open */
+    struct min_duration *held; /* NULL = every call is kept */
+    struct stack *stack;       /* parts so far, or NULL */
 };
 
 struct slot {      /* one chunk, as we know it */
@@ -75,7 +79,10 @@ struct drain {
     uint64_t now_ns;
     uint64_t claimed_ns; /* since when some chunk is claimed without state; 0 = none */
     uint32_t most_used;  /* highest chunk in use at the last look */
-    bool finishing;
+    struct throttled throttled;
+    uint64_t min_ticks; /* shorter calls are left out; 0 = none are */
+    uint64_t newest;    /* stamp of any stream */
+    uint64_t aged_ns;   /* when what is held back was last looked at */
     Vt__Name names[NAMES_BATCH];
     Vt__Name *name_ptr[NAMES_BATCH];
     uint32_t nnames;
@@ -87,11 +94,12 @@ struct drain {
     uint64_t payload[VT_PAYLOAD_MAX / 8];
 };
 
-int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, struct drain_sink sink, struct drain **out) {
+int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink, struct drain **out) {
     struct drain *d = calloc(1, sizeof(*d));
     if (!d) return -ENOMEM;
     d->arena = a;
     d->sink = sink;
+    d->min_ticks = min_ticks;
     tids_init(&d->tids, pid, ns_pid);
     LIST_INIT(&d->active);
     TAILQ_INIT(&d->open);
@@ -111,10 +119,12 @@ void drain_free(struct drain *d) {
         struct stream *s = d->streams[i];
         if (!s) continue;
         vt_block_enc_free(s->enc);
+        min_duration_free(s->held);
         stack_free(s->stack);
         free(s);
     }
     free(d->streams);
+    throttled_free(&d->throttled);
     for (uint32_t i = 0; i < d->nspare; i++) vt_block_enc_free(d->spare[i]);
     free(d->spare);
     free(d);
@@ -229,8 +239,7 @@ static void approach(struct stream *s, uint64_t full) {
     if (full > s->now && full - s->now >= TICKS_HALF) s->now = full;
 }
 
-static int put_run(struct drain *d, struct stream *s, size_t n, uint64_t upper) {
-    const uint64_t *rec = d->run;
+static int put_run(struct drain *d, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper) {
     int rc = n && s->stack ? flush_stack(d, s) : 0;
     while (n && !rc) {
         if (!s->enc) rc = open_block(d, s);
@@ -246,9 +255,32 @@ static int put_run(struct drain *d, struct stream *s, size_t n, uint64_t upper) 
     return rc;
 }
 
+/* Events as they were read, to the encoder or to who holds them back. */
+static int put_events(struct drain *d, struct stream *s, size_t n, uint64_t upper) {
+    if (!s->held) return put_run(d, s, d->run, n, upper);
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) rc = min_duration_event(s->held, d->run[i], full_stamp(upper, d->run[i]));
+    if (n && full_stamp(upper, d->run[n - 1]) > d->newest) d->newest = full_stamp(upper, d->run[n - 1]);
+    return rc ? rc : min_duration_hand_on(s->held);
+}
+
+static int age_held(struct drain *d) {
+    int rc = 0;
+    if (!d->min_ticks || d->now_ns - d->aged_ns < BLOCK_AGE_NS) return 0;
+    d->aged_ns = d->now_ns;
+    for (uint32_t i = 0; i < d->nstreams && !rc; i++) {
+        struct stream *s = d->streams[i];
+        if (s && s->held) rc = min_duration_age(s->held, d->newest);
+        if (s && s->held && !rc) rc = min_duration_hand_on(s->held);
+    }
+    return rc;
+}
+
 /* ---- what is not a plain event ---- */
 
 static int on_gap(struct drain *d, struct stream *s, uint64_t count) {
+    int held_rc = s->held ? min_duration_flush(s->held) : 0;
+    if (held_rc) return held_rc;
     for (int tries = 0; tries < 2; tries++) {
         int rc = s->enc ? 0 : open_block(d, s);
         if (!rc) rc = vt_block_gap(s->enc, count);
@@ -269,6 +301,13 @@ static int in_block(struct drain *d, struct stream *s, uint32_t kind, const uint
         if (rc) return rc;
     }
     return -EPROTO;
+}
+
+static int from_held_events(void *ctx, void *stream, const uint64_t *rec, size_t n, uint64_t upper) {
+    return put_run(ctx, stream, rec, n, upper);
+}
+static int from_held_payload(void *ctx, void *stream, uint32_t kind, const uint8_t *p, uint32_t len) {
+    return in_block(ctx, stream, kind, p, len);
 }
 
 static uint8_t *names_copy(struct drain *d, struct text t) {
@@ -370,9 +409,14 @@ static int on_payload(struct drain *d, struct stream *s, uint32_t kind, uint32_t
     case VT_PL_STACK: return on_stack(d, s, p, len, ticks);
     case VT_PL_THREAD: return on_thread(d, s, p, len);
     case VT_PL_TASK: return on_task(d, p, len);
+    case VT_PL_THROTTLED:
+        rc = throttled_take(&d->throttled, p, len);
+        d->totals.violations += rc == -EPROTO;
+        return rc == -EPROTO ? 0 : rc;
     case VT_PL_ARGS:
     case VT_PL_RETVAL:
-    case VT_PL_COUNTER: return in_block(d, s, kind, p, len);
+    case VT_PL_COUNTER:
+    case VT_PL_WINDOW: return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(d, s, kind, p, len);
     }
     d->totals.violations++;
     return 0;
@@ -397,7 +441,7 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
         if (type >= VT_REC_CALL && type <= VT_REC_TASK) {
             uint64_t full = full_stamp(slot->upper, w);
             if (full > before + TICKS_HALF / 2) { /* long pause: the encoder is told by approach() */
-                rc = put_run(d, s, n, slot->upper);
+                rc = put_events(d, s, n, slot->upper);
                 d->totals.events += n;
                 n = 0;
                 approach(s, full);
@@ -408,7 +452,7 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
             k++;
             continue;
         }
-        rc = put_run(d, s, n, slot->upper);
+        rc = put_events(d, s, n, slot->upper);
         d->totals.events += n;
         n = 0;
         k++;
@@ -434,7 +478,7 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
         }
     }
     if (!rc && n) {
-        rc = put_run(d, s, n, slot->upper);
+        rc = put_events(d, s, n, slot->upper);
         d->totals.events += n;
     }
     d->totals.calls += calls;
@@ -480,7 +524,9 @@ static int stream_get(struct drain *d, uint32_t serial, uint64_t owner, uint64_t
         s->tid = tids_outer(&d->tids, s->ns_tid);
         d->streams[serial] = s;
         d->totals.threads++;
-        int rc = put_thread(d, ident, s->ns_tid, serial + 1, (struct text){NULL, 0});
+        struct min_duration_sink sink = {from_held_events, from_held_payload, d, s};
+        int rc = d->min_ticks ? min_duration_new(d->min_ticks, sink, &s->held) : 0;
+        if (!rc) rc = put_thread(d, ident, s->ns_tid, serial + 1, (struct text){NULL, 0});
         if (rc) return rc;
     }
     *out = s;
@@ -583,6 +629,7 @@ int drain_pass(struct drain *d, uint64_t now_ns, uint64_t *got) {
     if (!rc) arena_warm(d->arena, d->most_used + WARM_AHEAD);
     if (!rc) rc = read_streams(d, PASS_WORDS, false, got);
     if (!rc) rc = flush_names(d);
+    if (!rc) rc = age_held(d);
     if (!rc) rc = flush_old_blocks(d);
     d->totals.dropped = vt_load_relaxed(&d->arena->ctl->dropped);
     return rc ? rc : check_broken(d);
@@ -670,12 +717,21 @@ int drain_finish(struct drain *d, uint64_t now_ticks) {
             vt_fetch_and_acqrel(&d->arena->ctl->free[i / 64], ~(1ul << (i & 63)));
     int rc = find_chunks(d);
     if (!rc) rc = read_streams(d, UINT64_MAX, true, &got);
-    for (uint32_t i = 0; i < d->nstreams && !rc; i++)
-        if (d->streams[i]) rc = flush_stack(d, d->streams[i]);
+    for (uint32_t i = 0; i < d->nstreams && !rc; i++) {
+        struct stream *s = d->streams[i];
+        if (s) rc = flush_stack(d, s);
+        if (s && s->held && !rc) rc = min_duration_flush(s->held);
+    }
     if (!rc) rc = flush_names(d);
     while (!rc && !TAILQ_EMPTY(&d->open)) rc = flush_block(d, TAILQ_FIRST(&d->open));
     if (!rc) rc = report_drops(d, now_ticks);
+    if (!rc) rc = throttled_put(&d->throttled, d->arena->ctl, now_ticks, d->sink.put, d->sink.ctx);
     return rc ? rc : check_broken(d);
 }
 
-void drain_totals(const struct drain *d, struct drain_totals *t) { *t = d->totals; }
+void drain_totals(const struct drain *d, struct drain_totals *t) {
+    *t = d->totals;
+    t->throttled = d->throttled.n;
+    for (uint32_t i = 0; i < d->nstreams && d->min_ticks; i++)
+        if (d->streams[i] && d->streams[i]->held) t->short_calls += min_duration_short_calls(d->streams[i]->held);
+}

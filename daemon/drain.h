@@ -26,11 +26,15 @@ struct drain_totals {
     uint64_t violations;  /* words or payloads that made no sense and were skipped */
     uint64_t chunks;      /* given back */
     uint64_t first_ticks; /* stamp of the first record read; 0 = none */
+    uint64_t short_calls; /* calls that were left out */
     uint32_t threads;
+    uint32_t throttled; /* functions */
 };
 
-/* pid: the target as the daemon sees it, ns_pid as it sees itself. The arena stays the caller's. */
-VT_MUST_CHECK int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, struct drain_sink sink, struct drain **out);
+/* pid: the target as the daemon sees it, ns_pid as it sees itself. min_ticks: calls shorter than that are left out, 0 = none
+ * are. The arena stays the caller's. */
+VT_MUST_CHECK int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink,
+                            struct drain **out);
 void drain_free(struct drain *d);
 
 /* Reads what is there, bounded; *got = words read. Flushes blocks older than ~50 ms. */

@@ -399,7 +399,9 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
         return;
     }
     struct drain_sink sink = {sink_put, s};
-    int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, sink, &s->drain);
+    /* A little less: what is near the limit is for the reader, who knows the clock better at the end. */
+    uint64_t min_ticks = clock_ns_to_ticks(&s->server->clock, s->min_duration_ns - s->min_duration_ns / 1000);
+    int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, min_ticks, sink, &s->drain);
     if (rc) {
         arena_stop_writers(&s->arena);
         refuse(s, rc, "viztracerd is out of memory");
@@ -451,20 +453,22 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
     }
 }
 
-static int add_filters(struct vt_ctl *ctl, char *const *list, size_t n, uint32_t *bytes, struct vt_err *err) {
-    uint32_t at = ctl->include_bytes + ctl->exclude_bytes, start = at;
+/* Appends to the filters, which are `*used` bytes long. */
+static int add_filters(struct vt_ctl *ctl, uint32_t *used, char *const *list, size_t n, uint32_t *bytes, struct vt_err *err) {
+    uint32_t at = *used;
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(list[i]) + 1;
         if (len == 1) continue;
         if (len > VT_FILTER_BYTES - at)
             return vt_err_set(
                 err, -E2BIG,
-                "--include_files and --exclude_files are longer than %u bytes together; name folders instead of files",
+                "the lists of --include_* and --exclude_* are longer than %u bytes together; name folders instead of files",
                 VT_FILTER_BYTES);
         memcpy(ctl->filters + at, list[i], len);
         at += (uint32_t)len;
     }
-    *bytes = at - start;
+    *bytes = at - *used;
+    *used = at;
     return 0;
 }
 
@@ -487,8 +491,23 @@ static int fill_request(struct session *s, const Vt__AttachReq *req, struct help
     ctl->owner_pid = (uint32_t)s->creds.pid;
     ctl->owner_uid = s->creds.uid;
     snprintf(ctl->owner_name, sizeof(ctl->owner_name), "%s", s->owner_name);
-    int rc = add_filters(ctl, o->include_files, o->n_include_files, &ctl->include_bytes, err);
-    if (!rc) rc = add_filters(ctl, o->exclude_files, o->n_exclude_files, &ctl->exclude_bytes, err);
+    ctl->max_overhead = o->max_overhead;
+    s->min_duration_ns = o->min_duration_ns;
+    s->max_overhead = o->max_overhead;
+    const struct {
+        char *const *list;
+        size_t n;
+        uint32_t *bytes;
+    } filters[] = {{o->include_files, o->n_include_files, &ctl->include_bytes},
+                   {o->exclude_files, o->n_exclude_files, &ctl->exclude_bytes},
+                   {o->include_functions, o->n_include_functions, &ctl->glob_bytes[VT_GLOB_INCLUDE_FUNCTIONS]},
+                   {o->exclude_functions, o->n_exclude_functions, &ctl->glob_bytes[VT_GLOB_EXCLUDE_FUNCTIONS]},
+                   {o->include_modules, o->n_include_modules, &ctl->glob_bytes[VT_GLOB_INCLUDE_MODULES]},
+                   {o->exclude_modules, o->n_exclude_modules, &ctl->glob_bytes[VT_GLOB_EXCLUDE_MODULES]}};
+    uint32_t used = 0;
+    int rc = 0;
+    for (size_t i = 0; i < VT_ARRAY_LEN(filters) && !rc; i++)
+        rc = add_filters(ctl, &used, filters[i].list, filters[i].n, filters[i].bytes, err);
     s->options_text = strdup(o->text ? o->text : "");
     s->output = strdup(req->output ? req->output : "");
     if (!s->options_text || !s->output) return vt_err_set(err, -ENOMEM, "out of memory");

@@ -27,7 +27,8 @@ struct session {
     bool answered; /* ATTACHED or ERROR was sent */
     bool header_done;
     /* request */
-    uint64_t duration_ns;
+    uint64_t duration_ns, min_duration_ns;
+    uint32_t max_overhead; /* 1/10000 */
     uint32_t nchunks;
     char *options_text, *output;
     /* attach */

@@ -46,6 +46,8 @@ int session_put_header(struct session *s) {
     m.flags = vt_load_relaxed(&s->arena.ctl->flags);
     m.process_name = name;
     m.hook_kind = vt_load_relaxed(&s->arena.ctl->hook_kind);
+    m.min_duration_ns = s->min_duration_ns;
+    m.max_overhead = s->max_overhead;
     int rc = spool_put(&s->spool, VT_FRAME_HEADER, &m.base);
     session_clock_frame(s, &clock);
     s->clock_ns = vt_mono_ns();
@@ -84,6 +86,8 @@ void session_put_end(struct session *s) {
     m.hooks_on_ticks = vt_load_relaxed(&ctl->t_hooks_on);
     m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
     m.bytes = s->spool.size;
+    m.short_calls = s->totals.short_calls;
+    m.throttled = s->totals.throttled;
     int rc = spool_put_last(&s->spool, VT_FRAME_CLOCK, &clock.base);
     if (!rc) rc = spool_put_last(&s->spool, VT_FRAME_END, &m.base);
     if (rc) vt_log(VT_LOG_ERROR, "session %d: no end frame: %s", s->pid, strerror(-rc));

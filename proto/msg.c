@@ -27,6 +27,7 @@ static const struct vt_msg_desc descs[] = {
     {VT_FRAME_DROPS, "drops", &vt__drops__descriptor, 256, 1},
     {VT_FRAME_STATS, "stats", &vt__stats__descriptor, 256, 0},
     {VT_FRAME_END, "end", &vt__end__descriptor, 16u << 10, 1},
+    {VT_FRAME_THROTTLED, "throttled", &vt__throttled__descriptor, 1u << 20, 1},
     {VT_CTL_HELLO, "hello", &vt__hello__descriptor, 1024, 0},
     {VT_CTL_ATTACH, "attach", &vt__attach_req__descriptor, 256u << 10, 0},
     {VT_CTL_ATTACHED, "attached", &vt__attached__descriptor, 16u << 10, 0},

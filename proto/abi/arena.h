@@ -27,7 +27,7 @@
 
 #define VT_ARENA_MAGIC 0x314152415a495656ull /* "VVIZARA1" */
 #define VT_ABI_MAJOR 1
-#define VT_ABI_MINOR 0
+#define VT_ABI_MINOR 1
 
 #define VT_CHUNK_SIZE 65536ul
 #define VT_CHUNK_MASK (VT_CHUNK_SIZE - 1)
@@ -89,6 +89,15 @@ enum vt_hook_kind { VT_HOOK_NONE = 0, VT_HOOK_MONITORING = 1, VT_HOOK_PROFILE = 
 #define VT_F_ASYNC 0x10u         /* --log_async */
 #define VT_F_IGNORE_FROZEN 0x20u /* --ignore_frozen */
 
+/* Lists of globs behind the prefixes in vt_ctl.filters. */
+enum vt_glob_list {
+    VT_GLOB_INCLUDE_FUNCTIONS = 0,
+    VT_GLOB_EXCLUDE_FUNCTIONS,
+    VT_GLOB_INCLUDE_MODULES,
+    VT_GLOB_EXCLUDE_MODULES,
+    VT_GLOBS
+};
+
 /* Events dropped by a thread that never got another chunk: slot thread_serial % VT_DROP_SLOTS.
  * W agent (relaxed), R daemon. The serial that last used the slot is kept beside it. */
 struct vt_drop_slot {
@@ -106,14 +115,17 @@ struct vt_ctl {
     uint32_t flags;          /* VT_F_* */
     int32_t max_stack_depth; /* -1 = no limit */
     uint32_t repr_limit;     /* characters of one repr */
-    uint32_t include_bytes;  /* filters[]: NUL-terminated prefixes, first include then exclude */
+    uint32_t include_bytes;  /* filters[]: NUL-terminated prefixes of files, first include then exclude, then glob_bytes */
     uint32_t exclude_bytes;
     uint32_t rearm_ms;             /* 3.12+: restart_events at this period; 0 = never */
     uint64_t span;                 /* clock ticks between two slow-path visits of a running thread (~20 ms) */
     uint64_t session_start;        /* CLOCK_REALTIME ns */
     uint32_t owner_pid, owner_uid; /* the client that asked, for "already traced by" (its own pid namespace) */
     char owner_name[64];           /* user name or "uid N", NUL-terminated */
-    uint64_t pad0[4];
+    uint32_t glob_bytes[VT_GLOBS]; /* 1.1: NUL-terminated globs, in the order of enum vt_glob_list */
+    uint32_t max_overhead;         /* 1.1: limit of the governor, in 1/10000 of the CPU time; 0 = no governor */
+    uint32_t pad0a;
+    uint64_t pad0;
     /* -- W daemon while tracing -- */
     uint32_t enabled; /* 1 = trace; 0 = leave at the next slow path (release; after limits were set to 0) */
     uint32_t pad1;
@@ -133,8 +145,10 @@ struct vt_ctl {
     uint64_t agent_base;              /* load address of the agent */
     uint64_t callbacks_after;         /* callbacks seen after GONE by this process: tests want 0 */
     uint32_t next_id;                 /* name ids given out so far */
-    uint32_t pad3;
-    uint64_t pad4[3];
+    uint32_t windows;                 /* 1.1: times that the governor took the hooks out altogether */
+    uint64_t off_ticks;               /* 1.1: for so long in all */
+    uint64_t off_since;               /* 1.1: they are out since then; 0 = they are in */
+    uint64_t pad4;
     char err[256]; /* cause of REFUSED or of a degraded start, NUL-terminated */
     uint64_t pad5[8];
     /* -- both -- */
@@ -143,6 +157,8 @@ struct vt_ctl {
     char filters[VT_FILTER_BYTES];
 };
 _Static_assert(sizeof(struct vt_ctl) <= VT_CTL_SIZE, "vt_ctl");
+_Static_assert(offsetof(struct vt_ctl, enabled) == 168 && offsetof(struct vt_ctl, state) == 232, "vt_ctl");
+_Static_assert(offsetof(struct vt_ctl, err) == 344 && offsetof(struct vt_ctl, free) == 664, "vt_ctl");
 
 static inline struct vt_chunk *vt_chunk_at(struct vt_ctl *ctl, uint32_t i) {
     return (struct vt_chunk *)(void *)((char *)ctl + VT_CTL_SIZE + (uint64_t)i * VT_CHUNK_SIZE);

@@ -63,6 +63,8 @@ enum vt_payload_kind {
     VT_PL_RETVAL = 5,  /* belongs to the next leave record of this thread: the repr */
     VT_PL_TASK = 6,    /* struct vt_pl_task + name */
     VT_PL_COUNTER = 7, /* struct vt_pl_counter (garbage collection; --log_gc) */
+    VT_PL_WINDOW = 8, /* struct vt_pl_window + u32 ids[nframes], outermost first: the hooks were out until now (--max_overhead) */
+    VT_PL_THROTTLED = 9, /* n x struct vt_pl_throttled (--max_overhead); later ones replace what they say of an id */
     VT_PL_KINDS = 64
 };
 
@@ -105,6 +107,21 @@ struct vt_pl_counter { /* VizTracer's "garbage collection" counter */
     uint64_t collecting, collected, uncollectable;
 };
 _Static_assert(sizeof(struct vt_pl_counter) == 24, "vt_pl_counter");
+
+struct vt_pl_window { /* of this thread's frames, these are open now; of others that were open before nothing is known */
+    uint32_t nframes;
+    uint32_t pad;
+};
+_Static_assert(sizeof(struct vt_pl_window) == 8, "vt_pl_window");
+
+struct vt_pl_throttled {
+    uint32_t id;
+    uint32_t off;       /* 1 = its events are switched off most of the time */
+    uint64_t since;     /* clock ticks */
+    uint64_t counted;   /* calls seen since then, not recorded */
+    uint64_t estimated; /* calls not seen since then, worked out */
+};
+_Static_assert(sizeof(struct vt_pl_throttled) == 32, "vt_pl_throttled");
 
 #define VT_PAYLOAD_MAX 32768u
 static inline uint64_t vt_rec_payload_id(uint32_t kind, uint32_t len) { return (uint64_t)kind << 20 | len; }

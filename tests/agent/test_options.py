@@ -123,15 +123,75 @@ def arguments():
     args, ret = by["many"][0]
     assert list(args) == ["a", "b", "key", "rest", "more"], args
     assert args["a"] == "1" and args["b"] == "'t\u00e4xt'" and args["key"] == "slow \u00e4", args
-    assert args["rest"] == "Not Displayable", args
+    assert args["rest"] == "(3.5, <repr raised RuntimeError>)", args
     assert args["more"] == "{'extra': True}", args
     assert ret == (RETURN, "[1, 't\u00e4xt']"), ret
     args, ret = by["many"][1]
-    assert len(args["a"]) == 60 and args["a"].startswith("'yyyy") and args["b"].startswith("[0, 1, 2"), args
+    assert len(args["a"]) == 60 and args["a"] == "'" + "y" * 56 + "..." and args["b"] == repr(list(range(100)))[:57] + "...", args
     args, ret = by["fails"][0]
     assert args == {"a": "None"} and ret == (UNWIND, None), (args, ret)
     # leaf() called by repr is not part of the program
     assert count(s, "leaf") == 1, count(s, "leaf")
+
+
+class Long(list):
+    pass
+
+
+class Lazy:
+    """Counting it would be work."""
+
+    def __len__(self):
+        raise SystemExit
+
+    def __repr__(self):
+        return "lazy"
+
+
+def texts():
+    """The text of a value is its repr, or the beginning of it; never the work for all of it."""
+    ring, shared = [1], (2,)
+    ring.append(ring)
+    deep = []
+    for _ in range(100):
+        deep = [deep]
+    plain = [0, -1, 2 ** 40, 2 ** 62, -2 ** 63, 2 ** 64, 10 ** 300, True, False, None, 1.5, float("inf"), -0.0, 1e300, "", "it's", 'a"b', "\n\\",
+             "\u20ac", "x" * 100, b"ab\x00", (), (1,), (1, 2), [], [None], {}, {1: "a", "b": [2]}, set(), {3}, frozenset(), frozenset([4]),
+             [shared, shared, ()], Lazy(), Long([1, 2]), range(3), len, type, Ellipsis, "\ud800"]
+    odd = [ring, deep, Long(range(20000)), [Bad(), 1], {1: Bad()}, collections.deque(range(20000)), 10 ** 5000,
+           list(range(10 ** 6)), {i: i for i in range(10 ** 6)}, set(range(10 ** 5)), "z" * 10 ** 7, b"z" * 10 ** 7, [[["q" * 500]]]]
+
+    def give(x):
+        return x
+
+    def work():
+        for x in plain + odd:
+            give(x)
+
+    s = run(work, flags=F_RETVAL, repr_limit=200)
+    stream, got, pending = s.stream_of("give" if sys.version_info < (3, 11) else "texts.<locals>.give"), [], None
+    for kind, _, what in stream:
+        if kind == PAYLOAD and what[0] == PL_RETVAL:
+            pending = what[1].decode("utf-8", "surrogateescape")
+        elif kind == RETURN:
+            if s.full_name(what).split(".")[-1] == "give":
+                got.append(pending)
+            pending = None
+
+    def short(text):
+        return text if len(text) <= 200 else text[:197] + "..."
+
+    assert len(got) == len(plain + odd), len(got)
+    for x, text in zip(plain, got):
+        assert text == short(repr(x)), (x, text)
+    ring_text, deep_text, long_text, bad, bad_value, queue, huge, items, pairs, numbers, string, data, nested = got[len(plain):]
+    assert ring_text == repr(ring) and deep_text.startswith("[[[[[") and "..." in deep_text, (ring_text, deep_text)
+    assert long_text == "<Long of 20000 items>" and queue == "<collections.deque of 20000 items>", (long_text, queue)
+    assert bad == "[<repr raised RuntimeError>, 1]" and bad_value == "{1: <repr raised RuntimeError>}", (bad, bad_value)
+    assert huge == "<int of 16610 bits>", huge
+    for value, text in ((list(range(1000)), items), ({i: i for i in range(1000)}, pairs), ("z" * 300, string), (b"z" * 300, data), ([[["q" * 500]]], nested)):
+        assert text == short(repr(value)), text
+    assert len(numbers) == 200 and numbers.startswith("{0, 1, 2"), numbers
 
 
 def collector():
@@ -178,6 +238,7 @@ def tasks():
 
 filters()
 arguments()
+texts()
 collector()
 tasks()
 print("ok")

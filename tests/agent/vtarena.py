@@ -14,7 +14,7 @@ TICKS_PER_MS = 2300000
 
 # offsets in struct vt_ctl (proto/abi/arena.h)
 O = dict(magic=0, major=8, minor=12, nchunks=16, clock=20, flags=24, depth=28, repr=32, include=36, exclude=40, rearm=44, span=48,
-         start=56, enabled=168, lease=176, freed=184, state=232, why=236, hook=240, tool=244, python=248, threads=252,
+         start=56, globs=136, overhead=152, enabled=168, lease=176, freed=184, state=232, why=236, hook=240, tool=244, python=248, threads=252,
          dropped=256, on=264, off=272, hold_on=280, hold_off=288, base=296, after=304, next_id=312, err=344)
 O["free"] = 664
 O["drops"] = O["free"] + 16384 // 8
@@ -63,18 +63,19 @@ class Stream(list):
 
 
 class Session:
-    def __init__(self, flags=F_C_CALLS, chunks=1024, clock=0, depth=-1, repr_limit=200, include=(), exclude=(), rearm=0,
-                 span=20 * TICKS_PER_MS, lease=(1 << 64) - 1, dlsym=True):
+    def __init__(self, flags=F_C_CALLS, chunks=1024, clock=0, depth=-1, repr_limit=200, include=(), exclude=(), globs=((), (), (), ()), rearm=0,
+                 overhead=0, span=20 * TICKS_PER_MS, lease=(1 << 64) - 1, dlsym=True):
         self.size = CTL + chunks * CHUNK
         self.fd = memfd()
         os.ftruncate(self.fd, self.size)
         self.map = mmap.mmap(self.fd, self.size)
         self.chunks, self.dlsym = chunks, dlsym
-        inc = b"".join(p.encode() + b"\0" for p in include)
-        exc = b"".join(p.encode() + b"\0" for p in exclude)
-        struct.pack_into("<QIIIIIiIIIIQQ", self.map, 0, 0x314152415a495656, 1, 0, chunks, clock, flags, depth, repr_limit, len(inc),
-                         len(exc), rearm, span, time.time_ns())
-        self.map[O["filters"]:O["filters"] + len(inc + exc)] = inc + exc
+        lists = [b"".join(p.encode() + b"\0" for p in names) for names in (include, exclude) + tuple(globs)]
+        struct.pack_into("<QIIIIIiIIIIQQ", self.map, 0, 0x314152415a495656, 1, 1, chunks, clock, flags, depth, repr_limit,
+                         len(lists[0]), len(lists[1]), rearm, span, time.time_ns())
+        struct.pack_into("<5I", self.map, O["globs"], *[len(names) for names in lists[2:]], overhead)
+        text = b"".join(lists)
+        self.map[O["filters"]:O["filters"] + len(text)] = text
         for i in range(0, chunks, 64):
             self.put("Q", O["free"] + i // 8, (1 << min(64, chunks - i)) - 1)
         self.put("Q", O["lease"], lease)

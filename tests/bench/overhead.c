@@ -46,6 +46,7 @@ static const struct mode modes[] = {
     {"ours-noclock", "the same, constant clock", "bare", "", true, false, false, "floor", NULL},
     {"ours-args", "--log_func_args --log_func_retval", "bare", "--log_func_args --log_func_retval", false, false, false, "floor",
      NULL},
+    {"ours-limited", "viztracer --max_overhead 5%", "bare", "--max_overhead 5%", false, false, false, NULL, NULL},
     {"viztracer", "VizTracer, C calls", "viztracer", NULL, false, false, false, "floor", NULL},
     {"floor-py", "no-op hook, Python only", "floor-py", NULL, false, true, false, NULL, NULL},
     {"ours-py", "viztracer --ignore_c_function", "bare", "--ignore_c_function", false, true, false, "floor-py", "viztracer-py"},

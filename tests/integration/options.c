@@ -44,6 +44,18 @@ static void trace_round(struct scene *x, const char *options, const char *out) {
     must_load(&x->trace, out, x->who);
 }
 
+/* The same into a .vzt file, which is not loaded. */
+static void native_round(struct scene *x, const char *native, const char *options) {
+    struct tool tool;
+    tool_startf(&tool, "--attach %d -o %s %s", (int)x->target.pid, native, options);
+    must_attach(&tool, "vzt");
+    x->target.slots[60] = ++x->round;
+    while (x->target.slots[61] != x->round) sleep_ms(2);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "vzt");
+}
+
 static size_t count(const struct scene *x, const char *name) { return trace_count(&x->trace, name, 0); }
 
 #define must(x, name, n)                                                                                                         \
@@ -112,6 +124,48 @@ START_TEST(files) {
 }
 END_TEST
 
+/* The function alone is left out; the C functions that it calls go with it. */
+START_TEST(functions) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--exclude_functions helper qui*", temp_path(".json"));
+    must(&x, "by_files", 1);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 1);
+    must(&x, "quick", 0);
+    must(&x, "slow", 1);
+    trace_round(&x, "--include_functions by_files d*t", temp_path(".json"));
+    must(&x, "by_files", 1);
+    must(&x, "direct", 2);
+    must(&x, "math.hypot", 2);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 0);
+    must(&x, "quick", 0);
+    trace_round(&x, "--exclude_functions math.hypot", temp_path(".json"));
+    must(&x, "direct", 2);
+    must(&x, "math.hypot", 0);
+    must(&x, "quick", 2001);
+    end(&x);
+}
+END_TEST
+
+START_TEST(modules) {
+    struct scene x;
+    begin(&x, _i);
+    trace_round(&x, "--exclude_modules optionlib math", temp_path(".json"));
+    must(&x, "helper", 0);
+    must(&x, "called_back", 1);
+    must(&x, "direct", 2);
+    must(&x, "math.hypot", 0);
+    trace_round(&x, "--include_modules optionlib asyncio", temp_path(".json"));
+    must(&x, "helper", 1);
+    must(&x, "called_back", 0);
+    must(&x, "direct", 0);
+    ck_assert_msg(with_text(&x, "asyncio/base_events.py") > 0, "%s: nothing of the package asyncio", x.who);
+    end(&x);
+}
+END_TEST
+
 START_TEST(depth) {
     struct scene x;
     begin(&x, _i);
@@ -141,16 +195,73 @@ START_TEST(ignored_kinds) {
 }
 END_TEST
 
+static void must_be_long(const struct scene *x) {
+    must(x, "slow", 1);
+    for (size_t i = 0; i < x->trace.n; i++) {
+        const struct trace_event *e = &x->trace.events[i];
+        ck_assert_msg(e->ph != 'X' || e->dur >= 5000000, "%s: %s takes %lld ns", x->who, e->name, (long long)e->dur);
+    }
+}
+
+/* Short calls are not even in the raw trace. */
 START_TEST(min_duration) {
     struct scene x;
+    struct tool tool;
+    struct stat st;
     begin(&x, _i);
     trace_round(&x, "--min_duration 5ms", temp_path(".json"));
-    must(&x, "slow", 1);
-    for (size_t i = 0; i < x.trace.n; i++) {
-        const struct trace_event *e = &x.trace.events[i];
-        ck_assert_msg(e->ph != 'X' || e->dur >= 5000000, "%s: %s takes %lld ns", x.who, e->name, (long long)e->dur);
-    }
+    must_be_long(&x);
+    const char *native = temp_path(".vzt"), *converted = temp_path(".json");
+    native_round(&x, native, "--min_duration 5ms --log_func_args");
+    ck_assert_int_eq(stat(native, &st), 0);
+    ck_assert_msg(st.st_size < 60000, "%s: %lld bytes of raw trace", x.who, (long long)st.st_size);
+    tool_runf(&tool, "convert %s -o %s", native, converted);
+    must_exit(&tool, 0, "convert");
+    ck_assert_msg(strstr(tool.out, "shorter calls left out"), "%s: convert says %s", x.who, tool.out);
+    trace_free(&x.trace);
+    must_load(&x.trace, converted, "convert");
+    must_be_long(&x);
+    unlink(native);
+    unlink(converted);
     end(&x);
+}
+END_TEST
+
+static size_t file_has(const char *path, const char *text) {
+    size_t n = 0;
+    char line[65536];
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) n += strstr(line, text) != NULL;
+    if (f) fclose(f);
+    return n;
+}
+
+/* A limit that cannot be kept by recording all: what was left out is told in the line and in the file. */
+START_TEST(max_overhead) {
+    struct scene x;
+    struct tool tool;
+    const char *out = temp_path(".json");
+    begin(&x, _i);
+    bool by_function = !strncmp(x.ip->version, "3.12", 4) || strtod(x.ip->version + 2, NULL) > 12.5;
+    snprintf(x.who, sizeof x.who, "--max_overhead on %s", x.ip->version);
+    tool_startf(&tool, "--attach %d -o %s --max_overhead 0.01%%", (int)x.target.pid, out);
+    must_attach(&tool, x.who);
+    for (int i = 0; i < 5; i++) {
+        x.target.slots[60] = ++x.round;
+        for (uint64_t end = now_ms() + 30000; x.target.slots[61] != x.round; sleep_ms(2))
+            ck_assert_msg(now_ms() < end, "%s: the target does not get through: %s", x.who, x.target.text);
+    }
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, x.who);
+    ck_assert_msg(strstr(tool.out, "the limit of 0.01 % was kept by"), "%s: says %s", x.who, tool.out);
+    ck_assert_msg(strstr(tool.out, by_function ? "throttling" : "taking the hooks out"), "%s: says %s", x.who, tool.out);
+    must_load(&x.trace, out, x.who);
+    ck_assert_msg(file_has(out, "\"max_overhead\":0.01"), "%s: no limit in the metadata", x.who);
+    ck_assert_msg(!by_function || file_has(out, "calls_estimated") > 0, "%s: no throttled functions in the metadata", x.who);
+    ck_assert_uint_lt(count(&x, "quick"), 5 * 2001);
+    end(&x);
+    unlink(out);
 }
 END_TEST
 
@@ -186,7 +297,7 @@ START_TEST(values) {
     must_args(&x, e, "func_args.others={'z': [6]};");
     must_args(&x, e, "return_value=6;");
     e = trace_find(&x.trace, "arguments", e);
-    must_args(&x, e, "func_args.y=Not Displayable;");
+    must_args(&x, e, "func_args.y=<repr raised RuntimeError>;");
     must_args(&x, e, "return_value=2;");
     e = trace_find(&x.trace, "gives_text", NULL);
     must_args(&x, e, "return_value='text \"quoted\" \xc3\xa9';");
@@ -247,13 +358,7 @@ START_TEST(forms) {
     ck_assert(f && fgetc(f) == 0x1f && fgetc(f) == 0x8b);
     fclose(f);
     trace_free(&x.trace);
-    tool_startf(&tool, "--attach %d -o %s", (int)x.target.pid, native);
-    must_attach(&tool, "vzt");
-    x.target.slots[60] = ++x.round;
-    while (x.target.slots[61] != x.round) sleep_ms(2);
-    kill(tool.pid, SIGINT);
-    tool_wait(&tool, 30000);
-    must_exit(&tool, 0, "vzt");
+    native_round(&x, native, "");
     tool_runf(&tool, "convert %s -o %s", native, converted);
     must_exit(&tool, 0, "convert");
     must_load(&x.trace, converted, "convert");
@@ -306,9 +411,12 @@ int main(void) {
     Suite *s = suite_create("options");
     suite_add(s, "no-filter", no_filter, 60);
     suite_add(s, "files", files, 60);
+    suite_add(s, "functions", functions, 60);
+    suite_add(s, "modules", modules, 60);
     suite_add(s, "depth", depth, 60);
     suite_add(s, "ignored-kinds", ignored_kinds, 60);
     suite_add(s, "min-duration", min_duration, 60);
+    suite_add(s, "max-overhead", max_overhead, 90);
     suite_add(s, "entries", entries, 60);
     suite_add(s, "values", values, 60);
     suite_add(s, "gc", collections, 60);

@@ -230,6 +230,25 @@ START_TEST(test_min_duration_keeps_callees) {
 }
 END_TEST
 
+/* The hooks were out: no call reaches over that, and what is open afterwards begins again. */
+START_TEST(test_window_begins_with_its_own_stack) {
+    struct {
+        struct vt_pl_window head;
+        uint32_t ids[2];
+    } window = {.head = {.nframes = 2}, .ids = {1, 3}};
+    struct vt_event ev[] = {
+        {.ticks = 1000, .id = 1, .type = VT_REC_CALL},
+        {.ticks = 1010, .id = 2, .type = VT_REC_CALL},
+        {.id = VT_PL_WINDOW, .type = VT_REC_PAYLOAD, .payload = (const uint8_t *)&window, .payload_len = sizeof window},
+        {.ticks = 1500, .id = 3, .type = VT_REC_RETURN},
+        {.ticks = 1510, .id = 2, .type = VT_REC_RETURN}, /* of before: nothing is known of it */
+        {.ticks = 1600, .id = 1, .type = VT_REC_RETURN}};
+    trace_build_block(&trace, 0, 1, 1, ev, VT_ARRAY_LEN(ev));
+    expect("b 1010+0, a 1000+10, c 1011+489, a 1010+590");
+    ck_assert_uint_eq(totals.unmatched, 1);
+}
+END_TEST
+
 START_TEST(test_drops_frame_marks_the_thread) {
     Vt__Drops drops = VT__DROPS__INIT;
     block_of(0, 1, 1000, 10, "(a a)");
@@ -345,6 +364,7 @@ int main(void) {
     tcase_add_test(tests, test_c_leave_does_not_close_a_python_frame);
     tcase_add_test(tests, test_same_instant_still_nests);
     tcase_add_test(tests, test_min_duration_keeps_callees);
+    tcase_add_test(tests, test_window_begins_with_its_own_stack);
     tcase_add_test(tests, test_drops_frame_marks_the_thread);
     tcase_add_test(tests, test_deep_stack);
     tcase_add_test(tests, test_deeper_than_kept);

@@ -66,12 +66,18 @@ END_TEST
 
 START_TEST(lists_end_at_the_next_option) {
     ck_assert_int_eq(parse("9 --include_files /a /b --quiet --t 2"), 0);
-    ck_assert_uint_eq(o.ninclude, 2);
-    ck_assert_str_eq(o.include[1], "/b");
+    ck_assert_uint_eq(o.include.n, 2);
+    ck_assert_str_eq(o.include.item[1], "/b");
     ck_assert_int_eq(parse("9 --exclude_files=/a"), 0);
-    ck_assert_uint_eq(o.nexclude, 1);
+    ck_assert_uint_eq(o.exclude.n, 1);
+    ck_assert_int_eq(
+        parse("9 --include_functions f* g --exclude_functions=h --include_modules m n.o --exclude_modules p --quiet"), 0);
+    ck_assert_uint_eq(o.include_functions.n, 2);
+    ck_assert_str_eq(o.exclude_functions.item[0], "h");
+    ck_assert_str_eq(o.include_modules.item[1], "n.o");
+    ck_assert_uint_eq(o.exclude_modules.n, 1);
     ck_assert_int_eq(parse("9 --include_files /a --include_files /b"), 0);
-    ck_assert_uint_eq(o.ninclude, 1);
+    ck_assert_uint_eq(o.include.n, 1);
 }
 END_TEST
 
@@ -110,6 +116,10 @@ static const struct {
     {"1 --include_files a --exclude_files b", "exclude_files"},
     {"1 --method magic", "magic"},
     {"1 --max_size 5Q", "5Q"},
+    {"1 --max_overhead 0", "0"},
+    {"1 --max_overhead 101%", "101%"},
+    {"1 --max_overhead 5x", "5x"},
+    {"1 --exclude_functions", "exclude_functions"},
 };
 
 START_TEST(wrong_lines_are_refused_by_name) {
@@ -121,6 +131,12 @@ END_TEST
 
 START_TEST(units) {
     uint64_t v;
+    int64_t share;
+    ck_assert(!options_overhead("5%", &share) && share == 500);
+    ck_assert(!options_overhead("0.05", &share) && share == 500);
+    ck_assert(!options_overhead("100%", &share) && share == 10000);
+    ck_assert(!options_overhead("0.01%", &share) && share == 1);
+    ck_assert(options_overhead("0", &share) && options_overhead("1.5", &share) && options_overhead("-1%", &share));
     ck_assert(!options_duration("5", &v) && v == 5000);
     ck_assert(!options_duration("0.3ms", &v) && v == 300000);
     ck_assert(!options_duration("7ns", &v) && v == 7);

@@ -218,7 +218,7 @@ static void start_fd(int fd, uint32_t nchunks) {
     memset(&reader, 0, sizeof(reader));
     reader.dec = vt_block_dec_new();
     for (int i = 0; i < THREADS_MAX; i++) reader.threads[i].clock = 12345;
-    ck_assert_int_eq(drain_new(&arena, getpid(), getpid(), (struct drain_sink){reader_put, &reader}, &drain), 0);
+    ck_assert_int_eq(drain_new(&arena, getpid(), getpid(), 0, (struct drain_sink){reader_put, &reader}, &drain), 0);
     fake_ns = 1000000000ull;
 }
 static void start(uint32_t nchunks) { start_fd(memfd_create("drain-test", 0), nchunks); }

@@ -1,0 +1,254 @@
+/* Owns what a limit on the overhead does to single functions, 3.12+:
+ *
+ *   FULL      recorded                            -> DRAINING when it is among the hottest of a period that was too dear
+ *   DRAINING  calls that were recorded still get their end; new ones are counted -> COUNTED or DARK when none is open
+ *   COUNTED   each call is counted; nothing tells of its end                     -> DARK when that is too dear as well
+ *   DARK      switched off; restart_events brings it back now and then for LOOK_CALLS calls, from which its rate is known
+ *
+ * A call is recorded with both ends or not at all. Calls of several threads in one function are told apart by number only: when
+ * it is throttled while recorded and counted calls of it are open on different threads, an end can go to the wrong one, which
+ * readers ignore as an end of nothing. A C function that is dark is switched off where it is called. */
+#include "agent/detail.h"
+#include "agent/governor.h"
+
+enum {
+    FUNCTIONS_MAX = 1 << 17, /* later ones are not throttled */
+    ACTIVE_MAX = 8192,
+    CALLS_MIN = 4,
+    LOOK_CALLS = 16,
+    DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
+    TOLD_AT_ONCE = 1000,
+    BUCKETS = 32
+};
+
+enum state { FULL = 0, DRAINING, COUNTED, DARK };
+
+struct function {
+    uint32_t period, calls; /* of that period */
+    uint32_t open;          /* recorded calls that have not ended */
+    uint32_t open_counted;  /* while draining: counted ones */
+    uint32_t drained;
+    uint32_t look_calls; /* of this look */
+    uint8_t state, next_state;
+    bool c_function;
+    bool asleep; /* dark, and the calls of this look have been seen */
+    uint32_t pad;
+    uint64_t counted, since;
+    uint64_t asleep_since, asleep_ticks; /* in governor_bare() time */
+    uint64_t look_ticks, looked_calls;   /* of all looks */
+};
+
+static struct function *functions;
+static uint32_t period, nactive, nthrottled;
+static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
+static uint64_t look_from; /* governor_bare() time at which the present look began */
+
+#define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
+
+bool throttle_start(void) {
+    int64_t at = arch_syscall6(SYS_MMAP, 0, TABLE_BYTES, 3, 0x4022 /* PRIVATE|ANONYMOUS|NORESERVE */, ~0ull, 0);
+    if (at < 0 && at > -4096) return false;
+    functions = (struct function *)at;
+    period = 1;
+    nactive = nthrottled = 0;
+    look_from = 0;
+    return true;
+}
+
+void throttle_stop(void) {
+    if (functions) arch_syscall3(SYS_MUNMAP, (uint64_t)functions, TABLE_BYTES, 0);
+    functions = NULL;
+}
+
+ALWAYS_INLINE struct function *function_of(uint32_t id) {
+    uint32_t index = (id - agent.base_id) >> VT_REC_TYPE_BITS;
+    return index < FUNCTIONS_MAX && functions ? &functions[index] : NULL;
+}
+
+/* ---- events ---- */
+
+ALWAYS_INLINE void count_call(struct function *f) {
+    if (UNLIKELY(f->period != period)) {
+        f->period = period;
+        f->calls = 0;
+        if (nactive < ACTIVE_MAX) active_functions[nactive++] = (uint32_t)(f - functions);
+    }
+    f->calls++;
+}
+
+static void fall_asleep(struct function *f) {
+    uint64_t now = governor_bare(clock_full());
+    f->asleep = true;
+    f->asleep_since = now;
+    f->look_ticks += now > look_from ? now - look_from : 0;
+    f->looked_calls += f->look_calls;
+}
+
+static void drained(struct function *f) {
+    f->state = f->next_state;
+    if (f->state == DARK) {
+        f->look_calls = 0;
+        f->asleep = true;
+        f->asleep_since = governor_bare(clock_full());
+    }
+}
+
+static NOINLINE enum governor_verdict drain(struct function *f, bool enter) {
+    enum governor_verdict verdict = GOVERNOR_SKIP;
+    if (enter) {
+        f->counted++;
+        f->open_counted++;
+        count_call(f);
+    } else if (f->open_counted) {
+        f->open_counted--;
+    } else {
+        if (f->open) f->open--;
+        verdict = GOVERNOR_RECORD;
+    }
+    /* below a function that is left out with all it calls, calls are told by their ends: none may be missed */
+    bool enough = ++f->drained >= DRAIN_MAX && !filter_has_subtrees();
+    if ((!f->open && !f->open_counted) || enough) drained(f);
+    return verdict;
+}
+
+static enum governor_verdict dark(struct function *f, bool enter) {
+    if (!enter) return GOVERNOR_OFF;
+    f->counted++;
+    if (f->asleep) return GOVERNOR_OFF; /* another place of it */
+    if (++f->look_calls < LOOK_CALLS) return GOVERNOR_PASS;
+    fall_asleep(f);
+    return GOVERNOR_OFF;
+}
+
+enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function) {
+    governor_looks(); /* may end the session, and the table with it */
+    struct function *f = function_of(id);
+    if (UNLIKELY(!f)) return GOVERNOR_RECORD;
+    if (LIKELY(f->state == FULL)) {
+        governor.events++;
+        if (enter) {
+            f->open++;
+            f->c_function = c_function;
+            count_call(f);
+        } else if (f->open) {
+            f->open--;
+        }
+        return GOVERNOR_RECORD;
+    }
+    governor.skipped++;
+    if (f->state == DRAINING) return drain(f, enter);
+    if (f->state == DARK) return dark(f, enter);
+    if (!enter) return c_function ? GOVERNOR_PASS : GOVERNOR_OFF;
+    f->counted++;
+    count_call(f);
+    return GOVERNOR_PASS;
+}
+
+void throttle_was_open(uint32_t id) {
+    struct function *f = function_of(id);
+    if (f) f->open++;
+}
+
+/* Its events are no longer seen: as if it did not stand between its caller and what it calls. */
+bool throttle_is_transparent(uint32_t id) {
+    const struct function *f = function_of(id);
+    return f && f->state >= COUNTED;
+}
+
+/* ---- decisions ---- */
+
+static uint64_t cost_of(const struct function *f) {
+    if (f->state == COUNTED) return f->calls * governor.cost_skip * (f->c_function ? 2 : 1);
+    return f->calls * governor.cost_event * 2;
+}
+
+static uint32_t bucket_of(const struct function *f) { return 31 - (uint32_t)__builtin_clz(f->calls | 1); }
+
+static bool may_be_throttled(const struct function *f) {
+    return f->calls >= CALLS_MIN && (f->state == FULL || f->state == COUNTED);
+}
+
+static void throttle(struct function *f, uint64_t room, uint64_t bare) {
+    bool dear = f->calls * governor.cost_skip * (f->c_function ? 2 : 1) > room / 8;
+    if (f->state == FULL) {
+        if (nthrottled == ACTIVE_MAX) return;
+        throttled[nthrottled++] = (uint32_t)(f - functions);
+        f->since = clock_full();
+    }
+    f->look_ticks = bare; /* the period that was too dear is the first look */
+    f->looked_calls = f->calls;
+    if (f->state == COUNTED) {
+        f->next_state = DARK;
+        drained(f);
+        return;
+    }
+    f->next_state = dear ? DARK : COUNTED;
+    f->state = DRAINING;
+    f->drained = f->open_counted = 0;
+    if (!f->open) drained(f);
+}
+
+/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. */
+void throttle_most(uint64_t room, uint64_t bare) {
+    uint64_t in_bucket[BUCKETS] = {0}, kept = 0;
+    uint32_t most = 0; /* buckets below that are kept */
+    for (uint32_t i = 0; i < nactive; i++) {
+        const struct function *f = &functions[active_functions[i]];
+        if (may_be_throttled(f)) in_bucket[bucket_of(f)] += cost_of(f);
+    }
+    while (most < BUCKETS && kept + in_bucket[most] <= room) kept += in_bucket[most++];
+    for (uint32_t i = 0; i < nactive; i++) {
+        struct function *f = &functions[active_functions[i]];
+        if (may_be_throttled(f) && bucket_of(f) >= most) throttle(f, room, bare);
+    }
+}
+
+void throttle_next_period(void) {
+    period++;
+    nactive = 0;
+}
+
+/* restart_events has just switched everything on again. */
+void throttle_looks_begin(uint64_t now) {
+    uint64_t active = governor_bare(now);
+    for (uint32_t i = 0; i < nthrottled; i++) {
+        struct function *f = &functions[throttled[i]];
+        if (f->state != DARK) continue;
+        if (f->asleep) {
+            f->asleep_ticks += active - f->asleep_since;
+            f->asleep = false;
+        } else { /* fewer calls than a look takes, all of them seen */
+            f->look_ticks += active - look_from;
+            f->looked_calls += f->look_calls;
+        }
+        f->look_calls = 0;
+    }
+    look_from = active;
+}
+
+/* ---- report ---- */
+
+static uint64_t estimate(const struct function *f, uint64_t active) {
+    uint64_t asleep =
+        f->asleep_ticks + (f->state == DARK && f->asleep && active > f->asleep_since ? active - f->asleep_since : 0);
+    if (!f->look_ticks) return 0;
+    return (uint64_t)((double)f->looked_calls / (double)f->look_ticks * (double)asleep);
+}
+
+void throttle_tell(void) {
+    uint64_t active = governor_bare(clock_full());
+    for (uint32_t from = 0; from < nthrottled; from += TOLD_AT_ONCE) {
+        uint32_t n = nthrottled - from < TOLD_AT_ONCE ? nthrottled - from : TOLD_AT_ONCE;
+        struct vt_pl_throttled *to = (void *)payload_reserve(n * (uint32_t)sizeof *to);
+        if (!to) return;
+        for (uint32_t i = 0; i < n; i++) {
+            const struct function *f = &functions[throttled[from + i]];
+            to[i] = (struct vt_pl_throttled){.id = throttled[from + i] + (agent.base_id >> VT_REC_TYPE_BITS),
+                                             .off = f->state == DARK,
+                                             .since = f->since,
+                                             .counted = f->counted,
+                                             .estimated = estimate(f, active)};
+        }
+        payload_commit(VT_PL_THROTTLED, n * (uint32_t)sizeof *to);
+    }
+}

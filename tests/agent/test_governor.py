@@ -1,0 +1,174 @@
+"""A limit on the overhead: what is thrown out and what is told of it. The limit here is so low that it must act; timings are not
+looked at."""
+from vtarena import *
+
+PL_WINDOW, PL_THROTTLED = 8, 9
+NEW = sys.version_info >= (3, 12)
+
+
+def hot():
+    return 1
+
+
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+
+def steps(n):
+    for i in range(n):
+        yield i
+
+
+def raising():
+    raise KeyError
+
+
+def rare(n):
+    """Now and then, with hot ones below."""
+    total = 0
+    for _ in range(n):
+        total += hot() + len("ab")
+        try:
+            raising()
+        except KeyError:
+            pass
+    for i in steps(20):
+        total += i
+    fib(6)
+    return total
+
+
+calls = {}
+
+
+def work(seconds):
+    end = time.time() + seconds
+    while time.time() < end:
+        rare(200)
+        calls["rare"] = calls.get("rare", 0) + 1
+
+
+def run(seconds=1.0, **options):
+    calls.clear()
+    s = Session(chunks=2048, rearm=100, **options)
+    s.start()
+    work(seconds)
+    s.stop()
+    assert s.state == GONE and s.dropped == 0, (s.state, s.err, s.dropped)
+    return s.decode()
+
+
+def windows(s):
+    return [what for stream in s.streams.values() for kind, _, what in stream if kind == PAYLOAD and what[0] == PL_WINDOW]
+
+
+def told(s):
+    """The newest word on each throttled function: name -> (off, since, counted, estimated)."""
+    result = {}
+    for stream in s.streams.values():
+        for kind, _, what in stream:
+            if kind == PAYLOAD and what[0] == PL_THROTTLED:
+                assert len(what[1]) % 32 == 0
+                for ident, off, since, counted, estimated in struct.iter_unpack("<IIQQQ", what[1]):
+                    name = s.full_name(ident).split(".")[-1] if s.names[ident][0] == 0 else s.full_name(ident)
+                    before = result.get(name)
+                    assert not before or before[2] <= counted, ("a count goes back", name, before, counted)
+                    result[name] = (off, since, counted, estimated)
+    return result
+
+
+def nested(s):
+    """Readers' rules: no end of a call that has begun may be missing before another begins or ends around it."""
+    for stream in s.streams.values():
+        stack, lost, unmatched = [], 0, 0
+        for kind, _, what in stream:
+            if kind == PAYLOAD and what[0] == PL_WINDOW:
+                n, _ = struct.unpack_from("<II", what[1])
+                stack = list(struct.unpack_from("<%dI" % n, what[1], 8))
+            elif kind in ENTER:
+                stack.append(what)
+            elif kind in LEAVE:
+                if what not in stack:
+                    unmatched += 1
+                    continue
+                while stack.pop() != what:
+                    lost += 1
+        return lost, unmatched
+
+
+def events(s, name, kinds):
+    return sum(1 for stream in s.streams.values() for kind, _, what in stream
+               if kind in kinds and s.full_name(what).split(".")[-1] == name)
+
+
+def limit_off():
+    s = run(0.1)
+    assert not told(s) and not windows(s)
+    s = run(0.1, overhead=10000 * 1000)
+    assert not told(s) and not windows(s), "a limit that is never reached has thrown something out"
+    assert events(s, "rare", {CALL}) == calls["rare"], (events(s, "rare", {CALL}), calls)
+    assert events(s, "hot", {CALL}) == 200 * calls["rare"]
+    assert nested(s)[0] == 0
+
+
+def throttled():
+    s = run(1.0, overhead=50)
+    functions = told(s)
+    assert functions, "nothing was throttled"
+    lost, _ = nested(s)
+    assert lost == 0, ("ends of calls are lost", lost)
+    for name in ("hot", "raising"):
+        assert name in functions, (name, functions)
+        off, since, counted, estimated = functions[name]
+        recorded, real = events(s, name, {CALL}), 200 * calls["rare"]
+        assert events(s, name, {RETURN, UNWIND}) == recorded, (name, "a call has lost one end")
+        assert recorded + counted <= real, (name, recorded, counted, real)
+        if off:
+            assert estimated > 0 and real / 4 < recorded + counted + estimated < real * 4, (name, recorded, counted, estimated, real)
+        else:
+            assert recorded + counted == real and not estimated, (name, recorded, counted, real)
+    # all is gone with the session
+    s = run(0.05)
+    assert events(s, "hot", {CALL}) == 200 * calls["rare"] and not told(s)
+
+
+def with_filters():
+    """What is below a function that is left out stays left out when functions are throttled."""
+    space = {"hot": hot}
+    exec(compile("def outside():\n    return inside_of()\n", "/elsewhere/lib.py", "exec"), space)
+    exec(compile("def inside_of():\n    hot()\n    return [hot() for _ in range(50)]\n", __file__, "exec"), space)
+    s = Session(chunks=1024, rearm=100, overhead=50, exclude=["/elsewhere/"])
+    s.start()
+    end = time.time() + 0.7
+    while time.time() < end:
+        space["outside"]()
+        rare(50)
+    s.stop()
+    assert s.state == GONE and s.dropped == 0
+    s.decode()
+    assert events(s, "inside_of", {CALL}) == 0 and events(s, "outside", {CALL}) == 0
+    assert nested(s)[0] == 0
+
+
+def hooks_out():
+    s = run(1.0, overhead=50)
+    assert not told(s)
+    n, off = s.get("I", 316), s.get("Q", 320)
+    assert n >= 1 and off > 0, (n, off)
+    assert n >= len(windows(s)) >= n - 1 or sys.version_info >= (3, 11), (n, len(windows(s)))
+    assert nested(s)[0] == 0, nested(s)
+    assert events(s, "rare", {CALL}) <= calls["rare"]
+    assert sys.getprofile() is None
+    s = run(0.05)
+    assert events(s, "hot", {CALL}) == 200 * calls["rare"] and not windows(s)
+    s = run(0.6, overhead=50, flags=0)
+    assert s.get("I", 316) >= 1 and nested(s)[0] == 0
+
+
+limit_off()
+if NEW:
+    throttled()
+    with_filters()
+else:
+    hooks_out()
+print("ok")
