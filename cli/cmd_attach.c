@@ -291,6 +291,18 @@ static const char *reason_text(const struct attach *a) {
     return a->end->reason < VT_ARRAY_LEN(texts) ? texts[a->end->reason] : NULL;
 }
 
+/* What the line at the end says to do with a file; the first suffix that fits. */
+static const struct {
+    const char *suffix, *text; /* NULL: whoever asks for such a file knows */
+} next_steps[] = {
+    {".vzt", "See it with viztracer report or vizviewer "},
+    {".svg", "Open it in a browser: "},
+    {".folded", NULL},
+    {".speedscope.json", NULL},
+    {".pprof", NULL},
+    {"", "Open it with: vizviewer "},
+};
+
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
     char line[PATH_MAX * 2 + 1536], calls[32], bytes[32], in[32], out[32], dropped[32], shorter[32];
@@ -319,10 +331,13 @@ static void report(const struct attach *a, const struct convert_result *r) {
     if (drops) ADD("; %s events dropped (gaps are marked)", format_count(dropped, sizeof(dropped), drops));
     if (r->throttled[0]) ADD("; %s", r->throttled);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
-    if (strlen(name) > 4 && !strcmp(name + strlen(name) - 4, ".vzt"))
-        ADD(". Use it with: viztracer convert %s -o FILE.json\n", name);
-    else
-        ADD(". Open it with: vizviewer %s%s%s\n", strchr(name, ' ') ? "\"" : "", name, strchr(name, ' ') ? "\"" : "");
+    for (size_t i = 0; i < VT_ARRAY_LEN(next_steps); i++) {
+        const char *suffix = next_steps[i].suffix, *quote = strchr(name, ' ') ? "\"" : "";
+        if (strlen(name) < strlen(suffix) || strcmp(name + strlen(name) - strlen(suffix), suffix)) continue;
+        if (next_steps[i].text) ADD(". %s%s%s%s", next_steps[i].text, quote, name, quote);
+        break;
+    }
+    ADD("\n");
 #undef ADD
     say(a, line);
     free(full);

@@ -26,7 +26,9 @@ struct option_row {
 
 static const struct option_row rows[] = {
     {"--output_file", "-o", TEXT, AT(output_file), 0, "FILE",
-     "where the trace goes: .json, .pftrace (each also .gz) or .vzt (result.json)"},
+     "where the trace goes: .json, .pftrace (each also .gz), .html, .vzt, or a flame graph: .svg, .folded, .speedscope.json, "
+     ".pprof "
+     "(result.json)"},
     {"--unique_output_file", "-u", BOOL, AT(unique), 0, NULL, "a name that is not there yet: python_<date>_<time>_<pid>.json"},
     {"--output_dir", NULL, TEXT, AT(output_dir), 0, "DIR", "folder of the output file"},
     {"--t", "-t", SECONDS, AT(duration_ns), 0, "SEC", "stop after SEC seconds; without it Ctrl+C stops"},

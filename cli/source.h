@@ -1,4 +1,4 @@
-/* A trace to be read, whatever kind of file it is: .vzt, Chrome JSON (ours and VizTracer's), .pftrace (ours), each
+/* A trace to be read, whatever kind of file it is: .vzt; Chrome JSON (ours and VizTracer's) and .pftrace (ours), both
  * also gzipped. What the file is its first bytes say, not its name. One kind = one table of functions (source_<kind>.c).
  * A source can be run as often as wanted; each run hands the same calls over in the same order. */
 #ifndef VT_CLI_SOURCE_H
