@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/convert.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 
 static volatile int interrupted;
 static void on_signal(int sig) { interrupted = sig; }
@@ -32,11 +33,7 @@ static int help(const struct convert_kind *kind) {
     return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 
-static void show_progress(void *arg, uint64_t done, uint64_t size) {
-    bool *shown = arg;
-    *shown = true;
-    fprintf(stderr, "\r%3u %%", size ? (unsigned)(100 * (done < size ? done : size) / size) : 0);
-}
+static void show_progress(void *arg, uint64_t done, uint64_t size) { progress_bar_show(arg, stderr, "Converting", done, size); }
 
 static int report(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
     if (r->damage[0] && opts->inputs)
@@ -161,7 +158,8 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
 
 int convert_command(const struct convert_kind *kind, int argc, char **argv) {
     struct convert_opts opts = {.stop = &interrupted};
-    bool quiet = false, shown = false;
+    bool quiet = false;
+    struct progress_bar bar = {0};
     int parsed = parse(kind, argc, argv, &opts, &quiet);
     if (parsed < 0) return help(kind);
     if (parsed) return parsed;
@@ -169,7 +167,7 @@ int convert_command(const struct convert_kind *kind, int argc, char **argv) {
     if (convert_check_output(opts.output, &err)) return cli_usage("%s: %s", kind->name, err.msg);
     if (!quiet && isatty(STDERR_FILENO)) {
         opts.progress = show_progress;
-        opts.progress_arg = &shown;
+        opts.progress_arg = &bar;
     }
     struct sigaction action = {.sa_handler = on_signal}, old[3];
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -177,7 +175,7 @@ int convert_command(const struct convert_kind *kind, int argc, char **argv) {
     struct convert_result result;
     int rc = convert_trace(&opts, &result, &err);
     for (size_t i = 0; i < VT_ARRAY_LEN(signals); i++) sigaction(signals[i], &old[i], NULL);
-    if (shown) fprintf(stderr, "\r     \r");
+    progress_bar_clear(&bar, stderr);
     if (rc) return cli_fail("%s", err.msg);
     return report(&opts, &result, quiet);
 }

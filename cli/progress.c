@@ -8,6 +8,7 @@
 #include "proto/abi/arena.h"
 
 #define REDRAW_NS 90000000ull
+#define BAR_WIDTH 30
 
 void progress_init(struct progress *p, bool quiet) {
     memset(p, 0, sizeof(*p));
@@ -46,11 +47,32 @@ void progress_stats(struct progress *p, const Vt__Stats *s) {
     show(p, line);
 }
 
+void progress_bar_show(struct progress_bar *bar, FILE *to, const char *what, uint64_t done, uint64_t size) {
+    char marks[BAR_WIDTH + 1], left[48] = "";
+    uint64_t now = vt_mono_ns();
+    if (!bar->begun_ns) bar->begun_ns = now;
+    if (now - bar->last_ns < REDRAW_NS) return;
+    bar->last_ns = now;
+    double share = size ? (double)(done < size ? done : size) / (double)size : 0;
+    double elapsed = (double)(now - bar->begun_ns) / 1e9;
+    for (int i = 0; i < BAR_WIDTH; i++) marks[i] = i < (int)(share * BAR_WIDTH) ? '#' : '.';
+    marks[BAR_WIDTH] = 0;
+    if (share > 0.02 && elapsed > 0.5) snprintf(left, sizeof(left), ", %.0f s left", elapsed * (1 - share) / share + 0.5);
+    fprintf(to, "\r\033[K%s [%s] %3d %%%s", what, marks, (int)(share * 100), left);
+    fflush(to);
+    bar->shown = true;
+}
+
+void progress_bar_clear(struct progress_bar *bar, FILE *to) {
+    if (!bar->shown) return;
+    fprintf(to, "\r\033[K");
+    fflush(to);
+    bar->shown = false;
+}
+
 void progress_saving(struct progress *p, uint64_t done, uint64_t size) {
-    char line[96];
-    if (!due(p)) return;
-    snprintf(line, sizeof(line), "Saving %d %%", size ? (int)((double)done * 100 / (double)size) : 0);
-    show(p, line);
+    if (p->on) progress_bar_show(&p->saving, stdout, "Saving", done, size);
+    p->shown |= p->saving.shown;
 }
 
 void progress_clear(struct progress *p) {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/select.h"
 #include "proto/base.h"
 
 /* ---- view_trace.c ---- */
@@ -22,10 +23,17 @@ enum view_part {
     VIEW_PARTS
 };
 
-struct view_trace;
-struct view_temp; /* folder for what is made on the fly: of this user only, outside of every folder that is shown */
+/* How much of a trace is shown. All zero = what the UI takes well; a file that it reads itself then goes there as it is. */
+struct view_picture {
+    uint64_t budget; /* calls; the others are folded. 0 = VIEW_BUDGET, or the page's own */
+    struct trace_select select;
+};
 
-VT_MUST_CHECK int view_temp_new(struct view_temp **out, struct vt_err *err);
+struct view_trace;
+/* Folder for what is made on the fly, and how: of this user only, outside of every folder that is shown. */
+struct view_temp;
+
+VT_MUST_CHECK int view_temp_new(const struct view_picture *picture, struct view_temp **out, struct vt_err *err);
 void view_temp_free(struct view_temp *temp); /* NULL is fine; removes it */
 
 /* Looks at the file: -errno and err with what is wrong and what to do when it is no trace that can be shown. */
@@ -67,6 +75,7 @@ struct view_opts {
     const char *ui;   /* folder of the UI or NULL */
     uint16_t port;    /* 0 = any free one */
     bool flamegraph;  /* show that first */
+    struct view_picture picture;
 };
 struct view_server;
 

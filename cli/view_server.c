@@ -436,7 +436,7 @@ static int make_secret(char *secret) {
 static int take_traces(struct view_server *s, struct vt_err *err) {
     struct stat st;
     const char *path = s->opts.path;
-    int rc = view_temp_new(&s->temp, err);
+    int rc = view_temp_new(&s->opts.picture, &s->temp, err);
     if (rc) return rc;
     s->folder = !stat(path, &st) && S_ISDIR(st.st_mode);
     if (s->folder) {

@@ -23,6 +23,7 @@
 
 struct view_temp {
     char path[PATH_MAX];
+    struct view_picture picture;
 };
 
 enum kind { KIND_JSON, KIND_PAGE, KIND_OTHER };
@@ -37,10 +38,11 @@ struct view_trace {
     int made[VIEW_PARTS]; /* descriptor or -1 */
 };
 
-int view_temp_new(struct view_temp **out, struct vt_err *err) {
+int view_temp_new(const struct view_picture *picture, struct view_temp **out, struct vt_err *err) {
     const char *base = getenv("TMPDIR");
     struct view_temp *t = calloc(1, sizeof *t);
     if (!t) return vt_err_set(err, -ENOMEM, "out of memory");
+    t->picture = *picture;
     snprintf(t->path, sizeof t->path, "%s/viztracer-view-XXXXXX", base && *base ? base : "/tmp");
     if (!mkdtemp(t->path)) {
         int rc = -errno;
@@ -143,7 +145,10 @@ static int convert(struct view_trace *t, enum view_part part, const char *name, 
     struct convert_result result;
     int n = snprintf(path, sizeof path, "%s/%s", t->temp->path, name);
     if (n < 0 || (size_t)n >= sizeof path) return vt_err_set(err, -ENAMETOOLONG, "%s: the path is too long", t->temp->path);
-    struct convert_opts opts = {.input = t->path, .output = path, .budget = part == VIEW_TRACE ? VIEW_BUDGET : 0};
+    const struct view_picture *picture = &t->temp->picture;
+    uint64_t usual = part == VIEW_TRACE ? VIEW_BUDGET : 0;
+    struct convert_opts opts = {
+        .input = t->path, .output = path, .budget = picture->budget ? picture->budget : usual, .select = picture->select};
     int rc = convert_trace(&opts, &result, err);
     if (rc) return rc;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -226,9 +231,15 @@ static int make_file_info(struct view_trace *t, int *fd, struct vt_err *err) {
     return rc ? vt_err_set(err, rc, "%s: its file_info: %s", t->path, strerror(-rc)) : 0;
 }
 
+/* The file as it is, when it is all to be shown. */
+static bool goes_as_it_is(const struct view_trace *t) {
+    const struct view_picture *picture = &t->temp->picture;
+    return t->direct && !(t->readable && (picture->budget || !select_is_all(&picture->select)));
+}
+
 static int make(struct view_trace *t, enum view_part part, int *fd, struct vt_err *err) {
     switch (part) {
-    case VIEW_TRACE: return t->direct ? open_itself(t, fd, err) : make_trace(t, fd, err);
+    case VIEW_TRACE: return goes_as_it_is(t) ? open_itself(t, fd, err) : make_trace(t, fd, err);
     case VIEW_FILE_INFO: return make_file_info(t, fd, err);
     case VIEW_PAGE: return t->kind == KIND_PAGE ? open_itself(t, fd, err) : convert(t, part, "page.html", fd, err);
     case VIEW_FLAME: return convert(t, part, "flame.svg", fd, err);

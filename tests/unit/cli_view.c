@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/view.h"
+#include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 
 static char root[] = "/tmp/view-test-XXXXXX", ui[64], other[64];
@@ -324,6 +325,52 @@ START_TEST(test_nothing_stays) {
 }
 END_TEST
 
+/* What the UI is given of a trace; *kept: the file as it is. */
+static size_t slices_given(const char *path, const struct view_picture *picture, bool *kept) {
+    struct view_temp *temp;
+    struct view_trace *t;
+    struct stat file, given;
+    char link[64];
+    uint64_t size;
+    size_t n = 0;
+    int fd;
+    ck_assert_int_eq(view_temp_new(picture, &temp, &err), 0);
+    ck_assert_msg(!view_trace_new(path, temp, &t, &err), "%s", err.msg);
+    ck_assert_msg(!view_trace_open(t, VIEW_TRACE, &fd, &size, &err), "%s", err.msg);
+    ck_assert(!stat(path, &file) && !fstat(fd, &given));
+    *kept = file.st_ino == given.st_ino;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (!*kept) {
+        struct pftrace *read = pftrace_read(link);
+        n = read->nslices;
+        pftrace_free(read);
+    }
+    close(fd);
+    view_trace_free(t);
+    view_temp_free(temp);
+    return n;
+}
+
+/* A JSON file goes to the UI as it is, unless less of it was asked for. */
+START_TEST(test_budget_and_slice) {
+    struct view_picture all = {0}, longest = {.budget = 2}, window = {.select = {.from_ns = 1, .to_ns = 25000}};
+    char path[128];
+    bool kept;
+    snprintf(path, sizeof path, "%s/four.json", root);
+    put("four.json", "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":10,\"dur\":10,\"name\":\"a\"},"
+                     "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":30,\"dur\":40,\"name\":\"b\"},"
+                     "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":75,\"dur\":5,\"name\":\"c\"},"
+                     "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":0,\"dur\":100,\"name\":\"d\"}]}");
+    slices_given(path, &all, &kept);
+    ck_assert(kept);
+    ck_assert_uint_eq(slices_given(path, &longest, &kept), 2);
+    ck_assert(!kept);
+    ck_assert_uint_eq(slices_given(path, &window, &kept), 2); /* a and d */
+    ck_assert(!kept);
+    ck_assert_uint_eq(slices_given(trace.path, &all, &kept), 1);
+}
+END_TEST
+
 START_TEST(test_find_ui) {
     char *found = NULL, home[128];
     unsetenv("VIZTRACER_UI_DIR");
@@ -410,6 +457,7 @@ int main(void) {
     tcase_add_test(tests, test_folder);
     tcase_add_test(tests, test_refusals);
     tcase_add_test(tests, test_nothing_stays);
+    tcase_add_test(tests, test_budget_and_slice);
     tcase_add_test(tests, test_find_ui);
     suite_add_tcase(suite, tests);
     tcase_add_test(scans, test_scan);
