@@ -60,7 +60,7 @@ static int hand_over(struct trace_writer *w, struct trace_info *info, struct tra
         return out_html.mark(w, &mark);
     }
     struct trace_fold_function functions[] = {{&names[1], 2, 3}, {&names[2], 4, 5}};
-    struct trace_fold fold = {number(in, 1), ns, 2, functions};
+    struct trace_fold fold = {.calls = number(in, 1), .total_ns = ns, .nfunctions = 2, .functions = functions};
     struct trace_call call = {
         .thread = thread,
         .name = &names[number(in, 1) % NAMES],
