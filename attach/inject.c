@@ -32,6 +32,7 @@
 
 #define DEFAULT_TIMEOUT_MS 10000u
 #define BLOB_MS 2000u              /* for pthread_create */
+#define LOAD_NS 20000000000ull     /* for loading the agent, from `go` on: at load 15 more than 10 s were seen, once */
 #define BOOT_WAIT_NS 8000000000ull /* without real-time priority this process may not get the CPU for seconds */
 #define STALE_TRIES 3
 #define BOOT_STACK (512u << 10)
@@ -397,6 +398,7 @@ static int climb_go(struct climb *c) {
     };
     int rc = boot_read(c);
     if (!rc && b->state == VT_BOOT_FAILED) rc = -ESTALE; /* it has waited too long for us */
+    if (c->op == VT_OP_START && c->deadline_ns < vt_mono_ns() + LOAD_NS) c->deadline_ns = vt_mono_ns() + LOAD_NS;
     for (size_t i = 0; !rc && i < VT_ARRAY_LEN(fields); i++)
         rc = c->mem.write(&c->mem, boot_address(c) + fields[i].offset, fields[i].from, fields[i].len);
     return rc ? vt_err_set(c->err, rc, "process %d: its new thread cannot be told to go on: %s", (int)c->o->pid, strerror(-rc))
