@@ -55,6 +55,9 @@ static int report(const struct convert_opts *opts, const struct convert_result *
     if (r->totals.unselected) printf(", %llu calls not in the chosen part", (unsigned long long)r->totals.unselected);
     if (r->totals.cut) printf(", %llu calls cut to the call around them", (unsigned long long)r->totals.cut);
     if (r->totals.dropped) printf(", %llu events were dropped in the target", (unsigned long long)r->totals.dropped);
+    if (r->unheld.marks) printf(", %llu marks have no place in a .vzt", (unsigned long long)r->unheld.marks);
+    if (r->unheld.args) printf(", %llu calls without arguments that are no texts", (unsigned long long)r->unheld.args);
+    if (r->unheld.texts) printf(", without the source text of %llu files", (unsigned long long)r->unheld.texts);
     printf("\n");
     return fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
 }
@@ -144,8 +147,9 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
     if (!opts->output) opts->output = kind->output;
     if (!opts->output) return cli_usage("%s: where to? Give -o FILE", kind->name);
     size_t len = strlen(opts->output);
-    if (len > 4 && !strcmp(opts->output + len - 4, ".vzt") && (opts->min_duration_ns || opts->newest_calls || opts->budget))
-        return cli_usage("%s: a .vzt is copied whole, no calls are left out; name the output .json or .pftrace", kind->name);
+    if (len > 4 && !strcmp(opts->output + len - 4, ".vzt") && (opts->newest_calls || opts->budget))
+        return cli_usage("%s: a .vzt holds all calls of its part; --%s is for .json and .pftrace", kind->name,
+                         opts->budget ? "budget" : "tracer_entries");
     if (kind->many) {
         opts->inputs = (const char *const *)(argv + optind);
         opts->ninputs = (size_t)(argc - optind);

@@ -19,8 +19,9 @@
 #define NATIVE_SUFFIX ".vzt"
 
 /* The longest suffix that fits wins. */
-static const struct trace_writer_ops *const writers[] = {
-    &out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz, &out_folded, &out_speedscope, &out_pprof, &out_svg, &out_html};
+static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz,
+                                                         &out_folded,   &out_speedscope,  &out_pprof,  &out_svg,
+                                                         &out_html,     &out_vzt};
 
 static bool ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
@@ -36,7 +37,7 @@ static const struct trace_writer_ops *find_writer(const char *output) {
 }
 
 int convert_check_output(const char *output, struct vt_err *err) {
-    if (ends_with(output, NATIVE_SUFFIX) || find_writer(output)) return 0;
+    if (find_writer(output)) return 0;
     return vt_err_set(err, -EINVAL,
                       "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html, .vzt, .svg, .folded, "
                       ".speedscope.json or .pprof",
@@ -110,6 +111,12 @@ static void pass_progress(void *arg, uint64_t done, uint64_t size) {
     p->opts->progress(p->opts->progress_arg, p->now * size + done, p->all * size);
 }
 
+/* Shorter calls than that are not in the picture. */
+static uint64_t shortest(const struct convert_opts *opts, const struct trace_info *info) {
+    uint64_t made_with = info->header ? info->header->min_duration_ns : 0;
+    return made_with > opts->min_duration_ns ? made_with : opts->min_duration_ns;
+}
+
 static int write_with(const struct trace_writer_ops *ops, const struct convert_opts *opts, struct trace_source *source,
                       struct convert_result *result, struct vt_err *err) {
     struct trace_info *info = trace_source_info(source);
@@ -120,7 +127,9 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     struct writer_opts writer_opts = {.source_root = opts->source_root,
                                       .source_cwd = opts->source_cwd,
                                       .file_info = !opts->no_file_info,
-                                      .per_thread = opts->per_thread};
+                                      .per_thread = opts->per_thread,
+                                      .min_duration_ns = select_has_window(&opts->select) ? 0 : shortest(opts, info),
+                                      .unheld = &result->unheld};
     uint64_t budget = opts->budget || opts->newest_calls ? opts->budget : ops->budget;
     struct passes passes = {.opts = opts, .all = budget || opts->newest_calls ? 2 : 1};
     struct model_opts model_opts = {
@@ -147,7 +156,14 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     if (rc == -EFBIG && ops->most)
         return vt_err_set(err, rc, "%s: a browser takes no more than %llu calls; --min_duration or --tracer_entries make less",
                           opts->output, (unsigned long long)ops->most);
+    if (result->unheld.refusal[0]) return vt_err_set(err, rc, "%s: %s", opts->output, result->unheld.refusal);
     return vt_err_set(err, rc, "%s", why.msg);
+}
+
+/* Is the output to be what the .vzt is already? */
+static bool is_copy(const struct convert_opts *opts, const struct trace_info *info) {
+    return info->trace && ends_with(opts->output, NATIVE_SUFFIX) && select_is_all(&opts->select) &&
+           shortest(opts, info) == info->header->min_duration_ns;
 }
 
 static int open_source(const struct convert_opts *opts, struct trace_source **source, struct vt_err *err) {
@@ -190,17 +206,13 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     memset(result, 0, sizeof *result);
     int rc = convert_check_output(opts->output, err);
     if (rc) return rc;
-    if (opts->budget && ends_with(opts->output, NATIVE_SUFFIX))
-        return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; --budget is for .json and .pftrace", opts->output);
+    if ((opts->budget || opts->newest_calls) && ends_with(opts->output, NATIVE_SUFFIX))
+        return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; %s is for .json and .pftrace", opts->output,
+                          opts->budget ? "--budget" : "--tracer_entries");
     rc = open_source(opts, &source, err);
     if (rc) return rc;
     const struct trace_info *info = trace_source_info(source);
-    bool native = ends_with(opts->output, NATIVE_SUFFIX);
-    if (native && !info->trace) {
-        rc = vt_err_set(err, -EINVAL, "%s: a .vzt is made at an attach only; name the output .json or .pftrace", opts->output);
-    } else if (native && !select_is_all(&opts->select)) {
-        rc = vt_err_set(err, -EINVAL, "%s: a .vzt is copied whole; name the output of a part .json or .pftrace", opts->output);
-    } else if (native) {
+    if (is_copy(opts, info)) {
         result->totals.threads = info->nshown;
         if (info->end) {
             result->totals.calls = info->end->calls;

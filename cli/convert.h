@@ -17,7 +17,7 @@ struct convert_opts {
     uint64_t min_duration_ns;
     uint64_t newest_calls;      /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
     uint64_t budget;            /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
-    struct trace_select select; /* the wanted part; not for .vzt outputs */
+    struct trace_select select; /* the wanted part */
     bool log_async;             /* calls under their asyncio task's tid; the trace's own flag does it too */
     bool no_file_info;          /* without source text */
     bool per_thread;            /* flame graphs: one tree per thread */
@@ -33,6 +33,7 @@ struct convert_result {
     struct trace_totals totals; /* for .vzt outputs as the trace's end says; open and short_calls are 0 */
     uint64_t bytes;             /* of the output */
     bool cut_off;               /* the trace has no end: its writer died */
+    struct writer_unheld unheld; /* what the output has no place for */
     char throttled[256];        /* what --max_overhead left out, "" = nothing */
     char damage[384];           /* not "": the trace is damaged and what comes after that place is not in the output */
 };

@@ -84,11 +84,20 @@ struct trace_totals {
     uint64_t unselected; /* not chosen by --slice, --pid, --tid, --match */
 };
 
+/* What an output has no place for, filled in by the time that `free` has been called. */
+struct writer_unheld {
+    uint64_t marks, args, texts; /* args: calls that lost some of theirs; texts: source files */
+    char refusal[192];           /* why there can be no such output at all; "" = the error says it */
+};
+
 struct writer_opts {
     const char *source_root; /* where to look for source files, e.g. /proc/PID/root; NULL = our own files */
     const char *source_cwd;  /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
     bool file_info;          /* with source text */
     bool per_thread;         /* flame graphs: one tree per thread instead of one for all */
+    /* .vzt */
+    uint64_t min_duration_ns; /* shorter calls were left out, and none was cut since; 0 = not so */
+    struct writer_unheld *unheld;
 };
 
 struct trace_writer; /* of the format */
@@ -113,7 +122,7 @@ struct trace_writer_ops {
     void (*free)(struct trace_writer *w);
 };
 
-extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html;
+extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html, out_vzt;
 extern const struct trace_writer_ops out_folded, out_speedscope, out_pprof, out_svg; /* flame graphs */
 
 #endif

@@ -133,7 +133,7 @@ START_TEST(test_not_all_are_traces) {
 }
 END_TEST
 
-/* A native trace and a JSON one, into a file; a part of it; and no .vzt out of that. */
+/* A native trace and a JSON one, into a file; a part of it; and no .vzt out of several processes. */
 START_TEST(test_convert_mixed) {
     struct trace_build b;
     struct vt_event ev[] = {{.ticks = 20000, .type = VT_REC_CALL, .id = 1}, {.ticks = 21000, .type = VT_REC_RETURN, .id = 1}};
@@ -164,6 +164,7 @@ START_TEST(test_convert_mixed) {
     opts.output = paths[0];
     ck_assert_int_eq(convert_trace(&opts, &result, &err), -EINVAL); /* over an input */
     opts.output = "/tmp/never.vzt";
+    memset(&opts.select, 0, sizeof opts.select);
     memset(&err, 0, sizeof err);
     ck_assert_int_eq(convert_trace(&opts, &result, &err), -EINVAL);
     ck_assert_msg(strstr(err.msg, "never.vzt"), "%s", err.msg);

@@ -187,19 +187,6 @@ START_TEST(test_match_with_equal_times) {
 }
 END_TEST
 
-START_TEST(test_no_part_as_vzt) {
-    struct convert_result result;
-    struct vt_err err = {0};
-    char out[96];
-    snprintf(out, sizeof out, "%s.part.vzt", trace.path);
-    struct convert_opts opts = {.input = trace.path, .output = out};
-    ck_assert_int_eq(select_parse_slice("..1ms", &opts.select), 0);
-    ck_assert_int_eq(convert_trace(&opts, &result, &err), -EINVAL);
-    ck_assert_msg(strstr(err.msg, out) && strstr(err.msg, "whole"), "%s", err.msg);
-    ck_assert_int_lt(access(out, F_OK), 0);
-}
-END_TEST
-
 static int count_call(struct trace_writer *w, const struct trace_call *call) {
     (void)call;
     ++*(uint64_t *)(void *)w;
@@ -241,7 +228,6 @@ int main(void) {
                                   test_match,
                                   test_match_with_late_ends,
                                   test_match_with_equal_times,
-                                  test_no_part_as_vzt,
                                   test_newest_of_a_part};
     return case_main("cli/select", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }
