@@ -6,8 +6,8 @@
 
 #include "proto/abi/record.h"
 
-#define TEXT_MAX 65535u        /* of a name, of a value: their lengths are u16 */
-#define ARGS_MAX (1u << 20)    /* of one call: above what an attach ever records, below what a block holds */
+#define TEXT_MAX 65535u     /* of a name, of a value: their lengths are u16 */
+#define ARGS_MAX (1u << 20) /* of one call: above what an attach ever records, below what a block holds */
 
 enum place { ELSEWHERE, IN_ARGS, AT_RETVAL };
 
@@ -58,7 +58,7 @@ static int on_string(void *arg, const unsigned char *text, size_t len) {
 static int on_key(void *arg, const unsigned char *key, size_t len) {
     struct parse *s = arg;
     if (s->depth == 1) {
-        s->place = len == 9 && !memcmp(key, "func_args", 9)       ? IN_ARGS
+        s->place = len == 9 && !memcmp(key, "func_args", 9)        ? IN_ARGS
                    : len == 12 && !memcmp(key, "return_value", 12) ? AT_RETVAL
                                                                    : ELSEWHERE;
         bool again = (s->place == IN_ARGS && s->p->has_args) || (s->place == AT_RETVAL && s->p->has_retval);

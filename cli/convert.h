@@ -30,12 +30,12 @@ struct convert_opts {
 };
 
 struct convert_result {
-    struct trace_totals totals; /* for .vzt outputs as the trace's end says; open and short_calls are 0 */
-    uint64_t bytes;             /* of the output */
-    bool cut_off;               /* the trace has no end: its writer died */
+    struct trace_totals totals;  /* for .vzt outputs as the trace's end says; open and short_calls are 0 */
+    uint64_t bytes;              /* of the output */
+    bool cut_off;                /* the trace has no end: its writer died */
     struct writer_unheld unheld; /* what the output has no place for */
-    char throttled[256];        /* what --max_overhead left out, "" = nothing */
-    char damage[384];           /* not "": the trace is damaged and what comes after that place is not in the output */
+    char throttled[256];         /* what --max_overhead left out, "" = nothing */
+    char damage[384];            /* not "": the trace is damaged and what comes after that place is not in the output */
 };
 
 /* A command around convert_trace, for those that share its options. */

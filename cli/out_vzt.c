@@ -38,7 +38,7 @@ struct pending {
     bool c, raised, from_attach, has_args, has_retval;
 };
 
-struct lane { /* of a thread */
+struct lane {    /* of a thread */
     bool holds;  /* its calls are not announced: all wait */
     bool events; /* something but the Stack is written */
     uint32_t task;
@@ -56,8 +56,8 @@ struct trace_writer {
     struct writer_opts opts;
     struct writer_unheld unheld;
     struct vzt_put put;
-    struct lane *lanes;   /* by index of the thread */
-    uint8_t *named;       /* by index of the name: its frame is written */
+    struct lane *lanes;    /* by index of the thread */
+    uint8_t *named;        /* by index of the name: its frame is written */
     struct text_map tasks; /* id by pointer */
     uint32_t ntasks;
     struct args_payload json;
@@ -295,9 +295,10 @@ static void *grown_to(void *list, size_t need, size_t *room, size_t size) {
 static int keep(struct trace_writer *w, struct lane *lane, struct pending *p, const void *args, const void *retval) {
     size_t len = (size_t)p->args_len + p->retval_len;
     if (w->pending >= PENDING_MAX || w->pending_bytes + len > PENDING_BYTES_MAX)
-        return refuse(w, -E2BIG,
-                      "too many calls of this kind of trace for a .vzt, all of them have to be sorted in memory; take a part with "
-                      "--slice, or name the output .json");
+        return refuse(
+            w, -E2BIG,
+            "too many calls of this kind of trace for a .vzt, all of them have to be sorted in memory; take a part with "
+            "--slice, or name the output .json");
     struct pending *list = grown_to(lane->list, lane->n + 1, &lane->room, sizeof *list);
     if (!list) return -ENOMEM;
     lane->list = list;
@@ -475,9 +476,7 @@ static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
 
 /* ---- end ---- */
 
-static uint64_t ns_of(const struct trace_writer *w, uint64_t ticks) {
-    return ticks ? vt_clock_to_ns(&w->info->clock, ticks) : 0;
-}
+static uint64_t ns_of(const struct trace_writer *w, uint64_t ticks) { return ticks ? vt_clock_to_ns(&w->info->clock, ticks) : 0; }
 
 static int put_stacks(struct trace_writer *w) {
     int rc = 0;

@@ -7,7 +7,7 @@
 #include "proto/block.h"
 #include "proto/msg.h"
 
-struct vzt_stream { /* number = place in `streams` */
+struct vzt_stream {           /* number = place in `streams` */
     struct vt_block_enc *enc; /* NULL = no block is open */
     uint64_t base_ns, last_ns;
     uint64_t ident;
