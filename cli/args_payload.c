@@ -63,7 +63,6 @@ static int on_key(void *arg, const unsigned char *key, size_t len) {
                                                                    : ELSEWHERE;
         bool again = (s->place == IN_ARGS && s->p->has_args) || (s->place == AT_RETVAL && s->p->has_retval);
         if (again) s->place = ELSEWHERE;
-        if (s->place == ELSEWHERE) other(arg);
     }
     s->key.len = 0;
     text_put(&s->key, key, len);

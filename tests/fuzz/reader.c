@@ -68,6 +68,19 @@ static void check_packets(const char *text, size_t len) {
     }
 }
 
+/* What is made natively is read again, without damage. */
+static void check_native(const char *in_path, const char *out_path) {
+    struct convert_result result;
+    struct vt_err err = {0};
+    struct trace_source *source;
+    struct convert_opts opts = {.input = in_path, .output = out_path, .select.from_ns = 1};
+    if (convert_trace(&opts, &result, &err)) return;
+    if (trace_source_open(out_path, &source, &err) || trace_source_range(source, &err)) abort();
+    if (trace_source_info(source)->damage.code) abort();
+    trace_source_close(source);
+    unlink(out_path);
+}
+
 /* False: an error. */
 static bool convert(const char *in_path, const char *out_path, uint64_t budget, void (*check)(const char *text, size_t len)) {
     struct convert_result result;
@@ -111,12 +124,13 @@ static void check_profile(const char *path) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static uint8_t file[1u << 18];
-    static char in_path[64], json_path[64], packets_path[64], flame_path[64];
+    static char in_path[64], json_path[64], packets_path[64], flame_path[64], native_path[64];
     if (!in_path[0]) {
         const char *dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
         snprintf(in_path, sizeof in_path, "%s/fuzz-reader-%d.vzt", dir, (int)getpid());
         snprintf(json_path, sizeof json_path, "%s/fuzz-reader-%d.json", dir, (int)getpid());
         snprintf(flame_path, sizeof flame_path, "%s/fuzz-reader-%d.speedscope.json", dir, (int)getpid());
+        snprintf(native_path, sizeof native_path, "%s/fuzz-reader-%d.out.vzt", dir, (int)getpid());
         snprintf(packets_path, sizeof packets_path, "%s/fuzz-reader-%d.pftrace", dir, (int)getpid());
     }
     size_t len = make_file(file, sizeof file, data, size);
@@ -127,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (!convert(in_path, packets_path, 0, check_packets) || !convert(in_path, flame_path, 0, check_json)) abort();
         if (!convert(in_path, size % 2 ? json_path : packets_path, 1 + size % 5, size % 2 ? check_json : check_packets)) abort();
         check_profile(in_path);
+        check_native(in_path, native_path);
     }
     unlink(in_path);
     return 0;

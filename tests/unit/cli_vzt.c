@@ -229,12 +229,15 @@ END_TEST
 START_TEST(test_unheld) {
     write_json(X(5, 10, 4, "a", ",\"args\":{\"func_args\":{\"x\":\"1\"},\"mine\":[\"no\",{\"func_args\":{\"y\":\"2\"}}]}") "," X(
         5, 20, 4, "b",
-        ",\"args\":{\"return_value\":7}") "," X(5, 30, 4, "c",
-                                                ",\"args\":{\"return_value\":\"7\"}") ",{\"ph\":\"i\",\"pid\":5,\"tid\":5,\"ts\":"
-                                                                                      "31,\"name\":\"note\"}"
-                                                                                      ",{\"ph\":\"C\",\"pid\":5,\"tid\":5,\"ts\":"
-                                                                                      "32,\"name\":\"garbage "
-                                                                                      "collection\",\"args\":{\"other\":1}}");
+        ",\"args\":{\"return_value\":7,\"mine\":\"text\"}") "," X(5, 30, 4, "c",
+                                                                  ",\"args\":{\"return_value\":\"7\"}") ",{\"ph\":\"i\",\"pid\":"
+                                                                                                        "5,\"tid\":5,\"ts\":"
+                                                                                                        "31,\"name\":\"note\"}"
+                                                                                                        ",{\"ph\":\"C\",\"pid\":"
+                                                                                                        "5,\"tid\":5,\"ts\":"
+                                                                                                        "32,\"name\":\"garbage "
+                                                                                                        "collection\",\"args\":{"
+                                                                                                        "\"other\":1}}");
     convert(json, native);
     ck_assert_uint_eq(result.unheld.marks, 2);
     ck_assert_uint_eq(result.unheld.args, 2);
