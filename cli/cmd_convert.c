@@ -55,9 +55,10 @@ static int report(const struct convert_opts *opts, const struct convert_result *
     if (r->totals.unselected) printf(", %llu calls not in the chosen part", (unsigned long long)r->totals.unselected);
     if (r->totals.cut) printf(", %llu calls cut to the call around them", (unsigned long long)r->totals.cut);
     if (r->totals.dropped) printf(", %llu events were dropped in the target", (unsigned long long)r->totals.dropped);
-    if (r->unheld.marks) printf(", %llu marks have no place in a .vzt", (unsigned long long)r->unheld.marks);
-    if (r->unheld.args) printf(", %llu calls without arguments that are no texts", (unsigned long long)r->unheld.args);
-    if (r->unheld.texts) printf(", without the source text of %llu files", (unsigned long long)r->unheld.texts);
+    const struct writer_unheld *u = &r->unheld;
+    if (u->marks || u->args || u->texts)
+        printf(", without what a .vzt has no place for: %llu marks, arguments of %llu calls, source text of %llu files",
+               (unsigned long long)u->marks, (unsigned long long)u->args, (unsigned long long)u->texts);
     printf("\n");
     return fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
 }
