@@ -274,12 +274,17 @@ static int put_leave(struct trace_writer *w, uint32_t at, const struct pending *
     return rc ? rc : vzt_put_event(&w->put, at, p->end, types[p->c][p->raised], p->id);
 }
 
+/* What was kept of p, from byte `at` on. */
+static const uint8_t *kept(const struct lane *lane, const struct pending *p, size_t at) {
+    return lane->data ? lane->data + p->data + at : NULL;
+}
+
 /* A gap or a counter has the time of the event before it: one that says nothing new gives it that. */
 static int put_moment(struct trace_writer *w, uint32_t at, const struct pending *p) {
     int rc = put_task(w, at, p->start, w->lanes[at].task);
     if (rc) return rc;
     if (p->what == GAP) return vzt_put_gap(&w->put, at, p->start, p->end);
-    return vzt_put_payload(&w->put, at, p->start, VT_PL_COUNTER, w->lanes[at].data + p->data, p->args_len);
+    return vzt_put_payload(&w->put, at, p->start, VT_PL_COUNTER, kept(&w->lanes[at], p, 0), p->args_len);
 }
 
 /* ---- what waits ---- */
@@ -347,7 +352,7 @@ static int put_leaves(struct trace_writer *w, uint32_t at, const uint32_t *stack
     while (*depth && !rc) {
         const struct pending *top = &lane->list[stack[*depth - 1]];
         if (top->end > ns || top->end == NEVER) break;
-        rc = put_leave(w, at, top, lane->data + top->data + top->args_len);
+        rc = put_leave(w, at, top, kept(lane, top, top->args_len));
         --*depth;
     }
     return rc;
@@ -367,7 +372,7 @@ static int put_held(struct trace_writer *w, uint32_t at) {
             rc = put_moment(w, at, p);
             continue;
         }
-        rc = put_enter(w, at, p, lane->data + p->data);
+        rc = put_enter(w, at, p, kept(lane, p, 0));
         stack[depth++] = (uint32_t)i;
     }
     if (!rc) rc = put_leaves(w, at, stack, &depth, NEVER - 1);

@@ -69,11 +69,15 @@ static void check_packets(const char *text, size_t len) {
 }
 
 /* What is made natively is read again, without damage. */
-static void check_native(const char *in_path, const char *out_path) {
+static void check_native(const char *in_path, const char *out_path, bool waits) {
     struct convert_result result;
     struct vt_err err = {0};
     struct trace_source *source;
-    struct convert_opts opts = {.input = in_path, .output = out_path, .select.from_ns = 1};
+    struct convert_opts opts = {.input = in_path, .output = out_path};
+    if (waits)
+        opts.select.from_ns = 1;
+    else
+        opts.min_duration_ns = 1;
     if (convert_trace(&opts, &result, &err)) return;
     if (trace_source_open(out_path, &source, &err) || trace_source_range(source, &err)) abort();
     if (trace_source_info(source)->damage.code) abort();
@@ -141,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (!convert(in_path, packets_path, 0, check_packets) || !convert(in_path, flame_path, 0, check_json)) abort();
         if (!convert(in_path, size % 2 ? json_path : packets_path, 1 + size % 5, size % 2 ? check_json : check_packets)) abort();
         check_profile(in_path);
-        check_native(in_path, native_path);
+        check_native(in_path, native_path, size % 2);
     }
     unlink(in_path);
     return 0;
