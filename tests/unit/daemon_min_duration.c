@@ -169,8 +169,8 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("daemon_min_duration");
     TCase *tc = tcase_create("all");
-    tcase_add_loop_test(tc, calls_that_nest, 0, 120);
-    tcase_add_loop_test(tc, calls_that_do_not, 0, 100);
+    tcase_add_loop_test(tc, calls_that_nest, 0, 48);
+    tcase_add_loop_test(tc, calls_that_do_not, 0, 30);
     tcase_add_test(tc, deep_and_large_is_bounded);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
