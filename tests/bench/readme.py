@@ -34,8 +34,9 @@ def table(head, lines):
 def main():
     rows = load(sys.argv[1])
     pythons = list(dict.fromkeys(p for p, _, _ in rows))
-    rounds = next(iter(rows.values()))["rounds"]
-    out = ["Overhead in ns per event (a call or a return), least of %d interleaved rounds: no-op hook / viztracer / VizTracer 1.1.1." % rounds, "",
+    rounds = sorted({row["rounds"] for row in rows.values()})
+    rounds = "%d" % rounds[0] if len(rounds) == 1 else "%d to %d" % (rounds[0], rounds[-1])
+    out = ["Overhead in ns per event (a call or a return), least of %s interleaved rounds: no-op hook / viztracer / VizTracer 1.1.1." % rounds, "",
            "With C calls:", ""]
     modes = ["floor", "ours", "viztracer"]
     out += table(["python"] + WORKLOADS, [[p] + [three(rows, p, w, modes) for w in WORKLOADS] for p in pythons])
