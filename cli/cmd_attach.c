@@ -282,7 +282,8 @@ static const char *reason_text(const struct attach *a) {
     static const char *const texts[] = {
         [VT_END_TARGET_EXIT] = "The target ended",
         [VT_END_EXEC] = "The target called exec",
-        [VT_END_LEASE] = "viztracerd lost touch with the target",
+        [VT_END_LEASE] =
+            "viztracerd lost touch with the target: for too long it did not get the CPU or the disk, and the hooks left",
         [VT_END_SPOOL_FULL] = "No room for more",
         [VT_END_AGENT] = "Tracing ended early",
         [VT_END_DAEMON] = "viztracerd was told to end",

@@ -87,8 +87,9 @@ START_TEST(full_speed) {
         (unsigned long long)early.rss_kb, (unsigned long long)late.rss_kb, (unsigned long long)daemon.rss_kb);
     ck_assert_msg(totals.dropped == seen.lost, "%s: %llu events dropped, gaps stand for %llu", who,
                   (unsigned long long)totals.dropped, (unsigned long long)seen.lost);
-    ck_assert_msg(seen.fibs + totals.dropped >= calls, "%s: %llu calls made, %llu in the trace, %llu events dropped", who,
-                  (unsigned long long)calls, (unsigned long long)seen.fibs, (unsigned long long)totals.dropped);
+    ck_assert_msg(seen.fibs + totals.dropped >= calls,
+                  "%s: %llu calls made, %llu in the trace, %llu events dropped; the tool said: %s", who,
+                  (unsigned long long)calls, (unsigned long long)seen.fibs, (unsigned long long)totals.dropped, tool.out);
     ck_assert_msg(late.rss_kb <= early.rss_kb + GROWTH_KB, "%s: RSS %llu kB, then %llu kB", who, (unsigned long long)early.rss_kb,
                   (unsigned long long)late.rss_kb);
     ck_assert_msg(daemon.rss_kb && daemon.rss_kb < DAEMON_KB, "%s: the daemon has %llu kB", who,
