@@ -217,8 +217,8 @@ static int add_counter(struct packer *p, const struct json_event *e, uint64_t pi
     struct bytes keys = {0}, values = {0};
     uint64_t nkeys = 0;
     int rc = 0;
-    const char *at = e->args.text + 1;
     if (!e->args.text || e->args.text[0] != '{') return 1;
+    const char *at = e->args.text + 1;
     while (next_count(&at, e->args.text + e->args.len, &keys, &values, &rc)) nkeys++;
     if (!rc && (!at || !nkeys)) rc = 1;
     size_t len = 0;
