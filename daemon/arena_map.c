@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@
 /* Chunks above this are given back to the kernel when they are done, those below keep their pages. */
 #define KEEP_PAGES_BELOW 1024u
 
+/* The lock is for the list, so that it stands still while the guard walks it in the thread that renews leases. */
+static pthread_mutex_t mapped_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct arena *mapped;
 
 static void on_sigbus(int sig, siginfo_t *info, void *uc) {
@@ -82,8 +85,10 @@ int arena_open(struct arena *a, int fd, uint32_t nchunks, struct vt_err *err) {
     }
     a->ctl = p;
     a->fd = fd;
+    pthread_mutex_lock(&mapped_lock);
     a->next = mapped;
     mapped = a;
+    pthread_mutex_unlock(&mapped_lock);
     return 0;
 fail:
     vt_close(&fd);
@@ -91,11 +96,13 @@ fail:
 }
 
 void arena_close(struct arena *a) {
+    pthread_mutex_lock(&mapped_lock);
     for (struct arena **p = &mapped; *p; p = &(*p)->next)
         if (*p == a) {
             *p = a->next;
             break;
         }
+    pthread_mutex_unlock(&mapped_lock);
     if (a->ctl) munmap(a->ctl, a->bytes);
     a->ctl = NULL;
     vt_close(&a->fd);
@@ -148,4 +155,18 @@ void arena_stop_writers(struct arena *a) {
     vt_store_release(&a->ctl->enabled, 0u);
     vt_full_fence();
     limits_to_zero(a);
+}
+
+void arena_keep(struct arena *a, bool keep) { vt_store_release(&a->kept, keep ? 1u : 0u); }
+
+uint32_t arenas_renew(uint64_t until) {
+    uint32_t n = 0;
+    pthread_mutex_lock(&mapped_lock);
+    for (struct arena *a = mapped; a; a = a->next) {
+        if (!vt_load_acquire(&a->kept)) continue;
+        vt_store_release(&a->ctl->lease, until);
+        n++;
+    }
+    pthread_mutex_unlock(&mapped_lock);
+    return n;
 }

@@ -15,7 +15,8 @@ struct arena {
     uint32_t nchunks;
     uint32_t warm;                /* chunks [0, warm) were given pages */
     volatile sig_atomic_t broken; /* a page vanished below us (file-backed arena cut short) */
-    struct arena *next;           /* list of mapped arenas, for the SIGBUS guard */
+    uint32_t kept;                /* arenas_renew() is for it, too */
+    struct arena *next;           /* list of mapped arenas, for the SIGBUS guard and arenas_renew() */
 };
 
 /* How many chunks a file of this size holds, `most` at most: a file-backed arena is smaller than what was asked for. */
@@ -31,5 +32,10 @@ void arena_warm(struct arena *a, uint32_t upto);
 void arena_give_back(struct arena *a, uint32_t i);
 /* Sends every thread to its slow path at its next event, where it finds enabled == 0 and leaves. */
 void arena_stop_writers(struct arena *a);
+/* Whether arenas_renew() renews its lease. An arena that was just opened is not kept. */
+void arena_keep(struct arena *a, bool keep);
+/* Every kept arena's lease now ends at `until` (ticks of the trace's clock). Returns how many there are. The one function
+ * here that any thread may call. */
+uint32_t arenas_renew(uint64_t until);
 
 #endif

@@ -177,6 +177,8 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
     if (!rc) rc = catch_signals(s);
     if (rc) return vt_err_set(err, rc, "cannot start the event loop: %s", strerror(-rc));
     clock_init(&s->clock);
+    rc = lease_start(&s->lease, &s->clock, LEASE_PATIENCE_NS);
+    if (rc) return vt_err_set(err, rc, "cannot start the thread that renews leases: %s", strerror(-rc));
     s->leave_timer.fn = on_leave_timeout;
     s->leave_timer.ctx = s;
     rc = find_agent(s, err);
@@ -217,6 +219,7 @@ int server_run(const struct server_opts *opts, struct vt_err *err) {
     /* Sessions first: a spool that nobody saved stays. */
     while ((session = LIST_FIRST(&s->sessions)) && session->peer) peer_free(session->peer);
     while ((p = LIST_FIRST(&s->peers))) peer_free(p);
+    lease_stop(&s->lease);
     if (s->socket_path[0]) unlink(s->socket_path);
     for (int ms = 0; ms < 100 && waitpid(-1, NULL, WNOHANG) == 0; ms++) usleep(1000);
     vt_close(&s->listen_fd);

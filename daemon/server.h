@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "daemon/calibrate.h"
+#include "daemon/lease.h"
 #include "daemon/loop.h"
 #include "proto/base.h"
 
@@ -20,6 +21,7 @@ struct server_opts {
 struct server {
     struct loop loop;
     struct clock_source clock;
+    struct lease lease;
     struct loop_io listen_io, signal_io;
     struct loop_timer leave_timer;
     int listen_fd, signal_fd;

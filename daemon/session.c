@@ -30,8 +30,7 @@
 #define MS 1000000ull
 #define POLL_MIN (1 * MS)
 #define POLL_MAX (50 * MS)
-#define LEASE_EVERY (200 * MS)
-#define LEASE_FOR (1500 * MS)
+#define HELD_UP (2000 * MS) /* of the event loop: worth a line in the log */
 #define STATS_EVERY (100 * MS)
 #define CLOCK_EVERY (5000 * MS)
 #define CHECK_EVERY (500 * MS)
@@ -130,12 +129,6 @@ static void answer_attached(struct session *s, bool pending) {
 }
 
 /* ---- watching the target ---- */
-
-static void renew_lease(struct session *s, uint64_t now) {
-    if (s->state >= VT_SESSION_STOPPING || now - s->lease_ns < LEASE_EVERY) return;
-    s->lease_ns = now;
-    vt_store_release(&s->arena.ctl->lease, clock_ticks(&s->server->clock) + clock_ns_to_ticks(&s->server->clock, LEASE_FOR));
-}
 
 /* An exec takes the arena's mapping away without a word. True also when it cannot be told. */
 static bool arena_still_mapped(const struct session *s) {
@@ -270,6 +263,7 @@ void session_stop(struct session *s, enum vt_end_reason reason, const char *text
     s->stop_ns = vt_mono_ns();
     s->reason = reason;
     snprintf(s->end_text, sizeof(s->end_text), "%s", text);
+    arena_keep(&s->arena, false);
     if (s->arena.ctl) arena_stop_writers(&s->arena);
     if (s->state != VT_SESSION_STARTING) set_state(s, VT_SESSION_STOPPING); /* else when the helper is done */
     wake(s);
@@ -344,7 +338,10 @@ static void tick(void *ctx) {
     uint64_t now = vt_mono_ns(), got = 0;
 
     if (!s->arena.ctl || s->state >= VT_SESSION_DRAINED) return;
-    renew_lease(s, now);
+    uint64_t held_up = lease_beat(&s->server->lease, now);
+    if (held_up > HELD_UP)
+        vt_log(VT_LOG_ERROR, "held up for %.1f s, by a slow spool folder (%s) or by too little CPU: events may be lost",
+               (double)held_up / 1e9, s->server->spool_dir);
     if (s->state != VT_SESSION_STARTING && watch_agent(s, now)) return;
     drain_once(s, now, &got);
     if (s->state == VT_SESSION_TRACING) {
@@ -386,7 +383,10 @@ static void take_arena(struct session *s, int fd) {
         vt_log(VT_LOG_ERROR, "session %d: %s", s->pid, err.msg);
         return;
     }
-    if (s->stop_ns) arena_stop_writers(&s->arena);
+    if (s->stop_ns)
+        arena_stop_writers(&s->arena);
+    else
+        lease_keep(&s->server->lease, &s->arena);
     wake(s);
 }
 
@@ -480,7 +480,7 @@ static int fill_request(struct session *s, const Vt__AttachReq *req, struct help
     h->op = HELPER_ATTACH;
     h->method = req->method;
     h->force = req->force;
-    h->lease_ticks = clock_ns_to_ticks(&s->server->clock, LEASE_FOR);
+    h->lease_ticks = clock_ns_to_ticks(&s->server->clock, LEASE_FOR_NS);
     ctl->clock = s->server->clock.kind;
     ctl->flags = o->flags;
     ctl->max_stack_depth = req->options ? o->max_stack_depth : -1;

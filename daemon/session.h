@@ -45,8 +45,8 @@ struct session {
     struct drain *drain;
     struct drain_totals totals;
     struct spool spool;
-    uint64_t poll_ns;                                          /* current interval */
-    uint64_t lease_ns, stats_ns, clock_ns, check_ns, moved_ns; /* when last done */
+    uint64_t poll_ns;                                /* current interval */
+    uint64_t stats_ns, clock_ns, check_ns, moved_ns; /* when last done */
     /* end */
     enum vt_end_reason reason;
     char end_text[384];

@@ -278,6 +278,7 @@ int census_take(pid_t pid, struct census *c) {
         int tracer;
         if (sscanf(line, "State: %c", &c->state) == 1) continue;
         if (sscanf(line, "VmRSS: %llu", &v) == 1) c->rss_kb = v;
+        if (sscanf(line, "RssAnon: %llu", &v) == 1) c->anon_kb = v;
         if (sscanf(line, "TracerPid: %d", &tracer) == 1) c->tracer = tracer;
         if (sscanf(line, "SigBlk: %19s", c->sigblk) == 1) continue;
         if (sscanf(line, "SigCgt: %llx", &v) == 1) {
