@@ -19,7 +19,7 @@ struct attach_opts {
     pid_t pid;
     enum attach_method method;
     bool force;             /* attach although the target has opted out of remote debugging */
-    unsigned timeout_ms;    /* until the agent is told to go; 0 = default (10 s). Loading it may take 20 s more */
+    unsigned timeout_ms;    /* until the agent is told to go, with all tries; 0 = default (10 s). Loading it may take 20 s more */
     const char *agent_path; /* libviztracer_agent.so on our side */
     uint64_t arena_bytes;   /* vt_arena_bytes(nchunks); less where it has to be a file */
     /* Called once with the arena's fd (its length says how many chunks there are): writes the control area. The

@@ -35,6 +35,7 @@
 #define LOAD_NS 20000000000ull     /* for loading the agent, from `go` on: at load 15 more than 10 s were seen, once */
 #define BOOT_WAIT_NS 8000000000ull /* without real-time priority this process may not get the CPU for seconds */
 #define STALE_TRIES 3
+#define LEAST_TRY_MS 1000u
 #define BOOT_STACK (512u << 10)
 #define CANCEL_NS 1000000000ull /* the new thread looks every 0.5 ms */
 #define POLL_NS 200000
@@ -535,18 +536,29 @@ static int start_once(const struct attach_opts *o, struct attach_info *info, str
     return rc ? rc : climb_op(o, info, res, err, VT_OP_START, false);
 }
 
+/* The options of one more try: all tries together have the time of one. */
+static struct attach_opts with_time_left(const struct attach_opts *o, uint64_t begin_ns) {
+    struct attach_opts left = *o;
+    uint64_t gone_ms = (vt_mono_ns() - begin_ns) / 1000000;
+    left.timeout_ms = gone_ms + LEAST_TRY_MS < timeout_of(o) ? timeout_of(o) - (unsigned)gone_ms : LEAST_TRY_MS;
+    return left;
+}
+
 static int stop_claimed(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
     struct vt_err why;
+    uint64_t begin = vt_mono_ns();
     int rc = -ESTALE;
     for (int i = 0; i < STALE_TRIES && rc == -ESTALE; i++) {
+        struct attach_opts left = with_time_left(o, begin);
         why = (struct vt_err){0};
-        rc = stop_once(o, res, &why);
+        rc = stop_once(&left, res, &why);
     }
     return rc ? vt_err_set(err, rc, "%s", why.msg) : 0;
 }
 
 static int inject_claimed(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
     struct vt_err first = {0};
+    uint64_t begin = vt_mono_ns();
     int rc = attach_preflight(o, info, err);
     if (rc) return rc;
     /* A tracer that died leaves an agent that notices only when Python runs: take it out first. A living one was
@@ -557,15 +569,17 @@ static int inject_claimed(const struct attach_opts *o, struct attach_info *info,
     if (o->method == ATTACH_REMOTE_EXEC) return attach_remote_exec(o, info, res, err);
     rc = -ESTALE; /* the new thread had given us up */
     for (int i = 0; i < STALE_TRIES && rc == -ESTALE; i++) {
+        struct attach_opts left = with_time_left(o, begin);
         first = (struct vt_err){0};
         *res = (struct attach_result){.arena_fd = -1};
-        rc = start_once(o, info, res, &first);
+        rc = start_once(&left, info, res, &first);
         res->tries = (uint32_t)i + 1;
     }
     if (rc == -ELIBACC || rc == -ENOSYS || rc == -EACCES) { /* memfds are forbidden, or may not be executed: files do */
         attach_log(o, "%s; trying with files", first.msg);
+        struct attach_opts left = with_time_left(o, begin);
         *res = (struct attach_result){.arena_fd = -1};
-        rc = climb_op(o, info, res, err, VT_OP_START, true);
+        rc = climb_op(&left, info, res, err, VT_OP_START, true);
     }
     return rc ? vt_err_set(err, rc, "%s", first.msg) : 0;
 }

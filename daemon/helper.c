@@ -18,7 +18,7 @@
 
 #define HELPER_FD 3
 #define AGENT_FD 4
-#define DEADLINE_NS 40000000000ull
+#define DEADLINE_NS 50000000000ull /* it has 10 s to wait its turn, 10 s to climb, 20 s to load the agent (attach.h) */
 
 static int send_msg(int fd, const void *data, size_t len, int pass) {
     struct iovec iov = {(void *)data, len};
