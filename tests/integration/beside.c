@@ -13,8 +13,11 @@ static const struct other {
     const char *kind;
     int from, to; /* minor versions */
 } others[] = {
-    {"cprofile", 8, 99}, {"setprofile", 8, 99}, {"settrace", 8, 99}, {"monitoring", 12, 99}, {"evalhook", 9, 11},
+    {"cprofile", 8, 99},    {"setprofile", 8, 99}, {"settrace", 8, 99},
+    {"monitoring", 12, 99}, {"evalhook", 9, 11},   {"coverage", 8, 99},
 };
+
+#define DEBIAN_MODULES "/usr/lib/python3/dist-packages" /* also for other interpreters: coverage has a tracer in plain Python */
 
 static void one_round(struct target *t, unsigned n, const char *who) {
     t->slots[60] = n;
@@ -65,8 +68,14 @@ START_TEST(beside_other) {
         snprintf(command, sizeof command, "cc -O1 -w -shared -fPIC -x c -o %s %s/tests/targets/evalhook.h", hook, tree_root());
         ck_assert_int_eq(system(command), 0);
     }
-    beside(ip, o, hook[0] ? hook : NULL, "");
-    beside(ip, o, hook[0] ? hook : NULL, "--ignore_c_function");
+    const char *more = hook[0] ? hook : NULL;
+    if (!strcmp(o->kind, "coverage")) {
+        if (access(DEBIAN_MODULES "/coverage", R_OK)) skip_test("beside coverage: Debian's python3-coverage is not installed");
+        if (ip->root[0]) skip_test("beside coverage on %s: not for an interpreter in a chroot", ip->version);
+        more = DEBIAN_MODULES;
+    }
+    beside(ip, o, more, "");
+    beside(ip, o, more, "--ignore_c_function");
     if (hook[0]) unlink(hook);
 }
 END_TEST

@@ -5,7 +5,7 @@
 set -u
 build="build-essential pkg-config libunwind-dev libprotobuf-c-dev protobuf-c-compiler libzstd-dev zlib1g-dev libdeflate-dev
     libmicrohttpd-dev libyajl-dev python3"
-tests="clang clang-format check libsubunit-dev debootstrap gunicorn libjemalloc2 libtcmalloc-minimal4 util-linux"
+tests="clang clang-format check libsubunit-dev debootstrap gunicorn python3-coverage libjemalloc2 libtcmalloc-minimal4 util-linux"
 browser="chromium fonts-dejavu-core"
 case ${1:-all} in
 build) wanted=$build ;;

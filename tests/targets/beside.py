@@ -1,4 +1,4 @@
-"""Another tool works in this process too: beside.py cprofile|setprofile|settrace|monitoring|evalhook [HOOK.so].
+"""Another tool works in this process too: beside.py cprofile|setprofile|settrace|monitoring|evalhook [HOOK.so] | coverage FOLDER.
 Three rounds (before, during and after a trace), each when the test sets slot 60: 300 calls of f. Slot 10+round: calls that the
 other tool saw; slot 20+round: 1 when its hook is still in place; slot 61: the round that is done."""
 import ctypes
@@ -82,6 +82,39 @@ class Monitor:
         return all(m.get_tool(t) == "other-%d" % t and m.get_events(t) == m.events.PY_START for t in self.count)
 
 
+def mark_1():
+    return 1
+
+
+def mark_2():
+    return 2
+
+
+def mark_3():
+    return 3
+
+
+class Coverage:
+    """coverage.py: it tells lines, so each round runs a line that no other does."""
+
+    marks = (mark_1, mark_2, mark_3)
+
+    def __init__(self):
+        sys.path.append(sys.argv[2])
+        import coverage
+
+        self.coverage = coverage.Coverage(data_file=None, include=[__file__])
+        self.coverage.start()
+        self.tracer = sys.gettrace()
+
+    def seen(self):
+        lines = self.coverage.get_data().lines(os.path.abspath(__file__)) or []
+        return CALLS * sum(m.__code__.co_firstlineno + 1 in lines for m in self.marks)
+
+    def there(self):
+        return self.tracer is not None and sys.gettrace() == self.tracer
+
+
 class EvalHook:
     """A frame evaluation function of somebody else (PEP 523), in C."""
 
@@ -108,6 +141,8 @@ def rounds(other):
         if isinstance(other, EvalHook):
             other.last = other.lib.hook_count()
         calls()
+        if isinstance(other, Coverage):
+            other.marks[n - 1]()
         seen = other.seen()
         slots[10 + n] = seen if isinstance(other, EvalHook) else seen - before
         before = seen
@@ -122,6 +157,7 @@ tools = {
     "settrace": lambda: Hook(sys.settrace, sys.gettrace),
     "monitoring": Monitor,
     "evalhook": EvalHook,
+    "coverage": Coverage,
 }
 other = tools[kind]()
 ready()
