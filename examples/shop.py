@@ -98,10 +98,17 @@ class Shop(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a customer who leaves in the middle is no error of ours
+            super().handle_error(request, client_address)
+
+
 def serve(port=0):
     Shop.store = Store()
-    server = ThreadingHTTPServer(("127.0.0.1", int(port)), Shop)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", int(port)), Shop)
     print(server.server_address[1], flush=True)
     server.serve_forever()
 
