@@ -14,7 +14,11 @@
 
 #define GROWTH_KB 4096u
 #define HELD_UP_MS 3000 /* twice the lease (daemon/lease.h) */
+#ifdef __SANITIZE_ADDRESS__
+#define DAEMON_KB (64u << 10) /* the sanitizer's own shadow and quarantine */
+#else
 #define DAEMON_KB 4096u /* beside its arena (at most 256 MiB, shared with the target), for one thread: README says so */
+#endif
 
 struct trace_writer {
     uint64_t fibs, gaps, lost; /* calls of fib; gaps, and the events that they stand for */
