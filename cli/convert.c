@@ -17,6 +17,7 @@
 #include "proto/abi/arena.h"
 
 #define NATIVE_SUFFIX ".vzt"
+#define SAMPLE_EVENTS 8000000u /* tell how many calls fit within a few per cent */
 
 /* The longest suffix that fits wins. */
 static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz,
@@ -130,8 +131,13 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
                                       .per_thread = opts->per_thread,
                                       .min_duration_ns = select_has_window(&opts->select) ? 0 : shortest(opts, info),
                                       .unheld = &result->unheld};
-    uint64_t budget = opts->budget || opts->newest_calls ? opts->budget : ops->budget;
-    struct passes passes = {.opts = opts, .all = budget || opts->newest_calls ? 2 : 1};
+    struct fold_budget budget = {.calls = opts->budget};
+    if (!opts->budget && !opts->newest_calls) {
+        budget.calls = opts->usual_budget ? opts->usual_budget : ops->budget;
+        budget.whole = opts->usual_whole;
+        if (select_is_all(&opts->select)) budget.sample = SAMPLE_EVENTS;
+    }
+    struct passes passes = {.opts = opts, .all = budget.calls || opts->newest_calls ? 2 : 1};
     struct model_opts model_opts = {
         .min_duration_ns = opts->min_duration_ns,
         .tasks = opts->log_async,
@@ -143,8 +149,8 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     struct trace_writer *w = ops->open(out, info, &writer_opts);
     if (!w)
         rc = vt_err_set(&why, -ENOMEM, "out of memory");
-    else if (budget)
-        rc = fold_run(source, &model_opts, ops, w, budget, &result->totals, &why);
+    else if (budget.calls)
+        rc = fold_run(source, &model_opts, ops, w, &budget, &result->totals, &why);
     else if (opts->newest_calls)
         rc = newest_run(source, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
     else

@@ -17,6 +17,8 @@ struct convert_opts {
     uint64_t min_duration_ns;
     uint64_t newest_calls;      /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
     uint64_t budget;            /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
+    uint64_t usual_budget;      /* where neither is given: about so many; 0 = what is usual for the output */
+    uint64_t usual_whole;       /* and a trace of up to so many is shown whole */
     struct trace_select select; /* the wanted part */
     bool log_async;             /* calls under their asyncio task's tid; the trace's own flag does it too */
     bool no_file_info;          /* without source text */

@@ -20,6 +20,8 @@
 
 #define COMPACT_ITEMS 8192u /* so many of one pending entry are summed per function */
 
+#define SAMPLE_LEAST 4u /* to leave out fewer than 3 of 4 is not worth it */
+
 /* A folded call, or the sum of some of the same function. */
 struct item {
     struct trace_name *name;
@@ -94,18 +96,25 @@ static void sum_items(struct trace_writer *w, const struct item *item, size_t n)
     }
 }
 
-static int by_time(const void *a, const void *b) {
-    const struct trace_fold_function *x = a, *y = b;
-    if (x->self_ns != y->self_ns) return x->self_ns < y->self_ns ? 1 : -1;
-    if (x->calls != y->calls) return x->calls < y->calls ? 1 : -1;
-    return x->name->index < y->name->index ? -1 : x->name->index > y->name->index;
+static bool goes_before(const struct trace_fold_function *x, const struct trace_fold_function *y) {
+    if (x->self_ns != y->self_ns) return x->self_ns > y->self_ns;
+    if (x->calls != y->calls) return x->calls > y->calls;
+    return x->name->index < y->name->index;
 }
 
-/* As many as hold nine tenths of the time. */
-static uint32_t listed(const struct trace_writer *w, const struct trace_fold *fold) {
+/* Puts those with the most time first, as many as hold `enough_ns` or `most`: how many. */
+static uint32_t put_first(struct trace_fold *fold, uint32_t most, uint64_t enough_ns) {
     uint32_t n = 0;
-    for (uint64_t sum = 0; n < fold->nfunctions && n < w->listed_max && (!n || sum < fold->total_ns - fold->total_ns / 10); n++)
-        sum += fold->functions[n].self_ns;
+    for (uint64_t sum = 0; n < fold->nfunctions && n < most && (!n || sum < enough_ns); n++) {
+        struct trace_fold_function *f = fold->functions, best;
+        uint32_t at = n;
+        for (uint32_t i = n + 1; i < fold->nfunctions; i++)
+            if (goes_before(&f[i], &f[at])) at = i;
+        best = f[at];
+        f[at] = f[n];
+        f[n] = best;
+        sum += best.self_ns;
+    }
     return n;
 }
 
@@ -144,10 +153,9 @@ static struct trace_fold claim(struct trace_writer *w, struct lane *lane, size_t
         fold.total_ns += lane->pending[i].total_ns;
     }
     sum_items(w, lane->items + items_of(lane, from), items_of(lane, to) - items_of(lane, from));
-    qsort(w->functions, w->nfunctions, sizeof *w->functions, by_time);
     fold.nfunctions = w->nfunctions;
     fold.functions = w->functions;
-    fold.listed = listed(w, &fold);
+    fold.listed = put_first(&fold, w->listed_max, fold.total_ns - fold.total_ns / 10);
     remove_range(lane, from, to);
     return fold;
 }
@@ -292,7 +300,7 @@ static int mark_rest(struct trace_writer *w, const struct trace_thread *thread, 
     if (!lane->npending || !w->ops->mark) return 0;
     struct trace_mark mark = {.thread = thread, .ns = lane->pending[lane->npending - 1].end_ns, .ph = 'i', .scope = 't'};
     struct trace_fold fold = claim(w, lane, 0, lane->npending);
-    fold.listed = fold.nfunctions < FOLD_LISTED_MAX ? fold.nfunctions : FOLD_LISTED_MAX; /* once per thread: all of it */
+    fold.listed = put_first(&fold, FOLD_LISTED_MAX, UINT64_MAX); /* once per thread: all of it */
     char *text = fold_json(&fold, &mark.args_json_len);
     if (!text) return -ENOMEM;
     mark.name = "folded";
@@ -340,8 +348,26 @@ static void free_lanes(struct trace_writer *w) {
     free(w->lanes);
 }
 
+/* The first run. What of a sample is known by its end only is taken for long: never too many are shown. */
+static int count(struct trace_writer *w, struct trace_source *s, const struct model_opts *opts, const struct fold_budget *budget,
+                 struct trace_totals *totals, struct vt_err *err) {
+    struct model_opts some = *opts;
+    uint64_t one_in = budget->sample ? w->info->events / budget->sample : 0;
+    struct model_sample sample = {.one_in = one_in < UINT32_MAX ? (uint32_t)one_in : UINT32_MAX};
+    if (one_in >= SAMPLE_LEAST) some.sample = &sample;
+    int rc = trace_source_run(s, &some, &count_ops, w, totals, err);
+    if (rc) return rc;
+    double share = sample.events ? (double)sample.events / (double)w->info->events : 1;
+    uint64_t most = (double)w->calls / share > (double)budget->whole ? budget->calls : budget->whole;
+    uint64_t room = (uint64_t)((double)most * share), unknown = sample.events ? totals->unmatched : 0;
+    set_border(w, room > unknown ? room - unknown : 0);
+    w->border_folded = (uint64_t)((double)w->border_folded / share);
+    w->calls = (uint64_t)((double)w->calls / share);
+    return 0;
+}
+
 int fold_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
-             struct trace_writer *inner, uint64_t budget, struct trace_totals *totals, struct vt_err *err) {
+             struct trace_writer *inner, const struct fold_budget *budget, struct trace_totals *totals, struct vt_err *err) {
     const struct trace_info *info = trace_source_info(s);
     struct trace_writer w = {.ops = ops, .inner = inner, .info = info};
     w.lanes = calloc(info->nthreads + 1u, sizeof *w.lanes);
@@ -349,10 +375,9 @@ int fold_run(struct trace_source *s, const struct model_opts *opts, const struct
     w.functions = calloc(info->nnames + 1u, sizeof *w.functions);
     w.place = calloc(info->nnames + 1u, sizeof *w.place);
     int rc = w.lanes && w.buckets && w.functions && w.place ? 0 : vt_err_set(err, -ENOMEM, "out of memory");
-    if (!rc) rc = trace_source_run(s, opts, &count_ops, &w, totals, err);
+    if (!rc) rc = count(&w, s, opts, budget, totals, err);
     if (rc) goto out;
-    set_border(&w, budget);
-    uint64_t shown = w.calls < budget ? w.calls : budget;
+    uint64_t shown = w.calls < budget->calls ? w.calls : budget->calls;
     w.listed_max = shown <= 200000 ? FOLD_LISTED_MAX : shown <= 1000000 ? FOLD_LISTED_MAX / 4 : FOLD_LISTED_MAX / 8;
     free(w.buckets);
     w.buckets = NULL;

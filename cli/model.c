@@ -35,6 +35,7 @@ struct stream {
     uint64_t event_ns; /* of the last enter or leave */
     uint64_t gap_ns;   /* of the last gap */
     uint32_t gaps;     /* so far */
+    uint32_t run;      /* of the sample */
     bool started;
     struct trace_task *task;
     struct payload args, retval; /* for the next enter, the next leave */
@@ -282,6 +283,17 @@ static int damaged_block(struct model *m, const struct ahead_frame *frame) {
     return -EBADMSG;
 }
 
+/* Blocks before this one were left out: what is on the stack is not known. */
+static void begin_run(struct model *m, struct stream *s, uint32_t run) {
+    while (s->depth) drop_payload(m, &s->frames[--s->depth].args);
+    drop_payload(m, &s->args);
+    drop_payload(m, &s->retval);
+    s->announced = 0;
+    s->deeper = 0;
+    s->run = run;
+    s->started = true;
+}
+
 /* Payloads and gaps that a thread begins with have no time of their own. */
 static uint64_t first_time(const struct model *m, const struct vt_event *ev, size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -299,6 +311,8 @@ static int take_block(struct model *m, const struct ahead_frame *frame) {
     if (!thread || !n) return 0;
     struct stream *s = &m->streams[thread->index];
     m->call.thread = thread;
+    if (m->opts->sample) m->opts->sample->events += n;
+    if (s->run != frame->run) begin_run(m, s, frame->run);
     if (!s->started) rc = start_stream(m, s, thread, first_time(m, ev, n));
     for (size_t i = 0; i < n && !rc; i++) rc = take_event(m, s, thread, &ev[i]);
     return rc;
@@ -376,7 +390,7 @@ int model_run(struct trace_info *info, const struct model_opts *opts, const stru
     if (info->end) totals->calls = totals->short_calls = info->end->short_calls;
     m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
     int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
-    if (!rc) rc = ahead_start(info->trace, info->good_until, &m.ahead);
+    if (!rc) rc = ahead_start(info->trace, info->good_until, opts->sample ? opts->sample->one_in : 1, &m.ahead);
     if (!rc) rc = run_frames(&m, err);
     if (!rc) rc = give_open_frames(&m);
     if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;

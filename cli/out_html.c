@@ -26,7 +26,6 @@
 #define CALLS_MAX (16u << 20)   /* a browser takes no more */
 #define BUDGET 1000000u         /* calls that are drawn smoothly anywhere */
 #define DETAILS_MAX (1u << 30)  /* bytes of arguments */
-#define FOLD_FUNCTIONS 16u      /* of one fold */
 #define TEXT_MAX 8192u          /* of a name; longer ones end in "..." */
 #define BASE64_CHUNK (3u << 18) /* bytes in one element of the page */
 
@@ -121,7 +120,7 @@ static int add_detail(struct trace_writer *w, const struct trace_call *call, uin
 /* The functions with the most time stand in the fold; the sums over all folds are exact. */
 static int add_fold(struct trace_writer *w, const struct trace_fold *fold, uint32_t *number) {
     size_t before = w->folds.len;
-    uint32_t n = fold->nfunctions < FOLD_FUNCTIONS ? fold->nfunctions : FOLD_FUNCTIONS;
+    uint32_t n = fold->listed;
     int rc = html_grow(&w->fold_spans, w->nfolds, &w->folds_room, sizeof *w->fold_spans);
     if (!rc) rc = html_bytes_varint(&w->folds, fold->calls);
     if (!rc) rc = html_bytes_varint(&w->folds, fold->total_ns);

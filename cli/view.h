@@ -13,7 +13,9 @@
 
 /* ---- view_trace.c ---- */
 
-#define VIEW_BUDGET 2000000u /* calls that the Perfetto UI takes well */
+/* What the Perfetto UI has on screen within seconds: so many calls, or so many in which others are folded. */
+#define VIEW_WHOLE 2000000u
+#define VIEW_BUDGET 500000u
 
 enum view_part {
     VIEW_TRACE,     /* for the Perfetto UI: the file itself, or what it was converted to */
@@ -25,7 +27,7 @@ enum view_part {
 
 /* How much of a trace is shown. All zero = what the UI takes well; a file that it reads itself then goes there as it is. */
 struct view_picture {
-    uint64_t budget; /* calls; the others are folded. 0 = VIEW_BUDGET, or the page's own */
+    uint64_t budget; /* calls; the others are folded. 0 = about VIEW_BUDGET of more than VIEW_WHOLE, or the page's own */
     struct trace_select select;
 };
 
@@ -45,6 +47,8 @@ bool view_trace_is_page(const struct view_trace *t);     /* an .html file: shown
 /* A descriptor of the caller's own, to be read with pread, and the size; made at the first call, which may take long. Any
  * thread. */
 VT_MUST_CHECK int view_trace_open(struct view_trace *t, enum view_part part, int *fd, uint64_t *size, struct vt_err *err);
+/* What is being made is given up: -EINTR. From then on nothing can be made. Any thread. */
+void view_temp_stop(struct view_temp *temp);
 
 /* ---- view_scan.c ---- */
 

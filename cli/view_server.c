@@ -51,6 +51,8 @@ struct view_server {
     char path[2 * SECRET_BYTES + 1], cookie[2 * SECRET_BYTES + 1];
     uint32_t served, info_served, page_served; /* W connections (release), R main: sent whole */
     uint64_t last_ns;                          /* of the last request's end */
+    pthread_t maker;                           /* makes what the browser is going to ask for first */
+    bool making;
 };
 
 /* One request. */
@@ -65,8 +67,8 @@ static const char csp_none[] = "default-src 'none'; style-src 'unsafe-inline'; f
 static const char csp_ui[] =
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' data: blob:; frame-ancestors 'none'";
 static const char csp_alone[] = "sandbox allow-scripts; frame-ancestors 'none'";
-static const char csp_frame[] = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
-                                "frame-src https://ui.perfetto.dev; frame-ancestors 'none'";
+static const char csp_frame[] = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self' "
+                                "https://ui.perfetto.dev; frame-src https://ui.perfetto.dev; frame-ancestors 'none'";
 
 /* ---- answers ---- */
 
@@ -426,6 +428,16 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
 
 /* ---- life ---- */
 
+/* While the browser starts. Whoever asks for it meanwhile waits; an error comes when it is asked for. */
+static void *make_ahead(void *arg) {
+    struct view_server *s = arg;
+    struct vt_err err = {0};
+    uint64_t size;
+    int fd;
+    if (!view_trace_open(s->entries[0].trace, s->opts.flamegraph ? VIEW_FLAME : VIEW_TRACE, &fd, &size, &err)) vt_close(&fd);
+    return NULL;
+}
+
 static int make_secret(char *secret) {
     unsigned char bytes[SECRET_BYTES];
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) return errno ? -errno : -EIO;
@@ -477,6 +489,8 @@ int view_server_start(const struct view_opts *opts, struct view_server **out, st
     if (rc) vt_err_set(err, rc, "no random numbers: %s", strerror(-rc));
     if (!rc) rc = take_traces(s, err);
     if (!rc) rc = listen_on(s, err);
+    if (!rc && !s->folder && !view_trace_is_page(s->entries[0].trace) && (s->opts.ui || s->opts.flamegraph))
+        s->making = !pthread_create(&s->maker, NULL, make_ahead, s);
     if (rc)
         view_server_stop(s);
     else
@@ -486,7 +500,9 @@ int view_server_start(const struct view_opts *opts, struct view_server **out, st
 
 void view_server_stop(struct view_server *s) {
     if (!s) return;
+    if (s->temp) view_temp_stop(s->temp);
     if (s->http) MHD_stop_daemon(s->http);
+    if (s->making) pthread_join(s->maker, NULL);
     for (size_t i = 0; i < s->nentries; i++) {
         view_trace_free(s->entries[i].trace);
         free(s->entries[i].name);

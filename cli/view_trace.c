@@ -24,6 +24,7 @@
 struct view_temp {
     char path[PATH_MAX];
     struct view_picture picture;
+    volatile int stop;
 };
 
 enum kind { KIND_JSON, KIND_PAGE, KIND_OTHER };
@@ -53,6 +54,8 @@ int view_temp_new(const struct view_picture *picture, struct view_temp **out, st
     *out = t;
     return 0;
 }
+
+void view_temp_stop(struct view_temp *temp) { temp->stop = 1; }
 
 void view_temp_free(struct view_temp *temp) {
     if (!temp) return;
@@ -146,9 +149,12 @@ static int convert(struct view_trace *t, enum view_part part, const char *name, 
     int n = snprintf(path, sizeof path, "%s/%s", t->temp->path, name);
     if (n < 0 || (size_t)n >= sizeof path) return vt_err_set(err, -ENAMETOOLONG, "%s: the path is too long", t->temp->path);
     const struct view_picture *picture = &t->temp->picture;
-    uint64_t usual = part == VIEW_TRACE ? VIEW_BUDGET : 0;
     struct convert_opts opts = {
-        .input = t->path, .output = path, .budget = picture->budget ? picture->budget : usual, .select = picture->select};
+        .input = t->path, .output = path, .budget = picture->budget, .select = picture->select, .stop = &t->temp->stop};
+    if (part == VIEW_TRACE) {
+        opts.usual_budget = VIEW_BUDGET;
+        opts.usual_whole = VIEW_WHOLE;
+    }
     int rc = convert_trace(&opts, &result, err);
     if (rc) return rc;
     *fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -44,7 +44,7 @@ struct trace_fold {
     struct trace_fold_function {
         struct trace_name *name;
         uint64_t calls, self_ns; /* self_ns: without its callees */
-    } * functions;               /* those with the most time first */
+    } * functions;               /* the listed ones: those with the most time first */
 };
 
 /* Events were dropped just before `ns`: the stack of this thread may be wrong around here. */

@@ -45,7 +45,7 @@ static void tear_down(void) {
 static uint32_t read_all(uint64_t until, int *rc, struct vt_err *err) {
     const struct ahead_frame *frame;
     uint32_t blocks = 0, drops = 0;
-    ck_assert_int_eq(ahead_start(t, until, &ahead), 0);
+    ck_assert_int_eq(ahead_start(t, until, 1, &ahead), 0);
     while ((*rc = ahead_next(ahead, &frame, err)) == 1) {
         ck_assert_int_eq(frame->rc, 0);
         if (frame->type == VT_FRAME_DROPS) {
@@ -97,7 +97,7 @@ START_TEST(test_stopped) {
     const struct ahead_frame *frame;
     struct vt_err err = {0};
     for (int n = 0; n < 20; n++) {
-        ck_assert_int_eq(ahead_start(t, UINT64_MAX, &ahead), 0);
+        ck_assert_int_eq(ahead_start(t, UINT64_MAX, 1, &ahead), 0);
         for (int i = 0; i < n; i++) ck_assert_int_eq(ahead_next(ahead, &frame, &err), 1);
         ahead_stop(ahead);
         ahead = NULL;

@@ -48,7 +48,7 @@ static void add_fold(struct trace_writer *w, const struct trace_fold *fold) {
     uint64_t calls = 0, self = 0, listed = 0;
     for (uint32_t i = 0; i < fold->nfunctions; i++) {
         const struct trace_fold_function *f = &fold->functions[i];
-        if (i) ck_assert_uint_ge(f[-1].self_ns, f->self_ns);
+        if (i) ck_assert_uint_ge(f[i < fold->listed ? -1 : (int64_t)fold->listed - 1 - i].self_ns, f->self_ns);
         if (i < fold->listed) listed += f->self_ns;
         calls += f->calls;
         self += f->self_ns;
@@ -151,6 +151,8 @@ static void tear_down(void) {
     free(sums);
 }
 
+static uint64_t sample_events, whole_calls;
+
 /* budget UINT64_MAX: not folded at all. */
 static void run(uint64_t budget, const struct trace_writer_ops *ops) {
     struct trace_source *s;
@@ -158,8 +160,9 @@ static void run(uint64_t budget, const struct trace_writer_ops *ops) {
     memset(sums, 0, sizeof *sums);
     sums->shortest_shown = UINT64_MAX;
     ck_assert_msg(trace_source_open(trace.path, &s, &err) == 0, "%s", err.msg);
+    struct fold_budget shown = {.calls = budget, .whole = whole_calls, .sample = sample_events};
     int rc = budget == UINT64_MAX ? trace_source_run(s, &opts, ops, sums, &totals, &err)
-                                  : fold_run(s, &opts, ops, sums, budget, &totals, &err);
+                                  : fold_run(s, &opts, ops, sums, &shown, &totals, &err);
     ck_assert_msg(rc == 0, "%d %s", rc, err.msg);
     ck_assert(sums->ended);
     ck_assert_uint_eq(totals.folded, sums->folded);
@@ -305,6 +308,45 @@ START_TEST(test_memory_is_bounded) {
 }
 END_TEST
 
+/* A look at a part of the trace: about as many are shown as were asked for, and every call is counted as ever. The second half
+ * of the trace differs from the first; a deep stack stands below it all. */
+START_TEST(test_about_so_many) {
+    static struct vt_event ev[VT_BLOCK_EVENTS];
+    static struct trace_writer whole;
+    enum { BLOCKS = 480, BELOW = 40 };
+    uint64_t ticks = 1000, depth = 0, made = 0;
+    for (uint32_t b = 0; b < BLOCKS; b++) {
+        uint32_t n = 0;
+        for (; b == 0 && n < BELOW; n++) ev[n] = (struct vt_event){.ticks = ticks++, .type = VT_REC_CALL, .id = 3};
+        for (; n < 60; n++, depth ^= 1) {
+            ticks += depth ? 1 + dice(b < BLOCKS / 2 ? 1000 : 100) : 10;
+            made += !depth;
+            ev[n] = (struct vt_event){.ticks = ticks, .type = depth ? VT_REC_RETURN : VT_REC_CALL, .id = 2};
+        }
+        trace_build_block(&trace, 0, 1, 100, ev, n);
+    }
+    trace_build_end(&trace, 0, 0);
+    run(UINT64_MAX, &plain_ops);
+    whole = *sums;
+    sample_events = 60 * BLOCKS / 10;
+    for (int ordered = 0; ordered < 2; ordered++) {
+        run(2000, ordered ? &ordered_ops : &plain_ops);
+        ck_assert_uint_eq(sums->calls[2], whole.calls[2]);
+        ck_assert_uint_eq(sums->self_ns[2], whole.self_ns[2]);
+        ck_assert_uint_eq(sums->calls[2], made);
+        ck_assert_msg(sums->shown > 1500 && sums->shown < 2500, "%llu are shown", (unsigned long long)sums->shown);
+    }
+    whole_calls = made;
+    run(2000, &plain_ops);
+    ck_assert_msg(sums->shown > made / 10 * 9, "%llu of %llu are shown", (unsigned long long)sums->shown,
+                  (unsigned long long)made);
+    whole_calls = made / 2;
+    run(2000, &plain_ops);
+    ck_assert_uint_lt(sums->shown, 2500);
+    sample_events = whole_calls = 0;
+}
+END_TEST
+
 /* ---- what the outputs say ---- */
 
 START_TEST(test_outputs_say_it) {
@@ -416,6 +458,7 @@ int main(void) {
     tcase_add_test(tests, test_ties);
     tcase_add_test(tests, test_open_calls_are_shown);
     tcase_add_test(tests, test_memory_is_bounded);
+    tcase_add_test(tests, test_about_so_many);
     tcase_add_test(tests, test_outputs_say_it);
     tcase_add_test(tests, test_outputs_say_what_is_in_no_call);
     suite_add_tcase(suite, tests);
