@@ -17,7 +17,7 @@ static void on_signal(int sig) { interrupted = sig; }
 
 static int help(const struct convert_kind *kind) {
     printf("usage: viztracer %s [options]\n\n"
-           "IN: .vzt; .pftrace of ours, Chrome JSON (VizTracer's too), both also gzipped\n%s\n"
+           "IN: .vzt; .cvf; .pftrace of ours, Chrome JSON (VizTracer's too), both also gzipped\n%s\n"
            "  -o, --output_file FILE  what to write; how its name ends says the kind\n"
            "  --min_duration TIME     leave out shorter calls: 0.3ms, 13us; no unit = us\n"
            "  --tracer_entries N      only the newest N calls\n"

@@ -22,7 +22,7 @@
 /* The longest suffix that fits wins. */
 static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz,
                                                          &out_folded,   &out_speedscope,  &out_pprof,  &out_svg,
-                                                         &out_html,     &out_vzt};
+                                                         &out_html,     &out_vzt,         &out_cvf};
 
 static bool ends_with(const char *text, const char *suffix) {
     size_t n = strlen(text), m = strlen(suffix);
@@ -39,10 +39,11 @@ static const struct trace_writer_ops *find_writer(const char *output) {
 
 int convert_check_output(const char *output, struct vt_err *err) {
     if (find_writer(output)) return 0;
-    return vt_err_set(err, -EINVAL,
-                      "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html, .vzt, .svg, .folded, "
-                      ".speedscope.json or .pprof",
-                      output);
+    return vt_err_set(
+        err, -EINVAL,
+        "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html, .vzt, .cvf, .svg, .folded, "
+        ".speedscope.json or .pprof",
+        output);
 }
 
 static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
@@ -130,6 +131,7 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
                                       .file_info = !opts->no_file_info,
                                       .per_thread = opts->per_thread,
                                       .min_duration_ns = select_has_window(&opts->select) ? 0 : shortest(opts, info),
+                                      .stop = opts->stop,
                                       .unheld = &result->unheld};
     struct fold_budget budget = {.calls = opts->budget};
     if (!opts->budget && !opts->newest_calls) {

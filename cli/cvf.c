@@ -428,14 +428,36 @@ static int put_all(struct packer *p, const struct cvf_opts *opts, struct vt_err 
     return rc;
 }
 
+static int read_json(struct packer *p, const struct cvf_opts *opts, struct vt_err *damage, struct vt_err *err) {
+    struct json_handler handler = {.event = on_event, .member = on_member, .stop = opts->stop};
+    int rc = json_events_read(opts->input, &handler, p, damage, err);
+    if (!rc && damage->code && !p->events)
+        rc = vt_err_set(err, -EBADMSG, "%s: %s; there is nothing before that place", opts->input, damage->msg);
+    return rc;
+}
+
+static int pack_done(struct packer *p, int rc, const struct vt_err *damage, struct cvf_result *result, struct vt_err *err) {
+    if (rc == -ENOMEM) vt_err_set(err, rc, "out of memory");
+    result->events = p->events;
+    memcpy(result->damage, damage->msg, sizeof result->damage);
+    free_packer(p);
+    return rc;
+}
+
+int cvf_pack(const struct cvf_opts *opts, struct output *out, struct cvf_result *result, struct vt_err *err) {
+    struct packer p = {.out = out};
+    struct vt_err damage = {0};
+    memset(result, 0, sizeof *result);
+    int rc = read_json(&p, opts, &damage, err);
+    if (!rc) rc = put_all(&p, opts, err);
+    return pack_done(&p, rc, &damage, result, err);
+}
+
 int cvf_compress(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err) {
     struct packer p = {0};
     struct vt_err damage = {0};
-    struct json_handler handler = {.event = on_event, .member = on_member, .stop = opts->stop};
     memset(result, 0, sizeof *result);
-    int rc = json_events_read(opts->input, &handler, &p, &damage, err);
-    if (!rc && damage.code && !p.events)
-        rc = vt_err_set(err, -EBADMSG, "%s: %s; there is nothing before that place", opts->input, damage.msg);
+    int rc = read_json(&p, opts, &damage, err);
     if (!rc) rc = output_open(opts->output, false, &p.out, err);
     if (!rc) {
         rc = put_all(&p, opts, err);
@@ -444,9 +466,5 @@ int cvf_compress(const struct cvf_opts *opts, struct cvf_result *result, struct 
         else
             rc = output_commit(p.out, &result->bytes, err);
     }
-    if (rc == -ENOMEM) vt_err_set(err, rc, "out of memory");
-    result->events = p.events;
-    memcpy(result->damage, damage.msg, sizeof result->damage);
-    free_packer(&p);
-    return rc;
+    return pack_done(&p, rc, &damage, result, err);
 }

@@ -33,6 +33,10 @@ VT_MUST_CHECK int cvf_compress(const struct cvf_opts *opts, struct cvf_result *r
 /* .cvf to .json or .json.gz. A damaged file gives -EBADMSG and no output. */
 VT_MUST_CHECK int cvf_decompress(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err);
 
+/* The same into an output that is open; neither committed nor aborted. opts->output is not looked at. */
+VT_MUST_CHECK int cvf_pack(const struct cvf_opts *opts, struct output *out, struct cvf_result *result, struct vt_err *err);
+VT_MUST_CHECK int cvf_unpack(const struct cvf_opts *opts, struct output *out, struct cvf_result *result, struct vt_err *err);
+
 /* Shared by cvf.c and cvf_read.c. */
 enum cvf_kind { CVF_CALLS = 1, CVF_PROCESS = 2, CVF_THREAD = 3, CVF_COUNTER = 4, CVF_OTHER = 5, CVF_FILE_INFO = 0x11 };
 enum { CVF_ABSENT = 0x21, CVF_SAME = 0x22, CVF_INT = 0x23, CVF_DOUBLE = 0x24 };

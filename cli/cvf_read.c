@@ -402,22 +402,25 @@ static int write_json(struct unpacker *u, const struct cvf_opts *opts, struct vt
     return 0;
 }
 
-int cvf_decompress(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err) {
-    struct unpacker u = {.stop = opts->stop};
+/* out: NULL = open opts->output, and commit it. */
+static int unpack(const struct cvf_opts *opts, struct output *out, struct cvf_result *result, struct vt_err *err) {
+    struct unpacker u = {.stop = opts->stop, .out = out};
     uint64_t version;
     uint8_t *data;
-    size_t name_len = strlen(opts->output);
     memset(result, 0, sizeof *result);
     int rc = read_input(opts->input, &data, &u.len, err);
     u.data = data;
     if (!rc && (get_u64(&u, &version) || version != CVF_VERSION))
         rc = vt_err_set(err, -EBADMSG, "%s: no .cvf of VizTracer", opts->input);
-    if (!rc) rc = output_open(opts->output, name_len > 3 && !strcmp(opts->output + name_len - 3, ".gz"), &u.out, err);
+    if (!rc && !out) {
+        size_t n = strlen(opts->output);
+        rc = output_open(opts->output, n > 3 && !strcmp(opts->output + n - 3, ".gz"), &u.out, err);
+    }
     if (!rc) {
         rc = write_json(&u, opts, err);
-        if (rc)
+        if (rc && !out)
             output_abort(u.out);
-        else
+        else if (!out)
             rc = output_commit(u.out, &result->bytes, err);
     }
     result->events = u.events;
@@ -425,4 +428,11 @@ int cvf_decompress(const struct cvf_opts *opts, struct cvf_result *result, struc
     free(u.metadata.data);
     free(data);
     return rc;
+}
+
+int cvf_decompress(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err) {
+    return unpack(opts, NULL, result, err);
+}
+int cvf_unpack(const struct cvf_opts *opts, struct output *out, struct cvf_result *result, struct vt_err *err) {
+    return unpack(opts, out, result, err);
 }

@@ -224,3 +224,21 @@ void output_abort(struct output *o) {
     free(f);
     errno = saved;
 }
+
+static int to_fd(void *arg, const void *data, size_t len) { return vt_write_full(*(const int *)arg, data, len); }
+
+int output_open_fd(const int *fd, struct output **out) { return output_open_sink(false, to_fd, (int *)(uintptr_t)fd, out); }
+
+int output_temp(void) {
+    char path[PATH_MAX];
+    const char *base = getenv("TMPDIR");
+    if (!base || !*base) base = "/tmp";
+    int fd = open(base, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0) return fd;
+    int n = snprintf(path, sizeof path, "%s/viztracer-XXXXXX", base); /* not every file system has that */
+    if (n < 0 || (size_t)n >= sizeof path) return -ENAMETOOLONG;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) return -errno;
+    unlink(path);
+    return fd;
+}

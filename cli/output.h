@@ -21,6 +21,10 @@ VT_MUST_CHECK int output_open(const char *path, bool gzip, struct output **out, 
  * is no name. */
 VT_MUST_CHECK int output_open_sink(bool gzip, int (*sink)(void *arg, const void *data, size_t len), void *arg,
                                    struct output **out);
+/* Into a descriptor, which stays the caller's: no name. */
+VT_MUST_CHECK int output_open_fd(const int *fd, struct output **out);
+/* A file without a name in TMPDIR or /tmp, for what would be too large for memory: descriptor or -errno. */
+VT_MUST_CHECK int output_temp(void);
 void output_flush(struct output *o);
 /* A piece of any length. */
 void output_write(struct output *o, const void *data, size_t len);

@@ -16,7 +16,7 @@ struct trace_source {
     bool selects;
 };
 
-static const struct trace_source_ops *const kinds[] = {&source_vzt, &source_json, &source_pftrace};
+static const struct trace_source_ops *const kinds[] = {&source_vzt, &source_cvf, &source_json, &source_pftrace};
 
 /* zlib hands files that are not gzipped through as they are. */
 static int read_head(const char *path, uint8_t *head, size_t *len, struct vt_err *err) {

@@ -1,6 +1,6 @@
 /* A trace to be read, whatever kind of file it is: .vzt; Chrome JSON (ours and VizTracer's) and .pftrace (ours), both
- * also gzipped. What the file is its first bytes say, not its name. One kind = one table of functions (source_<kind>.c).
- * A source can be run as often as wanted; each run hands the same calls over in the same order. */
+ * also gzipped; VizTracer's .cvf. What the file is its first bytes say, not its name. One kind = one table of functions
+ * (source_<kind>.c). A source can be run as often as wanted; each run hands the same calls over in the same order. */
 #ifndef VT_CLI_SOURCE_H
 #define VT_CLI_SOURCE_H
 
@@ -20,7 +20,7 @@ struct trace_source_ops {
                struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
     void (*close)(struct trace_info *info, void *state);
 };
-extern const struct trace_source_ops source_vzt, source_json, source_pftrace;
+extern const struct trace_source_ops source_vzt, source_json, source_pftrace, source_cvf;
 
 /* -EBADMSG when it is no trace that we know; -errno when it cannot be read; err says which and names the file. */
 VT_MUST_CHECK int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err);

@@ -186,8 +186,6 @@ static int scan_file_info(const char *path, struct view_scan *scan, struct vt_er
     return rc < 0 ? vt_err_set(err, rc, "%s: its file_info: %s", path, strerror(-rc)) : 0;
 }
 
-static int to_fd(void *arg, const void *data, size_t len) { return vt_write_full(*(int *)arg, data, len); }
-
 /* Of our own files: source text of every function that the trace names. */
 static int collect_file_info(struct view_trace *t, int fd, struct vt_err *err) {
     struct trace_source *source;
@@ -203,7 +201,7 @@ static int collect_file_info(struct view_trace *t, int fd, struct vt_err *err) {
             if (name) name->used = true;
         }
     file_source_open(&files, NULL, NULL, info->uid);
-    rc = output_open_sink(false, to_fd, &fd, &out);
+    rc = output_open_fd(&fd, &out);
     if (!rc) {
         rc = file_info_write(out, info, &files);
         if (rc)

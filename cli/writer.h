@@ -91,10 +91,11 @@ struct writer_unheld {
 };
 
 struct writer_opts {
-    const char *source_root; /* where to look for source files, e.g. /proc/PID/root; NULL = our own files */
-    const char *source_cwd;  /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
-    bool file_info;          /* with source text */
-    bool per_thread;         /* flame graphs: one tree per thread instead of one for all */
+    const char *source_root;  /* where to look for source files, e.g. /proc/PID/root; NULL = our own files */
+    const char *source_cwd;   /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
+    bool file_info;           /* with source text */
+    const volatile int *stop; /* may be NULL: long work at the end looks at it */
+    bool per_thread;          /* flame graphs: one tree per thread instead of one for all */
     /* .vzt */
     uint64_t min_duration_ns; /* shorter calls were left out, and none was cut since; 0 = not so */
     struct writer_unheld *unheld;
@@ -122,7 +123,7 @@ struct trace_writer_ops {
     void (*free)(struct trace_writer *w);
 };
 
-extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html, out_vzt;
+extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html, out_vzt, out_cvf;
 extern const struct trace_writer_ops out_folded, out_speedscope, out_pprof, out_svg; /* flame graphs */
 
 #endif

@@ -1,7 +1,8 @@
 #!/bin/bash
-# All benchmarks on every interpreter of this machine: the pause of an attach, and the cost per event (arguments: overhead.c's own).
+# All benchmarks on every interpreter of this machine: the pause of an attach, the cost per event (arguments: overhead.c's own), and how
+# long it takes until a trace of 100 M calls is on screen.
 # What is printed goes to $BUILD/bench/*.txt, figures to $BUILD/bench/overhead.jsonl. BENCH_PYTHONS=3.12 takes these versions only;
-# BENCH_ONLY=pause or cost takes one of the two.
+# BENCH_ONLY=pause, cost or screen takes one of them.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -20,4 +21,8 @@ fi
 if [ "${BENCH_ONLY:-cost}" = cost ]; then
     echo "== cost per event"
     "$build/tests/bench/overhead" -j "$build/bench/overhead.jsonl" "$@" | tee "$build/bench/overhead.txt"
+fi
+if [ "${BENCH_ONLY:-screen}" = screen ]; then
+    echo "== 100 M calls on screen"
+    python3 tests/bench/screen.py "$build" | tee "$build/bench/screen.txt"
 fi

@@ -1,4 +1,4 @@
-/* Any bytes as a .cvf: JSON, or an error; and any bytes as JSON into a .cvf, which then can be read. */
+/* Any bytes as a .cvf: JSON, or an error, unpacked and converted; and any bytes as JSON into a .cvf, which then can be read. */
 #include "cli/cvf.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_check_json(out);
     else if (!err.msg[0] || access(out, F_OK) == 0)
         abort();
+    fuzz_convert(&(struct convert_opts){.input = in, .output = out}); /* as a trace like any other */
     opts.output = packed;
     err = (struct vt_err){0};
     if (cvf_compress(&opts, &result, &err) == 0) {

@@ -10,6 +10,7 @@
 #include <yajl/yajl_tree.h>
 #include <zlib.h>
 
+#include "cli/convert.h"
 #include "cli/cvf.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
@@ -116,6 +117,62 @@ START_TEST(test_round_trip_nests) {
 }
 END_TEST
 
+static void converted(const char *from, const char *to) {
+    struct convert_opts opts = {.input = from, .output = to};
+    struct convert_result converted_to;
+    err.msg[0] = 0;
+    ck_assert_msg(convert_trace(&opts, &converted_to, &err) == 0, "%s", err.msg);
+}
+
+/* As any other kind of trace: VizTracer's file into others, and ours back. */
+START_TEST(test_convert_reads_and_writes_it) {
+    struct record theirs, packed, unpacked;
+    char back[96];
+    ck_assert_int_eq(record_file(&theirs, GOLDEN ".json", NULL, NULL), 0);
+    ck_assert_int_eq(record_file(&packed, GOLDEN ".cvf", NULL, NULL), 0);
+    ck_assert_uint_gt(theirs.totals.calls, 3);
+    ck_assert_uint_eq(packed.totals.calls, theirs.totals.calls);
+    ck_assert_uint_eq(packed.totals.threads, theirs.totals.threads);
+    converted(GOLDEN ".cvf", cvf);
+    converted(cvf, json);
+    ck_assert_int_eq(record_file(&unpacked, json, NULL, NULL), 0);
+    ck_assert_uint_eq(unpacked.totals.calls, theirs.totals.calls);
+    record_free(&theirs);
+    record_free(&packed);
+    record_free(&unpacked);
+
+    struct trace_build trace;
+    trace_build_open(&trace);
+    trace_build_letters(&trace);
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a(bb)(c[dd]c)(bb)a)(aa)");
+    trace_build_end(&trace, 0, 0);
+    converted(trace.path, cvf);
+    snprintf(back, sizeof back, "%s/back.vzt", dir);
+    converted(cvf, back);
+    ck_assert_int_eq(record_file(&theirs, trace.path, NULL, NULL), 0);
+    ck_assert_int_eq(record_file(&packed, back, NULL, NULL), 0);
+    ck_assert_uint_eq(packed.totals.calls, theirs.totals.calls);
+    ck_assert_uint_eq(packed.totals.cut, 0);
+    record_free(&theirs);
+    record_free(&packed);
+    trace_build_remove(&trace);
+}
+END_TEST
+
+/* A damaged one is refused by its own name, and nothing is left. */
+START_TEST(test_convert_refuses_a_damaged_one) {
+    size_t len;
+    char *data = trace_build_slurp(GOLDEN ".cvf", &len);
+    struct convert_opts opts = {.input = cvf, .output = json};
+    struct convert_result none;
+    write_file(cvf, data, len / 2);
+    ck_assert_int_eq(convert_trace(&opts, &none, &err), -EBADMSG);
+    ck_assert_msg(strstr(err.msg, "x.cvf: damaged") != NULL, "%s", err.msg);
+    ck_assert_int_lt(access(json, F_OK), 0);
+    free(data);
+}
+END_TEST
+
 /* What has no place in the format goes along as it stands. */
 START_TEST(test_the_rest_is_kept) {
     static const char text[] = "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":\"text\",\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"a\"},"
@@ -209,7 +266,13 @@ START_TEST(test_real_viztracer) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_golden_is_read, test_ours_says_the_same, test_round_trip_nests, test_the_rest_is_kept,
-                                  test_hostile,        test_real_viztracer};
+    const TTest *const tests[] = {test_golden_is_read,
+                                  test_ours_says_the_same,
+                                  test_round_trip_nests,
+                                  test_the_rest_is_kept,
+                                  test_hostile,
+                                  test_convert_reads_and_writes_it,
+                                  test_convert_refuses_a_damaged_one,
+                                  test_real_viztracer};
     return case_main("cli/cvf", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }
