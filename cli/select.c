@@ -76,6 +76,13 @@ struct select_thread {
     bool wanted;
     uint64_t calls; /* told so far */
     uint64_t left;  /* of them, those cut at the window's start */
+    /* Of a source that announces calls: those announced and not ended, outermost first. */
+    struct trace_call *open;
+    uint32_t nopen, open_room;
+    uint32_t told;       /* of them, how many the inner writer knows */
+    uint32_t still_open; /* at the end: how many have been handed over */
+    uint32_t early;      /* frames that began before the window, when the first call in it came */
+    bool began;          /* it came */
     struct subtree *subtrees;
     size_t nsubtrees, room;
 };
@@ -146,6 +153,69 @@ static bool wants_moment(const struct trace_writer *w, const struct trace_thread
 
 static int select_begin(struct trace_writer *w) { return w->ops ? w->ops->begin(w->inner) : 0; }
 
+/* ---- calls that are announced: nothing has to be kept but the stacks ---- */
+
+static int select_enter(struct trace_writer *w, const struct trace_call *call) {
+    struct select_thread *t = &w->threads[call->thread->index];
+    if (t->nopen == t->open_room) {
+        uint32_t room = t->open_room ? t->open_room * 2 : 64;
+        struct trace_call *grown = realloc(t->open, room * sizeof *grown);
+        if (!grown) return -ENOMEM;
+        t->open = grown;
+        t->open_room = room;
+    }
+    t->open[t->nopen++] = *call;
+    return 0;
+}
+
+/* Start of the frame with `at` frames around it. Those from before the window begin with it, a nanosecond apart. */
+static uint64_t start_in_window(const struct trace_writer *w, const struct select_thread *t, uint64_t start_ns, uint32_t at) {
+    uint64_t back = at < t->early ? t->early - 1 - at : 0;
+    if (start_ns >= w->from_ns) return start_ns;
+    uint64_t cut = back < w->from_ns ? w->from_ns - back : 0;
+    return cut > start_ns ? cut : start_ns;
+}
+
+/* A wanted call, the outer ones first: what is around a wanted call reaches into the window as well. */
+static int give_announced(struct trace_writer *w, struct select_thread *t, struct trace_call *call, uint32_t at) {
+    int rc = 0;
+    if (!t->began) {
+        while (t->early < t->nopen && t->open[t->early].start_ns < w->from_ns) t->early++;
+        t->early += !call->announced && call->start_ns < w->from_ns;
+        t->began = true;
+    }
+    for (; w->ops->enter && t->told < at && !rc; t->told++) {
+        struct trace_call around = t->open[t->told];
+        around.start_ns = start_in_window(w, t, around.start_ns, t->told);
+        rc = w->ops->enter(w->inner, &around);
+    }
+    if (rc) return rc;
+    call->announced = call->announced && at < t->told;
+    call->in_order = call->in_order && w->ops->enter;
+    call->start_ns = start_in_window(w, t, call->start_ns, at);
+    if (!call->open && call->end_ns > w->to_ns) call->end_ns = w->to_ns;
+    if (call->start_ns > call->end_ns) call->start_ns = call->end_ns;
+    return w->ops->call(w->inner, call);
+}
+
+static int select_announced(struct trace_writer *w, const struct trace_call *call) {
+    struct select_thread *t = &w->threads[call->thread->index];
+    struct trace_call cut = *call;
+    uint32_t at = call->open ? t->still_open : call->announced && t->nopen ? t->nopen - 1 : t->nopen;
+    bool wanted = t->wanted && cut.start_ns <= w->to_ns && (cut.open || cut.end_ns >= w->from_ns);
+    int rc = wanted ? give_announced(w, t, &cut, at) : 0;
+    w->unselected += !wanted;
+    if (call->open)
+        t->still_open += call->announced;
+    else if (call->announced && t->nopen)
+        t->nopen--;
+    if (w->ops->enter && call->open && t->told < t->still_open)
+        t->told = t->still_open;
+    else if (!call->open && t->told > t->nopen)
+        t->told = t->nopen;
+    return rc;
+}
+
 static int select_call(struct trace_writer *w, const struct trace_call *call) {
     struct select_thread *t = &w->threads[call->thread->index];
     uint64_t nth = t->calls++;
@@ -192,6 +262,14 @@ static const struct trace_writer_ops select_ops = {.begin = select_begin,
                                                    .counter = select_counter,
                                                    .mark = select_mark,
                                                    .end = select_end};
+
+static const struct trace_writer_ops announced_ops = {.begin = select_begin,
+                                                      .enter = select_enter,
+                                                      .call = select_announced,
+                                                      .gap = select_gap,
+                                                      .counter = select_counter,
+                                                      .mark = select_mark,
+                                                      .end = select_end};
 
 /* ---- a run ---- */
 
@@ -305,11 +383,15 @@ int select_run(const struct trace_select *select, struct trace_info *info, selec
         w.ops = ops;
         w.inner = inner;
         for (uint32_t i = 0; i < info->nthreads; i++) w.threads[i].calls = 0;
-        rc = run(ctx, opts, &select_ops, &w, totals, err);
+        /* which calls belong to a subtree is told by their ends */
+        rc = run(ctx, opts, info->trace && !w.matches ? &announced_ops : &select_ops, &w, totals, err);
         totals->unselected = w.unselected;
         totals->threads = info->nshown;
     }
-    for (uint32_t i = 0; w.threads && i < info->nthreads; i++) free(w.threads[i].subtrees);
+    for (uint32_t i = 0; w.threads && i < info->nthreads; i++) {
+        free(w.threads[i].subtrees);
+        free(w.threads[i].open);
+    }
     free(w.threads);
     free(w.matches);
     return rc;

@@ -255,7 +255,7 @@ static int stage_call(struct trace_writer *w, const struct trace_call *call) {
     struct trace_call with = *call;
     if (call->name->line == 2) { /* g */
         for (uint32_t i = 0; i < 20; i++) w->functions[i] = (struct trace_fold_function){call->name, 20 - i, 10};
-        w->fold = (struct trace_fold){.calls = 210, .total_ns = 200, .nfunctions = 20, .functions = w->functions};
+        w->fold = (struct trace_fold){.listed = 16, .calls = 210, .total_ns = 200, .nfunctions = 20, .functions = w->functions};
         return 0;
     }
     with.folded = &w->fold;
