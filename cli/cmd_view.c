@@ -180,6 +180,10 @@ int cmd_view(int argc, char **argv) {
     if (rc) return rc;
     if (view_ui_find(c.ui, &ui, &err)) return cli_fail("%s", err.msg);
     c.view.ui = ui;
+    if (view_ui_origin(&c.view.origin, &err)) {
+        free(ui);
+        return cli_fail("%s", err.msg);
+    }
     rc = serve(&c);
     free(ui);
     return rc;

@@ -69,16 +69,21 @@ const char *view_scan_value(const struct view_scan *s, size_t *len);
 VT_MUST_CHECK int view_ui_find(const char *wanted, char **out, struct vt_err *err);
 /* Opens a regular file below the folder; no name leads out of it. path: after the leading slash; "" = index.html. */
 VT_MUST_CHECK int view_ui_open(const char *ui, const char *path, int *fd, uint64_t *size);
+/* Origin of the public UI that is shown in a frame when there is no folder: VIZTRACER_UI_URL (https, or http on loopback; no
+ * path), else the usual one. -EINVAL and err when it is none. */
+VT_MUST_CHECK int view_ui_origin(const char **origin, struct vt_err *err);
+#define VIEW_UI_ORIGIN "https://ui.perfetto.dev"
 /* By the ending of the name. */
 const char *view_ui_type(const char *path);
 
 /* ---- view_server.c ---- */
 
 struct view_opts {
-    const char *path; /* a trace or a folder of traces */
-    const char *ui;   /* folder of the UI or NULL */
-    uint16_t port;    /* 0 = any free one */
-    bool flamegraph;  /* show that first */
+    const char *path;   /* a trace or a folder of traces */
+    const char *ui;     /* folder of the UI or NULL */
+    const char *origin; /* of the public one; NULL = VIEW_UI_ORIGIN */
+    uint16_t port;      /* 0 = any free one */
+    bool flamegraph;    /* show that first */
     struct view_picture picture;
 };
 struct view_server;

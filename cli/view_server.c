@@ -67,8 +67,10 @@ static const char csp_none[] = "default-src 'none'; style-src 'unsafe-inline'; f
 static const char csp_ui[] =
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' data: blob:; frame-ancestors 'none'";
 static const char csp_alone[] = "sandbox allow-scripts; frame-ancestors 'none'";
-static const char csp_frame[] = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self' "
-                                "https://ui.perfetto.dev; frame-src https://ui.perfetto.dev; frame-ancestors 'none'";
+/* The frame around the public UI: %s is its origin. */
+static const char csp_frame[] =
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self' %s; "
+    "frame-src %s; frame-ancestors 'none'";
 
 /* ---- answers ---- */
 
@@ -291,14 +293,32 @@ static const struct route trace_routes[] = {
     {"-/flamegraph", send_flame}, {"service_worker.js", NULL}, /* it would keep this UI in the browser when another one is here */
 };
 
+/* The page with the origin of the UI in its script. */
+static enum MHD_Result send_frame(struct request *r) {
+    const char *origin = r->server->opts.origin ? r->server->opts.origin : VIEW_UI_ORIGIN;
+    static const char usual[] = "'" VIEW_UI_ORIGIN "'";
+    const unsigned char *at = memmem(frame_page, sizeof frame_page, usual, sizeof usual - 1);
+    char csp[sizeof csp_frame + 600], *text;
+    size_t len;
+    if (!at) return MHD_NO;
+    snprintf(csp, sizeof csp, csp_frame, origin, origin);
+    FILE *f = open_memstream(&text, &len);
+    if (!f) return MHD_NO;
+    fwrite(frame_page, 1, (size_t)(at - frame_page), f);
+    fprintf(f, "'%s'", origin);
+    at += sizeof usual - 1;
+    fwrite(at, 1, sizeof frame_page - (size_t)(at - frame_page), f);
+    if (fclose(f)) return MHD_NO;
+    return respond(r, MHD_HTTP_OK, "text/html; charset=utf-8", csp,
+                   MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE));
+}
+
 static enum MHD_Result send_ui(struct request *r, struct view_trace *trace, const char *rest) {
     const char *ui = r->server->opts.ui;
     uint64_t size;
     int fd;
     if (!*rest && view_trace_is_page(trace)) return send_page(r, trace);
-    if (!*rest && !ui)
-        return respond(r, MHD_HTTP_OK, "text/html; charset=utf-8", csp_frame,
-                       MHD_create_response_from_buffer(sizeof frame_page, (void *)(uintptr_t)frame_page, MHD_RESPMEM_PERSISTENT));
+    if (!*rest && !ui) return send_frame(r);
     if (!ui || view_ui_open(ui, rest, &fd, &size)) return no_such_page(r);
     return send_fd(r, view_ui_type(rest), csp_ui, fd, size, NULL);
 }

@@ -83,6 +83,21 @@ int view_ui_find(const char *wanted, char **out, struct vt_err *err) {
     return 0;
 }
 
+int view_ui_origin(const char **origin, struct vt_err *err) {
+    static const char *const begins[] = {"https://", "http://127.0.0.1:", "http://localhost:"};
+    const char *url = getenv("VIZTRACER_UI_URL");
+    size_t begin = 0;
+    *origin = url && *url ? url : VIEW_UI_ORIGIN;
+    for (size_t i = 0; i < VT_ARRAY_LEN(begins) && !begin; i++)
+        if (!strncmp(*origin, begins[i], strlen(begins[i]))) begin = strlen(begins[i]);
+    const char *host = *origin + begin; /* goes into a script and a header: nothing but names and numbers */
+    if (begin && *host && strlen(host) < 256 &&
+        !host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-")])
+        return 0;
+    return vt_err_set(err, -EINVAL, "VIZTRACER_UI_URL=%s: give an origin like https://ui.example.org or http://127.0.0.1:10000",
+                      *origin);
+}
+
 /* The kernel resolves: nothing above the folder can be reached, whatever links and dots say. */
 static int open_below(const char *ui, const char *path) {
     struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,

@@ -1,8 +1,10 @@
 """Traces in a real browser (run.sh prepares them): test_browser.py BUILD FOLDER-FOR-SCREENSHOTS. Ends with a line as Check's."""
+import http.server
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -274,6 +276,71 @@ def test_view_without_ui_or_network(b):
         same(b.evaluate("viztracer.ready"), "ready")
         same(len(b.evaluate("viztracer.search('Store.query')")), 6)
         shot(b, "view-page")
+
+
+class Stub:
+    """Stands for the public UI on loopback: its first page answers PING with PONG and keeps what it is sent; or it is the real one, of
+    `folder`."""
+    PAGE = b"""<!doctype html><title>stub</title><script>
+        addEventListener('message', e => { if (e.data === 'PING') return e.source.postMessage('PONG', e.origin);
+            const p = e.data.perfetto; parent.postMessage({stub: p.buffer.byteLength, head: new Uint8Array(p.buffer)[0], title: p.title}, '*'); });
+    </script>"""
+
+    def __init__(self, folder=None):
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *args):
+                super().__init__(*args, directory=folder)
+
+            def do_GET(self):
+                if folder:
+                    return super().do_GET()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(Stub.PAGE)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        os.environ["VIZTRACER_UI_URL"] = self.url
+        return self
+
+    def __exit__(self, *_):
+        del os.environ["VIZTRACER_UI_URL"]
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_view_public_ui(b):
+    with Stub(), View(os.path.join(SAMPLES, "known.vzt")) as view:
+        b.call("Page.addScriptToEvaluateOnNewDocument", source="addEventListener('message', e => { if (e.data.stub) window.got = e.data; })")
+        b.open(view.url)
+        got = b.wait("window.got", 30)
+        must(got["stub"] > 500 and got["head"] == 10 and got["title"] == "known.vzt", got)
+        must("in the public Perfetto UI" in text(b, "#say"), text(b, "#say"))
+        only_loopback(b)
+
+
+def test_view_public_ui_loads_it(b):
+    """The same message to the real UI."""
+    with Stub(ui_folder()), View(os.path.join(SAMPLES, "known.vzt")) as view:
+        b.open(view.url)
+        b.wait("document.getElementById('say').textContent.includes('in the public Perfetto UI')", 60)
+        frame = b.call("Page.getFrameTree")["frameTree"]["childFrames"][0]["frame"]["id"]
+        world = b.call("Page.createIsolatedWorld", frameId=frame)["executionContextId"]
+        inside = ""
+        for _ in range(150):
+            inside = b.call("Runtime.evaluate", contextId=world, expression="document.title + document.body.innerText")["result"]["value"]
+            if "MainProcess 100" in inside:
+                break
+            time.sleep(0.2)
+        must("MainProcess 100" in inside and "known.vzt" in inside, "the UI shows", inside[:300])
+        shot(b, "public-ui")
 
 
 def test_view_folder(b):
