@@ -50,7 +50,7 @@ int target_progresses(struct target *t, unsigned n, unsigned ms);
 /* What a guest must not change. */
 struct census {
     unsigned threads, fds, maps;
-    uint64_t rss_kb, anon_kb; /* resident; of that not shared and not of a file */
+    uint64_t rss_kb, anon_kb;                /* resident; of that not shared and not of a file */
     char sigblk[20], sigcgt[20], sigign[20]; /* of /proc/PID/status */
     char state;
     pid_t tracer;
