@@ -9,6 +9,7 @@
  *   emit.h             the hot path: one record              thread.c    its slow path: chunks, drops, payloads
  *   names.c            ids of functions, and their names     threads.c   names of threads
  *   hooks.h            what a hook back end is               hook_monitoring.c  3.12+
+ *   interps.[ch]       which interpreters have them, 3.12+
  *   hook_profile.c     below 3.12                            hook_eval.c        below 3.12 without C calls
  *   stacks.c           frames open at the start              detail.[ch] depth, options per event
  *   filter.c           which functions are left out
@@ -203,6 +204,7 @@ void thread_names_find_module(void);
 void *thread_object_name(uint64_t ident, uint32_t *native_id);
 /* stacks.c */
 void stacks_emit(void *own_tstate);
+void stacks_emit_current(void);
 uint64_t stack_depth(void *tstate, uint64_t most);
 uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first);
 /* task.c */

@@ -176,11 +176,9 @@ static const struct {
     const char *owner, *name;
     uint16_t special;
 } specials[] = {
-    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},
-    {"_thread", "start_new", FUNCTION_STARTS_THREAD},
-    {"sys", "setprofile", FUNCTION_SETS_PROFILE},
-    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},
-    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
+    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},  {"_thread", "start_new", FUNCTION_STARTS_THREAD},
+    {"_xxsubinterpreters", "create", FUNCTION_STARTS_THREAD}, {"sys", "setprofile", FUNCTION_SETS_PROFILE},
+    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
 };
 
 static uint16_t special_of(const char *owner, const char *name) {

@@ -100,7 +100,10 @@ static void name_this_thread(struct thread *thread) {
 
 /* Start of every slow path: are we still to trace, and is this thread known? True = go on. */
 bool session_visit(void) {
-    if (UNLIKELY(agent.state != AGENT_TRACING)) return false;
+    if (UNLIKELY(agent.state != AGENT_TRACING)) {
+        if (agent.state == AGENT_IDLE && agent.hooks && agent.hooks->leftover) agent.hooks->leftover();
+        return false;
+    }
     if (UNLIKELY(!agent.family->live)) {
         session_child();
         return false;

@@ -1,5 +1,5 @@
 """Every interpreter of the process that shares the GIL is traced; one with a GIL of its own is left alone, and said so."""
-import sys, threading
+import sys, threading, time
 from vtarena import *
 
 try:
@@ -12,12 +12,22 @@ except ImportError:
         sys.exit(0)
 
 SCRIPT = """
+import sys
 def in_sub(i):
     return abs(i)
+def leaf():
+    pass
 def loop(n):
     for i in range(n):
         in_sub(i)
+        leaf()
 """
+FREE = """
+import sys
+assert not hasattr(sys, 'monitoring') or 'viztracer' not in [sys.monitoring.get_tool(i) for i in range(6)]
+assert sys.getprofile() is None
+"""
+HOOKED = "import sys; assert not hasattr(sys, 'monitoring') or 'viztracer' in [sys.monitoring.get_tool(i) for i in range(6)]"
 
 
 def create(own=False):
@@ -32,9 +42,108 @@ def step(i):
     return abs(i)
 
 
+def run(sub, code):
+    error = interpreters.run_string(sub, code)  # 3.13 and later return it
+    assert error is None, error
+
+
+def visit():
+    """With a span of 1 ms: the events that come later than that make a visit."""
+    end = time.monotonic() + 0.01
+    while time.monotonic() < end:
+        step(0)
+
+
+def calls(s, name):
+    return sum(e == ("CALL", name) for stream in s.streams.values() for e in s.events(stream))
+
+
+def made_while_traced(flags):
+    """An interpreter made during a session is hooked at the next visit, is counted exactly from then on, and so is the
+    next one at its address."""
+    kept = create()
+    run(kept, SCRIPT)
+    for round in range(4):
+        s = Session(flags=flags, span=TICKS_PER_MS)
+        s.start()
+        sub = create()
+        run(sub, SCRIPT.replace("in_sub", "in_new"))
+        visit()
+        run(sub, "loop(0)")
+        run(sub, HOOKED)
+        run(sub, "loop(500)")
+        run(kept, "loop(300)")
+        t = threading.Thread(target=run, args=(sub, "loop(200)"))
+        t.start()
+        t.join()
+        if round % 2:
+            interpreters.destroy(sub)
+        visit()
+        s.stop()
+        s.decode()
+        assert calls(s, "in_new") == 700 and calls(s, "in_sub") == 300 and calls(s, "leaf") == 1000, (
+            flags, round, calls(s, "in_new"), calls(s, "in_sub"), calls(s, "leaf"))
+        own = [st for st in s.streams.values() if s.events(st).count(("CALL", "in_new")) == 200]
+        assert len(own) == 1 and s.events(own[0]).count(("RETURN", "in_new")) == 200, "on the thread that ran it"
+        if not round % 2:
+            run(sub, FREE)
+            interpreters.destroy(sub)
+        if round < 2:
+            run(kept, FREE)  # in the others it is idle when the next session begins
+    run(kept, FREE)
+    interpreters.destroy(kept)
+
+
+def switched_off_again():
+    """Idle at the end of a session and gone, or used, before the next one."""
+    subs = [create() for i in range(8)]
+    for sub in subs:
+        run(sub, SCRIPT)
+    for round in range(3):
+        s = Session(span=TICKS_PER_MS)
+        s.start()
+        visit()
+        for sub in subs:
+            run(sub, "loop(10)")
+        s.stop()
+        s.decode()
+        assert calls(s, "in_sub") == 10 * len(subs), calls(s, "in_sub")
+        interpreters.destroy(subs.pop())
+        run(subs[0], "loop(3)\n" + FREE)
+    for sub in subs:
+        run(sub, FREE)
+        interpreters.destroy(sub)
+
+
+def ends_and_begins():
+    """Three threads that make, run and end interpreters while sessions come and go."""
+    halt = []
+
+    def churn():
+        while not halt:
+            sub = create()
+            run(sub, SCRIPT + "loop(50)")
+            run(sub, "loop(50)")
+            interpreters.destroy(sub)
+
+    if sys.version_info < (3, 10):
+        return  # 3.8 and 3.9 do not survive this by themselves
+    threads = [threading.Thread(target=churn) for i in range(3)]
+    for t in threads:
+        t.start()
+    for i in range(20):
+        s = Session(span=TICKS_PER_MS)
+        s.start()
+        visit()
+        s.stop()
+        s.decode()
+    halt.append(1)
+    for t in threads:
+        t.join()
+
+
 def tool_there(sub):
-    code = "import sys; assert not hasattr(sys, 'monitoring') or 'viztracer' not in [sys.monitoring.get_tool(i) for i in range(6)]; assert sys.getprofile() is None"
-    interpreters.run_string(sub, code)
+    run(sub, FREE)
 
 
 def main():
@@ -93,6 +202,10 @@ def main():
         t.join()
         interpreters.destroy(own)
     interpreters.destroy(sub)
+    for f in (F_C_CALLS, 0, F_C_CALLS | F_ARGS):
+        made_while_traced(f)
+    switched_off_again()
+    ends_and_begins()
 
 
 main()
