@@ -8,6 +8,7 @@
 #include "agent/governor.h"
 #include "agent/hooks.h"
 #include "agent/interps.h"
+#include "agent/parallel.h"
 
 enum {
     EVENT_CALL = 6,
@@ -121,7 +122,34 @@ CALLBACKS(full, layout.co_extra, true)
 static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312), table_313[EVENTS] = CALLBACK_LIST(313),
                         table_314[EVENTS] = CALLBACK_LIST(314), table_full[EVENTS] = CALLBACK_LIST(full);
 
+/* An interpreter with a GIL of its own. */
+ALWAYS_INLINE void *python_parallel(void *const *args, uint32_t type) {
+    parallel_python(args[0], type);
+    return py._Py_NoneStruct;
+}
+static void *start_parallel(ARGS) { return python_parallel(args, VT_REC_CALL); }
+static void *resume_parallel(ARGS) { return python_parallel(args, VT_REC_RESUME); }
+static void *return_parallel(ARGS) { return python_parallel(args, VT_REC_RETURN); }
+static void *yield_parallel(ARGS) { return python_parallel(args, VT_REC_YIELD); }
+static void *unwind_parallel(ARGS) { return python_parallel(args, VT_REC_UNWIND); }
+static void *throw_parallel(ARGS) { return python_parallel(args, VT_REC_THROW); }
+ALWAYS_INLINE void *c_parallel(void *const *args, uint32_t type) {
+    void *definition = function_definition(args[2]);
+    if (definition) {
+        if (type == VT_REC_C_CALL) site_calls_c(args);
+        parallel_c(args[2], definition, type);
+    } else if (type == VT_REC_C_CALL) {
+        return call_of_other(args);
+    }
+    return py._Py_NoneStruct;
+}
+static void *call_parallel(ARGS) { return c_parallel(args, VT_REC_C_CALL); }
+static void *c_return_parallel(ARGS) { return c_parallel(args, VT_REC_C_RETURN); }
+static void *c_raise_parallel(ARGS) { return c_parallel(args, VT_REC_C_RAISE); }
+static const vectorcall table_parallel[EVENTS] = CALLBACK_LIST(parallel);
+
 static const vectorcall *pick_table(void) {
+    if (interps_own_gil()) return table_parallel;
     if (agent.full) return table_full;
     return layout.python == 0x30c ? table_312 : layout.python == 0x30d ? table_313 : table_314;
 }
@@ -262,7 +290,11 @@ static void rearm_here(void) {
 /* One that we come to later: frames that are open there now were not seen being entered. */
 static int hook_and_tell(void) {
     int tool = hook_here();
-    if (tool >= 0 && agent.state == AGENT_TRACING) stacks_emit_current();
+    if (tool < 0) return tool;
+    if (interps_own_gil())
+        parallel_stacks();
+    else if (agent.state == AGENT_TRACING)
+        stacks_emit_current();
     return tool;
 }
 
@@ -330,4 +362,5 @@ const struct hook_ops hook_monitoring = {
     .remove = monitoring_remove,
     .visit = monitoring_visit,
     .leftover = interps_settle,
+    .keep = interps_keep,
 };

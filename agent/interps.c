@@ -11,20 +11,33 @@
  */
 #include "agent/interps.h"
 
-enum { INTERPS_MAX = 128, RUNTIME_WORDS = 256, TRIES_AT_A_VISIT = 64, TRIES = 20000 };
-enum { FREE = -1 };
+#include "agent/parallel.h"
+
+enum { INTERPS_MAX = 128, ARENAS_MAX = 32, RUNTIME_WORDS = 256, TRIES_AT_A_VISIT = 64, TRIES = 20000 };
+enum { FREE = -1, PROT_READ_WRITE = 3, MAP_OVER_PRIVATE = 0x4032 /* FIXED|ANONYMOUS|PRIVATE|NORESERVE */ };
 enum { IS_ID = 8 /* behind layout.is_next */, IS_READY = -4 /* before layout.is_finalizing */ };
 
 struct interp {
     int64_t id;       /* -1: free. One that is in use stays where it is */
     uint32_t session; /* the last one that it was hooked for, or that found no tool id free */
     uint32_t rearms;
-    int tool;   /* that it has from us, -1 = none */
+    int tool; /* that it has from us, -1 = none */
+    bool own_gil;
     bool asked; /* a pending call is on its way */
     bool seen, busy;
+    uint32_t arenas; /* a bit for each of the arenas that it may still write into */
 };
+/* With registry_lock; what `busy` is for belongs to the thread that set it. */
 static struct interp interps[INTERPS_MAX];
-static uint32_t ninterps, rearms;
+static uint32_t ninterps, rearms, registry_lock;
+static void *home_gil;
+
+/* Address space that arenas were mapped at, now empty private memory. */
+static struct arena {
+    void *at;
+    uint64_t bytes;
+} arenas[ARENAS_MAX];
+
 static const struct interp_hooks *hooks;
 /* In _PyRuntime: lock, first interpreter, main interpreter, next id; NULL when not found */
 static void **list_head;
@@ -87,7 +100,12 @@ uint32_t interps_sharing_gil(void **list, uint32_t most) {
     return n;
 }
 
+bool interps_own_gil(void) { return list_head && gil_of(current()) != home_gil; }
+
 /* ---- what each of them has ---- */
+
+static void lock(void) { process_lock(&registry_lock); }
+static void unlock(void) { process_unlock(&registry_lock); }
 
 static struct interp *find(int64_t id) {
     for (uint32_t i = 0; i < ninterps; i++)
@@ -104,13 +122,52 @@ static struct interp *find_or_make(int64_t id) {
     return interp;
 }
 
+/* ---- arenas that are over ---- */
+
+static uint32_t arena_place(void) {
+    uint32_t i = 0;
+    while (i < ARENAS_MAX && arenas[i].at) i++;
+    return i;
+}
+
+/* One of them needs these no longer. */
+static void arenas_drop(uint32_t held) {
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < ninterps; i++) others |= interps[i].arenas;
+    for (uint32_t i = 0; i < ARENAS_MAX; i++) {
+        if (!(held & ~others & 1u << i)) continue;
+        arch_syscall3(SYS_MUNMAP, (uint64_t)arenas[i].at, arenas[i].bytes, 0);
+        arenas[i].at = NULL;
+    }
+}
+
+bool interps_keep(void *at, uint64_t bytes) {
+    uint32_t place, holders = 0;
+    lock();
+    place = arena_place();
+    for (uint32_t i = 0; i < ninterps && place < ARENAS_MAX; i++) {
+        if (interps[i].id == FREE || !interps[i].own_gil || (interps[i].tool < 0 && !interps[i].busy)) continue;
+        interps[i].arenas |= 1u << place;
+        holders++;
+    }
+    if (holders) {
+        arenas[place] = (struct arena){at, bytes};
+        arch_syscall6(SYS_MMAP, (uint64_t)at, bytes, PROT_READ_WRITE, MAP_OVER_PRIVATE, ~0ull, 0);
+    }
+    unlock();
+    return holders;
+}
+
+/* ---- what is to be ---- */
+
 static bool wanted(void) {
     bool on = agent.state == AGENT_TRACING || agent.state == AGENT_STARTING;
     return on && agent.family->live && vt_load_relaxed(&agent.ctl->enabled);
 }
 
+/* From the main interpreter's side. */
 static bool is_due(const struct interp *interp) {
-    if (!wanted()) return interp->tool >= 0;
+    if (!wanted() || (interp->own_gil && !agent.parallel)) return interp->tool >= 0 || interp->arenas;
     return interp->session != agent.session || (interp->tool >= 0 && interp->rearms != rearms);
 }
 
@@ -121,15 +178,16 @@ static bool initialized(void) {
 }
 
 static void settle(struct interp *interp, void *interpreter) {
-    bool want = wanted() && !(list_head && finalizing(interpreter));
-    if (interp->tool >= 0 && (!want || interp->session != agent.session)) {
+    bool want = (interp->own_gil ? parallel_wanted() : wanted()) && !(list_head && finalizing(interpreter));
+    uint32_t session = vt_load_acquire(&agent.session);
+    if (interp->tool >= 0 && (!want || interp->session != session)) {
         hooks->out(interp->tool);
         interp->tool = -1;
     }
     if (!want) return;
-    if (interp->session != agent.session) {
+    if (interp->session != session) {
         if (!initialized()) return;
-        interp->session = agent.session;
+        interp->session = session;
         interp->rearms = rearms;
         interp->tool = hooks->in();
     } else if (interp->tool >= 0 && interp->rearms != rearms) {
@@ -140,15 +198,26 @@ static void settle(struct interp *interp, void *interpreter) {
 
 void interps_settle(void) {
     struct pending_error error;
-    void *interpreter = hooks ? current() : NULL;
-    struct interp *interp = interpreter ? find(id_of(interpreter)) : NULL;
-    if (!interp || interp->busy) return;
+    if (!hooks) return;
+    void *interpreter = current();
+    lock();
+    struct interp *interp = find(id_of(interpreter));
+    bool mine = interp && !interp->busy; /* an audit hook of the target may run Python code meanwhile */
+    if (mine) {
+        interp->busy = true;
+        interp->asked = false;
+    }
+    unlock();
+    if (!mine) return;
     error_save(&error);
-    interp->busy = true; /* an audit hook of the target may run Python code meanwhile */
-    interp->asked = false;
     settle(interp, interpreter);
-    interp->busy = false;
     error_restore(&error);
+    lock();
+    interp->busy = false;
+    uint32_t held = interp->arenas; /* we have its GIL: none of its threads is inside an event */
+    interp->arenas = 0;
+    arenas_drop(held);
+    unlock();
 }
 
 static int pending(void *unused) {
@@ -158,8 +227,10 @@ static int pending(void *unused) {
 }
 
 int interps_enter(void) {
+    lock();
     struct interp *interp = find_or_make(id_of(current()));
     if (!interp) interp = &interps[0];
+    unlock();
     if (interp->tool >= 0) hooks->out(interp->tool); /* from an older session, still */
     interp->session = agent.session;
     interp->rearms = rearms;
@@ -169,29 +240,32 @@ int interps_enter(void) {
 
 /* ---- the others ---- */
 
+/* They are gone, and their threads with them. */
 static void forget_unseen(void) {
-    for (uint32_t i = 0; i < ninterps; i++)
-        if (!interps[i].seen && !interps[i].busy) interps[i].id = FREE;
+    for (uint32_t i = 0; i < ninterps; i++) {
+        if (interps[i].id == FREE || interps[i].seen || interps[i].busy) continue;
+        uint32_t held = interps[i].arenas;
+        interps[i] = (struct interp){.id = FREE, .tool = -1};
+        arenas_drop(held);
+    }
 }
 
 static void note(const char *what) {
     if (agent.ctl && !*agent.ctl->err) text_append(agent.ctl->err, sizeof agent.ctl->err, what);
 }
 
-/* With the lock on the list. True: nothing is left to do with it for now. */
-static bool ask(void *interpreter, void *gil) {
-    bool own = gil_of(interpreter) && gil_of(interpreter) != gil;
+/* With both locks. True: nothing is left to do with it for now. */
+static bool ask(void *interpreter) {
+    struct interp *interp = finalizing(interpreter) ? find(id_of(interpreter)) : find_or_make(id_of(interpreter));
+    if (interp) interp->seen = true;
     if (finalizing(interpreter)) return true;
-    if (own) {
-        note("an interpreter with a GIL of its own is not traced");
-        return true;
-    }
-    struct interp *interp = find_or_make(id_of(interpreter));
     if (!interp) {
         note("interpreters beyond the 128th are not traced");
         return true;
     }
-    interp->seen = true;
+    if (gil_of(interpreter)) interp->own_gil = gil_of(interpreter) != home_gil;
+    if (interp->own_gil && wanted() && !agent.parallel)
+        note("an interpreter with a GIL of its own is not traced with these options");
     if (interp->asked || !is_due(interp)) return true;
     /* 3.12: the lock of its pending calls lives as long as it has a thread state. */
     if (!gil_of(interpreter) || !ready(interpreter)) return false;
@@ -202,16 +276,18 @@ static bool ask(void *interpreter, void *gil) {
 
 static void ask_all(uint32_t tries) {
     if (!list_head || !agent.family->live) return;
-    void *mine = current(), *gil = gil_of(mine);
+    void *mine = current();
     bool all = true;
     seen_next_id = -1;
     if (!list_lock(tries)) return;
+    lock();
     for (uint32_t i = 0; i < ninterps; i++) interps[i].seen = interps[i].id == id_of(mine);
     for (void *it = list_first(); it; it = list_next(it))
-        if (it != mine) all &= ask(it, gil);
+        if (it != mine) all &= ask(it);
     if (all) seen_next_id = next_id();
     list_unlock();
     forget_unseen();
+    unlock();
 }
 
 void interps_ask(void) { ask_all(TRIES); }
@@ -221,9 +297,11 @@ void interps_ask_if_new(void) {
 }
 
 void interps_rearm(void) {
+    lock();
     struct interp *mine = find(id_of(current()));
     rearms++;
     if (mine) mine->rearms = rearms;
+    unlock();
     hooks->rearm();
     ask_all(TRIES_AT_A_VISIT);
 }
@@ -234,5 +312,7 @@ bool interps_start(const struct interp_hooks *with) {
     hooks = with;
     if (!list_head && possible) list_head = find_list();
     seen_next_id = -1;
+    if (list_head) home_gil = gil_of(current());
+    agent.parallel = list_head && !agent.full && arena_place() < ARENAS_MAX;
     return list_head != NULL;
 }

@@ -24,6 +24,10 @@ void interps_ask(void);
 void interps_ask_if_new(void);
 /* Sites that were switched off get another chance, in each of them. */
 void interps_rearm(void);
+/* Has the current interpreter a GIL that is not the main interpreter's? */
+bool interps_own_gil(void);
+/* Takes the arena of a session that is over, if an interpreter with a GIL of its own may still write into it. */
+bool interps_keep(void *arena, uint64_t bytes);
 /* Those of which nothing runs while we hold the GIL, at most `most`: how many; 0 = not now. They stay as long as the
  * GIL is held. */
 uint32_t interps_sharing_gil(void **list, uint32_t most);

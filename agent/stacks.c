@@ -86,7 +86,8 @@ static void emit_thread(void *tstate) {
     struct part part = {.head = {.ident = (uint64_t)field(tstate, layout.ts_thread_id)}};
     uint64_t count = stack_depth(tstate, ~0ull), at = count;
     if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);
-    void *name = thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
+    bool foreign = layout.python >= 0x30c && interps_own_gil(); /* `threading` is the main interpreter's */
+    void *name = foreign ? NULL : thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
     text_of_unicode(&part.name, name);
     part.head.namelen = (uint16_t)(part.name.len > THREAD_NAME_MAX ? THREAD_NAME_MAX : part.name.len);
     uint64_t bytes = count * 4 + 4;

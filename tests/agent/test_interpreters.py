@@ -49,7 +49,7 @@ def run(sub, code):
 
 def visit():
     """With a span of 1 ms: the events that come later than that make a visit."""
-    end = time.monotonic() + 0.01
+    end = time.monotonic() + 0.005
     while time.monotonic() < end:
         step(0)
 
@@ -115,13 +115,13 @@ def switched_off_again():
         interpreters.destroy(sub)
 
 
-def ends_and_begins():
+def ends_and_begins(own):
     """Three threads that make, run and end interpreters while sessions come and go."""
     halt = []
 
     def churn():
         while not halt:
-            sub = create()
+            sub = create(own)
             run(sub, SCRIPT + "loop(50)")
             run(sub, "loop(50)")
             interpreters.destroy(sub)
@@ -136,10 +136,116 @@ def ends_and_begins():
         s.start()
         visit()
         s.stop()
-        s.decode()
+        if i % 5 == 0:
+            s.decode()
+        s.close()
     halt.append(1)
     for t in threads:
         t.join()
+
+
+def own_gil():
+    """Interpreters that run at the same time as the main one: nothing is missing, each is on its own thread."""
+    N = 3000
+    idle = create(own=True)
+    run(idle, SCRIPT.replace("in_sub", "in_idle"))
+    subs = [create(own=True) for i in range(3)]
+    for i, sub in enumerate(subs):
+        run(sub, SCRIPT.replace("in_sub", "in_sub%d" % i))
+    for round in range(2):
+        s = Session(span=TICKS_PER_MS)
+        s.start()
+        assert s.err == "", s.err
+        late = create(own=True)
+        run(late, SCRIPT.replace("in_sub", "in_late"))
+        visit()
+        for sub in subs + [late]:
+            run(sub, HOOKED)
+        run(idle, "loop(100)")
+        threads = [threading.Thread(target=run, args=(sub, "loop(%d)" % N)) for sub in subs]
+        for t in threads:
+            t.start()
+        for i in range(N):
+            step(i)
+        run(late, "loop(100)")
+        for t in threads:
+            t.join()
+        s.stop()
+        s.decode()
+        assert s.dropped == 0
+        assert calls(s, "in_idle") == 100 == calls(s, "in_late"), (calls(s, "in_idle"), calls(s, "in_late"))
+        for i in range(3):
+            stream = s.stream_of("in_sub%d" % i)
+            got = s.events(stream)
+            for event, n in ((("CALL", "in_sub%d" % i), N), (("RETURN", "in_sub%d" % i), N), (("CALL", "leaf"), N),
+                             (("C_CALL", "builtins.abs"), N), (("C_RETURN", "builtins.abs"), N)):
+                assert got.count(event) == n, (event, got.count(event))
+            s.check_nesting(stream)
+        main = s.stream_of("visit")
+        assert s.events(main).count(("CALL", "in_idle")) == 100, "nested in the thread that went there"
+        for sub in subs + [late]:
+            run(sub, FREE)
+        if round:
+            run(idle, FREE)
+        interpreters.destroy(late)
+    s = Session(flags=F_C_CALLS | F_ARGS)
+    s.start()
+    assert "GIL of its own" in s.err, s.err
+    run(idle, FREE)
+    s.stop()
+    for sub in subs + [idle]:
+        interpreters.destroy(sub)
+
+
+def mapped_arenas():
+    """Private memory in the place of an arena: 64 MB each here."""
+    size = CTL + 1024 * CHUNK
+    n = 0
+    for line in open("/proc/self/maps"):
+        a, b = (int(x, 16) for x in line.split()[0].split("-"))
+        n += b - a == size and "rw-p" in line
+    return n
+
+
+def own_gil_leaving():
+    """Sessions end while they run at full speed, and while they are idle."""
+    subs = [create(own=True) for i in range(3)]
+    idle = create(own=True)
+    for sub in subs + [idle]:
+        run(sub, SCRIPT)
+    halt = []
+
+    def busy(sub):
+        while not halt:
+            run(sub, "loop(50000)")
+
+    before = mapped_arenas()
+    threads = [threading.Thread(target=busy, args=(sub,)) for sub in subs]
+    for t in threads:
+        t.start()
+    for i in range(30):
+        s = Session(span=TICKS_PER_MS)
+        s.start()
+        if i % 5 == 0:
+            run(idle, "loop(10)")
+        visit()
+        if i % 3:
+            s.stop()
+        else:
+            s.ask_stop()
+            visit()
+            s.wait_gone()
+        if i % 6 == 0:
+            s.decode()
+        s.close()
+    halt.append(1)
+    for t in threads:
+        t.join()
+    for sub in subs + [idle]:
+        run(sub, FREE)
+    assert mapped_arenas() == before, (mapped_arenas(), before)
+    for sub in subs + [idle]:
+        interpreters.destroy(sub)
 
 
 def tool_there(sub):
@@ -182,30 +288,15 @@ def main():
         s.stop()
         s.decode()
         assert sum(1 for st in s.streams.values() for e in s.events(st) if e == ("CALL", "in_sub")) >= 100
-    if sys.version_info >= (3, 12):
-        own = create(own=True)
-        halt = []
-        def busy():
-            while not halt:
-                interpreters.run_string(own, SCRIPT + "loop(1000)")
-        t = threading.Thread(target=busy)
-        t.start()
-        for i in range(10):
-            s = Session()
-            s.start()
-            assert "GIL of its own" in s.err, s.err
-            for i in range(1000):
-                step(i)
-            s.stop()
-            s.decode()
-        halt.append(1)
-        t.join()
-        interpreters.destroy(own)
     interpreters.destroy(sub)
     for f in (F_C_CALLS, 0, F_C_CALLS | F_ARGS):
         made_while_traced(f)
     switched_off_again()
-    ends_and_begins()
+    ends_and_begins(False)
+    if sys.version_info >= (3, 12):
+        own_gil()
+        own_gil_leaving()
+        ends_and_begins(True)
 
 
 main()
