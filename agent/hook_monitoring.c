@@ -349,7 +349,7 @@ static void monitoring_remove(void) {
 
 /* Sites that were switched off get another chance now and then. Other tools see their own again, too. */
 static void monitoring_visit(void) {
-    interps_ask_if_new();
+    interps_look();
     if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !(agent.c_calls || agent.governed)) return;
     agent.rearm_at = agent.visit_at + agent.rearm_ticks;
     interps_rearm();
@@ -363,4 +363,5 @@ const struct hook_ops hook_monitoring = {
     .visit = monitoring_visit,
     .leftover = interps_settle,
     .keep = interps_keep,
+    .news = interps_news,
 };

@@ -14,6 +14,8 @@ struct hook_ops {
     void (*visit)(void);
     /* The session is over: true = the arena was taken over by what may still write into it. NULL = nothing may. */
     bool (*keep)(void *arena, uint64_t bytes);
+    /* At each slow path between two visits, so nearly free: is there a new interpreter? NULL = found otherwise. */
+    void (*news)(void);
     /* From a callback that is called although no session is on: takes it out. NULL = remove takes out all there is. */
     void (*leftover)(void);
     /* Out and in again within a session, for the governor; NULL = functions are switched off one by one. pause: with

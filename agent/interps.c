@@ -41,7 +41,8 @@ static struct arena {
 static const struct interp_hooks *hooks;
 /* In _PyRuntime: lock, first interpreter, main interpreter, next id; NULL when not found */
 static void **list_head;
-static int64_t seen_next_id; /* when the list was last walked to the end with nothing left to do; -1 = it was not */
+/* When the list was last walked; and, with nothing left to do then, or -1 */
+static int64_t seen_next_id, done_next_id;
 
 static void *current(void) { return field(py.PyThreadState_Get(), layout.ts_interp); }
 static int64_t id_of(void *interpreter) { return py.PyInterpreterState_GetID(interpreter); }
@@ -278,13 +279,15 @@ static void ask_all(uint32_t tries) {
     if (!list_head || !agent.family->live) return;
     void *mine = current();
     bool all = true;
-    seen_next_id = -1;
+    done_next_id = -1;
+    seen_next_id = next_id();
     if (!list_lock(tries)) return;
     lock();
     for (uint32_t i = 0; i < ninterps; i++) interps[i].seen = interps[i].id == id_of(mine);
     for (void *it = list_first(); it; it = list_next(it))
         if (it != mine) all &= ask(it);
-    if (all) seen_next_id = next_id();
+    seen_next_id = next_id();
+    if (all) done_next_id = seen_next_id;
     list_unlock();
     forget_unseen();
     unlock();
@@ -292,7 +295,11 @@ static void ask_all(uint32_t tries) {
 
 void interps_ask(void) { ask_all(TRIES); }
 
-void interps_ask_if_new(void) {
+void interps_look(void) {
+    if (list_head && next_id() != done_next_id) ask_all(TRIES_AT_A_VISIT);
+}
+
+void interps_news(void) {
     if (list_head && next_id() != seen_next_id) ask_all(TRIES_AT_A_VISIT);
 }
 
@@ -311,7 +318,7 @@ bool interps_start(const struct interp_hooks *with) {
                     (layout.python == 0x30c ? py.PyThread_acquire_lock && py.PyThread_release_lock : py.PyMutex_Unlock != NULL);
     hooks = with;
     if (!list_head && possible) list_head = find_list();
-    seen_next_id = -1;
+    seen_next_id = done_next_id = -1;
     if (list_head) home_gil = gil_of(current());
     agent.parallel = list_head && !agent.full && arena_place() < ARENAS_MAX;
     return list_head != NULL;

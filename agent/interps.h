@@ -19,9 +19,10 @@ int interps_enter(void);
 /* Brings the current interpreter into the state that it is to have now: hooked, or not. May be called from inside a
  * callback, and when no session is on. */
 void interps_settle(void);
-/* Asks the others to do so. At a visit: cheap when nothing is new. */
+/* Asks the others to do so: all of them; at a visit; in between, when there is one that was not seen before. */
 void interps_ask(void);
-void interps_ask_if_new(void);
+void interps_look(void);
+void interps_news(void);
 /* Sites that were switched off get another chance, in each of them. */
 void interps_rearm(void);
 /* Has the current interpreter a GIL that is not the main interpreter's? */

@@ -132,6 +132,8 @@ bool session_visit(void) {
         }
         periodic(now);
         if (agent.state != AGENT_TRACING) return false;
+    } else if (agent.hooks->news) {
+        agent.hooks->news();
     }
     struct thread *thread = thread_current();
     if (!thread) {
