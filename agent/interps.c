@@ -24,7 +24,7 @@ struct interp {
     int tool; /* that it has from us, -1 = none */
     bool own_gil;
     bool asked; /* a pending call is on its way */
-    bool seen, busy;
+    bool seen, busy, again;
     uint32_t arenas; /* a bit for each of the arenas that it may still write into */
 };
 /* With registry_lock; what `busy` is for belongs to the thread that set it. */
@@ -58,12 +58,15 @@ static bool layout_fits(void *interpreter) {
            ready(interpreter) && gil_of(interpreter);
 }
 
+/* The first one may change at any time: one with a GIL of its own may be making another one. */
 static void **find_list(void) {
-    void **words = py._PyRuntime, *first = py.PyInterpreterState_Head(), *main = py.PyInterpreterState_Main();
+    void **words = py._PyRuntime, *main = py.PyInterpreterState_Main();
     if (!layout_fits(current())) return NULL;
     for (uint32_t i = 1; i + 2 < RUNTIME_WORDS; i++) {
         bool lock = layout.python == 0x30c ? words[i - 1] != NULL : (uint64_t)words[i - 1] <= UINT8_MAX;
-        if (words[i] == first && words[i + 1] == main && (int64_t)words[i + 2] > id_of(current()) && lock) return &words[i];
+        if (words[i + 1] != main || (int64_t)words[i + 2] <= id_of(current()) || !lock) continue;
+        for (int tries = 0; tries < 100; tries++)
+            if (vt_load_relaxed(&words[i]) == py.PyInterpreterState_Head()) return &words[i];
     }
     return NULL;
 }
@@ -197,28 +200,41 @@ static void settle(struct interp *interp, void *interpreter) {
     }
 }
 
+/* While hooks go in or out an audit hook of the target may run Python code, and come here again. */
+static bool take(struct interp *interp) {
+    bool mine = !interp->busy;
+    interp->again = interp->busy;
+    interp->busy = true;
+    interp->asked = false;
+    return mine;
+}
+
+/* False: once more. */
+static bool give_back(struct interp *interp) {
+    lock();
+    bool again = interp->again;
+    uint32_t held = interp->arenas; /* we have its GIL: none of its threads is inside an event */
+    interp->arenas = 0;
+    arenas_drop(held);
+    interp->again = false;
+    interp->busy = again;
+    unlock();
+    return !again;
+}
+
 void interps_settle(void) {
     struct pending_error error;
     if (!hooks) return;
     void *interpreter = current();
     lock();
     struct interp *interp = find(id_of(interpreter));
-    bool mine = interp && !interp->busy; /* an audit hook of the target may run Python code meanwhile */
-    if (mine) {
-        interp->busy = true;
-        interp->asked = false;
-    }
+    bool mine = interp && take(interp);
     unlock();
     if (!mine) return;
     error_save(&error);
-    settle(interp, interpreter);
+    do settle(interp, interpreter);
+    while (!give_back(interp));
     error_restore(&error);
-    lock();
-    interp->busy = false;
-    uint32_t held = interp->arenas; /* we have its GIL: none of its threads is inside an event */
-    interp->arenas = 0;
-    arenas_drop(held);
-    unlock();
 }
 
 static int pending(void *unused) {
@@ -231,11 +247,13 @@ int interps_enter(void) {
     lock();
     struct interp *interp = find_or_make(id_of(current()));
     if (!interp) interp = &interps[0];
+    interp->busy = true;
     unlock();
     if (interp->tool >= 0) hooks->out(interp->tool); /* from an older session, still */
     interp->session = agent.session;
     interp->rearms = rearms;
     interp->tool = hooks->in();
+    while (!give_back(interp)) continue;
     return interp->tool;
 }
 
