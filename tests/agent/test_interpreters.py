@@ -126,8 +126,6 @@ def ends_and_begins(own):
             run(sub, "loop(50)")
             interpreters.destroy(sub)
 
-    if sys.version_info < (3, 10):
-        return  # 3.8 and 3.9 do not survive this by themselves
     threads = [threading.Thread(target=churn) for i in range(3)]
     for t in threads:
         t.start()

@@ -88,7 +88,7 @@ def rounds():
     interpreters.destroy(kept)
 
 
-threads = [threading.Thread(target=churn) for _ in range(3 if sys.version_info >= (3, 10) else 0)]  # below, it dies by itself
+threads = [threading.Thread(target=churn) for _ in range(3)]
 threads.append(threading.Thread(target=rounds))
 for t in threads:
     t.start()
