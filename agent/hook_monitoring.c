@@ -321,11 +321,10 @@ static int read_names(void *monitoring) {
 
 static int monitoring_install(char *why, size_t why_size) {
     void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
-    bool others = false;
     memset(sites, 0, sizeof sites);
     int rc = monitoring ? read_names(monitoring) : -VT_ENOTSUP;
     if (!rc) {
-        others = interps_start(&in_interpreter);
+        interps_start(&in_interpreter);
         rc = interps_enter();
     }
     if (rc == -VT_EBUSY) say_who_has_them(monitoring, why, why_size);
@@ -334,11 +333,7 @@ static int monitoring_install(char *why, size_t why_size) {
         return rc;
     }
     agent.ctl->tool_id = rc;
-    if (others)
-        interps_ask();
-    else
-        text_append(agent.ctl->err, sizeof agent.ctl->err,
-                    "other interpreters of the process are not traced: unknown build of Python");
+    interps_ask();
     return 0;
 }
 

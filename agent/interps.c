@@ -13,7 +13,15 @@
 
 #include "agent/parallel.h"
 
-enum { INTERPS_MAX = 128, ARENAS_MAX = 32, RUNTIME_WORDS = 256, TRIES_AT_A_VISIT = 64, TRIES = 20000 };
+enum {
+    INTERPS_MAX = 128,
+    ARENAS_MAX = 32,
+    RUNTIME_WORDS = 256,
+    INTERPRETER_SIZE_MAX = 1 << 20,
+    TRIES_AT_A_VISIT = 64,
+    TRIES = 20000
+};
+#define UNKNOWN_BUILD "other interpreters of the process are not traced: unknown build of Python"
 enum { FREE = -1, PROT_READ_WRITE = 3, MAP_OVER_PRIVATE = 0x4032 /* FIXED|ANONYMOUS|PRIVATE|NORESERVE */ };
 enum { IS_ID = 8 /* behind layout.is_next */, IS_READY = -4 /* before layout.is_finalizing */ };
 
@@ -52,16 +60,22 @@ static bool ready(const void *interpreter) { return field32(interpreter, (size_t
 
 /* ---- the list ---- */
 
+/* With the lock, or of the current one: are its fields where we look for them? */
 static bool layout_fits(void *interpreter) {
     return field(interpreter, layout.is_next) == py.PyInterpreterState_Next(interpreter) &&
-           (int64_t)field(interpreter, layout.is_next + IS_ID) == id_of(interpreter) && !finalizing(interpreter) &&
-           ready(interpreter) && gil_of(interpreter);
+           (int64_t)field(interpreter, layout.is_next + IS_ID) == id_of(interpreter);
+}
+
+/* The main interpreter's GIL is a part of it. */
+static bool main_fits(const void *main) {
+    uint64_t gil_at = (uint64_t)gil_of(main) - (uint64_t)main;
+    return ready(main) && !finalizing(main) && gil_at < INTERPRETER_SIZE_MAX;
 }
 
 /* The first one may change at any time: one with a GIL of its own may be making another one. */
 static void **find_list(void) {
     void **words = py._PyRuntime, *main = py.PyInterpreterState_Main();
-    if (!layout_fits(current())) return NULL;
+    if (!layout_fits(current()) || !main_fits(main)) return NULL;
     for (uint32_t i = 1; i + 2 < RUNTIME_WORDS; i++) {
         bool lock = layout.python == 0x30c ? words[i - 1] != NULL : (uint64_t)words[i - 1] <= UINT8_MAX;
         if (words[i + 1] != main || (int64_t)words[i + 2] <= id_of(current()) || !lock) continue;
@@ -92,14 +106,14 @@ static void list_unlock(void) {
 }
 
 static void *list_first(void) { return list_head[0]; }
-static void *list_next(const void *interpreter) { return field(interpreter, layout.is_next); }
+static void *list_next(void *interpreter) { return py.PyInterpreterState_Next(interpreter); }
 static int64_t next_id(void) { return (int64_t)vt_load_relaxed((uint64_t *)(void *)&list_head[2]); }
 
 uint32_t interps_sharing_gil(void **list, uint32_t most) {
     uint32_t n = 0;
     if (!list_lock(TRIES)) return 0;
     for (void *it = list_first(); it && n < most; it = list_next(it))
-        if (gil_of(it) == gil_of(current()) && ready(it) && !finalizing(it)) list[n++] = it;
+        if (layout_fits(it) && gil_of(it) == gil_of(current()) && ready(it) && !finalizing(it)) list[n++] = it;
     list_unlock();
     return n;
 }
@@ -275,6 +289,10 @@ static void note(const char *what) {
 
 /* With both locks. True: nothing is left to do with it for now. */
 static bool ask(void *interpreter) {
+    if (!layout_fits(interpreter)) {
+        note(UNKNOWN_BUILD);
+        return true;
+    }
     struct interp *interp = finalizing(interpreter) ? find(id_of(interpreter)) : find_or_make(id_of(interpreter));
     if (interp) interp->seen = true;
     if (finalizing(interpreter)) return true;
@@ -331,7 +349,7 @@ void interps_rearm(void) {
     ask_all(TRIES_AT_A_VISIT);
 }
 
-bool interps_start(const struct interp_hooks *with) {
+void interps_start(const struct interp_hooks *with) {
     bool possible = py._PyRuntime && py._PyEval_AddPendingCall && py.PyInterpreterState_Main &&
                     (layout.python == 0x30c ? py.PyThread_acquire_lock && py.PyThread_release_lock : py.PyMutex_Unlock != NULL);
     hooks = with;
@@ -339,5 +357,5 @@ bool interps_start(const struct interp_hooks *with) {
     seen_next_id = done_next_id = -1;
     if (list_head) home_gil = gil_of(current());
     agent.parallel = list_head && !agent.full && arena_place() < ARENAS_MAX;
-    return list_head != NULL;
+    if (!list_head) note(UNKNOWN_BUILD);
 }

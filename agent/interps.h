@@ -12,8 +12,8 @@ struct interp_hooks {
     void (*rearm)(void);
 };
 
-/* Once per session, before anything else. False: only the current interpreter can be served. */
-bool interps_start(const struct interp_hooks *hooks);
+/* Once per session, before anything else. */
+void interps_start(const struct interp_hooks *hooks);
 /* Hooks the current interpreter: what `in` says. */
 int interps_enter(void);
 /* Brings the current interpreter into the state that it is to have now: hooked, or not. May be called from inside a

@@ -90,7 +90,8 @@ ALWAYS_INLINE uint32_t known_function(const void *definition) {
 
 static struct thread *thread_here(void) {
     struct thread *thread = thread_current();
-    if (thread && !thread->name_tries) thread->name_tries = NAME_TRIES; /* what `threading` knows is the main interpreter's */
+    /* its name is in the main interpreter's `threading`, if at all: no look for it at each event */
+    if (thread && thread->name_tries < NAME_TRIES_EACH_EVENT) thread->name_tries = NAME_TRIES_EACH_EVENT;
     return thread;
 }
 
