@@ -9,6 +9,7 @@
  *   emit.h             the hot path: one record              thread.c    its slow path: chunks, drops, payloads
  *   names.c            ids of functions, and their names     threads.c   names of threads
  *   hooks.h            what a hook back end is               hook_monitoring.c  3.12+
+ *   interps.[ch]       which interpreters have them, 3.12+   parallel.[ch]      those with a GIL of their own
  *   hook_profile.c     below 3.12                            hook_eval.c        below 3.12 without C calls
  *   stacks.c           frames open at the start              detail.[ch] depth, options per event
  *   filter.c           which functions are left out
@@ -16,9 +17,9 @@
  *   governor.[ch] throttle.c window.c   --max_overhead
  *   libc.c arch.h      what a C library and a CPU give
  *
- * Concurrency: every function here runs with the GIL held unless its comment says otherwise; that is
+ * Concurrency: every function here runs with the main interpreter's GIL held unless its comment says otherwise; that is
  * also why leaving may unmap the arena at once. What runs without it: vt_agent_main up to the wait for
- * the GIL, and the end of a thread (thread_ended), which takes agent.lock. */
+ * the GIL, the end of a thread (thread_ended), which takes agent.lock, and parallel.c, which has rules of its own. */
 #ifndef VT_AGENT_PRIV_H
 #define VT_AGENT_PRIV_H
 
@@ -103,6 +104,7 @@ struct agent {
     const struct hook_ops *hooks;
     bool full;     /* filters, arguments, ... : the complete callbacks instead of the lean ones */
     bool governed; /* --max_overhead */
+    bool parallel; /* interpreters with a GIL of their own are traced, too */
     bool c_calls;
     bool tid_in_pthread;
     bool key_made;
@@ -147,6 +149,10 @@ static inline void drop_ref(void *object) {
     if (object) py.Py_DecRef(object);
 }
 
+/* Between interpreters with GILs of their own. Held by one thread of this process: what a forked child inherits is open. */
+void process_lock(uint32_t *lock);
+static inline void process_unlock(uint32_t *lock) { vt_store_release(lock, 0u); }
+
 extern struct vt_agent_info vt_agent_info;
 extern struct vt_boot vt_agent_boot;
 
@@ -178,6 +184,8 @@ void payload_commit(uint32_t kind, uint32_t bytes);
 int threads_start(void);
 void threads_stop(void);
 struct thread *thread_current(void);
+bool thread_is_ours(const struct thread *thread);
+bool emit_here(uint64_t id_and_type);
 uint32_t thread_native_id(void);
 /* session.c */
 void agent_not_busy(void);
@@ -203,6 +211,7 @@ void thread_names_find_module(void);
 void *thread_object_name(uint64_t ident, uint32_t *native_id);
 /* stacks.c */
 void stacks_emit(void *own_tstate);
+void stacks_emit_current(void);
 uint64_t stack_depth(void *tstate, uint64_t most);
 uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first);
 /* task.c */

@@ -60,6 +60,7 @@ struct function_slot {
 enum function_special { FUNCTION_PLAIN = 0, FUNCTION_STARTS_THREAD, FUNCTION_SETS_PROFILE };
 const struct function_slot *name_function_slot(const void *definition);
 extern struct function_slot function_slots[1u << FUNCTION_BITS];
+uint32_t name_function(struct function_slot *slots, void *callable, void *definition);
 
 ALWAYS_INLINE uint32_t function_slot_of(const void *definition) {
     return (uint32_t)(((uint64_t)definition >> 4) * 0x9E3779B1u) >> (32 - FUNCTION_BITS);

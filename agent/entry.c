@@ -170,7 +170,7 @@ void agent_start(void *own_tstate) {
     if (!rc) {
         ctl->hold_on = clock_full() - start;
         vt_store_release(&ctl->state, (uint32_t)VT_AGENT_TRACING);
-        agent.state = AGENT_TRACING;
+        vt_store_release(&agent.state, (uint32_t)AGENT_TRACING);
         return;
     }
     agent.state = AGENT_LEAVING;

@@ -167,9 +167,12 @@ static void eval_remove(void) {
     replace(installed, (void *)eval_default);
 }
 
-/* The program asked for a deeper recursion than our use of the C stack allows: go on with the other back end. */
+/* New interpreters. And when the program asked for a deeper recursion than our use of the C stack allows: on with the other
+ * back end. */
 static void eval_visit(void) {
-    if (layout.python != 0x30b || py.Py_GetRecursionLimit() <= RECURSION_LIMIT_MAX || governor_is_off()) return;
+    if (governor_is_off()) return;
+    replace((void *)eval_default, installed);
+    if (layout.python != 0x30b || py.Py_GetRecursionLimit() <= RECURSION_LIMIT_MAX) return;
     eval_remove();
     agent.hooks = &hook_profile;
     agent.full |= agent.governed;

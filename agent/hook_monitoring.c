@@ -7,6 +7,8 @@
 #include "agent/emit.h"
 #include "agent/governor.h"
 #include "agent/hooks.h"
+#include "agent/interps.h"
+#include "agent/parallel.h"
 
 enum {
     EVENT_CALL = 6,
@@ -16,19 +18,14 @@ enum {
     SITE_BITS = 14,
     SITE_CALLS = 1000,
     SITE_CALLS_GOVERNED = 30,
-    SITE_MIXED = 0xffff,
-    OTHERS_MAX = 64
+    SITE_MIXED = 0xffff
 };
 
 static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
                                                 "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
-static void *monitoring;        /* sys.monitoring; owned while installed */
-static void *disable;           /* sys.monitoring.DISABLE, immortal */
-static void *callback_type;     /* owned */
-static void *callbacks[EVENTS]; /* owned: the interpreter only borrows them while it calls */
+static void *disable; /* sys.monitoring.DISABLE, immortal */
 static long event_bits[EVENTS], events;
-static int tool = -1;
-static void *home; /* the interpreter that the session was started in */
+static uint32_t nevents; /* those that this session wants, in the order of the names */
 
 /* ---- call sites ---- */
 
@@ -125,7 +122,34 @@ CALLBACKS(full, layout.co_extra, true)
 static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312), table_313[EVENTS] = CALLBACK_LIST(313),
                         table_314[EVENTS] = CALLBACK_LIST(314), table_full[EVENTS] = CALLBACK_LIST(full);
 
+/* An interpreter with a GIL of its own. */
+ALWAYS_INLINE void *python_parallel(void *const *args, uint32_t type) {
+    parallel_python(args[0], type);
+    return py._Py_NoneStruct;
+}
+static void *start_parallel(ARGS) { return python_parallel(args, VT_REC_CALL); }
+static void *resume_parallel(ARGS) { return python_parallel(args, VT_REC_RESUME); }
+static void *return_parallel(ARGS) { return python_parallel(args, VT_REC_RETURN); }
+static void *yield_parallel(ARGS) { return python_parallel(args, VT_REC_YIELD); }
+static void *unwind_parallel(ARGS) { return python_parallel(args, VT_REC_UNWIND); }
+static void *throw_parallel(ARGS) { return python_parallel(args, VT_REC_THROW); }
+ALWAYS_INLINE void *c_parallel(void *const *args, uint32_t type) {
+    void *definition = function_definition(args[2]);
+    if (definition) {
+        if (type == VT_REC_C_CALL) site_calls_c(args);
+        parallel_c(args[2], definition, type);
+    } else if (type == VT_REC_C_CALL) {
+        return call_of_other(args);
+    }
+    return py._Py_NoneStruct;
+}
+static void *call_parallel(ARGS) { return c_parallel(args, VT_REC_C_CALL); }
+static void *c_return_parallel(ARGS) { return c_parallel(args, VT_REC_C_RETURN); }
+static void *c_raise_parallel(ARGS) { return c_parallel(args, VT_REC_C_RAISE); }
+static const vectorcall table_parallel[EVENTS] = CALLBACK_LIST(parallel);
+
 static const vectorcall *pick_table(void) {
+    if (interps_own_gil()) return table_parallel;
     if (agent.full) return table_full;
     return layout.python == 0x30c ? table_312 : layout.python == 0x30d ? table_313 : table_314;
 }
@@ -152,14 +176,16 @@ struct spec {
 enum { T_PYSSIZET = 19, READONLY = 1, SLOT_CALL = 50, SLOT_MEMBERS = 72, OBJECT_HEAD = 16 };
 #define TYPE_FLAGS_WANTED (1u << 18 | 1u << 11 | 1u << 7) /* default, vectorcall, no instances from Python */
 
-static void *callback_new(vectorcall function) {
+/* The members of the objects stay where they are, the spec is copied. */
+static void *callback_type(void) {
     static struct member members[2] = {{"__vectorcalloffset__", T_PYSSIZET, OBJECT_HEAD, READONLY, NULL}};
-    if (!callback_type) {
-        struct slot slots[3] = {{SLOT_MEMBERS, members}, {SLOT_CALL, (void *)py.PyVectorcall_Call}};
-        struct spec spec = {"viztracer_agent.callback", OBJECT_HEAD + 8, 0, TYPE_FLAGS_WANTED, slots};
-        callback_type = py.PyType_FromSpec(&spec);
-    }
-    char *object = callback_type ? py.PyType_GenericAlloc(callback_type, 0) : NULL;
+    struct slot slots[3] = {{SLOT_MEMBERS, members}, {SLOT_CALL, (void *)py.PyVectorcall_Call}};
+    struct spec spec = {"viztracer_agent.callback", OBJECT_HEAD + 8, 0, TYPE_FLAGS_WANTED, slots};
+    return py.PyType_FromSpec(&spec);
+}
+
+static void *callback_new(void *type, vectorcall function) {
+    char *object = py.PyType_GenericAlloc(type, 0);
     if (object) *(vectorcall *)(void *)(object + OBJECT_HEAD) = function;
     return object;
 }
@@ -180,159 +206,157 @@ static bool done(void *result) {
 }
 
 /* Ids 0 to 2 belong to debuggers, coverage and profilers; one that is taken is left alone. */
-static int take_tool(char *why, size_t why_size) {
-    static const int wanted[] = {4, 3, 5};
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-        if (!done(py.PyObject_CallMethod(monitoring, "use_tool_id", "is", wanted[i], "viztracer"))) continue;
-        tool = wanted[i];
-        return 0;
-    }
+static const int wanted_tools[] = {4, 3, 5};
+enum { TOOLS = sizeof wanted_tools / sizeof wanted_tools[0] };
+
+static int take_tool(void *monitoring) {
+    for (size_t i = 0; i < TOOLS; i++)
+        if (done(py.PyObject_CallMethod(monitoring, "use_tool_id", "is", wanted_tools[i], "viztracer"))) return wanted_tools[i];
+    return -1;
+}
+
+static void say_who_has_them(void *monitoring, char *why, size_t why_size) {
     text_append(why, why_size, "every tool id of sys.monitoring that may be used is taken:");
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+    for (size_t i = 0; i < TOOLS; i++) {
         struct text name;
-        void *holder = py.PyObject_CallMethod(monitoring, "get_tool", "i", wanted[i]);
+        void *holder = py.PyObject_CallMethod(monitoring, "get_tool", "i", wanted_tools[i]);
         text_of_unicode(&name, holder);
         text_append(why, why_size, " ");
-        text_append_number(why, why_size, wanted[i]);
+        text_append_number(why, why_size, wanted_tools[i]);
         text_append(why, why_size, " by ");
         text_append(why, why_size, name.bytes);
         text_done(&name);
         drop_ref(holder);
         if (py.PyErr_Occurred()) py.PyErr_Clear();
     }
-    return -VT_EBUSY;
 }
 
 /* ---- one interpreter: whichever is current; sys.monitoring's functions work on that one ---- */
 
-static void unhook_here(void) {
+/* Whoever is inside a callback has its function already; nothing of the object is used after it. */
+static void unhook_here(int tool) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    if (!monitoring) return;
+    py.Py_IncRef(monitoring);
     done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, 0L));
     for (int i = 0; i < EVENTS; i++)
-        if (callbacks[i])
-            done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
+        done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
     done(py.PyObject_CallMethod(monitoring, "free_tool_id", "i", tool));
+    py.Py_DecRef(monitoring);
 }
 
-static bool register_here(void) {
-    for (int i = 0; i < EVENTS; i++)
-        if (callbacks[i] &&
-            !done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callbacks[i])))
-            return false;
+/* Each interpreter has callbacks of its own, which it owns. */
+static bool register_callbacks(void *monitoring, int tool) {
+    const vectorcall *table = pick_table();
+    void *type = callback_type();
+    bool all = type;
+    for (uint32_t i = 0; i < nevents && all; i++) {
+        void *callback = callback_new(type, table[i]);
+        all = callback && done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callback));
+        drop_ref(callback);
+    }
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(type);
+    return all;
+}
+
+/* Its tool id, -EBUSY or -ENOMEM. */
+static int hook_here(void) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    int tool = -1;
+    if (!monitoring) return -VT_ENOMEM;
+    py.Py_IncRef(monitoring);
+    tool = take_tool(monitoring);
+    if (tool < 0) {
+        tool = -VT_EBUSY;
+        goto out;
+    }
     /* what an earlier session switched off stays off in code that has not run since: restart */
-    return done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events)) &&
-           done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
-}
-
-/* ---- the other interpreters of the process ---- */
-
-static void *others[OTHERS_MAX]; /* interpreters, besides the main one, that have our hooks */
-static uint32_t nothers;
-
-static void hook_other(void *interpreter) {
-    if (!done(py.PyObject_CallMethod(monitoring, "use_tool_id", "is", tool, "viztracer"))) return;
-    if (register_here())
-        others[nothers++] = interpreter;
-    else
-        unhook_here();
-}
-
-static void unhook_other(void *interpreter) {
-    (void)interpreter;
-    unhook_here();
-}
-
-/* Runs `work` in that interpreter. Only one whose GIL is the one we hold: of the others nothing is safe. */
-static void in_interpreter(void *interpreter, void (*work)(void *)) {
-    void *mine = py.PyThreadState_Get();
-    if (field(mine, layout.ts_interp) == interpreter) {
-        work(interpreter);
-        return;
+    if (!register_callbacks(monitoring, tool) || !done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events)) ||
+        !done(py.PyObject_CallMethod(monitoring, "restart_events", NULL))) {
+        unhook_here(tool);
+        tool = -VT_ENOMEM;
     }
-    void *visitor = py.PyThreadState_New(interpreter);
-    if (!visitor) return;
-    py.PyThreadState_Swap(visitor);
-    work(interpreter);
-    py.PyThreadState_Clear(visitor);
-    py.PyThreadState_Swap(mine);
-    py.PyThreadState_Delete(visitor);
+out:
+    py.Py_DecRef(monitoring);
+    return tool;
 }
 
-static void hook_others(void) {
-    struct vt_ctl *ctl = agent.ctl;
-    void *list[OTHERS_MAX];
-    uint32_t n = 0;
-    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it)) {
-        if (it == field(py.PyThreadState_Get(), layout.ts_interp)) continue;
-        if (interpreter_shares_gil(it) && n < OTHERS_MAX) {
-            list[n++] = it;
-        } else if (!*ctl->err) {
-            text_append(ctl->err, sizeof ctl->err, "an interpreter with a GIL of its own is not traced");
-        }
-    }
-    for (uint32_t i = 0; i < n; i++)
-        if (interpreter_exists(list[i])) in_interpreter(list[i], hook_other);
+static void rearm_here(void) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    if (monitoring) done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
 }
 
-static void monitoring_remove(void) {
-    if (tool >= 0) {
-        if (interpreter_exists(home)) in_interpreter(home, unhook_other);
-        for (uint32_t i = 0; i < nothers; i++)
-            if (interpreter_exists(others[i])) in_interpreter(others[i], unhook_other);
-        tool = -1;
+/* One that we come to later: frames that are open there now were not seen being entered. */
+static int hook_and_tell(void) {
+    int tool = hook_here();
+    if (tool < 0) return tool;
+    if (interps_own_gil())
+        parallel_stacks();
+    else if (agent.state == AGENT_TRACING)
+        stacks_emit_current();
+    return tool;
+}
+
+static const struct interp_hooks in_interpreter = {.in = hook_and_tell, .out = unhook_here, .rearm = rearm_here};
+
+/* ---- the session ---- */
+
+static int read_names(void *monitoring) {
+    void *names = py.PyObject_GetAttrString(monitoring, "events");
+    disable = py.PyObject_GetAttrString(monitoring, "DISABLE");
+    bool all = names && disable;
+    nevents = agent.c_calls ? EVENTS : EVENT_CALL;
+    events = 0;
+    for (uint32_t i = 0; i < EVENTS && all; i++) {
+        event_bits[i] = number(names, event_names[i]);
+        all = event_bits[i] > 0;
+        if (i < nevents && i < EVENT_C_RETURN) events |= event_bits[i];
     }
-    nothers = 0;
-    /* whoever is inside a callback has its function already; nothing of the object is used after it */
-    for (int i = 0; i < EVENTS; i++) {
-        drop_ref(callbacks[i]);
-        callbacks[i] = NULL;
-    }
-    drop_ref(callback_type);
-    callback_type = NULL;
-    drop_ref(monitoring);
-    monitoring = NULL;
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(names);
+    drop_ref(disable);
+    return all ? 0 : -VT_ENOTSUP;
 }
 
 static int monitoring_install(char *why, size_t why_size) {
-    const vectorcall *table = pick_table();
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
     memset(sites, 0, sizeof sites);
-    events = 0;
-    home = field(py.PyThreadState_Get(), layout.ts_interp);
-    monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
-    if (monitoring) py.Py_IncRef(monitoring);
-    void *names = monitoring ? py.PyObject_GetAttrString(monitoring, "events") : NULL;
-    disable = names ? py.PyObject_GetAttrString(monitoring, "DISABLE") : NULL;
-    int rc = disable ? take_tool(why, why_size) : -VT_ENOTSUP;
-    if (rc) goto fail;
-    rc = -VT_ENOMEM;
-    for (int i = 0; i < EVENTS; i++) {
-        if (i >= EVENT_CALL && !agent.c_calls) continue;
-        event_bits[i] = number(names, event_names[i]);
-        callbacks[i] = callback_new(table[i]);
-        if (event_bits[i] <= 0 || !callbacks[i]) goto fail;
-        if (i < EVENT_C_RETURN) events |= event_bits[i];
+    int rc = monitoring ? read_names(monitoring) : -VT_ENOTSUP;
+    if (!rc) {
+        interps_start(&in_interpreter);
+        rc = interps_enter();
     }
-    hook_others();
-    if (!register_here()) goto fail;
-    agent.ctl->tool_id = tool;
-    drop_ref(disable);
-    drop_ref(names);
+    if (rc == -VT_EBUSY) say_who_has_them(monitoring, why, why_size);
+    if (rc < 0) {
+        if (!*why) text_append(why, why_size, "sys.monitoring does not work as expected");
+        return rc;
+    }
+    agent.ctl->tool_id = rc;
+    interps_ask();
     return 0;
-fail:
-    if (!*why) text_append(why, why_size, "sys.monitoring does not work as expected");
-    if (py.PyErr_Occurred()) py.PyErr_Clear();
-    drop_ref(disable);
-    drop_ref(names);
-    monitoring_remove();
-    return rc;
+}
+
+static void monitoring_remove(void) {
+    interps_settle();
+    interps_ask();
 }
 
 /* Sites that were switched off get another chance now and then. Other tools see their own again, too. */
 static void monitoring_visit(void) {
+    interps_look();
     if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !(agent.c_calls || agent.governed)) return;
     agent.rearm_at = agent.visit_at + agent.rearm_ticks;
-    done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
+    interps_rearm();
     if (agent.governed) throttle_looks_begin(clock_full());
 }
 
 const struct hook_ops hook_monitoring = {
-    .kind = VT_HOOK_MONITORING, .install = monitoring_install, .remove = monitoring_remove, .visit = monitoring_visit};
+    .kind = VT_HOOK_MONITORING,
+    .install = monitoring_install,
+    .remove = monitoring_remove,
+    .visit = monitoring_visit,
+    .leftover = interps_settle,
+    .keep = interps_keep,
+    .news = interps_news,
+};

@@ -12,6 +12,12 @@ struct hook_ops {
     void (*remove)(void);
     /* About every 20 ms while something runs, from inside a callback: threads and hooks that changed. */
     void (*visit)(void);
+    /* The session is over: true = the arena was taken over by what may still write into it. NULL = nothing may. */
+    bool (*keep)(void *arena, uint64_t bytes);
+    /* At each slow path between two visits, so nearly free: is there a new interpreter? NULL = found otherwise. */
+    void (*news)(void);
+    /* From a callback that is called although no session is on: takes it out. NULL = remove takes out all there is. */
+    void (*leftover)(void);
     /* Out and in again within a session, for the governor; NULL = functions are switched off one by one. pause: with
      * `ticking`, governor_look_off is called now and then from Python calls, if that is possible: true. */
     bool (*pause)(bool ticking);

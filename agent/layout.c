@@ -30,10 +30,10 @@ static const struct layout layouts[] = {
      .ts_tracing = 44,
      .ts_cframe = 56,
      .use_tracing_on = 255},
-    {.python = 0x30c, .co_extra = CO_EXTRA_312, CODE_312, .ts_interp = 16},
-    {.python = 0x30d, .co_extra = CO_EXTRA_313, CODE_312, .ts_interp = 16},
-    {.python = 0x30e, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16},
-    {.python = 0x30f, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16},
+    {.python = 0x30c, .co_extra = CO_EXTRA_312, CODE_312, .ts_interp = 16, .is_next = 0, .is_finalizing = 44, .is_gil = 384},
+    {.python = 0x30d, .co_extra = CO_EXTRA_313, CODE_312, .ts_interp = 16, .is_next = 7264, .is_finalizing = 7320, .is_gil = 16},
+    {.python = 0x30e, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16, .is_next = 7272, .is_finalizing = 7320, .is_gil = 16},
+    {.python = 0x30f, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16, .is_next = 7264, .is_finalizing = 7312, .is_gil = 16},
 };
 
 static int refuse(char *why, size_t why_size, const char *what) {
@@ -74,19 +74,6 @@ static bool same_text(void *unicode, const char *expected) {
     bool same = text.bytes && text_equal(text.bytes, expected);
     text_done(&text);
     return same;
-}
-
-/* 3.12+: interpreters may have a GIL of their own. Below: never. */
-bool interpreter_shares_gil(void *interpreter) {
-    uint32_t at = layout.python < 0x30c ? 0 : layout.python == 0x30c ? 384 : 16;
-    void *mine = field(py.PyThreadState_Get(), layout.ts_interp);
-    return !at || interpreter == mine || (field(interpreter, at) && field(interpreter, at) == field(mine, at));
-}
-
-bool interpreter_exists(const void *interpreter) {
-    void *it = py.PyInterpreterState_Head();
-    while (it && it != interpreter) it = py.PyInterpreterState_Next(it);
-    return it != NULL;
 }
 
 /* What the interpreter itself says this attribute is. */
@@ -157,8 +144,8 @@ static int check_tstate(const void *tstate, char *why, size_t why_size) {
         layout.ts_native_id = layout.python >= 0x30b ? at + 8 : 0;
     }
     if (!layout.ts_thread_id) return refuse(why, why_size, "thread_id");
-    bool found = false;
-    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
+    bool found = py.PyInterpreterState_Main && field(tstate, layout.ts_interp) == py.PyInterpreterState_Main();
+    for (void *it = found ? NULL : py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
         found |= field(tstate, layout.ts_interp) == it;
     return found ? 0 : refuse(why, why_size, "interpreter of a thread");
 }

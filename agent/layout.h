@@ -45,6 +45,8 @@ struct layout {
     /* PyThreadState; 0 where not used on that version */
     uint32_t ts_interp, ts_frame, ts_profilefunc, ts_tracefunc, ts_profileobj, ts_tracing, ts_use_tracing, ts_cframe;
     uint32_t use_tracing_on; /* value that switches tracing on */
+    /* PyInterpreterState, 3.12+; behind `next` comes the id, before `finalizing` whether it is initialized */
+    uint32_t is_next, is_finalizing, is_gil;
     /* found in the live process */
     uint32_t ts_thread_id, ts_native_id;
 };
@@ -57,8 +59,6 @@ struct co_extra {
 };
 
 int layout_select(char *why, size_t why_size);
-bool interpreter_shares_gil(void *interpreter);
-bool interpreter_exists(const void *interpreter);
 int layout_check(void *tstate, char *why, size_t why_size);
 
 #endif

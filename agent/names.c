@@ -65,8 +65,9 @@ int names_start(char *why, size_t why_size) {
 
 static uint32_t id_new(void) {
     if (agent.next_id >= VT_ID_MAX) return ID_UNKNOWN;
-    uint32_t id = agent.next_id++;
-    vt_store_relaxed(&agent.ctl->next_id, id - (agent.base_id >> VT_REC_TYPE_BITS) + 1);
+    uint32_t id = vt_fetch_add(&agent.next_id, 1u), next = id - (agent.base_id >> VT_REC_TYPE_BITS) + 1;
+    if (id >= VT_ID_MAX) return ID_UNKNOWN;
+    if (vt_load_relaxed(&agent.ctl->next_id) < next) vt_store_relaxed(&agent.ctl->next_id, next);
     return id << VT_REC_TYPE_BITS;
 }
 
@@ -176,11 +177,9 @@ static const struct {
     const char *owner, *name;
     uint16_t special;
 } specials[] = {
-    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},
-    {"_thread", "start_new", FUNCTION_STARTS_THREAD},
-    {"sys", "setprofile", FUNCTION_SETS_PROFILE},
-    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},
-    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
+    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},  {"_thread", "start_new", FUNCTION_STARTS_THREAD},
+    {"_xxsubinterpreters", "create", FUNCTION_STARTS_THREAD}, {"sys", "setprofile", FUNCTION_SETS_PROFILE},
+    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
 };
 
 static uint16_t special_of(const char *owner, const char *name) {
@@ -199,19 +198,26 @@ const struct function_slot *name_function_slot(const void *definition) {
     return NULL;
 }
 
-NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
-    struct pending_error error;
-    struct text name, owner;
+/* Where this definition is or may go; its id if it has one, else 0. */
+static struct function_slot *function_place(struct function_slot *slots, const void *definition, uint32_t *id) {
     uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
     struct function_slot *room = NULL;
+    *id = 0;
     for (uint32_t i = 0; i < PROBES; i++) {
-        struct function_slot *slot = &function_slots[(home + i) & mask];
+        struct function_slot *slot = &slots[(home + i) & mask];
         bool current = slot->id >= agent.base_id;
-        if (current && slot->definition == definition && slot->check == function_check(definition)) return slot->id;
+        if (current && slot->definition == definition && slot->check == function_check(definition)) {
+            *id = slot->id;
+            return slot;
+        }
         if (!room && (!current || slot->definition == definition)) room = slot;
     }
-    if (!room) room = &function_slots[home];
-    if (!session_visit()) return 0;
+    return room ? room : &slots[home];
+}
+
+static uint32_t function_register(struct function_slot *room, void *callable, void *definition) {
+    struct pending_error error;
+    struct text name, owner;
     uint32_t id = id_new();
     error_save(&error);
     name = (struct text){field(definition, DEF_NAME), 0, NULL};
@@ -219,15 +225,33 @@ NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
     name.len = (int64_t)strlen(name.bytes);
     function_owner(&owner, callable, definition);
     bool left_out = agent.full && filter_leaves_out_function(owner.bytes, name.bytes);
-    if (id == ID_UNKNOWN || left_out || tell_name(id, 1, 0, &name, &owner))
-        *room = (struct function_slot){.definition = definition,
-                                       .check = function_check(definition),
-                                       .id = id,
-                                       .special = special_of(owner.bytes, name.bytes),
-                                       .left_out = left_out};
-    else
+    if (id == ID_UNKNOWN || left_out || tell_name(id, 1, 0, &name, &owner)) {
+        uint16_t special = special_of(owner.bytes, name.bytes);
+        vt_store_relaxed(&room->id, 0u);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        vt_store_relaxed(&room->definition, definition);
+        vt_store_relaxed(&room->check, function_check(definition));
+        room->special = special;
+        room->left_out = left_out;
+        vt_store_release(&room->id, id);
+    } else {
         id = 0;
+    }
     text_done(&owner);
     error_restore(&error);
     return id;
+}
+
+NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
+    uint32_t id;
+    struct function_slot *place = function_place(function_slots, definition, &id);
+    if (id) return id;
+    return session_visit() ? function_register(place, callable, definition) : 0;
+}
+
+/* In a table of the caller's, while tracing. */
+uint32_t name_function(struct function_slot *slots, void *callable, void *definition) {
+    uint32_t id;
+    struct function_slot *place = function_place(slots, definition, &id);
+    return id ? id : function_register(place, callable, definition);
 }

@@ -85,6 +85,11 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     O(void *, PyFrame_GetBack, (void *))                                                                                         \
     O(void *, PyFrame_GetCode, (void *))                                                                                         \
     O(void *, PyInterpreterState_Main, (void))                                                                                   \
+    F(int64_t, PyInterpreterState_GetID, (void *))                                                                               \
+    O(int, _PyEval_AddPendingCall, (void *, int (*)(void *), void *, int))                                                       \
+    O(int, PyThread_acquire_lock, (void *, int))                                                                                 \
+    O(void, PyThread_release_lock, (void *))                                                                                     \
+    O(void, PyMutex_Unlock, (void *))                                                                                            \
     O(int, PyGC_Disable, (void))                                                                                                 \
     O(int, PyGC_Enable, (void))                                                                                                  \
     O(void, _PyInterpreterState_SetEvalFrameFunc, (void *, py_evalfunc))                                                         \
@@ -109,7 +114,8 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     D(PyExc_ImportError)                                                                                                         \
     D(PyExc_KeyboardInterrupt)                                                                                                   \
     E(PyCMethod_Type)                                                                                                            \
-    E(PyClassMethodDescr_Type)
+    E(PyClassMethodDescr_Type)                                                                                                   \
+    E(_PyRuntime)
 
 struct py_api {
 #define FUNCTION(result, name, arguments) result(*name) arguments;

@@ -2,6 +2,7 @@
  * starts with, leaving, the forked child, interpreter shutdown. */
 #include "agent/governor.h"
 #include "agent/hooks.h"
+#include "agent/parallel.h"
 
 struct agent agent = {.extra_index = -1};
 
@@ -11,6 +12,7 @@ static bool interpreter_ends(void) { return py.Py_IsFinalizing && py.Py_IsFinali
  * stays readable, every later event is ignored. */
 static void go_inert(void) {
     agent.state = AGENT_INERT;
+    parallel_lock();
     agent_lock();
     struct vt_ctl *ctl = agent.ctl;
     agent.ctl = NULL;
@@ -19,6 +21,7 @@ static void go_inert(void) {
         agent.threads[i].tid = 0; /* sends also what records nothing to session_visit */
     }
     agent_unlock();
+    parallel_unlock();
     ctl->t_hooks_off = clock_full();
     vt_store_relaxed(&ctl->why, (uint32_t)VT_WHY_FINALIZE);
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_GONE);
@@ -50,14 +53,17 @@ void session_leave(uint32_t why) {
     governor_stop();
     gc_log_stop();
     forget_objects();
+    parallel_lock(); /* whoever gets it next sees that we are leaving */
     threads_stop();
+    parallel_unlock();
     uint64_t end = clock_full();
     ctl->t_hooks_off = start;
     ctl->hold_off = end - start;
     agent.state = AGENT_IDLE;
     vt_store_relaxed(&ctl->why, why);
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_GONE);
-    arch_syscall3(SYS_MUNMAP, (uint64_t)ctl, agent.arena_bytes, 0);
+    if (!agent.hooks->keep || !agent.hooks->keep(ctl, agent.arena_bytes))
+        arch_syscall3(SYS_MUNMAP, (uint64_t)ctl, agent.arena_bytes, 0);
     agent_not_busy();
     error_restore(&error);
 }
@@ -66,6 +72,7 @@ void session_leave(uint32_t why) {
 void session_child(void) {
     struct pending_error error;
     agent.lock = 0;
+    agent.parallel = false;
     agent.state = AGENT_LEAVING;
     agent.ctl = NULL;
     this_thread = &thread_nobody;
@@ -100,7 +107,10 @@ static void name_this_thread(struct thread *thread) {
 
 /* Start of every slow path: are we still to trace, and is this thread known? True = go on. */
 bool session_visit(void) {
-    if (UNLIKELY(agent.state != AGENT_TRACING)) return false;
+    if (UNLIKELY(agent.state != AGENT_TRACING)) {
+        if (agent.state == AGENT_IDLE && agent.hooks && agent.hooks->leftover) agent.hooks->leftover();
+        return false;
+    }
     if (UNLIKELY(!agent.family->live)) {
         session_child();
         return false;
@@ -122,6 +132,8 @@ bool session_visit(void) {
         }
         periodic(now);
         if (agent.state != AGENT_TRACING) return false;
+    } else if (agent.hooks->news) {
+        agent.hooks->news();
     }
     struct thread *thread = thread_current();
     if (!thread) {

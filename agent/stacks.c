@@ -1,9 +1,10 @@
 /* Owns the frames that are open when the hooks go in: STACK payloads for every thread of every interpreter,
- * through the stream of the thread that starts the session. */
+ * through the stream of the thread that puts them in. */
 #include "agent/detail.h"
 #include "agent/governor.h"
+#include "agent/interps.h"
 
-enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024 };
+enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, INTERPRETERS_MAX = 128, THREADS_MAX = 256 };
 
 /* Code objects of a thread's open frames, innermost first; 3.8 has no API for other threads' frames. */
 static void *first_frame(void *tstate) {
@@ -85,7 +86,8 @@ static void emit_thread(void *tstate) {
     struct part part = {.head = {.ident = (uint64_t)field(tstate, layout.ts_thread_id)}};
     uint64_t count = stack_depth(tstate, ~0ull), at = count;
     if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);
-    void *name = thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
+    bool foreign = layout.python >= 0x30c && interps_own_gil(); /* `threading` is the main interpreter's */
+    void *name = foreign ? NULL : thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
     text_of_unicode(&part.name, name);
     part.head.namelen = (uint16_t)(part.name.len > THREAD_NAME_MAX ? THREAD_NAME_MAX : part.name.len);
     uint64_t bytes = count * 4 + 4;
@@ -111,12 +113,61 @@ static void emit_thread(void *tstate) {
     drop_ref(name);
 }
 
+/* The interpreters whose threads stand still while we hold the GIL. */
+static uint32_t still_interpreters(void **list) {
+    uint32_t n = 0;
+    if (layout.python >= 0x30c) {
+        n = interps_sharing_gil(list, INTERPRETERS_MAX);
+        if (!n) list[n++] = field(py.PyThreadState_Get(), layout.ts_interp);
+    } else {
+        for (void *it = py.PyInterpreterState_Head(); it && n < INTERPRETERS_MAX; it = py.PyInterpreterState_Next(it))
+            list[n++] = it;
+    }
+    return n;
+}
+
 /* `own_tstate`: the bootstrap's, which has no frames and is about to go. */
 void stacks_emit(void *own_tstate) {
-    for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it)) {
-        if (!interpreter_shares_gil(it)) continue; /* its threads run while we hold ours */
-        for (void *tstate = py.PyInterpreterState_ThreadHead(it); tstate; tstate = py.PyThreadState_Next(tstate))
+    void *list[INTERPRETERS_MAX];
+    uint32_t n = still_interpreters(list);
+    for (uint32_t i = 0; i < n; i++)
+        for (void *tstate = py.PyInterpreterState_ThreadHead(list[i]); tstate; tstate = py.PyThreadState_Next(tstate))
             if (tstate != own_tstate) emit_thread(tstate);
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+}
+
+/* ---- an interpreter that is hooked later ---- */
+
+static uint64_t ident_of(const void *tstate) { return (uint64_t)field(tstate, layout.ts_thread_id); }
+
+static bool has_frames(void *tstate) { return stack_depth(tstate, 1) != 0; }
+
+static bool has_events(uint64_t ident) {
+    for (uint32_t i = 0; i < agent.nthreads; i++)
+        if (agent.threads[i].ident == ident && agent.threads[i].tid && agent.threads[i].seq) return true;
+    return false;
+}
+
+/* A thread may be in several interpreters, one in the other; its frames are told once. */
+static bool is_elsewhere(void **list, uint32_t n, const void *interpreter, uint64_t ident) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (list[i] == interpreter) continue;
+        for (void *tstate = py.PyInterpreterState_ThreadHead(list[i]); tstate; tstate = py.PyThreadState_Next(tstate))
+            if (ident_of(tstate) == ident && has_frames(tstate)) return true;
     }
+    return false;
+}
+
+/* Of threads of the current interpreter that have recorded nothing: what was told of them at the start may have ended since. */
+void stacks_emit_current(void) {
+    void *list[INTERPRETERS_MAX], *late[THREADS_MAX], *interpreter = field(py.PyThreadState_Get(), layout.ts_interp);
+    uint32_t n = still_interpreters(list), nlate = 0;
+    if (agent.governed) return; /* it has counted them */
+    void *tstate = py.PyInterpreterState_ThreadHead(interpreter);
+    for (; tstate && nlate < THREADS_MAX; tstate = py.PyThreadState_Next(tstate)) {
+        uint64_t ident = ident_of(tstate);
+        if (has_frames(tstate) && !has_events(ident) && !is_elsewhere(list, n, interpreter, ident)) late[nlate++] = tstate;
+    }
+    for (uint32_t i = 0; i < nlate; i++) emit_thread(late[i]);
     if (py.PyErr_Occurred()) py.PyErr_Clear();
 }

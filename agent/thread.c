@@ -16,7 +16,7 @@ uint32_t thread_native_id(void) {
     return (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
 }
 
-static bool is_ours(const struct thread *thread) {
+bool thread_is_ours(const struct thread *thread) {
     return (uint64_t)thread - (uint64_t)agent.threads < REGION_BYTES && thread->tid;
 }
 
@@ -32,7 +32,7 @@ static void thread_ended(void *argument) {
     struct thread *thread = argument;
     this_thread = &thread_nobody;
     agent_lock();
-    if (agent.ctl && is_ours(thread) && agent.family->live) {
+    if (agent.ctl && thread_is_ours(thread) && agent.family->live) {
         chunk_close(thread);
         memset(thread, 0, sizeof *thread);
         thread->next_free = agent.free_threads;
@@ -44,7 +44,7 @@ static void thread_ended(void *argument) {
 /* This thread's block, claimed if need be; NULL when there are none left. */
 struct thread *thread_current(void) {
     struct thread *thread = this_thread;
-    if (LIKELY(is_ours(thread))) return thread;
+    if (LIKELY(thread_is_ours(thread))) return thread;
     agent_lock();
     thread = agent.free_threads;
     if (thread)
@@ -179,8 +179,10 @@ static bool chunk_ready(struct thread *thread, uint64_t now) {
 }
 
 /* An event that the hot path could not write: writes it, or counts it as dropped, or we are not tracing. */
-NOINLINE bool emit_slow(uint64_t word) {
-    if (!session_visit()) return false;
+NOINLINE bool emit_slow(uint64_t word) { return session_visit() && emit_here(word); }
+
+/* The same when it is known that we are tracing, and that this thread has its block. */
+bool emit_here(uint64_t word) {
     struct thread *thread = this_thread;
     if (!(word >> VT_REC_TYPE_BITS) && word != VT_REC_TASK) { /* its function could not be named: no chunk then */
         count_drop(thread);
