@@ -35,6 +35,20 @@ static inline void emit_any_clock(uint64_t word) {
     emit_slow(word);
 }
 
+/* A short payload of one that is certainly tracing, or false: go the long way. `bytes` is read, and must be zero, up to the
+ * next word. */
+static inline bool emit_payload(uint32_t kind, const uint64_t *words, uint32_t bytes) {
+    struct thread *thread = this_thread;
+    uint64_t *cursor = thread->cursor, at = (uint64_t)cursor & VT_CHUNK_MASK, n = 1 + (bytes + 7) / 8;
+    if (UNLIKELY(!at || (VT_CHUNK_SIZE - at) / 8 < n)) return false;
+    uint64_t now = clock_full();
+    if (UNLIKELY(now >= vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit))) return false;
+    for (uint64_t i = 1; i < n; i++) cursor[i] = words[i - 1];
+    arch_publish(cursor, vt_rec_make(now, vt_rec_payload_id(kind, bytes), VT_REC_PAYLOAD));
+    thread->cursor = cursor + n;
+    return true;
+}
+
 /* Name id of a code object, shifted for a record; 0 = could not be named now (the event counts as dropped). */
 ALWAYS_INLINE uint32_t code_id(void *code, size_t extra_offset) {
     const struct co_extra *extra = field(code, extra_offset);
