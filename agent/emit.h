@@ -99,4 +99,19 @@ ALWAYS_INLINE uint32_t function_id(void *callable, void *definition) {
     return name_function_slow(callable, definition);
 }
 
+/* The C function that was called last, as long as it has not returned and nothing else was called: its return needs no
+ * look-up. It is alive all that time, so its address says enough. */
+struct c_open {
+    const void *callable; /* NULL = none */
+    uint32_t id;
+};
+extern struct c_open c_open;
+ALWAYS_INLINE void c_entered(const void *callable, uint32_t id) { c_open = (struct c_open){callable, id}; }
+ALWAYS_INLINE bool c_leaves(const void *callable, uint32_t *id) {
+    *id = c_open.id;
+    if (c_open.callable != callable || !*id) return false; /* id 0: it could not be named */
+    c_open.callable = NULL;
+    return true;
+}
+
 #endif

@@ -1,7 +1,7 @@
 #!/bin/bash
 # All benchmarks on every interpreter of this machine: the pause of an attach, and the cost per event (arguments: overhead.c's own).
 # What is printed goes to $BUILD/bench/*.txt, figures to $BUILD/bench/overhead.jsonl. BENCH_PYTHONS=3.12 takes these versions only;
-# BENCH_ONLY=pause or cost takes one of the two.
+# BENCH_ONLY=pause, cost or drain takes one of the three; DRAIN_SECONDS (60) is how long each target of the last one is traced.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -20,4 +20,8 @@ fi
 if [ "${BENCH_ONLY:-cost}" = cost ]; then
     echo "== cost per event"
     "$build/tests/bench/overhead" -j "$build/bench/overhead.jsonl" "$@" | tee "$build/bench/overhead.txt"
+fi
+if [ "${BENCH_ONLY:-drain}" = drain ]; then
+    echo "== draining at full speed"
+    "$build/tests/bench/drain" "${DRAIN_SECONDS:-60}" | tee "$build/bench/drain.txt"
 fi
