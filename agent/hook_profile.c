@@ -196,24 +196,9 @@ static int profile_install(char *why, size_t why_size) {
     return 0;
 }
 
-static bool tick_possible; /* asked while our hooks are in */
-
-static bool profile_pause(bool with_tick) {
-    tick_possible = with_tick && hook_eval_possible();
-    each_thread(unhook_thread);
-    if (tick_possible) hook_eval_tick_in(NULL);
-    return tick_possible;
-}
-
-static void profile_resume(void) {
-    if (tick_possible) hook_eval_tick_out(NULL);
-    tick_possible = false;
-    hook_all_threads();
-}
+static void profile_pause(void) { each_thread(unhook_thread); }
 
 static void profile_remove(void) {
-    if (tick_possible) hook_eval_tick_out(NULL);
-    tick_possible = false;
     each_thread(unhook_thread);
     nchained = 0;
 }
@@ -230,5 +215,5 @@ const struct hook_ops hook_profile = {
     .remove = profile_remove,
     .visit = profile_visit,
     .pause = profile_pause,
-    .resume = profile_resume,
+    .resume = hook_all_threads,
 };
