@@ -3,6 +3,7 @@ looked at."""
 from vtarena import *
 
 PL_WINDOW, PL_THROTTLED = 8, 9
+WHY_STOP, WHY_LEASE = 1, 2
 NEW = sys.version_info >= (3, 12)
 
 
@@ -132,6 +133,38 @@ def throttled():
     assert events(s, "hot", {CALL}) == 200 * calls["rare"] and not told(s)
 
 
+def down(n):
+    return n and down(n - 1)
+
+
+def open_ends():
+    """Thrown out while a hundred of its calls are open: each that was recorded still gets its end."""
+    s = Session(chunks=1024, rearm=100, overhead=50)
+    s.start()
+    end = time.time() + 0.4
+    while time.time() < end:
+        down(100)
+    s.stop()
+    s.decode()
+    assert "down" in told(s) and nested(s)[0] == 0, nested(s)
+    assert events(s, "down", {CALL}) == events(s, "down", {RETURN}) > 0, (events(s, "down", {CALL}), events(s, "down", {RETURN}))
+
+
+def counted_exactly():
+    """What is only counted is counted exactly. Which limit makes that of a function depends on the machine."""
+    seen = 0
+    for limit in 400, 800, 1600, 3200, 6400:
+        s = run(0.5, overhead=limit)
+        functions = told(s)
+        for name, per_rare in ("rare", 1), ("fib", 25), ("hot", 200), ("raising", 200):
+            if name in functions and not functions[name][0]:
+                counted, estimated = functions[name][2:]
+                seen += 1
+                recorded = events(s, name, {CALL})
+                assert recorded + counted == per_rare * calls["rare"] and not estimated, (name, recorded, counted, estimated, calls)
+    assert seen, "no function was only counted, whatever the limit"
+
+
 def with_filters():
     """What is below a function that is left out stays left out when functions are throttled."""
     space = {"hot": hot}
@@ -165,10 +198,52 @@ def hooks_out():
     assert s.get("I", 316) >= 1 and nested(s)[0] == 0
 
 
+def until(condition, what, seconds=60):
+    """For what comes when the CPU time has been had, however long that takes."""
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, what
+        rare(20)
+
+
+def comes_back():
+    """The hooks come in again by themselves, also where no tick would be cheap enough, and whoever does it leaves no trace."""
+    for flags in F_C_CALLS, 0:
+        s = Session(chunks=4096, overhead=50, flags=flags)
+        s.start()
+        until(lambda: s.get("I", 316) >= 4, "the hooks stay out")
+        s.stop()
+        s.decode()
+        assert s.state == GONE and s.dropped == 0
+        active = sum(any(kind in ENTER for kind, _, _ in stream) for stream in s.streams.values())
+        assert len(windows(s)) >= 2 and active == 1, (len(windows(s)), active)
+        assert nested(s)[0] == 0
+
+
+def leaves_while_out():
+    """Nothing is called of the program, and the hooks are out: it leaves nevertheless, asked or not."""
+    for why in WHY_STOP, WHY_LEASE:
+        s = Session(chunks=1024, overhead=10)
+        s.start()
+        until(lambda: s.get("Q", 328), "the hooks stay in")
+        if why == WHY_STOP:
+            s.ask_stop()
+        else:
+            s.put("Q", O["lease"], 1)
+        end = time.time() + 30
+        while s.state != GONE and time.time() < end:
+            time.sleep(0.05)  # hardly any CPU time: no new window
+        assert s.state == GONE and s.why == why, (s.state, s.why)
+
+
 limit_off()
 if NEW:
     throttled()
+    open_ends()
+    counted_exactly()
     with_filters()
 else:
     hooks_out()
+    comes_back()
+    leaves_while_out()
 print("ok")
