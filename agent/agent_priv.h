@@ -14,7 +14,7 @@
  *   filter.c           which functions are left out
  *   values.c repr.c    arguments, return values, their texts gc.c task.c        --log_gc, --log_async
  *   locals.c           arguments in the frame that runs
- *   governor.[ch] throttle.c window.c alarm.c   --max_overhead
+ *   governor.[ch] throttle.c window.c   --max_overhead
  *   libc.c arch.h      what a C library and a CPU give
  *
  * Concurrency: every function here runs with the GIL held unless its comment says otherwise; that is

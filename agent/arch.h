@@ -18,7 +18,6 @@ enum {
     SYS_GETPID = 39,
     SYS_PRCTL = 157,
     SYS_GETTID = 186,
-    SYS_CLOCK_NANOSLEEP = 230,
     SYS_OPENAT = 257 /* not open: programs of today do not use it, and their seccomp filters may kill for it */
 };
 

@@ -74,7 +74,6 @@ void governor_start(void) {
 
 void governor_stop(void) {
     if (!agent.governed) return;
-    alarm_cancel();
     if (governor.off && agent.ctl) agent.ctl->off_ticks += clock_full() - agent.ctl->off_since;
     throttle_stop();
     agent.governed = false;

@@ -2,8 +2,8 @@
  *
  *   governor.c  the account: events seen times what one costs on this back end, against the CPU time of the process
  *   throttle.c  3.12+: hot functions are only counted, then switched off but for short looks
- *   window.c    below 3.12, where a hook cannot be kept from a function: all hooks out and in again
- *   alarm.c     ... in again by a thread
+ *   window.c    below 3.12, where a hook cannot be kept from a function: all hooks out, and in again when the daemon sends a
+ * thread
  *
  * All with the GIL held. Nothing here is called in a session without a limit. */
 #ifndef VT_AGENT_GOVERNOR_H
@@ -61,9 +61,6 @@ void window_start(void);
 void window_close(void);
 void window_event(void *frame, bool enter);
 bool governor_whole(void);
-bool window_look(uint64_t *cpu_ns);
-/* alarm.c */
-bool alarm_set(uint64_t cpu_ns_from_now);
-void alarm_cancel(void);
+void window_wake(void);
 
 #endif

@@ -23,8 +23,6 @@ static const struct symbol symbols[] = {
     {"pthread_key_create", offsetof(struct py_api, pthread_key_create), false},
     {"pthread_key_delete", offsetof(struct py_api, pthread_key_delete), false},
     {"pthread_setspecific", offsetof(struct py_api, pthread_setspecific), false},
-    {"pthread_create", offsetof(struct py_api, pthread_create), false},
-    {"pthread_detach", offsetof(struct py_api, pthread_detach), false},
 };
 
 /* Needs no GIL. dlsym may be 0: then only our own look-up is used, which also finds what a library

@@ -129,8 +129,6 @@ struct py_api {
     int (*pthread_key_create)(uint32_t *, void (*)(void *));
     int (*pthread_key_delete)(uint32_t);
     int (*pthread_setspecific)(uint32_t, const void *);
-    int (*pthread_create)(uint64_t *, const void *, void *(*)(void *), void *);
-    int (*pthread_detach)(uint64_t);
 };
 extern struct py_api py;
 

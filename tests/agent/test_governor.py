@@ -209,20 +209,30 @@ def hooks_out():
     assert s.get("I", 316) >= 1 and nested(s)[0] == 0
 
 
-def until(condition, what, seconds=60):
-    """For what comes when the CPU time has been had, however long that takes."""
+WAKE, WAKE_CPU_NS = 3, 336
+
+
+def until(s, condition, what, seconds=60):
+    """For what comes when the CPU time has been had, however long that takes; we are the daemon."""
     end = time.time() + seconds
     while not condition():
         assert time.time() < end, what
         rare(20)
+        due = s.get("Q", WAKE_CPU_NS)
+        if due and time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID) >= due:
+            s.run(WAKE)
+            assert not s.get("Q", WAKE_CPU_NS), "told when, and then not ready"
 
 
 def comes_back():
-    """The hooks come in again by themselves, also where no tick would be cheap enough, and whoever does it leaves no trace."""
+    """The hooks come in again when it is time, not before, and whoever does it leaves no trace."""
     for flags in F_C_CALLS, 0:
         s = Session(chunks=4096, overhead=50, flags=flags)
         s.start()
-        until(lambda: s.get("I", 316) >= 4, "the hooks stay out")
+        until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        s.run(WAKE)
+        assert s.get("Q", 328) and s.get("I", 316) == 1, "they came back too early"
+        until(s, lambda: s.get("I", 316) >= 3, "the hooks stay out")
         s.stop()
         s.decode()
         assert s.state == GONE and s.dropped == 0
@@ -232,19 +242,18 @@ def comes_back():
 
 
 def leaves_while_out():
-    """Nothing is called of the program, and the hooks are out: it leaves nevertheless, asked or not."""
+    """Nothing of ours is called while the hooks are out: who is sent to bring them back finds that it is over."""
     for why in WHY_STOP, WHY_LEASE:
         s = Session(chunks=1024, overhead=10)
         s.start()
-        until(lambda: s.get("Q", 328), "the hooks stay in")
+        until(s, lambda: s.get("Q", 328), "the hooks stay in")
         if why == WHY_STOP:
             s.ask_stop()
         else:
             s.put("Q", O["lease"], 1)
-        end = time.time() + 30
-        while s.state != GONE and time.time() < end:
-            time.sleep(0.05)  # hardly any CPU time: no new window
+        s.run(WAKE)
         assert s.state == GONE and s.why == why, (s.state, s.why)
+    s.run(WAKE)  # no session at all
 
 
 limit_off()
