@@ -14,6 +14,7 @@
  *   stacks.c           frames open at the start              detail.[ch] depth, options per event
  *   filter.c           which functions are left out
  *   values.c repr.c    arguments, return values, their texts gc.c task.c        --log_gc, --log_async
+ *   locals.c           arguments in the frame that runs
  *   governor.[ch] throttle.c window.c   --max_overhead
  *   libc.c arch.h      what a C library and a CPU give
  *
@@ -144,6 +145,13 @@ static inline void *field(const void *object, size_t offset) {
 }
 static inline uint32_t field32(const void *object, size_t offset) {
     return *(const uint32_t *)(const void *)((const char *)object + offset);
+}
+/* The bytes of a compact ASCII str; NULL = it is none, or cannot be read this way here. */
+static inline const char *str_ascii(const void *str, uint64_t *len) {
+    const uint32_t ascii = STR_IS_COMPACT | STR_IS_ASCII;
+    if (!layout.str_data || (field32(str, STR_STATE) & ascii) != ascii) return NULL;
+    *len = (uint64_t)field(str, STR_LENGTH);
+    return (const char *)str + layout.str_data;
 }
 static inline void drop_ref(void *object) {
     if (object) py.Py_DecRef(object);

@@ -33,6 +33,16 @@ bool filter_by_caller(void *code);
 bool filter_caller_silences(void);
 /* repr.c */
 uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit);
+int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit);
+/* locals.c: the variables of the frame that runs. Nothing is owned. */
+struct locals {
+    void *code;
+    void *const *slots; /* NULL: they cannot be had */
+};
+struct locals locals_of(void *code, const void *frame);
+bool locals_value(const struct locals *locals, int64_t i, void **value);
+bool locals_trusted(void);
+void locals_tried(const struct locals *locals, bool same);
 /* values.c */
 void values_tell_arguments(void *code, void *frame);
 void values_tell_result(void *value);

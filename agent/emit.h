@@ -35,6 +35,20 @@ static inline void emit_any_clock(uint64_t word) {
     emit_slow(word);
 }
 
+/* A short payload of one that is certainly tracing, or false: go the long way. `bytes` is read, and must be zero, up to the
+ * next word. */
+static inline bool emit_payload(uint32_t kind, const uint64_t *words, uint32_t bytes) {
+    struct thread *thread = this_thread;
+    uint64_t *cursor = thread->cursor, at = (uint64_t)cursor & VT_CHUNK_MASK, n = 1 + (bytes + 7) / 8;
+    if (UNLIKELY(!at || (VT_CHUNK_SIZE - at) / 8 < n)) return false;
+    uint64_t now = clock_full();
+    if (UNLIKELY(now >= vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit))) return false;
+    for (uint64_t i = 1; i < n; i++) cursor[i] = words[i - 1];
+    arch_publish(cursor, vt_rec_make(now, vt_rec_payload_id(kind, bytes), VT_REC_PAYLOAD));
+    thread->cursor = cursor + n;
+    return true;
+}
+
 /* Name id of a code object, shifted for a record; 0 = could not be named now (the event counts as dropped). */
 ALWAYS_INLINE uint32_t code_id(void *code, size_t extra_offset) {
     const struct co_extra *extra = field(code, extra_offset);
@@ -84,6 +98,21 @@ ALWAYS_INLINE uint32_t function_id(void *callable, void *definition) {
     if (LIKELY(slot->definition == definition && slot->check == function_check(definition) && slot->id >= agent.base_id))
         return slot->id;
     return name_function_slow(callable, definition);
+}
+
+/* The C function that was called last, as long as it has not returned and nothing else was called: its return needs no
+ * look-up. It is alive all that time, so its address says enough. */
+struct c_open {
+    const void *callable; /* NULL = none */
+    uint32_t id;
+};
+extern struct c_open c_open;
+ALWAYS_INLINE void c_entered(const void *callable, uint32_t id) { c_open = (struct c_open){callable, id}; }
+ALWAYS_INLINE bool c_leaves(const void *callable, uint32_t *id) {
+    *id = c_open.id;
+    if (c_open.callable != callable || !*id) return false; /* id 0: it could not be named */
+    c_open.callable = NULL;
+    return true;
 }
 
 #endif

@@ -237,15 +237,19 @@ static void start(const struct vt_boot *boot, struct vt_ctl *ctl) {
 }
 
 static void stop(void) {
+    if (agent.state != AGENT_TRACING) return;
+    if (agent.family->live)
+        session_leave(VT_WHY_STOP);
+    else
+        session_child();
+}
+
+/* In the session that is on, if one is. */
+static void with_gil(void (*work)(void)) {
     if (!vt_load_acquire(&vt_agent_info.busy) || !py.PyGILState_Ensure) return;
     if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return;
     int gil = py.PyGILState_Ensure();
-    if (agent.state == AGENT_TRACING) {
-        if (agent.family->live)
-            session_leave(VT_WHY_STOP);
-        else
-            session_child();
-    }
+    work();
     py.PyGILState_Release(gil);
 }
 
@@ -269,6 +273,10 @@ void *vt_agent_main(struct vt_boot *shared) {
     vt_store_release(&shared->state, (uint32_t)VT_BOOT_AGENT);
     if (boot.scratch) arch_syscall3(SYS_MUNMAP, boot.scratch, boot.scratch_len, 0);
     if (boot.op == VT_OP_START) start(&boot, ctl);
-    if (boot.op == VT_OP_STOP) stop();
+    if (boot.op == VT_OP_STOP) with_gil(stop);
+    if (boot.op == VT_OP_WAKE) {
+        with_gil(window_wake);
+        vt_fetch_add(&vt_agent_info.woken, 1u);
+    }
     return NULL;
 }

@@ -12,13 +12,13 @@ struct governor governor;
  * its clock: slower machines have slower clocks. Rounded up: what is lost in the target's caches is not seen here. */
 static const struct cost {
     uint32_t kind, from_python;
-    uint32_t event, skip, off;
+    uint32_t event, skip;
 } costs[] = {
-    {VT_HOOK_MONITORING, 0x30c, 100, 50, 0}, {VT_HOOK_PROFILE, 0x30b, 180, 100, 24}, {VT_HOOK_PROFILE, 0x308, 130, 25, 12},
-    {VT_HOOK_EVAL, 0x30b, 60, 24, 24},       {VT_HOOK_EVAL, 0x308, 40, 12, 12},
+    {VT_HOOK_MONITORING, 0x30c, 100, 50}, {VT_HOOK_PROFILE, 0x30b, 180, 100}, {VT_HOOK_PROFILE, 0x308, 130, 25},
+    {VT_HOOK_EVAL, 0x30b, 60, 24},        {VT_HOOK_EVAL, 0x308, 40, 12},
 };
 
-static uint64_t cpu_ns(void) {
+uint64_t process_cpu_ns(void) {
     int64_t time[2] = {0, 0};
     if (!py.clock_gettime || py.clock_gettime(CLOCK_PROCESS_CPU, time)) return 0;
     return (uint64_t)time[0] * 1000000000u + (uint64_t)time[1];
@@ -41,7 +41,8 @@ static uint64_t bare_of(uint64_t active, uint64_t cost) {
 
 /* Ticks that the process has run since the last period: not while others had the processor, nor while it waited. */
 static uint64_t active_since(uint64_t now) {
-    uint64_t ran = ns_to_ticks(cpu_ns() - governor.cpu_last), wall = now > governor.tick_last ? now - governor.tick_last : 0;
+    uint64_t ran = ns_to_ticks(process_cpu_ns() - governor.cpu_last),
+             wall = now > governor.tick_last ? now - governor.tick_last : 0;
     return ran < wall ? ran : wall;
 }
 
@@ -56,7 +57,6 @@ void governor_costs(void) {
     while (cost->kind != agent.hooks->kind || layout.python < cost->from_python) cost++;
     governor.cost_event = ns_to_ticks(cost->event);
     governor.cost_skip = ns_to_ticks(cost->skip);
-    governor.cost_off = ns_to_ticks(cost->off);
 }
 
 void governor_start(void) {
@@ -65,7 +65,7 @@ void governor_start(void) {
     governor = (struct governor){.tick_last = now,
                                  .tick_at = now + agent.ticks_per_ms,
                                  .tell_at = now + TELL_MS * agent.ticks_per_ms,
-                                 .cpu_last = cpu_ns()};
+                                 .cpu_last = process_cpu_ns()};
     governor_costs();
     window_start();
     /* no room for the table: nothing is throttled, and the session goes on without a limit */
@@ -82,11 +82,11 @@ void governor_stop(void) {
 static void period_ends(uint64_t now) {
     uint64_t active = active_since(now);
     uint64_t recorded = recorded_cost(), counted = counted_cost(), cost = recorded + counted + governor.naming;
-    uint64_t calls = governor.events / 2, bare = bare_of(active, cost);
+    uint64_t bare = bare_of(active, cost);
     int64_t allowed = governor_allowed(bare), most = governor_allowed(1000 * agent.ticks_per_ms);
     governor.bare += bare;
     governor.tick_last = now;
-    governor.cpu_last = cpu_ns();
+    governor.cpu_last = process_cpu_ns();
     governor.debt += (int64_t)cost - allowed;
     if (governor.debt < -most) governor.debt = -most;
     /* a debt is paid back by staying further below the limit; a quarter is for recording in any case */
@@ -94,8 +94,8 @@ static void period_ends(uint64_t now) {
     uint64_t room = target > counted + target / 4 ? target - counted : target / 4;
     bool over = recorded > room && bare;
     if (agent.hooks->pause) {
-        if (governor.debt > 0) window_close(active, calls);
         governor.tick_at = now + agent.ticks_per_ms / 2;
+        if (governor.debt > 0) window_close();
     } else {
         if (over) throttle_most(room, bare);
         throttle_next_period();
@@ -109,7 +109,7 @@ void governor_paid(uint64_t now) {
     uint64_t active = active_since(now);
     governor.bare += active;
     governor.tick_last = now;
-    governor.cpu_last = cpu_ns();
+    governor.cpu_last = process_cpu_ns();
     governor.debt -= governor_allowed(active);
 }
 

@@ -2,7 +2,8 @@
  *
  *   governor.c  the account: events seen times what one costs on this back end, against the CPU time of the process
  *   throttle.c  3.12+: hot functions are only counted, then switched off but for short looks
- *   window.c    below 3.12, where a hook cannot be kept from a function: all hooks out and in again
+ *   window.c    below 3.12, where a hook cannot be kept from a function: all hooks out, and in again when the daemon sends a
+ * thread
  *
  * All with the GIL held. Nothing here is called in a session without a limit. */
 #ifndef VT_AGENT_GOVERNOR_H
@@ -14,11 +15,11 @@ struct governor {
     uint64_t events, skipped, others; /* of this period: recorded, only counted, C calls of callables that are none */
     uint64_t values, naming;          /* ticks of this period, measured: texts of values, names told once */
     uint32_t look;
-    uint64_t tick_at, tick_last;              /* clock */
-    uint64_t cpu_last;                        /* CPU time of the process, ns */
-    uint64_t bare;                            /* ticks that the program itself has run, in all, up to tick_last */
-    int64_t debt;                             /* cost above the limit so far, ticks */
-    uint64_t cost_event, cost_skip, cost_off; /* ticks: recorded; counted; a Python call while the hooks are out */
+    uint64_t tick_at, tick_last;    /* clock */
+    uint64_t cpu_last;              /* CPU time of the process, ns */
+    uint64_t bare;                  /* ticks that the program itself has run, in all, up to tick_last */
+    int64_t debt;                   /* cost above the limit so far, ticks */
+    uint64_t cost_event, cost_skip; /* ticks: recorded; counted */
     uint64_t tell_at;
     bool off; /* window.c: the hooks are out */
 };
@@ -41,6 +42,7 @@ void governor_look_now(void);
 void governor_paid(uint64_t now);
 uint64_t governor_bare(uint64_t now);
 int64_t governor_allowed(uint64_t active);
+uint64_t process_cpu_ns(void);
 ALWAYS_INLINE void governor_looks(void) {
     if (UNLIKELY((++governor.look & 31) == 0)) governor_look_now();
 }
@@ -56,9 +58,9 @@ void throttle_looks_begin(uint64_t now);
 void throttle_tell(void);
 /* window.c */
 void window_start(void);
-void window_close(uint64_t active, uint64_t calls);
+void window_close(void);
 void window_event(void *frame, bool enter);
 bool governor_whole(void);
-void governor_look_off(uint32_t calls);
+void window_wake(void);
 
 #endif

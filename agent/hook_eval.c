@@ -60,23 +60,6 @@ ALWAYS_INLINE bool makes_generator(const void *frame) {
 EVALS(, false)
 EVALS(_governed, true)
 
-/* While the governor has the hooks out. */
-enum { TICK_CALLS = 256 };
-static uint32_t tick_calls;
-ALWAYS_INLINE void tick(void) {
-    if (UNLIKELY(++tick_calls % TICK_CALLS == 0)) governor_look_off(TICK_CALLS);
-}
-static void *tick_308(void *frame, int throwing) {
-    tick();
-    return ((void *(*)(void *, int))(void *)eval_default)(frame, throwing);
-}
-static void *tick_309(void *tstate, void *frame, int throwing) {
-    tick();
-    return eval_default(tstate, frame, throwing);
-}
-
-static void *ticking(void) { return layout.python == 0x308 ? (void *)tick_308 : (void *)tick_309; }
-
 static void *ours(void) {
     if (agent.governed)
         return layout.python == 0x308   ? (void *)eval_308_governed
@@ -127,29 +110,14 @@ bool hook_eval_possible(void) {
     return !too_deep();
 }
 
-/* ---- tick; NULL: the interpreter's own function ---- */
-
-void hook_eval_tick_in(void *instead_of) {
-    eval_default = py._PyEval_EvalFrameDefault;
-    replace(instead_of ? instead_of : (void *)eval_default, ticking());
-}
-
-void hook_eval_tick_out(void *put_back) {
-    if (eval_default) replace(ticking(), put_back ? put_back : (void *)eval_default);
-}
-
-static bool eval_pause(bool with_tick) {
+static void eval_pause(void) {
     generation++;
-    if (with_tick)
-        hook_eval_tick_in(installed);
-    else
-        replace(installed, (void *)eval_default);
-    return with_tick;
+    replace(installed, (void *)eval_default);
 }
 
 static void eval_resume(void) {
     generation++;
-    hook_eval_tick_out(installed);
+    replace((void *)eval_default, installed);
 }
 
 static int eval_install(char *why, size_t why_size) {
@@ -163,7 +131,6 @@ static int eval_install(char *why, size_t why_size) {
 
 static void eval_remove(void) {
     generation++;
-    hook_eval_tick_out(NULL);
     replace(installed, (void *)eval_default);
 }
 

@@ -78,8 +78,10 @@ ALWAYS_INLINE void *on_call(void *const *args, bool full) {
     void *definition = function_definition(args[2]);
     if (!definition) return call_of_other(args);
     if (!full) {
+        uint32_t id = function_id(args[2], definition);
         site_calls_c(args);
-        emit(function_id(args[2], definition) | VT_REC_C_CALL);
+        c_entered(args[2], id);
+        emit(id | VT_REC_C_CALL);
         return py._Py_NoneStruct;
     }
     enum detail_next next = detail_c(args[0], args[2], definition, VT_REC_C_CALL);
@@ -90,6 +92,11 @@ ALWAYS_INLINE void *on_call(void *const *args, bool full) {
 }
 
 ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
+    uint32_t id;
+    if (!full && LIKELY(c_leaves(args[2], &id))) {
+        emit(id | type);
+        return py._Py_NoneStruct;
+    }
     void *definition = function_definition(args[2]);
     if (!definition) return py._Py_NoneStruct;
     if (full)

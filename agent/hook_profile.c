@@ -49,10 +49,15 @@ static NOINLINE void special_call(const struct function_slot *slot, int what) {
 ALWAYS_INLINE void *frame_code(void *frame, bool is_311) { return is_311 ? field(field(frame, 24), 32) : field(frame, 32); }
 
 ALWAYS_INLINE void on_c(void *code, void *callable, uint32_t type, int what, bool full) {
+    uint32_t id;
+    if (!full && what != TRACE_C_CALL && LIKELY(c_leaves(callable, &id))) {
+        emit(id | type);
+        return;
+    }
     void *definition = function_definition(callable);
     if (!definition) return;
     const struct function_slot *slot = &function_slots[function_slot_of(definition)];
-    uint32_t id = slot->id;
+    id = slot->id;
     if (UNLIKELY(slot->definition != definition || slot->check != function_check(definition) || id < agent.base_id)) {
         id = name_function_slow(callable, definition);
         slot = name_function_slot(definition);
@@ -63,7 +68,10 @@ ALWAYS_INLINE void on_c(void *code, void *callable, uint32_t type, int what, boo
         else
             emit(id | type);
     }
-    if (UNLIKELY(slot && slot->special)) special_call(slot, what);
+    if (UNLIKELY(slot && slot->special))
+        special_call(slot, what);
+    else if (!full && what == TRACE_C_CALL && agent.c_calls)
+        c_entered(callable, id);
 }
 
 ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, bool is_311, bool full) {
@@ -188,24 +196,9 @@ static int profile_install(char *why, size_t why_size) {
     return 0;
 }
 
-static bool tick_possible; /* asked while our hooks are in */
-
-static bool profile_pause(bool with_tick) {
-    tick_possible = with_tick && hook_eval_possible();
-    each_thread(unhook_thread);
-    if (tick_possible) hook_eval_tick_in(NULL);
-    return tick_possible;
-}
-
-static void profile_resume(void) {
-    if (tick_possible) hook_eval_tick_out(NULL);
-    tick_possible = false;
-    hook_all_threads();
-}
+static void profile_pause(void) { each_thread(unhook_thread); }
 
 static void profile_remove(void) {
-    if (tick_possible) hook_eval_tick_out(NULL);
-    tick_possible = false;
     each_thread(unhook_thread);
     nchained = 0;
 }
@@ -222,5 +215,5 @@ const struct hook_ops hook_profile = {
     .remove = profile_remove,
     .visit = profile_visit,
     .pause = profile_pause,
-    .resume = profile_resume,
+    .resume = hook_all_threads,
 };

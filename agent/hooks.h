@@ -18,15 +18,11 @@ struct hook_ops {
     void (*news)(void);
     /* From a callback that is called although no session is on: takes it out. NULL = remove takes out all there is. */
     void (*leftover)(void);
-    /* Out and in again within a session, for the governor; NULL = functions are switched off one by one. pause: with
-     * `ticking`, governor_look_off is called now and then from Python calls, if that is possible: true. */
-    bool (*pause)(bool ticking);
+    /* Out and in again within a session, for the governor; NULL = functions are switched off one by one. */
+    void (*pause)(void);
     void (*resume)(void);
 };
 extern const struct hook_ops hook_monitoring, hook_profile, hook_eval;
 bool hook_eval_possible(void);
-/* The frame evaluation function as nothing but a tick for the governor. */
-void hook_eval_tick_in(void *instead_of);
-void hook_eval_tick_out(void *put_back);
 
 #endif

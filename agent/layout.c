@@ -5,16 +5,18 @@ struct layout layout;
 
 #define CODE_308                                                                                                                 \
     .co_extra = CO_EXTRA_308, .co_filename = 104, .co_name = 112, .co_flags = 36, .co_firstlineno = 40, .co_argcount = 16,       \
-    .co_kwonlyargcount = 24
+    .co_kwonlyargcount = 24, .co_nlocals = 28, .co_varnames = 72, .co_cellvars = 88, .co_cell2arg = 96, .frame_code = 32,        \
+    .str_data = 48
 #define CODE_312                                                                                                                 \
     .co_filename = 112, .co_name = 128 /* qualname */, .co_flags = 48, .co_firstlineno = 68, .co_argcount = 52,                  \
-    .co_kwonlyargcount = 60
+    .co_kwonlyargcount = 60, .co_varnames = 96, .co_kinds = 104, .str_data = 40
 #define TS_308 .ts_interp = 16, .ts_frame = 24, .ts_profilefunc = 56, .ts_tracefunc = 64, .ts_profileobj = 72, .ts_tracing = 44
+#define FRAME_314 .ts_interp = 16, .ts_current_frame = 72, .frame_locals = 80, .reference_tags = 3
 
 static const struct layout layouts[] = {
-    {.python = 0x308, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1},
-    {.python = 0x309, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1},
-    {.python = 0x30a, CODE_308, TS_308, .ts_cframe = 48, .use_tracing_on = 1},
+    {.python = 0x308, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1, .frame_locals = 360},
+    {.python = 0x309, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1, .frame_locals = 360},
+    {.python = 0x30a, CODE_308, TS_308, .ts_cframe = 48, .use_tracing_on = 1, .frame_locals = 352},
     {.python = 0x30b,
      .co_extra = CO_EXTRA_311,
      .co_filename = 112,
@@ -29,11 +31,32 @@ static const struct layout layouts[] = {
      .ts_profileobj = 80,
      .ts_tracing = 44,
      .ts_cframe = 56,
-     .use_tracing_on = 255},
-    {.python = 0x30c, .co_extra = CO_EXTRA_312, CODE_312, .ts_interp = 16, .is_next = 0, .is_finalizing = 44, .is_gil = 384},
-    {.python = 0x30d, .co_extra = CO_EXTRA_313, CODE_312, .ts_interp = 16, .is_next = 7264, .is_finalizing = 7320, .is_gil = 16},
-    {.python = 0x30e, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16, .is_next = 7272, .is_finalizing = 7320, .is_gil = 16},
-    {.python = 0x30f, .co_extra = CO_EXTRA_314, CODE_312, .ts_interp = 16, .is_next = 7264, .is_finalizing = 7312, .is_gil = 16},
+     .use_tracing_on = 255,
+     .co_varnames = 96,
+     .co_kinds = 104,
+     .frame_code = 32,
+     .frame_locals = 72,
+     .str_data = 48},
+    {.python = 0x30c,
+     .co_extra = CO_EXTRA_312,
+     CODE_312,
+     .ts_interp = 16,
+     .ts_cframe = 56,
+     .frame_locals = 72,
+     .is_next = 0,
+     .is_finalizing = 44,
+     .is_gil = 384},
+    {.python = 0x30d,
+     .co_extra = CO_EXTRA_313,
+     CODE_312,
+     .ts_interp = 16,
+     .ts_current_frame = 72,
+     .frame_locals = 72,
+     .is_next = 7264,
+     .is_finalizing = 7320,
+     .is_gil = 16},
+    {.python = 0x30e, .co_extra = CO_EXTRA_314, CODE_312, FRAME_314, .is_next = 7272, .is_finalizing = 7320, .is_gil = 16},
+    {.python = 0x30f, .co_extra = CO_EXTRA_314, CODE_312, FRAME_314, .is_next = 7264, .is_finalizing = 7312, .is_gil = 16},
 };
 
 static int refuse(char *why, size_t why_size, const char *what) {
@@ -165,9 +188,26 @@ static int check_profile(void *tstate, char *why, size_t why_size) {
     return seen == mark ? 0 : refuse(why, why_size, "profile function of a thread");
 }
 
+static uint32_t state_of(void *str) { return field32(str, STR_STATE) & (STR_IS_COMPACT | STR_IS_ASCII); }
+
+/* Only a shortcut: where it is not true, the interpreter is asked for the text. */
+static void check_str(void) {
+    static const char plain[] = "viztracer", other[] = "v\xc3\xaf";
+    void *ascii = py.PyUnicode_FromString(plain), *latin = py.PyUnicode_FromString(other);
+    int64_t len = 0;
+    const char *bytes = ascii ? py.PyUnicode_AsUTF8AndSize(ascii, &len) : NULL;
+    bool holds = bytes && latin && bytes == (const char *)ascii + layout.str_data && len == (int64_t)field(ascii, STR_LENGTH) &&
+                 state_of(ascii) == (STR_IS_COMPACT | STR_IS_ASCII) && state_of(latin) == STR_IS_COMPACT;
+    if (!holds) layout.str_data = 0;
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(ascii);
+    drop_ref(latin);
+}
+
 /* With the GIL and this thread's own tstate. */
 int layout_check(void *tstate, char *why, size_t why_size) {
     int rc = check_tstate(tstate, why, why_size);
+    check_str();
     if (!rc) rc = check_code(why, why_size);
     if (!rc) rc = check_functions(why, why_size);
     return rc ? rc : check_profile(tstate, why, why_size);

@@ -23,8 +23,15 @@ enum {
     TYPE_METHODS = 232,
     TYPE_BASE = 256,
     LONG_DIGIT_312 = 24, /* first 30-bit digit, 3.12+ */
-    METHOD_FUNCTION = 16
+    METHOD_FUNCTION = 16,
+    STR_LENGTH = 16,
+    STR_STATE = 32,
+    BYTES_DATA = 32,
+    CELL_VALUE = 16,
+    FRAME_INNER = 24 /* 3.11+: the interpreter's own frame, of a frame object */
 };
+#define STR_IS_COMPACT (1u << 5)
+#define STR_IS_ASCII (1u << 6)
 #define TYPE_FLAG_IS_TYPE (1u << 31)
 #define TYPE_FLAG_IS_DICT (1u << 29)
 #define TYPE_FLAG_IS_TUPLE (1u << 26)
@@ -47,6 +54,13 @@ struct layout {
     uint32_t use_tracing_on; /* value that switches tracing on */
     /* PyInterpreterState, 3.12+; behind `next` comes the id, before `finalizing` whether it is initialized */
     uint32_t is_next, is_finalizing, is_gil;
+    /* where arguments are while their function runs; locals.c proves it */
+    uint32_t co_varnames, co_nlocals, co_cellvars, co_cell2arg; /* names: of all locals, the arguments first */
+    uint32_t co_kinds;                                          /* 3.11+: a byte for each local */
+    uint32_t frame_code, frame_locals;                          /* of a frame object, 3.11+ of the interpreter's own frame */
+    uint32_t ts_current_frame;                                  /* 3.12+; with ts_cframe: of what that points to */
+    uint32_t reference_tags;                                    /* low bits of a reference in a frame that are no address */
+    uint32_t str_data;                                          /* of a compact ASCII str; 0 = not as expected */
     /* found in the live process */
     uint32_t ts_thread_id, ts_native_id;
 };

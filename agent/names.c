@@ -5,6 +5,7 @@
 #include "agent/governor.h"
 
 struct function_slot function_slots[1u << FUNCTION_BITS];
+struct c_open c_open;
 enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
 #define ID_UNKNOWN (VT_ID_MAX << VT_REC_TYPE_BITS)
 
@@ -51,6 +52,7 @@ static bool extra_index_here(void) {
 
 int names_start(char *why, size_t why_size) {
     if (agent.next_id == 0) agent.next_id = 1;
+    c_open.callable = NULL;
     agent.base_id = agent.next_id << VT_REC_TYPE_BITS;
     if (agent.extra_index < 0) {
         agent.extra_index = py.PyUnstable_Eval_RequestCodeExtraIndex(NULL);

@@ -46,6 +46,10 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyIter_Next, (void *))                                                                                             \
     F(void *, PyLong_FromUnsignedLong, (unsigned long))                                                                          \
     F(long, PyLong_AsLong, (void *))                                                                                             \
+    F(long, PyLong_AsLongAndOverflow, (void *, int *))                                                                           \
+    F(double, PyFloat_AsDouble, (void *))                                                                                        \
+    F(char *, PyOS_double_to_string, (double, char, int, int, int *))                                                            \
+    F(void, PyMem_Free, (void *))                                                                                                \
     F(unsigned long, PyLong_AsUnsignedLong, (void *))                                                                            \
     F(void *, PyUnicode_FromString, (const char *))                                                                              \
     F(const char *, PyUnicode_AsUTF8AndSize, (void *, int64_t *))                                                                \
@@ -96,6 +100,8 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     O(py_evalfunc, _PyInterpreterState_GetEvalFrameFunc, (void *))                                                               \
     O(void *, _PyEval_EvalFrameDefault, (void *, void *, int))                                                                   \
     D(_Py_NoneStruct)                                                                                                            \
+    D(_Py_TrueStruct)                                                                                                            \
+    D(_Py_FalseStruct)                                                                                                           \
     D(PyCFunction_Type)                                                                                                          \
     D(PyMethodDescr_Type)                                                                                                        \
     D(PyCode_Type)                                                                                                               \
@@ -111,6 +117,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     D(PySet_Type)                                                                                                                \
     D(PyFrozenSet_Type)                                                                                                          \
     D(PyBytes_Type)                                                                                                              \
+    D(PyCell_Type)                                                                                                               \
     D(PyExc_ImportError)                                                                                                         \
     D(PyExc_KeyboardInterrupt)                                                                                                   \
     E(PyCMethod_Type)                                                                                                            \

@@ -3,7 +3,12 @@
  * is code of the target (values.c has this thread paused). What was cut ends in "...". */
 #include "agent/detail.h"
 
-enum { DEPTH_MAX = 16, ITEMS_MAX = 10000, INT_BITS_MAX = 8192, DIGIT_BITS = 30 };
+enum {
+    DEPTH_MAX = 16,
+    ITEMS_MAX = 10000,
+    INT_BITS_MAX = 8192,
+    SHORT = 24 /* where a loop is faster than what starts up slowly */
+};
 static const char cut_mark[] = "...";
 
 struct out {
@@ -33,12 +38,31 @@ static void put(struct out *out, const char *bytes, int64_t len) {
     }
 }
 
+/* Characters of one byte each. */
+static void put_ascii(struct out *out, const char *bytes, uint64_t len) {
+    uint64_t room = out->room - out->len, chars = out->limit - out->chars, n = len;
+    if (n > room) n = room;
+    if (n > chars) n = chars;
+    char *to = out->to + out->len;
+    if (n > SHORT)
+        memcpy(to, bytes, n);
+    else
+        for (uint64_t i = 0; i < n; i++) to[i] = bytes[i];
+    out->len += (uint32_t)n;
+    out->chars += (uint32_t)n;
+    out->full |= n < len;
+}
+
 static void put_text(struct out *out, const char *text) { put(out, text, (int64_t)strlen(text)); }
 
 static void put_number(struct out *out, int64_t number) {
-    char text[24] = "";
-    text_append_number(text, sizeof text, number);
-    put_text(out, text);
+    char digits[24];
+    uint32_t at = sizeof digits;
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do digits[--at] = (char)('0' + left % 10), left /= 10;
+    while (left);
+    if (number < 0) digits[--at] = '-';
+    put_ascii(out, digits + at, sizeof digits - at);
 }
 
 static void mark_cut(struct out *out) {
@@ -115,15 +139,89 @@ static void put_object(struct out *out, void *value) {
         put_repr(out, value);
 }
 
-/* ---- plain values ---- */
+/* ---- plain values: no code of the target runs, no exception is raised or touched ---- */
+
+static bool put_long(struct out *out, void *value) {
+    int overflow = 0;
+    long number = py.PyLong_AsLongAndOverflow(value, &overflow);
+    if (!overflow) put_number(out, number);
+    return !overflow;
+}
+
+static bool put_float(struct out *out, void *value) {
+    enum { ADD_DOT_0 = 2 };
+    char *text = py.PyOS_double_to_string(py.PyFloat_AsDouble(value), 'r', 0, ADD_DOT_0, NULL);
+    if (!text) return false;
+    put_text(out, text);
+    py.PyMem_Free(text);
+    return true;
+}
+
+static void put_escaped(struct out *out, uint8_t c, char quote) {
+    static const char hex[] = "0123456789abcdef";
+    char text[4] = {'\\', (char)c, hex[c >> 4], hex[c & 15]};
+    uint32_t n = 2;
+    if (c == '\n')
+        text[1] = 'n';
+    else if (c == '\t')
+        text[1] = 't';
+    else if (c == '\r')
+        text[1] = 'r';
+    else if (c != '\\' && c != (uint8_t)quote)
+        text[1] = 'x', n = 4;
+    put_ascii(out, text, n);
+}
+
+/* Only what is compact ASCII: its bytes are behind its head. No more of it is looked at than fits. */
+static bool put_ascii_str(struct out *out, const void *value) {
+    uint64_t n;
+    const char *bytes = str_ascii(value, &n);
+    if (!bytes) return false;
+    uint64_t seen = n < out->limit ? n : out->limit, odd = 0, single = 0, twice = 0;
+    for (uint64_t i = 0; i < seen; i++) {
+        uint8_t c = (uint8_t)bytes[i];
+        odd += c < 0x20 || c == 0x7f || c == '\\';
+        single += c == '\'';
+        twice += c == '"';
+    }
+    char quote = single && !twice ? '"' : '\'';
+    put_ascii(out, &quote, 1);
+    if (!odd && (!single || quote == '"')) {
+        put_ascii(out, bytes, seen);
+    } else {
+        for (uint64_t i = 0; i < seen && !out->full; i++) {
+            uint8_t c = (uint8_t)bytes[i];
+            if (c < 0x20 || c == 0x7f || c == '\\' || c == (uint8_t)quote)
+                put_escaped(out, c, quote);
+            else
+                put_ascii(out, bytes + i, 1);
+        }
+    }
+    if (!out->full) put_ascii(out, &quote, 1);
+    out->full |= seen < n;
+    return true;
+}
+
+/* True: that was it. False: nothing has been written. */
+static bool put_plain(struct out *out, void *value) {
+    const void *type = type_of(value);
+    if (type == py.PyLong_Type) return put_long(out, value);
+    if (type == py.PyUnicode_Type) return put_ascii_str(out, value);
+    if (type == py.PyFloat_Type) return put_float(out, value);
+    if (value == py._Py_NoneStruct)
+        put_ascii(out, "None", 4);
+    else if (value == py._Py_TrueStruct)
+        put_ascii(out, "True", 4);
+    else if (value == py._Py_FalseStruct)
+        put_ascii(out, "False", 5);
+    else
+        return false;
+    return true;
+}
+
+/* ---- long ints, other strings ---- */
 
 static void put_int(struct out *out, void *value) {
-    long number = py.PyLong_AsLong(value);
-    if (number != -1 || !py.PyErr_Occurred()) {
-        put_number(out, number);
-        return;
-    }
-    py.PyErr_Clear(); /* too large for a long */
     void *bits = py.PyObject_CallMethod(value, "bit_length", NULL);
     long n = bits ? py.PyLong_AsLong(bits) : -1;
     drop_ref(bits);
@@ -134,35 +232,19 @@ static void put_int(struct out *out, void *value) {
         put_summary(out, value, n, " bits>");
 }
 
-static bool plain_ascii(const struct text *text) {
-    for (int64_t i = 0; i < text->len; i++) {
-        uint8_t c = (uint8_t)text->bytes[i];
-        if (c < 0x20 || c > 0x7e || c == '\'' || c == '\\') return false;
-    }
-    return true;
-}
-
 /* str and bytes: no more of it than fits is made into a repr. */
 static void put_string(struct out *out, void *value) {
-    struct text text = {"", 0, NULL};
-    int64_t n = py.PySequence_Size(value);
-    if (type_of(value) == py.PyUnicode_Type && n <= (int64_t)out->limit) text_of_unicode(&text, value);
-    if (text.len && plain_ascii(&text)) {
-        put(out, "'", 1);
-        put(out, text.bytes, text.len);
-        put(out, "'", 1);
-    } else if (n > (int64_t)out->limit) {
-        void *part = py.PySequence_GetSlice(value, 0, (int64_t)out->limit);
-        if (part)
-            put_repr(out, part);
-        else
-            py.PyErr_Clear();
-        drop_ref(part);
-        out->full = true;
-    } else {
+    if (py.PySequence_Size(value) <= (int64_t)out->limit) {
         put_repr(out, value);
+        return;
     }
-    text_done(&text);
+    void *part = py.PySequence_GetSlice(value, 0, (int64_t)out->limit);
+    if (part)
+        put_repr(out, part);
+    else
+        py.PyErr_Clear();
+    drop_ref(part);
+    out->full = true;
 }
 
 /* ---- containers ---- */
@@ -239,7 +321,9 @@ static void put_value(struct out *out, void *value) {
     const void *type = type_of(value);
     bool tuple = type == py.PyTuple_Type, list = type == py.PyList_Type, dict = type == py.PyDict_Type;
     bool set = type == py.PySet_Type || type == py.PyFrozenSet_Type;
-    if (type == py.PyLong_Type) {
+    if (put_plain(out, value)) {
+        return;
+    } else if (type == py.PyLong_Type) {
         put_int(out, value);
     } else if (type == py.PyUnicode_Type || type == py.PyBytes_Type) {
         put_string(out, value);
@@ -255,13 +339,17 @@ static void put_value(struct out *out, void *value) {
         else
             put_set(out, value);
         out->depth--;
-    } else if (value == py._Py_NoneStruct) {
-        put_text(out, "None");
-    } else if (type == py.PyBool_Type || type == py.PyFloat_Type) {
-        put_repr(out, value);
     } else {
         put_object(out, value);
     }
+}
+
+/* The same for a plain value; -1 = it is none. Leaves alone whatever exception is pending. */
+int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit) {
+    struct out out = {.to = to, .room = room, .limit = limit};
+    if (!put_plain(&out, value) || (out.full && out.chars < limit)) return -1; /* more fits elsewhere */
+    if (out.full) mark_cut(&out);
+    return (int32_t)out.len;
 }
 
 /* Writes the text of a value; its bytes. No exception is pending afterwards. */

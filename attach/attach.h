@@ -71,6 +71,8 @@ VT_MUST_CHECK int attach_inject(const struct attach_opts *o, struct attach_info 
 /* Goes in again and has the agent remove its hooks now (idle target, --uninstall). 0 also when there
  * is no agent or it has left already. */
 VT_MUST_CHECK int attach_stop(const struct attach_opts *o, struct attach_result *res, struct vt_err *err);
+/* The same, to have it put its hooks in again when its governor has taken them out (vt_ctl.wake_cpu_ns). */
+VT_MUST_CHECK int attach_wake(const struct attach_opts *o, struct attach_result *res, struct vt_err *err);
 
 /* Is our agent in the process, and is it tracing? Reads memory only. */
 struct attach_agent {

@@ -64,7 +64,8 @@ struct climb {
     struct target_status status;
     struct elf agent;
     uint64_t agent_entry;        /* in the target, when it is there already */
-    struct attach_agent running; /* op STOP */
+    struct attach_agent running; /* ops STOP and WAKE */
+    uint32_t woken;              /* as it stood when we came */
     struct place place;
     uint64_t arena_bytes; /* what it really gets */
     /* while a thread is hijacked */
@@ -162,6 +163,8 @@ static void undo_image(struct climb *c) {
     mem_close(&c->mem);
 }
 
+static bool is_start(const struct climb *c) { return c->op == VT_OP_START; }
+
 /* -- rung: agent -- */
 static int find_running_agent(struct climb *c) {
     int rc = agent_find(&c->mem, &c->img.maps, &c->running);
@@ -170,13 +173,17 @@ static int find_running_agent(struct climb *c) {
     uint64_t entry = m && m->open ? elf_symbol(&m->elf, "vt_agent_main") : 0;
     if (!entry) return vt_err_set(c->err, -ENOENT, "process %d: its agent cannot be read", (int)c->o->pid);
     c->agent_entry = m->bias + entry;
+    struct vt_agent_info info;
+    rc = c->mem.read(&c->mem, c->running.info_addr, &info, sizeof(info));
+    if (rc) return vt_err_set(c->err, rc, "cannot read the memory of process %d: %s", (int)c->o->pid, strerror(-rc));
+    c->woken = info.woken;
     return 0;
 }
 
 static int climb_agent(struct climb *c) {
     struct vt_agent_info info;
     uint64_t info_address;
-    if (c->op == VT_OP_STOP) return find_running_agent(c);
+    if (!is_start(c)) return find_running_agent(c);
     int rc = elf_open(&c->agent, c->o->agent_path);
     if (!rc) rc = agent_file_info(&c->agent, &info);
     if (rc) return vt_err_set(c->err, rc, "%s is not a usable agent: %s", c->o->agent_path, strerror(-rc));
@@ -190,7 +197,7 @@ static void undo_agent(struct climb *c) { elf_close(&c->agent); }
 
 /* -- rung: place -- */
 static int climb_place(struct climb *c) {
-    if (c->op == VT_OP_STOP) return 0;
+    if (!is_start(c)) return 0;
     bool filtered = c->status.seccomp != 0; /* a filter ends suspended when we die: no call that it may not know */
     if (!filtered && !c->want_files && place_target_has_proc(c->o->pid, c->status.ns_pid)) return 0;
     c->place.reserve = c->arena_bytes = place_file_arena(c->o->arena_bytes);
@@ -280,13 +287,13 @@ static void close_number(struct climb *c, int *number) {
 }
 
 static int climb_agent_fd(struct climb *c) {
-    if (c->op == VT_OP_STOP || c->place.files || c->agent_entry) return 0;
+    if (!is_start(c) || c->place.files || c->agent_entry) return 0;
     return make_memfd(c, VT_AGENT_MEMFD, MFD_CLOEXEC, &c->agent_number);
 }
 static void undo_agent_fd(struct climb *c) { close_number(c, &c->agent_number); }
 
 static int climb_arena_fd(struct climb *c) {
-    if (c->op == VT_OP_STOP || c->place.files) return 0;
+    if (!is_start(c) || c->place.files) return 0;
     return make_memfd(c, VT_ARENA_MEMFD, MFD_CLOEXEC | MFD_ALLOW_SEALING, &c->arena_number);
 }
 static void undo_arena_fd(struct climb *c) { close_number(c, &c->arena_number); }
@@ -301,7 +308,7 @@ static int climb_code(struct climb *c) {
     b->agent_fd = c->agent_number;
     b->arena_fd = c->arena_number;
     b->flags = c->status.seccomp ? VT_BOOT_F_FILTERED : 0;
-    b->arena_bytes = c->op == VT_OP_STOP ? 0 : c->arena_bytes;
+    b->arena_bytes = is_start(c) ? c->arena_bytes : 0;
     b->scratch = c->scratch;
     b->scratch_len = SCRATCH_LEN;
     b->agent_entry = c->agent_entry;
@@ -359,7 +366,7 @@ static int climb_leave(struct climb *c) {
 
 /* -- rungs: fill, prepare, go, wait -- */
 static int climb_fill(struct climb *c) {
-    if (c->op == VT_OP_STOP) return 0;
+    if (!is_start(c)) return 0;
     int rc = 0;
     if (!c->place.files) rc = place_memfds(&c->place, c->o->pid, c->agent_number, c->arena_number, c->err);
     if (rc == -ENOENT) rc = -ESTALE; /* closed: the new thread has waited too long for us */
@@ -368,7 +375,7 @@ static int climb_fill(struct climb *c) {
 }
 
 static int climb_prepare(struct climb *c) {
-    if (c->op == VT_OP_STOP) return 0;
+    if (!is_start(c)) return 0;
     int rc = c->o->prepare_arena ? c->o->prepare_arena(c->o->ctx, c->place.arena_fd, c->err) : 0;
     if (rc) return vt_err_set(c->err, rc, "cannot prepare the shared memory: %s", strerror(-rc));
     rc = place_seal(&c->place, c->err);
@@ -399,7 +406,7 @@ static int climb_go(struct climb *c) {
     };
     int rc = boot_read(c);
     if (!rc && b->state == VT_BOOT_FAILED) rc = -ESTALE; /* it has waited too long for us */
-    if (c->op == VT_OP_START && c->deadline_ns < vt_mono_ns() + LOAD_NS) c->deadline_ns = vt_mono_ns() + LOAD_NS;
+    if (is_start(c) && c->deadline_ns < vt_mono_ns() + LOAD_NS) c->deadline_ns = vt_mono_ns() + LOAD_NS;
     for (size_t i = 0; !rc && i < VT_ARRAY_LEN(fields); i++)
         rc = c->mem.write(&c->mem, boot_address(c) + fields[i].offset, fields[i].from, fields[i].len);
     return rc ? vt_err_set(c->err, rc, "process %d: its new thread cannot be told to go on: %s", (int)c->o->pid, strerror(-rc))
@@ -407,10 +414,10 @@ static int climb_go(struct climb *c) {
 }
 
 static int agent_arrived(struct climb *c, bool *arrived) {
-    if (c->op == VT_OP_STOP) { /* it answers when the hooks are out */
+    if (!is_start(c)) { /* it answers when it has done it */
         struct vt_agent_info info;
         int rc = c->mem.read(&c->mem, c->running.info_addr, &info, sizeof(info));
-        *arrived = !rc && !info.busy;
+        *arrived = !rc && (!info.busy || (c->op == VT_OP_WAKE && info.woken != c->woken));
         return rc;
     }
     *arrived = vt_load_acquire(&c->ctl->state) >= VT_AGENT_MAPPED;
@@ -429,8 +436,8 @@ static int climb_wait(struct climb *c) {
                               c->boot.err[0] ? c->boot.err : "no cause given");
         }
         if (time_is_up(c)) {
-            const char *why = c->op == VT_OP_STOP ? "the agent did not leave in time (Python inside one long C call?)"
-                                                  : "the agent was not loaded in time (another library being loaded?)";
+            const char *why = !is_start(c) ? "the agent did not answer in time (Python inside one long C call?)"
+                                           : "the agent was not loaded in time (another library being loaded?)";
             return vt_err_set(c->err, -ETIMEDOUT, "process %d: %s; try again", (int)c->o->pid, why);
         }
     }
@@ -520,7 +527,7 @@ static int climb_op(const struct attach_opts *o, const struct attach_info *info,
 }
 
 /* With the target claimed. -ESTALE: climb again. */
-static int stop_once(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+static int again_once(const struct attach_opts *o, uint32_t op, struct attach_result *res, struct vt_err *err) {
     struct attach_agent a;
     int rc = attach_find_agent(o->pid, &a, err);
     if (rc || !a.busy) return rc;
@@ -528,7 +535,7 @@ static int stop_once(const struct attach_opts *o, struct attach_result *res, str
     rc = target_status_read(o->pid, &st);
     if (rc) return vt_err_set(err, rc, "process %d: %s", (int)o->pid, strerror(-rc));
     struct attach_info info = {.pid = o->pid, .start_time = st.start_time};
-    return climb_op(o, &info, res, err, VT_OP_STOP, false);
+    return climb_op(o, &info, res, err, op, false);
 }
 
 static int start_once(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
@@ -544,14 +551,14 @@ static struct attach_opts with_time_left(const struct attach_opts *o, uint64_t b
     return left;
 }
 
-static int stop_claimed(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+static int again_claimed(const struct attach_opts *o, uint32_t op, struct attach_result *res, struct vt_err *err) {
     struct vt_err why;
     uint64_t begin = vt_mono_ns();
     int rc = -ESTALE;
     for (int i = 0; i < STALE_TRIES && rc == -ESTALE; i++) {
         struct attach_opts left = with_time_left(o, begin);
         why = (struct vt_err){0};
-        rc = stop_once(&left, res, &why);
+        rc = again_once(&left, op, res, &why);
     }
     return rc ? vt_err_set(err, rc, "%s", why.msg) : 0;
 }
@@ -563,7 +570,7 @@ static int inject_claimed(const struct attach_opts *o, struct attach_info *info,
     if (rc) return rc;
     /* A tracer that died leaves an agent that notices only when Python runs: take it out first. A living one was
      * refused by the preflight. */
-    rc = stop_claimed(o, res, err);
+    rc = again_claimed(o, VT_OP_STOP, res, err);
     if (rc) return rc;
     *res = (struct attach_result){.arena_fd = -1};
     if (o->method == ATTACH_REMOTE_EXEC) return attach_remote_exec(o, info, res, err);
@@ -593,11 +600,19 @@ int attach_inject(const struct attach_opts *o, struct attach_info *info, struct 
     return rc;
 }
 
-int attach_stop(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+static int go_in_again(const struct attach_opts *o, uint32_t op, struct attach_result *res, struct vt_err *err) {
     int claim;
     *res = (struct attach_result){.arena_fd = -1};
     int rc = claim_target(o->pid, timeout_of(o) * 1000000ull, &claim, err);
-    if (!rc) rc = stop_claimed(o, res, err);
+    if (!rc) rc = again_claimed(o, op, res, err);
     vt_close(&claim);
     return rc;
+}
+
+int attach_stop(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+    return go_in_again(o, VT_OP_STOP, res, err);
+}
+
+int attach_wake(const struct attach_opts *o, struct attach_result *res, struct vt_err *err) {
+    return go_in_again(o, VT_OP_WAKE, res, err);
 }

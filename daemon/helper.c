@@ -121,7 +121,7 @@ int helper_main(int fd) {
     if (req->op == HELPER_ATTACH)
         rc = attach_inject(&o, &run->msg.info, &run->msg.res, &err);
     else
-        rc = attach_stop(&o, &run->msg.res, &err);
+        rc = (req->op == HELPER_WAKE ? attach_wake : attach_stop)(&o, &run->msg.res, &err);
     if (rc && !err.msg[0]) vt_err_set(&err, rc, "cannot attach to %d: %s", req->pid, strerror(-rc));
     run->msg.kind = HELPER_DONE;
     run->msg.rc = rc;

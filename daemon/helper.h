@@ -18,7 +18,7 @@ struct creds { /* of a client, as the kernel gave them at connect */
     int ngroups;
 };
 
-enum helper_op { HELPER_ATTACH = 1, HELPER_STOP = 2 };
+enum helper_op { HELPER_ATTACH = 1, HELPER_STOP = 2, HELPER_WAKE = 3 };
 
 struct helper_req {
     uint32_t op; /* enum helper_op */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/peer.h"
+#include "daemon/request.h"
 #include "daemon/server.h"
 #include "daemon/session_frames.h"
 #include "proto/abi/boot.h"
@@ -37,8 +38,8 @@
 #define PENDING_ANSWER (500 * MS)
 #define STOP_HELPER_AFTER (100 * MS)
 #define STOP_GIVE_UP (5000 * MS)
-#define SPAN (20 * MS)
-#define REARM_MS 100
+#define WAKE_EVERY (1000 * MS)
+#define WAKE_RARELY (16000 * MS)
 #define FUSE_MAGIC 0x65735546
 
 static const char *const state_names[] = {"starting", "pending", "tracing", "stopping", "drained", "ended"};
@@ -247,15 +248,41 @@ static int start_helper(struct session *s, struct helper_req *req, struct vt_err
     return rc;
 }
 
-static void start_stop_helper(struct session *s) {
+static void go_in_again(struct session *s, enum helper_op op) {
     struct vt_err err = {0};
     struct helper_req *req = calloc(1, sizeof(*req));
-    s->stop_helper_used = true;
     if (!req) return;
-    req->op = HELPER_STOP;
+    req->op = op;
     int rc = start_helper(s, req, &err);
-    if (rc) vt_log(VT_LOG_ERROR, "session %d: cannot go in to stop: %s", s->pid, err.msg);
+    if (rc) vt_log(VT_LOG_ERROR, "session %d: cannot go in again: %s", s->pid, err.msg);
     free(req);
+}
+
+static void start_stop_helper(struct session *s) {
+    s->stop_helper_used = true;
+    go_in_again(s, HELPER_STOP);
+}
+
+/* Below 3.12 the governor takes the hooks out, and then nothing of ours is called in the target: when so much CPU time was
+ * had as the agent asked for, a thread goes in and puts them back. */
+static void wake_agent(struct session *s, uint64_t now) {
+    struct timespec had;
+    clockid_t clock;
+    uint64_t due = vt_load_acquire(&s->arena.ctl->wake_cpu_ns);
+    if (!due || !s->max_overhead || s->helper_running || now - s->wake_ns < s->wake_wait) return;
+    if (clock_getcpuclockid(s->pid, &clock) || clock_gettime(clock, &had)) return;
+    if ((uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec < due) return;
+    s->wake_ns = now;
+    s->waking = true;
+    go_in_again(s, HELPER_WAKE);
+}
+
+/* One that does not succeed is tried less and less often. */
+static void woken(struct session *s, const struct helper_msg *msg) {
+    s->waking = false;
+    s->wake_ns = vt_mono_ns();
+    s->wake_wait = !msg->rc ? WAKE_EVERY : s->wake_wait < WAKE_RARELY ? 2 * s->wake_wait : WAKE_RARELY;
+    if (msg->rc) vt_log(VT_LOG_INFO, "session %d: wake helper: %s", s->pid, msg->err.msg);
 }
 
 void session_stop(struct session *s, enum vt_end_reason reason, const char *text) {
@@ -265,6 +292,10 @@ void session_stop(struct session *s, enum vt_end_reason reason, const char *text
     snprintf(s->end_text, sizeof(s->end_text), "%s", text);
     arena_keep(&s->arena, false);
     if (s->arena.ctl) arena_stop_writers(&s->arena);
+    if (s->waking) { /* the one that goes in to stop must not wait for it; whoever it stopped goes on by itself */
+        helper_close(&s->helper);
+        s->waking = s->helper_running = false;
+    }
     if (s->state != VT_SESSION_STARTING) set_state(s, VT_SESSION_STOPPING); /* else when the helper is done */
     wake(s);
 }
@@ -346,6 +377,7 @@ static void tick(void *ctx) {
     drain_once(s, now, &got);
     if (s->state == VT_SESSION_TRACING) {
         check_target(s, now);
+        wake_agent(s, now);
         if (s->duration_ns && now - s->hooks_ns >= s->duration_ns) session_stop(s, VT_END_DURATION, "");
     }
     if (s->state == VT_SESSION_STOPPING && stop_is_over(s, vt_mono_ns())) {
@@ -436,7 +468,9 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
     if (msg->kind != HELPER_DONE) return;
     s->helper_running = false;
     helper_close(&s->helper);
-    if (s->state != VT_SESSION_STARTING) { /* the one that went in to stop */
+    if (s->waking) {
+        woken(s, msg);
+    } else if (s->state != VT_SESSION_STARTING) { /* the one that went in to stop */
         s->stop_pause_ns = msg->res.max_stop_ns;
         if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);
         if (!s->injected)
@@ -451,67 +485,6 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
         if (s->arena.ctl) arena_stop_writers(&s->arena);
         refuse(s, msg->rc, msg->err.msg);
     }
-}
-
-/* Appends to the filters, which are `*used` bytes long. */
-static int add_filters(struct vt_ctl *ctl, uint32_t *used, char *const *list, size_t n, uint32_t *bytes, struct vt_err *err) {
-    uint32_t at = *used;
-    for (size_t i = 0; i < n; i++) {
-        size_t len = strlen(list[i]) + 1;
-        if (len == 1) continue;
-        if (len > VT_FILTER_BYTES - at)
-            return vt_err_set(
-                err, -E2BIG,
-                "the lists of --include_* and --exclude_* are longer than %u bytes together; name folders instead of files",
-                VT_FILTER_BYTES);
-        memcpy(ctl->filters + at, list[i], len);
-        at += (uint32_t)len;
-    }
-    *bytes = at - *used;
-    *used = at;
-    return 0;
-}
-
-static int fill_request(struct session *s, const Vt__AttachReq *req, struct helper_req *h, struct vt_err *err) {
-    static const Vt__Options none = VT__OPTIONS__INIT;
-    const Vt__Options *o = req->options ? req->options : &none;
-    struct vt_ctl *ctl = &h->ctl;
-
-    h->op = HELPER_ATTACH;
-    h->method = req->method;
-    h->force = req->force;
-    h->lease_ticks = clock_ns_to_ticks(&s->server->clock, LEASE_FOR_NS);
-    ctl->clock = s->server->clock.kind;
-    ctl->flags = o->flags;
-    ctl->max_stack_depth = req->options ? o->max_stack_depth : -1;
-    ctl->repr_limit = o->repr_limit ? o->repr_limit : 256;
-    ctl->rearm_ms = REARM_MS;
-    ctl->span = clock_ns_to_ticks(&s->server->clock, SPAN);
-    ctl->session_start = s->start_real_ns;
-    ctl->owner_pid = (uint32_t)s->creds.pid;
-    ctl->owner_uid = s->creds.uid;
-    snprintf(ctl->owner_name, sizeof(ctl->owner_name), "%s", s->owner_name);
-    ctl->max_overhead = o->max_overhead;
-    s->min_duration_ns = o->min_duration_ns;
-    s->max_overhead = o->max_overhead;
-    const struct {
-        char *const *list;
-        size_t n;
-        uint32_t *bytes;
-    } filters[] = {{o->include_files, o->n_include_files, &ctl->include_bytes},
-                   {o->exclude_files, o->n_exclude_files, &ctl->exclude_bytes},
-                   {o->include_functions, o->n_include_functions, &ctl->glob_bytes[VT_GLOB_INCLUDE_FUNCTIONS]},
-                   {o->exclude_functions, o->n_exclude_functions, &ctl->glob_bytes[VT_GLOB_EXCLUDE_FUNCTIONS]},
-                   {o->include_modules, o->n_include_modules, &ctl->glob_bytes[VT_GLOB_INCLUDE_MODULES]},
-                   {o->exclude_modules, o->n_exclude_modules, &ctl->glob_bytes[VT_GLOB_EXCLUDE_MODULES]}};
-    uint32_t used = 0;
-    int rc = 0;
-    for (size_t i = 0; i < VT_ARRAY_LEN(filters) && !rc; i++)
-        rc = add_filters(ctl, &used, filters[i].list, filters[i].n, filters[i].bytes, err);
-    s->options_text = strdup(o->text ? o->text : "");
-    s->output = strdup(req->output ? req->output : "");
-    if (!s->options_text || !s->output) return vt_err_set(err, -ENOMEM, "out of memory");
-    return rc;
 }
 
 static int refuse_second(const struct session *other, struct vt_err *err) {
@@ -549,6 +522,7 @@ int session_start(struct server *server, struct peer *p, const Vt__AttachReq *re
     s->timer.fn = tick;
     s->timer.ctx = s;
     s->poll_ns = POLL_MIN;
+    s->wake_wait = WAKE_EVERY;
     s->duration_ns = req->duration_ns;
     s->nchunks = req->options && req->options->arena_chunks ? req->options->arena_chunks : VT_CHUNKS_DEFAULT;
     if (s->nchunks < VT_CHUNKS_MIN) s->nchunks = VT_CHUNKS_MIN;
@@ -558,7 +532,7 @@ int session_start(struct server *server, struct peer *p, const Vt__AttachReq *re
     s->begun_ticks = clock_ticks(&server->clock);
     LIST_INSERT_HEAD(&server->sessions, s, link);
 
-    int rc = fill_request(s, req, h, err);
+    int rc = request_fill(s, req, h, err);
     if (!rc) rc = spool_open(&s->spool, server->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
     if (!rc) {
         /* Held from before the attach, so that what we watch is what was meant. Without one preflight says why. */

@@ -35,7 +35,9 @@ struct session {
     struct helper helper; /* the one that goes in, later the one that goes in to stop */
     bool helper_running;
     bool stop_helper_used;
-    bool injected; /* the helper said so */
+    bool waking;                 /* the helper puts the hooks back in */
+    uint64_t wake_ns, wake_wait; /* when that was last tried; how long until it may be again */
+    bool injected;               /* the helper said so */
     struct attach_info info;
     struct attach_result result;
     uint64_t begun_ns, begun_ticks, start_real_ns;

@@ -1,6 +1,6 @@
 /* Event blocks: records of one thread <-> compressed bytes that decode alone.
  * Encoding: 16-bit tokens {kind:2 | delta:14} with prediction from (stack top, last event), low and
- * high bytes in separate planes, explicit ids and payloads in a side stream, zstd level 1 over all.
+ * high bytes in separate planes, explicit ids and payloads in a side stream, zstd over all.
  * FORMAT.md draws the bytes. Time unit: ticks of the trace's clock. */
 #ifndef VT_PROTO_BLOCK_H
 #define VT_PROTO_BLOCK_H

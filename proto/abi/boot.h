@@ -23,6 +23,7 @@
 enum vt_boot_op {
     VT_OP_START = 1, /* map the arena, install the hooks */
     VT_OP_STOP = 2,  /* remove the hooks now, whoever runs (idle target, --uninstall) */
+    VT_OP_WAKE = 3,  /* 1.2: the governor has the hooks out: put them in again, if it is time (vt_ctl.wake_cpu_ns) */
 };
 
 /* boot.go, W injector, R bootstrap thread: the hijacked thread has left the scratch mapping. */
@@ -78,8 +79,8 @@ _Static_assert(sizeof(struct vt_boot) == 320 + 256 + 256 + 32 + 256, "vt_boot");
 struct vt_agent_info {
     uint64_t magic;
     uint32_t abi_major, abi_minor;
-    uint32_t busy; /* 1 from the start of START until hooks are out: a second START is refused */
-    uint32_t pad;
+    uint32_t busy;  /* 1 from the start of START until hooks are out: a second START is refused */
+    uint32_t woken; /* 1.2: counts WAKEs that were dealt with */
     uint64_t ctl;   /* address of the mapped arena while busy, else 0 */
     char build[32]; /* build id: only the very same agent is reused */
 };

@@ -3,6 +3,7 @@ looked at."""
 from vtarena import *
 
 PL_WINDOW, PL_THROTTLED = 8, 9
+WHY_STOP, WHY_LEASE = 1, 2
 NEW = sys.version_info >= (3, 12)
 
 
@@ -132,22 +133,65 @@ def throttled():
     assert events(s, "hot", {CALL}) == 200 * calls["rare"] and not told(s)
 
 
+def down(n):
+    return n and down(n - 1)
+
+
+def open_ends():
+    """Thrown out while a hundred of its calls are open: each that was recorded still gets its end."""
+    s = Session(chunks=1024, rearm=100, overhead=50)
+    s.start()
+    end = time.time() + 0.4
+    while time.time() < end:
+        down(100)
+    s.stop()
+    s.decode()
+    assert "down" in told(s) and nested(s)[0] == 0, nested(s)
+    assert events(s, "down", {CALL}) == events(s, "down", {RETURN}) > 0, (events(s, "down", {CALL}), events(s, "down", {RETURN}))
+
+
+def counted_exactly():
+    """What is only counted is counted exactly. Which limit makes that of a function depends on the machine."""
+    for limit in 400, 800, 1600, 3200, 6400:
+        s = run(0.5, overhead=limit)
+        functions = told(s)
+        for name, per_rare in ("rare", 1), ("fib", 25), ("hot", 200), ("raising", 200):
+            if name in functions and not functions[name][0]:
+                counted, estimated = functions[name][2:]
+                recorded = events(s, name, {CALL})
+                assert recorded + counted == per_rare * calls["rare"] and not estimated, (name, recorded, counted, estimated, calls)
+
+
+def quiet():
+    return 1
+
+
+def hands_on(f=None):
+    return f() if f else 1
+
+
 def with_filters():
-    """What is below a function that is left out stays left out when functions are throttled."""
-    space = {"hot": hot}
+    """What is below a function that is left out stays left out when functions are throttled, also those in between."""
+    space = {"hot": hot, "hands_on": hands_on, "quiet": quiet}
+    exec(compile("def far():\n    return hands_on(quiet)\n", "/elsewhere/lib.py", "exec"), space)
     exec(compile("def outside():\n    return inside_of()\n", "/elsewhere/lib.py", "exec"), space)
     exec(compile("def inside_of():\n    hot()\n    return [hot() for _ in range(50)]\n", __file__, "exec"), space)
-    s = Session(chunks=1024, rearm=100, overhead=50, exclude=["/elsewhere/"])
-    s.start()
-    end = time.time() + 0.7
-    while time.time() < end:
-        space["outside"]()
-        rare(50)
-    s.stop()
-    assert s.state == GONE and s.dropped == 0
-    s.decode()
-    assert events(s, "inside_of", {CALL}) == 0 and events(s, "outside", {CALL}) == 0
-    assert nested(s)[0] == 0
+    for limit in 50, 1000:
+        s = Session(chunks=1024, rearm=100, overhead=limit, exclude=["/elsewhere/"])
+        s.start()
+        end = time.time() + 0.7
+        while time.time() < end:
+            space["outside"]()
+            space["far"]()
+            for _ in range(1000):
+                hands_on()
+            rare(50)
+        s.stop()
+        assert s.state == GONE and s.dropped == 0
+        s.decode()
+        assert events(s, "inside_of", {CALL}) == 0 and events(s, "outside", {CALL}) == 0
+        assert events(s, "quiet", {CALL}) == 0, (limit, events(s, "quiet", {CALL}))
+        assert nested(s)[0] == 0
 
 
 def hooks_out():
@@ -165,10 +209,61 @@ def hooks_out():
     assert s.get("I", 316) >= 1 and nested(s)[0] == 0
 
 
+WAKE, WAKE_CPU_NS = 3, 336
+
+
+def until(s, condition, what, seconds=60):
+    """For what comes when the CPU time has been had, however long that takes; we are the daemon."""
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, what
+        rare(20)
+        due = s.get("Q", WAKE_CPU_NS)
+        if due and time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID) >= due:
+            s.run(WAKE)
+            assert not s.get("Q", WAKE_CPU_NS), "told when, and then not ready"
+
+
+def comes_back():
+    """The hooks come in again when it is time, not before, and whoever does it leaves no trace."""
+    for flags in F_C_CALLS, 0:
+        s = Session(chunks=4096, overhead=50, flags=flags)
+        s.start()
+        until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        s.run(WAKE)
+        assert s.get("Q", 328) and s.get("I", 316) == 1, "they came back too early"
+        until(s, lambda: s.get("I", 316) >= 3, "the hooks stay out")
+        s.stop()
+        s.decode()
+        assert s.state == GONE and s.dropped == 0
+        active = sum(any(kind in ENTER for kind, _, _ in stream) for stream in s.streams.values())
+        assert len(windows(s)) >= 2 and active == 1, (len(windows(s)), active)
+        assert nested(s)[0] == 0
+
+
+def leaves_while_out():
+    """Nothing of ours is called while the hooks are out: who is sent to bring them back finds that it is over."""
+    for why in WHY_STOP, WHY_LEASE:
+        s = Session(chunks=1024, overhead=10)
+        s.start()
+        until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        if why == WHY_STOP:
+            s.ask_stop()
+        else:
+            s.put("Q", O["lease"], 1)
+        s.run(WAKE)
+        assert s.state == GONE and s.why == why, (s.state, s.why)
+    s.run(WAKE)  # no session at all
+
+
 limit_off()
 if NEW:
     throttled()
+    open_ends()
+    counted_exactly()
     with_filters()
 else:
     hooks_out()
+    comes_back()
+    leaves_while_out()
 print("ok")

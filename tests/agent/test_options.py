@@ -86,6 +86,32 @@ def fails(a):
     raise KeyError(a)
 
 
+def values_of(s, in_stream_of):
+    """name -> [(arguments, (kind of the end, its value))] of each call in that stream, in order."""
+    calls, pending_args, pending_ret, by = [], None, None, {}
+    for kind, _, what in s.stream_of(in_stream_of):
+        if kind == PAYLOAD and what[0] == PL_ARGS:
+            pending_args, data = {}, what[1]
+            while data:
+                n, v = struct.unpack_from("<HH", data)
+                pending_args[data[4:4 + n].decode()] = data[4 + n:4 + n + v].decode()
+                data = data[4 + n + v:]
+        elif kind == PAYLOAD and what[0] == PL_RETVAL:
+            pending_ret = what[1].decode()
+        elif kind == CALL:
+            calls.append([s.full_name(what).split(".")[-1], pending_args, None])
+            pending_args = None
+        elif kind in (RETURN, UNWIND, YIELD):
+            for c in calls[::-1]:
+                if c[0] == s.full_name(what).split(".")[-1] and c[2] is None:
+                    c[2] = (kind, pending_ret)
+                    break
+            pending_ret = None
+    for name, args, ret in calls:
+        by.setdefault(name, []).append((args, ret))
+    return by
+
+
 def arguments():
     def work():
         many(1, "t\u00e4xt", 3.5, Bad(), key=Slow(), extra=True)
@@ -96,30 +122,7 @@ def arguments():
             pass
         leaf()
 
-    s = run(work, flags=F_C_CALLS | F_ARGS | F_RETVAL, repr_limit=60)
-    stream = s.stream_of("many")
-    calls, pending_args, pending_ret = [], None, None
-    for kind, _, what in stream:
-        if kind == PAYLOAD and what[0] == PL_ARGS:
-            pending_args, data = {}, what[1]
-            while data:
-                n, v = struct.unpack_from("<HH", data)
-                pending_args[data[4:4 + n].decode()] = data[4 + n:4 + n + v].decode()
-                data = data[4 + n + v:]
-        elif kind == PAYLOAD and what[0] == PL_RETVAL:
-            pending_ret = what[1].decode()
-        elif kind == CALL:
-            calls.append([s.full_name(what), pending_args, None])
-            pending_args = None
-        elif kind in (RETURN, UNWIND, YIELD):
-            for c in calls[::-1]:
-                if c[0] == s.full_name(what) and c[2] is None:
-                    c[2] = (kind, pending_ret)
-                    break
-            pending_ret = None
-    by = {}
-    for name, args, ret in calls:
-        by.setdefault(name, []).append((args, ret))
+    by = values_of(run(work, flags=F_C_CALLS | F_ARGS | F_RETVAL, repr_limit=60), "many")
     args, ret = by["many"][0]
     assert list(args) == ["a", "b", "key", "rest", "more"], args
     assert args["a"] == "1" and args["b"] == "'t\u00e4xt'" and args["key"] == "slow \u00e4", args
@@ -131,7 +134,7 @@ def arguments():
     args, ret = by["fails"][0]
     assert args == {"a": "None"} and ret == (UNWIND, None), (args, ret)
     # leaf() called by repr is not part of the program
-    assert count(s, "leaf") == 1, count(s, "leaf")
+    assert len(by["leaf"]) == 1, by["leaf"]
 
 
 class Long(list):
@@ -157,7 +160,8 @@ def texts():
         deep = [deep]
     plain = [0, -1, 2 ** 40, 2 ** 62, -2 ** 63, 2 ** 64, 10 ** 300, True, False, None, 1.5, float("inf"), -0.0, 1e300, "", "it's", 'a"b', "\n\\",
              "\u20ac", "x" * 100, b"ab\x00", (), (1,), (1, 2), [], [None], {}, {1: "a", "b": [2]}, set(), {3}, frozenset(), frozenset([4]),
-             [shared, shared, ()], Lazy(), Long([1, 2]), range(3), len, type, Ellipsis, "\ud800"]
+             [shared, shared, ()], Lazy(), "\x7f\x00\t\r", "it's \"both\"", "'", "a" * 198, "a" * 199, "'" * 100, "\n" * 150, -5, 2 ** 31,
+             -2 ** 30, 2 ** 60, 2 ** 63, float("nan"), 1e-7, 123456789.0, 5e-324, "x" * 199 + "\u20ac", "\u20ac" * 300, "\U0001f600", Long([1, 2]), range(3), len, type, Ellipsis, "\ud800"]
     odd = [ring, deep, Long(range(20000)), [Bad(), 1], {1: Bad()}, collections.deque(range(20000)), 10 ** 5000,
            list(range(10 ** 6)), {i: i for i in range(10 ** 6)}, set(range(10 ** 5)), "z" * 10 ** 7, b"z" * 10 ** 7, [[["q" * 500]]]]
 
@@ -192,6 +196,86 @@ def texts():
     for value, text in ((list(range(1000)), items), ({i: i for i in range(1000)}, pairs), ("z" * 300, string), (b"z" * 300, data), ([[["q" * 500]]], nested)):
         assert text == short(repr(value)), text
     assert len(numbers) == 200 and numbers.startswith("{0, 1, 2"), numbers
+
+
+def positional(a, b=2, *rest, key="k", **more):
+    return a
+
+
+def captured(cell, plain, *rest, key, **more):
+    """An argument that an inner function uses is in a cell."""
+    def inner():
+        return cell, rest, key, more
+    return inner
+
+
+def is_cell(box):
+    return box
+
+
+def holds_cell(box, other):
+    return lambda: other
+
+
+def deletes(gone, stays):
+    del gone
+    yield stays
+    yield stays
+
+
+def no_arguments():
+    a = 1
+    return a
+
+
+def many_of_them(a, b, c, d, e, f, g, h, i, j, k, l):
+    return l
+
+
+def where():
+    """Every kind of argument, from wherever the interpreter keeps it: the same as what was given."""
+    cell, given = captured(0, 1, key=2).__closure__[0], []
+
+    def call(f, *args, **kwargs):
+        given.append((f, args, kwargs))
+        r = f(*args, **kwargs)
+        if f is deletes:
+            list(r)
+
+    def work():
+        for turn in range(40):  # the first calls are how the agent makes sure where arguments are
+            call(positional, turn)
+            call(positional, turn, "text", 1.5, None, key=True, other=turn)
+            call(captured, turn, "p", 3, 4, key="x", more=b"y")
+            call(is_cell, cell)
+            call(holds_cell, cell, cell)
+            call(deletes, turn, "s")
+            call(no_arguments)
+            call(many_of_them, *["'%d\n" % i + "x" * 20 * i for i in range(12)])
+            call(many_of_them, *[{turn: [i]} for i in range(12)])
+
+    by = values_of(run(work, flags=F_ARGS | F_RETVAL, repr_limit=1000), "call" if sys.version_info < (3, 11) else "where.<locals>.call")
+    expected = {}
+    for f, args, kwargs in given:
+        code, names = f.__code__, {}
+        n = code.co_argcount
+        defaults = dict(zip(code.co_varnames[n - len(f.__defaults__ or ()):n], f.__defaults__ or ()))
+        for i, name in enumerate(code.co_varnames[:n]):
+            names[name] = args[i] if i < len(args) else defaults[name]
+        for name in code.co_varnames[n:n + code.co_kwonlyargcount]:
+            names[name] = kwargs[name] if name in kwargs else f.__kwdefaults__[name]
+        if code.co_flags & 4:
+            names["rest"] = args[n:]
+        if code.co_flags & 8:
+            names["more"] = {k: v for k, v in kwargs.items() if k not in names}
+        expected.setdefault(f.__name__, []).append({k: repr(v) for k, v in names.items()} or None)
+    for name, wanted in expected.items():
+        got = [args for args, _ in by[name]]
+        if name == "deletes" and sys.version_info < (3, 12):  # generators that go on look like calls
+            assert [a for a in got if len(a) == 2] == wanted and all(a in (w, {"stays": "'s'"}) for a in got for w in [got[0]] if len(a) == 1), got
+            continue
+        assert got == wanted, (name, got[:3], wanted[:3])
+    assert [r for _, r in by["many_of_them"]][0] == (RETURN, repr(given[7][1][-1])), by["many_of_them"][0]
 
 
 def collector():
@@ -239,6 +323,7 @@ def tasks():
 filters()
 arguments()
 texts()
+where()
 collector()
 tasks()
 print("ok")

@@ -47,11 +47,12 @@ def main():
     out += ["", "Other settings: time as a multiple of the bare run. \"Constant clock\" is ns per event over bare on fib with an agent that does not",
             "read the clock: what is left above the no-op hook is all that the agent does besides.", ""]
     get = rows.get
-    out += table(["python", "fib: bare ns/call", "viztracer", "constant clock, ns/event", "with arguments and return values", "cProfile",
+    out += table(["python", "fib: bare ns/call", "viztracer", "constant clock, ns/event", "with arguments and return values", "VizTracer, the same", "cProfile",
                   "19 of 20 functions excluded", "VizTracer, the same"],
                  [[p, "%.1f" % (get((p, "fib", "bare"))["ns_per_iteration"] / (get((p, "fib", "bare"))["calls"] or 1)) if get((p, "fib", "bare")) else "–",
                    cell(get((p, "fib", "ours")), "x_bare", 2), cell(get((p, "fib", "ours-noclock")), "over_bare_ns_per_event"),
-                   cell(get((p, "fib", "ours-args")), "x_bare", 2), cell(get((p, "fib", "cprofile")), "x_bare", 2),
+                   cell(get((p, "fib", "ours-args")), "x_bare", 2), cell(get((p, "fib", "viztracer-args")), "x_bare", 2),
+                   cell(get((p, "fib", "cprofile")), "x_bare", 2),
                    cell(get((p, "filtered", "ours-excluded")), "x_bare", 2), cell(get((p, "filtered", "viztracer-excluded")), "x_bare", 2)]
                   for p in pythons])
     text = open(sys.argv[2]).read()

@@ -1,8 +1,8 @@
 #!/bin/bash
-# All benchmarks on every interpreter of this machine: the pause of an attach, the cost per event (arguments: overhead.c's own), and how
-# long it takes until a trace of 100 M calls is on screen.
+# All benchmarks on every interpreter of this machine: the pause of an attach, the cost per event (arguments: overhead.c's own),
+# how long it takes until a trace of 100 M calls is on screen, and draining.
 # What is printed goes to $BUILD/bench/*.txt, figures to $BUILD/bench/overhead.jsonl. BENCH_PYTHONS=3.12 takes these versions only;
-# BENCH_ONLY=pause, cost or screen takes one of them.
+# BENCH_ONLY=pause, cost, drain or screen takes one of them; DRAIN_SECONDS (60) is how long each target of drain is traced.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -25,4 +25,8 @@ fi
 if [ "${BENCH_ONLY:-screen}" = screen ]; then
     echo "== 100 M calls on screen"
     python3 tests/bench/screen.py "$build" | tee "$build/bench/screen.txt"
+fi
+if [ "${BENCH_ONLY:-drain}" = drain ]; then
+    echo "== draining at full speed"
+    "$build/tests/bench/drain" "${DRAIN_SECONDS:-60}" | tee "$build/bench/drain.txt"
 fi

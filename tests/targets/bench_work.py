@@ -1,6 +1,6 @@
 """Target of tests/bench/overhead.c: bench_work.py WORKLOAD MODE SCALE [LIBRARY [VIZTRACER]].
-MODE: bare (also for ours, which is attached), floor-c, floor-py (LIBRARY: the hooks that do nothing), cprofile, viztracer, viztracer-py
-(VIZTRACER: the folder it is installed in). SCALE 0 = small, for counting instructions.
+MODE: bare (also for ours, which is attached), floor-c, floor-py (LIBRARY: the hooks that do nothing), cprofile, viztracer, viztracer-py,
+viztracer-args (VIZTRACER: the folder it is installed in). SCALE 0 = small, for counting instructions.
 Prints "ready CALLS C_CALLS" of one iteration, or "unavailable". A line "N" runs N iterations and prints their CPU time in ns; a line
 "steps N" runs N between two getppid() each and prints "counted"."""
 import os
@@ -191,7 +191,9 @@ def install(mode, library, viztracer):
             from viztracer import VizTracer
         except ImportError:
             return False
-        tracer = VizTracer(verbose=0, ignore_c_function=mode == "viztracer-py", exclude_files=excluded)
+        values = mode == "viztracer-args"
+        tracer = VizTracer(verbose=0, ignore_c_function=mode == "viztracer-py", exclude_files=excluded, log_func_args=values,
+                           log_func_retval=values)
         tracer.start()
         return True
     import ctypes
