@@ -74,7 +74,10 @@ void governor_start(void) {
 
 void governor_stop(void) {
     if (!agent.governed) return;
-    if (governor.off && agent.ctl) agent.ctl->off_ticks += clock_full() - agent.ctl->off_since;
+    if (governor.off && agent.ctl) {
+        agent.ctl->off_ticks += clock_full() - agent.ctl->off_since;
+        agent.ctl->off_since = agent.ctl->wake_cpu_ns = 0;
+    }
     throttle_stop();
     agent.governed = false;
 }

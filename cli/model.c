@@ -39,6 +39,7 @@ struct stream {
     bool started;
     struct trace_task *task;
     struct payload args, retval; /* for the next enter, the next leave */
+    struct payload window;       /* frames that are open when the next event comes */
 };
 
 struct model {
@@ -230,25 +231,32 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
     return count ? m->ops->gap(m->w, &mark) : 0;
 }
 
-/* The hooks were out: what was open before ends at the last event, and the frames that are open now begin. */
-static int take_window(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
-    struct vt_pl_window head;
-    uint32_t id, room = ev->payload_len > sizeof head ? (ev->payload_len - (uint32_t)sizeof head) / 4 : 0;
+/* The hooks were out: what was open before ends at the last event. */
+static int take_window(struct model *m, struct stream *s, const struct vt_event *ev) {
     int rc = 0;
-    if (ev->payload_len < sizeof head) return 0;
-    memcpy(&head, ev->payload, sizeof head);
+    if (ev->payload_len < sizeof(struct vt_pl_window)) return 0;
     while (!rc && s->depth) {
         struct frame *frame = &s->frames[--s->depth];
         rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, false, false, NULL);
         drop_payload(m, &frame->args);
     }
     s->deeper = 0;
+    return rc ? rc : keep_payload(m, &s->window, ev);
+}
+
+/* The hooks are in again: the frames that are open now begin, with the first event, as a payload has no time of its own. */
+static int begin_window(struct model *m, struct stream *s, uint64_t *ns) {
+    struct vt_pl_window head;
+    uint32_t id, room = (uint32_t)((s->window.len - sizeof head) / 4);
+    int rc = 0;
+    memcpy(&head, s->window.data, sizeof head);
     for (uint32_t i = 0; !rc && i < head.nframes && i < room; i++) {
-        memcpy(&id, ev->payload + sizeof head + i * 4, sizeof id);
+        memcpy(&id, s->window.data + sizeof head + i * 4, sizeof id);
         struct frame *frame = push(m, s, &rc);
-        if (frame) *frame = (struct frame){.id = id, .from_attach = true, .start_ns = ns + i};
-        s->last_ns = ns + i;
+        if (frame) *frame = (struct frame){.id = id, .from_attach = true, .start_ns = *ns};
+        s->event_ns = s->last_ns = ++*ns;
     }
+    drop_payload(m, &s->window);
     return rc;
 }
 
@@ -261,7 +269,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
-    if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev, ns);
+    if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
     return 0; /* the other kinds come as frames of their own */
 }
 
@@ -269,7 +277,11 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
     uint64_t ns = vt_clock_to_ns(&m->info->clock, ev->ticks);
     if (ns < s->last_ns) ns = s->last_ns;
     s->last_ns = ns;
-    if (ev->type < VT_REC_TASK) s->event_ns = ns;
+    if (ev->type < VT_REC_TASK) {
+        s->event_ns = ns;
+        int rc = s->window.data ? begin_window(m, s, &ns) : 0;
+        if (rc) return rc;
+    }
     if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);
     if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, ev, ns);
     if (ev->type == VT_REC_PAYLOAD) return take_payload(m, s, thread, ev, ns);
@@ -288,6 +300,7 @@ static void begin_run(struct model *m, struct stream *s, uint32_t run) {
     while (s->depth) drop_payload(m, &s->frames[--s->depth].args);
     drop_payload(m, &s->args);
     drop_payload(m, &s->retval);
+    drop_payload(m, &s->window);
     s->announced = 0;
     s->deeper = 0;
     s->run = run;
@@ -340,12 +353,14 @@ static int take_drops(struct model *m, const struct ahead_frame *frame) {
 }
 
 static int give_open_frames(struct model *m) {
+    /* with the hooks out now and then nobody knows what was still running at the end */
+    bool open = !(m->info->throttled && m->info->throttled->windows);
     int rc = 0;
     for (uint32_t i = 0; i < m->info->nthreads && !rc; i++) {
         struct stream *s = &m->streams[i];
         const struct trace_thread *thread = m->call.thread = m->info->threads[i];
         if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
-        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, s, k, s->last_ns, true, false, NULL);
+        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, s, k, s->last_ns, open, false, NULL);
     }
     return rc;
 }
@@ -374,6 +389,7 @@ static void free_streams(struct model *m) {
         for (uint32_t k = 0; k < s->depth; k++) drop_payload(m, &s->frames[k].args);
         drop_payload(m, &s->args);
         drop_payload(m, &s->retval);
+        drop_payload(m, &s->window);
         free(s->frames);
     }
     free(m->streams);

@@ -244,7 +244,7 @@ START_TEST(test_window_begins_with_its_own_stack) {
         {.ticks = 1510, .id = 2, .type = VT_REC_RETURN}, /* of before: nothing is known of it */
         {.ticks = 1600, .id = 1, .type = VT_REC_RETURN}};
     trace_build_block(&trace, 0, 1, 1, ev, VT_ARRAY_LEN(ev));
-    expect("b 1010+0, a 1000+10, c 1011+489, a 1010+590");
+    expect("b 1010+0, a 1000+10, c 1501+1, a 1500+100");
     ck_assert_uint_eq(totals.unmatched, 1);
 }
 END_TEST
