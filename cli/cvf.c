@@ -6,15 +6,11 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "cli/bytes.h"
 #include "cli/json_events.h"
 #include "cli/text_map.h"
 
 #define VARINT_MAX ((1ull << 62) - 1)
-
-struct bytes {
-    char *data;
-    size_t used, room;
-};
 
 struct call {
     uint64_t start, length; /* in units */
@@ -53,20 +49,7 @@ struct packer {
 
 /* ---- memory ---- */
 
-static int append(struct bytes *b, const void *data, size_t len) {
-    if (b->used + len > b->room) {
-        size_t room = (b->used + len) * 2 + 64;
-        char *grown = realloc(b->data, room);
-        if (!grown) return -ENOMEM;
-        b->data = grown;
-        b->room = room;
-    }
-    if (len) memcpy(b->data + b->used, data, len);
-    b->used += len;
-    return 0;
-}
-
-static int append_u64(struct bytes *b, uint64_t v) { return append(b, &v, sizeof v); } /* little endian: as the machine */
+static int append_u64(struct bytes *b, uint64_t v) { return bytes_put(b, &v, sizeof v); } /* little endian: as the machine */
 
 static int push(void ***list, size_t n, size_t *room, void *item) {
     if (n == *room) {
@@ -118,8 +101,8 @@ static bool is(struct json_text t, const char *text) { return t.text && t.len ==
 static bool cstring(struct json_text t) { return t.text && !memchr(t.text, 0, t.len); }
 
 static int add_other(struct packer *p, struct json_text event) {
-    int rc = append(&p->other, p->other.used ? "," : "[", 1);
-    return rc ? rc : append(&p->other, event.text, event.len);
+    int rc = bytes_put(&p->other, p->other.used ? "," : "[", 1);
+    return rc ? rc : bytes_put(&p->other, event.text, event.len);
 }
 
 static char *key_of(char kind, uint64_t pid, uint64_t tid, struct json_text name, const struct bytes *more, size_t *len) {
@@ -173,8 +156,8 @@ static int add_call(struct packer *p, const struct json_event *e, uint64_t pid, 
     if (g->ncalls && g->calls[g->ncalls - 1].start > start) g->sorted = false;
     g->calls[g->ncalls++] = (struct call){start, end - start};
     if (!e->args.text) return 0;
-    rc = append(&g->args, e->args.text, e->args.len);
-    return rc ? rc : append(&g->args, "", 1);
+    rc = bytes_put(&g->args, e->args.text, e->args.len);
+    return rc ? rc : bytes_put(&g->args, "", 1);
 }
 
 /* One key and number of {"a":1,"b":2.5}; *at moves on. False at the end, and where it is something else: then *at is NULL.
@@ -204,10 +187,10 @@ static bool next_count(const char **at, const char *end, struct bytes *keys, str
     double part = is_int ? 0 : strtod(copy, NULL);
     char kind = is_int ? CVF_INT : CVF_DOUBLE;
     if (!is_int && !(part >= -1e308 && part <= 1e308)) return false;
-    *rc = append(keys, key, key_len);
-    if (!*rc) *rc = append(keys, "", 1);
-    if (!*rc) *rc = append(values, &kind, 1);
-    if (!*rc) *rc = is_int ? append(values, &whole, 8) : append(values, &part, 8);
+    *rc = bytes_put(keys, key, key_len);
+    if (!*rc) *rc = bytes_put(keys, "", 1);
+    if (!*rc) *rc = bytes_put(values, &kind, 1);
+    if (!*rc) *rc = is_int ? bytes_put(values, &whole, 8) : bytes_put(values, &part, 8);
     *at = p;
     return !*rc;
 }
@@ -244,7 +227,7 @@ static int add_counter(struct packer *p, const struct json_event *e, uint64_t pi
         }
     }
     if (!rc) rc = append_u64(&c->samples, e->ts_ns);
-    if (!rc) rc = append(&c->samples, values.data, values.used);
+    if (!rc) rc = bytes_put(&c->samples, values.data, values.used);
     if (!rc) c->nsamples++;
     free(key);
     free(keys.data);
@@ -253,11 +236,11 @@ static int add_counter(struct packer *p, const struct json_event *e, uint64_t pi
 }
 
 static int add_name(struct packer *p, char kind, uint64_t pid, uint64_t tid, struct json_text name) {
-    int rc = append(&p->names, &kind, 1);
+    int rc = bytes_put(&p->names, &kind, 1);
     if (!rc) rc = append_u64(&p->names, pid);
     if (!rc) rc = append_u64(&p->names, tid);
-    if (!rc) rc = append(&p->names, name.text, name.len);
-    return rc ? rc : append(&p->names, "", 1);
+    if (!rc) rc = bytes_put(&p->names, name.text, name.len);
+    return rc ? rc : bytes_put(&p->names, "", 1);
 }
 
 static int on_event(void *ctx, const struct json_event *e) {
@@ -284,11 +267,11 @@ static int on_member(void *ctx, struct json_text key, struct json_text value) {
     struct packer *p = ctx;
     if (is(key, "file_info")) {
         p->file_info.used = 0;
-        return append(&p->file_info, value.text, value.len);
+        return bytes_put(&p->file_info, value.text, value.len);
     }
     int rc = add_other(p, (struct json_text){before, sizeof before - 1});
-    if (!rc) rc = append(&p->other, value.text, value.len);
-    return rc ? rc : append(&p->other, "}", 1);
+    if (!rc) rc = bytes_put(&p->other, value.text, value.len);
+    return rc ? rc : bytes_put(&p->other, "}", 1);
 }
 
 /* ---- output ---- */
@@ -350,7 +333,7 @@ static int sort_group(struct group *g) {
     qsort(list, g->ncalls, sizeof *list, compare_calls);
     for (size_t i = 0; i < g->ncalls && !rc; i++) {
         g->calls[i] = list[i].call;
-        if (list[i].args) rc = append(&args, list[i].args, strlen(list[i].args) + 1);
+        if (list[i].args) rc = bytes_put(&args, list[i].args, strlen(list[i].args) + 1);
     }
     free(list);
     if (args.data) {
@@ -388,11 +371,11 @@ static int put_group(struct packer *p, struct group *g) {
     if (!g->args.used) return 0;
     /* the NULs between the texts become commas: JSON has none of its own */
     struct bytes list = {0};
-    rc = append(&list, "[", 1);
+    rc = bytes_put(&list, "[", 1);
     for (size_t i = 0; i + 1 < g->args.used; i++)
         if (!g->args.data[i]) g->args.data[i] = ',';
-    if (!rc) rc = append(&list, g->args.data, g->args.used - 1);
-    if (!rc) rc = append(&list, "]", 1);
+    if (!rc) rc = bytes_put(&list, g->args.data, g->args.used - 1);
+    if (!rc) rc = bytes_put(&list, "]", 1);
     if (!rc) rc = put_zipped(p, list.data, list.used);
     free(list.data);
     return rc;
@@ -418,7 +401,7 @@ static int put_all(struct packer *p, const struct cvf_opts *opts, struct vt_err 
         if (!rc && opts->stop && *opts->stop) rc = vt_err_set(err, -EINTR, "interrupted");
     }
     for (size_t i = 0; i < p->ncounters && !rc; i++) put_counter(p, p->counter_list[i]);
-    if (!rc) rc = append(&p->other, p->other.used ? "]" : "[]", p->other.used ? 1 : 2);
+    if (!rc) rc = bytes_put(&p->other, p->other.used ? "]" : "[]", p->other.used ? 1 : 2);
     put_u8(p, CVF_OTHER); /* there even when empty: readers count on it */
     if (!rc) rc = put_zipped(p, p->other.data, p->other.used);
     if (!rc && p->file_info.used) {

@@ -8,22 +8,19 @@
 #include <yajl/yajl_parse.h>
 #include <zlib.h>
 
+#include "cli/bytes.h"
+
 #define CHUNK (1u << 20) /* yajl starts a token anew with each chunk that it goes on in: not small */
 #define PROGRESS_STEP (8u << 20)
 
 enum place { OUTSIDE, ROOT, EVENTS, EVENT, ARGS, META, INFO, FILES, ONE_FILE };
 enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT };
 
-struct buffer {
-    char *data;
-    size_t used, room;
-};
-
 /* A stretch of the file that is kept as it stands. */
 struct capture {
     bool on;
     size_t from; /* in the chunk */
-    struct buffer buf;
+    struct bytes buf;
 };
 
 struct piece { /* of the buffer */
@@ -52,28 +49,19 @@ struct reader {
     struct capture value; /* args of an event, text of a file: from its key on, blanks and colon first */
     struct capture whole; /* an event, a member */
     const char *chunk;
-    struct buffer buf; /* texts of the event at hand */
+    struct bytes buf; /* texts of the event at hand */
     uint64_t tokens;
 };
 
 /* ---- buffer ---- */
 
-static int put(struct reader *r, struct buffer *b, const void *data, size_t len) {
+static int put(struct reader *r, struct bytes *b, const void *data, size_t len) {
     size_t most = b == &r->whole.buf && r->place != EVENT ? JSON_MEMBER_MAX : JSON_EVENT_MAX;
     if (len > most || b->used + len > most) {
         r->too_big = true;
         return -EBADMSG;
     }
-    if (b->used + len > b->room) {
-        size_t room = (b->used + len) * 2 + 4096;
-        char *grown = realloc(b->data, room);
-        if (!grown) return -ENOMEM;
-        b->data = grown;
-        b->room = room;
-    }
-    if (len) memcpy(b->data + b->used, data, len);
-    b->used += len;
-    return 0;
+    return bytes_put(b, data, len);
 }
 
 static int put_piece(struct reader *r, struct piece *piece, const void *data, size_t len) {

@@ -161,13 +161,24 @@ static void free_lane(struct lane *lane) {
     *lane = (struct lane){.holds = lane->holds};
 }
 
-void lanes_hand_over(struct lanes *l, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
-                     struct trace_totals *totals) {
+int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct model_opts *opts,
+              const struct trace_writer_ops *ops, struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
+    *totals = (struct trace_totals){.threads = l->info->nshown};
     l->learns = false;
     l->opts = opts;
     l->ops = ops;
     l->w = w;
     l->totals = totals;
+    int rc = ops->begin(w);
+    if (!rc) rc = reading->read(reading->ctx, err);
+    if (!rc) rc = reading->rest(reading->ctx);
+    if (!rc && *reading->dropped > totals->dropped) totals->dropped = *reading->dropped;
+    if (!rc) rc = ops->end(w, totals);
+    if (rc == -ESTALE)
+        vt_err_set(err, rc, "%s has changed while it was read", reading->path);
+    else if (rc)
+        vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
+    return rc;
 }
 
 int lanes_thread(struct lanes *l, const struct trace_thread *thread) {

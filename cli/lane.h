@@ -35,9 +35,19 @@ struct lanes {
     size_t room;
 };
 
-/* From now on what is met is handed over. */
-void lanes_hand_over(struct lanes *l, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
-                     struct trace_totals *totals);
+/* What only the kind of file knows. */
+struct lanes_reading {
+    const char *path;
+    int (*read)(void *ctx, struct vt_err *err); /* the whole file, into the lanes */
+    int (*rest)(void *ctx);                     /* the file is over: lanes_open and lanes_end for what is left */
+    void *ctx;
+    const uint64_t *dropped; /* events, as the file says; looked at when it was read */
+};
+
+/* Reads the file once more and hands over what is met: begin, calls, end. *err says what failed. */
+VT_MUST_CHECK int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct model_opts *opts,
+                            const struct trace_writer_ops *ops, struct trace_writer *w, struct trace_totals *totals,
+                            struct vt_err *err);
 /* Makes room for a thread that has been met. -ENOMEM. */
 VT_MUST_CHECK int lanes_thread(struct lanes *l, const struct trace_thread *thread);
 /* Something happened on the thread. */

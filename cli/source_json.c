@@ -337,24 +337,27 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
     return 0;
 }
 
+struct reading {
+    struct pass pass;
+    struct json_handler handler;
+};
+
+static int read_file(void *ctx, struct vt_err *err) {
+    struct reading *r = ctx;
+    struct vt_err damage = {0};
+    return json_events_read(r->pass.s->path, &r->handler, &r->pass, &damage, err);
+}
+
+static int read_rest(void *ctx) { return give_rest(&((struct reading *)ctx)->pass); }
+
 static int json_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
                     struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
     struct json_source *s = state;
-    struct pass p = {.s = s, .info = info, .lanes = &s->lanes};
-    struct json_handler handler = {
-        .event = on_event, .progress = opts->progress, .progress_arg = opts->progress_arg, .stop = opts->stop};
-    struct vt_err damage = {0};
-    *totals = (struct trace_totals){.threads = info->nshown};
-    lanes_hand_over(&s->lanes, opts, ops, w, totals);
-    int rc = ops->begin(w);
-    if (!rc) rc = json_events_read(s->path, &handler, &p, &damage, err);
-    if (!rc) rc = give_rest(&p);
-    if (!rc && s->dropped > totals->dropped) totals->dropped = s->dropped;
-    if (!rc) rc = ops->end(w, totals);
-    if (rc == -ESTALE)
-        vt_err_set(err, rc, "%s has changed while it was read", s->path);
-    else if (rc)
-        vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
+    struct reading r = {
+        .pass = {.s = s, .info = info, .lanes = &s->lanes},
+        .handler = {.event = on_event, .progress = opts->progress, .progress_arg = opts->progress_arg, .stop = opts->stop}};
+    int rc =
+        lanes_run(&s->lanes, &(struct lanes_reading){s->path, read_file, read_rest, &r, &s->dropped}, opts, ops, w, totals, err);
     end_pass(s);
     return rc;
 }
