@@ -306,6 +306,7 @@ static int mark_rest(struct trace_writer *w, const struct trace_thread *thread, 
     mark.name = "folded";
     mark.name_len = 6;
     mark.args_json = text;
+    mark.folded = &fold;
     int rc = w->ops->mark(w->inner, &mark);
     free(text);
     return rc;

@@ -117,7 +117,15 @@ static int add_detail(struct trace_writer *w, const struct trace_call *call, uin
     return 0;
 }
 
-/* The functions with the most time stand in the fold; the sums over all folds are exact. */
+/* The functions with the most time stand in a fold, or in its mark; the sums over all folds are exact. */
+static void add_sums(struct trace_writer *w, const struct trace_fold *fold) {
+    for (uint32_t i = 0; i < fold->nfunctions; i++) {
+        uint32_t name = name_number(w, fold->functions[i].name);
+        w->folded[name].calls += fold->functions[i].calls;
+        w->folded[name].ns += fold->functions[i].self_ns;
+    }
+}
+
 static int add_fold(struct trace_writer *w, const struct trace_fold *fold, uint32_t *number) {
     size_t before = w->folds.len;
     uint32_t n = fold->listed;
@@ -125,13 +133,10 @@ static int add_fold(struct trace_writer *w, const struct trace_fold *fold, uint3
     if (!rc) rc = html_bytes_varint(&w->folds, fold->calls);
     if (!rc) rc = html_bytes_varint(&w->folds, fold->total_ns);
     if (!rc) rc = html_bytes_varint(&w->folds, n);
-    for (uint32_t i = 0; i < fold->nfunctions && !rc; i++) {
+    add_sums(w, fold);
+    for (uint32_t i = 0; i < n && !rc; i++) {
         const struct trace_fold_function *f = &fold->functions[i];
-        uint32_t name = name_number(w, f->name);
-        w->folded[name].calls += f->calls;
-        w->folded[name].ns += f->self_ns;
-        if (i >= n) continue;
-        rc = html_bytes_varint(&w->folds, name);
+        rc = html_bytes_varint(&w->folds, name_number(w, f->name));
         if (!rc) rc = html_bytes_varint(&w->folds, f->calls);
         if (!rc) rc = html_bytes_varint(&w->folds, f->self_ns);
     }
@@ -204,6 +209,7 @@ static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
     char ph[2] = {mark->ph, 0}, scope[2] = {mark->scope, 0},
          *text = malloc(4 * JSON_TEXT_MAX(TEXT_MAX) + mark->args_json_len + 256);
     if (!text) return -ENOMEM;
+    if (mark->folded) add_sums(w, mark->folded);
     char *p = put_member(text, "ph", ph, 1);
     *text = '{'; /* instead of the first comma */
     p = put_member(p, "name", mark->name, mark->name ? mark->name_len : 0);

@@ -69,6 +69,7 @@ struct trace_mark {
     size_t name_len, cat_len, id_len;
     const char *args_json; /* text of "args", any JSON value; NULL = none */
     size_t args_json_len;
+    const struct trace_fold *folded; /* calls of the thread that stand below no call in the picture; else NULL */
 };
 
 struct trace_totals {

@@ -18,10 +18,10 @@ from chromium import Browser, Failed, find  # noqa: E402
 
 PAGE_DRAWN = """(async () => { const v = window.viztracer; if (!v || await v.ready !== 'ready') return 0;
     v.draw(); return v.summary().calls })()"""
-UI_SUM = """(async () => { const sum = (what, where) => app.trace.engine.query('select ' + what + ' as n from slice ' + where)
-    .then(result => Number(result.firstRow({n: 0}).n));
-    const folded = key => sum('ifnull(sum(int_value), 0)', `join args using (arg_set_id) where key = 'debug.${key}'`);
-    return [await sum('count(*)', 'where dur != 0'), await folded('folded.calls') + await folded('calls')] })()"""
+UI_SUM = """(async () => { const ask = sql => app.trace.engine.query(sql).then(result => Number(result.firstRow({n: 0}).n));
+    const folded = key => ask(`with a as materialized (select arg_set_id, int_value from args where key = 'debug.${key}')
+        select ifnull(sum(int_value), 0) as n from a join slice using (arg_set_id)`);
+    return [await ask('select count(*) as n from slice where dur != 0'), await folded('folded.calls') + await folded('calls')] })()"""
 
 
 def coloured(b):
@@ -49,9 +49,14 @@ def coloured(b):
 
 
 def ui_drawn(b):
-    """The trace is open, its threads are unfolded (what a click on the process does), and what is drawn has colours."""
-    return b.evaluate("""document.title.startsWith('localtrace') && document.querySelectorAll('.pf-track').length > 0 &&
-        (app.commands.runCommand('dev.perfetto.ExpandAllGroups'), true)""") and coloured(b) > 200
+    """The trace is open, its threads are unfolded (what a click on the process does), and what is drawn has colours. A picture of
+    the whole page makes it draw, as a screen would."""
+    if not b.evaluate("document.title.startsWith('localtrace') && document.querySelectorAll('.pf-track').length > 0"):
+        return False
+    b.evaluate("(app.commands.runCommand('dev.perfetto.ExpandAllGroups'), true)")
+    found = coloured(b)
+    b.call("Page.captureScreenshot", format="png")
+    return found > 200
 
 
 def page_drawn(b):
