@@ -42,9 +42,10 @@ int suite_main(Suite *s) {
     SRunner *runner = srunner_create(s);
     setvbuf(stdout, NULL, _IOLBF, 0);
     srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
+    int failed = srunner_ntests_failed(runner), run = srunner_ntests_run(runner);
     srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (!run) printf("no case was run: is there one called %s?\n", getenv("CK_RUN_CASE") ? getenv("CK_RUN_CASE") : "so");
+    return failed || !run ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 void suite_skipped(const char *fmt, ...) {
