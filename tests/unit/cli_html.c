@@ -261,7 +261,10 @@ static int stage_call(struct trace_writer *w, const struct trace_call *call) {
     with.folded = &w->fold;
     return w->ops->call(w->inner, &with);
 }
-static int stage_mark(struct trace_writer *w, const struct trace_thread *thread) {
+/* With calls of g that no call in the picture is around. */
+static int stage_mark(struct trace_writer *w, const struct trace_thread *thread, const struct trace_name *g) {
+    struct trace_fold_function function = {g, 5, 50};
+    const struct trace_fold fold = {.listed = 0, .calls = 5, .total_ns = 50, .nfunctions = 1, .functions = &function};
     static const char json[] = "{\"calls\":3}";
     const struct trace_mark mark = {.thread = thread,
                                     .ns = 150,
@@ -270,7 +273,8 @@ static int stage_mark(struct trace_writer *w, const struct trace_thread *thread)
                                     .name = "note \"1\"",
                                     .name_len = 8,
                                     .args_json = json,
-                                    .args_json_len = sizeof json - 1};
+                                    .args_json_len = sizeof json - 1,
+                                    .folded = &fold};
     return w->ops->mark(w->inner, &mark);
 }
 static int stage_end(struct trace_writer *w, const struct trace_totals *totals) { return w->ops->end(w->inner, totals); }
@@ -299,7 +303,7 @@ START_TEST(test_folds_and_marks) {
     ck_assert_int_eq(output_open(out_path, false, &out, &err), 0);
     front.inner = out_html.open(out, info, &opts);
     ck_assert_ptr_nonnull(front.inner);
-    ck_assert_int_eq(stage_mark(&front, info->threads[0]), 0);
+    ck_assert_int_eq(stage_mark(&front, info->threads[0], id_table_get(&info->names, 2)), 0);
     ck_assert_int_eq(trace_source_run(source, &model, &stage, &front, &totals, &err), 0);
     out_html.free(front.inner);
     ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
@@ -308,8 +312,8 @@ START_TEST(test_folds_and_marks) {
     ck_assert_str_eq(name_of(0), "f");
     ck_assert_str_eq(name_of(1), "g");
     yajl_val g = item("names", 1);
-    ck_assert_int_eq(YAJL_GET_INTEGER(g->u.array.values[4]), 210); /* all of them, ... */
-    ck_assert_int_eq(YAJL_GET_INTEGER(g->u.array.values[5]), 200);
+    ck_assert_int_eq(YAJL_GET_INTEGER(g->u.array.values[4]), 215); /* all of them, ... */
+    ck_assert_int_eq(YAJL_GET_INTEGER(g->u.array.values[5]), 250);
     NUMBERS(1, 0, 800, 0, 0, 0, 0);
     NUMBERS(1, 0, 210, 200, 16); /* ... and the first in the call */
     for (uint32_t i = 0; i < 16; i++) {
