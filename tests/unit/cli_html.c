@@ -249,6 +249,8 @@ struct trace_writer {
     struct trace_writer *inner;
     struct trace_fold_function functions[20];
     struct trace_fold fold;
+    const struct trace_thread *thread;
+    struct trace_name *g;
 };
 static int stage_begin(struct trace_writer *w) { return w->ops->begin(w->inner); }
 static int stage_call(struct trace_writer *w, const struct trace_call *call) {
@@ -262,11 +264,11 @@ static int stage_call(struct trace_writer *w, const struct trace_call *call) {
     return w->ops->call(w->inner, &with);
 }
 /* With calls of g that no call in the picture is around. */
-static int stage_mark(struct trace_writer *w, const struct trace_thread *thread, const struct trace_name *g) {
-    struct trace_fold_function function = {g, 5, 50};
+static int stage_mark(struct trace_writer *w) {
+    struct trace_fold_function function = {w->g, 5, 50};
     const struct trace_fold fold = {.listed = 0, .calls = 5, .total_ns = 50, .nfunctions = 1, .functions = &function};
     static const char json[] = "{\"calls\":3}";
-    const struct trace_mark mark = {.thread = thread,
+    const struct trace_mark mark = {.thread = w->thread,
                                     .ns = 150,
                                     .ph = 'i',
                                     .scope = 't',
@@ -277,7 +279,10 @@ static int stage_mark(struct trace_writer *w, const struct trace_thread *thread,
                                     .folded = &fold};
     return w->ops->mark(w->inner, &mark);
 }
-static int stage_end(struct trace_writer *w, const struct trace_totals *totals) { return w->ops->end(w->inner, totals); }
+static int stage_end(struct trace_writer *w, const struct trace_totals *totals) {
+    int rc = stage_mark(w);
+    return rc ? rc : w->ops->end(w->inner, totals);
+}
 
 START_TEST(test_folds_and_marks) {
     static const struct trace_writer_ops stage = {.begin = stage_begin, .call = stage_call, .end = stage_end};
@@ -303,7 +308,8 @@ START_TEST(test_folds_and_marks) {
     ck_assert_int_eq(output_open(out_path, false, &out, &err), 0);
     front.inner = out_html.open(out, info, &opts);
     ck_assert_ptr_nonnull(front.inner);
-    ck_assert_int_eq(stage_mark(&front, info->threads[0], id_table_get(&info->names, 2)), 0);
+    front.thread = info->threads[0];
+    front.g = id_table_get(&info->names, 2);
     ck_assert_int_eq(trace_source_run(source, &model, &stage, &front, &totals, &err), 0);
     out_html.free(front.inner);
     ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
