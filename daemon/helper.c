@@ -18,7 +18,9 @@
 
 #define HELPER_FD 3
 #define AGENT_FD 4
-#define DEADLINE_NS 50000000000ull /* it has 10 s to wait its turn, 10 s to climb, 20 s to load the agent (attach.h) */
+/* It has 10 s to wait its turn, 10 s to take out an agent that was left behind, 10 s to climb, 20 s to load the agent (attach.h).
+ */
+#define DEADLINE_NS 60000000000ull
 
 static int send_msg(int fd, const void *data, size_t len, int pass) {
     struct iovec iov = {(void *)data, len};

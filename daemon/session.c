@@ -273,8 +273,8 @@ static void wake_agent(struct session *s, uint64_t now) {
     if (clock_getcpuclockid(s->pid, &clock) || clock_gettime(clock, &had)) return;
     if ((uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec < due) return;
     s->wake_ns = now;
-    s->waking = true;
     go_in_again(s, HELPER_WAKE);
+    s->waking = s->helper_running;
 }
 
 /* One that does not succeed is tried less and less often. */
