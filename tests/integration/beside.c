@@ -20,14 +20,7 @@ static const struct other {
 #define DEBIAN_MODULES "/usr/lib/python3/dist-packages" /* also for other interpreters: coverage has a tracer in plain Python */
 
 static void one_round(struct target *t, unsigned n, const char *who) {
-    t->slots[60] = n;
-    for (uint64_t end = now_ms() + 20000; t->slots[61] != n; sleep_ms(1)) {
-        struct census c;
-        bool alive = !census_take(t->pid, &c) && c.state != 'Z';
-        if (t->slots[61] == n) break; /* it ends after the last round */
-        ck_assert_msg(alive, "%s: round %u: the target died", who, n);
-        ck_assert_msg(now_ms() < end, "%s: round %u does not end", who, n);
-    }
+    must_round(t, n, who);
     ck_assert_msg(t->slots[10 + n] == CALLS, "%s: round %u: the other tool saw %lld of %d calls", who, n,
                   (long long)t->slots[10 + n], CALLS);
     ck_assert_msg(t->slots[20 + n] == 1, "%s: round %u: the other tool's hook is not in place", who, n);

@@ -6,17 +6,12 @@
 
 #include "tests/lib/suite.h"
 
-enum { KEPT_CALLS = 300, NEW_CALLS = 200, OWN_GIL_FROM = 12, ROUND = 60, DONE = 61, MADE = 62, GOOD = 20, TID = 40, LAST = 4 };
+enum { KEPT_CALLS = 300, NEW_CALLS = 200, OWN_GIL_FROM = 12, ROUND = 60, MADE = 62, GOOD = 20, TID = 40, LAST = 4 };
 
 static const char *const kinds[] = {"shared", "own"};
 
 static void one_round(struct target *t, unsigned n, const char *who) {
-    t->slots[ROUND] = n;
-    for (uint64_t end = now_ms() + 60000; t->slots[DONE] != n; sleep_ms(1)) {
-        struct census c;
-        ck_assert_msg(!census_take(t->pid, &c) && c.state != 'Z', "%s: the target died", who);
-        ck_assert_msg(now_ms() < end, "%s: round %u does not end", who, n);
-    }
+    must_round(t, n, who);
     ck_assert_msg(t->slots[GOOD + n] == 1, "%s: round %u: sys.monitoring of an interpreter is not as it should be", who, n);
 }
 

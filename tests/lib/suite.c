@@ -65,6 +65,16 @@ bool suite_long(void) {
 
 int suite_times(int short_form, int long_form) { return suite_long() ? long_form : short_form; }
 
+void must_round(struct target *t, unsigned n, const char *who) {
+    t->slots[60] = n;
+    for (uint64_t end = now_ms() + 60000; t->slots[61] != n; sleep_ms(1)) {
+        struct census c;
+        bool alive = !census_take(t->pid, &c) && c.state != 'Z';
+        ck_assert_msg(alive || t->slots[61] == n, "%s: the target died", who); /* it may end right after its last round */
+        ck_assert_msg(now_ms() < end, "%s: round %u does not end", who, n);
+    }
+}
+
 void must_exit(const struct tool *t, int code, const char *who) {
     if (t->exit_code == code && !t->timed_out) return;
     ck_abort_msg("%s: exit %d%s instead of %d after %llu ms; stdout: %.600s; stderr: %.1200s", who, t->exit_code,

@@ -35,6 +35,8 @@ int suite_times(int short_form, int long_form);
 
 /* Loads a saved trace and checks shape and nesting; fails the test with `who`. */
 void must_load(struct trace *t, const char *path, const char *who);
+/* Has a target that works in rounds (slot 60: the round that is wanted, 61: the last one done) do round n. */
+void must_round(struct target *t, unsigned n, const char *who);
 /* The tool ended with `code` in time; else the test fails with its output. */
 void must_exit(const struct tool *t, int code, const char *who);
 /* Waits until the tool says that it traces. */
