@@ -3,6 +3,7 @@
  *
  *   entry.c            vt_agent_main: boot block in, arena mapped, hooks in; START and STOP
  *   pymod.c            the same as a Python extension module (remote exec)
+ *   gil.c              how a plain C thread gets the GIL
  *   session.c          leaving, the forked child, the periodic visit of running threads
  *   py_api.[ch]        the CPython functions, by name        symbols.c   finding names without dlsym
  *   layout.[ch]        where things lie in CPython's objects, checked against the live interpreter
@@ -195,6 +196,13 @@ struct thread *thread_current(void);
 bool thread_is_ours(const struct thread *thread);
 bool emit_here(uint64_t id_and_type);
 uint32_t thread_native_id(void);
+/* gil.c: for a thread that Python does not know yet. False: no memory, and the GIL is not held. */
+struct gil {
+    int ensured;
+    void *tstate;
+};
+bool gil_take(struct gil *gil);
+void gil_give(const struct gil *gil);
 /* session.c */
 void agent_not_busy(void);
 bool session_visit(void);

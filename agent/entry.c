@@ -227,13 +227,17 @@ static void start(const struct vt_boot *boot, struct vt_ctl *ctl) {
         agent_give_up("cancelled");
         return;
     }
-    int gil = py.PyGILState_Ensure();
+    struct gil gil;
+    if (!gil_take(&gil)) {
+        agent_give_up("no memory for a thread state");
+        return;
+    }
     if (agent.state == AGENT_LEAVING) agent_forget_parent(ctl);
     if (still_wanted(ctl))
         agent_start(py.PyThreadState_Get());
     else
         agent_give_up("cancelled");
-    py.PyGILState_Release(gil);
+    gil_give(&gil);
 }
 
 static void stop(void) {
@@ -248,9 +252,10 @@ static void stop(void) {
 static void with_gil(void (*work)(void)) {
     if (!vt_load_acquire(&vt_agent_info.busy) || !py.PyGILState_Ensure) return;
     if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return;
-    int gil = py.PyGILState_Ensure();
+    struct gil gil;
+    if (!gil_take(&gil)) return;
     work();
-    py.PyGILState_Release(gil);
+    gil_give(&gil);
 }
 
 EXPORT void *vt_agent_main(struct vt_boot *shared);

@@ -26,6 +26,9 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyThreadState_New, (void *))                                                                                       \
     F(void, PyThreadState_Clear, (void *))                                                                                       \
     F(void, PyThreadState_Delete, (void *))                                                                                      \
+    F(void, PyThreadState_DeleteCurrent, (void))                                                                                 \
+    F(void, PyEval_RestoreThread, (void *))                                                                                      \
+    F(void *, PyEval_SaveThread, (void))                                                                                         \
     F(void *, PyThreadState_Swap, (void *))                                                                                      \
     F(void *, PyEval_GetFrame, (void))                                                                                           \
     F(void *, PyEval_GetGlobals, (void))                                                                                         \

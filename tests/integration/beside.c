@@ -56,14 +56,10 @@ static void beside(const struct interp *ip, const struct other *o, const char *h
 START_TEST(beside_other) {
     const struct interp *ip = suite_interp(_i);
     const struct other *o = &others[suite_row(_i)];
-    char hook[PATH_MAX] = "", command[3 * PATH_MAX];
+    char hook[PATH_MAX] = "", inside[PATH_MAX] = "";
     if (ip->minor < o->from || ip->minor > o->to) return;
-    if (!strcmp(o->kind, "evalhook")) {
-        snprintf(hook, sizeof hook, "%s", temp_path(".so"));
-        snprintf(command, sizeof command, "cc -O1 -w -shared -fPIC -x c -o %s %s/tests/targets/evalhook.h", hook, tree_root());
-        ck_assert_int_eq(system(command), 0);
-    }
-    const char *more = hook[0] ? hook : NULL;
+    if (!strcmp(o->kind, "evalhook")) must_compile(ip, "evalhook.h", hook, inside);
+    const char *more = hook[0] ? inside : NULL;
     if (!strcmp(o->kind, "coverage")) {
         if (access(DEBIAN_MODULES "/coverage", R_OK)) skip_test("beside coverage: Debian's python3-coverage is not installed");
         if (ip->root[0]) skip_test("beside coverage on %s: not for an interpreter in a chroot", ip->version);

@@ -1,4 +1,5 @@
 /* Attach to a target in each state that a process is met in: exit 0, a valid trace with every thread, and the target runs on. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,32 @@ START_TEST(attach_in_state) {
 }
 END_TEST
 
+/* A child that is forked while another thread holds a lock of the runtime may wait for it for ever: we hold none of them while
+ * somebody can fork. Here, each lock that a thread of ours takes is held 20 ms, and a fork takes less than one. */
+START_TEST(forking_at_any_moment) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    char file[PATH_MAX], inside[PATH_MAX], preload[PATH_MAX + 16], who[64];
+    const char *out = temp_path(".vzt");
+    snprintf(who, sizeof who, "forking on %s", ip->version);
+    must_compile(ip, "slow_post.h", file, inside);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", inside);
+    struct target_opts o = {.env = (const char *[]){preload, NULL}};
+    ck_assert_msg(target_spawn(&t, ip, "forker.py", NULL, &o) == 0, "%s: the target does not start", who);
+    unlink(file);
+    ck_assert_msg(maps_have(t.pid, strrchr(file, '/') + 1), "%s: the library is not in the target", who);
+    for (int round = 0; round < suite_times(2, 20); round++) {
+        tool_runf(&tool, "--attach %d -t 0.1 -o %s", (int)t.pid, out);
+        must_exit(&tool, 0, who);
+        ck_assert_msg(!target_progresses(&t, 1, 10000), "%s: a child hangs after attach %d", who, round + 1);
+    }
+    ck_assert_msg(t.slots[1] == 0, "%s: %llu children failed", who, (unsigned long long)t.slots[1]);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
 /* Long form: the same target again and again; nothing fails and nothing grows in it. */
 START_TEST(attach_many_times) {
     const struct interp *ip = suite_interp(_i);
@@ -210,6 +237,7 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("states");
     for (int i = 0; i < (int)(sizeof states / sizeof *states); i++) suite_add_row(s, states[i].name, attach_in_state, i, 120);
+    suite_add(s, "forking-at-any-moment", forking_at_any_moment, 120);
     suite_add_once(s, "gunicorn", gunicorn_under_load, 180);
     for (int i = 0; suite_long() && i < (int)(sizeof states / sizeof *states); i++) {
         char name[64];

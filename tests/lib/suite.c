@@ -65,6 +65,14 @@ bool suite_long(void) {
 
 int suite_times(int short_form, int long_form) { return suite_long() ? long_form : short_form; }
 
+void must_compile(const struct interp *ip, const char *source, char file[PATH_MAX], char inside[PATH_MAX]) {
+    char command[3 * PATH_MAX];
+    snprintf(file, PATH_MAX, "%s", temp_path(".so"));
+    snprintf(command, sizeof command, "cc -O1 -w -shared -fPIC -x c -o %s %s/tests/targets/%s", file, tree_root(), source);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(target_copy_in(ip, file, inside, PATH_MAX), 0);
+}
+
 void must_round(struct target *t, unsigned n, const char *who) {
     t->slots[60] = n;
     for (uint64_t end = now_ms() + 60000; t->slots[61] != n; sleep_ms(1)) {

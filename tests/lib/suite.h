@@ -3,6 +3,7 @@
 #define VT_TESTS_SUITE_H
 
 #include <check.h>
+#include <limits.h>
 #include <stdbool.h>
 
 #include "tests/lib/interp.h"
@@ -35,6 +36,9 @@ int suite_times(int short_form, int long_form);
 
 /* Loads a saved trace and checks shape and nesting; fails the test with `who`. */
 void must_load(struct trace *t, const char *path, const char *who);
+/* Compiles tests/targets/SOURCE to a shared library for ip's targets. file: where it lies, to be removed; inside: its path as
+ * a target sees it. */
+void must_compile(const struct interp *ip, const char *source, char file[PATH_MAX], char inside[PATH_MAX]);
 /* Has a target that works in rounds (slot 60: the round that is wanted, 61: the last one done) do round n. */
 void must_round(struct target *t, unsigned n, const char *who);
 /* The tool ended with `code` in time; else the test fails with its output. */
