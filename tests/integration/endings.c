@@ -8,10 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/frame.h"
+#include "proto/msg.h"
+#include "proto/rundir.h"
 #include "tests/lib/suite.h"
 
 struct scene {
@@ -101,6 +106,46 @@ START_TEST(detached_elsewhere) {
     ck_assert_msg(tool_one_line(&other), "--detach without a session: %s", other.err);
     goes_on(&x);
     end(&x);
+}
+END_TEST
+
+/* Answers the first words of each client, then hangs up. */
+static void daemon_that_goes(int listening) {
+    for (;;) {
+        Vt__Hello hello = VT__HELLO__INIT;
+        struct vt_frame_buf in = {0};
+        const uint8_t *payload;
+        uint32_t type, len;
+        int fd = accept(listening, NULL, NULL);
+        hello.protocol = VT_PROTOCOL;
+        hello.tool_version = (char *)(uintptr_t) "";
+        hello.is_private = true;
+        if (fd < 0 || vt_msg_recv(fd, &in, &type, &payload, &len) || vt_msg_send(fd, VT_CTL_HELLO, &hello.base)) _exit(1);
+        vt_frame_buf_free(&in);
+        close(fd);
+    }
+}
+
+/* All commands ask every daemon of this host; one that ends meanwhile is none of their business. */
+START_TEST(another_daemon_ends) {
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct tool tool;
+    char dir[64];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(rundir_prepare(dir, sizeof dir, NULL), 0);
+    ck_assert_int_lt(snprintf(at.sun_path, sizeof at.sun_path, "%s/viztracerd-%d.sock", dir, (int)getpid()), sizeof at.sun_path);
+    ck_assert_msg(fd >= 0 && !bind(fd, (struct sockaddr *)&at, sizeof at) && !listen(fd, 8), "cannot listen at %s", at.sun_path);
+    pid_t pid = fork();
+    if (pid == 0) daemon_that_goes(fd);
+    close(fd);
+    tool_runf(&tool, "--detach %d", (int)getpid());
+    const char *said = strstr(tool.err, "is not being traced");
+    tool_runf(&tool, "status");
+    kill(pid, SIGKILL);
+    unlink(at.sun_path);
+    waitpid(pid, NULL, 0);
+    ck_assert_msg(said != NULL, "--detach: what another daemon did is told as an error");
+    must_exit(&tool, 0, "status");
 }
 END_TEST
 
@@ -412,6 +457,7 @@ int main(void) {
     suite_add(s, "duration", duration, 60);
     for (int i = 0; i < (int)(sizeof signals / sizeof *signals); i++) suite_add_row(s, signals[i].name, by_signal, i, 60);
     suite_add(s, "detach", detached_elsewhere, 60);
+    suite_add_once(s, "another-daemon-ends", another_daemon_ends, 60);
     suite_add(s, "uninstall", uninstalled_elsewhere, 60);
     suite_add(s, "target-killed", target_killed, 60);
     suite_add(s, "target-exits", target_exits, 60);
