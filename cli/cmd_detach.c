@@ -25,7 +25,7 @@ static int ask(void *ctx, struct client *c) {
     struct vt_err err = {0};
     req.pid = (uint32_t)d->pid;
     int rc = client_request(c, VT_CTL_DETACH, &req.base, VT_CTL_DETACHED, &reply, &err);
-    if (rc == -ESRCH) return 0; /* not this one */
+    if (rc == -ESRCH) return 0;                      /* not this one */
     if (rc == -EPIPE || rc == -ECONNRESET) return 0; /* it ends in this moment, and its sessions with it */
     d->found = true;
     if (rc)
