@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
     struct trace_build trace;
     long millions = argc > 1 ? atol(argv[1]) : 10;
     if (millions < 1 || millions > 1000) return 2;
-    trace_service_make(&trace, (uint64_t)millions * 1000000);
+    trace_service_make(&trace, (uint64_t)millions * 1000000, 0);
     int rc = measure(trace.path, ".pftrace", 0);
     if (!rc) rc = measure(trace.path, ".pftrace", 100000);
     if (!rc) rc = measure(trace.path, ".json", 0);
