@@ -9,7 +9,7 @@ const path = require('path');
 const [folder, build, shots, executablePath] = process.argv.slice(2);
 const {chromium} = require(require.resolve('playwright-core', {paths: [folder]}));
 const samples = process.env.VT_SAMPLES, tool = path.join(build, 'bin/viztracer'), trace = path.join(samples, 'known.vzt');
-const LIMIT = 60000; // ms for each step; all of it: run.sh
+const LIMIT = 120000; // ms for each step; all of it: run.sh
 // the calls of the known trace (tests/unit/cli_html.c): how often each is there, and the longest, in ns
 const CALLS = {'Shop.serve': [3, 99e6], 'Shop.order': [3, 50e6], 'Store.query': [6, 30e6], 'sqlite3.Connection.execute': [3, 20e6], 'never_seen': [0, 0]};
 const THREADS = ['MainThread', 'worker-1', 'worker-2'];

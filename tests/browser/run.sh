@@ -28,7 +28,7 @@ fi
 CK_RUN_CASE=samples "$build/tests/unit/cli_html" >"$VT_SAMPLES/log" 2>&1 || { cat "$VT_SAMPLES/log"; exit 1; }
 shots=${VT_LOGS:-$build/test-logs}/browser
 if [ "${1:-}" = playwright ]; then
-    timeout -k 10 300 node tests/browser/playwright.js "$cache/playwright" "$build" "$(realpath -m "$shots")" "$chromium"
+    timeout -k 10 800 node tests/browser/playwright.js "$cache/playwright" "$build" "$(realpath -m "$shots")" "$chromium"
 else
     python3 -u tests/browser/test_browser.py "$build" "$shots"
 fi
