@@ -13,7 +13,7 @@ if [ "${1:-}" = playwright ]; then
     chromium=${VT_CHROMIUM:-$(command -v chromium)} || skip "chromium is not installed (make deps-browser)"
     if [ "${2:-}" = install ]; then cause=$(tests/setup/playwright.sh "$cache/playwright" 2>&1 >/dev/null) || skip "$cause"; fi
     [ -e "$cache/playwright/.version" ] || skip "playwright-core is not installed (make deps-playwright)"
-    command -v node >/dev/null || skip "node is not installed"
+    node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null || skip "node 18 or newer is not installed"
 fi
 VT_SAMPLES=$(mktemp -d)
 export VT_SAMPLES
