@@ -1,5 +1,5 @@
 # viztracerd: see README.md. Everything is built into $(BUILD); sources are found by folder.
-#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-soak | test-asan | test-all | bench | fuzz | clean
+#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-soak | test-asan | test-playwright | test-all | bench | fuzz | clean
 #   SAN=address,undefined | SAN=thread | FAULTS=1 | CONSTANT_CLOCK=1 | CC=clang | WERROR=1   (each has a build folder of its own)
 MAKEFLAGS += --no-builtin-rules
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))

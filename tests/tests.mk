@@ -2,10 +2,11 @@
 #   test       every check in its short form: lint, units (plain, ASan+UBSan, TSan), fuzzers for 10 s each, integration on every interpreter
 #   test-kill  2,000 kills of the injector      test-stress  200 attaches per state and version
 #   test-soak  SOAK_SECONDS (60) at full speed per version      test-asan  integration under ASan+UBSan on every version
+#   test-playwright  the known trace in Chromium driven by playwright-core of npm (make deps-playwright); `test` does so too where it is installed
 #   test-all   all of it
 #   fuzz       FUZZ_SECONDS (60) for each fuzzer
 SOAK_SECONDS ?= 60
-.PHONY: test test-build test-kill test-stress test-soak test-asan test-all fuzz lint test-unit test-integration
+.PHONY: test test-build test-kill test-stress test-soak test-asan test-playwright test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
 JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
@@ -52,7 +53,7 @@ RUN = BUILD=$(BUILD) tests/with-pythons.sh tests/run.sh
 RUN_FUZZ = $(foreach f,$(FUZZ_BIN),"tests/fuzz.sh $(f) $(1)")
 
 test: test-build
-	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) tests/agent/run.sh tests/browser/run.sh $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
+	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) tests/agent/run.sh tests/browser/run.sh "tests/browser/run.sh playwright" $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
 test-unit: test-build
 	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN)
 test-integration: test-build
@@ -70,4 +71,8 @@ test-asan: test-build
 	@VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-asan $(RUN) $(ASAN_BIN) $(foreach s,$(ASAN_INTEG),"tests/some-pythons.sh $(s) 3")
 test-soak: test-build
 	@VT_LONG=1 VT_JOBS=1 VT_SOAK_SECONDS=$(SOAK_SECONDS) VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-soak $(RUN) $(BUILD)/tests/integration/soak
-test-all: test test-kill test-stress test-soak test-asan fuzz
+test-playwright:
+	@tests/setup/deps.sh browser || true
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/tests/unit/cli_html
+	@BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-playwright tests/run.sh "tests/browser/run.sh playwright install"
+test-all: test test-kill test-stress test-soak test-asan test-playwright fuzz

@@ -1,5 +1,5 @@
-/* How fast a trace is converted: convert [MILLIONS OF CALLS], of a made-up service. One line per kind of output: CPU time, not
- * that of the disk: everything goes to /dev/null. */
+/* How fast a trace is converted: convert [MILLIONS OF CALLS | FILE.vzt...], of a made-up service, or these. One line per kind of
+ * output: CPU time, not that of the disk: everything goes to /dev/null. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static int measure(const char *trace, const char *suffix, uint64_t budget) {
     struct vt_err err = {0};
     struct rusage usage;
     double best = 0;
-    snprintf(out, sizeof out, "%s%s", trace, suffix);
+    snprintf(out, sizeof out, "/tmp/convert-%d%s", (int)getpid(), suffix);
     if (symlink("/dev/null", out) < 0) return -1;
     int rc = 0;
     for (int round = 0; round < 3 && !rc; round++) {
@@ -46,15 +46,28 @@ static int measure(const char *trace, const char *suffix, uint64_t budget) {
     return 0;
 }
 
+static int measure_all(const char *trace) {
+    int rc = measure(trace, ".pftrace", 0);
+    if (!rc) rc = measure(trace, ".pftrace", 100000);
+    if (!rc) rc = measure(trace, ".json", 0);
+    if (!rc) rc = measure(trace, ".json", 100000);
+    return rc;
+}
+
 int main(int argc, char **argv) {
     struct trace_build trace;
     long millions = argc > 1 ? atol(argv[1]) : 10;
+    int rc = 0;
+    if (argc > 1 && strstr(argv[1], ".vzt")) {
+        for (int i = 1; i < argc && !rc; i++) {
+            printf("%s\n", argv[i]);
+            rc = measure_all(argv[i]);
+        }
+        return rc ? 1 : 0;
+    }
     if (millions < 1 || millions > 1000) return 2;
-    trace_service_make(&trace, (uint64_t)millions * 1000000);
-    int rc = measure(trace.path, ".pftrace", 0);
-    if (!rc) rc = measure(trace.path, ".pftrace", 100000);
-    if (!rc) rc = measure(trace.path, ".json", 0);
-    if (!rc) rc = measure(trace.path, ".json", 100000);
+    trace_service_make(&trace, (uint64_t)millions * 1000000, 0);
+    rc = measure_all(trace.path);
     trace_build_remove(&trace);
     return rc ? 1 : 0;
 }

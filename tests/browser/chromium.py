@@ -22,7 +22,7 @@ class Failed(Exception):
 
 
 class Browser:
-    def __init__(self, seconds=90):
+    def __init__(self, seconds=240):
         self.end = time.monotonic() + seconds
         self.profile = tempfile.mkdtemp(prefix="viztracer-browser-")
         self.requests, self.errors, self.dialogs, self.loaded = [], [], [], set()
@@ -130,7 +130,7 @@ class Browser:
             raise Failed(details.get("exception", {}).get("description") or details["text"])
         return result["result"].get("value")
 
-    def wait(self, script, seconds=30):
+    def wait(self, script, seconds=90):
         """Until the expression is true; returns its value."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -56,6 +56,25 @@ START_TEST(test_refusals) {
 }
 END_TEST
 
+/* It goes into a script and a header: an origin, nothing else. */
+START_TEST(test_refuses_ui_urls) {
+    static const char *const urls[] = {"http://ui.example.org",
+                                       "https://",
+                                       "https://ui.example.org/path",
+                                       "javascript:alert(1)",
+                                       "https://x';alert(1)//",
+                                       "https://ui.example.org;script-src",
+                                       "https://a b"};
+    struct tool t;
+    for (size_t i = 0; i < VT_ARRAY_LEN(urls); i++) {
+        setenv("VIZTRACER_UI_URL", urls[i], 1);
+        tool_runf(&t, "view -s -p 0 --once --timeout 1 %s", trace.path);
+        refused(&t, 1, "give an origin like");
+    }
+    unsetenv("VIZTRACER_UI_URL");
+}
+END_TEST
+
 /* The printed address, fetched with curl's job done by hand. */
 static void must_print_address(struct tool *t, char *url, size_t size) {
     ck_assert_int_eq(tool_expect(t, "\n", 20000), 0);
@@ -160,6 +179,7 @@ int main(void) {
     suite_add_once(s, "refusals", test_refusals, 60);
     suite_add_once(s, "once", test_once, 60);
     suite_add_once(s, "signals", test_ends_with_a_signal, 60);
+    suite_add_once(s, "ui-urls", test_refuses_ui_urls, 60);
     suite_add_once(s, "browser", test_browser, 60);
     suite_add_once(s, "html", test_html_output, 60);
     trace_build_close(&trace);

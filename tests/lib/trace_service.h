@@ -1,11 +1,14 @@
 /* The .vzt of a made-up service, for benchmarks: 4 threads, 500 functions, calls nested up to 40 deep, most of them short. The
- * same number of calls gives the same trace. */
+ * same arguments give the same trace. */
 #ifndef VT_TESTS_TRACE_SERVICE_H
 #define VT_TESTS_TRACE_SERVICE_H
 
 #include "tests/lib/trace_build.h"
 
-/* A new file, ended and closed. */
-void trace_service_make(struct trace_build *b, uint64_t calls);
+#define TRACE_SERVICE_ARG_MAX 30000u
+
+/* A new file, ended and closed. arg_chars: each call has one argument, a text of half to all of as many characters, as
+ * --log_func_args --repr_limit gives; 0: none. */
+void trace_service_make(struct trace_build *b, uint64_t calls, uint32_t arg_chars);
 
 #endif

@@ -347,6 +347,29 @@ START_TEST(test_about_so_many) {
 }
 END_TEST
 
+/* In a sample: calls that are all of the same length, of which some are shown and most are not; and long calls that begin in a
+ * part that is not looked at, which nobody has counted: too few may be shown then, never too many. */
+START_TEST(test_about_so_many_alike_or_long) {
+    static struct vt_event ev[VT_BLOCK_EVENTS];
+    enum { BLOCKS = 480, LONG = 25 };
+    uint64_t ticks = 1000;
+    for (uint32_t b = 0; b < BLOCKS; b++) {
+        uint32_t n = 0, leaves = _i && b > 4 && b % 16 == 4 ? LONG : 0, enters = _i && b < BLOCKS - 16 && b % 16 == 12 ? LONG : 0;
+        for (; n < leaves; n++) ev[n] = (struct vt_event){.ticks = ticks++, .type = VT_REC_RETURN, .id = 3};
+        for (uint32_t i = 0; i < 60; i++, ticks += _i ? 1 + dice(1000) : 100)
+            ev[n++] = (struct vt_event){.ticks = ticks, .type = i % 2 ? VT_REC_RETURN : VT_REC_CALL, .id = 2};
+        for (; enters; enters--) ev[n++] = (struct vt_event){.ticks = ticks++, .type = VT_REC_CALL, .id = 3};
+        trace_build_block(&trace, 0, 1, 100, ev, n);
+    }
+    trace_build_end(&trace, 0, 0);
+    sample_events = 60 * BLOCKS / 10;
+    run(2000, &plain_ops);
+    sample_events = 0;
+    ck_assert_uint_eq(sums->calls[2], 30 * BLOCKS);
+    ck_assert_msg(sums->shown > (_i ? 1000 : 1500) && sums->shown < 2200, "%llu are shown", (unsigned long long)sums->shown);
+}
+END_TEST
+
 /* ---- what the outputs say ---- */
 
 START_TEST(test_outputs_say_it) {
@@ -459,6 +482,7 @@ int main(void) {
     tcase_add_test(tests, test_open_calls_are_shown);
     tcase_add_test(tests, test_memory_is_bounded);
     tcase_add_test(tests, test_about_so_many);
+    tcase_add_loop_test(tests, test_about_so_many_alike_or_long, 0, 2);
     tcase_add_test(tests, test_outputs_say_it);
     tcase_add_test(tests, test_outputs_say_what_is_in_no_call);
     suite_add_tcase(suite, tests);
