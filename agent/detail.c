@@ -31,7 +31,7 @@ static void unrecorded(struct thread *thread) {
 }
 
 /* False below --max_stack_depth, where events of functions that are left out do not count. */
-static bool deep_enough(struct thread *thread, bool enter) {
+bool detail_deep_enough(struct thread *thread, bool enter) {
     int32_t max = agent.max_stack_depth;
     if (max < 0) return true;
     if (enter) return thread->depth++ < max;
@@ -39,7 +39,7 @@ static bool deep_enough(struct thread *thread, bool enter) {
 }
 
 /* Keeps the depths; true = record the event. */
-static bool passes(struct thread *thread, void *code, bool enter, uint64_t flags) {
+bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags) {
     if (flags & FILTER_LEFT_OUT) {
         if (!(flags & FILTER_SILENCES) || (filter_by_caller(code) && !(flags & FILTER_WAS_OPEN))) return false;
         if (enter)
@@ -56,7 +56,23 @@ static bool passes(struct thread *thread, void *code, bool enter, uint64_t flags
         thread->ignored = 1;
         return false;
     }
-    return deep_enough(thread, enter);
+    return detail_deep_enough(thread, enter);
+}
+
+bool detail_keeps_depths(void) { return agent.full && (this_thread->ignored || this_thread->depth); }
+
+void detail_entered_unseen(uint32_t calls) {
+    struct thread *thread = this_thread;
+    if (thread->ignored)
+        thread->ignored += (int32_t)calls;
+    else if (thread->depth)
+        thread->depth += (int32_t)calls;
+}
+
+/* Nothing of this function is ever wanted: no event of it is needed to keep the depths. It runs now. */
+bool detail_unwanted(void *code, uint64_t flags) {
+    if (!(flags & FILTER_LEFT_OUT) || flags & FILTER_WAS_OPEN) return false;
+    return !(flags & FILTER_SILENCES) || filter_by_caller(code);
 }
 
 /* ---- events ---- */
@@ -91,10 +107,11 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
         if (!agent.governed || !(thread = detail_thread())) return DETAIL_KEEP;
     }
     if (verdict >= GOVERNOR_PASS) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
-    if (thread && passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
+    if (thread && detail_passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
         uint64_t begun = agent.governed ? clock_full() : 0;
-        if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame);
-        if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL) values_tell_result(value);
+        if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame, false);
+        if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL)
+            values_tell_result(value, false);
         if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) governor.values += clock_full() - begun;
         /* repr ran code of the target: this session may be over, another one may be on */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
@@ -102,8 +119,7 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
         unrecorded(thread);
     }
     if (coroutine && !enter) task_leave();
-    bool unseen = flags & FILTER_LEFT_OUT && (!(flags & FILTER_SILENCES) || (thread && filter_by_caller(code)));
-    return unseen && !(flags & FILTER_WAS_OPEN) && !coroutine ? DETAIL_OFF : DETAIL_KEEP;
+    return thread && !coroutine && detail_unwanted(code, flags) ? DETAIL_OFF : DETAIL_KEEP;
 }
 
 enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t type) {
@@ -117,7 +133,7 @@ enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t
         return left_out ? DETAIL_OFF : DETAIL_KEEP;
     }
     uint32_t id = function_id(callable, definition);
-    const struct function_slot *slot = name_function_slot(definition);
+    const struct function_slot *slot = name_function_slot(function_slots, definition);
     thread = detail_thread();
     if (!thread) return DETAIL_KEEP;
     if (slot && slot->left_out) {
@@ -129,6 +145,6 @@ enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t
         if (verdict != GOVERNOR_RECORD) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
         if (!detail_thread()) return DETAIL_KEEP;
     }
-    if (deep_enough(this_thread, VT_REC_IS_ENTER(type))) emit_any_clock(id | type);
+    if (detail_deep_enough(this_thread, VT_REC_IS_ENTER(type))) emit_any_clock(id | type);
     return DETAIL_KEEP;
 }

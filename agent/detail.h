@@ -17,6 +17,13 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
 /* `code`: the Python function that calls it */
 enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t type);
 bool detail_wanted(const struct vt_ctl *ctl);
+/* Steps of an event, on whichever thread. `flags`: of `code`, which runs now */
+bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags);
+bool detail_deep_enough(struct thread *thread, bool enter);
+bool detail_unwanted(void *code, uint64_t flags);
+/* The current thread is about to leave calls that it was not seen entering, below others that it was. */
+bool detail_keeps_depths(void);
+void detail_entered_unseen(uint32_t calls);
 
 /* filter.c: flags kept with a code object's id */
 #define FILTER_LEFT_OUT (1ull << 32) /* the function itself is not recorded */
@@ -43,9 +50,9 @@ struct locals locals_of(void *code, const void *frame);
 bool locals_value(const struct locals *locals, int64_t i, void **value);
 bool locals_trusted(void);
 void locals_tried(const struct locals *locals, bool same);
-/* values.c */
-void values_tell_arguments(void *code, void *frame);
-void values_tell_result(void *value);
+/* values.c. `parallel`: without the main interpreter's GIL. True: code of the target may have run, and anything have happened */
+bool values_tell_arguments(void *code, void *frame, bool parallel);
+bool values_tell_result(void *value, bool parallel);
 /* task.c */
 void task_enter(void);
 void task_leave(void);

@@ -72,7 +72,7 @@ struct function_slot {
 };
 /* Functions after which the profile back end must look at the threads again. */
 enum function_special { FUNCTION_PLAIN = 0, FUNCTION_STARTS_THREAD, FUNCTION_SETS_PROFILE };
-const struct function_slot *name_function_slot(const void *definition);
+const struct function_slot *name_function_slot(const struct function_slot *slots, const void *definition);
 extern struct function_slot function_slots[1u << FUNCTION_BITS];
 uint32_t name_function(struct function_slot *slots, void *callable, void *definition);
 

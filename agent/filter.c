@@ -149,7 +149,8 @@ static struct list list_take(uint32_t *at, uint32_t bytes) {
     return list;
 }
 
-static int32_t frame_at; /* where a thread state points to its current frame; 0 = not asked yet, -1 = not known */
+/* Where a thread state points to its current frame; 0 = not asked yet, -1 = not known. The same for all threads. */
+static int32_t frame_at;
 
 void filter_start(void) {
     const struct vt_ctl *ctl = agent.ctl;
@@ -179,6 +180,27 @@ static bool on_lists(uint32_t include, const char *name, bool (*fits)(const char
     return !(globs[include + 1].bytes && any_glob(include + 1, name, fits));
 }
 
+static bool is_module_name(void *key) {
+    static const char wanted[] = "__name__";
+    const size_t len = sizeof wanted - 1;
+    struct text text;
+    if (type_of(key) != py.PyUnicode_Type || (uint64_t)field(key, STR_LENGTH) != len) return false;
+    text_of_unicode(&text, key);
+    bool is = (uint64_t)text.len == len && !memcmp(text.bytes, wanted, len);
+    text_done(&text);
+    return is;
+}
+
+/* Borrowed, or NULL. Key by key, and mostly the first one is it: a look-up may call __eq__ of a class of the target's. */
+static void *module_name(void *globals) {
+    int64_t at = 0;
+    void *key, *value;
+    if (!globals || type_of(globals) != py.PyDict_Type) return NULL;
+    while (py.PyDict_Next(globals, &at, &key, &value))
+        if (is_module_name(key)) return value;
+    return NULL;
+}
+
 /* Of a Python function. `globals`: its namespace, borrowed, or NULL: that of the frame that runs. */
 uint64_t filter_code_flags(const char *name, const char *file, void *globals) {
     if (!any_filter) return 0;
@@ -186,8 +208,7 @@ uint64_t filter_code_flags(const char *name, const char *file, void *globals) {
     if (!on_lists(VT_GLOB_INCLUDE_FUNCTIONS, name, function_fits)) return FILTER_LEFT_OUT;
     if (!filter_needs_modules()) return 0;
     struct text module;
-    if (!globals) globals = py.PyEval_GetGlobals();
-    text_of_unicode(&module, globals && type_of(globals) == py.PyDict_Type ? py.PyDict_GetItemString(globals, "__name__") : NULL);
+    text_of_unicode(&module, module_name(globals ? globals : py.PyEval_GetGlobals()));
     bool in = on_lists(VT_GLOB_INCLUDE_MODULES, module.bytes, module_fits);
     text_done(&module);
     return in ? 0 : FILTER_LEFT_OUT;
@@ -255,12 +276,11 @@ static int32_t find_frame_pointer(void *code) {
 
 /* Whether events of functions that are left out may be switched off. `code` runs now. */
 bool filter_by_caller(void *code) {
-    if (LIKELY(frame_at)) return frame_at > 0;
-    if (layout.python < 0x30c)
-        frame_at = -1;
-    else
-        frame_at = find_frame_pointer(code);
-    return frame_at > 0;
+    int32_t at = vt_load_relaxed(&frame_at);
+    if (LIKELY(at)) return at > 0;
+    at = layout.python < 0x30c ? -1 : find_frame_pointer(code);
+    vt_store_relaxed(&frame_at, at);
+    return at > 0;
 }
 
 /* Is the Python function that called the one that was just entered left out with all it calls? Frames between two calls

@@ -62,101 +62,93 @@ ALWAYS_INLINE void site_calls_c(void *const *args) {
 /* PY_UNWIND and PY_THROW cannot be switched off. */
 ALWAYS_INLINE bool may_disable(uint32_t type) { return type != VT_REC_UNWIND && type != VT_REC_THROW; }
 
-/* code, ... ; `full` is a constant in each instance: the lean ones have no trace of filters and arguments */
-ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, bool full) {
-    if (!full) {
-        emit(code_id(args[0], extra) | type);
-        return py._Py_NoneStruct;
-    }
+/* What a session, or one interpreter in it, wants of an event: a constant in each instance, so that the lean ones have no trace
+ * of filters and arguments. */
+enum mode { LEAN, FULL, PARALLEL, PARALLEL_FULL };
+
+/* code, ... */
+ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, enum mode mode) {
     void *value = type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL;
-    enum detail_next next = detail_python(args[0], type, value, NULL);
+    enum detail_next next = DETAIL_KEEP;
+    if (mode == LEAN)
+        emit(code_id(args[0], extra) | type);
+    else if (mode == PARALLEL)
+        parallel_python(args[0], type);
+    else if (mode == FULL)
+        next = detail_python(args[0], type, value, NULL);
+    else
+        next = parallel_detail_python(args[0], type, value);
     return next == DETAIL_OFF && may_disable(type) ? disable : py._Py_NoneStruct;
 }
 
+ALWAYS_INLINE enum detail_next on_c(void *const *args, void *definition, uint32_t type, enum mode mode) {
+    if (mode == FULL) return detail_c(args[0], args[2], definition, type);
+    if (mode == PARALLEL_FULL) return parallel_detail_c(args[0], args[2], definition, type);
+    if (mode == PARALLEL)
+        parallel_c(args[2], definition, type);
+    else
+        emit(function_id(args[2], definition) | type);
+    return DETAIL_KEEP;
+}
+
 /* code, offset, callable, first argument */
-ALWAYS_INLINE void *on_call(void *const *args, bool full) {
+ALWAYS_INLINE void *on_call(void *const *args, enum mode mode) {
     void *definition = function_definition(args[2]);
     if (!definition) return call_of_other(args);
-    if (!full) {
+    if (mode == LEAN) {
         uint32_t id = function_id(args[2], definition);
         site_calls_c(args);
         c_entered(args[2], id);
         emit(id | VT_REC_C_CALL);
         return py._Py_NoneStruct;
     }
-    enum detail_next next = detail_c(args[0], args[2], definition, VT_REC_C_CALL);
+    enum detail_next next = on_c(args, definition, VT_REC_C_CALL, mode);
     if (next == DETAIL_OFF) return disable;
     if (next == DETAIL_OFF_CALLEE) return call_of_other(args);
     site_calls_c(args);
     return py._Py_NoneStruct;
 }
 
-ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
+ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, enum mode mode) {
     uint32_t id;
-    if (!full && LIKELY(c_leaves(args[2], &id))) {
+    if (mode == LEAN && LIKELY(c_leaves(args[2], &id))) {
         emit(id | type);
         return py._Py_NoneStruct;
     }
     void *definition = function_definition(args[2]);
-    if (!definition) return py._Py_NoneStruct;
-    if (full)
-        detail_c(args[0], args[2], definition, type);
-    else
-        emit(function_id(args[2], definition) | type);
+    if (definition) on_c(args, definition, type, mode);
     return py._Py_NoneStruct;
 }
 
 #define ARGS                                                                                                                     \
     void *self __attribute__((unused)), void *const *args, size_t n __attribute__((unused)), void *names __attribute__((unused))
-#define CALLBACKS(tag, extra, full)                                                                                              \
-    static void *start_##tag(ARGS) { return on_python(args, extra, VT_REC_CALL, full); }                                         \
-    static void *resume_##tag(ARGS) { return on_python(args, extra, VT_REC_RESUME, full); }                                      \
-    static void *return_##tag(ARGS) { return on_python(args, extra, VT_REC_RETURN, full); }                                      \
-    static void *yield_##tag(ARGS) { return on_python(args, extra, VT_REC_YIELD, full); }                                        \
-    static void *unwind_##tag(ARGS) { return on_python(args, extra, VT_REC_UNWIND, full); }                                      \
-    static void *throw_##tag(ARGS) { return on_python(args, extra, VT_REC_THROW, full); }                                        \
-    static void *call_##tag(ARGS) { return on_call(args, full); }                                                                \
-    static void *c_return_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RETURN, full); }                                        \
-    static void *c_raise_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RAISE, full); }
+#define CALLBACKS(tag, extra, mode)                                                                                              \
+    static void *start_##tag(ARGS) { return on_python(args, extra, VT_REC_CALL, mode); }                                         \
+    static void *resume_##tag(ARGS) { return on_python(args, extra, VT_REC_RESUME, mode); }                                      \
+    static void *return_##tag(ARGS) { return on_python(args, extra, VT_REC_RETURN, mode); }                                      \
+    static void *yield_##tag(ARGS) { return on_python(args, extra, VT_REC_YIELD, mode); }                                        \
+    static void *unwind_##tag(ARGS) { return on_python(args, extra, VT_REC_UNWIND, mode); }                                      \
+    static void *throw_##tag(ARGS) { return on_python(args, extra, VT_REC_THROW, mode); }                                        \
+    static void *call_##tag(ARGS) { return on_call(args, mode); }                                                                \
+    static void *c_return_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RETURN, mode); }                                        \
+    static void *c_raise_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RAISE, mode); }
 #define CALLBACK_LIST(tag)                                                                                                       \
     { start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##tag, c_return_##tag, c_raise_##tag }
 
 typedef void *(*vectorcall)(void *, void *const *, size_t, void *);
-CALLBACKS(312, CO_EXTRA_312, false)
-CALLBACKS(313, CO_EXTRA_313, false)
-CALLBACKS(314, CO_EXTRA_314, false)
-CALLBACKS(full, layout.co_extra, true)
+CALLBACKS(312, CO_EXTRA_312, LEAN)
+CALLBACKS(313, CO_EXTRA_313, LEAN)
+CALLBACKS(314, CO_EXTRA_314, LEAN)
+CALLBACKS(full, layout.co_extra, FULL)
+CALLBACKS(parallel, 0, PARALLEL) /* an interpreter with a GIL of its own */
+CALLBACKS(parallel_full, 0, PARALLEL_FULL)
 static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312), table_313[EVENTS] = CALLBACK_LIST(313),
-                        table_314[EVENTS] = CALLBACK_LIST(314), table_full[EVENTS] = CALLBACK_LIST(full);
-
-/* An interpreter with a GIL of its own. */
-ALWAYS_INLINE void *python_parallel(void *const *args, uint32_t type) {
-    parallel_python(args[0], type);
-    return py._Py_NoneStruct;
-}
-static void *start_parallel(ARGS) { return python_parallel(args, VT_REC_CALL); }
-static void *resume_parallel(ARGS) { return python_parallel(args, VT_REC_RESUME); }
-static void *return_parallel(ARGS) { return python_parallel(args, VT_REC_RETURN); }
-static void *yield_parallel(ARGS) { return python_parallel(args, VT_REC_YIELD); }
-static void *unwind_parallel(ARGS) { return python_parallel(args, VT_REC_UNWIND); }
-static void *throw_parallel(ARGS) { return python_parallel(args, VT_REC_THROW); }
-ALWAYS_INLINE void *c_parallel(void *const *args, uint32_t type) {
-    void *definition = function_definition(args[2]);
-    if (definition) {
-        if (type == VT_REC_C_CALL) site_calls_c(args);
-        parallel_c(args[2], definition, type);
-    } else if (type == VT_REC_C_CALL) {
-        return call_of_other(args);
-    }
-    return py._Py_NoneStruct;
-}
-static void *call_parallel(ARGS) { return c_parallel(args, VT_REC_C_CALL); }
-static void *c_return_parallel(ARGS) { return c_parallel(args, VT_REC_C_RETURN); }
-static void *c_raise_parallel(ARGS) { return c_parallel(args, VT_REC_C_RAISE); }
-static const vectorcall table_parallel[EVENTS] = CALLBACK_LIST(parallel);
+                        table_314[EVENTS] = CALLBACK_LIST(314), table_full[EVENTS] = CALLBACK_LIST(full),
+                        table_parallel[EVENTS] = CALLBACK_LIST(parallel),
+                        table_parallel_full[EVENTS] = CALLBACK_LIST(parallel_full);
 
 static const vectorcall *pick_table(void) {
-    if (interps_own_gil()) return table_parallel;
+    if (interps_own_gil()) return agent.full ? table_parallel_full : table_parallel;
     if (agent.full) return table_full;
     return layout.python == 0x30c ? table_312 : layout.python == 0x30d ? table_313 : table_314;
 }

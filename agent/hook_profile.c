@@ -60,7 +60,7 @@ ALWAYS_INLINE void on_c(void *code, void *callable, uint32_t type, int what, boo
     id = slot->id;
     if (UNLIKELY(slot->definition != definition || slot->check != function_check(definition) || id < agent.base_id)) {
         id = name_function_slow(callable, definition);
-        slot = name_function_slot(definition);
+        slot = name_function_slot(function_slots, definition);
     }
     if (LIKELY(agent.c_calls)) {
         if (full)

@@ -302,7 +302,8 @@ static bool ask(void *interpreter) {
     }
     if (gil_of(interpreter)) interp->own_gil = gil_of(interpreter) != home_gil;
     if (interp->own_gil && wanted() && !agent.parallel)
-        note("an interpreter with a GIL of its own is not traced with these options");
+        note(agent.governed ? "an interpreter with a GIL of its own is not traced with --max_overhead"
+                            : "an interpreter with a GIL of its own is not traced: idle ones still hold on to earlier sessions");
     if (interp->asked || !is_due(interp)) return true;
     /* 3.12: the lock of its pending calls lives as long as it has a thread state. */
     if (!gil_of(interpreter) || !ready(interpreter)) return false;
@@ -356,6 +357,6 @@ void interps_start(const struct interp_hooks *with) {
     if (!list_head && possible) list_head = find_list();
     seen_next_id = done_next_id = -1;
     if (list_head) home_gil = gil_of(current());
-    agent.parallel = list_head && !agent.full && arena_place() < ARENAS_MAX;
+    agent.parallel = list_head && !agent.governed && arena_place() < ARENAS_MAX;
     if (!list_head) note(UNKNOWN_BUILD);
 }

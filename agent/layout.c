@@ -80,6 +80,7 @@ int layout_select(char *why, size_t why_size) {
         text_append(why, why_size, "free-threaded builds of Python are not supported yet");
         return -VT_ENOTSUP;
     }
+    if (layout.python == (major << 8 | minor)) return 0; /* with what was found: an interpreter of its own GIL may read it now */
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
         if (layouts[i].python == (major << 8 | minor)) layout = layouts[i];
     if (layout.python) return 0;

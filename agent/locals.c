@@ -7,15 +7,17 @@
 
 enum { PROOFS = 16, STACK_MOST = 64 << 20, TSTATE_MOST = 4096, KIND_CELL = 0x40, TAGGED_INT = 3 };
 
-static uint32_t proofs; /* of this process: layouts do not change */
-static bool refuted;
+/* Of this process: layouts do not change. Threads with a GIL of their own read and add, too. */
+static uint32_t proofs, refuted;
 
-bool locals_trusted(void) { return proofs >= PROOFS && !refuted; }
+static bool is_refuted(void) { return vt_load_relaxed(&refuted); }
+
+bool locals_trusted(void) { return vt_load_relaxed(&proofs) >= PROOFS && !is_refuted(); }
 
 void locals_tried(const struct locals *locals, bool same) {
     if (!locals->slots) return;
-    proofs++;
-    refuted |= !same;
+    if (!same) vt_store_relaxed(&refuted, 1u);
+    vt_fetch_add(&proofs, 1u);
 }
 
 static bool is_near(const void *at, const void *base, uint64_t most) { return (uint64_t)at - (uint64_t)base < most; }
@@ -38,7 +40,7 @@ static const char *running_frame(void) {
 struct locals locals_of(void *code, const void *frame) {
     struct locals locals = {code, NULL};
     const char *at = frame;
-    if (refuted) return locals;
+    if (is_refuted()) return locals;
     if (layout.python >= 0x30c)
         at = running_frame();
     else if (layout.python == 0x30b)

@@ -126,12 +126,12 @@ NOINLINE uint32_t name_code_slow(void *code) {
     return id;
 }
 
-/* Of an open frame, with hooks maybe not in yet. */
+/* Of an open frame, with hooks maybe not in yet; NULL = of the one that runs. */
 uint32_t name_code(void *code, void *frame) {
     const struct co_extra *extra = field(code, layout.co_extra);
     if (extra && extra->size > agent.extra_index && (uint32_t)extra->value[agent.extra_index] >= agent.base_id)
         return (uint32_t)extra->value[agent.extra_index];
-    void *globals = agent.full && filter_needs_modules() ? py.PyObject_GetAttrString(frame, "f_globals") : NULL;
+    void *globals = frame && agent.full && filter_needs_modules() ? py.PyObject_GetAttrString(frame, "f_globals") : NULL;
     uint32_t id = code_register(code, globals);
     drop_ref(globals);
     return id;
@@ -190,11 +190,11 @@ static uint16_t special_of(const char *owner, const char *name) {
     return FUNCTION_PLAIN;
 }
 
-/* The slot that name_function_slow used or filled, or NULL. */
-const struct function_slot *name_function_slot(const void *definition) {
+/* The slot that name_function or, in function_slots, name_function_slow used or filled; or NULL. */
+const struct function_slot *name_function_slot(const struct function_slot *slots, const void *definition) {
     uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
     for (uint32_t i = 0; i < PROBES; i++) {
-        const struct function_slot *slot = &function_slots[(home + i) & mask];
+        const struct function_slot *slot = &slots[(home + i) & mask];
         if (slot->definition == definition && slot->id >= agent.base_id) return slot;
     }
     return NULL;

@@ -8,8 +8,10 @@
  *   - the arena of a session that is over stays in place as empty private memory until each of these interpreters has
  *     been seen with its GIL held by us (interps.c): an event that was under way writes into nothing
  *   - they never end a session, and visit nothing: that is up to the others
+ *   - code of the target (a __repr__) runs without the lock; it may give up the GIL, and its interpreter lose its hooks
+ *     meanwhile: from then on the event writes under the lock only, and only into the session that it belongs to
  *
- * Only in lean sessions: what options do per event uses objects of the target, and may run its code. */
+ * Not in sessions with --max_overhead: its account is kept by those who hold the main interpreter's GIL. */
 #include "agent/parallel.h"
 
 #include "agent/emit.h"
@@ -52,36 +54,46 @@ static void forget_thread(void) { this_thread = &thread_nobody; }
 
 /* ---- the ordinary event ---- */
 
-ALWAYS_INLINE bool write_event(uint64_t word) {
+/* Where this thread may write `words` at the time `now`; NULL = not without the lock. */
+ALWAYS_INLINE uint64_t *room_here(uint64_t words, uint64_t now) {
     struct thread *thread = this_thread;
-    uint32_t session = vt_load_acquire(&agent.session);
-    if (UNLIKELY(!is_on() || !thread_is_ours(thread))) return false;
-    uint64_t *cursor = *(uint64_t *volatile *)&thread->cursor;
-    uint64_t now = arch_ticks();
-    if (UNLIKELY(((uint64_t)cursor & VT_CHUNK_MASK) == 0 ||
-                 now >= vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit)))
-        return false;
-    arch_publish(cursor, now << VT_REC_TS_SHIFT | word);
-    *(uint64_t *volatile *)&thread->cursor = cursor + 1;
+    if (UNLIKELY(!is_on() || !thread_is_ours(thread))) return NULL;
+    uint64_t *cursor = *(uint64_t *volatile *)&thread->cursor, at = (uint64_t)cursor & VT_CHUNK_MASK;
+    if (UNLIKELY(!at || (VT_CHUNK_SIZE - at) / 8 < words)) return NULL;
+    if (UNLIKELY(now >= vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit))) return NULL;
+    return cursor;
+}
+
+ALWAYS_INLINE void wrote(uint64_t *next, uint32_t session) {
+    *(uint64_t *volatile *)&this_thread->cursor = next;
     vt_full_fence(); /* pairs with the end of a session: either it sees our cursor, or we see that it ends */
     if (UNLIKELY(vt_load_relaxed(&agent.state) != AGENT_TRACING || vt_load_relaxed(&agent.session) != session)) forget_thread();
+}
+
+ALWAYS_INLINE bool write_event(uint64_t word, bool any_clock) {
+    uint32_t session = vt_load_acquire(&agent.session);
+    uint64_t now = any_clock ? clock_full() : arch_ticks(), *cursor = room_here(1, now);
+    if (UNLIKELY(!cursor)) return false;
+    arch_publish(cursor, now << VT_REC_TS_SHIFT | word);
+    wrote(cursor + 1, session);
     return true;
 }
 
-/* 0: not known in this session */
-ALWAYS_INLINE uint32_t known_code(void *code) {
+/* Id and flags of a code object; 0: not known in this session */
+ALWAYS_INLINE uint64_t known_code(void *code) {
     const struct co_extra *extra = field(code, layout.co_extra);
     if (UNLIKELY(!extra || extra->size <= agent.extra_index)) return 0;
-    uint32_t id = (uint32_t)extra->value[agent.extra_index];
-    return id >= agent.base_id ? id : 0;
+    uint64_t known = extra->value[agent.extra_index];
+    return (uint32_t)known >= agent.base_id ? known : 0;
 }
 
 /* Ids are never used twice: the same one before and after means that nothing was written in between. */
-ALWAYS_INLINE uint32_t known_function(const void *definition) {
+ALWAYS_INLINE uint32_t known_function(const void *definition, bool *left_out) {
     struct function_slot *slot = &slots[function_slot_of(definition)];
     uint32_t id = vt_load_acquire(&slot->id);
     bool same =
         *(void *volatile *)&slot->definition == definition && *(volatile uint64_t *)&slot->check == function_check(definition);
+    *left_out = *(volatile uint16_t *)&slot->left_out;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return same && id >= agent.base_id && vt_load_relaxed(&slot->id) == id ? id : 0;
 }
@@ -95,28 +107,119 @@ static struct thread *thread_here(void) {
     return thread;
 }
 
-static NOINLINE void slow_event(void *code, void *callable, void *definition, uint32_t type) {
-    parallel_lock();
-    bool on = is_on_locked();
-    if (on && thread_here()) emit_here((code ? name_code(code, NULL) : name_function(slots, callable, definition)) | type);
-    parallel_unlock();
+/* After a look under the lock; `on`: what it saw. */
+static void looked(bool on) {
     if (on) return;
     forget_thread();
     interps_settle();
 }
 
+static NOINLINE void slow_event(void *code, void *callable, void *definition, uint32_t type) {
+    parallel_lock();
+    bool on = is_on_locked() && !agent.full; /* else these are the hooks of an older session */
+    if (on && thread_here()) emit_here((code ? name_code(code, NULL) : name_function(slots, callable, definition)) | type);
+    parallel_unlock();
+    looked(on);
+}
+
 void parallel_python(void *code, uint32_t type) {
-    uint32_t id = known_code(code);
-    if (UNLIKELY(!id || !write_event(id | type))) slow_event(code, NULL, NULL, type);
+    uint32_t id = (uint32_t)known_code(code);
+    if (UNLIKELY(!id || !write_event(id | type, false))) slow_event(code, NULL, NULL, type);
 }
 
 void parallel_c(void *callable, void *definition, uint32_t type) {
-    uint32_t id = known_function(definition);
-    if (UNLIKELY(!id || !write_event(id | type))) slow_event(NULL, callable, definition, type);
+    bool left_out;
+    uint32_t id = known_function(definition, &left_out);
+    if (UNLIKELY(!id || !write_event(id | type, false))) slow_event(NULL, callable, definition, type);
 }
 
 void parallel_stacks(void) {
     parallel_lock();
     if (is_on_locked() && thread_here()) stacks_emit_current();
     parallel_unlock();
+}
+
+/* ---- with options ---- */
+
+static NOINLINE bool meet_code(void *code, uint64_t *known) {
+    parallel_lock();
+    bool on = is_on_locked() && agent.full, here = on && thread_here();
+    if (here && name_code(code, NULL)) *known = known_code(code);
+    parallel_unlock();
+    looked(on);
+    return here;
+}
+
+/* False: nothing is to be recorded on this thread now. 0 when the code object could not be named. */
+ALWAYS_INLINE bool met_code(void *code, uint64_t *known) {
+    *known = known_code(code);
+    if (UNLIKELY(!*known || !is_on() || !thread_is_ours(this_thread)) && !meet_code(code, known)) return false;
+    return !this_thread->paused;
+}
+
+static NOINLINE uint32_t meet_function(void *callable, void *definition, bool *left_out) {
+    uint32_t id = 0;
+    parallel_lock();
+    if (is_on_locked() && agent.full && thread_here()) id = name_function(slots, callable, definition);
+    const struct function_slot *slot = id ? name_function_slot(slots, definition) : NULL;
+    *left_out = slot && slot->left_out;
+    parallel_unlock();
+    return id;
+}
+
+static NOINLINE void late_event(uint64_t word) {
+    uint64_t id = word >> VT_REC_TYPE_BITS << VT_REC_TYPE_BITS;
+    parallel_lock();
+    bool on = is_on_locked();
+    if (on && thread_here() && (!id || id >= agent.base_id)) emit_here(word); /* not one of an older session */
+    parallel_unlock();
+    looked(on);
+}
+
+bool parallel_plain_payload(uint32_t kind, const uint64_t *words, uint32_t bytes) {
+    uint32_t session = vt_load_acquire(&agent.session);
+    uint64_t now = clock_full(), n = 1 + (bytes + 7) / 8, *cursor = room_here(n, now);
+    if (UNLIKELY(!cursor)) return false;
+    for (uint64_t i = 1; i < n; i++) cursor[i] = words[i - 1];
+    arch_publish(cursor, vt_rec_make(now, vt_rec_payload_id(kind, bytes), VT_REC_PAYLOAD));
+    wrote(cursor + n, session);
+    return true;
+}
+
+/* Only into the session that this thread is known in. */
+void parallel_payload(uint32_t kind, const char *text, uint32_t bytes) {
+    parallel_lock();
+    uint8_t *to = is_on_locked() && thread_is_ours(this_thread) ? payload_reserve(bytes) : NULL;
+    if (to) {
+        memcpy(to, text, bytes);
+        payload_commit(kind, bytes);
+    }
+    parallel_unlock();
+}
+
+enum detail_next parallel_detail_python(void *code, uint32_t type, void *value) {
+    bool target_ran = false;
+    uint64_t known;
+    if (!met_code(code, &known)) return DETAIL_KEEP;
+    uint32_t id = (uint32_t)known;
+    if (detail_passes(this_thread, code, VT_REC_IS_ENTER(type), known)) {
+        if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) target_ran |= values_tell_arguments(code, NULL, true);
+        if (value && agent.flags & VT_F_RETVAL) target_ran |= values_tell_result(value, true);
+        if (target_ran || !id || UNLIKELY(!write_event(id | type, true))) late_event(id | type);
+    }
+    return detail_unwanted(code, known) ? DETAIL_OFF : DETAIL_KEEP;
+}
+
+enum detail_next parallel_detail_c(void *code, void *callable, void *definition, uint32_t type) {
+    uint64_t known;
+    bool left_out;
+    if (!met_code(code, &known)) return DETAIL_KEEP;
+    if (known & FILTER_LEFT_OUT) return DETAIL_OFF;
+    if (this_thread->ignored) return DETAIL_KEEP;
+    uint32_t id = known_function(definition, &left_out);
+    if (!id) id = meet_function(callable, definition, &left_out);
+    if (id && left_out) return DETAIL_OFF_CALLEE;
+    bool wanted = detail_deep_enough(this_thread, VT_REC_IS_ENTER(type));
+    if (wanted && (!id || UNLIKELY(!write_event(id | type, true)))) late_event(id | type);
+    return DETAIL_KEEP;
 }

@@ -84,8 +84,9 @@ static void put_type_name(struct out *out, const void *type) { put_text(out, fie
 static void put_error(struct out *out) {
     struct pending_error error;
     error_save(&error);
-    /* Ctrl+C in the middle of it was meant for the program */
-    if (error.type == *(void **)py.PyExc_KeyboardInterrupt) py.PyErr_SetInterrupt();
+    /* Ctrl+C in the middle of it was meant for the program; only the main interpreter gets it */
+    bool main = field(py.PyThreadState_Get(), layout.ts_interp) == agent.main_interpreter;
+    if (main && error.type == *(void **)py.PyExc_KeyboardInterrupt) py.PyErr_SetInterrupt();
     put_text(out, "<repr raised ");
     if (error.type && field32(type_of(error.type), TYPE_FLAGS) & TYPE_FLAG_IS_TYPE)
         put_type_name(out, error.type);

@@ -4,7 +4,7 @@
 #include "agent/governor.h"
 #include "agent/interps.h"
 
-enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, INTERPRETERS_MAX = 128, THREADS_MAX = 256 };
+enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, INTERPRETERS_MAX = 128, THREADS_MAX = 256, UNSEEN_MAX = 512 };
 
 /* Code objects of a thread's open frames, innermost first; 3.8 has no API for other threads' frames. */
 static void *first_frame(void *tstate) {
@@ -161,7 +161,8 @@ static bool is_elsewhere(void **list, uint32_t n, const void *interpreter, uint6
 /* Of threads of the current interpreter that have recorded nothing: what was told of them at the start may have ended since. */
 void stacks_emit_current(void) {
     void *list[INTERPRETERS_MAX], *late[THREADS_MAX], *interpreter = field(py.PyThreadState_Get(), layout.ts_interp);
-    uint32_t n = still_interpreters(list), nlate = 0;
+    uint32_t n = still_interpreters(list), nlate = 0, ids[UNSEEN_MAX];
+    if (detail_keeps_depths()) detail_entered_unseen(stack_ids(py.PyThreadState_Get(), ids, UNSEEN_MAX, false));
     if (agent.governed) return; /* it has counted them */
     void *tstate = py.PyInterpreterState_ThreadHead(interpreter);
     for (; tstate && nlate < THREADS_MAX; tstate = py.PyThreadState_Next(tstate)) {

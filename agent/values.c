@@ -3,6 +3,7 @@
  * ones (numbers, ASCII texts, None) nothing of the target runs, and none of this is needed. */
 #include "agent/detail.h"
 #include "agent/emit.h"
+#include "agent/parallel.h"
 
 enum { BYTES_MAX = 8192, PLAIN_MAX = 1024, NAME_MAX = 255, CODE_VARARGS = 4, CODE_VARKEYWORDS = 8 };
 
@@ -29,40 +30,47 @@ static struct thread *pause(void) {
     return thread;
 }
 
-static void resume(struct thread *thread) {
+/* False: the session of the call is over. */
+static bool resume(struct thread *thread) {
     if (thread == this_thread) thread->paused = 0;
+    return thread == this_thread && thread->tid;
 }
 
-static void tell(uint32_t kind, const char *bytes, uint32_t len) {
+static void tell(uint32_t kind, const char *bytes, uint32_t len, bool parallel) {
+    if (parallel) {
+        parallel_payload(kind, bytes, len);
+        return;
+    }
     uint8_t *to = session_visit() ? payload_reserve(len) : NULL;
     if (!to) return;
     memcpy(to, bytes, len);
     payload_commit(kind, len);
 }
 
-static void plain_tell(uint32_t kind, union plain *text, uint32_t len) {
+static void plain_tell(uint32_t kind, union plain *text, uint32_t len, bool parallel) {
     for (uint32_t i = 0; i < 8; i++) text->bytes[len + i] = 0;
-    if (!emit_payload(kind, text->words, len)) tell(kind, text->bytes, len);
+    bool told = parallel ? parallel_plain_payload(kind, text->words, len) : emit_payload(kind, text->words, len);
+    if (!told) tell(kind, text->bytes, len, parallel);
 }
 
-static bool plain_result(void *value) {
+static bool plain_result(void *value, bool parallel) {
     union plain text;
     int32_t len = repr_plain(value, text.bytes, PLAIN_MAX, agent.repr_limit);
     if (len < 0 || len == PLAIN_MAX) return false;
-    plain_tell(VT_PL_RETVAL, &text, (uint32_t)len);
+    plain_tell(VT_PL_RETVAL, &text, (uint32_t)len, parallel);
     return true;
 }
 
-NOINLINE void values_tell_result(void *value) {
+NOINLINE bool values_tell_result(void *value, bool parallel) {
     struct pending_error error;
     char bytes[BYTES_MAX];
-    if (plain_result(value)) return;
+    if (plain_result(value, parallel)) return false;
     struct thread *thread = pause();
     error_save(&error);
     uint32_t len = repr_value(value, bytes, sizeof bytes, agent.repr_limit);
-    resume(thread);
-    tell(VT_PL_RETVAL, bytes, len);
+    if (resume(thread)) tell(VT_PL_RETVAL, bytes, len, parallel);
     error_restore(&error);
+    return true;
 }
 
 /* ---- arguments: u16 namelen, u16 vallen, name, value ---- */
@@ -87,7 +95,7 @@ static uint32_t plain_argument(const struct locals *locals, int64_t i, char *to,
     return head + (uint32_t)value_len;
 }
 
-static bool plain_arguments(const struct locals *locals, int64_t count) {
+static bool plain_arguments(const struct locals *locals, int64_t count, bool parallel) {
     union plain text;
     uint32_t len = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -95,7 +103,7 @@ static bool plain_arguments(const struct locals *locals, int64_t count) {
         if (!more) return false;
         len += more;
     }
-    plain_tell(VT_PL_ARGS, &text, len);
+    plain_tell(VT_PL_ARGS, &text, len, parallel);
     return true;
 }
 
@@ -150,7 +158,7 @@ static uint32_t argument_text(struct source *source, int64_t i, char *to, uint32
     return head + value_len;
 }
 
-static NOINLINE void any_arguments(struct source *source, int64_t count) {
+static NOINLINE void any_arguments(struct source *source, int64_t count, bool parallel) {
     struct pending_error error;
     char bytes[BYTES_MAX];
     uint32_t len = 0;
@@ -163,18 +171,18 @@ static NOINLINE void any_arguments(struct source *source, int64_t count) {
     if (py.PyErr_Occurred()) py.PyErr_Clear();
     drop_ref(source->by_name);
     drop_ref(source->names);
-    resume(thread);
-    if (len) tell(VT_PL_ARGS, bytes, len);
+    if (resume(thread) && len) tell(VT_PL_ARGS, bytes, len, parallel);
     error_restore(&error);
 }
 
 /* Positional, keyword-only, *args, **kwargs: the order of co_varnames. `frame` may be NULL on 3.12+. */
-NOINLINE void values_tell_arguments(void *code, void *frame) {
+NOINLINE bool values_tell_arguments(void *code, void *frame, bool parallel) {
     uint32_t flags = field32(code, layout.co_flags);
     int64_t count = (int64_t)field32(code, layout.co_argcount) + field32(code, layout.co_kwonlyargcount);
     count += (flags & CODE_VARARGS ? 1 : 0) + (flags & CODE_VARKEYWORDS ? 1 : 0);
-    if (!count) return;
+    if (!count) return false;
     struct source source = {.locals = locals_of(code, frame), .frame = frame, .same = true};
-    if (locals_trusted() && source.locals.slots && plain_arguments(&source.locals, count)) return;
-    any_arguments(&source, count);
+    if (locals_trusted() && source.locals.slots && plain_arguments(&source.locals, count, parallel)) return false;
+    any_arguments(&source, count, parallel);
+    return true;
 }

@@ -2,11 +2,23 @@
  * of their own, are traced; they end as usual meanwhile, and nothing is left in them. */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/lib/suite.h"
 
-enum { KEPT_CALLS = 300, NEW_CALLS = 200, OWN_GIL_FROM = 12, ROUND = 60, MADE = 62, GOOD = 20, TID = 40, LAST = 4 };
+enum {
+    KEPT_CALLS = 300,
+    NEW_CALLS = 200,
+    OWN_GIL_FROM = 12,
+    ROUND = 60,
+    MADE = 62,
+    GOOD = 20,
+    TID = 40,
+    LAST = 4,
+    LATE_HOOKED = 20,
+    TRACED_NOW = 21
+};
 
 static const char *const kinds[] = {"shared", "own"};
 
@@ -83,11 +95,185 @@ START_TEST(come_and_go) {
 }
 END_TEST
 
+/* ---- options ---- */
+
+struct scene {
+    const struct interp *ip;
+    struct target target;
+    struct trace trace;
+    char who[192];
+    const char *kind;
+    unsigned round;
+};
+
+/* False: there are none of this kind. */
+static bool begin(struct scene *x, int i) {
+    memset(x, 0, sizeof *x);
+    x->kind = kinds[suite_row(i)];
+    x->ip = suite_interp(i);
+    if (x->ip->minor < OWN_GIL_FROM) return false;
+    ck_assert_int_eq(target_spawn(&x->target, x->ip, "interpopts.py", (const char *[]){x->kind, NULL}, NULL), 0);
+    must_round(&x->target, ++x->round, "before the trace");
+    x->target.slots[TRACED_NOW] = 1;
+    return true;
+}
+
+static void trace_round(struct scene *x, const char *options) {
+    struct tool tool;
+    const char *out = temp_path(".json");
+    snprintf(x->who, sizeof x->who, "interpreters (%s) with %s on %s", x->kind, options, x->ip->version);
+    trace_free(&x->trace);
+    tool_startf(&tool, "--attach %d -o %s %s", (int)x->target.pid, out, options);
+    must_attach(&tool, x->who);
+    must_round(&x->target, ++x->round, x->who);
+    ck_assert_msg(x->target.slots[LATE_HOOKED], "%s: the new interpreter is not traced", x->who);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, x->who);
+    must_load(&x->trace, out, x->who);
+    unlink(out);
+}
+
+static void must(const struct scene *x, const char *name, size_t n) {
+    size_t seen = trace_count(&x->trace, name, 0);
+    ck_assert_msg(seen == n, "%s: %zu calls of %s instead of %zu", x->who, seen, name, n);
+}
+
+static void end(struct scene *x) {
+    ck_assert_msg(!kill(x->target.pid, 0), "%s: the target has gone", x->who);
+    trace_free(&x->trace);
+    target_kill(&x->target);
+}
+
+START_TEST(depth) {
+    struct scene x;
+    if (!begin(&x, _i)) return;
+    /* in_kept 1, run_string 2, <module> 3, one 4, level0 5, level1 6, level2 7; in_late 1, run_string 2, <module> 3 */
+    trace_round(&x, "--max_stack_depth 6");
+    must(&x, "level0", 1);
+    must(&x, "level1", 1);
+    must(&x, "level2", 0);
+    must(&x, "late_level0", 1);
+    must(&x, "late_level1", 1);
+    trace_round(&x, "--max_stack_depth 4");
+    must(&x, "one", 1);
+    must(&x, "level0", 0);
+    must(&x, "arguments", 0);
+    must(&x, "late_level0", 1);
+    must(&x, "late_level1", 0);
+    trace_round(&x, "--max_stack_depth 100");
+    must(&x, "level2", 1);
+    must(&x, "math.hypot", 1);
+    must(&x, "late_level1", 1);
+    end(&x);
+}
+END_TEST
+
+START_TEST(files) {
+    struct scene x;
+    if (!begin(&x, _i)) return;
+    trace_round(&x, "--include_files /virtual/subapp.py");
+    must(&x, "one", 1);
+    must(&x, "by_files", 1);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 0); /* the whole subtree of a function that is left out */
+    must(&x, "direct", 1);
+    must(&x, "math.hypot", 1);
+    must(&x, "in_kept", 0);
+    must(&x, "late_level0", 0);
+    trace_round(&x, "--exclude_files /virtual/sublib.py");
+    must(&x, "one", 1);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 0);
+    must(&x, "direct", 1);
+    must(&x, "in_kept", 1);
+    must(&x, "late_level0", 1);
+    end(&x);
+}
+END_TEST
+
+START_TEST(functions) {
+    struct scene x;
+    if (!begin(&x, _i)) return;
+    trace_round(&x, "--exclude_functions helper level? math.hypot");
+    must(&x, "by_files", 1);
+    must(&x, "helper", 0);
+    must(&x, "len", 0);
+    must(&x, "called_back", 1);
+    must(&x, "direct", 1);
+    must(&x, "math.hypot", 0);
+    must(&x, "level0", 0);
+    must(&x, "arguments", 23);
+    must(&x, "late_level1", 1);
+    trace_round(&x, "--include_functions direct");
+    must(&x, "direct", 1);
+    must(&x, "math.hypot", 1);
+    must(&x, "by_files", 0);
+    must(&x, "in_kept", 0);
+    trace_round(&x, "--exclude_modules sublib __main__ math");
+    must(&x, "by_files", 1);
+    must(&x, "direct", 1);
+    must(&x, "helper", 0);
+    must(&x, "called_back", 1);
+    must(&x, "math.hypot", 0);
+    must(&x, "late_level0", 0);
+    trace_round(&x, "--include_modules sublib");
+    must(&x, "helper", 1);
+    must(&x, "direct", 0);
+    end(&x);
+}
+END_TEST
+
+static const struct trace_event *must_say(const struct scene *x, const char *name, const struct trace_event *after,
+                                          const char *args) {
+    const struct trace_event *e = trace_find(&x->trace, name, after);
+    ck_assert_msg(e && e->args && strstr(e->args, args), "%s: %s says %s, not %s", x->who, name,
+                  !e        ? "nothing: it is not there"
+                  : e->args ? e->args
+                            : "nothing",
+                  args);
+    return e;
+}
+
+START_TEST(values) {
+    struct scene x;
+    if (!begin(&x, _i)) return;
+    trace_round(&x, "--log_func_args --log_func_retval");
+    must(&x, "arguments", 23);
+    must(&x, "direct", 1); /* what a __repr__ calls is not recorded */
+    const struct trace_event *e = must_say(&x, "arguments", NULL, "func_args.y='two';");
+    must_say(&x, "arguments", NULL, "func_args.rest=(3, 4);");
+    must_say(&x, "arguments", NULL, "func_args.others={'z': [6]};");
+    must_say(&x, "arguments", NULL, "func_args.k=5;");
+    must_say(&x, "arguments", NULL, "return_value=6;");
+    e = must_say(&x, "arguments", e, "func_args.y=<repr raised KeyboardInterrupt>;");
+    e = must_say(&x, "arguments", e, "func_args.y=<shown 5>;");
+    for (int i = 0; i < 20; i++) {
+        char x_is[32], result[32];
+        snprintf(x_is, sizeof x_is, "func_args.x=%d;", i);
+        snprintf(result, sizeof result, "return_value=%d;", i + 1);
+        const struct trace_event *before = e;
+        e = must_say(&x, "arguments", before, x_is);
+        must_say(&x, "arguments", before, "func_args.y=None;");
+        must_say(&x, "arguments", before, result);
+    }
+    must_say(&x, "gives_text", NULL, "return_value='text \xc3\xa9';");
+    must_say(&x, "direct", NULL, "return_value=5.0;");
+    end(&x);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("interps");
     suite_add_row(s, "traced-shared", traced, 0, 180);
     suite_add_row(s, "come-and-go-shared", come_and_go, 0, 300);
     suite_add_row(s, "traced-own", traced, 1, 180);
     suite_add_row(s, "come-and-go-own", come_and_go, 1, 300);
+    for (int row = 0; row < 2; row++) {
+        suite_add_row(s, row ? "depth-own" : "depth-shared", depth, row, 180);
+        suite_add_row(s, row ? "files-own" : "files-shared", files, row, 180);
+        suite_add_row(s, row ? "functions-own" : "functions-shared", functions, row, 180);
+        suite_add_row(s, row ? "values-own" : "values-shared", values, row, 180);
+    }
     return suite_main(s);
 }
