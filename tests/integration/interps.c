@@ -172,7 +172,7 @@ END_TEST
 START_TEST(files) {
     struct scene x;
     if (!begin(&x, _i)) return;
-    trace_round(&x, "--include_files /virtual/subapp.py");
+    trace_round(&x, "--include_files /virtual/subapp.py <s"); /* <string> or <script> */
     must(&x, "one", 1);
     must(&x, "by_files", 1);
     must(&x, "helper", 0);
@@ -180,7 +180,7 @@ START_TEST(files) {
     must(&x, "direct", 1);
     must(&x, "math.hypot", 1);
     must(&x, "in_kept", 0);
-    must(&x, "late_level0", 0);
+    must(&x, "late_level0", 1);
     trace_round(&x, "--exclude_files /virtual/sublib.py");
     must(&x, "one", 1);
     must(&x, "helper", 0);

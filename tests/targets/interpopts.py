@@ -15,11 +15,11 @@ except ImportError:
 own = sys.argv[1] == "own"
 PLACES = """
 import sys
-def place(module, text, space={}):
+def place(module, text, **space):
     space["__name__"] = module
     exec(compile(text, "/virtual/%s.py" % module, "exec"), space)
     return space
-one = place("subapp", '''APP''', place("sublib", '''LIB'''))["one"]
+one = place("subapp", '''APP''', helper=place("sublib", '''LIB''')["helper"])["one"]
 """
 LIB = """
 def helper(callback):
