@@ -6,7 +6,6 @@
 #include "agent/hooks.h"
 
 enum { UNRECORDED_VISIT = 1024 };
-#define CODE_IS_COROUTINE 0x280u /* CO_COROUTINE, CO_ASYNC_GENERATOR */
 
 bool detail_wanted(const struct vt_ctl *ctl) {
     const uint32_t flags = VT_F_ARGS | VT_F_RETVAL | VT_F_ASYNC | VT_F_IGNORE_FROZEN;
@@ -98,8 +97,8 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
     if (!thread) return DETAIL_KEEP;
     uint32_t id = code_id(code, layout.co_extra);
     uint64_t flags = filter_flags_of(code);
-    bool coroutine = agent.flags & VT_F_ASYNC && field32(code, layout.co_flags) & CODE_IS_COROUTINE;
-    if (coroutine && enter) task_enter();
+    bool coroutine = task_wanted(code);
+    if (coroutine && enter) task_enter(WAY_MAIN);
     thread = detail_thread();
     enum governor_verdict verdict = GOVERNOR_RECORD;
     if (agent.governed && thread && !(flags & FILTER_LEFT_OUT) && id) {
@@ -109,16 +108,16 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
     if (verdict >= GOVERNOR_PASS) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
     if (thread && detail_passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
         uint64_t begun = agent.governed ? clock_full() : 0;
-        if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame, false);
+        if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame, WAY_MAIN);
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL)
-            values_tell_result(value, false);
+            values_tell_result(value, WAY_MAIN);
         if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) governor.values += clock_full() - begun;
         /* repr ran code of the target: this session may be over, another one may be on */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
     } else if (thread) {
         unrecorded(thread);
     }
-    if (coroutine && !enter) task_leave();
+    if (coroutine && !enter) task_leave(WAY_MAIN);
     return thread && !coroutine && detail_unwanted(code, flags) ? DETAIL_OFF : DETAIL_KEEP;
 }
 

@@ -50,11 +50,18 @@ struct locals locals_of(void *code, const void *frame);
 bool locals_value(const struct locals *locals, int64_t i, void **value);
 bool locals_trusted(void);
 void locals_tried(const struct locals *locals, bool same);
-/* values.c. `parallel`: without the main interpreter's GIL. True: code of the target may have run, and anything have happened */
-bool values_tell_arguments(void *code, void *frame, bool parallel);
-bool values_tell_result(void *value, bool parallel);
-/* task.c */
-void task_enter(void);
-void task_leave(void);
+/* How a text gets to where the event goes: with the main interpreter's GIL, or as parallel.c says; LOCKED: code of the target has
+ * run since the event began. */
+enum detail_way { WAY_MAIN, WAY_PARALLEL, WAY_PARALLEL_LOCKED };
+/* values.c. True: code of the target may have run, and anything have happened */
+bool values_tell_arguments(void *code, void *frame, enum detail_way way);
+bool values_tell_result(void *value, enum detail_way way);
+/* task.c, for code that is a coroutine's; after task_enter, code of the target may have run, too */
+#define CODE_IS_COROUTINE 0x280u /* CO_COROUTINE, CO_ASYNC_GENERATOR */
+ALWAYS_INLINE bool task_wanted(const void *code) {
+    return agent.flags & VT_F_ASYNC && field32(code, layout.co_flags) & CODE_IS_COROUTINE;
+}
+void task_enter(enum detail_way way);
+void task_leave(enum detail_way way);
 
 #endif

@@ -186,10 +186,13 @@ bool parallel_plain_payload(uint32_t kind, const uint64_t *words, uint32_t bytes
     return true;
 }
 
-/* Only into the session that this thread is known in. */
-void parallel_payload(uint32_t kind, const char *text, uint32_t bytes) {
+bool parallel_lock_known(void) {
     parallel_lock();
-    uint8_t *to = is_on_locked() && thread_is_ours(this_thread) ? payload_reserve(bytes) : NULL;
+    return is_on_locked() && thread_is_ours(this_thread);
+}
+
+void parallel_payload(uint32_t kind, const char *text, uint32_t bytes) {
+    uint8_t *to = parallel_lock_known() ? payload_reserve(bytes) : NULL;
     if (to) {
         memcpy(to, text, bytes);
         payload_commit(kind, bytes);
@@ -198,16 +201,23 @@ void parallel_payload(uint32_t kind, const char *text, uint32_t bytes) {
 }
 
 enum detail_next parallel_detail_python(void *code, uint32_t type, void *value) {
-    bool target_ran = false;
+    bool enter = VT_REC_IS_ENTER(type);
     uint64_t known;
     if (!met_code(code, &known)) return DETAIL_KEEP;
-    uint32_t id = (uint32_t)known;
-    if (detail_passes(this_thread, code, VT_REC_IS_ENTER(type), known)) {
-        if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) target_ran |= values_tell_arguments(code, NULL, true);
-        if (value && agent.flags & VT_F_RETVAL) target_ran |= values_tell_result(value, true);
+    bool coroutine = task_wanted(code), target_ran = coroutine && enter;
+    if (target_ran) {
+        task_enter(WAY_PARALLEL);
+        if (!met_code(code, &known)) return DETAIL_KEEP;
+    }
+    if (detail_passes(this_thread, code, enter, known)) {
+        enum detail_way way = target_ran ? WAY_PARALLEL_LOCKED : WAY_PARALLEL;
+        uint32_t id = (uint32_t)known;
+        if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) target_ran |= values_tell_arguments(code, NULL, way);
+        if (value && agent.flags & VT_F_RETVAL) target_ran |= values_tell_result(value, way);
         if (target_ran || !id || UNLIKELY(!write_event(id | type, true))) late_event(id | type);
     }
-    return detail_unwanted(code, known) ? DETAIL_OFF : DETAIL_KEEP;
+    if (coroutine && !enter) task_leave(WAY_PARALLEL);
+    return !coroutine && detail_unwanted(code, known) ? DETAIL_OFF : DETAIL_KEEP;
 }
 
 enum detail_next parallel_detail_c(void *code, void *callable, void *definition, uint32_t type) {

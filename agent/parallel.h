@@ -18,6 +18,8 @@ void parallel_payload(uint32_t kind, const char *text, uint32_t bytes);
 void parallel_stacks(void);
 /* Is the current interpreter to be traced? */
 bool parallel_wanted(void);
+/* Takes the lock, whatever it says: is the session on that the current thread is known in? */
+bool parallel_lock_known(void);
 /* Nothing of the session may be taken away while it is held; never waits for a GIL. */
 void parallel_lock(void);
 void parallel_unlock(void);

@@ -36,8 +36,8 @@ static bool resume(struct thread *thread) {
     return thread == this_thread && thread->tid;
 }
 
-static void tell(uint32_t kind, const char *bytes, uint32_t len, bool parallel) {
-    if (parallel) {
+static void tell(uint32_t kind, const char *bytes, uint32_t len, enum detail_way way) {
+    if (way != WAY_MAIN) {
         parallel_payload(kind, bytes, len);
         return;
     }
@@ -47,28 +47,30 @@ static void tell(uint32_t kind, const char *bytes, uint32_t len, bool parallel) 
     payload_commit(kind, len);
 }
 
-static void plain_tell(uint32_t kind, union plain *text, uint32_t len, bool parallel) {
+static void plain_tell(uint32_t kind, union plain *text, uint32_t len, enum detail_way way) {
     for (uint32_t i = 0; i < 8; i++) text->bytes[len + i] = 0;
-    bool told = parallel ? parallel_plain_payload(kind, text->words, len) : emit_payload(kind, text->words, len);
-    if (!told) tell(kind, text->bytes, len, parallel);
+    bool told = false;
+    if (way == WAY_MAIN) told = emit_payload(kind, text->words, len);
+    if (way == WAY_PARALLEL) told = parallel_plain_payload(kind, text->words, len);
+    if (!told) tell(kind, text->bytes, len, way);
 }
 
-static bool plain_result(void *value, bool parallel) {
+static bool plain_result(void *value, enum detail_way way) {
     union plain text;
     int32_t len = repr_plain(value, text.bytes, PLAIN_MAX, agent.repr_limit);
     if (len < 0 || len == PLAIN_MAX) return false;
-    plain_tell(VT_PL_RETVAL, &text, (uint32_t)len, parallel);
+    plain_tell(VT_PL_RETVAL, &text, (uint32_t)len, way);
     return true;
 }
 
-NOINLINE bool values_tell_result(void *value, bool parallel) {
+NOINLINE bool values_tell_result(void *value, enum detail_way way) {
     struct pending_error error;
     char bytes[BYTES_MAX];
-    if (plain_result(value, parallel)) return false;
+    if (plain_result(value, way)) return false;
     struct thread *thread = pause();
     error_save(&error);
     uint32_t len = repr_value(value, bytes, sizeof bytes, agent.repr_limit);
-    if (resume(thread)) tell(VT_PL_RETVAL, bytes, len, parallel);
+    if (resume(thread)) tell(VT_PL_RETVAL, bytes, len, way);
     error_restore(&error);
     return true;
 }
@@ -95,7 +97,7 @@ static uint32_t plain_argument(const struct locals *locals, int64_t i, char *to,
     return head + (uint32_t)value_len;
 }
 
-static bool plain_arguments(const struct locals *locals, int64_t count, bool parallel) {
+static bool plain_arguments(const struct locals *locals, int64_t count, enum detail_way way) {
     union plain text;
     uint32_t len = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -103,7 +105,7 @@ static bool plain_arguments(const struct locals *locals, int64_t count, bool par
         if (!more) return false;
         len += more;
     }
-    plain_tell(VT_PL_ARGS, &text, len, parallel);
+    plain_tell(VT_PL_ARGS, &text, len, way);
     return true;
 }
 
@@ -158,7 +160,7 @@ static uint32_t argument_text(struct source *source, int64_t i, char *to, uint32
     return head + value_len;
 }
 
-static NOINLINE void any_arguments(struct source *source, int64_t count, bool parallel) {
+static NOINLINE void any_arguments(struct source *source, int64_t count, enum detail_way way) {
     struct pending_error error;
     char bytes[BYTES_MAX];
     uint32_t len = 0;
@@ -171,18 +173,18 @@ static NOINLINE void any_arguments(struct source *source, int64_t count, bool pa
     if (py.PyErr_Occurred()) py.PyErr_Clear();
     drop_ref(source->by_name);
     drop_ref(source->names);
-    if (resume(thread) && len) tell(VT_PL_ARGS, bytes, len, parallel);
+    if (resume(thread) && len) tell(VT_PL_ARGS, bytes, len, way);
     error_restore(&error);
 }
 
 /* Positional, keyword-only, *args, **kwargs: the order of co_varnames. `frame` may be NULL on 3.12+. */
-NOINLINE bool values_tell_arguments(void *code, void *frame, bool parallel) {
+NOINLINE bool values_tell_arguments(void *code, void *frame, enum detail_way way) {
     uint32_t flags = field32(code, layout.co_flags);
     int64_t count = (int64_t)field32(code, layout.co_argcount) + field32(code, layout.co_kwonlyargcount);
     count += (flags & CODE_VARARGS ? 1 : 0) + (flags & CODE_VARKEYWORDS ? 1 : 0);
     if (!count) return false;
     struct source source = {.locals = locals_of(code, frame), .frame = frame, .same = true};
-    if (locals_trusted() && source.locals.slots && plain_arguments(&source.locals, count, parallel)) return false;
-    any_arguments(&source, count, parallel);
+    if (locals_trusted() && source.locals.slots && plain_arguments(&source.locals, count, way)) return false;
+    any_arguments(&source, count, way);
     return true;
 }

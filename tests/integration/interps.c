@@ -263,6 +263,24 @@ START_TEST(values) {
 }
 END_TEST
 
+START_TEST(tasks) {
+    struct scene x;
+    size_t jobs = 0;
+    if (!begin(&x, _i)) return;
+    trace_round(&x, "--log_async --log_func_args");
+    must(&x, "tasked", 8);
+    for (size_t i = 0; i < x.trace.n; i++) {
+        const struct trace_event *e = &x.trace.events[i];
+        if (e->ph != 'M' || strcmp(e->name, "thread_name") || !e->args || !strstr(e->args, "name=job-")) continue;
+        jobs++;
+        ck_assert_msg(trace_count(&x.trace, "tasked", e->tid) == 4, "%s: %zu calls in track %s", x.who,
+                      trace_count(&x.trace, "tasked", e->tid), e->args);
+    }
+    ck_assert_msg(jobs == 2, "%s: %zu of 2 task tracks", x.who, jobs);
+    end(&x);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("interps");
     suite_add_row(s, "traced-shared", traced, 0, 180);
@@ -274,6 +292,7 @@ int main(void) {
         suite_add_row(s, row ? "files-own" : "files-shared", files, row, 180);
         suite_add_row(s, row ? "functions-own" : "functions-shared", functions, row, 180);
         suite_add_row(s, row ? "values-own" : "values-shared", values, row, 180);
+        suite_add_row(s, row ? "tasks-own" : "tasks-shared", tasks, row, 180);
     }
     return suite_main(s);
 }

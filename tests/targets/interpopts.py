@@ -27,6 +27,7 @@ def helper(callback):
     return len("abc")
 """
 APP = """
+import asyncio
 import math
 def called_back():
     return 1
@@ -53,6 +54,19 @@ def gives_text():
     return "text \\\\u00e9"
 def generates():
     yield [7]
+async def tasked(n):
+    for _ in range(n):
+        await asyncio.sleep(0)
+async def tasks():
+    loop = asyncio.get_running_loop()
+    made = [loop.create_task(tasked(3)) for _ in range(2)]
+    for i, t in enumerate(made):
+        t.set_name("job-%d" % i)
+    await asyncio.gather(*made)
+def in_tasks():
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(tasks())
+    loop.close()
 def one():
     by_files()
     level0()
@@ -63,6 +77,7 @@ def one():
     list(generates())
     for i in range(20):
         arguments(i, None)
+    in_tasks()
 """
 LATE = """
 def late_level1():
