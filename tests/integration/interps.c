@@ -119,18 +119,11 @@ static bool begin(struct scene *x, int i) {
 }
 
 static void trace_round(struct scene *x, const char *options) {
-    struct tool tool;
     const char *out = temp_path(".json");
     snprintf(x->who, sizeof x->who, "interpreters (%s) with %s on %s", x->kind, options, x->ip->version);
     trace_free(&x->trace);
-    tool_startf(&tool, "--attach %d -o %s %s", (int)x->target.pid, out, options);
-    must_attach(&tool, x->who);
-    must_round(&x->target, ++x->round, x->who);
+    must_trace_round(&x->target, ++x->round, options, out, &x->trace, x->who);
     ck_assert_msg(x->target.slots[LATE_HOOKED], "%s: the new interpreter is not traced", x->who);
-    kill(tool.pid, SIGINT);
-    tool_wait(&tool, 30000);
-    must_exit(&tool, 0, x->who);
-    must_load(&x->trace, out, x->who);
     unlink(out);
 }
 
@@ -153,6 +146,8 @@ START_TEST(depth) {
     must(&x, "level0", 1);
     must(&x, "level1", 1);
     must(&x, "level2", 0);
+    must(&x, "direct", 1); /* 6, too */
+    must(&x, "math.hypot", 0);
     must(&x, "late_level0", 1);
     must(&x, "late_level1", 1);
     trace_round(&x, "--max_stack_depth 4");
@@ -265,18 +260,32 @@ END_TEST
 
 START_TEST(tasks) {
     struct scene x;
-    size_t jobs = 0;
     if (!begin(&x, _i)) return;
     trace_round(&x, "--log_async --log_func_args");
     must(&x, "tasked", 8);
-    for (size_t i = 0; i < x.trace.n; i++) {
-        const struct trace_event *e = &x.trace.events[i];
-        if (e->ph != 'M' || strcmp(e->name, "thread_name") || !e->args || !strstr(e->args, "name=job-")) continue;
-        jobs++;
-        ck_assert_msg(trace_count(&x.trace, "tasked", e->tid) == 4, "%s: %zu calls in track %s", x.who,
-                      trace_count(&x.trace, "tasked", e->tid), e->args);
-    }
-    ck_assert_msg(jobs == 2, "%s: %zu of 2 task tracks", x.who, jobs);
+    must_have_jobs(&x.trace, x.who);
+    end(&x);
+}
+END_TEST
+
+/* Those with a GIL of their own are left alone, and that is said. */
+START_TEST(governed) {
+    struct scene x;
+    struct tool tool;
+    const char *out = temp_path(".json");
+    if (!begin(&x, _i)) return;
+    x.target.slots[TRACED_NOW] = 0;
+    tool_startf(&tool, "--attach %d -o %s --max_overhead 90%%", (int)x.target.pid, out);
+    must_attach(&tool, x.ip->version);
+    must_round(&x.target, ++x.round, x.ip->version);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, x.ip->version);
+    ck_assert_msg(strstr(tool.out, "a GIL of its own is not traced with --max_overhead"), "%s: says %s", x.ip->version, tool.out);
+    must_load(&x.trace, out, x.ip->version);
+    snprintf(x.who, sizeof x.who, "--max_overhead on %s", x.ip->version);
+    must(&x, "level0", 0);
+    unlink(out);
     end(&x);
 }
 END_TEST
@@ -287,6 +296,7 @@ int main(void) {
     suite_add_row(s, "come-and-go-shared", come_and_go, 0, 300);
     suite_add_row(s, "traced-own", traced, 1, 180);
     suite_add_row(s, "come-and-go-own", come_and_go, 1, 300);
+    suite_add_row(s, "max_overhead-own", governed, 1, 180);
     for (int row = 0; row < 2; row++) {
         suite_add_row(s, row ? "depth-own" : "depth-shared", depth, row, 180);
         suite_add_row(s, row ? "files-own" : "files-shared", files, row, 180);

@@ -14,7 +14,7 @@ struct scene {
     struct target target;
     struct trace trace;
     char who[192];
-    uint64_t round;
+    unsigned round;
     char folder[PATH_MAX]; /* of the scripts, as the target sees it */
 };
 
@@ -30,30 +30,14 @@ static void begin(struct scene *x, int i) {
 
 /* One traced round with these options; the trace is loaded from `out`. */
 static void trace_round(struct scene *x, const char *options, const char *out) {
-    struct tool tool;
-    snprintf(x->who, sizeof x->who, "%s on %s", options, x->ip->version);
+    snprintf(x->who, sizeof x->who, "%.120s on %s", options, x->ip->version);
     trace_free(&x->trace);
-    tool_startf(&tool, "--attach %d -o %s %s", (int)x->target.pid, out, options);
-    must_attach(&tool, x->who);
-    x->target.slots[60] = ++x->round;
-    for (uint64_t end = now_ms() + 30000; x->target.slots[61] != x->round; sleep_ms(2))
-        ck_assert_msg(now_ms() < end, "%s: the target does not get through: %s", x->who, x->target.text);
-    kill(tool.pid, SIGINT);
-    tool_wait(&tool, 30000);
-    must_exit(&tool, 0, x->who);
-    must_load(&x->trace, out, x->who);
+    must_trace_round(&x->target, ++x->round, options, out, &x->trace, x->who);
 }
 
 /* The same into a .vzt file, which is not loaded. */
 static void native_round(struct scene *x, const char *native, const char *options) {
-    struct tool tool;
-    tool_startf(&tool, "--attach %d -o %s %s", (int)x->target.pid, native, options);
-    must_attach(&tool, "vzt");
-    x->target.slots[60] = ++x->round;
-    while (x->target.slots[61] != x->round) sleep_ms(2);
-    kill(tool.pid, SIGINT);
-    tool_wait(&tool, 30000);
-    must_exit(&tool, 0, "vzt");
+    must_trace_round(&x->target, ++x->round, options, native, NULL, "vzt");
 }
 
 static size_t count(const struct scene *x, const char *name) { return trace_count(&x->trace, name, 0); }
@@ -330,18 +314,10 @@ END_TEST
 
 START_TEST(tasks) {
     struct scene x;
-    size_t jobs = 0;
     begin(&x, _i);
     trace_round(&x, "--log_async", temp_path(".json"));
     must(&x, "tasked", 8);
-    for (size_t i = 0; i < x.trace.n; i++) {
-        const struct trace_event *e = &x.trace.events[i];
-        if (e->ph != 'M' || strcmp(e->name, "thread_name") || !e->args || !strstr(e->args, "name=job-")) continue;
-        jobs++;
-        ck_assert_msg(trace_count(&x.trace, "tasked", e->tid) == 4, "%s: %zu calls in track %s", x.who,
-                      trace_count(&x.trace, "tasked", e->tid), e->args);
-    }
-    ck_assert_msg(jobs == 2, "%s: %zu of 2 task tracks", x.who, jobs);
+    must_have_jobs(&x.trace, x.who);
     end(&x);
 }
 END_TEST

@@ -1,6 +1,7 @@
 /* Owns the shape of a test program: cases over interpreters, skips, verdicts on tool and trace. */
 #include "tests/lib/suite.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,29 @@ void must_load(struct trace *t, const char *path, const char *who) {
     if (bad) ck_abort_msg("%s: %s: %s", who, path, bad);
     bad = trace_check_nesting(t);
     if (bad) ck_abort_msg("%s: %s: %s", who, path, bad);
+}
+
+void must_trace_round(struct target *t, unsigned n, const char *options, const char *out, struct trace *trace, const char *who) {
+    struct tool tool;
+    tool_startf(&tool, "--attach %d -o %s %s", (int)t->pid, out, options);
+    must_attach(&tool, who);
+    must_round(t, n, who);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, who);
+    if (trace) must_load(trace, out, who);
+}
+
+void must_have_jobs(const struct trace *t, const char *who) {
+    size_t jobs = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct trace_event *e = &t->events[i];
+        if (e->ph != 'M' || strcmp(e->name, "thread_name") || !e->args || !strstr(e->args, "name=job-")) continue;
+        jobs++;
+        ck_assert_msg(trace_count(t, "tasked", e->tid) == 4, "%s: %zu calls in track %s", who, trace_count(t, "tasked", e->tid),
+                      e->args);
+    }
+    ck_assert_msg(jobs == 2, "%s: %zu of 2 task tracks", who, jobs);
 }
 
 void must_have_threads(const struct trace *t, const pid_t *ids, int n, const char *who) {

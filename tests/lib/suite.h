@@ -45,6 +45,10 @@ void must_round(struct target *t, unsigned n, const char *who);
 void must_exit(const struct tool *t, int code, const char *who);
 /* Waits until the tool says that it traces. */
 void must_attach(struct tool *t, const char *who);
+/* The same for a round of it that is traced with `options` into `out`, and loaded into `trace` unless that is NULL. */
+void must_trace_round(struct target *t, unsigned n, const char *options, const char *out, struct trace *trace, const char *who);
+/* The tasks job-0 and job-1 have tracks of their own, each with 4 calls of `tasked`. */
+void must_have_jobs(const struct trace *t, const char *who);
 /* Every thread in ids is in the trace. */
 void must_have_threads(const struct trace *t, const pid_t *ids, int n, const char *who);
 
