@@ -29,16 +29,8 @@ static void unrecorded(struct thread *thread) {
     if (UNLIKELY(++thread->unrecorded % UNRECORDED_VISIT == 0)) session_visit();
 }
 
-/* False below --max_stack_depth, where events of functions that are left out do not count. */
-bool detail_deep_enough(struct thread *thread, bool enter) {
-    int32_t max = agent.max_stack_depth;
-    if (max < 0) return true;
-    if (enter) return thread->depth++ < max;
-    return thread->depth > 0 ? --thread->depth < max : true; /* at 0: a frame that was open at the start */
-}
-
 /* Keeps the depths; true = record the event. */
-bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags) {
+ALWAYS_INLINE bool passes(struct thread *thread, void *code, bool enter, uint64_t flags) {
     if (flags & FILTER_LEFT_OUT) {
         if (!(flags & FILTER_SILENCES) || (filter_by_caller(code) && !(flags & FILTER_WAS_OPEN))) return false;
         if (enter)
@@ -57,6 +49,8 @@ bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags
     }
     return detail_deep_enough(thread, enter);
 }
+
+bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags) { return passes(thread, code, enter, flags); }
 
 bool detail_keeps_depths(void) { return agent.full && (this_thread->ignored || this_thread->depth); }
 
@@ -106,7 +100,7 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
         if (!agent.governed || !(thread = detail_thread())) return DETAIL_KEEP;
     }
     if (verdict >= GOVERNOR_PASS) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
-    if (thread && detail_passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
+    if (thread && passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
         uint64_t begun = agent.governed ? clock_full() : 0;
         if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame, WAY_MAIN);
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL)

@@ -18,8 +18,15 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
 enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t type);
 bool detail_wanted(const struct vt_ctl *ctl);
 /* Steps of an event, on whichever thread. `flags`: of `code`, which runs now */
+/* Keeps the depths; true = record the event. */
 bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags);
-bool detail_deep_enough(struct thread *thread, bool enter);
+/* False below --max_stack_depth, where events of functions that are left out do not count. */
+ALWAYS_INLINE bool detail_deep_enough(struct thread *thread, bool enter) {
+    int32_t max = agent.max_stack_depth;
+    if (max < 0) return true;
+    if (enter) return thread->depth++ < max;
+    return thread->depth > 0 ? --thread->depth < max : true; /* at 0: a frame that was open at the start */
+}
 bool detail_unwanted(void *code, uint64_t flags);
 /* The current thread is about to leave calls that it was not seen entering, below others that it was. */
 bool detail_keeps_depths(void);
