@@ -17,8 +17,7 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
 /* `code`: the Python function that calls it */
 enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t type);
 bool detail_wanted(const struct vt_ctl *ctl);
-/* Steps of an event, on whichever thread. `flags`: of `code`, which runs now */
-/* Keeps the depths; true = record the event. */
+/* Steps of an event, on whichever thread; `flags`: of `code`, which runs now. Keeps the depths; true = record the event. */
 bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags);
 /* False below --max_stack_depth, where events of functions that are left out do not count. */
 ALWAYS_INLINE bool detail_deep_enough(struct thread *thread, bool enter) {
@@ -27,6 +26,7 @@ ALWAYS_INLINE bool detail_deep_enough(struct thread *thread, bool enter) {
     if (enter) return thread->depth++ < max;
     return thread->depth > 0 ? --thread->depth < max : true; /* at 0: a frame that was open at the start */
 }
+/* No event of this function is wanted, nor needed to keep the depths. */
 bool detail_unwanted(void *code, uint64_t flags);
 /* The current thread is about to leave calls that it was not seen entering, below others that it was. */
 bool detail_keeps_depths(void);
