@@ -118,6 +118,22 @@ uint32_t interps_sharing_gil(void **list, uint32_t most) {
     return n;
 }
 
+/* Below 3.12 and where the list is not known, all threads share the main interpreter's GIL: none is deleted while we hold it.
+ * With a GIL of its own, it is: _interpreters takes the GIL of the interpreter that it comes from before it deletes its thread
+ * state. */
+uint32_t interps_threads(void **list, uint32_t most, bool (*wanted)(void *tstate)) {
+    uint32_t n = 0;
+    bool locked = list_lock(TRIES);
+    if (!locked && interps_own_gil()) {
+        list[0] = py.PyThreadState_Get();
+        return wanted(list[0]);
+    }
+    for (void *it = py.PyInterpreterState_ThreadHead(current()); it && n < most; it = py.PyThreadState_Next(it))
+        if (wanted(it)) list[n++] = it;
+    if (locked) list_unlock();
+    return n;
+}
+
 bool interps_own_gil(void) { return list_head && gil_of(current()) != home_gil; }
 
 /* ---- what each of them has ---- */

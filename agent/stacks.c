@@ -158,17 +158,16 @@ static bool is_elsewhere(void **list, uint32_t n, const void *interpreter, uint6
     return false;
 }
 
+static bool is_late(void *tstate) { return has_frames(tstate) && !has_events(ident_of(tstate)); }
+
 /* Of threads of the current interpreter that have recorded nothing: what was told of them at the start may have ended since. */
 void stacks_emit_current(void) {
     void *list[INTERPRETERS_MAX], *late[THREADS_MAX], *interpreter = field(py.PyThreadState_Get(), layout.ts_interp);
-    uint32_t n = still_interpreters(list), nlate = 0, ids[UNSEEN_MAX];
+    uint32_t ids[UNSEEN_MAX];
     if (detail_keeps_depths()) detail_entered_unseen(stack_ids(py.PyThreadState_Get(), ids, UNSEEN_MAX, false));
     if (agent.governed) return; /* it has counted them */
-    void *tstate = py.PyInterpreterState_ThreadHead(interpreter);
-    for (; tstate && nlate < THREADS_MAX; tstate = py.PyThreadState_Next(tstate)) {
-        uint64_t ident = ident_of(tstate);
-        if (has_frames(tstate) && !has_events(ident) && !is_elsewhere(list, n, interpreter, ident)) late[nlate++] = tstate;
-    }
-    for (uint32_t i = 0; i < nlate; i++) emit_thread(late[i]);
+    uint32_t n = still_interpreters(list), nlate = interps_threads(late, THREADS_MAX, is_late);
+    for (uint32_t i = 0; i < nlate; i++)
+        if (!is_elsewhere(list, n, interpreter, ident_of(late[i]))) emit_thread(late[i]);
     if (py.PyErr_Occurred()) py.PyErr_Clear();
 }
