@@ -3,7 +3,7 @@
  *   FULL      recorded                            -> DRAINING when it is among the hottest of a period that was too dear
  *   DRAINING  calls that were recorded still get their end; new ones are counted -> COUNTED or DARK when none is open
  *   COUNTED   each call is counted; nothing tells of its end                     -> DARK when that is too dear as well
- *   DARK      switched off; restart_events brings it back now and then for LOOK_CALLS calls, from which its rate is known
+ *   DARK      switched off; restart_events brings it back now and then for a look, from which its rate is known
  *
  * A call is recorded with both ends or not at all. Calls of several threads in one function are told apart by number only: when
  * it is throttled while recorded and counted calls of it are open on different threads, an end can go to the wrong one, which
@@ -16,6 +16,7 @@ enum {
     ACTIVE_MAX = 8192,
     CALLS_MIN = 4,
     LOOK_CALLS = 16,
+    LOOK_US = 1000,    /* no shorter: code that is instrumented again is slow at first */
     DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
     TOLD_AT_ONCE = 1000,
     BUCKETS = 32
@@ -41,7 +42,8 @@ struct function {
 static struct function *functions;
 static uint32_t period, nactive, nthrottled;
 static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
-static uint64_t look_from; /* governor_bare() time at which the present look began */
+static uint64_t look_from;  /* governor_bare() time at which the present look began */
+static uint64_t look_until; /* clock */
 
 #define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
 
@@ -51,7 +53,7 @@ bool throttle_start(void) {
     functions = (struct function *)at;
     period = 1;
     nactive = nthrottled = 0;
-    look_from = 0;
+    look_from = look_until = 0;
     return true;
 }
 
@@ -115,7 +117,7 @@ static enum governor_verdict dark(struct function *f, bool enter) {
     if (!enter) return GOVERNOR_OFF;
     f->counted++;
     if (f->asleep) return GOVERNOR_OFF; /* another place of it */
-    if (++f->look_calls < LOOK_CALLS) return GOVERNOR_PASS;
+    if (++f->look_calls % LOOK_CALLS || clock_full() < look_until) return GOVERNOR_PASS;
     fall_asleep(f);
     return GOVERNOR_OFF;
 }
@@ -224,6 +226,7 @@ void throttle_looks_begin(uint64_t now) {
         f->look_calls = 0;
     }
     look_from = active;
+    look_until = now + LOOK_US * agent.ticks_per_ms / 1000;
 }
 
 /* ---- report ---- */

@@ -12,7 +12,7 @@
 
 #define WIDTH 1200.0
 #define SIDE 10.0
-#define TOP 62.0
+#define TOP 78.0
 #define ROW 17.0
 #define CHAR 6.6 /* columns of the font, in pixels */
 #define NARROWEST (WIDTH / 20000)
@@ -131,8 +131,13 @@ static void put_head(struct svg *s) {
          "<text x=\"%.0f\" y=\"36\">Callers above, width is time (waiting too); frames below 1/20,000 of all are left "
          "out%s.</text>\n",
          SIDE, stacks->other_calls ? "; (other): more stacks than are kept" : "");
+    if (s->f->walk.info->limit[0]) {
+        putf(s, "<text x=\"%.0f\" y=\"52\" style=\"fill:#c00\">--max_overhead was on: ", SIDE);
+        put_text(s, s->f->walk.info->limit, strlen(s->f->walk.info->limit));
+        put(s, "</text>\n");
+    }
     putf(s,
-         "<text id=\"details\" x=\"%.0f\" y=\"54\"> </text><text id=\"found\" x=\"%.0f\" y=\"20\" text-anchor=\"end\"> </text>\n",
+         "<text id=\"details\" x=\"%.0f\" y=\"70\"> </text><text id=\"found\" x=\"%.0f\" y=\"20\" text-anchor=\"end\"> </text>\n",
          SIDE, WIDTH - 150);
     putf(s, "<text id=\"reset\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Reset zoom</text>", WIDTH - 140);
     putf(s, "<text id=\"search\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Search</text>\n", WIDTH - 55);

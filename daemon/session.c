@@ -561,6 +561,7 @@ void session_fill_info(const struct session *s, Vt__SessionInfo *info) {
     info->events = s->totals.events;
     info->dropped = s->totals.dropped;
     info->bytes = s->spool.size;
+    info->max_overhead = s->max_overhead;
     info->cmdline = (char *)s->info.cmdline;
     if (s->output) info->output = s->output;
 }
