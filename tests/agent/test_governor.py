@@ -4,6 +4,7 @@ from vtarena import *
 
 PL_WINDOW, PL_THROTTLED = 8, 9
 WHY_STOP, WHY_LEASE = 1, 2
+WAKE, WAKE_CPU_NS = 3, 336
 NEW = sys.version_info >= (3, 12)
 
 
@@ -174,6 +175,27 @@ def open_at_start():
         assert "still_open" in told(s) and left == entered + 1, (calls, entered, left, told(s))
 
 
+def all_dark():
+    """Where nothing of ours is called any more, the daemon sends a thread in when that is due, and a look begins."""
+    n = 0
+    s = Session(chunks=1024, rearm=100, overhead=50)
+    s.start()
+    for looks in range(3):
+        end = time.time() + 60
+        while not s.get("Q", WAKE_CPU_NS) or time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID) < s.get("Q", WAKE_CPU_NS):
+            assert time.time() < end, "no look is wanted"
+            for _ in range(20000):
+                hot()
+            n += 20000
+        due = s.get("Q", WAKE_CPU_NS)
+        s.run(WAKE)
+        assert s.get("Q", WAKE_CPU_NS) > due, "no look has begun"
+    s.stop()
+    assert s.state == GONE and s.dropped == 0
+    s.decode()
+    assert told(s)["hot"][0] and events(s, "hot", {CALL}) + told(s)["hot"][2] < n
+
+
 def counted_exactly():
     """What is only counted is counted exactly. Which limit makes that of a function depends on the machine."""
     for limit in 400, 800, 1600, 3200, 6400:
@@ -231,9 +253,6 @@ def hooks_out():
     assert events(s, "hot", {CALL}) == 200 * calls["rare"] and not windows(s)
     s = run(0.6, overhead=50, flags=0)
     assert s.get("I", 316) >= 1 and nested(s)[0] == 0
-
-
-WAKE, WAKE_CPU_NS = 3, 336
 
 
 def until(s, condition, what, seconds=60):
@@ -304,6 +323,7 @@ if NEW:
     throttled()
     open_ends()
     open_at_start()
+    all_dark()
     counted_exactly()
     with_filters()
 else:

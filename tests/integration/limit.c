@@ -1,4 +1,5 @@
-/* --max_overhead below 3.12: the hooks go out, the daemon sends a thread in that puts them back, and nothing stays behind. */
+/* --max_overhead with the real daemon, which sends a thread in when nothing of ours is called any more: below 3.12 it puts the
+ * hooks back, from 3.12 on a look at what is switched off begins. Nothing stays behind. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,9 +113,55 @@ END_TEST
 START_TEST(frame_evaluation) { windows(_i, "1% --ignore_c_function"); }
 END_TEST
 
+/* Calls of a throttled function by all that a saved trace says of it; 0 = it is not among them. */
+static uint64_t all_calls(const struct trace *t, const char *path, const char *name) {
+    char line[65536], head[64];
+    uint64_t n = 0;
+    FILE *f = fopen(path, "re");
+    snprintf(head, sizeof head, "{\"name\":\"%s (", name);
+    while (f && fgets(line, sizeof line, f)) {
+        const char *counted = strstr(line, "\"calls_counted\":"), *guess = strstr(line, "\"calls_estimated\":");
+        if (strncmp(line, head, strlen(head)) || !counted || !guess) continue;
+        n = trace_count(t, name, 0) + strtoull(counted + strlen("\"calls_counted\":"), NULL, 10) +
+            strtoull(guess + strlen("\"calls_estimated\":"), NULL, 10);
+    }
+    if (f) fclose(f);
+    return n;
+}
+
+/* Every function of this loop gets switched off. The estimates come from looks that the daemon had begun: fib(8) is 67 calls for
+ * one of leaf, and the first moment alone says anything. */
+START_TEST(looks) {
+    struct target target;
+    struct tool tool;
+    struct trace trace;
+    char who[96];
+    const char *out = temp_path(".json");
+    if (suite_interp(_i)->minor < 12) return;
+    snprintf(who, sizeof who, "looks on %s", suite_interp(_i)->version);
+    ck_assert_int_eq(target_spawn(&target, suite_interp(_i), "busy.py", (const char *[]){"1", NULL}, NULL), 0);
+    for (int seconds = 4, right = 0; !right; seconds *= 3) {
+        tool_startf(&tool, "--attach %d -t %d -o %s --max_overhead 1%%", (int)target.pid, seconds, out);
+        tool_wait(&tool, (unsigned)seconds * 1000 + 60000);
+        must_exit(&tool, 0, who);
+        must_load(&trace, out, who);
+        uint64_t leaf = all_calls(&trace, out, "leaf"), fib = all_calls(&trace, out, "fib");
+        trace_free(&trace);
+        right = leaf && fib > leaf * 67 / 3 && fib < leaf * 67 * 3;
+        ck_assert_msg(right || seconds * 3 < SECONDS_MOST,
+                      "%s: leaf %llu times, fib %llu times instead of 67 times as often; says %s", who, (unsigned long long)leaf,
+                      (unsigned long long)fib, tool.out);
+    }
+    ck_assert_msg(!target_progresses(&target, 2, 20000), "%s: the target does not run on", who);
+    target_kill(&target);
+    unlink(out);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("limit");
     suite_add(s, "profile-function", profile_function, 300);
     suite_add(s, "frame-evaluation", frame_evaluation, 300);
+    suite_add(s, "looks", looks, 300);
     return suite_main(s);
 }
