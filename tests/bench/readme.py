@@ -39,7 +39,7 @@ def limit_table(path):
         rows[row["python"], row["workload"], row["limit_percent"]] = row
     out, workloads = [], WORKLOADS + ["filtered"]
     for limit in sorted({limit for _, _, limit in rows}):
-        pythons = list(dict.fromkeys(p for p, _, one in rows if one == limit))
+        pythons = sorted({p for p, _, one in rows if one == limit}, key=lambda p: [int(x) for x in p.split(".")])
 
         def two(python, workload):
             row = rows.get((python, workload, limit))

@@ -12,6 +12,8 @@
 #define OUT_NS 100000000l /* no shorter: out until 0.8 s of CPU time were had, by threads that share one GIL */
 #define TIMES_OUT 3       /* so that they came back twice */
 #define SECONDS_MOST 100
+#define LOOKS 4
+#define LOOK_CALLS 16 /* that a look takes at least, as in agent/throttle.c */
 
 struct scene {
     const struct interp *ip;
@@ -113,8 +115,8 @@ END_TEST
 START_TEST(frame_evaluation) { windows(_i, "1% --ignore_c_function"); }
 END_TEST
 
-/* Calls of a throttled function by all that a saved trace says of it; 0 = it is not among them. */
-static uint64_t all_calls(const struct trace *t, const char *path, const char *name) {
+/* Calls of a throttled function by all that a saved trace says of it; 0 = it is not among them. seen: of them only counted. */
+static uint64_t all_calls(const struct trace *t, const char *path, const char *name, uint64_t *seen) {
     char line[65536], head[64];
     uint64_t n = 0;
     FILE *f = fopen(path, "re");
@@ -122,6 +124,7 @@ static uint64_t all_calls(const struct trace *t, const char *path, const char *n
     while (f && fgets(line, sizeof line, f)) {
         const char *counted = strstr(line, "\"calls_counted\":"), *guess = strstr(line, "\"calls_estimated\":");
         if (strncmp(line, head, strlen(head)) || !counted || !guess) continue;
+        if (seen) *seen = strtoull(counted + strlen("\"calls_counted\":"), NULL, 10);
         n = trace_count(t, name, 0) + strtoull(counted + strlen("\"calls_counted\":"), NULL, 10) +
             strtoull(guess + strlen("\"calls_estimated\":"), NULL, 10);
     }
@@ -145,12 +148,12 @@ START_TEST(looks) {
         tool_wait(&tool, (unsigned)seconds * 1000 + 60000);
         must_exit(&tool, 0, who);
         must_load(&trace, out, who);
-        uint64_t leaf = all_calls(&trace, out, "leaf"), fib = all_calls(&trace, out, "fib");
+        uint64_t seen = 0, leaf = all_calls(&trace, out, "leaf", &seen), fib = all_calls(&trace, out, "fib", NULL);
         trace_free(&trace);
-        right = leaf && fib > leaf * 67 / 3 && fib < leaf * 67 * 3;
+        right = seen >= LOOKS * LOOK_CALLS && fib > leaf * 67 / 3 && fib < leaf * 67 * 3;
         ck_assert_msg(right || seconds * 3 < SECONDS_MOST,
-                      "%s: leaf %llu times, fib %llu times instead of 67 times as often; says %s", who, (unsigned long long)leaf,
-                      (unsigned long long)fib, tool.out);
+                      "%s: leaf %llu times (%llu seen), fib %llu times instead of 67 times as often; says %s", who,
+                      (unsigned long long)leaf, (unsigned long long)fib, tool.out);
     }
     ck_assert_msg(!target_progresses(&target, 2, 20000), "%s: the target does not run on", who);
     target_kill(&target);
