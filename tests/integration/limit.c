@@ -153,7 +153,7 @@ START_TEST(looks) {
         right = seen >= LOOKS * LOOK_CALLS && fib > leaf * 67 / 3 && fib < leaf * 67 * 3;
         ck_assert_msg(right || seconds * 3 < SECONDS_MOST,
                       "%s: leaf %llu times (%llu seen), fib %llu times instead of 67 times as often; says %s", who,
-                      (unsigned long long)leaf, (unsigned long long)fib, tool.out);
+                      (unsigned long long)leaf, (unsigned long long)seen, (unsigned long long)fib, tool.out);
     }
     ck_assert_msg(!target_progresses(&target, 2, 20000), "%s: the target does not run on", who);
     target_kill(&target);
