@@ -55,6 +55,7 @@ bool throttle_is_transparent(uint32_t id);
 void throttle_most(uint64_t room, uint64_t bare);
 void throttle_next_period(void);
 void throttle_looks_begin(uint64_t now);
+void throttle_wake(uint64_t now);
 void throttle_tell(void);
 /* window.c */
 void window_start(void);

@@ -3,19 +3,22 @@
  *   FULL      recorded                            -> DRAINING when it is among the hottest of a period that was too dear
  *   DRAINING  calls that were recorded still get their end; new ones are counted -> COUNTED or DARK when none is open
  *   COUNTED   each call is counted; nothing tells of its end                     -> DARK when that is too dear as well
- *   DARK      switched off; restart_events brings it back now and then for LOOK_CALLS calls, from which its rate is known
+ *   DARK      switched off; restart_events brings it back now and then for a look, from which its rate is known
  *
  * A call is recorded with both ends or not at all. Calls of several threads in one function are told apart by number only: when
  * it is throttled while recorded and counted calls of it are open on different threads, an end can go to the wrong one, which
  * readers ignore as an end of nothing. A C function that is dark is switched off where it is called. */
 #include "agent/detail.h"
 #include "agent/governor.h"
+#include "agent/hooks.h"
 
 enum {
     FUNCTIONS_MAX = 1 << 17, /* later ones are not throttled */
     ACTIVE_MAX = 8192,
     CALLS_MIN = 4,
     LOOK_CALLS = 16,
+    FIRST_LOOK_MS = 250,
+    LOOK_US = 1000,    /* no shorter: code that is instrumented again is slow at first */
     DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
     TOLD_AT_ONCE = 1000,
     BUCKETS = 32
@@ -32,7 +35,7 @@ struct function {
     uint8_t state, next_state;
     bool c_function;
     bool asleep; /* dark, and the calls of this look have been seen */
-    uint32_t pad;
+    bool looked; /* look_ticks and looked_calls are of looks, no more of the period that was too dear */
     uint64_t counted, since;
     uint64_t asleep_since, asleep_ticks; /* in governor_bare() time */
     uint64_t look_ticks, looked_calls;   /* of all looks */
@@ -41,7 +44,8 @@ struct function {
 static struct function *functions;
 static uint32_t period, nactive, nthrottled;
 static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
-static uint64_t look_from; /* governor_bare() time at which the present look began */
+static uint64_t look_from;  /* governor_bare() time at which the present look began */
+static uint64_t look_until; /* clock */
 
 #define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
 
@@ -51,7 +55,9 @@ bool throttle_start(void) {
     functions = (struct function *)at;
     period = 1;
     nactive = nthrottled = 0;
-    look_from = 0;
+    look_from = look_until = 0;
+    if (agent.rearm_ticks > FIRST_LOOK_MS * agent.ticks_per_ms)
+        agent.rearm_at = clock_full() + FIRST_LOOK_MS * agent.ticks_per_ms;
     return true;
 }
 
@@ -76,12 +82,25 @@ ALWAYS_INLINE void count_call(struct function *f) {
     f->calls++;
 }
 
-static void fall_asleep(struct function *f) {
-    uint64_t now = governor_bare(clock_full());
-    f->asleep = true;
-    f->asleep_since = now;
-    f->look_ticks += now > look_from ? now - look_from : 0;
+/* The first period, which has the costs of a beginning in it, is forgotten for the first look. */
+static void look_ends(struct function *f, uint64_t active) {
+    if (!f->looked) f->look_ticks = f->looked_calls = 0;
+    f->looked = true;
+    f->look_ticks += active > look_from ? active - look_from : 0;
     f->looked_calls += f->look_calls;
+}
+
+static void fall_asleep(struct function *f) {
+    uint64_t active = governor_bare(clock_full());
+    f->asleep = true;
+    f->asleep_since = active;
+    look_ends(f, active);
+}
+
+/* Where all that runs is dark nothing of ours is called, and no look begins by itself: then the daemon sends a thread in. */
+static void want_looks(void) {
+    uint64_t every = agent.rearm_ticks / agent.ticks_per_ms, ms = look_from ? every : FIRST_LOOK_MS;
+    vt_store_release(&agent.ctl->wake_cpu_ns, every ? process_cpu_ns() + ms * 1250000u : 0);
 }
 
 static void drained(struct function *f) {
@@ -90,6 +109,7 @@ static void drained(struct function *f) {
         f->look_calls = 0;
         f->asleep = true;
         f->asleep_since = governor_bare(clock_full());
+        if (!vt_load_relaxed(&agent.ctl->wake_cpu_ns)) want_looks();
     }
 }
 
@@ -115,7 +135,7 @@ static enum governor_verdict dark(struct function *f, bool enter) {
     if (!enter) return GOVERNOR_OFF;
     f->counted++;
     if (f->asleep) return GOVERNOR_OFF; /* another place of it */
-    if (++f->look_calls < LOOK_CALLS) return GOVERNOR_PASS;
+    if (++f->look_calls % LOOK_CALLS || clock_full() < look_until) return GOVERNOR_PASS;
     fall_asleep(f);
     return GOVERNOR_OFF;
 }
@@ -218,12 +238,21 @@ void throttle_looks_begin(uint64_t now) {
             f->asleep_ticks += active - f->asleep_since;
             f->asleep = false;
         } else { /* fewer calls than a look takes, all of them seen */
-            f->look_ticks += active - look_from;
-            f->looked_calls += f->look_calls;
+            look_ends(f, active);
         }
         f->look_calls = 0;
     }
     look_from = active;
+    look_until = now + LOOK_US * agent.ticks_per_ms / 1000;
+    want_looks();
+}
+
+/* In a thread that is not the program's. */
+void throttle_wake(uint64_t now) {
+    if (process_cpu_ns() < vt_load_relaxed(&agent.ctl->wake_cpu_ns)) return;
+    vt_store_release(&agent.ctl->wake_cpu_ns, 0ull);
+    agent.visit_at = agent.rearm_at = now;
+    agent.hooks->visit();
 }
 
 /* ---- report ---- */

@@ -76,10 +76,15 @@ static void wake_after(uint64_t cpu_ns) { vt_store_release(&agent.ctl->wake_cpu_
 /* In a thread that is not the program's. */
 void window_wake(void) {
     uint64_t now = clock_full();
-    if (agent.state != AGENT_TRACING || !agent.governed || !governor.off || !agent.family->live) return;
+    bool by_function = !agent.hooks->pause;
+    if (agent.state != AGENT_TRACING || !agent.governed || !(governor.off || by_function) || !agent.family->live) return;
     bool stop = !vt_load_acquire(&agent.ctl->enabled);
     if (stop || now >= vt_load_relaxed(&agent.ctl->lease)) {
         session_leave(stop ? VT_WHY_STOP : VT_WHY_LEASE);
+        return;
+    }
+    if (by_function) {
+        throttle_wake(now);
         return;
     }
     governor_paid(now);

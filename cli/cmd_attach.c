@@ -94,15 +94,16 @@ static unsigned long thread_count(pid_t pid) {
 /* ---- frames ---- */
 
 static void on_attached(struct attach *a, const Vt__Attached *m) {
-    char name[128], pause[32], line[768];
+    char name[128], pause[32], limit[64] = "", line[768];
     a->attached = true;
     a->pending = m->pending;
     a->attach_pause_ns = m->pause_ns;
     cmdline(a->o.pid, name, sizeof(name));
     unsigned long threads = thread_count(a->o.pid);
-    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu thread%s; paused %s. %s; Ctrl+C to stop and save.%s%s\n",
+    if (a->o.max_overhead) snprintf(limit, sizeof limit, " with a limit of %g %%", (double)a->o.max_overhead / 100);
+    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu thread%s; paused %s. %s%s; Ctrl+C to stop and save.%s%s\n",
              a->o.pid, name, m->python, threads, threads == 1 ? "" : "s", format_ns(pause, sizeof(pause), m->pause_ns),
-             m->pending ? "It holds the GIL: waiting" : "Tracing", m->note[0] ? " Note: " : "", m->note);
+             m->pending ? "It holds the GIL: waiting" : "Tracing", limit, m->note[0] ? " Note: " : "", m->note);
     say(a, line);
 }
 
@@ -330,7 +331,7 @@ static void report(const struct attach *a, const struct convert_result *r) {
         ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
     if (drops) ADD("; %s events dropped (gaps are marked)", format_count(dropped, sizeof(dropped), drops));
-    if (r->throttled[0]) ADD("; %s", r->throttled);
+    if (r->limit[0]) ADD("; %s", r->limit);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
     for (size_t i = 0; i < VT_ARRAY_LEN(next_steps); i++) {
         const char *suffix = next_steps[i].suffix, *quote = strchr(name, ' ') ? "\"" : "";

@@ -49,7 +49,7 @@ static int report(const struct convert_opts *opts, const struct convert_result *
                                 r->totals.unselected),
            (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s", (double)r->bytes / 1e6);
     if (r->totals.short_calls) printf(", %llu shorter calls left out", (unsigned long long)r->totals.short_calls);
-    if (r->throttled[0]) printf(", %s", r->throttled);
+    if (r->limit[0]) printf(", %s", r->limit);
     if (r->totals.left_out) printf(", %llu older calls left out", (unsigned long long)r->totals.left_out);
     if (r->totals.folded) printf(", %llu shorter calls folded into those around them", (unsigned long long)r->totals.folded);
     if (r->totals.unselected) printf(", %llu calls not in the chosen part", (unsigned long long)r->totals.unselected);

@@ -72,6 +72,7 @@ int cmd_diff(int argc, char **argv) {
     for (int i = 0; i < 2 && !rc; i++) {
         rc = trace_source_open(o.files[i], &sources[i], &err);
         if (!rc) rc = profile_make(sources[i], &profile_opts, &profiles[i], &err);
+        if (!rc) o.limits[i] = trace_source_info(sources[i])->limit;
     }
     sigaction(SIGINT, &old, NULL);
     if (!rc) {

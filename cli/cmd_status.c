@@ -41,6 +41,7 @@ static void show_json(struct status *s, const Vt__SessionInfo *i, const char *st
     printf(" \"owner_uid\": %u, \"owner_pid\": %u, \"start\": %.3f, \"events\": %llu, \"dropped\": %llu, \"bytes\": %llu, ",
            i->owner_uid, i->owner_pid, (double)i->start_real_ns / 1e9, (unsigned long long)i->events,
            (unsigned long long)i->dropped, (unsigned long long)i->bytes);
+    printf("\"max_overhead\": %.2f, ", i->max_overhead / 100.0);
     put_json_string("cmdline", i->cmdline, ',');
     put_json_string("output", i->output, ',');
     put_json_string("spool", i->spool, '}');
@@ -51,12 +52,17 @@ static void show(struct status *s, const Vt__SessionInfo *i) {
     time_t start = (time_t)(i->start_real_ns / 1000000000u);
     struct passwd *pw = getpwuid(i->owner_uid);
     struct tm tm;
+    char limited[48];
     const char *state = i->spool[0] ? "kept" : i->state < VT_ARRAY_LEN(states) ? states[i->state] : "?";
 
     if (s->json) {
         show_json(s, i, state);
         s->rows++;
         return;
+    }
+    if (i->max_overhead && !i->spool[0]) {
+        snprintf(limited, sizeof limited, "%s, max %g %%", state, i->max_overhead / 100.0);
+        state = limited;
     }
     if (pw)
         snprintf(who, sizeof(who), "%s", pw->pw_name);

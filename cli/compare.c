@@ -146,6 +146,8 @@ static void put_text(const struct profile *const *p, const struct compare_opts *
                term_clean(file, o->files[i], strlen(o->files[i])), term_off(&term),
                term_duration(took, p[i]->end_ns - p[i]->start_ns), format_count(calls, sizeof calls, p[i]->calls),
                term_duration(busy, p[i]->total_ns));
+        if (o->limits[i] && o->limits[i][0])
+            printf("%s       --max_overhead was on here: %s%s\n", term_red(&term), o->limits[i], term_off(&term));
         if (p[i]->totals.dropped)
             printf("%s       %llu events were dropped here: its figures are too low%s\n", term_red(&term),
                    (unsigned long long)p[i]->totals.dropped, term_off(&term));
@@ -181,6 +183,7 @@ static int put_json(const struct profile *const *p, const struct compare_opts *o
         report_json_number("total_ns", p[i]->total_ns);
         report_json_number("calls", p[i]->calls);
         rc = report_json_text("file", o->files[i], strlen(o->files[i]));
+        if (!rc && o->limits[i] && o->limits[i][0]) rc = report_json_text("limit", o->limits[i], strlen(o->limits[i]));
         putchar('}');
     }
     printf(",\n\"functions\":[");

@@ -184,31 +184,6 @@ static int open_source(const struct convert_opts *opts, struct trace_source **so
     return source_many_open(opts->inputs, opts->ninputs, &many, source, err);
 }
 
-/* What was left out for the sake of the target. */
-static void throttled_text(char *text, size_t size, const struct trace_info *info) {
-    const Vt__Throttled *t = info->throttled;
-    uint64_t counted = 0, estimated = 0;
-    char calls[32], guess[32], out[32];
-    size_t len = 0;
-    if (!t) return;
-    for (size_t i = 0; i < t->n_functions; i++) {
-        counted += t->functions[i]->counted;
-        estimated += t->functions[i]->estimated;
-    }
-    uint64_t off_ns =
-        vt_clock_to_ns(&info->clock, info->hooks_on_ticks + t->off_ticks) - vt_clock_to_ns(&info->clock, info->hooks_on_ticks);
-#define ADD(...) len += (size_t)snprintf(text + len, size - len, __VA_ARGS__)
-    ADD("the limit of %g %% was kept by ", t->max_overhead / 100.0);
-    if (t->n_functions)
-        ADD("throttling %zu function%s (%s more calls counted, about %s not seen)", t->n_functions,
-            t->n_functions == 1 ? "" : "s", format_count(calls, sizeof(calls), counted),
-            format_count(guess, sizeof(guess), estimated));
-    if (t->windows)
-        ADD("%staking the hooks out %u time%s, for %s in all", t->n_functions ? " and " : "", t->windows,
-            t->windows == 1 ? "" : "s", format_ns(out, sizeof(out), off_ns));
-#undef ADD
-}
-
 int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
     struct trace_source *source = NULL;
     memset(result, 0, sizeof *result);
@@ -231,7 +206,7 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
         rc = write_with(find_writer(opts->output), opts, source, result, err);
     }
     result->cut_off = info->cut_off;
-    if (info->trace) throttled_text(result->throttled, sizeof result->throttled, info);
+    snprintf(result->limit, sizeof result->limit, "%s", info->limit);
     if (info->damage.code) snprintf(result->damage, sizeof result->damage, "%s", info->damage.msg);
     trace_source_close(source);
     return rc;

@@ -36,7 +36,7 @@ struct convert_result {
     uint64_t bytes;              /* of the output */
     bool cut_off;                /* the trace has no end: its writer died */
     struct writer_unheld unheld; /* what the output has no place for */
-    char throttled[256];         /* what --max_overhead left out, "" = nothing */
+    char limit[256];             /* as of trace_info */
     char damage[384];            /* not "": the trace is damaged and what comes after that place is not in the output */
 };
 

@@ -263,6 +263,7 @@ static int on_string(void *ctx, const unsigned char *text, size_t len) {
     r->tokens++;
     if (r->skip) return 1;
     if (r->place == EVENT) rc = event_string(r, text, len);
+    if (r->place == META && len) rc = meta_value(r, (const char *)text, len);
     if (r->place == ARGS && r->arg == F_NAME) rc = put_piece(r, &r->args_name, text, len);
     return done(r, rc) ? value_end(r) : 0;
 }

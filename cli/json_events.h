@@ -36,7 +36,8 @@ struct json_event {
 /* What is met; each may be NULL. All texts are valid during the call only. Not 0 = stop reading with that. */
 struct json_handler {
     int (*event)(void *ctx, const struct json_event *event);
-    int (*meta)(void *ctx, struct json_text key, struct json_text value); /* of viztracer_metadata: numbers, true, false */
+    int (*meta)(void *ctx, struct json_text key,
+                struct json_text value); /* of viztracer_metadata: numbers, true, false, strings (decoded, not empty) */
     int (*file)(void *ctx, struct json_text path, struct json_text text, uint64_t lines); /* of file_info; text: with quotes */
     /* viztracer_metadata and file_info as they stand in the file, when they are objects. */
     int (*member)(void *ctx, struct json_text key, struct json_text value);

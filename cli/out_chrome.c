@@ -8,6 +8,7 @@
 #include "cli/file_info.h"
 #include "cli/fold.h"
 #include "cli/json.h"
+#include "cli/limit.h"
 #include "cli/names.h"
 #include "cli/writer.h"
 
@@ -126,6 +127,8 @@ static int chrome_begin(struct trace_writer *w) {
         if (process->hidden) continue;
         rc = put_meta(w, before, process->pid, process->pid, "process_name", name, len);
         before = ",\n";
+        if (!rc && w->info->limit[0])
+            rc = put_meta(w, before, process->pid, process->pid, "process_labels", w->info->limit, strlen(w->info->limit));
     }
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
         if (w->info->threads[i]->shown) rc = put_thread_name(w, w->info->threads[i]);
@@ -321,26 +324,26 @@ static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return output_error(w->out);
 }
 
-/* ,"throttled":{...}: what --max_overhead left out. */
-static void put_throttled(struct trace_writer *w) {
-    const Vt__Throttled *t = w->info->throttled;
-    if (!t) return;
-    char *p = output_room(w->out, 512);
+/* What --max_overhead left out. */
+static void put_limit(struct trace_writer *w) {
+    char percent[16];
+    if (!w->info->limit[0]) return;
+    char *p = output_room(w->out, 1024);
+    p = PUT(p, ",\"limit\":");
+    p = json_put_string(p, w->info->limit, strlen(w->info->limit));
+    output_put(w->out, p);
+    if (!w->info->trace) return;
+    p = output_room(w->out, 512);
     p = PUT(p, ",\"max_overhead\":");
-    p = json_put_u64(p, t->max_overhead / 100);
-    *p++ = '.';
-    *p++ = (char)('0' + t->max_overhead / 10 % 10);
-    *p++ = (char)('0' + t->max_overhead % 10);
+    p = put(p, percent, strlen(limit_percent(percent, w->info)));
     p = PUT(p, ",\"hooks_out_times\":");
-    p = json_put_u64(p, t->windows);
+    p = json_put_u64(p, w->info->throttled ? w->info->throttled->windows : 0);
     p = PUT(p, ",\"hooks_out_us\":");
-    p = json_put_u64(p, (vt_clock_to_ns(&w->info->clock, w->info->hooks_on_ticks + t->off_ticks) -
-                         vt_clock_to_ns(&w->info->clock, w->info->hooks_on_ticks)) /
-                            1000);
+    p = json_put_u64(p, limit_hooks_out_ns(w->info) / 1000);
     p = PUT(p, ",\"throttled\":[");
     output_put(w->out, p);
-    for (size_t i = 0; i < t->n_functions; i++) {
-        const Vt__ThrottledFunction *f = t->functions[i];
+    for (size_t i = 0; i < limit_functions(w->info); i++) {
+        const Vt__ThrottledFunction *f = w->info->throttled->functions[i];
         const struct trace_name *name = trace_info_name(w->info, f->id);
         put_literal(w, i ? ",\n{\"name\":\"" : "\n{\"name\":\"");
         p = output_room(w->out, JSON_TEXT_MAX(name_text_max(name)) + 512);
@@ -351,7 +354,9 @@ static void put_throttled(struct trace_writer *w) {
         p = json_put_u64(p, f->counted);
         p = PUT(p, ",\"calls_estimated\":");
         p = json_put_u64(p, f->estimated);
-        p = f->off ? PUT(p, ",\"kind\":\"estimated\"}") : PUT(p, ",\"kind\":\"exact\"}");
+        p = PUT(p, ",\"kind\":\"");
+        p = put(p, limit_kind(f), strlen(limit_kind(f)));
+        p = PUT(p, "\"}");
         output_put(w->out, p);
     }
     put_literal(w, "]");
@@ -376,7 +381,7 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     p = PUT(p, ",\"cut_off\":");
     p = w->info->cut_off || w->info->damage.code ? PUT(p, "true") : PUT(p, "false");
     output_put(w->out, p);
-    put_throttled(w);
+    put_limit(w);
     put_literal(w, "}");
     if (!rc && w->file_info) {
         put_literal(w, ",\n\"file_info\":");

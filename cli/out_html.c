@@ -330,6 +330,7 @@ static void put_head(struct trace_writer *w, const struct trace_totals *totals) 
     put_number(w, ",\"end\":", w->last_ns - w->first_ns);
     put_number(w, ",\"base\":", info->real_minus_mono);
     put_literal(w->data, info->cut_off ? ",\"cut_off\":true" : ",\"cut_off\":false");
+    put_text(w, ",\"limit\":", info->limit, strlen(info->limit));
     put_text(w, ",\"damage\":", info->damage.msg, info->damage.code ? strlen(info->damage.msg) : 0);
     put_totals(w, totals);
     put_literal(w->data, ",\"processes\":[");

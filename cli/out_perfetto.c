@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/limit.h"
 #include "cli/perfetto_args.h"
 #include "cli/perfetto_packets.h"
+#include "cli/term.h"
+
+#define LIMIT_SHOWN 200u /* functions; .vzt and .json have them all */
 
 #define FAST_MAX 64u /* bytes of a packet without arguments, its name interned */
 
@@ -248,14 +252,33 @@ static int perfetto_mark(struct trace_writer *w, const struct trace_mark *mark) 
     return packets_close_event(&w->packets, seq, start);
 }
 
-/* One instant at the end of the process's track when something is not in the picture. */
+/* One instant at the end of the process's track: that --max_overhead was on, and what is known of each throttled function. */
+static int put_limit(struct trace_writer *w, uint64_t ns) {
+    const struct trace_info *info = w->packets.info;
+    if (!info->limit[0]) return 0;
+    size_t start = packets_open_event(&w->packets, w->packets.control, ns, TYPE_INSTANT, 0);
+    struct pb *b = &w->packets.packet;
+    pb_text(b, EVENT_NAME, "limit on the overhead", 21);
+    perfetto_arg_text(b, "limit", info->limit, strlen(info->limit));
+    for (size_t i = 0; i < limit_functions(info) && i < LIMIT_SHOWN; i++) {
+        const Vt__ThrottledFunction *f = info->throttled->functions[i];
+        char name[TERM_TEXT], text[128];
+        limit_figures(text, sizeof text, f);
+        term_short_name(name, trace_info_name(w->packets.info, f->id));
+        perfetto_arg_text(b, name, text, strlen(text));
+    }
+    return packets_close_event(&w->packets, w->packets.control, start);
+}
+
+/* The same when something is not in the picture. */
 static int perfetto_end(struct trace_writer *w, const struct trace_totals *totals) {
     bool cut_off = w->packets.info->cut_off || w->packets.info->damage.code;
-    if (!totals->folded && !totals->left_out && !totals->short_calls && !totals->dropped && !cut_off)
-        return output_error(w->packets.out);
     uint64_t last_ns = 0;
     for (uint32_t i = 0; i <= w->packets.info->nthreads; i++)
         if (w->packets.control[i].last_ns > last_ns) last_ns = w->packets.control[i].last_ns;
+    int rc = put_limit(w, last_ns);
+    if (rc || (!totals->folded && !totals->left_out && !totals->short_calls && !totals->dropped && !cut_off))
+        return rc ? rc : output_error(w->packets.out);
     size_t start = packets_open_event(&w->packets, w->packets.control, last_ns, TYPE_INSTANT, 0);
     struct pb *b = &w->packets.packet;
     pb_text(b, EVENT_NAME, "not everything is shown", 23);

@@ -31,6 +31,7 @@ enum {
     PROFILE_DURATION = 10,
     PROFILE_PERIOD_TYPE = 11,
     PROFILE_PERIOD = 12,
+    PROFILE_COMMENT = 13,
     PROFILE_DEFAULT_TYPE = 14
 };
 
@@ -155,6 +156,7 @@ static int pprof_write(struct flame *f) {
         give_type(&p, PROFILE_PERIOD_TYPE, STR_TIME, STR_NANOSECONDS);
         pb_u64(&p.fields, PROFILE_PERIOD, 1);
         pb_u64(&p.fields, PROFILE_DEFAULT_TYPE, STR_TIME);
+        if (info->limit[0]) pb_u64(&p.fields, PROFILE_COMMENT, give_string(&p, info->limit));
         flush(&p, 0);
         if (p.fields.failed) rc = -ENOMEM;
     }

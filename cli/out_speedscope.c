@@ -201,7 +201,14 @@ static int put_all_sampled(struct flame *f) {
 static int speedscope_write(struct flame *f) {
     struct calls *calls = f->state;
     put(f, "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":\"viztracerd " VT_VERSION "\",\n");
-    int rc = put_frames(f);
+    const char *limit = f->walk.info->limit;
+    int rc = 0;
+    if (limit[0]) {
+        put(f, "\"name\":");
+        rc = put_string(f, limit, strlen(limit));
+        put(f, ",\n");
+    }
+    if (!rc) rc = put_frames(f);
     put(f, "\"profiles\":[");
     if (!rc && calls) rc = calls->too_many ? put_all_sampled(f) : put_all_evented(f, calls);
     put(f, "]}\n");

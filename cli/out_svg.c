@@ -23,6 +23,7 @@ struct svg {
     double *x;       /* left edge by node, in ns of the root */
     uint32_t *level; /* by node */
     double scale;    /* pixels per ns */
+    double down;     /* by so much all is lower, for one more line in the head */
     uint32_t deepest;
 };
 
@@ -84,7 +85,7 @@ static void put_frame(struct svg *s, uint32_t node) {
     const struct stacks_node *n = &s->f->stacks.nodes[node];
     const struct stacks_node *root = s->f->stacks.nodes;
     char name[FLAME_NAME], colour[32], total[16], self[16];
-    double x = SIDE + s->x[node] * s->scale, w = (double)n->total_ns * s->scale, y = TOP + s->level[node] * ROW;
+    double x = SIDE + s->x[node] * s->scale, w = (double)n->total_ns * s->scale, y = TOP + s->down + s->level[node] * ROW;
     flame_node_name(s->f, n, name);
     colour_of(s->f, n, colour, sizeof colour);
     put(s, "<g><title>");
@@ -115,7 +116,7 @@ static void lay_out(struct svg *s) {
 
 static void put_head(struct svg *s) {
     const struct stacks *stacks = &s->f->stacks;
-    double height = TOP + (s->deepest + 1) * ROW + 10;
+    double height = TOP + s->down + (s->deepest + 1) * ROW + 10;
     char time[16];
     putf(s,
          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"%.0f\" "
@@ -131,16 +132,22 @@ static void put_head(struct svg *s) {
          "<text x=\"%.0f\" y=\"36\">Callers above, width is time (waiting too); frames below 1/20,000 of all are left "
          "out%s.</text>\n",
          SIDE, stacks->other_calls ? "; (other): more stacks than are kept" : "");
+    if (s->f->walk.info->limit[0]) {
+        putf(s, "<text x=\"%.0f\" y=\"52\" style=\"fill:#c00\">--max_overhead was on: ", SIDE);
+        put_text(s, s->f->walk.info->limit, strlen(s->f->walk.info->limit));
+        put(s, "</text>\n");
+    }
     putf(s,
-         "<text id=\"details\" x=\"%.0f\" y=\"54\"> </text><text id=\"found\" x=\"%.0f\" y=\"20\" text-anchor=\"end\"> </text>\n",
-         SIDE, WIDTH - 150);
+         "<text id=\"details\" x=\"%.0f\" y=\"%.0f\"> </text><text id=\"found\" x=\"%.0f\" y=\"20\" text-anchor=\"end\"> "
+         "</text>\n",
+         SIDE, 54 + s->down, WIDTH - 150);
     putf(s, "<text id=\"reset\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Reset zoom</text>", WIDTH - 140);
     putf(s, "<text id=\"search\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Search</text>\n", WIDTH - 55);
 }
 
 static int svg_write(struct flame *f) {
     const struct stacks_node *nodes = f->stacks.nodes;
-    struct svg s = {.f = f};
+    struct svg s = {.f = f, .down = f->walk.info->limit[0] ? ROW : 0};
     s.scale = nodes[0].total_ns ? (WIDTH - 2 * SIDE) / (double)nodes[0].total_ns : 0;
     s.x = calloc(f->stacks.nnodes, sizeof *s.x);
     s.level = calloc(f->stacks.nnodes, sizeof *s.level);

@@ -3,7 +3,8 @@
  * --slice has it:
  * - version: 1
  * - trace: {kind, file, pid, start_ns (of the first event, wall clock), duration_ns, calls, open, functions, threads, total_ns
- * (of all threads), dropped, folded (calls that --budget left out of the file), cut_off, damage (text or null)}
+ * (of all threads), dropped, folded (calls that --budget left out of the file), limit (of
+ * --max_overhead and what it left out, text or null), cut_off, damage (text or null)}
  * - functions: [{name, file, line, kind ("python" or "c"; of c, file is the module or type), calls, open, raised, self_ns,
  * total_ns, mean_ns, min_ns, p50_ns, p99_ns, max_ns}]
  * - processes: [{pid, name, calls, total_ns}]
@@ -11,6 +12,8 @@
  * - calls: [{name, file, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, stack (its callers)}], the
  * slowest single calls, at most 3 of a function
  * - drops: [{pid, tid, from_ns, to_ns, count}], where events were dropped
+ * - throttled: [{name, file, line, kind, calls_counted, calls_estimated, exact}]: of --max_overhead, calls that are not in the
+ * trace
  * - tree, with --tree only: [{name, file, line, kind, calls, total_ns, self_ns, children: [...]}]
  *
  * A stack is a list of names, outermost first, the innermost 64 of them; of C functions "module.func".
@@ -21,6 +24,7 @@
 #include <string.h>
 
 #include "cli/json.h"
+#include "cli/limit.h"
 #include "cli/names.h"
 #include "cli/report.h"
 #include "cli/report_json.h"
@@ -77,6 +81,10 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
     report_json_number("total_ns", p->total_ns);
     report_json_number("dropped", p->totals.dropped);
     report_json_number("folded", p->folded);
+    if (info->limit[0])
+        rc = rc ? rc : report_json_text("limit", info->limit, strlen(info->limit));
+    else
+        printf(",\"limit\":null");
     put_bool("cut_off", info->cut_off);
     if (info->damage.code)
         rc = rc ? rc : report_json_text("damage", info->damage.msg, strlen(info->damage.msg));
@@ -210,6 +218,22 @@ static int put_nodes(const struct profile *p, uint32_t node, double least_ns) {
     return rc;
 }
 
+/* Functions that --max_overhead throttled, none in what does not come from a .vzt. */
+static int put_throttled(struct trace_info *info) {
+    int rc = 0;
+    printf(",\n\"throttled\":[");
+    for (size_t i = 0; i < limit_functions(info) && !rc; i++) {
+        const Vt__ThrottledFunction *f = info->throttled->functions[i];
+        rc = report_json_function(i ? ",\n" : "\n", trace_info_name(info, f->id));
+        report_json_number("calls_counted", f->counted);
+        report_json_number("calls_estimated", f->estimated);
+        put_bool("exact", !f->off && !f->estimated);
+        putchar('}');
+    }
+    printf("]");
+    return rc;
+}
+
 int report_json(const struct profile *p, struct trace_source *source, const struct report_opts *opts) {
     int rc = put_trace(p, source, opts);
     if (!rc) rc = put_functions(p, opts);
@@ -218,7 +242,8 @@ int report_json(const struct profile *p, struct trace_source *source, const stru
     if (!rc) rc = put_calls(p, opts);
     if (rc) return rc;
     put_drops(p);
-    if (opts->tree) {
+    rc = put_throttled(trace_source_info(source));
+    if (opts->tree && !rc) {
         printf(",\n\"tree\":");
         rc = put_nodes(p, 0, opts->min_percent / 100 * (double)p->total_ns);
     }

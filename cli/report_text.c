@@ -6,17 +6,19 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cli/limit.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 
 #define FUNCTIONS 20u /* rows unless --limit says otherwise */
 #define SLOWEST 5u
 #define THREADS 8u
+#define THROTTLED 10u
 #define NAME_MIN 30u /* columns that a name should have; less important figures go for it */
 
 struct view {
     const struct profile *p;
-    const struct trace_info *info;
+    struct trace_info *info;
     const struct report_opts *opts;
     struct term term;
 };
@@ -97,6 +99,7 @@ static void put_head(const struct view *v) {
     if (p->totals.dropped)
         printf("%s%s events were dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_count(dropped, sizeof dropped, p->totals.dropped), term_off(&v->term));
+    if (v->info->limit[0]) printf("%s--max_overhead was on: %s%s\n", term_red(&v->term), v->info->limit, term_off(&v->term));
     if (p->folded)
         printf("%s more calls were folded when this file was made (--budget): their time counts as their callers' own\n",
                format_count(calls, sizeof calls, p->folded));
@@ -173,6 +176,44 @@ static int put_functions(const struct view *v) {
     }
     if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
     if (!n) printf("%s\n", v->opts->match ? "no function matches" : "no calls");
+    free(list);
+    return 0;
+}
+
+/* ---- --max_overhead ---- */
+
+static uint64_t calls_recorded(const struct profile *p, const struct trace_name *name) {
+    for (uint32_t i = 0; i < p->nfunctions; i++)
+        if (!profile_compare_names(p->functions[i].name, name, true)) return p->functions[i].calls.n;
+    return 0;
+}
+
+static int most_left_out(const void *x, const void *y) {
+    const Vt__ThrottledFunction *a = *(Vt__ThrottledFunction *const *)x, *b = *(Vt__ThrottledFunction *const *)y;
+    uint64_t of_a = a->counted + a->estimated, of_b = b->counted + b->estimated;
+    return (of_a < of_b) - (of_a > of_b);
+}
+
+static int put_throttled(const struct view *v) {
+    size_t n = limit_functions(v->info), limit = v->opts->limit ? v->opts->limit : THROTTLED;
+    if (!n) return 0;
+    Vt__ThrottledFunction **list = calloc(n, sizeof(Vt__ThrottledFunction *));
+    if (!list) return -ENOMEM;
+    memcpy(list, v->info->throttled->functions, n * sizeof(Vt__ThrottledFunction *));
+    qsort(list, n, sizeof(Vt__ThrottledFunction *), most_left_out);
+    heading(v, "Throttled by --max_overhead: calls that the other tables do not have");
+    printf("%s%12s%14s%16s%11s  function%s\n", term_dim(&v->term), "in the trace", "only counted", "not seen, about", "kind",
+           term_off(&v->term));
+    for (size_t i = 0; i < n && i < limit; i++) {
+        const struct trace_name *name = trace_info_name(v->info, list[i]->id);
+        char calls[32], counted[32], estimated[32];
+        printf("%12s%14s%16s%11s  ", format_count(calls, sizeof calls, calls_recorded(v->p, name)),
+               format_count(counted, sizeof counted, list[i]->counted),
+               list[i]->estimated ? format_count(estimated, sizeof estimated, list[i]->estimated) : "-", limit_kind(list[i]));
+        term_put_name(&v->term, name, room_for_name(v, 55));
+        putchar('\n');
+    }
+    if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
     free(list);
     return 0;
 }
@@ -406,6 +447,7 @@ int report_text(const struct profile *p, struct trace_source *source, const stru
     rc = put_functions(&v);
     if (!rc && v.info->nprocesses > 1) rc = put_processes(&v);
     if (!rc && p->nthreads > 1) rc = put_threads(&v, false);
+    if (!rc) rc = put_throttled(&v);
     if (!rc) put_slow(&v);
     return rc;
 }

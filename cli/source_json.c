@@ -12,6 +12,7 @@
 #include "cli/info_build.h"
 #include "cli/json_events.h"
 #include "cli/lane.h"
+#include "cli/limit.h"
 #include "cli/source.h"
 
 #define MARKS "iCNODstfbne"
@@ -112,6 +113,7 @@ static int on_meta(void *ctx, struct json_text key, struct json_text value) {
     if (IS("baseTimeNanoseconds")) p->info->real_minus_mono = strtoull(number, NULL, 10);
     if (IS("dropped_events")) p->s->dropped = strtoull(number, NULL, 10);
     if (IS("sync_marker") && json_us_to_ns(value, &ns)) p->info->sync_ns = ns;
+    if (IS("limit")) limit_take(p->info, value.text, value.len);
 #undef IS
     return 0;
 }

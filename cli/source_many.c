@@ -178,6 +178,7 @@ static int open_parts(struct many *m, const char *const *paths, size_t n, const 
         if (rc) return vt_err_set(err, rc, "%s", why.msg);
         part->path = paths[i];
         const struct trace_info *info = trace_source_info(part->source);
+        if (info->limit[0] && !m->build.info->limit[0]) snprintf(m->build.info->limit, sizeof info->limit, "%s", info->limit);
         if (info->damage.code) note(opts, "%s: %s; what comes after that place is left out", paths[i], info->damage.msg);
     }
     return m->n ? 0 : vt_err_set(err, -EBADMSG, "none of these files is a trace that viztracer can read");

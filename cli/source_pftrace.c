@@ -11,6 +11,7 @@
 
 #include "cli/info_build.h"
 #include "cli/lane.h"
+#include "cli/limit.h"
 #include "cli/perfetto_json.h"
 #include "cli/pftrace_read.h"
 #include "cli/source.h"
@@ -381,12 +382,17 @@ static int take_counter(struct pass *p, struct sequence *seq, const struct track
 static int take_note(struct pass *p, const struct sequence *seq, const struct pftrace_event *e) {
     struct text_buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
-    const char *dropped;
+    const char *dropped, *limit;
     args->len = 0;
     int rc = take_args(args, &seq->texts, e, false, &notes);
-    if (rc || !p->lanes->learns || !text_is(e->name, "not everything is shown") || !args->len) return rc;
+    bool limited = text_is(e->name, "limit on the overhead");
+    if (rc || !p->lanes->learns || !args->len || (!limited && !text_is(e->name, "not everything is shown"))) return rc;
     text_put(args, "", 1);
     if (args->failed) return -ENOMEM;
+    if (limited) {
+        if ((limit = strstr(args->data, "\"limit\":\""))) limit_take(p->info, limit + 9, strcspn(limit + 9, "\""));
+        return 0;
+    }
     if (strstr(args->data, "\"cut_off\"")) p->info->cut_off = true;
     if (strstr(args->data, "\"older_calls_left_out\"")) p->info->overflow = true;
     if ((dropped = strstr(args->data, "\"dropped_events\":"))) p->s->dropped = strtoull(dropped + 17, NULL, 10);

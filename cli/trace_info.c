@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/limit.h"
+
 #define MADE_UP_TID 0x40000000u /* tids of threads that nobody knew one for: above every real one */
 
 /* State that is only needed while reading. */
@@ -243,6 +245,7 @@ static int finish(struct loader *l) {
     }
     info->truncated = vt_trace_truncated(info->trace);
     info->cut_off = info->truncated || !info->end;
+    limit_describe(info);
     return 0;
 }
 

@@ -93,6 +93,7 @@ struct trace_info {
     bool overflow;             /* its maker left out older calls; how many is not known */
     struct text_map texts;     /* struct trace_text by path */
     bool only_texts;           /* of sources: files of this machine have nothing to do with it */
+    char limit[256];           /* --max_overhead: that there was one, and what it left out, one line (limit.h); "" = none */
     struct vt_err damage;      /* code != 0: nothing behind that place was read */
     uint64_t good_until;       /* offset in the file: frames from there on are not used */
 };

@@ -263,8 +263,8 @@ static void start_stop_helper(struct session *s) {
     go_in_again(s, HELPER_STOP);
 }
 
-/* Below 3.12 the governor takes the hooks out, and then nothing of ours is called in the target: when so much CPU time was
- * had as the agent asked for, a thread goes in and puts them back. */
+/* Where the governor has the hooks out (below 3.12), or all that runs switched off, nothing of ours is called in the target:
+ * when so much CPU time was had as the agent asked for, a thread goes in and puts them back, or has the next look begin. */
 static void wake_agent(struct session *s, uint64_t now) {
     struct timespec had;
     clockid_t clock;
@@ -561,6 +561,7 @@ void session_fill_info(const struct session *s, Vt__SessionInfo *info) {
     info->events = s->totals.events;
     info->dropped = s->totals.dropped;
     info->bytes = s->spool.size;
+    info->max_overhead = s->max_overhead;
     info->cmdline = (char *)s->info.cmdline;
     if (s->output) info->output = s->output;
 }

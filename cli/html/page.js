@@ -746,6 +746,7 @@ function describe() {
   if (t.folded) notes.push(`${group(t.folded)} short calls are folded into their callers`);
   if (t.left_out) notes.push(`${group(t.left_out)} older calls left out`);
   if (t.short_calls) notes.push(`${group(t.short_calls)} shorter calls left out`);
+  if (trace.limit) notes.push(trace.limit);
   if (trace.cut_off) notes.push('the trace has no end: its writer died');
   if (trace.damage) notes.push('damaged: ' + trace.damage);
   $('warning').textContent = notes.join('; ');

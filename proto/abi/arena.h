@@ -148,8 +148,8 @@ struct vt_ctl {
     uint32_t windows;                 /* 1.1: times that the governor took the hooks out altogether */
     uint64_t off_ticks;               /* 1.1: for so long in all */
     uint64_t off_since;               /* 1.1: they are out since then; 0 = they are in */
-    uint64_t wake_cpu_ns;             /* 1.2: CPU time of the process from which on they are to be put in again; 0 = never */
-    char err[256];                    /* cause of REFUSED or of a degraded start, NUL-terminated */
+    uint64_t wake_cpu_ns; /* 1.2: CPU time of the process from which on a thread is to be sent in (VT_OP_WAKE); 0 = never */
+    char err[256];        /* cause of REFUSED or of a degraded start, NUL-terminated */
     uint64_t pad5[8];
     /* -- both -- */
     uint64_t free[VT_CHUNKS_MAX / 64]; /* bit = free and all zero; agent clears after its claim, daemon sets */

@@ -23,7 +23,7 @@
 enum vt_boot_op {
     VT_OP_START = 1, /* map the arena, install the hooks */
     VT_OP_STOP = 2,  /* remove the hooks now, whoever runs (idle target, --uninstall) */
-    VT_OP_WAKE = 3,  /* 1.2: the governor has the hooks out: put them in again, if it is time (vt_ctl.wake_cpu_ns) */
+    VT_OP_WAKE = 3,  /* 1.2: for the governor, if it is time (vt_ctl.wake_cpu_ns): hooks in again, or a look at what is dark */
 };
 
 /* boot.go, W injector, R bootstrap thread: the hijacked thread has left the scratch mapping. */

@@ -4,6 +4,7 @@ from vtarena import *
 
 PL_WINDOW, PL_THROTTLED = 8, 9
 WHY_STOP, WHY_LEASE = 1, 2
+WAKE, WAKE_CPU_NS = 3, 336
 NEW = sys.version_info >= (3, 12)
 
 
@@ -42,18 +43,18 @@ def rare(n):
 calls = {}
 
 
-def work(seconds):
-    end = time.time() + seconds
-    while time.time() < end:
+def work(seconds, clock):
+    end = clock() + seconds
+    while clock() < end:
         rare(200)
         calls["rare"] = calls.get("rare", 0) + 1
 
 
-def run(seconds=1.0, **options):
+def run(seconds=1.0, clock=time.time, **options):
     calls.clear()
     s = Session(chunks=2048, rearm=100, **options)
     s.start()
-    work(seconds)
+    work(seconds, clock)
     s.stop()
     assert s.state == GONE and s.dropped == 0, (s.state, s.err, s.dropped)
     return s.decode()
@@ -113,7 +114,7 @@ def limit_off():
 
 
 def throttled():
-    s = run(1.0, overhead=50)
+    s = run(1.0, time.process_time, overhead=50)  # others may have the processor meanwhile
     functions = told(s)
     assert functions, "nothing was throttled"
     lost, _ = nested(s)
@@ -148,6 +149,51 @@ def open_ends():
     s.decode()
     assert "down" in told(s) and nested(s)[0] == 0, nested(s)
     assert events(s, "down", {CALL}) == events(s, "down", {RETURN}) > 0, (events(s, "down", {CALL}), events(s, "down", {RETURN}))
+
+
+def still_open(s, deep, calls):
+    """Open before the session and hot in it: at most `calls` more, so that draining it is not given up unless that is forbidden."""
+    if deep:
+        s.start()
+        for _ in range(calls):
+            still_open(s, False, 0)
+    return deep
+
+
+def open_at_start():
+    """The end of a call that was open at the start is recorded, too; where calls are told by their ends, however long that takes."""
+    space = {}
+    exec(compile("def far():\n    return 1\n", "/elsewhere/lib.py", "exec"), space)
+    for calls, options in (20000, {}), (100000, {"exclude": ["/elsewhere/"]}):
+        s = Session(chunks=2048, rearm=100, overhead=50, **options)
+        space["far"]()
+        still_open(s, True, calls)
+        s.stop()
+        assert s.state == GONE and s.dropped == 0
+        s.decode()
+        entered, left = events(s, "still_open", {CALL}), events(s, "still_open", {RETURN})
+        assert "still_open" in told(s) and left == entered + 1, (calls, entered, left, told(s))
+
+
+def all_dark():
+    """Where nothing of ours is called any more, the daemon sends a thread in when that is due, and a look begins."""
+    n = 0
+    s = Session(chunks=1024, rearm=100, overhead=50)
+    s.start()
+    for looks in range(3):
+        end = time.time() + 60
+        while not s.get("Q", WAKE_CPU_NS) or time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID) < s.get("Q", WAKE_CPU_NS):
+            assert time.time() < end, "no look is wanted"
+            for _ in range(20000):
+                hot()
+            n += 20000
+        due = s.get("Q", WAKE_CPU_NS)
+        s.run(WAKE)
+        assert s.get("Q", WAKE_CPU_NS) > due, "no look has begun"
+    s.stop()
+    assert s.state == GONE and s.dropped == 0
+    s.decode()
+    assert told(s)["hot"][0] and events(s, "hot", {CALL}) + told(s)["hot"][2] < n
 
 
 def counted_exactly():
@@ -209,9 +255,6 @@ def hooks_out():
     assert s.get("I", 316) >= 1 and nested(s)[0] == 0
 
 
-WAKE, WAKE_CPU_NS = 3, 336
-
-
 def until(s, condition, what, seconds=60):
     """For what comes when the CPU time has been had, however long that takes; we are the daemon."""
     end = time.time() + seconds
@@ -224,12 +267,31 @@ def until(s, condition, what, seconds=60):
             assert not s.get("Q", WAKE_CPU_NS), "told when, and then not ready"
 
 
+def hooked():
+    """Is a hook in this thread, or in its interpreter?"""
+    thread, pythonapi = ctypes.pythonapi.PyThreadState_Get, ctypes.pythonapi
+    thread.restype = ctypes.c_void_p
+    if ctypes.c_long.from_address(thread() + (56 if sys.version_info < (3, 11) else 64)).value:
+        return True
+    if sys.version_info < (3, 9):
+        return False
+    get, interpreter = pythonapi._PyInterpreterState_GetEvalFrameFunc, pythonapi.PyInterpreterState_Get
+    get.restype = interpreter.restype = ctypes.c_void_p
+    get.argtypes = [ctypes.c_void_p]
+    return get(interpreter()) != ctypes.cast(pythonapi._PyEval_EvalFrameDefault, ctypes.c_void_p).value
+
+
 def comes_back():
     """The hooks come in again when it is time, not before, and whoever does it leaves no trace."""
     for flags in F_C_CALLS, 0:
+        s = Session(chunks=1024, flags=flags)
+        s.start()
+        assert hooked() or (flags == 0 and sys.version_info < (3, 9)), "this test cannot tell"
+        s.stop()
         s = Session(chunks=4096, overhead=50, flags=flags)
         s.start()
         until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        assert not hooked(), "they are out, and one is still in"
         s.run(WAKE)
         assert s.get("Q", 328) and s.get("I", 316) == 1, "they came back too early"
         until(s, lambda: s.get("I", 316) >= 3, "the hooks stay out")
@@ -260,6 +322,8 @@ limit_off()
 if NEW:
     throttled()
     open_ends()
+    open_at_start()
+    all_dark()
     counted_exactly()
     with_filters()
 else:

@@ -1,5 +1,6 @@
-"""Writes the tables of README's benchmark section from what `make bench` measured: readme.py OVERHEAD.jsonl README.md. They stand between
-the lines <!-- bench --> and <!-- /bench -->; nothing else is touched."""
+"""Writes the tables of README's benchmark section from what `make bench` measured: readme.py OVERHEAD.jsonl LIMIT.jsonl README.md.
+They stand between the lines <!-- bench --> and <!-- /bench -->, <!-- limit --> and <!-- /limit -->; nothing else is touched. What is measured
+already stays when a file is named - instead."""
 import json
 import sys
 
@@ -31,8 +32,31 @@ def table(head, lines):
     return out + ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def main():
-    rows = load(sys.argv[1])
+def limit_table(path):
+    """CPU time / wall time as multiples of the bare run."""
+    rows = {}
+    for row in map(json.loads, open(path)):
+        rows[row["python"], row["workload"], row["limit_percent"]] = row
+    out, workloads = [], WORKLOADS + ["filtered"]
+    for limit in sorted({limit for _, _, limit in rows}):
+        pythons = sorted({p for p, _, one in rows if one == limit}, key=lambda p: [int(x) for x in p.split(".")])
+
+        def two(python, workload):
+            row = rows.get((python, workload, limit))
+            return "%.2f / %.2f" % (row["cpu_median"], row["wall_median"]) if row else "–"
+
+        out += ["", "`--max_overhead %g%%`:" % limit, ""] + table(["python"] + workloads, [[p] + [two(p, w) for w in workloads] for p in pythons])
+    return out[1:]
+
+
+def put(text, mark, lines):
+    before, rest = text.split("<!-- %s -->\n" % mark, 1)
+    after = rest.split("<!-- /%s -->" % mark, 1)[1]
+    return before + "<!-- %s -->\n" % mark + "\n".join(lines) + "\n<!-- /%s -->" % mark + after
+
+
+def cost_tables(path):
+    rows = load(path)
     pythons = list(dict.fromkeys(p for p, _, _ in rows))
     rounds = sorted({row["rounds"] for row in rows.values()})
     rounds = "%d" % rounds[0] if len(rounds) == 1 else "%d to %d" % (rounds[0], rounds[-1])
@@ -55,10 +79,17 @@ def main():
                    cell(get((p, "fib", "cprofile")), "x_bare", 2),
                    cell(get((p, "filtered", "ours-excluded")), "x_bare", 2), cell(get((p, "filtered", "viztracer-excluded")), "x_bare", 2)]
                   for p in pythons])
-    text = open(sys.argv[2]).read()
-    before, rest = text.split("<!-- bench -->\n", 1)
-    after = rest.split("<!-- /bench -->", 1)[1]
-    open(sys.argv[2], "w").write(before + "<!-- bench -->\n" + "\n".join(out) + "\n<!-- /bench -->" + after)
+    return out
+
+
+def main():
+    overhead, limit, readme = sys.argv[1:]
+    text = open(readme).read()
+    if overhead != "-":
+        text = put(text, "bench", cost_tables(overhead))
+    if limit != "-":
+        text = put(text, "limit", limit_table(limit))
+    open(readme, "w").write(text)
 
 
 main()

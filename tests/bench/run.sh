@@ -1,8 +1,8 @@
 #!/bin/bash
 # All benchmarks on every interpreter of this machine: the pause of an attach, the cost per event (arguments: overhead.c's own),
-# how long it takes until a trace of 100 M calls is on screen, and draining.
-# What is printed goes to $BUILD/bench/*.txt, figures to $BUILD/bench/overhead.jsonl. BENCH_PYTHONS=3.12 takes these versions only;
-# BENCH_ONLY=pause, cost, drain or screen takes one of them; DRAIN_SECONDS (60) is how long each target of drain is traced.
+# what a limit on the overhead makes of it, how long it takes until a trace of 100 M calls is on screen, and draining.
+# What is printed goes to $BUILD/bench/*.txt, figures to $BUILD/bench/*.jsonl. BENCH_PYTHONS=3.12 takes these versions only;
+# BENCH_ONLY=pause, cost, limit, drain or screen takes one of them; DRAIN_SECONDS (60) is how long each target of drain is traced.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -21,6 +21,10 @@ fi
 if [ "${BENCH_ONLY:-cost}" = cost ]; then
     echo "== cost per event"
     "$build/tests/bench/overhead" -j "$build/bench/overhead.jsonl" "$@" | tee "$build/bench/overhead.txt"
+fi
+if [ "${BENCH_ONLY:-limit}" = limit ]; then
+    echo "== --max_overhead"
+    python3 tests/bench/limit.py "$build/bin" "$build/bench/limit.jsonl" | tee "$build/bench/limit.txt"
 fi
 if [ "${BENCH_ONLY:-screen}" = screen ]; then
     echo "== 100 M calls on screen"

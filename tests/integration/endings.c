@@ -201,18 +201,6 @@ START_TEST(target_exits) {
 }
 END_TEST
 
-/* The target asked about its own hooks, see tests/targets/probe.py. */
-static void ask(struct target *t, char *text, size_t size, const char *who) {
-    char *stop = NULL;
-    t->text_len = 0;
-    ck_assert_msg(!target_send(t, "state\n"), "%s: the target has gone", who);
-    for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, " end"))
-        target_expect(t, "no such text", 10);
-    ck_assert_msg(stop, "%s: the target does not answer: %s", who, t->text);
-    const char *from = strstr(t->text, "profile=");
-    snprintf(text, size, "%.*s", (int)(stop - from), from);
-}
-
 /* Somebody on our side is killed while a trace runs: within 2 s the hooks are gone. */
 static void somebody_killed(int i, const char *what, const char *comm) {
     struct target t;
@@ -222,7 +210,7 @@ static void somebody_killed(int i, const char *what, const char *comm) {
     const char *out = temp_path(".json");
     snprintf(who, sizeof who, "%s on %s", what, suite_interp(i)->version);
     ck_assert_int_eq(target_spawn(&t, suite_interp(i), "probe.py", (const char *[]){"busy", "2", NULL}, NULL), 0);
-    ask(&t, before, sizeof before, who);
+    must_tell_hooks(&t, before, sizeof before, who);
     tool_startf(&tool, "--attach %d -o %s", (int)t.pid, out);
     must_attach(&tool, who);
     sleep_ms(100);
@@ -232,7 +220,7 @@ static void somebody_killed(int i, const char *what, const char *comm) {
     uint64_t began = now_ms();
     do {
         sleep_ms(100);
-        ask(&t, after, sizeof after, who);
+        must_tell_hooks(&t, after, sizeof after, who);
     } while (strcmp(before, after) && now_ms() - began < 2000);
     ck_assert_msg(!strcmp(before, after), "%s: 2 s later hooks are left: before %s after %s", who, before, after);
     ck_assert_msg(!target_progresses(&t, 2, 5000), "%s: the target does not run on", who);

@@ -20,15 +20,7 @@ struct state {
 static void tell_count(void *target) { ck_assert(!target_send(target, "count\n")); }
 
 static void ask(struct target *t, struct state *s, const char *who) {
-    char *end = NULL;
-    t->text_len = 0;
-    ck_assert_msg(!target_send(t, "state\n"), "%s: the target has gone", who);
-    for (uint64_t limit = now_ms() + 20000; !end && now_ms() < limit; end = strstr(t->text, " end"))
-        target_expect(t, "no such text", 10);
-    ck_assert_msg(end, "%s: the target does not answer: %s", who, t->text);
-    *end = 0;
-    const char *from = strstr(t->text, "profile=");
-    snprintf(s->text, sizeof s->text, "%.1000s", from ? from : "");
+    must_tell_hooks(t, s->text, sizeof s->text, who);
     t->text_len = 0;
     int rc = steps_count(t->pid, SYS_getppid, COUNT_ROUNDS, tell_count, t, &s->id_steps);
     ck_assert_msg(!rc, "%s: counting instructions: %s", who, strerror(-rc));

@@ -84,6 +84,17 @@ void must_round(struct target *t, unsigned n, const char *who) {
     }
 }
 
+void must_tell_hooks(struct target *t, char *text, size_t size, const char *who) {
+    char *stop = NULL;
+    t->text_len = 0;
+    ck_assert_msg(!target_send(t, "state\n"), "%s: the target has gone", who);
+    for (uint64_t limit = now_ms() + 20000; !stop && now_ms() < limit; stop = strstr(t->text, " end"))
+        target_expect(t, "no such text", 10);
+    ck_assert_msg(stop, "%s: the target does not answer: %s", who, t->text);
+    const char *from = strstr(t->text, "profile=");
+    snprintf(text, size, "%.*s", from ? (int)(stop - from) : 0, from ? from : "");
+}
+
 void must_exit(const struct tool *t, int code, const char *who) {
     if (t->exit_code == code && !t->timed_out) return;
     ck_abort_msg("%s: exit %d%s instead of %d after %llu ms; stdout: %.600s; stderr: %.1200s", who, t->exit_code,

@@ -41,6 +41,8 @@ void must_load(struct trace *t, const char *path, const char *who);
 void must_compile(const struct interp *ip, const char *source, char file[PATH_MAX], char inside[PATH_MAX]);
 /* Has a target that works in rounds (slot 60: the round that is wanted, 61: the last one done) do round n. */
 void must_round(struct target *t, unsigned n, const char *who);
+/* What tests/targets/probe.py says of its own hooks, as text; answers before it are forgotten. */
+void must_tell_hooks(struct target *t, char *text, size_t size, const char *who);
 /* The tool ended with `code` in time; else the test fails with its output. */
 void must_exit(const struct tool *t, int code, const char *who);
 /* Waits until the tool says that it traces. */

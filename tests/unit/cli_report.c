@@ -97,9 +97,9 @@ START_TEST(test_json) {
     ck_assert_int_eq(RUN("report", TRACE, "--json", "--tree"), CLI_OK);
     ck_assert_str_eq(err_text, "");
     yajl_val root = parse(), v = get(root, "trace");
-    must_have(root, "version trace functions processes threads calls drops tree");
+    must_have(root, "version trace functions processes threads calls drops throttled tree");
     ck_assert_int_eq(number(root, "version"), 1);
-    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped folded cut_off damage");
+    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped folded limit cut_off damage");
     ck_assert_str_eq(text(v, "kind"), "vzt");
     ck_assert_str_eq(text(v, "file"), trace.path);
     ck_assert_int_eq(number(v, "pid"), 100);

@@ -1,0 +1,177 @@
+/* --max_overhead is told by every output, and goes with the trace into other kinds of files. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "cli/cli.h"
+#include "cli/convert.h"
+#include "cli/limit.h"
+#include "cli/source.h"
+#include "proto/frame.h"
+#include "tests/lib/capture.h"
+#include "tests/lib/trace_build.h"
+
+#define SAID                                                                                                                     \
+    "the limit of 2.5 % was kept by throttling 2 functions (1,207 more calls counted, about 5,000,000 not seen) and taking the " \
+    "hooks out 3 times, for 2.0 s in all"
+
+static struct trace_build trace;
+static char path[96];
+
+static void make(uint32_t max_overhead, size_t nfunctions) {
+    Vt__Throttled t = VT__THROTTLED__INIT;
+    Vt__ThrottledFunction f[2] = {VT__THROTTLED_FUNCTION__INIT, VT__THROTTLED_FUNCTION__INIT}, *all[2] = {&f[0], &f[1]};
+    trace_build_open(&trace);
+    trace_build_letters(&trace);
+    trace_build_thread(&trace, 7, 107, 1, "MainThread");
+    trace_build_calls(&trace, 0, 7, 1000, 100, "(a(bb)(bb)a)");
+    f[0].id = 2;
+    f[0].counted = 1200;
+    f[1].id = 9; /* not recorded once */
+    f[1].counted = 7;
+    f[1].estimated = 5000000;
+    f[1].off = true;
+    t.max_overhead = max_overhead;
+    t.windows = nfunctions ? 3 : 0;
+    t.off_ticks = nfunctions ? 2000000000u : 0;
+    t.functions = all;
+    t.n_functions = nfunctions;
+    trace_build_frame(&trace, VT_FRAME_THROTTLED, &t.base);
+    trace_build_end(&trace, 900, 0);
+}
+static void set_up(void) { make(250, 2); }
+static void tear_down(void) {
+    unlink(path);
+    trace_build_remove(&trace);
+}
+
+static void convert(const char *suffix) {
+    struct convert_result result;
+    struct vt_err err = {0};
+    unlink(path);
+    snprintf(path, sizeof path, "%s%s", trace.path, suffix);
+    struct convert_opts opts = {.input = trace.path, .output = path, .no_file_info = true};
+    ck_assert_msg(!convert_trace(&opts, &result, &err), "%s: %s", suffix, err.msg);
+    ck_assert_str_eq(result.limit, SAID);
+}
+
+static bool says(const char *what) {
+    static char text[1 << 20];
+    gzFile f = gzopen(path, "rb"); /* plain files, too */
+    int n = gzread(f, text, sizeof text);
+    gzclose(f);
+    ck_assert_int_ge(n, 0);
+    return memmem(text, (size_t)n, what, strlen(what)) != NULL;
+}
+
+START_TEST(outputs) {
+    static const char *const suffixes[] = {".json", ".json.gz", ".pftrace", ".svg", ".speedscope.json", ".pprof"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(suffixes); i++) {
+        convert(suffixes[i]);
+        ck_assert_msg(says(SAID), "%s does not say it", suffixes[i]);
+    }
+}
+END_TEST
+
+START_TEST(each_function) {
+    convert(".json");
+    ck_assert(says("\"calls_counted\":1200,\"calls_estimated\":0,\"kind\":\"exact\"}"));
+    ck_assert(says("\"calls_counted\":7,\"calls_estimated\":5000000,\"kind\":\"estimated\"}"));
+    ck_assert(says("\"max_overhead\":2.50,\"hooks_out_times\":3,\"hooks_out_us\":2000000"));
+    convert(".pftrace");
+    ck_assert(says("1,200 more calls counted (exact)"));
+    ck_assert(says("7 more calls counted, about 5,000,000 not seen (estimated)"));
+}
+END_TEST
+
+/* A trace of another kind that was made from one with a limit has it, too. */
+START_TEST(goes_with_the_trace) {
+    static const char *const suffixes[] = {".json", ".pftrace", ".vzt"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(suffixes); i++) {
+        struct trace_source *source;
+        struct vt_err err = {0};
+        convert(suffixes[i]);
+        ck_assert_msg(!trace_source_open(path, &source, &err), "%s", err.msg);
+        ck_assert_msg(!strcmp(trace_source_info(source)->limit, SAID), "%s: %s", suffixes[i], trace_source_info(source)->limit);
+        trace_source_close(source);
+    }
+}
+END_TEST
+
+static char *printed(const char *command, const char *option) {
+    struct capture c;
+    char *out, *err_text, *argv[] = {(char *)(uintptr_t)command, trace.path, (char *)(uintptr_t)option, NULL};
+    capture_begin(&c);
+    int rc = !strcmp(command, "diff") ? cmd_diff(3, argv) : cmd_report(option ? 3 : 2, argv);
+    capture_end(&c, &out, &err_text);
+    ck_assert_msg(rc == CLI_OK, "%s", err_text);
+    free(err_text);
+    return out;
+}
+
+START_TEST(reports) {
+    char *out = printed("report", NULL);
+    ck_assert_ptr_nonnull(strstr(out, "--max_overhead was on: " SAID "\n"));
+    ck_assert_ptr_nonnull(strstr(out, "           0             7       5,000,000  estimated  i (x.py:9)\n"));
+    ck_assert_ptr_nonnull(strstr(out, "           2         1,200               -      exact  b (x.py:2)\n"));
+    free(out);
+    out = printed("report", "--json");
+    ck_assert_ptr_nonnull(strstr(out, "\"limit\":\"" SAID "\""));
+    ck_assert_ptr_nonnull(strstr(out, "\"calls_counted\":7,\"calls_estimated\":5000000,\"exact\":false}"));
+    ck_assert_ptr_nonnull(strstr(out, "\"calls_counted\":1200,\"calls_estimated\":0,\"exact\":true}"));
+    free(out);
+    out = printed("diff", trace.path);
+    ck_assert_ptr_nonnull(strstr(out, "--max_overhead was on here: " SAID "\n"));
+    free(out);
+}
+END_TEST
+
+/* On, and nothing was left out: that is said, too. Off: no word. */
+START_TEST(without_effect) {
+    struct trace_source *source;
+    struct vt_err err = {0};
+    for (uint32_t limit = 0; limit <= 500; limit += 500) {
+        trace_build_remove(&trace);
+        make(limit, 0);
+        ck_assert_msg(!trace_source_open(trace.path, &source, &err), "%s", err.msg);
+        ck_assert_str_eq(trace_source_info(source)->limit, limit ? "the limit of 5 % left nothing out" : "");
+        trace_source_close(source);
+    }
+}
+END_TEST
+
+START_TEST(foreign_text) {
+    struct trace_info *info = trace_info_new();
+    char text[600];
+    ck_assert_ptr_nonnull(info);
+    memset(text, 'x', sizeof text);
+    memcpy(text, "\"a\033[31m\\n<b>\x7f\xff", 15);
+    limit_take(info, text, sizeof text);
+    ck_assert_uint_eq(strlen(info->limit), sizeof info->limit - 1);
+    ck_assert_str_eq((info->limit[14] = 0, info->limit), "a[31mn<b>xxxxx");
+    limit_take(info, "", 0);
+    ck_assert_str_eq(info->limit, "");
+    trace_info_free(info);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("cli_limit");
+    TCase *tc = tcase_create("all");
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, outputs);
+    tcase_add_test(tc, each_function);
+    tcase_add_test(tc, goes_with_the_trace);
+    tcase_add_test(tc, reports);
+    tcase_add_test(tc, without_effect);
+    tcase_add_test(tc, foreign_text);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
