@@ -29,13 +29,15 @@ static uint32_t nevents; /* those that this session wants, in the order of the n
 
 /* ---- call sites ---- */
 
-/* One word each: key of the site in the upper half, calls of callees that are not C functions in the lower. */
+/* One word each: address of the site's instruction in the upper 48 bits (a code object holds its instructions, and is longer
+ * than they are: no two sites have the same), calls of callees that are not C functions in the lower 16. Calls are at least
+ * four instructions of two bytes apart. */
 static uint64_t sites[1u << SITE_BITS];
 
 ALWAYS_INLINE uint64_t *site_of(void *const *args, uint64_t *key) {
-    uint64_t place = ((uint64_t)args[0] >> 4) + (uint64_t)field32(args[1], LONG_DIGIT_312) * 0x9E3779B1u;
-    *key = place << 32;
-    return &sites[(uint32_t)(place * 0x9E3779B1u) >> (32 - SITE_BITS)];
+    uint64_t address = (uint64_t)args[0] + field32(args[1], LONG_DIGIT_312);
+    *key = address << 16;
+    return &sites[address >> 3 & ((1u << SITE_BITS) - 1)];
 }
 
 static NOINLINE void *call_of_other(void *const *args) {
@@ -46,10 +48,15 @@ static NOINLINE void *call_of_other(void *const *args) {
         enough = SITE_CALLS_GOVERNED;
     }
     if (value == (key | SITE_MIXED)) return py._Py_NoneStruct;
-    if ((value & ~(uint64_t)UINT32_MAX) != key) value = key;
-    if ((uint32_t)value < enough) value++;
+    if ((value & ~(uint64_t)SITE_MIXED) != key) value = key;
+    if ((uint16_t)value < enough) value++;
     *site = value;
-    return (uint32_t)value < enough ? py._Py_NoneStruct : disable;
+    return (uint16_t)value < enough ? py._Py_NoneStruct : disable;
+}
+
+ALWAYS_INLINE bool site_is_mixed(void *const *args) {
+    uint64_t key, *site = site_of(args, &key);
+    return *site == (key | SITE_MIXED);
 }
 
 ALWAYS_INLINE void site_calls_c(void *const *args) {
@@ -62,72 +69,116 @@ ALWAYS_INLINE void site_calls_c(void *const *args) {
 /* PY_UNWIND and PY_THROW cannot be switched off. */
 ALWAYS_INLINE bool may_disable(uint32_t type) { return type != VT_REC_UNWIND && type != VT_REC_THROW; }
 
-/* code, ... ; `full` is a constant in each instance: the lean ones have no trace of filters and arguments */
-ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, bool full) {
-    if (!full) {
-        emit(code_id(args[0], extra) | type);
-        return py._Py_NoneStruct;
-    }
+/* The lean callbacks are one straight run without a stack frame: whatever is not ordinary is the tail call of a function of
+ * its own. The clock is read first, because the CPU needs long for it and can look things up meanwhile; who does anything
+ * that is not ordinary reads it again. */
+static NOINLINE void *emit_rare(uint64_t word) {
+    emit_slow(word);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *python_rare(void *code, uint32_t type) {
+    emit(name_code_slow(code) | type);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *call_rare(void *const *args) {
+    void *definition = function_definition(args[2]);
+    if (!definition) return call_of_other(args);
+    uint32_t id = function_id(args[2], definition);
+    site_calls_c(args);
+    c_entered(args[2], id);
+    emit(id | VT_REC_C_CALL);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *c_leave_rare(void *const *args, uint32_t type) {
+    void *definition = function_definition(args[2]);
+    if (definition) emit(function_id(args[2], definition) | type);
+    return py._Py_NoneStruct;
+}
+
+/* code, ... */
+ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type) {
+    uint64_t now = arch_ticks();
+    uint32_t id;
+    if (UNLIKELY(!code_id_known(args[0], extra, &id))) return python_rare(args[0], type);
+    if (UNLIKELY(!emit_at(now, id | type))) return emit_rare(id | type);
+    return py._Py_NoneStruct;
+}
+
+/* code, offset, callable, first argument */
+ALWAYS_INLINE void *on_call(void *const *args) {
+    uint64_t now = arch_ticks();
+    void *callable = args[2], *definition;
+    if (LIKELY(type_of(callable) == py.PyCFunction_Type))
+        definition = field(callable, CFUNCTION_DEF);
+    else if (LIKELY(type_of(callable) == py.PyMethodDescr_Type))
+        definition = field(callable, DESCR_DEF);
+    else
+        return call_rare(args);
+    uint32_t id;
+    if (UNLIKELY(!function_id_known(definition, &id) || !site_is_mixed(args))) return call_rare(args);
+    c_entered_known(callable, id);
+    if (UNLIKELY(!emit_at(now, id | VT_REC_C_CALL))) return emit_rare(id | VT_REC_C_CALL);
+    return py._Py_NoneStruct;
+}
+
+ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type) {
+    uint64_t now = arch_ticks();
+    uint32_t id;
+    if (UNLIKELY(!c_leaves(args[2], &id))) return c_leave_rare(args, type);
+    if (UNLIKELY(!emit_at(now, id | type))) return emit_rare(id | type);
+    return py._Py_NoneStruct;
+}
+
+/* With filters, arguments, ... */
+ALWAYS_INLINE void *full_python(void *const *args, uint32_t type) {
     void *value = type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL;
     enum detail_next next = detail_python(args[0], type, value, NULL);
     return next == DETAIL_OFF && may_disable(type) ? disable : py._Py_NoneStruct;
 }
-
-/* code, offset, callable, first argument */
-ALWAYS_INLINE void *on_call(void *const *args, bool full) {
+ALWAYS_INLINE void *full_c(void *const *args, uint32_t type) {
     void *definition = function_definition(args[2]);
-    if (!definition) return call_of_other(args);
-    if (!full) {
-        uint32_t id = function_id(args[2], definition);
-        site_calls_c(args);
-        c_entered(args[2], id);
-        emit(id | VT_REC_C_CALL);
-        return py._Py_NoneStruct;
-    }
-    enum detail_next next = detail_c(args[0], args[2], definition, VT_REC_C_CALL);
+    bool call = type == VT_REC_C_CALL;
+    if (!definition) return call ? call_of_other(args) : py._Py_NoneStruct;
+    enum detail_next next = detail_c(args[0], args[2], definition, type);
+    if (!call) return py._Py_NoneStruct;
     if (next == DETAIL_OFF) return disable;
     if (next == DETAIL_OFF_CALLEE) return call_of_other(args);
     site_calls_c(args);
     return py._Py_NoneStruct;
 }
 
-ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, bool full) {
-    uint32_t id;
-    if (!full && LIKELY(c_leaves(args[2], &id))) {
-        emit(id | type);
-        return py._Py_NoneStruct;
-    }
-    void *definition = function_definition(args[2]);
-    if (!definition) return py._Py_NoneStruct;
-    if (full)
-        detail_c(args[0], args[2], definition, type);
-    else
-        emit(function_id(args[2], definition) | type);
-    return py._Py_NoneStruct;
-}
-
 #define ARGS                                                                                                                     \
     void *self __attribute__((unused)), void *const *args, size_t n __attribute__((unused)), void *names __attribute__((unused))
-#define CALLBACKS(tag, extra, full)                                                                                              \
-    static void *start_##tag(ARGS) { return on_python(args, extra, VT_REC_CALL, full); }                                         \
-    static void *resume_##tag(ARGS) { return on_python(args, extra, VT_REC_RESUME, full); }                                      \
-    static void *return_##tag(ARGS) { return on_python(args, extra, VT_REC_RETURN, full); }                                      \
-    static void *yield_##tag(ARGS) { return on_python(args, extra, VT_REC_YIELD, full); }                                        \
-    static void *unwind_##tag(ARGS) { return on_python(args, extra, VT_REC_UNWIND, full); }                                      \
-    static void *throw_##tag(ARGS) { return on_python(args, extra, VT_REC_THROW, full); }                                        \
-    static void *call_##tag(ARGS) { return on_call(args, full); }                                                                \
-    static void *c_return_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RETURN, full); }                                        \
-    static void *c_raise_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RAISE, full); }
-#define CALLBACK_LIST(tag)                                                                                                       \
-    { start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##tag, c_return_##tag, c_raise_##tag }
+#define PYTHON_CALLBACKS(tag, what)                                                                                              \
+    static void *start_##tag(ARGS) { return what(VT_REC_CALL); }                                                                 \
+    static void *resume_##tag(ARGS) { return what(VT_REC_RESUME); }                                                              \
+    static void *return_##tag(ARGS) { return what(VT_REC_RETURN); }                                                              \
+    static void *yield_##tag(ARGS) { return what(VT_REC_YIELD); }                                                                \
+    static void *unwind_##tag(ARGS) { return what(VT_REC_UNWIND); }                                                              \
+    static void *throw_##tag(ARGS) { return what(VT_REC_THROW); }
+#define CALLBACK_LIST(tag, c_tag)                                                                                                \
+    {                                                                                                                            \
+        start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##c_tag, c_return_##c_tag,         \
+            c_raise_##c_tag                                                                                                      \
+    }
 
 typedef void *(*vectorcall)(void *, void *const *, size_t, void *);
-CALLBACKS(312, CO_EXTRA_312, false)
-CALLBACKS(313, CO_EXTRA_313, false)
-CALLBACKS(314, CO_EXTRA_314, false)
-CALLBACKS(full, layout.co_extra, true)
-static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312), table_313[EVENTS] = CALLBACK_LIST(313),
-                        table_314[EVENTS] = CALLBACK_LIST(314), table_full[EVENTS] = CALLBACK_LIST(full);
+#define PYTHON_312(type) on_python(args, CO_EXTRA_312, type)
+#define PYTHON_313(type) on_python(args, CO_EXTRA_313, type)
+#define PYTHON_314(type) on_python(args, CO_EXTRA_314, type)
+#define PYTHON_FULL(type) full_python(args, type)
+PYTHON_CALLBACKS(312, PYTHON_312)
+PYTHON_CALLBACKS(313, PYTHON_313)
+PYTHON_CALLBACKS(314, PYTHON_314)
+PYTHON_CALLBACKS(full, PYTHON_FULL)
+static void *call_lean(ARGS) { return on_call(args); }
+static void *c_return_lean(ARGS) { return on_c_leave(args, VT_REC_C_RETURN); }
+static void *c_raise_lean(ARGS) { return on_c_leave(args, VT_REC_C_RAISE); }
+static void *call_full(ARGS) { return full_c(args, VT_REC_C_CALL); }
+static void *c_return_full(ARGS) { return full_c(args, VT_REC_C_RETURN); }
+static void *c_raise_full(ARGS) { return full_c(args, VT_REC_C_RAISE); }
+static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312, lean), table_313[EVENTS] = CALLBACK_LIST(313, lean),
+                        table_314[EVENTS] = CALLBACK_LIST(314, lean), table_full[EVENTS] = CALLBACK_LIST(full, full);
 
 /* An interpreter with a GIL of its own. */
 ALWAYS_INLINE void *python_parallel(void *const *args, uint32_t type) {
@@ -153,7 +204,7 @@ ALWAYS_INLINE void *c_parallel(void *const *args, uint32_t type) {
 static void *call_parallel(ARGS) { return c_parallel(args, VT_REC_C_CALL); }
 static void *c_return_parallel(ARGS) { return c_parallel(args, VT_REC_C_RETURN); }
 static void *c_raise_parallel(ARGS) { return c_parallel(args, VT_REC_C_RAISE); }
-static const vectorcall table_parallel[EVENTS] = CALLBACK_LIST(parallel);
+static const vectorcall table_parallel[EVENTS] = CALLBACK_LIST(parallel, parallel);
 
 static const vectorcall *pick_table(void) {
     if (interps_own_gil()) return table_parallel;
