@@ -119,7 +119,7 @@ struct agent {
     int64_t extra_index;   /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
     uint64_t ticks_per_ms; /* from span, which is 20 ms */
 };
-extern struct agent agent;
+extern HIDDEN struct agent agent;
 extern __thread struct thread *this_thread __attribute__((tls_model("initial-exec")));
 
 static inline uint64_t clock_full(void) {

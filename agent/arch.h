@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* For data that callbacks need: reached directly, not by way of the table for what may be in another library. */
+#define HIDDEN __attribute__((visibility("hidden")))
+
 #if !defined(__x86_64__)
 #error "agent/arch.h: this CPU is not supported yet"
 #endif

@@ -6,18 +6,20 @@
 
 #include "agent/agent_priv.h"
 
-/* word = id << VT_REC_TYPE_BITS | type */
-ALWAYS_INLINE void emit(uint64_t word) {
+/* word = id << VT_REC_TYPE_BITS | type. False: nothing was written, it is a matter for emit_slow. `now` is the clock, and
+ * nothing was written since it was read. */
+ALWAYS_INLINE bool emit_at(uint64_t now, uint64_t word) {
     struct thread *thread = this_thread;
     uint64_t *cursor = thread->cursor;
-    uint64_t now = arch_ticks();
     if (UNLIKELY(((uint64_t)cursor & VT_CHUNK_MASK) == 0 ||
-                 now >= vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit))) {
-        emit_slow(word);
-        return;
-    }
+                 now >= vt_load_relaxed(&((struct vt_chunk *)((uint64_t)cursor & ~VT_CHUNK_MASK))->limit)))
+        return false;
     arch_publish(cursor, now << VT_REC_TS_SHIFT | word);
     thread->cursor = cursor + 1;
+    return true;
+}
+ALWAYS_INLINE void emit(uint64_t word) {
+    if (!emit_at(arch_ticks(), word)) emit_slow(word);
 }
 
 /* The same with whatever clock this session uses. */
@@ -49,15 +51,18 @@ static inline bool emit_payload(uint32_t kind, const uint64_t *words, uint32_t b
     return true;
 }
 
-/* Name id of a code object, shifted for a record; 0 = could not be named now (the event counts as dropped). */
-ALWAYS_INLINE uint32_t code_id(void *code, size_t extra_offset) {
+/* Name id of a code object, shifted for a record. False: it has none yet. */
+ALWAYS_INLINE bool code_id_known(const void *code, size_t extra_offset, uint32_t *id) {
     const struct co_extra *extra = field(code, extra_offset);
     int64_t index = agent.extra_index;
-    if (LIKELY(extra && extra->size > index)) {
-        uint32_t id = (uint32_t)extra->value[index];
-        if (LIKELY(id >= agent.base_id)) return id;
-    }
-    return name_code_slow(code);
+    if (UNLIKELY(!extra || extra->size <= index)) return false;
+    *id = (uint32_t)extra->value[index];
+    return LIKELY(*id >= agent.base_id);
+}
+/* 0 = could not be named now (the event counts as dropped). */
+ALWAYS_INLINE uint32_t code_id(void *code, size_t extra_offset) {
+    uint32_t id;
+    return LIKELY(code_id_known(code, extra_offset, &id)) ? id : name_code_slow(code);
 }
 
 /* C functions: a direct-mapped look at the home slot of a hash on the method definition. A definition
@@ -73,7 +78,7 @@ struct function_slot {
 /* Functions after which the profile back end must look at the threads again. */
 enum function_special { FUNCTION_PLAIN = 0, FUNCTION_STARTS_THREAD, FUNCTION_SETS_PROFILE };
 const struct function_slot *name_function_slot(const struct function_slot *slots, const void *definition);
-extern struct function_slot function_slots[1u << FUNCTION_BITS];
+extern HIDDEN struct function_slot function_slots[1u << FUNCTION_BITS];
 uint32_t name_function(struct function_slot *slots, void *callable, void *definition);
 
 ALWAYS_INLINE uint32_t function_slot_of(const void *definition) {
@@ -93,11 +98,15 @@ ALWAYS_INLINE void *function_definition(void *callable) {
     if (type == py.PyClassMethodDescr_Type) return field(callable, DESCR_DEF);
     return NULL;
 }
-ALWAYS_INLINE uint32_t function_id(void *callable, void *definition) {
+/* False: it has no id yet, or is not in its home slot, or is NULL. */
+ALWAYS_INLINE bool function_id_known(const void *definition, uint32_t *id) {
     const struct function_slot *slot = &function_slots[function_slot_of(definition)];
-    if (LIKELY(slot->definition == definition && slot->check == function_check(definition) && slot->id >= agent.base_id))
-        return slot->id;
-    return name_function_slow(callable, definition);
+    *id = slot->id;
+    return LIKELY(slot->definition == definition && *id >= agent.base_id && slot->check == function_check(definition));
+}
+ALWAYS_INLINE uint32_t function_id(void *callable, void *definition) {
+    uint32_t id;
+    return LIKELY(function_id_known(definition, &id)) ? id : name_function_slow(callable, definition);
 }
 
 /* The C function that was called last, as long as it has not returned and nothing else was called: its return needs no
@@ -106,11 +115,12 @@ struct c_open {
     const void *callable; /* NULL = none */
     uint32_t id;
 };
-extern struct c_open c_open;
-ALWAYS_INLINE void c_entered(const void *callable, uint32_t id) { c_open = (struct c_open){callable, id}; }
+extern HIDDEN struct c_open c_open;
+ALWAYS_INLINE void c_entered_known(const void *callable, uint32_t id) { c_open = (struct c_open){callable, id}; }
+ALWAYS_INLINE void c_entered(const void *callable, uint32_t id) { c_entered_known(id ? callable : NULL, id); }
 ALWAYS_INLINE bool c_leaves(const void *callable, uint32_t *id) {
     *id = c_open.id;
-    if (c_open.callable != callable || !*id) return false; /* id 0: it could not be named */
+    if (UNLIKELY(c_open.callable != callable)) return false;
     c_open.callable = NULL;
     return true;
 }

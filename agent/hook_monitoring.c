@@ -29,13 +29,15 @@ static uint32_t nevents; /* those that this session wants, in the order of the n
 
 /* ---- call sites ---- */
 
-/* One word each: key of the site in the upper half, calls of callees that are not C functions in the lower. */
+/* One word each: address of the site's instruction in the upper 48 bits (a code object holds its instructions, and is longer
+ * than they are: no two sites have the same), calls of callees that are not C functions in the lower 16. Calls are at least
+ * four instructions of two bytes apart. */
 static uint64_t sites[1u << SITE_BITS];
 
 ALWAYS_INLINE uint64_t *site_of(void *const *args, uint64_t *key) {
-    uint64_t place = ((uint64_t)args[0] >> 4) + (uint64_t)field32(args[1], LONG_DIGIT_312) * 0x9E3779B1u;
-    *key = place << 32;
-    return &sites[(uint32_t)(place * 0x9E3779B1u) >> (32 - SITE_BITS)];
+    uint64_t address = (uint64_t)args[0] + field32(args[1], LONG_DIGIT_312);
+    *key = address << 16;
+    return &sites[address >> 3 & ((1u << SITE_BITS) - 1)];
 }
 
 static NOINLINE void *call_of_other(void *const *args) {
@@ -46,10 +48,15 @@ static NOINLINE void *call_of_other(void *const *args) {
         enough = SITE_CALLS_GOVERNED;
     }
     if (value == (key | SITE_MIXED)) return py._Py_NoneStruct;
-    if ((value & ~(uint64_t)UINT32_MAX) != key) value = key;
-    if ((uint32_t)value < enough) value++;
+    if ((value & ~(uint64_t)SITE_MIXED) != key) value = key;
+    if ((uint16_t)value < enough) value++;
     *site = value;
-    return (uint32_t)value < enough ? py._Py_NoneStruct : disable;
+    return (uint16_t)value < enough ? py._Py_NoneStruct : disable;
+}
+
+ALWAYS_INLINE bool site_is_mixed(void *const *args) {
+    uint64_t key, *site = site_of(args, &key);
+    return *site == (key | SITE_MIXED);
 }
 
 ALWAYS_INLINE void site_calls_c(void *const *args) {
@@ -62,17 +69,73 @@ ALWAYS_INLINE void site_calls_c(void *const *args) {
 /* PY_UNWIND and PY_THROW cannot be switched off. */
 ALWAYS_INLINE bool may_disable(uint32_t type) { return type != VT_REC_UNWIND && type != VT_REC_THROW; }
 
-/* What a session, or one interpreter in it, wants of an event: a constant in each instance, so that the lean ones have no trace
- * of filters and arguments. */
-enum mode { LEAN, FULL, PARALLEL, PARALLEL_FULL };
+/* The lean callbacks are one straight run without a stack frame: whatever is not ordinary is the tail call of a function of
+ * its own. The clock is read first, because the CPU needs long for it and can look things up meanwhile; who does anything
+ * that is not ordinary reads it again. */
+static NOINLINE void *emit_rare(uint64_t word) {
+    emit_slow(word);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *python_rare(void *code, uint32_t type) {
+    emit(name_code_slow(code) | type);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *call_rare(void *const *args) {
+    void *definition = function_definition(args[2]);
+    if (!definition) return call_of_other(args);
+    uint32_t id = function_id(args[2], definition);
+    site_calls_c(args);
+    c_entered(args[2], id);
+    emit(id | VT_REC_C_CALL);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *c_leave_rare(void *const *args, uint32_t type) {
+    void *definition = function_definition(args[2]);
+    if (definition) emit(function_id(args[2], definition) | type);
+    return py._Py_NoneStruct;
+}
 
 /* code, ... */
-ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, enum mode mode) {
+ALWAYS_INLINE void *on_python(void *const *args, uint32_t type, size_t extra) {
+    uint64_t now = arch_ticks();
+    uint32_t id;
+    if (UNLIKELY(!code_id_known(args[0], extra, &id))) return python_rare(args[0], type);
+    if (UNLIKELY(!emit_at(now, id | type))) return emit_rare(id | type);
+    return py._Py_NoneStruct;
+}
+
+/* code, offset, callable, first argument */
+ALWAYS_INLINE void *on_call(void *const *args) {
+    uint64_t now = arch_ticks();
+    void *callable = args[2], *definition;
+    if (LIKELY(type_of(callable) == py.PyCFunction_Type))
+        definition = field(callable, CFUNCTION_DEF);
+    else if (LIKELY(type_of(callable) == py.PyMethodDescr_Type))
+        definition = field(callable, DESCR_DEF);
+    else
+        return call_rare(args);
+    uint32_t id;
+    if (UNLIKELY(!function_id_known(definition, &id) || !site_is_mixed(args))) return call_rare(args);
+    c_entered_known(callable, id);
+    if (UNLIKELY(!emit_at(now, id | VT_REC_C_CALL))) return emit_rare(id | VT_REC_C_CALL);
+    return py._Py_NoneStruct;
+}
+
+ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type) {
+    uint64_t now = arch_ticks();
+    uint32_t id;
+    if (UNLIKELY(!c_leaves(args[2], &id))) return c_leave_rare(args, type);
+    if (UNLIKELY(!emit_at(now, id | type))) return emit_rare(id | type);
+    return py._Py_NoneStruct;
+}
+
+/* The others: a session with options, or an interpreter with a GIL of its own. */
+enum mode { FULL, PARALLEL, PARALLEL_FULL };
+
+ALWAYS_INLINE void *other_python(void *const *args, uint32_t type, enum mode mode) {
     void *value = type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL;
     enum detail_next next = DETAIL_KEEP;
-    if (mode == LEAN)
-        emit(code_id(args[0], extra) | type);
-    else if (mode == PARALLEL)
+    if (mode == PARALLEL)
         parallel_python(args[0], type);
     else if (mode == FULL)
         next = detail_python(args[0], type, value, NULL);
@@ -81,71 +144,58 @@ ALWAYS_INLINE void *on_python(void *const *args, size_t extra, uint32_t type, en
     return next == DETAIL_OFF && may_disable(type) ? disable : py._Py_NoneStruct;
 }
 
-ALWAYS_INLINE enum detail_next on_c(void *const *args, void *definition, uint32_t type, enum mode mode) {
-    if (mode == FULL) return detail_c(args[0], args[2], definition, type);
-    if (mode == PARALLEL_FULL) return parallel_detail_c(args[0], args[2], definition, type);
+ALWAYS_INLINE void *other_c(void *const *args, uint32_t type, enum mode mode) {
+    void *definition = function_definition(args[2]);
+    bool call = type == VT_REC_C_CALL;
+    enum detail_next next = DETAIL_KEEP;
+    if (!definition) return call ? call_of_other(args) : py._Py_NoneStruct;
     if (mode == PARALLEL)
         parallel_c(args[2], definition, type);
+    else if (mode == FULL)
+        next = detail_c(args[0], args[2], definition, type);
     else
-        emit(function_id(args[2], definition) | type);
-    return DETAIL_KEEP;
-}
-
-/* code, offset, callable, first argument */
-ALWAYS_INLINE void *on_call(void *const *args, enum mode mode) {
-    void *definition = function_definition(args[2]);
-    if (!definition) return call_of_other(args);
-    if (mode == LEAN) {
-        uint32_t id = function_id(args[2], definition);
-        site_calls_c(args);
-        c_entered(args[2], id);
-        emit(id | VT_REC_C_CALL);
-        return py._Py_NoneStruct;
-    }
-    enum detail_next next = on_c(args, definition, VT_REC_C_CALL, mode);
+        next = parallel_detail_c(args[0], args[2], definition, type);
+    if (!call) return py._Py_NoneStruct;
     if (next == DETAIL_OFF) return disable;
     if (next == DETAIL_OFF_CALLEE) return call_of_other(args);
     site_calls_c(args);
     return py._Py_NoneStruct;
 }
 
-ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type, enum mode mode) {
-    uint32_t id;
-    if (mode == LEAN && LIKELY(c_leaves(args[2], &id))) {
-        emit(id | type);
-        return py._Py_NoneStruct;
-    }
-    void *definition = function_definition(args[2]);
-    if (definition) on_c(args, definition, type, mode);
-    return py._Py_NoneStruct;
-}
-
 #define ARGS                                                                                                                     \
     void *self __attribute__((unused)), void *const *args, size_t n __attribute__((unused)), void *names __attribute__((unused))
-#define CALLBACKS(tag, extra, mode)                                                                                              \
-    static void *start_##tag(ARGS) { return on_python(args, extra, VT_REC_CALL, mode); }                                         \
-    static void *resume_##tag(ARGS) { return on_python(args, extra, VT_REC_RESUME, mode); }                                      \
-    static void *return_##tag(ARGS) { return on_python(args, extra, VT_REC_RETURN, mode); }                                      \
-    static void *yield_##tag(ARGS) { return on_python(args, extra, VT_REC_YIELD, mode); }                                        \
-    static void *unwind_##tag(ARGS) { return on_python(args, extra, VT_REC_UNWIND, mode); }                                      \
-    static void *throw_##tag(ARGS) { return on_python(args, extra, VT_REC_THROW, mode); }                                        \
-    static void *call_##tag(ARGS) { return on_call(args, mode); }                                                                \
-    static void *c_return_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RETURN, mode); }                                        \
-    static void *c_raise_##tag(ARGS) { return on_c_leave(args, VT_REC_C_RAISE, mode); }
-#define CALLBACK_LIST(tag)                                                                                                       \
-    { start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##tag, c_return_##tag, c_raise_##tag }
+#define PYTHON_CALLBACKS(tag, function, how)                                                                                     \
+    static void *start_##tag(ARGS) { return function(args, VT_REC_CALL, how); }                                                  \
+    static void *resume_##tag(ARGS) { return function(args, VT_REC_RESUME, how); }                                               \
+    static void *return_##tag(ARGS) { return function(args, VT_REC_RETURN, how); }                                               \
+    static void *yield_##tag(ARGS) { return function(args, VT_REC_YIELD, how); }                                                 \
+    static void *unwind_##tag(ARGS) { return function(args, VT_REC_UNWIND, how); }                                               \
+    static void *throw_##tag(ARGS) { return function(args, VT_REC_THROW, how); }
+#define OTHER_CALLBACKS(tag, mode)                                                                                               \
+    PYTHON_CALLBACKS(tag, other_python, mode)                                                                                    \
+    static void *call_##tag(ARGS) { return other_c(args, VT_REC_C_CALL, mode); }                                                 \
+    static void *c_return_##tag(ARGS) { return other_c(args, VT_REC_C_RETURN, mode); }                                           \
+    static void *c_raise_##tag(ARGS) { return other_c(args, VT_REC_C_RAISE, mode); }
+#define CALLBACK_LIST(tag, c_tag)                                                                                                \
+    {                                                                                                                            \
+        start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##c_tag, c_return_##c_tag,         \
+            c_raise_##c_tag                                                                                                      \
+    }
 
 typedef void *(*vectorcall)(void *, void *const *, size_t, void *);
-CALLBACKS(312, CO_EXTRA_312, LEAN)
-CALLBACKS(313, CO_EXTRA_313, LEAN)
-CALLBACKS(314, CO_EXTRA_314, LEAN)
-CALLBACKS(full, layout.co_extra, FULL)
-CALLBACKS(parallel, 0, PARALLEL) /* an interpreter with a GIL of its own */
-CALLBACKS(parallel_full, 0, PARALLEL_FULL)
-static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312), table_313[EVENTS] = CALLBACK_LIST(313),
-                        table_314[EVENTS] = CALLBACK_LIST(314), table_full[EVENTS] = CALLBACK_LIST(full),
-                        table_parallel[EVENTS] = CALLBACK_LIST(parallel),
-                        table_parallel_full[EVENTS] = CALLBACK_LIST(parallel_full);
+PYTHON_CALLBACKS(312, on_python, CO_EXTRA_312)
+PYTHON_CALLBACKS(313, on_python, CO_EXTRA_313)
+PYTHON_CALLBACKS(314, on_python, CO_EXTRA_314)
+static void *call_lean(ARGS) { return on_call(args); }
+static void *c_return_lean(ARGS) { return on_c_leave(args, VT_REC_C_RETURN); }
+static void *c_raise_lean(ARGS) { return on_c_leave(args, VT_REC_C_RAISE); }
+OTHER_CALLBACKS(full, FULL)
+OTHER_CALLBACKS(parallel, PARALLEL)
+OTHER_CALLBACKS(parallel_full, PARALLEL_FULL)
+static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312, lean), table_313[EVENTS] = CALLBACK_LIST(313, lean),
+                        table_314[EVENTS] = CALLBACK_LIST(314, lean), table_full[EVENTS] = CALLBACK_LIST(full, full),
+                        table_parallel[EVENTS] = CALLBACK_LIST(parallel, parallel),
+                        table_parallel_full[EVENTS] = CALLBACK_LIST(parallel_full, parallel_full);
 
 static const vectorcall *pick_table(void) {
     if (interps_own_gil()) return agent.full ? table_parallel_full : table_parallel;

@@ -48,69 +48,91 @@ static NOINLINE void special_call(const struct function_slot *slot, int what) {
 
 ALWAYS_INLINE void *frame_code(void *frame, bool is_311) { return is_311 ? field(field(frame, 24), 32) : field(frame, 32); }
 
-ALWAYS_INLINE void on_c(void *code, void *callable, uint32_t type, int what, bool full) {
-    uint32_t id;
-    if (!full && what != TRACE_C_CALL && LIKELY(c_leaves(callable, &id))) {
-        emit(id | type);
-        return;
-    }
+/* The lean callbacks are one straight run without a stack frame, as in hook_monitoring.c: whatever is not ordinary is the tail
+ * call of a function of its own. */
+static NOINLINE int emit_rare(uint64_t word) {
+    emit_slow(word);
+    return 0;
+}
+static NOINLINE int python_rare(void *code, uint32_t type) {
+    emit(name_code_slow(code) | type);
+    return 0;
+}
+
+ALWAYS_INLINE uint32_t c_type(int what) {
+    return what == TRACE_C_CALL ? VT_REC_C_CALL : what == TRACE_C_RETURN ? VT_REC_C_RETURN : VT_REC_C_RAISE;
+}
+
+ALWAYS_INLINE int on_c(void *code, void *callable, int what, bool full) {
     void *definition = function_definition(callable);
-    if (!definition) return;
+    if (!definition) return 0;
     const struct function_slot *slot = &function_slots[function_slot_of(definition)];
-    id = slot->id;
+    uint32_t id = slot->id;
     if (UNLIKELY(slot->definition != definition || slot->check != function_check(definition) || id < agent.base_id)) {
         id = name_function_slow(callable, definition);
         slot = name_function_slot(function_slots, definition);
     }
     if (LIKELY(agent.c_calls)) {
         if (full)
-            detail_c(code, callable, definition, type);
+            detail_c(code, callable, definition, c_type(what));
         else
-            emit(id | type);
+            emit(id | c_type(what));
     }
     if (UNLIKELY(slot && slot->special))
         special_call(slot, what);
     else if (!full && what == TRACE_C_CALL && agent.c_calls)
         c_entered(callable, id);
+    return 0;
+}
+static NOINLINE int c_rare(void *callable, int what) { return on_c(NULL, callable, what, false); }
+
+ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, bool is_311) {
+    uint64_t now = arch_ticks();
+    uint32_t id, type;
+    if (LIKELY(what == TRACE_CALL || what == TRACE_RETURN)) {
+        void *code = frame_code(frame, is_311);
+        type = what == TRACE_CALL ? VT_REC_CALL : argument ? VT_REC_RETURN : VT_REC_UNWIND;
+        if (UNLIKELY(!code_id_known(code, extra, &id))) return python_rare(code, type);
+    } else if (what == TRACE_C_CALL) {
+        void *definition = function_definition(argument);
+        type = VT_REC_C_CALL;
+        if (UNLIKELY(!function_id_known(definition, &id) || !agent.c_calls)) return c_rare(argument, what);
+        if (UNLIKELY(function_slots[function_slot_of(definition)].special)) return c_rare(argument, what);
+        c_entered_known(argument, id);
+    } else if (what == TRACE_C_RETURN || what == TRACE_C_EXCEPTION) {
+        type = c_type(what);
+        if (UNLIKELY(!c_leaves(argument, &id))) return c_rare(argument, what);
+    } else {
+        return 0;
+    }
+    if (UNLIKELY(!emit_at(now, id | type))) return emit_rare(id | type);
+    return 0;
 }
 
-ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, bool is_311, bool full) {
-    void *code;
-    uint32_t type;
+static int full_event(void *frame, int what, void *argument, bool is_311) {
     switch (what) {
-    case TRACE_CALL:
-        code = frame_code(frame, is_311);
-        if (full)
-            detail_python(code, VT_REC_CALL, NULL, frame);
-        else
-            emit(code_id(code, extra) | VT_REC_CALL);
-        return 0;
+    case TRACE_CALL: detail_python(frame_code(frame, is_311), VT_REC_CALL, NULL, frame); return 0;
     case TRACE_RETURN:
-        code = frame_code(frame, is_311);
-        type = argument ? VT_REC_RETURN : VT_REC_UNWIND;
-        if (full)
-            detail_python(code, type, argument, frame);
-        else
-            emit(code_id(code, extra) | type);
+        detail_python(frame_code(frame, is_311), argument ? VT_REC_RETURN : VT_REC_UNWIND, argument, frame);
         return 0;
-    case TRACE_C_CALL: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_CALL, what, full); return 0;
-    case TRACE_C_RETURN: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_RETURN, what, full); return 0;
-    case TRACE_C_EXCEPTION: on_c(full ? frame_code(frame, is_311) : NULL, argument, VT_REC_C_RAISE, what, full); return 0;
+    case TRACE_C_CALL:
+    case TRACE_C_RETURN:
+    case TRACE_C_EXCEPTION: return on_c(frame_code(frame, is_311), argument, what, true);
     default: return 0;
     }
 }
 
 static int profile_308(void *object, void *frame, int what, void *argument) {
     (void)object;
-    return on_event(frame, what, argument, CO_EXTRA_308, false, false);
+    return on_event(frame, what, argument, CO_EXTRA_308, false);
 }
 static int profile_311(void *object, void *frame, int what, void *argument) {
     (void)object;
-    return on_event(frame, what, argument, CO_EXTRA_311, true, false);
+    return on_event(frame, what, argument, CO_EXTRA_311, true);
 }
 static int profile_full(void *object, void *frame, int what, void *argument) {
     (void)object;
-    return on_event(frame, what, argument, layout.co_extra, layout.python == 0x30b, true);
+    return full_event(frame, what, argument, layout.python == 0x30b);
 }
 /* In a thread that had a profile function already. */
 static int profile_chained(void *object, void *frame, int what, void *argument) {

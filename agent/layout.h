@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/arch.h"
+
 /* The same on every supported version (GIL builds). */
 enum {
     OBJECT_TYPE = 8,
@@ -64,7 +66,7 @@ struct layout {
     /* found in the live process */
     uint32_t ts_thread_id, ts_native_id;
 };
-extern struct layout layout;
+extern HIDDEN struct layout layout;
 
 /* co_extra as CPython lays it out. */
 struct co_extra {

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/arch.h"
+
 typedef int (*py_tracefunc)(void *object, void *frame, int what, void *argument);
 typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
 
@@ -139,6 +141,6 @@ struct py_api {
     int (*pthread_key_delete)(uint32_t);
     int (*pthread_setspecific)(uint32_t, const void *);
 };
-extern struct py_api py;
+extern HIDDEN struct py_api py;
 
 #endif

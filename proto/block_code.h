@@ -44,11 +44,13 @@ static inline void block_predictor_reset(struct block_predictor *p) {
 static inline uint32_t *block_next(struct block_predictor *p, const struct block_place *at) {
     return &p->next[(at->top * 0x9e3779b1u ^ at->last * 0x85ebca6bu) >> (32 - BLOCK_PREDICT_BITS)];
 }
+/* By type of the top, without branches: a table of 16 values of 4 bits. */
 static inline uint32_t block_natural(uint32_t top) {
-    uint32_t type = top & 15, leave = VT_REC_RETURN;
-    if (type == VT_REC_C_CALL) leave = VT_REC_C_RETURN;
-    if (type == VT_REC_RESUME || type == VT_REC_THROW) leave = VT_REC_YIELD;
-    return (top & ~15u) | leave;
+    const uint64_t leaves = 0x1111111111111111u * VT_REC_RETURN ^
+                            (uint64_t)(VT_REC_RETURN ^ VT_REC_C_RETURN) << 4 * VT_REC_C_CALL ^
+                            (uint64_t)(VT_REC_RETURN ^ VT_REC_YIELD) << 4 * VT_REC_RESUME ^
+                            (uint64_t)(VT_REC_RETURN ^ VT_REC_YIELD) << 4 * VT_REC_THROW;
+    return (top & ~15u) | (uint32_t)(leaves >> 4 * (top & 15) & 15);
 }
 static inline void block_step(struct block_predictor *p, struct block_place *at, uint32_t word) {
     if (VT_REC_IS_ENTER(word & 15))
