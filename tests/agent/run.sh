@@ -1,11 +1,18 @@
 #!/bin/sh
-# Runs every driver of this folder (or those named) on every interpreter of $VT_PYTHONS (lines as tests/setup/interpreters.sh
-# prints them, which is the default). The agent is $VT_AGENT, else that of $BUILD. A driver in a chroot runs on copies there.
+# run.sh [--pythons=PATTERN] [DRIVER...]: runs every driver of this folder (or those named) on every interpreter of $VT_PYTHONS (of these
+# versions; lines as tests/setup/interpreters.sh prints them, which is the default). The agent is $VT_AGENT, else that of $BUILD. A driver in a chroot runs on copies there.
 # Prints each failure and a count at the end; exit 1 if anything failed.
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
 : "${VT_AGENT:=$(realpath "${BUILD:-build}")/lib/libviztracer_agent.so}"
 : "${VT_PYTHONS:=$(tests/setup/interpreters.sh)}"
+case ${1:-} in
+    --pythons=*)
+        VT_PYTHONS=$(printf '%s\n' "$VT_PYTHONS" | grep -E "^(${1#*=})")
+        [ -n "$VT_PYTHONS" ] || { echo "SKIP agent: no interpreter here is ${1#*=}"; exit 77; }
+        shift
+        ;;
+esac
 cd "$here" || exit 1
 export VT_AGENT
 pass=0 fail=0
@@ -25,9 +32,9 @@ run() {
                 mkdir -p "$copy" && cp ./*.py "$VT_AGENT" "$copy/" || return 1
             fi
             VT_AGENT=/tmp/viztracer-agent-test-$$/$(basename "$VT_AGENT") PYTHONDONTWRITEBYTECODE=1 \
-                timeout 120 unshare -m sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" "$2" -u "$3"' sh "$root" "$inside" "/tmp/viztracer-agent-test-$$/$1"
+                timeout 240 unshare -m sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" "$2" -u "$3"' sh "$root" "$inside" "/tmp/viztracer-agent-test-$$/$1"
             ;;
-        *) PYTHONDONTWRITEBYTECODE=1 timeout 120 "$where" -u "$1" ;;
+        *) PYTHONDONTWRITEBYTECODE=1 timeout 240 "$where" -u "$1" ;;
     esac
 }
 

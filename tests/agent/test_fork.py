@@ -1,5 +1,5 @@
 """A forked child goes inert at once, whoever forks; the parent stays exact. A child can be traced itself."""
-import ctypes, sys, threading
+import ctypes, sys, threading, time
 from vtarena import *
 
 
@@ -62,10 +62,17 @@ def raw_fork(work):
     assert status == 0, hex(status)
 
 
+def beside(halt):
+    while not halt:
+        for i in range(100):
+            step(i)
+        time.sleep(0.0005)
+
+
 def main():
     s = Session(chunks=2048)
     halt = []
-    t = threading.Thread(target=lambda: [step(1) for _ in iter(lambda: bool(halt), True)])
+    t = threading.Thread(target=beside, args=(halt,))
     t.start()
     s.start()
     for i in range(8):

@@ -1,4 +1,4 @@
-"""Every interpreter of the process that shares the GIL is traced; one with a GIL of its own is left alone, and said so."""
+"""Every interpreter of the process is traced; with a limit on the overhead, one with a GIL of its own is left alone, and said so."""
 import sys, threading, time
 from vtarena import *
 
@@ -187,6 +187,15 @@ def own_gil():
             run(idle, FREE)
         interpreters.destroy(late)
     s = Session(flags=F_C_CALLS | F_ARGS)
+    s.start()
+    assert not s.err, s.err
+    run(subs[0], HOOKED)
+    run(subs[0], "loop(7)")
+    s.stop()
+    run(subs[0], FREE)
+    s.decode()
+    assert calls(s, "in_sub0") == 7, calls(s, "in_sub0")
+    s = Session(overhead=500)
     s.start()
     assert "GIL of its own" in s.err, s.err
     run(idle, FREE)
