@@ -30,14 +30,14 @@ static uint32_t nevents; /* those that this session wants, in the order of the n
 /* ---- call sites ---- */
 
 /* One word each: address of the site's instruction in the upper 48 bits (a code object holds its instructions, and is longer
- * than they are: no two sites have the same), calls of callees that are not C functions in the lower 16. Calls are at least
- * four instructions of two bytes apart. */
+ * than they are: no two sites have the same), calls of callees that are not C functions in the lower 16. Instructions have even
+ * addresses, and super() and the call of what it gives are only two of them apart: neighbours never share a place. */
 static uint64_t sites[1u << SITE_BITS];
 
 ALWAYS_INLINE uint64_t *site_of(void *const *args, uint64_t *key) {
     uint64_t address = (uint64_t)args[0] + field32(args[1], LONG_DIGIT_312);
     *key = address << 16;
-    return &sites[address >> 3 & ((1u << SITE_BITS) - 1)];
+    return &sites[address >> 1 & ((1u << SITE_BITS) - 1)];
 }
 
 static NOINLINE void *call_of_other(void *const *args) {

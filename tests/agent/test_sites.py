@@ -1,4 +1,5 @@
 """Call sites that call Python and C functions: every C call is there; a site that went quiet comes back when re-armed."""
+import dis
 import sys
 from vtarena import *
 
@@ -16,7 +17,42 @@ def count(s, name):
     return sum(1 for st in s.streams.values() for e in s.events(st) if e == ("C_CALL", name))
 
 
+class Base:
+    def leaf(self):
+        return 1
+
+
+class Derived(Base):
+    def leaf(self):
+        return super().leaf()
+
+
+INSTRUMENTED = 233  # and above: opcodes of instructions that call back, 3.12 and later
+
+
+def watched(code):
+    """Calls in it that call back. In bytes, super() and the call of what it gives lie as near as two calls can."""
+    wanted = {opcode for name, opcode in dis.opmap.items() if name in ("CALL", "LOAD_SUPER_ATTR")}
+    now = code._co_code_adaptive
+    return [i for i in range(0, len(now), 2) if code.co_code[i] in wanted and now[i] >= INSTRUMENTED]
+
+
+def quiet():
+    """Sites that call no C function are switched off, neighbours, too."""
+    code, derived = Derived.leaf.__code__, Derived()
+    s = Session(chunks=2048)
+    s.start()
+    derived.leaf()
+    assert len(watched(code)) == 2, (watched(code), "before")
+    for i in range(3000):
+        derived.leaf()
+    assert watched(code) == [], watched(code)
+    s.stop()
+
+
 def main():
+    if sys.version_info >= (3, 12):
+        quiet()
     # mixed from the beginning, then long runs of each kind
     s = Session(chunks=2048)
     s.start()
