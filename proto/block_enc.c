@@ -14,9 +14,7 @@
  * arguments are another matter. */
 #define ZSTD_LEVEL_TOKENS (-50)
 #define ZSTD_LEVEL_TEXTS 1
-#define ZSTD_MATCH_TOKENS 6 /* shorter ones are found often and save little: a tenth of the time for 4 % of the bytes */
-#define ZSTD_MATCH_TEXTS 0  /* whatever goes with the level */
-#define TEXTS_SHARE 8u      /* of the raw bytes, as one part of */
+#define TEXTS_SHARE 8u /* of the raw bytes, as one part of */
 
 struct vt_block_enc {
     struct block_predictor predictor;
@@ -177,9 +175,8 @@ int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, u
     memcpy(p += e->count, e->side, side_len);
     if (e->payload_len) memcpy(p + side_len, e->payload, e->payload_len);
 
-    bool tokens = e->fast && e->payload_len < raw / TEXTS_SHARE;
-    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, tokens ? ZSTD_LEVEL_TOKENS : ZSTD_LEVEL_TEXTS);
-    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_minMatch, tokens ? ZSTD_MATCH_TOKENS : ZSTD_MATCH_TEXTS);
+    int level = e->fast && e->payload_len < raw / TEXTS_SHARE ? ZSTD_LEVEL_TOKENS : ZSTD_LEVEL_TEXTS;
+    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, level);
     size_t packed = ZSTD_compress2(e->zstd, e->packed, e->packed_size, e->raw, raw);
     if (ZSTD_isError(packed)) return -ENOMEM; /* the buffer is large enough by construction */
     *data = e->packed;
