@@ -85,7 +85,7 @@ static void soak(const struct interp *ip, bool held_up) {
     pid_t daemon_pid = process_below(tool.pid, "viztracerd");
     ck_assert_msg(daemon_pid > 0, "%s: no daemon below the client", who);
     ck_assert_msg(!target_progresses(&t, 1, 10000), "%s: the target does not run", who);
-    uint64_t from = t.slots[0]; /* what is counted from here on began after the attach */
+    uint64_t from = t.slots[0];                            /* what is counted from here on began after the attach */
     if (held_up) hold_thread(daemon_pid, HELD_UP_MS, who); /* its first thread runs the event loop */
     for (uint64_t end = now_ms() + (held_up ? 500ull : 1000ull * soak_seconds()); now_ms() < end; sleep_ms(200))
         if (!census_take(daemon_pid, &now) && now.anon_kb > daemon.anon_kb) daemon = now;
