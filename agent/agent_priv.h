@@ -92,11 +92,11 @@ struct family {
 struct agent {
     uint32_t state;
     uint32_t lock;      /* spin: free list of thread blocks and agent.ctl, against thread_ended */
-    uint32_t base_id;   /* first name id of this session, shifted like a record's */
+    uint32_t base_id;   /* first name id of the session, shifted like a record's */
     uint32_t next_id;   /* name ids grow for ever: an id of an older session is told by its value */
     struct vt_ctl *ctl; /* NULL when not tracing */
     struct family *family;
-    struct thread *threads; /* this session's blocks */
+    struct thread *threads; /* the session's blocks */
     struct thread *free_threads;
     uint32_t nthreads, session;
     uint32_t clock, pid;

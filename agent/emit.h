@@ -22,7 +22,7 @@ ALWAYS_INLINE void emit(uint64_t word) {
     if (!emit_at(arch_ticks(), word)) emit_slow(word);
 }
 
-/* The same with whatever clock this session uses. */
+/* The same with whatever clock the session uses. */
 static inline void emit_any_clock(uint64_t word) {
     struct thread *thread = this_thread;
     uint64_t *cursor = thread->cursor;

@@ -227,7 +227,7 @@ bool filter_leaves_out_function(const char *owner, const char *name) {
 
 /* ---- flags of code objects ---- */
 
-/* Of a code object that has its id of this session; 0 otherwise. */
+/* Of a code object that has its id of the session; 0 otherwise. */
 uint64_t filter_flags_of(void *code) {
     const struct co_extra *extra = field(code, layout.co_extra);
     if (!extra || extra->size <= agent.extra_index || (uint32_t)extra->value[agent.extra_index] < agent.base_id) return 0;

@@ -25,7 +25,7 @@ static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RET
                                                 "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
 static void *disable; /* sys.monitoring.DISABLE, immortal */
 static long event_bits[EVENTS], events;
-static uint32_t nevents; /* those that this session wants, in the order of the names */
+static uint32_t nevents; /* those that the session wants, in the order of the names */
 
 /* ---- call sites ---- */
 

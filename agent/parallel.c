@@ -79,7 +79,7 @@ ALWAYS_INLINE bool write_event(uint64_t word, bool any_clock) {
     return true;
 }
 
-/* Id and flags of a code object; 0: not known in this session */
+/* Id and flags of a code object; 0: not known in the session */
 ALWAYS_INLINE uint64_t known_code(void *code) {
     const struct co_extra *extra = field(code, layout.co_extra);
     if (UNLIKELY(!extra || extra->size <= agent.extra_index)) return 0;

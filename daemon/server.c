@@ -91,7 +91,7 @@ static void listen_private(struct server *s) {
         snprintf(path, sizeof(path), "%s/viztracerd-%d.sock", dir, getpid());
         rc = listen_on(s, path, 0600, &err);
     }
-    if (rc) vt_log(VT_LOG_ERROR, "other terminals cannot reach this session: %s", err.msg);
+    if (rc) vt_log(VT_LOG_ERROR, "other terminals cannot reach the session: %s", err.msg);
 }
 
 static int listen_system(struct server *s, const char *path, struct vt_err *err) {
