@@ -33,7 +33,6 @@ struct drain {
     uint32_t most_used;  /* highest chunk in use at the last look */
     uint64_t known[VT_CHUNKS_MAX / 64];
     struct slot slots[VT_CHUNKS_MAX];
-    uint64_t run[VT_CHUNK_RECORDS];
     uint64_t payload[VT_PAYLOAD_MAX / 8];
 };
 
@@ -62,33 +61,20 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
     struct slot *slot = &d->slots[i];
     bool closed = vt_load_acquire(&c->state) == VT_CHUNK_CLOSED; /* before the words: then these are all */
     uint32_t k = slot->cursor;
-    uint64_t calls = 0, before = s->now;
-    size_t n = 0;
     int rc = 0;
 
     while (k < VT_CHUNK_RECORDS && !rc) {
         uint64_t w = vt_load_acquire(&c->rec[k]);
-        if (!w) break;
         uint32_t type = vt_rec_type(w);
-        if (type >= VT_REC_CALL && type <= VT_REC_TASK) {
-            uint64_t full = stream_stamp(slot->upper, w);
-            if (full > before + STREAM_TICKS_HALF / 2) { /* long pause: the encoder is told by approach() */
-                rc = stream_events(&d->streams, s, d->run, n, slot->upper);
-                d->streams.totals.events += n;
-                n = 0;
-                stream_approach(s, full);
-            }
-            before = full;
-            d->run[n++] = w;
-            calls += VT_REC_IS_ENTER(type) ? 1 : 0;
-            k++;
+        if (!w) break;
+        if (VT_REC_IS_PLAIN(type)) {
+            size_t took;
+            rc = stream_events(&d->streams, s, &c->rec[k], VT_CHUNK_RECORDS - k, slot->upper, &took);
+            if (!took && !rc) d->streams.totals.violations++; /* it has just become something else */
+            k += took ? (uint32_t)took : 1;
             continue;
         }
-        rc = stream_events(&d->streams, s, d->run, n, slot->upper);
-        d->streams.totals.events += n;
-        n = 0;
         k++;
-        if (rc) break;
         if (type == VT_REC_PAYLOAD) {
             uint32_t id = vt_rec_id(w), len = vt_payload_len(id), words = (len + 7) / 8;
             if (len > VT_PAYLOAD_MAX || words > VT_CHUNK_RECORDS - k) {
@@ -110,11 +96,6 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
             d->streams.totals.violations++;
         }
     }
-    if (!rc && n) {
-        rc = stream_events(&d->streams, s, d->run, n, slot->upper);
-        d->streams.totals.events += n;
-    }
-    d->streams.totals.calls += calls;
     *got += k - slot->cursor;
     if (k != slot->cursor) s->moved_ns = d->streams.now_ns;
     slot->cursor = k;

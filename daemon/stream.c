@@ -1,6 +1,6 @@
 /* Owns what is known of each thread of a target and turns what it wrote into frames.
  *
- *   stream_events   plain records -> who holds short calls back (min_duration.h), or at once
+ *   hold_run        plain records -> who holds short calls back (min_duration.h)
  *   put_run         plain records -> block encoder
  *   stream_payload  names, threads, tasks, stacks -> frames of their own; arguments and counters -> the block */
 #include "daemon/stream.h"
@@ -14,6 +14,7 @@
 #define STREAMS_MAX (1u << 22) /* thread serials above are hostile */
 #define BLOCK_AGE_NS 50000000ull
 #define STACK_IDS_MAX 250000u
+#define TICKS_HALF (1ull << (VT_REC_TS_BITS - 1))
 
 struct stack {
     uint64_t ident, ticks;
@@ -130,32 +131,51 @@ static int flush_old_blocks(struct streams *all) {
     return rc;
 }
 
-void stream_approach(struct stream *s, uint64_t full) {
-    if (full > s->now && full - s->now >= STREAM_TICKS_HALF) s->now = full;
+/* Moves the stream's clock so near to `full` that the encoder, which knows 34 bits only, adds up right. */
+static void approach(struct stream *s, uint64_t full) {
+    if (full > s->now && full - s->now >= TICKS_HALF) s->now = full;
 }
 
-static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper) {
-    int rc = n && s->stack ? flush_stack(all, s) : 0;
-    while (n && !rc) {
+/* Up to the first record that is no plain one; *took: how many; *calls grows. The words may be the target's and change at any
+ * time. */
+static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
+                   uint64_t *calls) {
+    int rc = s->stack ? flush_stack(all, s) : 0;
+    for (*took = 0; *took < n && !rc;) {
+        uint64_t first = vt_load_relaxed(&rec[*took]);
+        if (!VT_REC_IS_PLAIN(vt_rec_type(first))) break;
         if (!s->enc) rc = open_block(all, s);
         if (rc) break;
-        stream_approach(s, stream_stamp(upper, rec[0]));
-        if (!all->totals.first_ticks) all->totals.first_ticks = stream_stamp(upper, rec[0]);
-        size_t took = vt_block_put(s->enc, rec, n, &s->now);
-        if (!took && !vt_block_count(s->enc)) return -EPROTO;
-        rec += took;
-        n -= took;
-        if (n) rc = flush_block(all, s);
+        approach(s, stream_stamp(upper, first));
+        if (!all->totals.first_ticks) all->totals.first_ticks = stream_stamp(upper, first);
+        uint32_t before = vt_block_enters(s->enc);
+        *took += vt_block_put(s->enc, rec + *took, n - *took, &s->now);
+        *calls += vt_block_enters(s->enc) - before;
+        if (vt_block_full(s->enc)) rc = flush_block(all, s);
     }
     return rc;
 }
 
-int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper) {
-    if (!s->held) return put_run(all, s, rec, n, upper);
+/* The same where short calls are held back. */
+static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
+                    uint64_t *calls) {
+    uint64_t full = 0;
     int rc = 0;
-    for (size_t i = 0; i < n && !rc; i++) rc = min_duration_event(s->held, rec[i], stream_stamp(upper, rec[i]));
-    if (n && stream_stamp(upper, rec[n - 1]) > all->newest) all->newest = stream_stamp(upper, rec[n - 1]);
+    for (*took = 0; *took < n && !rc; ++*took) {
+        uint64_t one = vt_load_relaxed(&rec[*took]);
+        if (!VT_REC_IS_PLAIN(vt_rec_type(one))) break;
+        full = stream_stamp(upper, one);
+        rc = min_duration_event(s->held, one, full);
+        *calls += VT_REC_IS_ENTER(vt_rec_type(one)) != 0;
+    }
+    if (full > all->newest) all->newest = full;
     return rc ? rc : min_duration_hand_on(s->held);
+}
+
+int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took) {
+    int rc = (s->held ? hold_run : put_run)(all, s, rec, n, upper, took, &all->totals.calls);
+    all->totals.events += *took;
+    return rc;
 }
 
 static int age_held(struct streams *all) {
@@ -198,7 +218,10 @@ static int in_block(struct streams *all, struct stream *s, uint32_t kind, const 
 }
 
 static int from_held_events(void *ctx, void *stream, const uint64_t *rec, size_t n, uint64_t upper) {
-    return put_run(ctx, stream, rec, n, upper);
+    size_t took;
+    uint64_t calls = 0; /* they were counted when they came */
+    int rc = put_run(ctx, stream, rec, n, upper, &took, &calls);
+    return rc ? rc : took == n ? 0 : -EPROTO;
 }
 static int from_held_payload(void *ctx, void *stream, uint32_t kind, const uint8_t *p, uint32_t len) {
     return in_block(ctx, stream, kind, p, len);

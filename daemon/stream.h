@@ -15,7 +15,6 @@
 
 #define NAMES_BATCH 256u
 #define NAMES_BYTES (1u << 20)
-#define STREAM_TICKS_HALF (1ull << (VT_REC_TS_BITS - 1))
 
 struct stack; /* frames open at attach, of one thread, coming in parts */
 
@@ -70,15 +69,14 @@ VT_MUST_CHECK int streams_age(struct streams *all);
 /* Everything; nothing more will come. */
 VT_MUST_CHECK int streams_finish(struct streams *all);
 
-/* Plain records; upper: the stamp bits above the record's own. */
-VT_MUST_CHECK int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper);
+/* The plain records that rec[0..n) begins with, *took of them. They may stand where the target writes: each is read once, but
+ * for a first one. upper: the stamp bits above the record's own. */
+VT_MUST_CHECK int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper,
+                                size_t *took);
 VT_MUST_CHECK int stream_gap(struct streams *all, struct stream *s, uint64_t count);
 /* payload: len bytes, 8-byte aligned. */
 VT_MUST_CHECK int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const uint8_t *payload, uint32_t len,
                                  uint64_t ticks);
-/* Moves the stream's clock so near to `full` that the encoder, which knows 34 bits only, adds up right. */
-void stream_approach(struct stream *s, uint64_t full);
-
 /* Full stamp of a record that stands in a chunk with these upper bits. */
 static inline uint64_t stream_stamp(uint64_t upper, uint64_t rec) { return upper | vt_rec_ts(rec); }
 

@@ -5,6 +5,7 @@
 #ifndef VT_PROTO_BLOCK_H
 #define VT_PROTO_BLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,14 +21,17 @@ void vt_block_enc_free(struct vt_block_enc *e);
 
 /* Starts a block; *base* is the full stamp of the previous event of this thread or chunk base. */
 void vt_block_begin(struct vt_block_enc *e, uint64_t base);
-/* Takes leading plain event records (CALL .. TASK) of rec[0..n): returns how many it took; fewer than n when it met
- * another type or the block is full. *now: full stamp of the thread's last event, carried by the caller
- * and moved on here; a stamp that seems to go back counts as equal to *now. */
+/* Takes leading plain event records (CALL .. TASK) of rec[0..n), which others may write to: each is read once. Returns how many
+ * it took; fewer than n when it met another type, the block is full, or a record but the first seems to go back or a quarter of
+ * the range of record stamps ahead: put that again. *now: full stamp of the thread's last event, carried by the caller and moved
+ * on here; a first stamp that seems to go back counts as equal to *now. */
 size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint64_t *now);
 /* 0, or -ENOSPC when the block is full: finish it, begin another, put it again. Time is the current one. */
 VT_MUST_CHECK int vt_block_payload(struct vt_block_enc *e, uint32_t kind, const void *data, uint32_t len);
 VT_MUST_CHECK int vt_block_gap(struct vt_block_enc *e, uint64_t dropped);
-uint32_t vt_block_count(const struct vt_block_enc *e); /* events, payloads and gaps in the open block */
+uint32_t vt_block_count(const struct vt_block_enc *e);  /* events, payloads and gaps in the open block */
+uint32_t vt_block_enters(const struct vt_block_enc *e); /* of these: functions entered */
+bool vt_block_full(const struct vt_block_enc *e);       /* finish it, begin another */
 /* Compressed bytes, owned by e, valid until the next begin. */
 VT_MUST_CHECK int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, uint32_t *raw_len);
 

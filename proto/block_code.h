@@ -22,42 +22,48 @@ enum block_kind {
 
 /* An event word is id << 4 | type: the low 30 bits of a record. */
 #define BLOCK_WORD_MASK ((1u << VT_REC_TS_SHIFT) - 1)
-#define BLOCK_PLAIN(type) ((type) >= VT_REC_CALL && (type) <= VT_REC_TASK)
 
 #define BLOCK_PREDICT_BITS 12
 #define BLOCK_STACK 4096u /* a power of two; deeper stacks wrap, which only costs prediction */
+/* What is known of an event that enters, all that its leave will need: its natural leave in the lower half, its part of the
+ * hash in the upper. */
 struct block_predictor {
-    uint32_t stack[BLOCK_STACK];
+    uint64_t stack[BLOCK_STACK];
     uint32_t next[1u << BLOCK_PREDICT_BITS];
 };
 /* Where in a block we are. Apart from the tables, so that a loop can hold it in registers. */
 struct block_place {
     uint32_t depth;
-    uint32_t top;  /* stack[depth] */
-    uint32_t last; /* event word before */
+    uint32_t last; /* the event word before, its part of the hash */
+    uint64_t top;  /* stack[depth] */
 };
 
-static inline void block_predictor_reset(struct block_predictor *p) {
-    p->stack[0] = 0;
-    memset(p->next, 0, sizeof p->next);
+static inline uint32_t block_share(uint32_t word) { return word * 0x85ebca6bu; }
+static inline uint64_t block_entered(uint32_t word) {
+    /* what makes an enter its natural leave, by type; what no block enters by is a RETURN */
+    static const uint8_t leave_of[16] = {
+        [0] = VT_REC_RETURN,
+        [VT_REC_CALL] = VT_REC_CALL ^ VT_REC_RETURN,
+        [VT_REC_RESUME] = VT_REC_RESUME ^ VT_REC_YIELD,
+        [VT_REC_THROW] = VT_REC_THROW ^ VT_REC_YIELD,
+        [VT_REC_C_CALL] = VT_REC_C_CALL ^ VT_REC_C_RETURN,
+    };
+    return (uint64_t)(word * 0x9e3779b1u) << 32 | (word ^ leave_of[word & 15]);
 }
+static inline void block_begin(struct block_predictor *p, struct block_place *at) {
+    *at = (struct block_place){.top = block_entered(0)};
+    p->stack[0] = at->top;
+    memset(p->next, 0xff, sizeof p->next); /* no event word, so that nothing is predicted from nothing */
+}
+static inline uint32_t block_natural(const struct block_place *at) { return (uint32_t)at->top; }
 static inline uint32_t *block_next(struct block_predictor *p, const struct block_place *at) {
-    return &p->next[(at->top * 0x9e3779b1u ^ at->last * 0x85ebca6bu) >> (32 - BLOCK_PREDICT_BITS)];
+    return &p->next[((uint32_t)(at->top >> 32) ^ at->last) >> (32 - BLOCK_PREDICT_BITS)];
 }
-/* By type of the top, without branches: a table of 16 values of 4 bits. */
-static inline uint32_t block_natural(uint32_t top) {
-    const uint64_t leaves = 0x1111111111111111u * VT_REC_RETURN ^
-                            (uint64_t)(VT_REC_RETURN ^ VT_REC_C_RETURN) << 4 * VT_REC_C_CALL ^
-                            (uint64_t)(VT_REC_RETURN ^ VT_REC_YIELD) << 4 * VT_REC_RESUME ^
-                            (uint64_t)(VT_REC_RETURN ^ VT_REC_YIELD) << 4 * VT_REC_THROW;
-    return (top & ~15u) | (uint32_t)(leaves >> 4 * (top & 15) & 15);
+static inline void block_enter(struct block_predictor *p, struct block_place *at, uint32_t word) {
+    p->stack[++at->depth & (BLOCK_STACK - 1)] = at->top = block_entered(word);
 }
-static inline void block_step(struct block_predictor *p, struct block_place *at, uint32_t word) {
-    if (VT_REC_IS_ENTER(word & 15))
-        p->stack[++at->depth & (BLOCK_STACK - 1)] = at->top = word;
-    else if (VT_REC_IS_LEAVE(word & 15) && at->depth)
-        at->top = p->stack[--at->depth & (BLOCK_STACK - 1)];
-    at->last = word;
+static inline void block_leave(struct block_predictor *p, struct block_place *at) {
+    at->top = p->stack[--at->depth & (BLOCK_STACK - 1)];
 }
 
 #define BLOCK_VARINT_MAX 10u

@@ -75,7 +75,7 @@ static int get_special(struct cursor *c, struct vt_event *ev) {
 static int get_plain(struct block_predictor *p, struct block_place *at, struct cursor *c, uint32_t kind, struct vt_event *ev) {
     uint32_t *next = block_next(p, at), word;
     if (kind == BLOCK_NATURAL)
-        word = block_natural(at->top);
+        word = block_natural(at);
     else if (kind == BLOCK_PREDICTED)
         word = *next;
     else {
@@ -83,8 +83,12 @@ static int get_plain(struct block_predictor *p, struct block_place *at, struct c
         if (!(c->side = block_get_varint(c->side, c->side_end, &value)) || value > BLOCK_WORD_MASK) return -EBADMSG;
         *next = word = (uint32_t)value;
     }
-    if (!BLOCK_PLAIN(word & 15)) return -EBADMSG;
-    block_step(p, at, word);
+    if (!VT_REC_IS_PLAIN(word & 15)) return -EBADMSG;
+    if (VT_REC_IS_ENTER(word & 15))
+        block_enter(p, at, word);
+    else if (VT_REC_IS_LEAVE(word & 15) && at->depth)
+        block_leave(p, at);
+    at->last = block_share(word);
     ev->type = word & 15;
     ev->id = word >> VT_REC_TYPE_BITS;
     return 0;
@@ -93,8 +97,8 @@ static int get_plain(struct block_predictor *p, struct block_place *at, struct c
 static int get_events(struct vt_block_dec *d, uint64_t base, const uint8_t *tokens, uint32_t count, struct cursor *c) {
     struct block_predictor *p = &d->predictor;
     uint64_t ticks = base;
-    struct block_place at = {0};
-    block_predictor_reset(p);
+    struct block_place at;
+    block_begin(p, &at);
     for (uint32_t i = 0; i < count; i++) {
         struct vt_event *ev = &d->events[i];
         uint32_t token = tokens[i] | (uint32_t)tokens[count + i] << 8;

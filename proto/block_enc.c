@@ -2,25 +2,28 @@
  * each decodes alone. The hot loop is vt_block_put: the daemon runs it for every event of the target. */
 #include <errno.h>
 #include <stdlib.h>
-#define ZSTD_STATIC_LINKING_ONLY /* for ZSTD_c_literalCompressionMode */
+#define ZSTD_STATIC_LINKING_ONLY /* for ZSTD_compressSequences */
 #include <zstd.h>
 
+#include "proto/abi/atomic.h"
 #include "proto/block.h"
 #include "proto/block_code.h"
 
 #define SIDE_BYTES (48u << 10)
 #define SIDE_ROOM 32u /* most that one event adds: two or three varints and a long delta */
-/* Tokens have few repetitions worth a search: a third of the time for it, a third more bytes (tests/bench/drain). Texts of
- * arguments are another matter. */
-#define ZSTD_LEVEL_TOKENS (-50)
-#define ZSTD_LEVEL_TEXTS 1
+/* Tokens have few repetitions worth a search: each plane becomes literals of a zstd block of its own, with a Huffman table that
+ * fits it (tests/bench/drain). Texts of arguments are another matter. */
+#define PLANES 3u      /* low bytes with the head before them, high bytes, side bytes and payloads */
 #define TEXTS_SHARE 8u /* of the raw bytes, as one part of */
 
 struct vt_block_enc {
     struct block_predictor predictor;
     struct block_place place;
     uint64_t last; /* ticks of the event before */
-    uint32_t count;
+    /* of the run that is being put: a stamp and what it is in full, ticks that nobody has counted yet, ticks that are not
+     * ordinary */
+    uint64_t full_stamp, full, jump, longer;
+    uint32_t count, enters;
     uint8_t *side_end;
     uint8_t low[VT_BLOCK_EVENTS], high[VT_BLOCK_EVENTS];
     uint8_t side[SIDE_BYTES];
@@ -29,7 +32,6 @@ struct vt_block_enc {
     uint8_t *raw, *packed;
     size_t raw_size, packed_size;
     ZSTD_CCtx *zstd;
-    bool fast; /* literals are compressed at each level */
 };
 
 struct vt_block_enc *vt_block_enc_new(void) {
@@ -40,8 +42,8 @@ struct vt_block_enc *vt_block_enc_new(void) {
         free(e);
         return NULL;
     }
-    /* levels below 0 leave it out, and it is what makes the low bytes of stamps smaller; a library without it: level 1 */
-    e->fast = !ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_literalCompressionMode, ZSTD_ps_enable));
+    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, 1);
+    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_blockDelimiters, ZSTD_sf_explicitBlockDelimiters);
     vt_block_begin(e, 0);
     return e;
 }
@@ -56,65 +58,86 @@ void vt_block_enc_free(struct vt_block_enc *e) {
 }
 
 void vt_block_begin(struct vt_block_enc *e, uint64_t base) {
-    block_predictor_reset(&e->predictor);
-    e->place = (struct block_place){0};
+    block_begin(&e->predictor, &e->place);
     e->last = base;
-    e->count = 0;
+    e->count = e->enters = 0;
     e->side_end = e->side;
     e->payload_len = 0;
 }
 
 uint32_t vt_block_count(const struct vt_block_enc *e) { return e->count; }
+uint32_t vt_block_enters(const struct vt_block_enc *e) { return e->enters; }
 
-static bool has_room(const struct vt_block_enc *e) {
-    return e->count < VT_BLOCK_EVENTS && e->side_end + SIDE_ROOM <= e->side + SIDE_BYTES;
+static bool has_side_room(const struct vt_block_enc *e) { return e->side_end + SIDE_ROOM <= e->side + SIDE_BYTES; }
+bool vt_block_full(const struct vt_block_enc *e) { return e->count == VT_BLOCK_EVENTS || !has_side_room(e); }
+
+/* An event that is not ordinary: nobody foresaw it, or its delta is not one of a token. Its token; -1: it is for the next run.
+ * Stamps stand as in a record, above the event word, so that their differences wrap by themselves. */
+static __attribute__((noinline)) int put_rare(struct vt_block_enc *e, uint64_t rec, uint64_t stamp, uint32_t *next, uint32_t kind,
+                                              bool first) {
+    const uint64_t range = 1ull << VT_REC_TS_BITS;
+    uint64_t delta = (rec - stamp) >> VT_REC_TS_SHIFT;
+    uint32_t word = (uint32_t)rec & BLOCK_WORD_MASK;
+    if (!VT_REC_IS_PLAIN(word & 15) || (delta >= range / 4 && !first)) return -1;
+    if (delta >= range / 2)
+        delta = 0;
+    else
+        stamp = rec - word;
+    e->full += (stamp - e->full_stamp) >> VT_REC_TS_SHIFT;
+    e->full_stamp = stamp;
+    delta += e->jump;
+    e->jump = 0;
+    e->longer = BLOCK_DELTA_LONG;
+    if (kind && word != *next) {
+        kind = BLOCK_EXPLICIT;
+        *next = word;
+        e->side_end = block_put_varint(e->side_end, word);
+    }
+    if (delta >= BLOCK_DELTA_LONG) {
+        e->side_end = block_put_varint(e->side_end, delta);
+        delta = BLOCK_DELTA_LONG;
+    }
+    return (int)(kind | (uint32_t)delta << 2);
 }
 
 size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint64_t *now) {
-    const uint64_t mask = (1ull << VT_REC_TS_BITS) - 1;
-    struct block_predictor *p = &e->predictor;
     struct block_place at = e->place;
-    uint64_t clock = *now, last = e->last;
-    uint8_t *side = e->side_end;
-    const uint8_t *side_stop = e->side + SIDE_BYTES - SIDE_ROOM;
-    uint32_t count = e->count;
-    size_t i = 0;
-    if (n > VT_BLOCK_EVENTS - count) n = VT_BLOCK_EVENTS - count;
-    if (side > side_stop) n = 0;
-    while (i < n) { /* n comes down to i when the side bytes are full */
-        uint32_t word = (uint32_t)rec[i] & BLOCK_WORD_MASK;
-        if (!BLOCK_PLAIN(word & 15)) break;
-        uint64_t ahead = (vt_rec_ts(rec[i]) - clock) & mask;
-        if (ahead <= mask / 2) clock += ahead;
-        uint64_t delta = clock > last ? clock - last : 0;
-        last += delta;
-        i++;
-
-        uint32_t *next = block_next(p, &at);
-        uint32_t kind = BLOCK_NATURAL;
-        if (word != block_natural(at.top)) kind = word == *next ? BLOCK_PREDICTED : BLOCK_EXPLICIT;
-        if (__builtin_expect(kind == BLOCK_EXPLICIT || delta >= BLOCK_DELTA_LONG, 0)) {
-            if (kind == BLOCK_EXPLICIT) {
-                *next = word;
-                side = block_put_varint(side, word);
-            }
-            if (delta >= BLOCK_DELTA_LONG) {
-                side = block_put_varint(side, delta);
-                delta = BLOCK_DELTA_LONG;
-            }
-            if (side > side_stop) n = i;
+    uint32_t i = e->count, most = n < VT_BLOCK_EVENTS - i ? i + (uint32_t)n : VT_BLOCK_EVENTS, odd = 0;
+    rec -= i;
+    e->full = *now > e->last ? *now : e->last;
+    e->jump = e->full - e->last;
+    e->longer = e->jump ? 0 : BLOCK_DELTA_LONG;
+    uint64_t stamp = e->full_stamp = e->full << VT_REC_TS_SHIFT;
+    for (; i < most; i++) {
+        uint64_t one = vt_load_relaxed(&rec[i]), delta = (one - stamp) >> VT_REC_TS_SHIFT;
+        uint32_t word = (uint32_t)one & BLOCK_WORD_MASK, *next = block_next(&e->predictor, &at);
+        uint32_t kind = word != block_natural(&at), missed = word != *next, token = kind | (uint32_t)delta << 2;
+        if (__builtin_expect((kind & missed) | (delta >= e->longer), 0)) {
+            int rare = has_side_room(e) ? put_rare(e, one, stamp, next, kind, i == e->count) : -1;
+            if (rare < 0) break;
+            token = (uint32_t)rare;
+            stamp = e->full_stamp;
+        } else {
+            stamp = one - word;
         }
-        uint32_t token = kind | (uint32_t)delta << 2;
-        e->low[count] = (uint8_t)token;
-        e->high[count++] = (uint8_t)(token >> 8);
-        block_step(p, &at, word);
+        e->low[i] = (uint8_t)token;
+        e->high[i] = (uint8_t)(token >> 8);
+        if (VT_REC_IS_ENTER(word & 15)) {
+            block_enter(&e->predictor, &at, word);
+        } else if (VT_REC_IS_LEAVE(word & 15) && at.depth) {
+            block_leave(&e->predictor, &at);
+        } else {
+            odd++; /* neither enters nor leaves anything; foreseen or seen by put_rare, so it is a plain one */
+        }
+        at.last = block_share(word);
     }
+    n = i - e->count;
+    if (!n) return 0;
+    e->enters += ((uint32_t)n - odd + at.depth - e->place.depth) / 2;
     e->place = at;
-    e->last = last;
-    e->side_end = side;
-    e->count = count;
-    *now = clock;
-    return i;
+    e->count = i;
+    e->last = *now = e->full + ((stamp - e->full_stamp) >> VT_REC_TS_SHIFT);
+    return n;
 }
 
 static void put_special(struct vt_block_enc *e, uint32_t type) {
@@ -126,7 +149,7 @@ static void put_special(struct vt_block_enc *e, uint32_t type) {
 int vt_block_payload(struct vt_block_enc *e, uint32_t kind, const void *data, uint32_t len) {
     const size_t most = VT_BLOCK_RAW_MAX - BLOCK_HEAD - 2 * VT_BLOCK_EVENTS - SIDE_BYTES;
     if (len > most) return -EMSGSIZE;
-    if (!has_room(e) || e->payload_len + len > most) return -ENOSPC;
+    if (vt_block_full(e) || e->payload_len + len > most) return -ENOSPC;
     if (e->payload_len + len > e->payload_size) {
         size_t size = e->payload_size ? e->payload_size : 4096;
         while (size < e->payload_len + len) size *= 2;
@@ -144,7 +167,7 @@ int vt_block_payload(struct vt_block_enc *e, uint32_t kind, const void *data, ui
 }
 
 int vt_block_gap(struct vt_block_enc *e, uint64_t dropped) {
-    if (!has_room(e)) return -ENOSPC;
+    if (vt_block_full(e)) return -ENOSPC;
     put_special(e, VT_REC_GAP);
     e->side_end = block_put_varint(e->side_end, dropped);
     return 0;
@@ -175,9 +198,13 @@ int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, u
     memcpy(p += e->count, e->side, side_len);
     if (e->payload_len) memcpy(p + side_len, e->payload, e->payload_len);
 
-    int level = e->fast && e->payload_len < raw / TEXTS_SHARE ? ZSTD_LEVEL_TOKENS : ZSTD_LEVEL_TEXTS;
-    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, level);
-    size_t packed = ZSTD_compress2(e->zstd, e->packed, e->packed_size, e->raw, raw);
+    size_t packed = 0, rest = side_len + e->payload_len;
+    if (e->payload_len < raw / TEXTS_SHARE && raw < ZSTD_BLOCKSIZE_MAX) {
+        const ZSTD_Sequence planes[PLANES] = {
+            {.litLength = BLOCK_HEAD + e->count}, {.litLength = e->count}, {.litLength = (unsigned)rest}};
+        packed = ZSTD_compressSequences(e->zstd, e->packed, e->packed_size, planes, rest ? PLANES : PLANES - 1, e->raw, raw);
+    }
+    if (!packed || ZSTD_isError(packed)) packed = ZSTD_compress2(e->zstd, e->packed, e->packed_size, e->raw, raw);
     if (ZSTD_isError(packed)) return -ENOMEM; /* the buffer is large enough by construction */
     *data = e->packed;
     *len = packed;

@@ -45,6 +45,8 @@ enum vt_rec_type {
     VT_REC_TYPES = 16
 };
 
+/* An event, in one word; the others are for the reader of the arena. */
+#define VT_REC_IS_PLAIN(t) ((t) >= VT_REC_CALL && (t) <= VT_REC_TASK)
 /* enter: pushes a frame; leave: pops one. */
 #define VT_REC_IS_ENTER(t)                                                                                                       \
     ((1u << (t)) & ((1u << VT_REC_CALL) | (1u << VT_REC_RESUME) | (1u << VT_REC_THROW) | (1u << VT_REC_C_CALL)))

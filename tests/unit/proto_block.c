@@ -52,7 +52,9 @@ static void expect_model(uint64_t base) {
     ck_assert_uint_le(raw_len, VT_BLOCK_RAW_MAX);
     ck_assert_int_eq(vt_block_decode(dec, base, data, len, raw_len, (uint32_t)model.n, &ev, &n), 0);
     ck_assert_uint_eq(n, model.n);
+    uint32_t enters = 0;
     for (size_t i = 0; i < n; i++) {
+        enters += VT_REC_IS_ENTER(ev[i].type) != 0;
         ck_assert_msg(ev[i].ticks == model.ev[i].ticks && ev[i].type == model.ev[i].type && ev[i].id == model.ev[i].id &&
                           ev[i].count == model.ev[i].count && ev[i].payload_len == model.ev[i].payload_len,
                       "event %zu of %zu differs: type %u id %u ticks %llu, was type %u id %u ticks %llu", i, n, ev[i].type,
@@ -60,6 +62,7 @@ static void expect_model(uint64_t base) {
                       (unsigned long long)model.ev[i].ticks);
         if (ev[i].payload_len) ck_assert_mem_eq(ev[i].payload, model.ev[i].payload, ev[i].payload_len);
     }
+    ck_assert_uint_eq(vt_block_enters(enc), enters);
 }
 
 static uint64_t random_delta(void) {
@@ -106,6 +109,35 @@ START_TEST(test_any_sequence_round_trips) {
 }
 END_TEST
 
+/* Many at once, with pauses of any length: the caller, who knows the whole stamps, comes near to a first one that is far. */
+START_TEST(test_runs_round_trip) {
+    static uint64_t rec[4000], full[4000];
+    for (int round = 0; round < 200; round++) {
+        uint64_t base = next_random() >> (2 + below(30)), now = base, at = base, ids = 1 + below(20);
+        size_t want = 1 + below(VT_ARRAY_LEN(rec)), took = 0;
+        model.n = 0;
+        vt_block_begin(enc, base);
+        for (size_t i = 0; i < want; i++) {
+            struct vt_event *ev = &model.ev[i];
+            full[i] = at += below(100) ? below(400) : below(1ull << below(37));
+            *ev = (struct vt_event){.ticks = at, .type = 1 + (uint32_t)below(VT_REC_TASK), .id = (uint32_t)below(ids)};
+            rec[i] = vt_rec_make(at, ev->id, ev->type);
+        }
+        while (took < want && !vt_block_full(enc)) {
+            if (full[took] - now >= 1ull << (VT_REC_TS_BITS - 1)) now = full[took];
+            size_t n = 1; /* an EPOCH record stands where the upper bits change */
+            while (took + n < want && full[took + n] >> VT_REC_TS_BITS == full[took] >> VT_REC_TS_BITS) n++;
+            size_t step = vt_block_put(enc, rec + took, n, &now);
+            took += step;
+            if (step) ck_assert_uint_eq(now, full[took - 1]);
+        }
+        model.n = took;
+        ck_assert(took == want || vt_block_full(enc));
+        expect_model(base);
+    }
+}
+END_TEST
+
 START_TEST(test_put_takes_leading_plain_records_only) {
     uint64_t now = 5;
     uint64_t rec[] = {vt_rec_make(6, 1, VT_REC_CALL), vt_rec_make(7, 1, VT_REC_RETURN), vt_rec_make(8, 0, VT_REC_PAYLOAD),
@@ -123,7 +155,9 @@ START_TEST(test_stamps_wrap_and_never_go_back) {
     uint64_t start = STAMP_MASK - 1, now = start;
     uint64_t rec[] = {vt_rec_make(STAMP_MASK, 1, VT_REC_CALL), vt_rec_make(3, 2, VT_REC_CALL), vt_rec_make(1, 2, VT_REC_RETURN)};
     vt_block_begin(enc, start);
-    ck_assert_uint_eq(vt_block_put(enc, rec, 3, &now), 3);
+    ck_assert_uint_eq(vt_block_put(enc, rec, 3, &now), 2); /* what goes back is left to the caller, who knows more */
+    ck_assert_uint_eq(now, STAMP_MASK + 1 + 3);
+    ck_assert_uint_eq(vt_block_put(enc, rec + 2, 1, &now), 1);
     ck_assert_uint_eq(now, STAMP_MASK + 1 + 3);
     model.ev[0] = (struct vt_event){.ticks = STAMP_MASK, .type = VT_REC_CALL, .id = 1};
     model.ev[1] = (struct vt_event){.ticks = now, .type = VT_REC_CALL, .id = 2};
@@ -335,6 +369,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_any_sequence_round_trips);
+    tcase_add_test(tests, test_runs_round_trip);
     tcase_add_test(tests, test_put_takes_leading_plain_records_only);
     tcase_add_test(tests, test_stamps_wrap_and_never_go_back);
     tcase_add_test(tests, test_caller_may_move_time_on);
