@@ -17,8 +17,9 @@
 #include "daemon/session.h"
 #include "daemon/spool.h"
 
-#define OUT_MAX (8u << 20)   /* a client that asks and never reads */
-#define SEND_STEP (4u << 20) /* then the loop goes on */
+#define OUT_MAX (8u << 20)      /* a client that asks and never reads */
+#define SEND_STEP (4u << 20)    /* then the loop goes on */
+#define SEND_AT_ONCE (1u << 20) /* of frames, with no answer between them */
 #define KEPT_MAX 256
 
 /* ---- out ---- */
@@ -80,7 +81,9 @@ static int send_some(struct peer *p) {
         return 1;
     }
     if (!p->spool) return 0;
-    if (!p->frame_left && p->offset < p->spool->size) {
+    uint64_t behind = p->spool->size - p->offset; /* whole frames */
+    if (!p->frame_left && behind <= SEND_AT_ONCE) p->frame_left = behind;
+    if (!p->frame_left && behind) {
         uint8_t hdr[VT_FRAME_HDR];
         uint32_t type, len, crc;
         if (pread(p->spool->fd, hdr, sizeof(hdr), (off_t)p->offset) != (ssize_t)sizeof(hdr)) return -EIO;

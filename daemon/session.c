@@ -30,8 +30,10 @@
 
 #define MS 1000000ull
 #define POLL_MIN (1 * MS)
+#define POLL_FLOW (4 * MS) /* while events come */
 #define POLL_MAX (50 * MS)
-#define HELD_UP (2000 * MS) /* of the event loop: worth a line in the log */
+#define FAST_BYTES_PER_MS 400000u /* of a target at full speed, twice over */
+#define HELD_UP (2000 * MS)       /* of the event loop: worth a line in the log */
 #define STATS_EVERY (100 * MS)
 #define CLOCK_EVERY (5000 * MS)
 #define CHECK_EVERY (500 * MS)
@@ -364,6 +366,12 @@ void session_saved(struct session *s) {
 
 /* ---- the regular look ---- */
 
+/* Each look costs some twenty system calls, here and in the client; a small arena must not be full before the next. */
+static uint64_t poll_flow(const struct session *s) {
+    uint64_t eighth = (uint64_t)s->nchunks * VT_CHUNK_SIZE / 8 / FAST_BYTES_PER_MS * MS;
+    return eighth < POLL_MIN ? POLL_MIN : eighth > POLL_FLOW ? POLL_FLOW : eighth;
+}
+
 static void tick(void *ctx) {
     struct session *s = ctx;
     uint64_t now = vt_mono_ns(), got = 0;
@@ -385,8 +393,10 @@ static void tick(void *ctx) {
         return;
     }
     if (now - s->stats_ns >= STATS_EVERY) session_send_stats(s, now);
-    if (got || s->state != VT_SESSION_TRACING)
+    if (s->state != VT_SESSION_TRACING)
         s->poll_ns = POLL_MIN;
+    else if (got)
+        s->poll_ns = poll_flow(s);
     else if (s->poll_ns < POLL_MAX)
         s->poll_ns += s->poll_ns / 2;
     uint64_t at = now + (s->poll_ns < POLL_MAX ? s->poll_ns : POLL_MAX);
