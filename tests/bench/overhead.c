@@ -1,5 +1,6 @@
-/* Cost of tracing, side by side in one run: bare, a hook that does nothing (the floor), ours in several settings, cProfile,
- * VizTracer. One process per mode stays alive and they are asked in turn, so that a drifting machine hits all modes alike.
+/* Cost of tracing, side by side in one run: bare, a hook that does nothing (the floor), one that reads the clock, ours in several
+ * settings, cProfile, VizTracer. One process per mode stays alive and they are asked in turn, so that a drifting machine hits all
+ * modes alike.
  *
  *   overhead [-r ROUNDS] [-w WORKLOAD]... [-m MODE]... [-j FILE] [-i]
  *
@@ -42,6 +43,7 @@ struct mode {
 static const struct mode modes[] = {
     {"bare", "bare", "bare", NULL, false, false, false, NULL, NULL},
     {"floor", "no-op hook, C calls", "floor-c", NULL, false, false, false, NULL, NULL},
+    {"floor-clock", "the same, reading the clock", "floor-c-clock", NULL, false, false, false, "floor", "viztracer"},
     {"ours", "viztracer, C calls", "bare", "", false, false, false, "floor", "viztracer"},
     {"ours-noclock", "the same, constant clock", "bare", "", true, false, false, "floor", NULL},
     {"ours-args", "--log_func_args --log_func_retval", "bare", "--log_func_args --log_func_retval", false, false, false, "floor",
@@ -50,6 +52,7 @@ static const struct mode modes[] = {
     {"viztracer", "VizTracer, C calls", "viztracer", NULL, false, false, false, "floor", NULL},
     {"viztracer-args", "VizTracer, arguments and results", "viztracer-args", NULL, false, false, false, "floor", NULL},
     {"floor-py", "no-op hook, Python only", "floor-py", NULL, false, true, false, NULL, NULL},
+    {"floor-py-clock", "the same, reading the clock", "floor-py-clock", NULL, false, true, false, "floor-py", "viztracer-py"},
     {"ours-py", "viztracer --ignore_c_function", "bare", "--ignore_c_function", false, true, false, "floor-py", "viztracer-py"},
     {"ours-py-noclock", "the same, constant clock", "bare", "--ignore_c_function", true, true, false, "floor-py", NULL},
     {"viztracer-py", "VizTracer ignore_c_function", "viztracer-py", NULL, false, true, false, "floor-py", NULL},

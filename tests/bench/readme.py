@@ -19,8 +19,8 @@ def cell(row, key, digits=1):
     return "–" if row is None or not row[key] else "%.*f" % (digits, row[key])
 
 
-def three(rows, python, workload, modes):
-    """floor / ours / VizTracer"""
+def four(rows, python, workload, modes):
+    """floor / floor and clock / ours / VizTracer"""
     found = [rows.get((python, workload, m)) for m in modes]
     if not any(found):
         return "–"
@@ -60,14 +60,15 @@ def cost_tables(path):
     pythons = list(dict.fromkeys(p for p, _, _ in rows))
     rounds = sorted({row["rounds"] for row in rows.values()})
     rounds = "%d" % rounds[0] if len(rounds) == 1 else "%d to %d" % (rounds[0], rounds[-1])
-    out = ["Overhead in ns per event (a call or a return), least of %s interleaved rounds: no-op hook / viztracer / VizTracer 1.1.1." % rounds, "",
+    out = ["Overhead in ns per event (a call or a return), least of %s interleaved rounds: no-op hook / one that reads the clock /" % rounds,
+           "viztracer / VizTracer 1.1.1.", "",
            "With C calls:", ""]
-    modes = ["floor", "ours", "viztracer"]
-    out += table(["python"] + WORKLOADS, [[p] + [three(rows, p, w, modes) for w in WORKLOADS] for p in pythons])
+    modes = ["floor", "floor-clock", "ours", "viztracer"]
+    out += table(["python"] + WORKLOADS, [[p] + [four(rows, p, w, modes) for w in WORKLOADS] for p in pythons])
     out += ["", "Python functions only (`--ignore_c_function`):", ""]
-    modes = ["floor-py", "ours-py", "viztracer-py"]
+    modes = ["floor-py", "floor-py-clock", "ours-py", "viztracer-py"]
     some = [w for w in WORKLOADS if w != "cloop"]
-    out += table(["python"] + some, [[p] + [three(rows, p, w, modes) for w in some] for p in pythons])
+    out += table(["python"] + some, [[p] + [four(rows, p, w, modes) for w in some] for p in pythons])
     out += ["", "Other settings: time as a multiple of the bare run. \"Constant clock\" is ns per event over bare on fib with an agent that does not",
             "read the clock: what is left above the no-op hook is all that the agent does besides.", ""]
     get = rows.get

@@ -1,6 +1,6 @@
 """Target of tests/bench/overhead.c: bench_work.py WORKLOAD MODE SCALE [LIBRARY [VIZTRACER]].
-MODE: bare (also for ours, which is attached), floor-c, floor-py (LIBRARY: the hooks that do nothing), cprofile, viztracer, viztracer-py,
-viztracer-args (VIZTRACER: the folder it is installed in). SCALE 0 = small, for counting instructions.
+MODE: bare (also for ours, which is attached), floor-c, floor-py (LIBRARY: the hooks that do nothing), floor-c-clock, floor-py-clock (but read
+the clock), cprofile, viztracer, viztracer-py, viztracer-args (VIZTRACER: the folder it is installed in). SCALE 0 = small, for counting instructions.
 Prints "ready CALLS C_CALLS" of one iteration, or "unavailable". A line "N" runs N iterations and prints their CPU time in ns; a line
 "steps N" runs N between two getppid() each and prints "counted"."""
 import os
@@ -198,12 +198,12 @@ def install(mode, library, viztracer):
         return True
     import ctypes
 
-    lib = ctypes.PyDLL(library)
+    lib, clock = ctypes.PyDLL(library), int(mode.endswith("-clock"))
     if sys.version_info >= (3, 12):
-        return lib.floor_monitoring(1 if mode == "floor-c" else 0) == 0
+        return lib.floor_monitoring(int(mode.startswith("floor-c")), clock) == 0
     if name == "threads4":
         return False  # the hook of one thread
-    return (lib.floor_profile() if mode == "floor-c" else lib.floor_eval()) == 0
+    return (lib.floor_profile if mode.startswith("floor-c") else lib.floor_eval)(clock) == 0
 
 
 def main():

@@ -1,5 +1,5 @@
-/* The floor: a hook of the same kind as the agent's that does nothing. What is left above it is ours
- * to make cheaper. Loaded with ctypes.PyDLL by tests/bench/workload.py; no Python.h, so that one
+/* The floor: a hook of the same kind as the agent's that does nothing, or nothing but read the clock. What is left above it is
+ * ours to make cheaper. Loaded with ctypes.PyDLL by tests/bench/workload.py; no Python.h, so that one
  * library serves every version (type slot and flag numbers: CPython Include/typeslots.h, object.h). */
 #include <dlfcn.h>
 #include <stddef.h>
@@ -28,14 +28,20 @@ enum { SLOT_TP_CALL = 50, SLOT_TP_MEMBERS = 72, T_PYSSIZET = 19, READONLY = 1, V
 #define FLAGS_HAVE_VECTORCALL (1u << 11)
 #define FLAGS_DISALLOW_INSTANTIATION (1u << 7)
 
-int floor_monitoring(int c_calls);
-int floor_profile(void);
-int floor_eval(void);
+int floor_monitoring(int c_calls, int clock);
+int floor_profile(int clock);
+int floor_eval(int clock);
 
 static object *none, *disable;
 static void *function_type, *method_type;
 
 static void *sym(const char *name) { return dlsym(RTLD_DEFAULT, name); }
+
+/* rdtsc as the agent reads it; what it says is dropped. */
+static void read_clock(void) {
+    uint64_t ticks = __builtin_ia32_rdtsc();
+    __asm__ volatile("" : : "r"(ticks));
+}
 
 static object *noop(object *self, object *const *args, size_t n, object *kw) {
     (void)self, (void)args, (void)n, (void)kw;
@@ -46,9 +52,21 @@ static object *noop_call(object *self, object *const *args, size_t n, object *kw
     void *type = *(void **)((char *)args[2] + 8);
     return type == function_type || type == method_type ? disable : none;
 }
+static object *clock_only(object *self, object *const *args, size_t n, object *kw) {
+    read_clock();
+    return noop(self, args, n, kw);
+}
+static object *clock_call(object *self, object *const *args, size_t n, object *kw) {
+    read_clock();
+    return noop_call(self, args, n, kw);
+}
 static int noop_profile(object *self, void *frame, int what, object *arg) {
     (void)self, (void)frame, (void)what, (void)arg;
     return 0;
+}
+static int clock_profile(object *self, void *frame, int what, object *arg) {
+    read_clock();
+    return noop_profile(self, frame, what, arg);
 }
 
 static object *make_callable(void *fn) {
@@ -68,7 +86,7 @@ static object *make_callable(void *fn) {
 }
 
 /* 3.12+: sys.monitoring, tool id 4. c_calls: also CALL, disabled at sites of Python callees. 0 or -1. */
-__attribute__((visibility("default"))) int floor_monitoring(int c_calls) {
+__attribute__((visibility("default"))) int floor_monitoring(int c_calls, int clock) {
     static const char *const names[] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
                                         "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
     object *(*getattr)(object *, const char *) = (object * (*)(object *, const char *)) sym("PyObject_GetAttrString");
@@ -84,33 +102,39 @@ __attribute__((visibility("default"))) int floor_monitoring(int c_calls) {
     function_type = sym("PyFunction_Type");
     method_type = sym("PyMethod_Type");
     if (!method(monitoring, "use_tool_id", "is", 4, "floor")) return -1;
+    void *any = clock ? (void *)clock_only : (void *)noop, *call = clock ? (void *)clock_call : (void *)noop_call;
     long set = 0;
     for (int i = 0; i < 9; i++) {
         if (i >= 6 && !c_calls) break;
         long event = as_long(getattr(events, names[i]));
-        if (!method(monitoring, "register_callback", "ilN", 4, event, make_callable(i == 6 ? (void *)noop_call : (void *)noop)))
-            return -1;
+        if (!method(monitoring, "register_callback", "ilN", 4, event, make_callable(i == 6 ? call : any))) return -1;
         if (i < 7) set |= event;
     }
     return method(monitoring, "set_events", "il", 4, set) ? 0 : -1;
 }
 
 /* Below 3.12: the profile function of this thread. */
-__attribute__((visibility("default"))) int floor_profile(void) {
+__attribute__((visibility("default"))) int floor_profile(int clock) {
     void (*set)(void *, object *) = (void (*)(void *, object *))sym("PyEval_SetProfile");
-    set((void *)noop_profile, NULL);
+    set(clock ? (void *)clock_profile : (void *)noop_profile, NULL);
     return 0;
 }
 
 static object *(*default_eval)(void *, void *, int);
 static object *noop_eval(void *ts, void *frame, int exc) { return default_eval(ts, frame, exc); }
+static object *clock_eval(void *ts, void *frame, int exc) {
+    read_clock();
+    object *result = default_eval(ts, frame, exc);
+    read_clock();
+    return result;
+}
 
 /* 3.9 - 3.11: PEP 523 hook. -1 where it cannot be set by name. */
-__attribute__((visibility("default"))) int floor_eval(void) {
+__attribute__((visibility("default"))) int floor_eval(int clock) {
     void (*set)(void *, void *) = (void (*)(void *, void *))sym("_PyInterpreterState_SetEvalFrameFunc");
     void *(*head)(void) = (void *(*)(void))sym("PyInterpreterState_Head");
     default_eval = (object * (*)(void *, void *, int)) sym("_PyEval_EvalFrameDefault");
     if (!set || !head || !default_eval) return -1;
-    set(head(), (void *)noop_eval);
+    set(head(), clock ? (void *)clock_eval : (void *)noop_eval);
     return 0;
 }
