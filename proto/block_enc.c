@@ -103,13 +103,12 @@ static __attribute__((noinline)) int put_rare(struct vt_block_enc *e, uint64_t r
 size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint64_t *now) {
     struct block_place at = e->place;
     uint32_t i = e->count, most = n < VT_BLOCK_EVENTS - i ? i + (uint32_t)n : VT_BLOCK_EVENTS, odd = 0;
-    rec -= i;
     e->full = *now > e->last ? *now : e->last;
     e->jump = e->full - e->last;
     e->longer = e->jump ? 0 : BLOCK_DELTA_LONG;
     uint64_t stamp = e->full_stamp = e->full << VT_REC_TS_SHIFT;
-    for (; i < most; i++) {
-        uint64_t one = vt_load_relaxed(&rec[i]), delta = (one - stamp) >> VT_REC_TS_SHIFT;
+    for (; i < most; i++, rec++) {
+        uint64_t one = vt_load_relaxed(rec), delta = (one - stamp) >> VT_REC_TS_SHIFT;
         uint32_t word = (uint32_t)one & BLOCK_WORD_MASK, *next = block_next(&e->predictor, &at);
         uint32_t kind = word != block_natural(&at), missed = word != *next, token = kind | (uint32_t)delta << 2;
         if (__builtin_expect((kind & missed) | (delta >= e->longer), 0)) {
