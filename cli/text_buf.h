@@ -29,9 +29,9 @@ static inline char *text_room(struct text_buf *b, size_t n) {
     return b->data + b->len;
 }
 static inline void text_put(struct text_buf *b, const void *text, size_t len) {
-    char *p = text_room(b, len);
+    char *p = len ? text_room(b, len) : NULL;
     if (!p) return;
-    if (len) memcpy(p, text, len);
+    memcpy(p, text, len);
     b->len += len;
 }
 static inline void text_literal(struct text_buf *b, const char *text) { text_put(b, text, strlen(text)); }
