@@ -81,8 +81,9 @@ def told(s):
 
 def nested(s):
     """Readers' rules: no end of a call that has begun may be missing before another begins or ends around it."""
+    lost, unmatched = 0, 0
     for stream in s.streams.values():
-        stack, lost, unmatched = [], 0, 0
+        stack = []
         for kind, _, what in stream:
             if kind == PAYLOAD and what[0] == PL_WINDOW:
                 n, _ = struct.unpack_from("<II", what[1])
@@ -95,7 +96,7 @@ def nested(s):
                     continue
                 while stack.pop() != what:
                     lost += 1
-        return lost, unmatched
+    return lost, unmatched
 
 
 def events(s, name, kinds):
@@ -194,6 +195,35 @@ def all_dark():
     assert s.state == GONE and s.dropped == 0
     s.decode()
     assert told(s)["hot"][0] and events(s, "hot", {CALL}) + told(s)["hot"][2] < n
+
+
+def looks_end():
+    """Of a function that is switched off a look sees a small part; the others are estimated from it, and said to be."""
+    looks, calls, end = 3, 1000000, time.time() + 60
+    s = Session(chunks=1024, rearm=100, overhead=500)
+
+    def both(n):
+        for _ in range(n):
+            hot()
+            len("ab")
+
+    s.start()
+    while not s.get("Q", WAKE_CPU_NS):
+        assert time.time() < end, "nothing is switched off"
+        both(20000)
+    both(200000)
+    for _ in range(looks):
+        s.put("Q", WAKE_CPU_NS, 1)  # it is due now
+        s.run(WAKE)
+        assert s.get("Q", WAKE_CPU_NS) > 1, "no look has begun"
+        both(calls)
+    s.stop()
+    assert s.state == GONE and s.dropped == 0
+    s.decode()
+    for name in "hot", "builtins.len":
+        off, since, counted, estimated = told(s)[name]
+        assert off and estimated > looks * calls / 5, (name, off, estimated)
+        assert looks * 16 <= counted < looks * calls / 5, (name, counted, estimated)
 
 
 def counted_exactly():
@@ -303,6 +333,88 @@ def comes_back():
         assert nested(s)[0] == 0
 
 
+def begun(s):
+    """[(kind, name, frames that its WINDOW payload says to be open)] of the first event of each thread in each new window."""
+    first = []
+    for stream in s.streams.values():
+        frames = None
+        for kind, _, what in stream:
+            if kind == PAYLOAD:
+                if what[0] == PL_WINDOW:
+                    n, _ = struct.unpack_from("<II", what[1])
+                    assert len(what[1]) == 8 + 4 * n
+                    frames = [s.full_name(i).split(".")[-1] for i in struct.unpack_from("<%dI" % n, what[1], 8)]
+            elif frames is not None and kind in ENTER | LEAVE:
+                first.append((kind, s.full_name(what).split(".")[-1], frames))
+                frames = None
+    return first
+
+
+def open_now(depth):
+    """Names of the frames from the caller on, outermost first; that many at most."""
+    names, frame = [], sys._getframe(1)
+    while frame and len(names) < depth:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names[::-1]
+
+
+def entered():
+    return 1
+
+
+def first_is(s, what):
+    """Out, and in again here: the next event of this thread is that of `what`. The frames that are open before it."""
+    libc, thread, boot = ctypes.CDLL(None), ctypes.c_uint64(), s.boot(WAKE)
+    create, join, iterator = libc.pthread_create, libc.pthread_join, steps(1)
+    arguments = ctypes.byref(thread), None, ctypes.cast(lib().vt_agent_main, ctypes.c_void_p), ctypes.byref(boot)
+    while time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID) < s.get("Q", WAKE_CPU_NS):
+        pass
+    frames = open_now(1024)
+    create(*arguments)
+    join(thread, None)
+    if what == "call":
+        entered()
+    elif what == "generator":
+        for _ in iterator:
+            pass
+    elif what == "c_call":
+        len("ab")
+    return frames
+
+
+def deeper(n, s, what):
+    return deeper(n - 1, s, what) if n else first_is(s, what)
+
+
+def new_window():
+    """The first event after the hooks were out is told with the frames that are open before it: what it enters is not among them."""
+    sys.setrecursionlimit(2500)
+    for depth, what, kind, name in ((0, "call", CALL, "entered"), (3, "generator", CALL, "steps"), (3, "c_call", C_CALL, "len"),
+                                    (3, "return", RETURN, "first_is"), (1100, "call", CALL, "entered")):
+        s = Session(chunks=4096, overhead=50, exclude=["/elsewhere/"])
+        space = {"deeper": deeper}
+        exec(compile("def left_out(*arguments):\n    return deeper(*arguments)\n", "/elsewhere/lib.py", "exec"), space)
+        s.start()
+        until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        frames = space["left_out"](depth, s, what)
+        assert not s.get("Q", 328), "they did not come back"
+        s.stop()
+        s.decode()
+        frames = [name for name in frames if name != "left_out"]
+        got = [(k, n, f) for k, n, f in begun(s) if "first_is" in f]
+        assert len(got) == 1 and got[0][:2] == (kind, name), (what, kind, name, got and got[0][:2])
+        assert got[0][2] == frames, (what, len(frames), frames[-5:], got[0][2][-5:])
+        assert nested(s)[0] == 0
+    s = Session(chunks=4096, overhead=50, flags=0)
+    s.start()
+    until(s, lambda: s.get("Q", 328), "the hooks stay in")
+    first_is(s, "call")
+    s.stop()
+    s.decode()
+    assert begun(s)[0] == (CALL, "entered", []), begun(s)[0]  # of frames that were open this hook sees no end
+
+
 def leaves_while_out():
     """Nothing of ours is called while the hooks are out: who is sent to bring them back finds that it is over."""
     for why in WHY_STOP, WHY_LEASE:
@@ -324,10 +436,12 @@ if NEW:
     open_ends()
     open_at_start()
     all_dark()
+    looks_end()
     counted_exactly()
     with_filters()
 else:
     hooks_out()
     comes_back()
+    new_window()
     leaves_while_out()
 print("ok")
