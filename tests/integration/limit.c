@@ -12,6 +12,7 @@
 #define OUT_NS 100000000l /* no shorter: out until 0.8 s of CPU time were had, by threads that share one GIL */
 #define TIMES_OUT 3       /* so that they came back twice */
 #define SECONDS_MOST 100
+#define DEPTH_MOST 64
 #define LOOKS 4
 #define LOOK_CALLS 16 /* that a look takes at least, as in agent/throttle.c */
 
@@ -26,7 +27,7 @@ static void begin(struct scene *x, int i, const char *options) {
     x->ip = suite_interp(i);
     x->out = temp_path(".json");
     snprintf(x->who, sizeof x->who, "--max_overhead %s on %s", options, x->ip->version);
-    ck_assert_int_eq(target_spawn(&x->target, x->ip, "probe.py", (const char *[]){"busy", "2", NULL}, NULL), 0);
+    ck_assert_int_eq(target_spawn(&x->target, x->ip, "probe.py", (const char *[]){"pausing", "2", NULL}, NULL), 0);
 }
 
 /* The number behind "key": in the metadata of a saved trace; 0 = there is none. */
@@ -64,6 +65,37 @@ static unsigned stretches_without(struct trace *t, const char *who) {
     return n;
 }
 
+static int by_thread(const void *a, const void *b) {
+    const struct trace_event *x = a, *y = b;
+    if (x->tid != y->tid) return x->tid < y->tid ? -1 : 1;
+    if (x->ts != y->ts) return x->ts < y->ts ? -1 : 1;
+    return x->dur > y->dur ? -1 : x->dur < y->dur;
+}
+
+/* What stands around each call of the target is what called it, also in the first moment after the hooks were out. */
+static void must_stand_right(struct trace *t, const char *who) {
+    static const struct { const char *name, *caller; } calls[] = {{"leaf", "burst"}, {"burst", "pausing"}, {"hooks", "pausing"}};
+    const struct trace_event *open[DEPTH_MOST] = {NULL};
+    size_t depth = 0;
+    qsort(t->events, t->n, sizeof *t->events, by_thread);
+    for (size_t i = 0; i < t->n; i++) {
+        const struct trace_event *e = &t->events[i], *around;
+        if (e->ph != 'X') continue;
+        for (; depth && (around = open[depth - 1]); depth--) { /* what had no time stands at the end of what is around it */
+            int64_t end = around->ts + around->dur;
+            if (around->tid == e->tid && (end > e->ts || (end == e->ts && !e->dur))) break;
+        }
+        around = depth ? open[depth - 1] : NULL;
+        for (size_t k = 0; k < sizeof calls / sizeof calls[0]; k++) {
+            if (!trace_name_is(e->name, calls[k].name)) continue;
+            ck_assert_msg(around && trace_name_is(around->name, calls[k].caller), "%s: %s at %lld ns is called by %s", who,
+                          e->name, (long long)e->ts, around ? around->name : "nobody");
+        }
+        ck_assert_msg(depth < DEPTH_MOST, "%s: %zu deep", who, depth);
+        open[depth++] = e;
+    }
+}
+
 static void windows(int i, const char *options) {
     struct scene x;
     struct tool tool;
@@ -95,6 +127,8 @@ static void windows(int i, const char *options) {
     ck_assert_msg(without + 1 >= times, "%s: out %llu times, and %u stretches without a call", x.who, (unsigned long long)times,
                   without);
     ck_assert_uint_gt(trace_count(&trace, "leaf", 0), TIMES_OUT);
+    /* the other hook does not see the end of what was open before it */
+    if (!strstr(options, "--ignore_c_function")) must_stand_right(&trace, x.who);
     trace_free(&trace);
     ck_assert_msg(!target_progresses(&x.target, BUSY, 20000), "%s: the target does not run on", x.who);
     for (uint64_t end = now_ms() + 20000;; sleep_ms(50)) { /* threads that have ended leave the list a moment later */
@@ -144,12 +178,16 @@ START_TEST(looks) {
     snprintf(who, sizeof who, "looks on %s", suite_interp(_i)->version);
     ck_assert_int_eq(target_spawn(&target, suite_interp(_i), "busy.py", (const char *[]){"1", NULL}, NULL), 0);
     for (int seconds = 4, right = 0; !right; seconds *= 3) {
+        uint64_t rounds = target.slots[0] + target.slots[1];
         tool_startf(&tool, "--attach %d -t %d -o %s --max_overhead 1%%", (int)target.pid, seconds, out);
         tool_wait(&tool, (unsigned)seconds * 1000 + 60000);
         must_exit(&tool, 0, who);
         must_load(&trace, out, who);
-        uint64_t seen = 0, leaf = all_calls(&trace, out, "leaf", &seen), fib = all_calls(&trace, out, "fib", NULL);
+        uint64_t seen = 0, leaf = all_calls(&trace, out, "leaf", &seen), fibs = 0, fib = all_calls(&trace, out, "fib", &fibs);
         trace_free(&trace);
+        rounds = target.slots[0] + target.slots[1] - rounds;
+        ck_assert_msg(fibs < rounds * 67 / 5, "%s: fib was seen %llu times in %llu rounds of 67, and is switched off", who,
+                      (unsigned long long)fibs, (unsigned long long)rounds);
         right = seen >= LOOKS * LOOK_CALLS && fib > leaf * 67 / 3 && fib < leaf * 67 * 3;
         ck_assert_msg(right || seconds * 3 < SECONDS_MOST,
                       "%s: leaf %llu times (%llu seen), fib %llu times instead of 67 times as often; says %s", who,

@@ -1,4 +1,4 @@
-"""Works in other threads, answers questions about its own hooks in the main thread: probe.py busy|malloc|idle [THREADS].
+"""Works in other threads, answers questions about its own hooks in the main thread: probe.py busy|pausing|malloc|idle [THREADS].
 On a line "state" it prints one line: profile= trace= hooked= main= eval= tools= threads=. On "count" it calls id(1) between two
 getppid(): tests/lib/steps.c counts the instructions there."""
 import ctypes
@@ -19,6 +19,20 @@ def busy(slot):
     while True:
         for i in range(50):
             leaf(i)
+        hooks(slot)
+
+
+def burst():
+    for i in range(200):
+        leaf(i)
+
+
+def pausing(slot):
+    """Bursts of calls. Most of the time is between two of them, and the next one there is that of hooks()."""
+    while True:
+        burst()
+        for _ in range(20000):
+            pass
         hooks(slot)
 
 
@@ -93,7 +107,7 @@ kind = sys.argv[1]
 threads = int(sys.argv[2]) if len(sys.argv) > 2 else 2
 if kind != "idle":
     for i in range(threads):
-        threading.Thread(target={"busy": busy, "malloc": malloc}[kind], args=(i,), daemon=True).start()
+        threading.Thread(target={"busy": busy, "pausing": pausing, "malloc": malloc}[kind], args=(i,), daemon=True).start()
 ready()
 for line in sys.stdin:
     {"state": state, "count": count}[line.strip()]()
