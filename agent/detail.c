@@ -105,7 +105,7 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
         if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame, WAY_MAIN);
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL)
             values_tell_result(value, WAY_MAIN);
-        if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) governor.values += clock_full() - begun;
+        if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) throttle_values(id, clock_full() - begun);
         /* repr ran code of the target: the session may be over, and another one be on */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
     } else if (thread) {

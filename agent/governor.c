@@ -95,14 +95,20 @@ static void period_ends(uint64_t now) {
     /* a debt is paid back by staying further below the limit; a quarter is for recording in any case */
     uint64_t target = (uint64_t)(governor.debt > 0 ? allowed * 4 / 10 : allowed * 6 / 10);
     uint64_t room = target > counted + target / 4 ? target - counted : target / 4;
-    bool over = recorded > room && bare;
+    bool over = bare && recorded > room;
+    /* what is only counted must not keep the debt from being paid back either */
+    if (!over && governor.debt > 0 && counted > 2 * target) {
+        over = bare;
+        room = 2 * target;
+    }
     if (agent.hooks->pause) {
         governor.tick_at = now + agent.ticks_per_ms / 2;
         if (governor.debt > 0) window_close();
     } else {
-        if (over) throttle_most(room, bare);
+        /* where it did not help a longer look is needed: which functions are hot did not show in so short a time */
+        bool soon = over && throttle_most(room, bare);
         throttle_next_period();
-        governor.tick_at = now + (over ? PERIOD_SHORT_US * agent.ticks_per_ms / 1000 : PERIOD_MS * agent.ticks_per_ms);
+        governor.tick_at = now + (soon ? PERIOD_SHORT_US * agent.ticks_per_ms / 1000 : PERIOD_MS * agent.ticks_per_ms);
     }
     governor.events = governor.skipped = governor.others = governor.values = governor.naming = 0;
 }

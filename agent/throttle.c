@@ -34,8 +34,9 @@ struct function {
     uint32_t look_calls; /* of this look */
     uint8_t state, next_state;
     bool c_function;
-    bool asleep; /* dark, and the calls of this look have been seen */
-    bool looked; /* look_ticks and looked_calls are of looks, no more of the period that was too dear */
+    bool asleep;     /* dark, and the calls of this look have been seen */
+    bool looked;     /* look_ticks and looked_calls are of looks, no more of the period that was too dear */
+    uint64_t values; /* of that period: ticks that the texts of its values have cost */
     uint64_t counted, since;
     uint64_t asleep_since, asleep_ticks; /* in governor_bare() time */
     uint64_t look_ticks, looked_calls;   /* of all looks */
@@ -77,6 +78,7 @@ ALWAYS_INLINE void count_call(struct function *f) {
     if (UNLIKELY(f->period != period)) {
         f->period = period;
         f->calls = 0;
+        f->values = 0;
         if (nactive < ACTIVE_MAX) active_functions[nactive++] = (uint32_t)(f - functions);
     }
     f->calls++;
@@ -164,6 +166,13 @@ enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function) {
     return GOVERNOR_PASS;
 }
 
+/* What an event of it has cost beside the event. */
+void throttle_values(uint32_t id, uint64_t ticks) {
+    struct function *f = function_of(id);
+    governor.values += ticks;
+    if (f && f->period == period) f->values += ticks;
+}
+
 void throttle_was_open(uint32_t id) {
     struct function *f = function_of(id);
     if (f) f->open++;
@@ -179,10 +188,14 @@ bool throttle_is_transparent(uint32_t id) {
 
 static uint64_t cost_of(const struct function *f) {
     if (f->state == COUNTED) return f->calls * governor.cost_skip * (f->c_function ? 2 : 1);
-    return f->calls * governor.cost_event * 2;
+    return f->calls * governor.cost_event * 2 + f->values;
 }
 
-static uint32_t bucket_of(const struct function *f) { return 31 - (uint32_t)__builtin_clz(f->calls | 1); }
+/* By calls, and what its values have cost as if they were calls. */
+static uint32_t bucket_of(const struct function *f) {
+    uint64_t calls = (f->calls | 1) + f->values / (governor.cost_event * 2 + 1);
+    return calls >> BUCKETS ? BUCKETS - 1 : 31 - (uint32_t)__builtin_clz((uint32_t)calls);
+}
 
 static bool may_be_throttled(const struct function *f) {
     return f->calls >= CALLS_MIN && (f->state == FULL || f->state == COUNTED);
@@ -208,8 +221,10 @@ static void throttle(struct function *f, uint64_t room, uint64_t bare) {
     if (!f->open) drained(f);
 }
 
-/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. */
-void throttle_most(uint64_t room, uint64_t bare) {
+/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. False: there
+ * was none. */
+bool throttle_most(uint64_t room, uint64_t bare) {
+    bool any = false;
     uint64_t in_bucket[BUCKETS] = {0}, kept = 0;
     uint32_t most = 0; /* buckets below that are kept */
     for (uint32_t i = 0; i < nactive; i++) {
@@ -219,8 +234,11 @@ void throttle_most(uint64_t room, uint64_t bare) {
     while (most < BUCKETS && kept + in_bucket[most] <= room) kept += in_bucket[most++];
     for (uint32_t i = 0; i < nactive; i++) {
         struct function *f = &functions[active_functions[i]];
-        if (may_be_throttled(f) && bucket_of(f) >= most) throttle(f, room, bare);
+        if (!may_be_throttled(f) || bucket_of(f) < most) continue;
+        throttle(f, room, bare);
+        any = true;
     }
+    return any;
 }
 
 void throttle_next_period(void) {
