@@ -12,7 +12,8 @@
 #define BASE 1000u    /* number of the first name */
 #define COST_EVENT 100u
 #define COST_SKIP 50u
-#define FUNCTIONS 4000
+#define FUNCTIONS 9000
+#define THROTTLED_MAX 8192 /* as in agent/throttle.c */
 #define FRAMES 3
 
 /* ---- what the three files need of the agent ---- */
@@ -290,8 +291,16 @@ START_TEST(counted) {
     for (uint32_t i = 0; i < 40; i++) {
         ck_assert_ptr_nonnull(word_on(i));
         must_be_exact(i);
+        ck_assert(functions[i].leave_off); /* nothing is to be known of its end */
     }
-    end();
+    /* what was saved is spent before one that gets hot is switched off */
+    run(3000 * MS);
+    for (uint64_t until = now + 15 * MS; now < until;) call(0, 100);
+    must_be_exact(0);
+    ctl.enabled = 0; /* nothing is recorded any more: that the session is over is seen all the same */
+    for (uint64_t until = now + 100 * MS; now < until && !left_why;) call(0, 100);
+    ck_assert_uint_eq(left_why, VT_WHY_STOP);
+    agent.governed = false;
 }
 END_TEST
 
@@ -305,7 +314,7 @@ START_TEST(counted_then_dark) {
     for (uint64_t until = now + 2000 * MS; now < until;) call(0, 100);
     const struct vt_pl_throttled *word = word_on(0);
     must_be_whole(0);
-    ck_assert(word && word->off && word->since < 5010 * MS);
+    ck_assert(word && word->off && word->since >= 5000 * MS && word->since < 5010 * MS);
     must_be_near(functions[0].recorded + word->counted + word->estimated, functions[0].calls, "all calls");
     must_be_exact(1);
     end();
@@ -332,6 +341,7 @@ START_TEST(drained) {
     throttle_was_open((BASE + HOT) << VT_REC_TYPE_BITS);
     for (int n = 0; n < 20000; n++) call(HOT, 10);
     ck_assert(!throttle_is_transparent((BASE + HOT) << VT_REC_TYPE_BITS));
+    must_be_exact(HOT);
     ck_assert_int_eq(event(HOT, false), GOVERNOR_RECORD);
     ck_assert(throttle_is_transparent((BASE + HOT) << VT_REC_TYPE_BITS));
     end();
@@ -384,6 +394,7 @@ START_TEST(cpu_time) {
         cpu += 9 * MS;
     }
     ck_assert_uint_lt(spent, (now - before - spent) / 20);
+    must_be_near(governor_bare(now), now - before - spent, "own time");
     end();
 
     begin(&monitoring, 500); /* no such clock: no limit */
@@ -431,6 +442,22 @@ START_TEST(naming) {
     ck_assert_int_gt(governor.debt, 3 * (int64_t)MS);
     for (uint64_t until = now + 200 * MS; now < until;) call(HOT, 10000);
     ck_assert_int_lt(governor.debt, 0);
+    /* nor one long text */
+    event(RARE, true);
+    throttle_values((BASE + RARE) << VT_REC_TYPE_BITS, MS);
+    costs(MS);
+    event(RARE, false);
+    for (uint64_t until = now + 1000 * MS; now < until;) call(HOT, 10000);
+    must_be_exact(HOT);
+    ck_assert_ptr_null(word_on(HOT));
+    int64_t debt = governor.debt;
+    /* nor calls of what is none of ours */
+    governor.others += 1000000;
+    costs(1000000 * COST_SKIP);
+    for (uint64_t until = now + 20 * MS; now < until;) call(HOT, 10000);
+    ck_assert_int_gt(governor.debt, debt + 30 * (int64_t)MS);
+    for (uint64_t until = now + 9000 * MS; now < until;) call(HOT, 10000); /* no more is saved than for a second */
+    ck_assert_int_eq(governor.debt, -governor_allowed(1000 * MS));
     end();
 }
 END_TEST
@@ -440,11 +467,36 @@ START_TEST(flat) {
     begin(&monitoring, 500);
     uint64_t from = now;
     for (uint64_t until = now + 2000 * MS; now < until;)
-        for (uint32_t i = 0; i < FUNCTIONS; i++) call(i, 200);
+        for (uint32_t i = 0; i < 4000; i++) call(i, 200);
     ck_assert_uint_lt(spent, (now - from - spent) / 20);
     word_on(0);
-    ck_assert_uint_gt(ntold, FUNCTIONS / 2);
+    ck_assert_uint_eq(ntold, 4000);
+    for (uint32_t i = 0; i < 4000; i++) must_be_whole(i);
+    end();
+
+    begin(&monitoring, 500); /* more than can be throttled */
+    for (int times = 0; times < 50; times++)
+        for (uint32_t i = 0; i < FUNCTIONS; i++) call(i, 50);
+    word_on(0);
+    ck_assert_uint_eq(ntold, THROTTLED_MAX);
     for (uint32_t i = 0; i < FUNCTIONS; i++) must_be_whole(i);
+    end();
+}
+END_TEST
+
+/* What is far too dear is off after the first millisecond, and the next period is short; the first look comes soon. */
+START_TEST(at_once) {
+    begin(&monitoring, 500);
+    hot_loop(MS + MS / 10);
+    ck_assert(word_on(HOT)->off && word_on(HOT_C)->off);
+    ck_assert_uint_le(governor.tick_at, now + 2 * MS);
+    hot_loop(200 * MS);
+    ck_assert_uint_eq(looks, 0);
+    const struct vt_pl_throttled *word = word_on(HOT); /* the first moment is what is known */
+    uint64_t all = functions[HOT].recorded + word->counted + word->estimated;
+    ck_assert(all > functions[HOT].calls / 2 && all < functions[HOT].calls * 2);
+    hot_loop(100 * MS);
+    ck_assert_uint_eq(looks, 1);
     end();
 }
 END_TEST
@@ -674,6 +726,7 @@ int main(void) {
     tcase_add_test(tc, values);
     tcase_add_test(tc, naming);
     tcase_add_test(tc, flat);
+    tcase_add_test(tc, at_once);
     tcase_add_test(tc, looks_when_due);
     tcase_add_test(tc, told_in_time);
     tcase_add_test(tc, windows);
