@@ -295,7 +295,7 @@ START_TEST(counted) {
     }
     /* what was saved is spent before one that gets hot is switched off */
     run(3000 * MS);
-    for (uint64_t until = now + 15 * MS; now < until;) call(0, 100);
+    for (uint64_t until = now + 60 * MS; now < until;) call(0, 100);
     must_be_exact(0);
     ctl.enabled = 0; /* nothing is recorded any more: that the session is over is seen all the same */
     for (uint64_t until = now + 100 * MS; now < until && !left_why;) call(0, 100);
