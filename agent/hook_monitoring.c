@@ -10,16 +10,7 @@
 #include "agent/interps.h"
 #include "agent/parallel.h"
 
-enum {
-    EVENT_CALL = 6,
-    EVENT_C_RETURN = 7,
-    EVENT_C_RAISE = 8,
-    EVENTS = 9,
-    SITE_BITS = 14,
-    SITE_CALLS = 1000,
-    SITE_CALLS_GOVERNED = 30,
-    SITE_MIXED = 0xffff
-};
+enum { EVENT_CALL = 6, EVENT_C_RETURN = 7, EVENT_C_RAISE = 8, EVENTS = 9, SITE_CALLS = 1000, SITE_CALLS_GOVERNED = 30 };
 
 static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
                                                 "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
@@ -29,39 +20,40 @@ static uint32_t nevents; /* those that the session wants, in the order of the na
 
 /* ---- call sites ---- */
 
-/* One word each: address of the site's instruction in the upper 48 bits (a code object holds its instructions, and is longer
- * than they are: no two sites have the same), calls of callees that are not C functions in the lower 16. Instructions have even
- * addresses, and super() and the call of what it gives are only two of them apart: neighbours never share a place. */
-static uint64_t sites[1u << SITE_BITS];
+/* A site is the address of its instruction. Those are even, and super() and the call of what it gives are only two of them apart:
+ * neighbours never share a place in a table. Code objects of one size lie at equal distances: without the upper bits, those of
+ * thousands of like functions would share a few. */
+enum { C_BITS = 16, OTHER_BITS = 14 };
+static uint64_t c_sites[1u << C_BITS];         /* that have called a C function: address + c_lap */
+static uint64_t other_sites[1u << OTHER_BITS]; /* others: address << 16 | calls of callees that are no C functions */
+static uint64_t c_lap;                         /* session << 48: what an older one left counts for nothing, nor needs clearing */
+static uint32_t contested;
 
-ALWAYS_INLINE uint64_t *site_of(void *const *args, uint64_t *key) {
-    uint64_t address = (uint64_t)args[0] + field32(args[1], LONG_DIGIT_312);
-    *key = address << 16;
-    return &sites[address >> 1 & ((1u << SITE_BITS) - 1)];
+ALWAYS_INLINE uint64_t site_of(void *const *args) { return (uint64_t)args[0] + field32(args[1], LONG_DIGIT_312); }
+ALWAYS_INLINE uint64_t *site_place(uint64_t *table, uint32_t bits, uint64_t site) {
+    return &table[(site >> 1 ^ site >> (bits + 1)) & ((1ull << bits) - 1)];
+}
+ALWAYS_INLINE bool site_is_mixed(uint64_t site) { return *site_place(c_sites, C_BITS, site) == site + c_lap; }
+ALWAYS_INLINE void site_calls_c(uint64_t site) {
+    if (UNLIKELY(!site_is_mixed(site))) *site_place(c_sites, C_BITS, site) = site + c_lap;
 }
 
+/* Of two sites that share a place one is counted until it is switched off, or until the other has come so often that it may well
+ * never be called again: taking turns, neither would ever have enough. */
 static NOINLINE void *call_of_other(void *const *args) {
-    uint64_t key, *site = site_of(args, &key), value = *site;
+    uint64_t site = site_of(args), *place = site_place(other_sites, OTHER_BITS, site);
     uint32_t enough = SITE_CALLS;
     if (agent.governed) {
         governor.others++;
         enough = SITE_CALLS_GOVERNED;
     }
-    if (value == (key | SITE_MIXED)) return py._Py_NoneStruct;
-    if ((value & ~(uint64_t)SITE_MIXED) != key) value = key;
-    if ((uint16_t)value < enough) value++;
-    *site = value;
-    return (uint16_t)value < enough ? py._Py_NoneStruct : disable;
-}
-
-ALWAYS_INLINE bool site_is_mixed(void *const *args) {
-    uint64_t key, *site = site_of(args, &key);
-    return *site == (key | SITE_MIXED);
-}
-
-ALWAYS_INLINE void site_calls_c(void *const *args) {
-    uint64_t key, *site = site_of(args, &key);
-    if (UNLIKELY(*site != (key | SITE_MIXED))) *site = key | SITE_MIXED;
+    if (site_is_mixed(site)) return py._Py_NoneStruct;
+    if (*place >> 16 != site) {
+        if (*place && (uint16_t)*place < enough && ++contested % enough) return py._Py_NoneStruct;
+        *place = site << 16;
+    }
+    if ((uint16_t)*place < enough) ++*place;
+    return (uint16_t)*place < enough ? py._Py_NoneStruct : disable;
 }
 
 /* ---- callbacks ---- */
@@ -84,7 +76,7 @@ static NOINLINE void *call_rare(void *const *args) {
     void *definition = function_definition(args[2]);
     if (!definition) return call_of_other(args);
     uint32_t id = function_id(args[2], definition);
-    site_calls_c(args);
+    site_calls_c(site_of(args));
     c_entered(args[2], id);
     emit(id | VT_REC_C_CALL);
     return py._Py_NoneStruct;
@@ -115,7 +107,7 @@ ALWAYS_INLINE void *on_call(void *const *args) {
     else
         return call_rare(args);
     uint32_t id;
-    if (UNLIKELY(!function_id_known(definition, &id) || !site_is_mixed(args))) return call_rare(args);
+    if (UNLIKELY(!function_id_known(definition, &id) || !site_is_mixed(site_of(args)))) return call_rare(args);
     c_entered_known(callable, id);
     if (UNLIKELY(!emit_at(now, id | VT_REC_C_CALL))) return emit_rare(id | VT_REC_C_CALL);
     return py._Py_NoneStruct;
@@ -158,7 +150,7 @@ ALWAYS_INLINE void *other_c(void *const *args, uint32_t type, enum mode mode) {
     if (!call) return py._Py_NoneStruct;
     if (next == DETAIL_OFF) return disable;
     if (next == DETAIL_OFF_CALLEE) return call_of_other(args);
-    site_calls_c(args);
+    site_calls_c(site_of(args));
     return py._Py_NoneStruct;
 }
 
@@ -370,7 +362,8 @@ static int read_names(void *monitoring) {
 
 static int monitoring_install(char *why, size_t why_size) {
     void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
-    memset(sites, 0, sizeof sites);
+    memset(other_sites, 0, sizeof other_sites);
+    c_lap += 1ull << 48;
     int rc = monitoring ? read_names(monitoring) : -VT_ENOTSUP;
     if (!rc) {
         interps_start(&in_interpreter);

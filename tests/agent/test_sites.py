@@ -50,9 +50,25 @@ def quiet():
     s.stop()
 
 
+def many():
+    """So many that some share a place in the agent's table: these are switched off, too."""
+    names = {}
+    exec("".join("def f%d(x):\n    return range(x)\n" % i for i in range(8000)), names)
+    functions = [f for name, f in names.items() if name[0] == "f"]
+    s = Session(chunks=1024, rearm=0, overhead=50)
+    s.start()
+    for _ in range(600):
+        for f in functions:
+            f(1)
+    left = sum(1 for f in functions if watched(f.__code__))
+    s.stop()
+    assert left < 80, left
+
+
 def main():
     if sys.version_info >= (3, 12):
         quiet()
+        many()
     # mixed from the beginning, then long runs of each kind
     s = Session(chunks=2048)
     s.start()

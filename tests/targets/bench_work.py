@@ -136,6 +136,19 @@ def make_threads4():
     return run
 
 
+def make_flat():
+    """4,000 functions that are called equally often, with some work in each: nothing is hot."""
+    names = {}
+    exec("".join("def f%d(x):\n    y = [i * x for i in range(8)]\n    return len(y)\n" % i for i in range(20 if small else 4000)), names)
+    functions = [f for name, f in names.items() if name[0] == "f"]
+
+    def run():
+        for f in functions:
+            f(3)
+
+    return run
+
+
 def make_filtered():
     """20 functions, 19 of them in a file that can be excluded."""
     import bench_other
@@ -212,7 +225,7 @@ def main():
     library, viztracer = sys.argv[4:6] if len(sys.argv) > 5 else ("", "")
     excluded = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench_other.py")] if mode == "viztracer-excluded" else None
     makers = {"fib": make_fib, "oo": make_oo, "cloop": make_cloop, "service": make_service, "asyncio": make_asyncio,
-              "threads4": make_threads4, "filtered": make_filtered}
+              "threads4": make_threads4, "filtered": make_filtered, "flat": make_flat}
     if name == "threads4":
         c = count(lambda: fib(7 if small else 15))
         calls = 4 * (c[0] - 1), 0  # and queues: a few C calls for thousands of these
