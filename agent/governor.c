@@ -4,7 +4,7 @@
 #include "agent/governor.h"
 #include "agent/hooks.h"
 
-enum { PERIOD_MS = 20, PERIOD_SHORT_US = 2000, TELL_MS = 500, SHARE_UNIT = 10000, BARE_LEAST = 4, CLOCK_PROCESS_CPU = 2 };
+enum { PERIOD_MS = 20, PERIOD_SHORT_US = 2000, TELL_MS = 500, BARE_LEAST = 4, CLOCK_PROCESS_CPU = 2 };
 
 struct governor governor;
 

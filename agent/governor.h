@@ -11,6 +11,8 @@
 
 #include "agent/agent_priv.h"
 
+enum { SHARE_UNIT = 10000 }; /* of vt_ctl.max_overhead */
+
 struct governor {
     uint64_t events, skipped, others; /* of this period: recorded, only counted, C calls of callables that are none */
     uint64_t values, naming;          /* ticks of this period, measured: texts of values, names told once */

@@ -18,7 +18,10 @@ enum {
     CALLS_MIN = 4,
     LOOK_CALLS = 16,
     FIRST_LOOK_MS = 250,
-    LOOK_US = 1000,    /* no shorter: code that is instrumented again is slow at first */
+    LOOK_US = 1000, /* no shorter: code that is instrumented again is slow at first */
+    LOOK_COST_US =
+        10,          /* of one function: its first calls, instrumented again and specialized again (tests/bench/limit.py, flat) */
+    LOOKS_SHARE = 5, /* of what the limit allows, as one part of */
     DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
     TOLD_AT_ONCE = 1000,
     BUCKETS = 32
@@ -99,9 +102,18 @@ static void fall_asleep(struct function *f) {
     look_ends(f, active);
 }
 
+/* Ticks between two looks; 0 = there are none. Each has a price for each function that comes back. */
+static uint64_t look_every(void) {
+    uint64_t dear = (uint64_t)nthrottled * LOOK_COST_US * LOOKS_SHARE * agent.ticks_per_ms / 1000;
+    uint64_t allowed = (uint64_t)governor_allowed(SHARE_UNIT);
+    if (!agent.rearm_ticks || !allowed) return agent.rearm_ticks;
+    dear = dear * SHARE_UNIT / allowed;
+    return dear > agent.rearm_ticks ? dear : agent.rearm_ticks;
+}
+
 /* Where all that runs is dark nothing of ours is called, and no look begins by itself: then the daemon sends a thread in. */
 static void want_looks(void) {
-    uint64_t every = agent.rearm_ticks / agent.ticks_per_ms, ms = look_from ? every : FIRST_LOOK_MS;
+    uint64_t every = look_every() / agent.ticks_per_ms, ms = look_from ? every : FIRST_LOOK_MS;
     vt_store_release(&agent.ctl->wake_cpu_ns, every ? process_cpu_ns() + ms * 1250000u : 0);
 }
 
@@ -262,6 +274,7 @@ void throttle_looks_begin(uint64_t now) {
     }
     look_from = active;
     look_until = now + LOOK_US * agent.ticks_per_ms / 1000;
+    agent.rearm_at = now + look_every();
     want_looks();
 }
 

@@ -472,6 +472,18 @@ START_TEST(flat) {
     word_on(0);
     ck_assert_uint_eq(ntold, 4000);
     for (uint32_t i = 0; i < 4000; i++) must_be_whole(i);
+    uint64_t before = looks; /* one has a price for each function: not each second */
+    for (uint64_t until = now + 11000 * MS; now < until;)
+        for (uint32_t i = 0; i < 4000; i++) call(i, 2000); /* the daemon wakes us */
+    ck_assert_uint_ge(looks - before, 2);
+    ck_assert_uint_le(looks - before, 3);
+    before = looks;
+    for (uint64_t until = now + 11000 * MS, n = 0; now < until; n++) { /* events of another do */
+        for (uint32_t i = 0; i < 4000; i++) call(i, 2000);
+        for (uint32_t i = 0; i < 64; i++) call(4000 + (uint32_t)(n * 64 + i) % 4000, 2000);
+    }
+    ck_assert_uint_ge(looks - before, 1);
+    ck_assert_uint_le(looks - before, 3);
     end();
 
     begin(&monitoring, 500); /* more than can be throttled */
