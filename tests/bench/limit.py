@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-WORKLOADS = ["fib", "oo", "cloop", "service", "asyncio", "threads4", "filtered"]
+WORKLOADS = ["fib", "oo", "cloop", "service", "asyncio", "threads4", "filtered", "flat"]
 ROUNDS, ROUND_NS = 6, 1e8
 tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -37,7 +37,7 @@ def limit_table(path):
     rows = {}
     for row in map(json.loads, open(path)):
         rows[row["python"], row["workload"], row["limit_percent"]] = row
-    out, workloads = [], WORKLOADS + ["filtered"]
+    out, workloads = [], WORKLOADS + ["filtered", "flat"]
     for limit in sorted({limit for _, _, limit in rows}):
         pythons = sorted({p for p, _, one in rows if one == limit}, key=lambda p: [int(x) for x in p.split(".")])
 
