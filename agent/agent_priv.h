@@ -169,7 +169,7 @@ extern struct vt_boot vt_agent_boot;
 int arena_open(const struct vt_boot *boot, struct vt_ctl **ctl_out);
 bool agent_take(struct vt_ctl *ctl, uint64_t bytes);
 int agent_prepare(uint64_t dlsym_address);
-void agent_start(void *own_tstate);
+void agent_start(void);
 void agent_give_up(const char *why);
 void agent_forget_parent(struct vt_ctl *ctl);
 void agent_close_fds(const struct vt_boot *boot);
@@ -226,7 +226,7 @@ void thread_names_tell_all(void);
 void thread_names_find_module(void);
 void *thread_object_name(uint64_t ident, uint32_t *native_id);
 /* stacks.c */
-void stacks_emit(void *own_tstate);
+void stacks_emit(void);
 void stacks_emit_current(void);
 uint64_t stack_depth(void *tstate, uint64_t most);
 uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first);

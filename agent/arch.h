@@ -17,6 +17,7 @@ enum {
     SYS_MMAP = 9,
     SYS_MUNMAP = 11,
     SYS_SIGPROCMASK = 14,
+    SYS_SCHED_YIELD = 24,
     SYS_MADVISE = 28,
     SYS_GETPID = 39,
     SYS_PRCTL = 157,

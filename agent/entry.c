@@ -136,9 +136,8 @@ static const struct hook_ops *choose_hooks(void) {
     return &hook_profile;
 }
 
-/* With the GIL. `own_tstate`: the thread that is nothing but our bootstrap, or NULL. Hooks in and open
- * frames told in one go: no Python code runs in between. */
-void agent_start(void *own_tstate) {
+/* With the GIL. Hooks in and open frames told in one go: no Python code runs in between. */
+void agent_start(void) {
     struct vt_ctl *ctl = agent.ctl;
     uint64_t start = clock_full();
     void *me = py.PyThreadState_Get();
@@ -163,7 +162,7 @@ void agent_start(void *own_tstate) {
     if (!rc) {
         ctl->hook_kind = agent.hooks->kind;
         ctl->t_hooks_on = clock_full();
-        stacks_emit(own_tstate);
+        stacks_emit();
         if (agent.flags & VT_F_GC) gc_log_start();
     }
     if (collecting) py.PyGC_Enable();
@@ -234,7 +233,7 @@ static void start(const struct vt_boot *boot, struct vt_ctl *ctl) {
     }
     if (agent.state == AGENT_LEAVING) agent_forget_parent(ctl);
     if (still_wanted(ctl))
-        agent_start(py.PyThreadState_Get());
+        agent_start();
     else
         agent_give_up("cancelled");
     gil_give(&gil);

@@ -19,6 +19,7 @@ enum {
     RUNTIME_WORDS = 256,
     INTERPRETER_SIZE_MAX = 1 << 20,
     TRIES_AT_A_VISIT = 64,
+    TRIES_AT_A_TURN = 256,
     TRIES = 20000
 };
 #define UNKNOWN_BUILD "other interpreters of the process are not traced: unknown build of Python"
@@ -58,6 +59,10 @@ static bool finalizing(const void *interpreter) { return field32(interpreter, la
 static void *gil_of(const void *interpreter) { return field(interpreter, layout.is_gil); }
 static bool ready(const void *interpreter) { return field32(interpreter, (size_t)(layout.is_finalizing + IS_READY)); }
 
+static void note(const char *what) {
+    if (agent.ctl && !*agent.ctl->err) text_append(agent.ctl->err, sizeof agent.ctl->err, what);
+}
+
 /* ---- the list ---- */
 
 /* With the lock, or of the current one: are its fields where we look for them? */
@@ -94,7 +99,11 @@ static bool list_try_lock(void) {
 
 static bool list_lock(uint32_t tries) {
     if (!list_head) return false;
-    while (tries-- && !list_try_lock()) arch_pause();
+    while (tries-- && !list_try_lock()) {
+        if (tries && tries % TRIES_AT_A_TURN == 0 && !agent_filtered) /* its holder may be waiting for this CPU */
+            arch_syscall3(SYS_SCHED_YIELD, 0, 0, 0);
+        arch_pause();
+    }
     return tries != UINT32_MAX;
 }
 
@@ -109,27 +118,31 @@ static void *list_first(void) { return list_head[0]; }
 static void *list_next(void *interpreter) { return py.PyInterpreterState_Next(interpreter); }
 static int64_t next_id(void) { return (int64_t)vt_load_relaxed((uint64_t *)(void *)&list_head[2]); }
 
-uint32_t interps_sharing_gil(void **list, uint32_t most) {
-    uint32_t n = 0;
-    if (!list_lock(TRIES)) return 0;
-    for (void *it = list_first(); it && n < most; it = list_next(it))
-        if (layout_fits(it) && gil_of(it) == gil_of(current()) && ready(it) && !finalizing(it)) list[n++] = it;
-    list_unlock();
-    return n;
+/* Does this one run only while we do not? Below 3.12 there is one GIL for all. */
+static bool shares_gil(void *interpreter) {
+    if (!list_head) return true;
+    return layout_fits(interpreter) && gil_of(interpreter) == gil_of(current()) && ready(interpreter) && !finalizing(interpreter);
 }
 
-/* Below 3.12 and where the list is not known, all threads share the main interpreter's GIL: none is deleted while we hold it.
- * With a GIL of its own, it is: _interpreters takes the GIL of the interpreter that it comes from before it deletes its thread
- * state. */
+/* A thread with a GIL of its own deletes thread states of other interpreters, too, and without their GIL: _interpreters takes the
+ * GIL of the interpreter that it comes from first, and an import of an extension module takes a turn in the main interpreter. */
+static bool may_lose_threads(void) {
+    return layout.python >= 0x30c && (list_head || py.PyInterpreterState_Next(py.PyInterpreterState_Head()));
+}
+
 uint32_t interps_threads(void **list, uint32_t most, bool (*wanted)(void *tstate)) {
     uint32_t n = 0;
     bool locked = list_lock(TRIES);
-    if (!locked && interps_own_gil()) {
+    if (!locked && may_lose_threads()) {
+        if (agent.state == AGENT_STARTING) note("frames that other threads had open are not known: the list of threads was busy");
         list[0] = py.PyThreadState_Get();
         return wanted(list[0]);
     }
-    for (void *it = py.PyInterpreterState_ThreadHead(current()); it && n < most; it = py.PyThreadState_Next(it))
-        if (wanted(it)) list[n++] = it;
+    for (void *it = py.PyInterpreterState_Head(); it; it = list_next(it)) {
+        if (!shares_gil(it)) continue;
+        for (void *t = py.PyInterpreterState_ThreadHead(it); t && n < most; t = py.PyThreadState_Next(t))
+            if (wanted(t)) list[n++] = t;
+    }
     if (locked) list_unlock();
     return n;
 }
@@ -297,10 +310,6 @@ static void forget_unseen(void) {
         interps[i] = (struct interp){.id = FREE, .tool = -1};
         arenas_drop(held);
     }
-}
-
-static void note(const char *what) {
-    if (agent.ctl && !*agent.ctl->err) text_append(agent.ctl->err, sizeof agent.ctl->err, what);
 }
 
 /* With both locks. True: nothing is left to do with it for now. */

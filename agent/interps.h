@@ -25,15 +25,13 @@ void interps_look(void);
 void interps_news(void);
 /* Sites that were switched off get another chance, in each of them. */
 void interps_rearm(void);
-/* Thread states of the current interpreter, at most `most`: how many. `wanted` runs under the runtime's lock on them, for each
- * that is not being deleted, and must choose only such as cannot be deleted without this interpreter's GIL: with open frames. */
+/* Thread states of the interpreters of which nothing runs while we hold the GIL, at most `most`: how many. They stay as long as
+ * the GIL is held. `wanted` runs under the runtime's lock on them and must choose only such as cannot be deleted without the GIL:
+ * with open frames. When the lock is not to be had: only the current one. */
 uint32_t interps_threads(void **list, uint32_t most, bool (*wanted)(void *tstate));
 /* Has the current interpreter a GIL that is not the main interpreter's? */
 bool interps_own_gil(void);
 /* Takes the arena of a session that is over, if an interpreter with a GIL of its own may still write into it. */
 bool interps_keep(void *arena, uint64_t bytes);
-/* Those of which nothing runs while we hold the GIL, at most `most`: how many; 0 = not now. They stay as long as the
- * GIL is held. */
-uint32_t interps_sharing_gil(void **list, uint32_t most);
 
 #endif

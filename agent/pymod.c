@@ -17,7 +17,7 @@ static int start_here(const struct vt_boot *boot) {
         return rc;
     }
     if (child) agent_forget_parent(ctl);
-    agent_start(NULL);
+    agent_start();
     return 0;
 }
 

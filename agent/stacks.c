@@ -4,7 +4,8 @@
 #include "agent/governor.h"
 #include "agent/interps.h"
 
-enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, INTERPRETERS_MAX = 128, THREADS_MAX = 256, UNSEEN_MAX = 512 };
+enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, UNSEEN_MAX = 512 };
+#define THREADS_BYTES (THREADS_PER_SESSION * sizeof(void *))
 
 /* Code objects of a thread's open frames, innermost first; 3.8 has no API for other threads' frames. */
 static void *first_frame(void *tstate) {
@@ -113,34 +114,40 @@ static void emit_thread(void *tstate) {
     drop_ref(name);
 }
 
-/* The interpreters whose threads stand still while we hold the GIL. */
-static uint32_t still_interpreters(void **list) {
-    uint32_t n = 0;
-    if (layout.python >= 0x30c) {
-        n = interps_sharing_gil(list, INTERPRETERS_MAX);
-        if (!n) list[n++] = field(py.PyThreadState_Get(), layout.ts_interp);
-    } else {
-        for (void *it = py.PyInterpreterState_Head(); it && n < INTERPRETERS_MAX; it = py.PyInterpreterState_Next(it))
-            list[n++] = it;
-    }
-    return n;
+/* ---- which threads ---- */
+
+struct threads {
+    void **list; /* NULL = no memory */
+    uint32_t n;
+};
+
+static bool has_frames(void *tstate) {
+    void *frame = first_frame(tstate);
+    drop_ref(frame);
+    return frame;
 }
 
-/* `own_tstate`: the bootstrap's, which has no frames and is about to go. */
-void stacks_emit(void *own_tstate) {
-    void *list[INTERPRETERS_MAX];
-    uint32_t n = still_interpreters(list);
-    for (uint32_t i = 0; i < n; i++)
-        for (void *tstate = py.PyInterpreterState_ThreadHead(list[i]); tstate; tstate = py.PyThreadState_Next(tstate))
-            if (tstate != own_tstate) emit_thread(tstate);
+/* Those that have frames open and stand still while we hold the GIL. */
+static struct threads threads_find(void) {
+    int64_t area = arch_syscall6(SYS_MMAP, 0, THREADS_BYTES, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0);
+    if (area <= 0) return (struct threads){NULL, 0};
+    return (struct threads){(void **)area, interps_threads((void **)area, THREADS_PER_SESSION, has_frames)};
+}
+
+static void threads_drop(const struct threads *threads) {
+    if (threads->list) arch_syscall3(SYS_MUNMAP, (uint64_t)threads->list, THREADS_BYTES, 0);
     if (py.PyErr_Occurred()) py.PyErr_Clear();
+}
+
+void stacks_emit(void) {
+    struct threads threads = threads_find();
+    for (uint32_t i = 0; i < threads.n; i++) emit_thread(threads.list[i]);
+    threads_drop(&threads);
 }
 
 /* ---- an interpreter that is hooked later ---- */
 
 static uint64_t ident_of(const void *tstate) { return (uint64_t)field(tstate, layout.ts_thread_id); }
-
-static bool has_frames(void *tstate) { return stack_depth(tstate, 1) != 0; }
 
 static bool has_events(uint64_t ident) {
     for (uint32_t i = 0; i < agent.nthreads; i++)
@@ -149,25 +156,25 @@ static bool has_events(uint64_t ident) {
 }
 
 /* A thread may be in several interpreters, one in the other; its frames are told once. */
-static bool is_elsewhere(void **list, uint32_t n, const void *interpreter, uint64_t ident) {
-    for (uint32_t i = 0; i < n; i++) {
-        if (list[i] == interpreter) continue;
-        for (void *tstate = py.PyInterpreterState_ThreadHead(list[i]); tstate; tstate = py.PyThreadState_Next(tstate))
-            if (ident_of(tstate) == ident && has_frames(tstate)) return true;
+static bool is_elsewhere(const struct threads *threads, const void *tstate) {
+    for (uint32_t i = 0; i < threads->n; i++) {
+        const void *other = threads->list[i];
+        if (ident_of(other) == ident_of(tstate) && field(other, layout.ts_interp) != field(tstate, layout.ts_interp)) return true;
     }
     return false;
 }
 
-static bool is_late(void *tstate) { return has_frames(tstate) && !has_events(ident_of(tstate)); }
-
 /* Of threads of the current interpreter that have recorded nothing: what was told of them at the start may have ended since. */
 void stacks_emit_current(void) {
-    void *list[INTERPRETERS_MAX], *late[THREADS_MAX], *interpreter = field(py.PyThreadState_Get(), layout.ts_interp);
+    const void *interpreter = field(py.PyThreadState_Get(), layout.ts_interp);
     uint32_t ids[UNSEEN_MAX];
     if (detail_keeps_depths()) detail_entered_unseen(stack_ids(py.PyThreadState_Get(), ids, UNSEEN_MAX, false));
     if (agent.governed) return; /* it has counted them */
-    uint32_t n = still_interpreters(list), nlate = interps_threads(late, THREADS_MAX, is_late);
-    for (uint32_t i = 0; i < nlate; i++)
-        if (!is_elsewhere(list, n, interpreter, ident_of(late[i]))) emit_thread(late[i]);
-    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    struct threads threads = threads_find();
+    for (uint32_t i = 0; i < threads.n; i++) {
+        void *tstate = threads.list[i];
+        bool late = field(tstate, layout.ts_interp) == interpreter && !has_events(ident_of(tstate));
+        if (late && !is_elsewhere(&threads, tstate)) emit_thread(tstate);
+    }
+    threads_drop(&threads);
 }
