@@ -11,6 +11,7 @@ enum {
     KEPT_CALLS = 300,
     NEW_CALLS = 200,
     OWN_GIL_FROM = 12,
+    OWN_GIL_IN_CTYPES_FROM = 13,
     ROUND = 60,
     MADE = 62,
     GOOD = 20,
@@ -90,6 +91,27 @@ START_TEST(come_and_go) {
     ck_assert_msg(t.slots[MADE] > 0, "%s: no interpreter came and went", who);
     t.slots[ROUND] = LAST;
     ck_assert_msg(!target_wait(&t, 30000, &status) && status == 0, "%s: the target ended badly", who);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
+/* Thread states of the main interpreter come and go without its GIL. MALLOC_PERTURB_: nothing of one that is freed stays. */
+START_TEST(thread_states) {
+    const struct interp *ip = suite_interp(_i);
+    const char *out = temp_path(".vzt"), *const env[] = {"MALLOC_PERTURB_=165", NULL};
+    struct target t;
+    if (ip->minor < OWN_GIL_IN_CTYPES_FROM) return;
+    ck_assert_int_eq(target_spawn(&t, ip, "tstates.py", NULL, &(struct target_opts){.env = env}), 0);
+    for (int i = 0; i < suite_times(10, 100); i++) {
+        struct tool tool;
+        char who[128];
+        snprintf(who, sizeof who, "thread states on %s, attach %d", ip->version, i);
+        tool_startf(&tool, "--attach %d -t 0.05 -o %s", (int)t.pid, out);
+        tool_wait(&tool, 60000);
+        must_exit(&tool, 0, who);
+        ck_assert_msg(!target_progresses(&t, 2, 30000), "%s: the target has died or stands still", who);
+    }
     target_kill(&t);
     unlink(out);
 }
@@ -296,6 +318,7 @@ int main(void) {
     suite_add_row(s, "come-and-go-shared", come_and_go, 0, 300);
     suite_add_row(s, "traced-own", traced, 1, 180);
     suite_add_row(s, "come-and-go-own", come_and_go, 1, 300);
+    suite_add(s, "thread-states-own", thread_states, 300);
     suite_add_row(s, "max_overhead-own", governed, 1, 180);
     for (int row = 0; row < 2; row++) {
         suite_add_row(s, row ? "depth-own" : "depth-shared", depth, row, 180);
