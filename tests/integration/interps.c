@@ -11,7 +11,7 @@ enum {
     KEPT_CALLS = 300,
     NEW_CALLS = 200,
     OWN_GIL_FROM = 12,
-    OWN_GIL_IN_CTYPES_FROM = 13,
+    LISTED_LOCKED_FROM = 14,
     ROUND = 60,
     MADE = 62,
     GOOD = 20,
@@ -96,12 +96,14 @@ START_TEST(come_and_go) {
 }
 END_TEST
 
-/* Thread states of the main interpreter come and go without its GIL. MALLOC_PERTURB_: nothing of one that is freed stays. */
+/* Thread states of the main interpreter come and go without its GIL. MALLOC_PERTURB_: nothing of one that is freed stays. 3.14+:
+ * before, sys.monitoring.set_events itself goes through them without the lock on their list (4 of 348 attaches ended in it
+ * on 3.13.0). */
 START_TEST(thread_states) {
     const struct interp *ip = suite_interp(_i);
     const char *out = temp_path(".vzt"), *const env[] = {"MALLOC_PERTURB_=165", NULL};
     struct target t;
-    if (ip->minor < OWN_GIL_IN_CTYPES_FROM) return;
+    if (ip->minor < LISTED_LOCKED_FROM) return;
     ck_assert_int_eq(target_spawn(&t, ip, "tstates.py", NULL, &(struct target_opts){.env = env}), 0);
     for (int i = 0; i < suite_times(10, 100); i++) {
         struct tool tool;
@@ -110,7 +112,7 @@ START_TEST(thread_states) {
         tool_startf(&tool, "--attach %d -t 0.05 -o %s", (int)t.pid, out);
         tool_wait(&tool, 60000);
         must_exit(&tool, 0, who);
-        ck_assert_msg(!target_progresses(&t, 2, 30000), "%s: the target has died or stands still", who);
+        ck_assert_msg(!target_progresses(&t, 1, 30000), "%s: the target has died or stands still", who);
     }
     target_kill(&t);
     unlink(out);

@@ -1,6 +1,6 @@
-"""Threads of interpreters with a GIL of their own make and delete thread states of the main interpreter all the time, as an import of
-an extension module does in them: without the main interpreter's GIL. 3.13+, where ctypes can be had in such interpreters. Slot 0, 1:
-how many each has made."""
+"""A thread of an interpreter with a GIL of its own makes and deletes thread states of the main interpreter all the time, as the
+import of an extension module does in it: without the main interpreter's GIL. One interpreter only: ctypes does not
+stand two that call it at once. Slot 0: how many there were."""
 import ctypes
 import threading
 import time
@@ -21,16 +21,10 @@ while True:
 """
 main_interpreter = ctypes.pythonapi.PyInterpreterState_Main
 main_interpreter.restype = ctypes.c_void_p
-counters = (ctypes.c_uint64 * 64).from_buffer(slots)
-
-
-def churn(slot):
-    interpreters.run_string(interpreters.create("isolated"), CODE % (ctypes.addressof(counters) + 8 * slot, main_interpreter()))
-
-
-for slot in range(2):
-    threading.Thread(target=churn, args=(slot,), daemon=True).start()
-while not slots[0] or not slots[1]:
+counter = ctypes.addressof((ctypes.c_uint64 * 64).from_buffer(slots))
+code = CODE % (counter, main_interpreter())
+threading.Thread(target=lambda: interpreters.run_string(interpreters.create("isolated"), code), daemon=True).start()
+while not slots[0]:
     time.sleep(0.001)
 ready()
 while True:
