@@ -12,6 +12,7 @@
 
 #define MAPS_LINES_MAX 65536u
 #define MAPS_TEXT_MAX (32u << 20)
+#define MAPS_TRIES 10
 /* Segments of one file lie close together; the same file mapped again far away is another module. */
 #define MAPS_GAP_MAX (16ull << 20)
 
@@ -166,8 +167,7 @@ out:
     return rc;
 }
 
-int maps_read(pid_t pid, struct maps *out) {
-    *out = (struct maps){0};
+static int read_once(pid_t pid, struct maps *out) {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/maps", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -206,6 +206,15 @@ int maps_read(pid_t pid, struct maps *out) {
 out:
     free(text);
     vt_close(&fd);
+    return rc;
+}
+
+/* Lines come a page at a time. When mappings grow together between two pages the next line can begin before the last one's end:
+ * then it is read anew. */
+int maps_read(pid_t pid, struct maps *out) {
+    int rc = -EINVAL;
+    *out = (struct maps){0};
+    for (int tries = 0; tries < MAPS_TRIES && rc == -EINVAL; tries++) rc = read_once(pid, out);
     return rc;
 }
 

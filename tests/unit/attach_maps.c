@@ -2,6 +2,7 @@
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,34 @@ START_TEST(test_own_maps) {
 }
 END_TEST
 
+static int stop;
+
+/* Mappings that fall apart and grow together again, over several pages of text. */
+static void *churn(void *arg) {
+    enum { PAGES = 512, PAGE = 4096 };
+    (void)arg;
+    char *area = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    while (area != MAP_FAILED && !__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        for (size_t i = 0; i < PAGES; i += 2) mprotect(area + i * PAGE, PAGE, PROT_NONE);
+        for (size_t i = 0; i < PAGES; i += 2) mprotect(area + i * PAGE, PAGE, PROT_READ);
+    }
+    return NULL;
+}
+
+START_TEST(test_maps_that_change) {
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, churn, NULL), 0);
+    for (int i = 0; i < 3000; i++) {
+        struct maps m;
+        ck_assert_int_eq(maps_read(getpid(), &m), 0);
+        ck_assert_uint_gt(m.nlines, 0);
+        maps_free(&m);
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("attach/maps");
     TCase *tests = tcase_create("maps");
@@ -184,6 +213,7 @@ int main(void) {
     tcase_add_test(tests, test_modules);
     tcase_add_test(tests, test_not_maps);
     tcase_add_test(tests, test_own_maps);
+    tcase_add_test(tests, test_maps_that_change);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
