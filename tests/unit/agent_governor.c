@@ -728,6 +728,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("agent_governor");
     TCase *tc = tcase_create("all");
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, never_reached);
     tcase_add_test(tc, kept);
     tcase_add_test(tc, counted);
