@@ -80,10 +80,10 @@ static void must_stand_right(struct trace *t, const char *who) {
     qsort(t->events, t->n, sizeof *t->events, by_thread);
     for (size_t i = 0; i < t->n; i++) {
         const struct trace_event *e = &t->events[i], *around;
-        if (e->ph != 'X') continue;
-        for (; depth && (around = open[depth - 1]); depth--) { /* what had no time stands at the end of what is around it */
+        if (e->ph != 'X' || !e->dur) continue; /* no time: frames of a thread that was seen at one moment only */
+        for (; depth && (around = open[depth - 1]); depth--) {
             int64_t end = around->ts + around->dur;
-            if (around->tid == e->tid && (end > e->ts || (end == e->ts && !e->dur))) break;
+            if (around->tid == e->tid && end > e->ts) break;
         }
         around = depth ? open[depth - 1] : NULL;
         for (size_t k = 0; k < sizeof calls / sizeof calls[0]; k++) {
