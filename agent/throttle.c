@@ -18,10 +18,9 @@ enum {
     CALLS_MIN = 4,
     LOOK_CALLS = 16,
     FIRST_LOOK_MS = 250,
-    LOOK_US = 1000, /* no shorter: code that is instrumented again is slow at first */
-    LOOK_COST_US =
-        10,          /* of one function: its first calls, instrumented again and specialized again (tests/bench/limit.py, flat) */
-    LOOKS_SHARE = 5, /* of what the limit allows, as one part of */
+    LOOK_US = 1000,    /* no shorter: code that is instrumented again is slow at first */
+    LOOK_COST_US = 10, /* of one function: instrumented and specialized again (tests/bench/limit.py, flat) */
+    LOOKS_SHARE = 5,   /* of what the limit allows, as one part of */
     DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
     TOLD_AT_ONCE = 1000,
     BUCKETS = 32

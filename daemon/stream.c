@@ -149,9 +149,13 @@ static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, s
         approach(s, stream_stamp(upper, first));
         if (!all->totals.first_ticks) all->totals.first_ticks = stream_stamp(upper, first);
         uint32_t before = vt_block_enters(s->enc);
-        *took += vt_block_put(s->enc, rec + *took, n - *took, &s->now);
+        size_t step = vt_block_put(s->enc, rec + *took, n - *took, &s->now);
+        *took += step;
         *calls += vt_block_enters(s->enc) - before;
-        if (vt_block_full(s->enc)) rc = flush_block(all, s);
+        if (vt_block_full(s->enc))
+            rc = flush_block(all, s);
+        else if (!step) /* it has become something else since we looked */
+            break;
     }
     return rc;
 }
