@@ -24,9 +24,9 @@ CLI_LIBS    := -ldeflate -lmicrohttpd -lyajl
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_SRC  := $(wildcard proto/*.c)
 ATTACH_SRC := $(wildcard attach/*.c attach/arch/*.c)
-DAEMON_SRC := $(wildcard daemon/*.c)
-CLI_SRC    := $(wildcard cli/*.c)
-AGENT_SRC  := $(wildcard agent/*.c)
+DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
+CLI_SRC    := $(wildcard cli/*.c cli/*/*.c cli/*/*/*.c)
+AGENT_SRC  := $(wildcard agent/*.c agent/*/*.c)
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 INTEG_SRC  := $(wildcard tests/integration/*.c)
@@ -61,18 +61,18 @@ $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
 	{ echo '/* generated from attach/blob */'; echo 'static const unsigned char blob_bytes[] = {'; od -An -v -tx1 $(BUILD)/gen/attach/blob.bin | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@
 
 # ---- the page of .html outputs: bytes in a header ----
-$(BUILD)/gen/cli/html/page.h: cli/html/embed.py cli/html/page.html cli/html/page.css cli/html/trace.js cli/html/page.js cli/html/frame.html
+$(BUILD)/gen/cli/format/html/page.h: cli/format/html/embed.py cli/format/html/page.html cli/format/html/page.css cli/format/html/trace.js cli/format/html/page.js cli/format/html/frame.html
 	@mkdir -p $(@D)
-	python3 cli/html/embed.py cli/html > $@.tmp && mv $@.tmp $@
+	python3 cli/format/html/embed.py cli/format/html > $@.tmp && mv $@.tmp $@
 
 # ---- the agent: freestanding, no imports; never built with sanitizers ----
 AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fvisibility=hidden \
     -ftls-model=initial-exec -fno-asynchronous-unwind-tables -funwind-tables -fcf-protection=none $(WARN)
 AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS) $(if $(CONSTANT_CLOCK),-DVT_CONSTANT_CLOCK)
 # what the agent calls itself: only the very same one is used again in a target
-AGENT_ID := $(shell { cat agent/*.[ch] proto/abi/*.h; echo $(CC) $(FAULTS) $(CONSTANT_CLOCK); } | sha1sum | cut -c1-30)
+AGENT_ID := $(shell { cat agent/*.[ch] agent/*/*.[ch] proto/abi/*.h; echo $(CC) $(FAULTS) $(CONSTANT_CLOCK); } | sha1sum | cut -c1-30)
 $(BUILD)/agentobj/agent/entry.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
-$(BUILD)/agentobj/agent/entry.o: $(wildcard agent/*.[ch] proto/abi/*.h)
+$(BUILD)/agentobj/agent/entry.o: $(wildcard agent/*.[ch] agent/*/*.[ch] proto/abi/*.h)
 AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))
 $(BUILD)/agentobj/%.o: %.c
 	@mkdir -p $(@D)
@@ -83,7 +83,7 @@ $(AGENT): $(AGENT_OBJ) agent/agent.map
 	    -Wl,--version-script=agent/agent.map -o $@ $(AGENT_OBJ)
 
 # ---- host side ----
-$(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/html/page.h
+$(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
 $(BUILD)/libvtproto.a: $(call obj,$(PROTO_SRC)) $(BUILD)/gen/viztracerd.pb-c.o
@@ -112,7 +112,7 @@ $(TESTLIB): $(call obj,$(TESTLIB_SRC)) $(BUILD)/gen/perfetto_subset.pb-c.o
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
-$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/%.o,governor throttle window) # on a clock of the test's
+$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,governor throttle window) # on a clock of the test's
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)

@@ -29,9 +29,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/arch.h"
-#include "agent/layout.h"
-#include "agent/py_api.h"
+#include "agent/cpython/arch.h"
+#include "agent/cpython/layout.h"
+#include "agent/cpython/py_api.h"
 #include "proto/abi/arena.h"
 #include "proto/abi/boot.h"
 

@@ -1,8 +1,8 @@
 /* Owns the way in: vt_agent_main, called by the bootstrap thread (a plain C thread of the target, without
  * the GIL), and the steps that pymod.c shares. It ends by returning: the thread is gone then. */
-#include "agent/detail.h"
-#include "agent/governor.h"
-#include "agent/hooks.h"
+#include "agent/hooks/detail.h"
+#include "agent/hooks/hooks.h"
+#include "agent/limit/governor.h"
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)

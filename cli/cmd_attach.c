@@ -10,12 +10,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/client.h"
-#include "cli/convert.h"
-#include "cli/kept.h"
+#include "cli/client/client.h"
+#include "cli/client/kept.h"
+#include "cli/convert/convert.h"
 #include "cli/options.h"
-#include "cli/progress.h"
 #include "cli/target_path.h"
+#include "cli/term/progress.h"
 #include "proto/abi/arena.h"
 
 #define RECV_BUF (256u << 10)

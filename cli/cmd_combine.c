@@ -1,6 +1,6 @@
 /* `viztracer --combine A B.. -o OUT` and `--align_combine`, as VizTracer's: several traces in one. */
 #include "cli/cli.h"
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 
 int cmd_combine(int argc, char **argv) {
     static const struct convert_kind kind = {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/cvf.h"
+#include "cli/format/cvf/cvf.h"
 
 static volatile int interrupted;
 static void on_signal(int sig) { interrupted = sig; }

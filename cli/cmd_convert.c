@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 #include "cli/options.h"
-#include "cli/progress.h"
+#include "cli/term/progress.h"
 
 static volatile int interrupted;
 static void on_signal(int sig) { interrupted = sig; }

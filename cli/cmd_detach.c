@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
-#include "cli/convert.h"
-#include "cli/kept.h"
-#include "cli/progress.h"
+#include "cli/client/client.h"
+#include "cli/client/kept.h"
+#include "cli/convert/convert.h"
+#include "cli/term/progress.h"
 
 struct detach {
     pid_t pid;

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/compare.h"
-#include "cli/report.h"
+#include "cli/report/compare.h"
+#include "cli/report/report.h"
 
 static volatile int interrupted;
 static void on_signal(int sig) { interrupted = sig; }

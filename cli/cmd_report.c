@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/report.h"
+#include "cli/report/report.h"
 
 #define SLOWEST_KEPT 20u
 #define LIMIT_MAX 1000000u

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/base/json.h"
 #include "cli/cli.h"
-#include "cli/client.h"
-#include "cli/json.h"
-#include "cli/kept.h"
-#include "cli/progress.h"
+#include "cli/client/client.h"
+#include "cli/client/kept.h"
+#include "cli/term/progress.h"
 
 struct status {
     bool json;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "cli/client/client.h"
 
 struct uninstall {
     pid_t pid;

@@ -12,7 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/options.h"
-#include "cli/view.h"
+#include "cli/view/view.h"
 
 #define DEFAULT_PORT 9001
 #define DEFAULT_ONCE_SECONDS 120u

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/helper.h"
-#include "daemon/server.h"
+#include "daemon/serve/server.h"
+#include "daemon/session/helper.h"
 #include "proto/msg.h"
 #include "proto/rundir.h"
 

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 #include "tests/lib/trace_service.h"
 
 static double cpu_seconds(void) {

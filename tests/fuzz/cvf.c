@@ -1,5 +1,5 @@
 /* Any bytes as a .cvf: JSON, or an error, unpacked and converted; and any bytes as JSON into a .cvf, which then can be read. */
-#include "cli/cvf.h"
+#include "cli/format/cvf/cvf.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <yajl/yajl_parse.h>
 
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 
 static inline const char *fuzz_path(const char *what) {
     static char paths[4][80];

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/writer.h"
+#include "cli/trace/writer.h"
 #include "tests/fuzz/fuzz.h"
 
 #define NAMES 8u

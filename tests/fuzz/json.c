@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/json.h"
+#include "cli/base/json.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Decodes one character the slow way: length or 0. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/perfetto_args.h"
+#include "cli/format/perfetto/perfetto_args.h"
 #include "tests/fuzz/fuzz.h"
 
 static uint64_t varint(const uint8_t **p, const uint8_t *end) {

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cli/convert.h"
-#include "cli/profile.h"
+#include "cli/convert/convert.h"
+#include "cli/profile/profile.h"
 #include "proto/block_code.h"
 #include "proto/frame.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,5 +1,5 @@
 /* Any packets as a .pftrace: into Chrome JSON. */
-#include "cli/pb_put.h"
+#include "cli/base/pb_put.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/view.h"
+#include "cli/view/view.h"
 #include "tests/fuzz/fuzz.h"
 
 #define MOST 256u

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/source.h"
+#include "cli/trace/source.h"
 #include "tests/lib/suite.h"
 
 #define GROWTH_KB 4096u

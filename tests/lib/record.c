@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/names.h"
+#include "cli/trace/names.h"
 
 struct span {
     uint64_t start, end;

@@ -5,7 +5,7 @@
 #ifndef VT_TESTS_RECORD_H
 #define VT_TESTS_RECORD_H
 
-#include "cli/source.h"
+#include "cli/trace/source.h"
 
 struct record {
     char *text; /* NUL-terminated */

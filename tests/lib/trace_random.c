@@ -4,7 +4,7 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 
 enum { EVENTS = 6000, DEPTH = 60, NAMES = 19 };
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/detail.h"
-#include "agent/governor.h"
-#include "agent/hooks.h"
+#include "agent/hooks/detail.h"
+#include "agent/hooks/hooks.h"
+#include "agent/limit/governor.h"
 
 #define MS 1000000ull /* a tick of this clock is a nanosecond */
 #define BASE 1000u    /* number of the first name */

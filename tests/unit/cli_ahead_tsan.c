@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/ahead.h"
+#include "cli/format/vzt/ahead.h"
 #include "tests/lib/trace_build.h"
 
 enum { BLOCKS = 60, EVENTS = 200 };

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 #include "tests/lib/trace_build.h"
 
 static struct trace_build trace;

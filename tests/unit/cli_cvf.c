@@ -10,8 +10,8 @@
 #include <yajl/yajl_tree.h>
 #include <zlib.h>
 
-#include "cli/convert.h"
-#include "cli/cvf.h"
+#include "cli/convert/convert.h"
+#include "cli/format/cvf/cvf.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
 #include "tests/lib/trace_build.h"

@@ -8,8 +8,8 @@
 #include <yajl/yajl_tree.h>
 #include <zlib.h>
 
-#include "cli/convert.h"
-#include "cli/stacks.h"
+#include "cli/convert/convert.h"
+#include "cli/profile/stacks.h"
 #include "tests/lib/trace_build.h"
 
 static struct trace_build trace;

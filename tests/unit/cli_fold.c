@@ -7,8 +7,8 @@
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
-#include "cli/convert.h"
-#include "cli/fold.h"
+#include "cli/convert/convert.h"
+#include "cli/convert/fold.h"
 #include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 

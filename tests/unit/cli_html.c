@@ -8,8 +8,8 @@
 #include <yajl/yajl_tree.h>
 #include <zlib.h>
 
-#include "cli/convert.h"
-#include "cli/source.h"
+#include "cli/convert/convert.h"
+#include "cli/trace/source.h"
 #include "proto/block_code.h"
 #include "tests/lib/trace_build.h"
 

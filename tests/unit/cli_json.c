@@ -6,7 +6,7 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
-#include "cli/json.h"
+#include "cli/base/json.h"
 
 static int parses(const char *text, size_t len) {
     yajl_handle h = yajl_alloc(NULL, NULL, NULL); /* checks UTF-8 too */

@@ -7,9 +7,9 @@
 #include <zlib.h>
 
 #include "cli/cli.h"
-#include "cli/convert.h"
-#include "cli/limit.h"
-#include "cli/source.h"
+#include "cli/convert/convert.h"
+#include "cli/trace/limit.h"
+#include "cli/trace/source.h"
 #include "proto/frame.h"
 #include "tests/lib/capture.h"
 #include "tests/lib/trace_build.h"

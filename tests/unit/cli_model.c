@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/model.h"
+#include "cli/format/vzt/model.h"
 #include "tests/lib/trace_build.h"
 
 /* ---- a writer that notes: "name start+dur", "name start-" for open, "name start+dur!" when raised ---- */

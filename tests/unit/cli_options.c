@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "cli/options.h"
-#include "cli/progress.h"
+#include "cli/term/progress.h"
 #include "proto/abi/arena.h"
 
 static struct attach_options o;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "cli/output.h"
+#include "cli/base/output.h"
 
 static char dir[64], path[128];
 static struct output *out;

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/compare.h"
-#include "cli/convert.h"
-#include "cli/profile.h"
+#include "cli/convert/convert.h"
+#include "cli/profile/profile.h"
+#include "cli/report/compare.h"
 #include "tests/lib/trace_build.h"
 
 static struct trace_build trace;

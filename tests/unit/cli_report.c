@@ -6,9 +6,9 @@
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
+#include "cli/base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
-#include "cli/term.h"
+#include "cli/term/term.h"
 #include "tests/lib/capture.h"
 #include "tests/lib/trace_build.h"
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/convert.h"
-#include "cli/newest.h"
+#include "cli/convert/convert.h"
+#include "cli/convert/newest.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
 #include "tests/lib/trace_build.h"

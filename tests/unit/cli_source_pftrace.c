@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/convert.h"
-#include "cli/pb_put.h"
+#include "cli/base/pb_put.h"
+#include "cli/convert/convert.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
 #include "tests/lib/trace_build.h"

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/view.h"
+#include "cli/view/view.h"
 #include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 #include "proto/abi/arena.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"

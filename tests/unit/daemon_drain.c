@@ -11,8 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "daemon/arena_map.h"
-#include "daemon/drain.h"
+#include "daemon/drain/arena_map.h"
+#include "daemon/drain/drain.h"
 #include "proto/block.h"
 
 #define THREADS_MAX 64

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "daemon/lease.h"
+#include "daemon/drain/lease.h"
 
 #define CHUNKS 2u
 #define WAIT_MS 20000

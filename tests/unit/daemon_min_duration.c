@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/min_duration.h"
+#include "daemon/drain/min_duration.h"
 
 #define EVENTS_MAX 20000
 

@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/client.h"
-#include "daemon/helper.h"
-#include "daemon/server.h"
+#include "cli/client/client.h"
+#include "daemon/serve/server.h"
+#include "daemon/session/helper.h"
 #include "proto/rundir.h"
 
 static char dir[64], spool[96];

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/payload.h"
-#include "daemon/spool.h"
+#include "daemon/drain/payload.h"
+#include "daemon/io/spool.h"
 #include "proto/rundir.h"
 #include "proto/trace_reader.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/throttled.h"
+#include "daemon/drain/throttled.h"
 #include "proto/frame.h"
 
 static Vt__Throttled *got;

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 #include "tests/lib/trace_build.h"
 
 #define CORPUS "tests/fuzz/corpus/"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/convert.h"
+#include "cli/convert/convert.h"
 #include "tests/lib/trace_build.h"
 
 /* The events only: metadata names the version of the tool. */

@@ -1,0 +1,79 @@
+/* Owns how arguments are read from the frame that runs: where its variables are on this version, and the proof of it.
+ *
+ * The proof is made with the program's own first calls: they are read both ways, also through f_locals, which needs a dict
+ * each time, and must be the same objects. (A frame made for the purpose would need code of ours to be compiled in the
+ * target, which audit hooks see.) One that differs, and f_locals is used for good. */
+#include "agent/hooks/detail.h"
+
+enum { PROOFS = 16, STACK_MOST = 64 << 20, TSTATE_MOST = 4096, KIND_CELL = 0x40, TAGGED_INT = 3 };
+
+/* Of this process: layouts do not change. Threads with a GIL of their own read and add, too. */
+static uint32_t proofs, refuted;
+
+static bool is_refuted(void) { return vt_load_relaxed(&refuted); }
+
+bool locals_trusted(void) { return vt_load_relaxed(&proofs) >= PROOFS && !is_refuted(); }
+
+void locals_tried(const struct locals *locals, bool same) {
+    if (!locals->slots) return;
+    if (!same) vt_store_relaxed(&refuted, 1u);
+    vt_fetch_add(&proofs, 1u);
+}
+
+static bool is_near(const void *at, const void *base, uint64_t most) { return (uint64_t)at - (uint64_t)base < most; }
+
+/* 3.12+: the interpreter's own frame, which the thread points to. */
+static const char *running_frame(void) {
+    const void *tstate = py.PyThreadState_Get(), *holder = tstate;
+    if (layout.ts_cframe) {
+        holder = field(tstate, layout.ts_cframe); /* on the C stack, or in the thread state */
+        bool likely = is_near(holder, &holder, STACK_MOST) || is_near(holder, tstate, TSTATE_MOST);
+        if (!locals_trusted() && (!likely || (uint64_t)holder % 8)) return NULL;
+    }
+    const char *inner = field(holder, layout.ts_current_frame);
+    if (locals_trusted()) return inner;
+    const void *object = py.PyEval_GetFrame(); /* borrowed; says the same from another side */
+    return object && field(object, FRAME_INNER) == inner ? inner : NULL;
+}
+
+/* `frame`: the frame object, NULL on 3.12+. */
+struct locals locals_of(void *code, const void *frame) {
+    struct locals locals = {code, NULL};
+    const char *at = frame;
+    if (is_refuted()) return locals;
+    if (layout.python >= 0x30c)
+        at = running_frame();
+    else if (layout.python == 0x30b)
+        at = field(frame, FRAME_INNER);
+    if (at && ((uint64_t)field(at, layout.frame_code) & ~(uint64_t)layout.reference_tags) == (uint64_t)code)
+        locals.slots = (void *const *)(const void *)(at + layout.frame_locals);
+    return locals;
+}
+
+/* Below 3.11 the cell of an argument that inner functions use is behind the locals, and its slot is empty. */
+static void *cell_308(const struct locals *locals, int64_t i) {
+    const int64_t *argument_of = field(locals->code, layout.co_cell2arg);
+    void *const *cells = locals->slots + field32(locals->code, layout.co_nlocals);
+    int64_t n = argument_of ? py.PyTuple_Size(field(locals->code, layout.co_cellvars)) : 0;
+    for (int64_t k = 0; k < n; k++)
+        if (argument_of[k] == i) return cells[k];
+    return NULL;
+}
+
+static bool is_cell(const struct locals *locals, int64_t i, const void *value) {
+    const uint8_t *kinds = field(locals->code, layout.co_kinds);
+    return type_of(value) == py.PyCell_Type && type_of(kinds) == py.PyBytes_Type && kinds[BYTES_DATA + i] & KIND_CELL;
+}
+
+/* Variable `i`, borrowed; NULL = it has no value now. False: it cannot be read here. */
+bool locals_value(const struct locals *locals, int64_t i, void **value) {
+    uint64_t bits = (uint64_t)locals->slots[i];
+    if (layout.reference_tags && (bits & layout.reference_tags) == TAGGED_INT) return false;
+    void *found = (void *)(bits & ~(uint64_t)layout.reference_tags), *cell = NULL;
+    if (!layout.co_kinds)
+        cell = found ? NULL : cell_308(locals, i);
+    else if (found && UNLIKELY(type_of(found) == py.PyCell_Type) && is_cell(locals, i, found))
+        cell = found;
+    *value = cell ? field(cell, CELL_VALUE) : found;
+    return true;
+}

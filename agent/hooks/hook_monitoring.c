@@ -1,0 +1,404 @@
+/* Hook back end for 3.12+: sys.monitoring. One object of a vectorcall type of our own per event: the
+ * cheapest thing that the interpreter can call, and distinct because the callback is not told the event.
+ *
+ * CALL also fires for callees that are not C functions. Such a site is switched off (DISABLE) once it has
+ * met SITE_CALLS of them and no C function: one that calls both stays on, so that no C call is missed. */
+#include "agent/hooks/detail.h"
+#include "agent/hooks/hooks.h"
+#include "agent/hooks/parallel.h"
+#include "agent/limit/governor.h"
+#include "agent/record/emit.h"
+#include "agent/session/interps.h"
+
+enum { EVENT_CALL = 6, EVENT_C_RETURN = 7, EVENT_C_RAISE = 8, EVENTS = 9, SITE_CALLS = 1000, SITE_CALLS_GOVERNED = 30 };
+
+static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND",
+                                                "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
+static void *disable; /* sys.monitoring.DISABLE, immortal */
+static long event_bits[EVENTS], events;
+static uint32_t nevents; /* those that the session wants, in the order of the names */
+
+/* ---- call sites ---- */
+
+/* A site is the address of its instruction. Those are even, and super() and the call of what it gives are only two of them apart:
+ * neighbours never share a place in a table. Code objects of one size lie at equal distances: without the upper bits, those of
+ * thousands of like functions would share a few. */
+enum { C_BITS = 16, OTHER_BITS = 14 };
+static uint64_t c_sites[1u << C_BITS];         /* that have called a C function: address + c_lap */
+static uint64_t other_sites[1u << OTHER_BITS]; /* others: address << 16 | calls of callees that are no C functions */
+static uint64_t c_lap;                         /* session << 48: what an older one left counts for nothing, nor needs clearing */
+static uint32_t contested;
+
+ALWAYS_INLINE uint64_t site_of(void *const *args) { return (uint64_t)args[0] + field32(args[1], LONG_DIGIT_312); }
+ALWAYS_INLINE uint64_t *site_place(uint64_t *table, uint32_t bits, uint64_t site) {
+    return &table[(site >> 1 ^ site >> (bits + 1)) & ((1ull << bits) - 1)];
+}
+ALWAYS_INLINE bool site_is_mixed(uint64_t site) { return *site_place(c_sites, C_BITS, site) == site + c_lap; }
+ALWAYS_INLINE void site_calls_c(uint64_t site) {
+    if (UNLIKELY(!site_is_mixed(site))) *site_place(c_sites, C_BITS, site) = site + c_lap;
+}
+
+/* Of two sites that share a place one is counted until it is switched off, or until the other has come so often that it may well
+ * never be called again: taking turns, neither would ever have enough. */
+static NOINLINE void *call_of_other(void *const *args) {
+    uint64_t site = site_of(args), *place = site_place(other_sites, OTHER_BITS, site);
+    uint32_t enough = SITE_CALLS;
+    if (agent.governed) {
+        governor.others++;
+        enough = SITE_CALLS_GOVERNED;
+    }
+    if (site_is_mixed(site)) return py._Py_NoneStruct;
+    if (*place >> 16 != site) {
+        if (*place && (uint16_t)*place < enough && ++contested % enough) return py._Py_NoneStruct;
+        *place = site << 16;
+    }
+    if ((uint16_t)*place < enough) ++*place;
+    return (uint16_t)*place < enough ? py._Py_NoneStruct : disable;
+}
+
+/* ---- callbacks ---- */
+
+/* PY_UNWIND and PY_THROW cannot be switched off. */
+ALWAYS_INLINE bool may_disable(uint32_t type) { return type != VT_REC_UNWIND && type != VT_REC_THROW; }
+
+/* The lean callbacks are one straight run without a stack frame: whatever is not ordinary is the tail call of a function of
+ * its own. The clock is read first, because the CPU needs long for it and can look things up meanwhile; who does anything
+ * that is not ordinary reads it again. */
+static NOINLINE void *emit_rare(uint64_t word) {
+    emit_slow(word);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *python_rare(void *code, uint32_t type) {
+    emit(name_code_slow(code) | type);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *call_rare(void *const *args) {
+    void *definition = function_definition(args[2]);
+    if (!definition) return call_of_other(args);
+    uint32_t id = function_id(args[2], definition);
+    site_calls_c(site_of(args));
+    c_entered(args[2], id);
+    emit(id | VT_REC_C_CALL);
+    return py._Py_NoneStruct;
+}
+static NOINLINE void *c_leave_rare(void *const *args, uint32_t type) {
+    void *definition = function_definition(args[2]);
+    if (definition) emit(function_id(args[2], definition) | type);
+    return py._Py_NoneStruct;
+}
+
+/* code, ... */
+ALWAYS_INLINE void *on_python(void *const *args, uint32_t type, size_t extra) {
+    uint64_t now = arch_ticks();
+    uint32_t id;
+    if (UNLIKELY(!code_id_known(args[0], extra, &id))) return python_rare(args[0], type);
+    if (UNLIKELY(!emit_at(now, id | type))) return emit_rare(id | type);
+    return py._Py_NoneStruct;
+}
+
+/* code, offset, callable, first argument */
+ALWAYS_INLINE void *on_call(void *const *args) {
+    uint64_t now = arch_ticks();
+    void *callable = args[2], *definition;
+    if (LIKELY(type_of(callable) == py.PyCFunction_Type))
+        definition = field(callable, CFUNCTION_DEF);
+    else if (LIKELY(type_of(callable) == py.PyMethodDescr_Type))
+        definition = field(callable, DESCR_DEF);
+    else
+        return call_rare(args);
+    uint32_t id;
+    if (UNLIKELY(!function_id_known(definition, &id) || !site_is_mixed(site_of(args)))) return call_rare(args);
+    c_entered_known(callable, id);
+    if (UNLIKELY(!emit_at(now, id | VT_REC_C_CALL))) return emit_rare(id | VT_REC_C_CALL);
+    return py._Py_NoneStruct;
+}
+
+ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type) {
+    uint64_t now = arch_ticks();
+    uint32_t id;
+    if (UNLIKELY(!c_leaves(args[2], &id))) return c_leave_rare(args, type);
+    if (UNLIKELY(!emit_at(now, id | type))) return emit_rare(id | type);
+    return py._Py_NoneStruct;
+}
+
+/* The others: a session with options, or an interpreter with a GIL of its own. */
+enum mode { FULL, PARALLEL, PARALLEL_FULL };
+
+ALWAYS_INLINE void *other_python(void *const *args, uint32_t type, enum mode mode) {
+    void *value = type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL;
+    enum detail_next next = DETAIL_KEEP;
+    if (mode == PARALLEL)
+        parallel_python(args[0], type);
+    else if (mode == FULL)
+        next = detail_python(args[0], type, value, NULL);
+    else
+        next = parallel_detail_python(args[0], type, value);
+    return next == DETAIL_OFF && may_disable(type) ? disable : py._Py_NoneStruct;
+}
+
+ALWAYS_INLINE void *other_c(void *const *args, uint32_t type, enum mode mode) {
+    void *definition = function_definition(args[2]);
+    bool call = type == VT_REC_C_CALL;
+    enum detail_next next = DETAIL_KEEP;
+    if (!definition) return call ? call_of_other(args) : py._Py_NoneStruct;
+    if (mode == PARALLEL)
+        parallel_c(args[2], definition, type);
+    else if (mode == FULL)
+        next = detail_c(args[0], args[2], definition, type);
+    else
+        next = parallel_detail_c(args[0], args[2], definition, type);
+    if (!call) return py._Py_NoneStruct;
+    if (next == DETAIL_OFF) return disable;
+    if (next == DETAIL_OFF_CALLEE) return call_of_other(args);
+    site_calls_c(site_of(args));
+    return py._Py_NoneStruct;
+}
+
+#define ARGS                                                                                                                     \
+    void *self __attribute__((unused)), void *const *args, size_t n __attribute__((unused)), void *names __attribute__((unused))
+#define PYTHON_CALLBACKS(tag, function, how)                                                                                     \
+    static void *start_##tag(ARGS) { return function(args, VT_REC_CALL, how); }                                                  \
+    static void *resume_##tag(ARGS) { return function(args, VT_REC_RESUME, how); }                                               \
+    static void *return_##tag(ARGS) { return function(args, VT_REC_RETURN, how); }                                               \
+    static void *yield_##tag(ARGS) { return function(args, VT_REC_YIELD, how); }                                                 \
+    static void *unwind_##tag(ARGS) { return function(args, VT_REC_UNWIND, how); }                                               \
+    static void *throw_##tag(ARGS) { return function(args, VT_REC_THROW, how); }
+#define OTHER_CALLBACKS(tag, mode)                                                                                               \
+    PYTHON_CALLBACKS(tag, other_python, mode)                                                                                    \
+    static void *call_##tag(ARGS) { return other_c(args, VT_REC_C_CALL, mode); }                                                 \
+    static void *c_return_##tag(ARGS) { return other_c(args, VT_REC_C_RETURN, mode); }                                           \
+    static void *c_raise_##tag(ARGS) { return other_c(args, VT_REC_C_RAISE, mode); }
+#define CALLBACK_LIST(tag, c_tag)                                                                                                \
+    {                                                                                                                            \
+        start_##tag, resume_##tag, return_##tag, yield_##tag, unwind_##tag, throw_##tag, call_##c_tag, c_return_##c_tag,         \
+            c_raise_##c_tag                                                                                                      \
+    }
+
+typedef void *(*vectorcall)(void *, void *const *, size_t, void *);
+PYTHON_CALLBACKS(312, on_python, CO_EXTRA_312)
+PYTHON_CALLBACKS(313, on_python, CO_EXTRA_313)
+PYTHON_CALLBACKS(314, on_python, CO_EXTRA_314)
+static void *call_lean(ARGS) { return on_call(args); }
+static void *c_return_lean(ARGS) { return on_c_leave(args, VT_REC_C_RETURN); }
+static void *c_raise_lean(ARGS) { return on_c_leave(args, VT_REC_C_RAISE); }
+OTHER_CALLBACKS(full, FULL)
+OTHER_CALLBACKS(parallel, PARALLEL)
+OTHER_CALLBACKS(parallel_full, PARALLEL_FULL)
+static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312, lean), table_313[EVENTS] = CALLBACK_LIST(313, lean),
+                        table_314[EVENTS] = CALLBACK_LIST(314, lean), table_full[EVENTS] = CALLBACK_LIST(full, full),
+                        table_parallel[EVENTS] = CALLBACK_LIST(parallel, parallel),
+                        table_parallel_full[EVENTS] = CALLBACK_LIST(parallel_full, parallel_full);
+
+static const vectorcall *pick_table(void) {
+    if (interps_own_gil()) return agent.full ? table_parallel_full : table_parallel;
+    if (agent.full) return table_full;
+    return layout.python == 0x30c ? table_312 : layout.python == 0x30d ? table_313 : table_314;
+}
+
+/* ---- the callback type ---- */
+
+struct member {
+    const char *name;
+    int type;
+    int64_t offset;
+    int flags;
+    const char *doc;
+};
+struct slot {
+    int id;
+    void *value;
+};
+struct spec {
+    const char *name;
+    int basic_size, item_size;
+    unsigned flags;
+    struct slot *slots;
+};
+enum { T_PYSSIZET = 19, READONLY = 1, SLOT_CALL = 50, SLOT_MEMBERS = 72, OBJECT_HEAD = 16 };
+#define TYPE_FLAGS_WANTED (1u << 18 | 1u << 11 | 1u << 7) /* default, vectorcall, no instances from Python */
+
+/* The members of the objects stay where they are, the spec is copied. */
+static void *callback_type(void) {
+    static struct member members[2] = {{"__vectorcalloffset__", T_PYSSIZET, OBJECT_HEAD, READONLY, NULL}};
+    struct slot slots[3] = {{SLOT_MEMBERS, members}, {SLOT_CALL, (void *)py.PyVectorcall_Call}};
+    struct spec spec = {"viztracer_agent.callback", OBJECT_HEAD + 8, 0, TYPE_FLAGS_WANTED, slots};
+    return py.PyType_FromSpec(&spec);
+}
+
+static void *callback_new(void *type, vectorcall function) {
+    char *object = py.PyType_GenericAlloc(type, 0);
+    if (object) *(vectorcall *)(void *)(object + OBJECT_HEAD) = function;
+    return object;
+}
+
+/* ---- sys.monitoring by name ---- */
+
+static long number(void *object, const char *name) {
+    void *value = object ? py.PyObject_GetAttrString(object, name) : NULL;
+    long result = value ? py.PyLong_AsLong(value) : -1;
+    drop_ref(value);
+    return result;
+}
+
+static bool done(void *result) {
+    if (!result) py.PyErr_Clear();
+    drop_ref(result);
+    return result != NULL;
+}
+
+/* Ids 0 to 2 belong to debuggers, coverage and profilers; one that is taken is left alone. */
+static const int wanted_tools[] = {4, 3, 5};
+enum { TOOLS = sizeof wanted_tools / sizeof wanted_tools[0] };
+
+static int take_tool(void *monitoring) {
+    for (size_t i = 0; i < TOOLS; i++)
+        if (done(py.PyObject_CallMethod(monitoring, "use_tool_id", "is", wanted_tools[i], "viztracer"))) return wanted_tools[i];
+    return -1;
+}
+
+static void say_who_has_them(void *monitoring, char *why, size_t why_size) {
+    text_append(why, why_size, "every tool id of sys.monitoring that may be used is taken:");
+    for (size_t i = 0; i < TOOLS; i++) {
+        struct text name;
+        void *holder = py.PyObject_CallMethod(monitoring, "get_tool", "i", wanted_tools[i]);
+        text_of_unicode(&name, holder);
+        text_append(why, why_size, " ");
+        text_append_number(why, why_size, wanted_tools[i]);
+        text_append(why, why_size, " by ");
+        text_append(why, why_size, name.bytes);
+        text_done(&name);
+        drop_ref(holder);
+        if (py.PyErr_Occurred()) py.PyErr_Clear();
+    }
+}
+
+/* ---- one interpreter: whichever is current; sys.monitoring's functions work on that one ---- */
+
+/* Whoever is inside a callback has its function already; nothing of the object is used after it. */
+static void unhook_here(int tool) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    if (!monitoring) return;
+    py.Py_IncRef(monitoring);
+    done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, 0L));
+    for (int i = 0; i < EVENTS; i++)
+        done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], py._Py_NoneStruct));
+    done(py.PyObject_CallMethod(monitoring, "free_tool_id", "i", tool));
+    py.Py_DecRef(monitoring);
+}
+
+/* Each interpreter has callbacks of its own, which it owns. */
+static bool register_callbacks(void *monitoring, int tool) {
+    const vectorcall *table = pick_table();
+    void *type = callback_type();
+    bool all = type;
+    for (uint32_t i = 0; i < nevents && all; i++) {
+        void *callback = callback_new(type, table[i]);
+        all = callback && done(py.PyObject_CallMethod(monitoring, "register_callback", "ilO", tool, event_bits[i], callback));
+        drop_ref(callback);
+    }
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(type);
+    return all;
+}
+
+/* Its tool id, -EBUSY or -ENOMEM. */
+static int hook_here(void) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    int tool = -1;
+    if (!monitoring) return -VT_ENOMEM;
+    py.Py_IncRef(monitoring);
+    tool = take_tool(monitoring);
+    if (tool < 0) {
+        tool = -VT_EBUSY;
+        goto out;
+    }
+    /* what an earlier session switched off stays off in code that has not run since: restart */
+    if (!register_callbacks(monitoring, tool) || !done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events)) ||
+        !done(py.PyObject_CallMethod(monitoring, "restart_events", NULL))) {
+        unhook_here(tool);
+        tool = -VT_ENOMEM;
+    }
+out:
+    py.Py_DecRef(monitoring);
+    return tool;
+}
+
+static void rearm_here(void) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    if (monitoring) done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
+}
+
+/* One that we come to later: frames that are open there now were not seen being entered. */
+static int hook_and_tell(void) {
+    int tool = hook_here();
+    if (tool < 0) return tool;
+    if (interps_own_gil())
+        parallel_stacks();
+    else if (agent.state == AGENT_TRACING)
+        stacks_emit_current();
+    return tool;
+}
+
+static const struct interp_hooks in_interpreter = {.in = hook_and_tell, .out = unhook_here, .rearm = rearm_here};
+
+/* ---- the session ---- */
+
+static int read_names(void *monitoring) {
+    void *names = py.PyObject_GetAttrString(monitoring, "events");
+    disable = py.PyObject_GetAttrString(monitoring, "DISABLE");
+    bool all = names && disable;
+    nevents = agent.c_calls ? EVENTS : EVENT_CALL;
+    events = 0;
+    for (uint32_t i = 0; i < EVENTS && all; i++) {
+        event_bits[i] = number(names, event_names[i]);
+        all = event_bits[i] > 0;
+        if (i < nevents && i < EVENT_C_RETURN) events |= event_bits[i];
+    }
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(names);
+    drop_ref(disable);
+    return all ? 0 : -VT_ENOTSUP;
+}
+
+static int monitoring_install(char *why, size_t why_size) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    memset(other_sites, 0, sizeof other_sites);
+    c_lap += 1ull << 48;
+    int rc = monitoring ? read_names(monitoring) : -VT_ENOTSUP;
+    if (!rc) {
+        interps_start(&in_interpreter);
+        rc = interps_enter();
+    }
+    if (rc == -VT_EBUSY) say_who_has_them(monitoring, why, why_size);
+    if (rc < 0) {
+        if (!*why) text_append(why, why_size, "sys.monitoring does not work as expected");
+        return rc;
+    }
+    agent.ctl->tool_id = rc;
+    interps_ask();
+    return 0;
+}
+
+static void monitoring_remove(void) {
+    interps_settle();
+    interps_ask();
+}
+
+/* Sites that were switched off get another chance now and then. Other tools see their own again, too. */
+static void monitoring_visit(void) {
+    interps_look();
+    if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !(agent.c_calls || agent.governed)) return;
+    agent.rearm_at = agent.visit_at + agent.rearm_ticks;
+    interps_rearm();
+    if (agent.governed) throttle_looks_begin(clock_full());
+}
+
+const struct hook_ops hook_monitoring = {
+    .kind = VT_HOOK_MONITORING,
+    .install = monitoring_install,
+    .remove = monitoring_remove,
+    .visit = monitoring_visit,
+    .leftover = interps_settle,
+    .keep = interps_keep,
+    .news = interps_news,
+};

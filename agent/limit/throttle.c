@@ -1,0 +1,313 @@
+/* Owns what a limit on the overhead does to single functions, 3.12+:
+ *
+ *   FULL      recorded                            -> DRAINING when it is among the hottest of a period that was too dear
+ *   DRAINING  calls that were recorded still get their end; new ones are counted -> COUNTED or DARK when none is open
+ *   COUNTED   each call is counted; nothing tells of its end                     -> DARK when that is too dear as well
+ *   DARK      switched off; restart_events brings it back now and then for a look, from which its rate is known
+ *
+ * A call is recorded with both ends or not at all. Calls of several threads in one function are told apart by number only: when
+ * it is throttled while recorded and counted calls of it are open on different threads, an end can go to the wrong one, which
+ * readers ignore as an end of nothing. A C function that is dark is switched off where it is called. */
+#include "agent/hooks/detail.h"
+#include "agent/hooks/hooks.h"
+#include "agent/limit/governor.h"
+
+enum {
+    FUNCTIONS_MAX = 1 << 17, /* later ones are not throttled */
+    ACTIVE_MAX = 8192,
+    CALLS_MIN = 4,
+    LOOK_CALLS = 16,
+    FIRST_LOOK_MS = 250,
+    LOOK_US = 1000,    /* no shorter: code that is instrumented again is slow at first */
+    LOOK_COST_US = 10, /* of one function: instrumented and specialized again (tests/bench/limit.py, flat) */
+    LOOKS_SHARE = 5,   /* of what the limit allows, as one part of */
+    DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
+    TOLD_AT_ONCE = 1000,
+    BUCKETS = 32
+};
+
+enum state { FULL = 0, DRAINING, COUNTED, DARK };
+
+struct function {
+    uint32_t period, calls; /* of that period */
+    uint32_t open;          /* recorded calls that have not ended */
+    uint32_t open_counted;  /* while draining: counted ones */
+    uint32_t drained;
+    uint32_t look_calls; /* of this look */
+    uint8_t state, next_state;
+    bool c_function;
+    bool asleep;     /* dark, and the calls of this look have been seen */
+    bool looked;     /* look_ticks and looked_calls are of looks, no more of the period that was too dear */
+    uint64_t values; /* of that period: ticks that the texts of its values have cost */
+    uint64_t counted, since;
+    uint64_t asleep_since, asleep_ticks; /* in governor_bare() time */
+    uint64_t look_ticks, looked_calls;   /* of all looks */
+};
+
+static struct function *functions;
+static uint32_t period, nactive, nthrottled;
+static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
+static uint64_t look_from;  /* governor_bare() time at which the present look began */
+static uint64_t look_until; /* clock */
+
+#define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
+
+bool throttle_start(void) {
+    int64_t at = arch_syscall6(SYS_MMAP, 0, TABLE_BYTES, 3, 0x4022 /* PRIVATE|ANONYMOUS|NORESERVE */, ~0ull, 0);
+    if (at < 0 && at > -4096) return false;
+    functions = (struct function *)at;
+    period = 1;
+    nactive = nthrottled = 0;
+    look_from = look_until = 0;
+    if (agent.rearm_ticks > FIRST_LOOK_MS * agent.ticks_per_ms)
+        agent.rearm_at = clock_full() + FIRST_LOOK_MS * agent.ticks_per_ms;
+    return true;
+}
+
+void throttle_stop(void) {
+    if (functions) arch_syscall3(SYS_MUNMAP, (uint64_t)functions, TABLE_BYTES, 0);
+    functions = NULL;
+}
+
+ALWAYS_INLINE struct function *function_of(uint32_t id) {
+    uint32_t index = (id - agent.base_id) >> VT_REC_TYPE_BITS;
+    return index < FUNCTIONS_MAX && functions ? &functions[index] : NULL;
+}
+
+/* ---- events ---- */
+
+ALWAYS_INLINE void count_call(struct function *f) {
+    if (UNLIKELY(f->period != period)) {
+        f->period = period;
+        f->calls = 0;
+        f->values = 0;
+        if (nactive < ACTIVE_MAX) active_functions[nactive++] = (uint32_t)(f - functions);
+    }
+    f->calls++;
+}
+
+/* The first period, which has the costs of a beginning in it, is forgotten for the first look. */
+static void look_ends(struct function *f, uint64_t active) {
+    if (!f->looked) f->look_ticks = f->looked_calls = 0;
+    f->looked = true;
+    f->look_ticks += active > look_from ? active - look_from : 0;
+    f->looked_calls += f->look_calls;
+}
+
+static void fall_asleep(struct function *f) {
+    uint64_t active = governor_bare(clock_full());
+    f->asleep = true;
+    f->asleep_since = active;
+    look_ends(f, active);
+}
+
+/* Ticks between two looks; 0 = there are none. Each has a price for each function that comes back. */
+static uint64_t look_every(void) {
+    uint64_t dear = (uint64_t)nthrottled * LOOK_COST_US * LOOKS_SHARE * agent.ticks_per_ms / 1000;
+    uint64_t allowed = (uint64_t)governor_allowed(SHARE_UNIT);
+    if (!agent.rearm_ticks || !allowed) return agent.rearm_ticks;
+    dear = dear * SHARE_UNIT / allowed;
+    return dear > agent.rearm_ticks ? dear : agent.rearm_ticks;
+}
+
+/* Where all that runs is dark nothing of ours is called, and no look begins by itself: then the daemon sends a thread in. */
+static void want_looks(void) {
+    uint64_t every = look_every() / agent.ticks_per_ms, ms = look_from ? every : FIRST_LOOK_MS;
+    vt_store_release(&agent.ctl->wake_cpu_ns, every ? process_cpu_ns() + ms * 1250000u : 0);
+}
+
+static void drained(struct function *f) {
+    f->state = f->next_state;
+    if (f->state == DARK) {
+        f->look_calls = 0;
+        f->asleep = true;
+        f->asleep_since = governor_bare(clock_full());
+        if (!vt_load_relaxed(&agent.ctl->wake_cpu_ns)) want_looks();
+    }
+}
+
+static NOINLINE enum governor_verdict drain(struct function *f, bool enter) {
+    enum governor_verdict verdict = GOVERNOR_SKIP;
+    if (enter) {
+        f->counted++;
+        f->open_counted++;
+        count_call(f);
+    } else if (f->open_counted) {
+        f->open_counted--;
+    } else {
+        if (f->open) f->open--;
+        verdict = GOVERNOR_RECORD;
+    }
+    /* below a function that is left out with all it calls, calls are told by their ends: none may be missed */
+    bool enough = ++f->drained >= DRAIN_MAX && !filter_has_subtrees();
+    if ((!f->open && !f->open_counted) || enough) drained(f);
+    return verdict;
+}
+
+static enum governor_verdict dark(struct function *f, bool enter) {
+    if (!enter) return GOVERNOR_OFF;
+    f->counted++;
+    if (f->asleep) return GOVERNOR_OFF; /* another place of it */
+    if (++f->look_calls % LOOK_CALLS || clock_full() < look_until) return GOVERNOR_PASS;
+    fall_asleep(f);
+    return GOVERNOR_OFF;
+}
+
+enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function) {
+    governor_looks(); /* may end the session, and the table with it */
+    struct function *f = function_of(id);
+    if (UNLIKELY(!f)) return GOVERNOR_RECORD;
+    if (LIKELY(f->state == FULL)) {
+        governor.events++;
+        if (enter) {
+            f->open++;
+            f->c_function = c_function;
+            count_call(f);
+        } else if (f->open) {
+            f->open--;
+        }
+        return GOVERNOR_RECORD;
+    }
+    governor.skipped++;
+    if (f->state == DRAINING) return drain(f, enter);
+    if (f->state == DARK) return dark(f, enter);
+    if (!enter) return c_function ? GOVERNOR_PASS : GOVERNOR_OFF;
+    f->counted++;
+    count_call(f);
+    return GOVERNOR_PASS;
+}
+
+/* What an event of it has cost beside the event. */
+void throttle_values(uint32_t id, uint64_t ticks) {
+    struct function *f = function_of(id);
+    governor.values += ticks;
+    if (f && f->period == period) f->values += ticks;
+}
+
+void throttle_was_open(uint32_t id) {
+    struct function *f = function_of(id);
+    if (f) f->open++;
+}
+
+/* Its events are no longer seen: as if it did not stand between its caller and what it calls. */
+bool throttle_is_transparent(uint32_t id) {
+    const struct function *f = function_of(id);
+    return f && f->state >= COUNTED;
+}
+
+/* ---- decisions ---- */
+
+static uint64_t cost_of(const struct function *f) {
+    if (f->state == COUNTED) return f->calls * governor.cost_skip * (f->c_function ? 2 : 1);
+    return f->calls * governor.cost_event * 2 + f->values;
+}
+
+/* By calls, and what its values have cost as if they were calls. */
+static uint32_t bucket_of(const struct function *f) {
+    uint64_t calls = (f->calls | 1) + f->values / (governor.cost_event * 2 + 1);
+    return calls >> BUCKETS ? BUCKETS - 1 : 31 - (uint32_t)__builtin_clz((uint32_t)calls);
+}
+
+static bool may_be_throttled(const struct function *f) {
+    return f->calls >= CALLS_MIN && (f->state == FULL || f->state == COUNTED);
+}
+
+static void throttle(struct function *f, uint64_t room, uint64_t bare) {
+    bool dear = f->calls * governor.cost_skip * (f->c_function ? 2 : 1) > room / 8;
+    if (f->state == FULL) {
+        if (nthrottled == ACTIVE_MAX) return;
+        throttled[nthrottled++] = (uint32_t)(f - functions);
+        f->since = clock_full();
+    }
+    f->look_ticks = bare; /* the period that was too dear is the first look */
+    f->looked_calls = f->calls;
+    if (f->state == COUNTED) {
+        f->next_state = DARK;
+        drained(f);
+        return;
+    }
+    f->next_state = dear ? DARK : COUNTED;
+    f->state = DRAINING;
+    f->drained = f->open_counted = 0;
+    if (!f->open) drained(f);
+}
+
+/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. False: there
+ * was none. */
+bool throttle_most(uint64_t room, uint64_t bare) {
+    bool any = false;
+    uint64_t in_bucket[BUCKETS] = {0}, kept = 0;
+    uint32_t most = 0; /* buckets below that are kept */
+    for (uint32_t i = 0; i < nactive; i++) {
+        const struct function *f = &functions[active_functions[i]];
+        if (may_be_throttled(f)) in_bucket[bucket_of(f)] += cost_of(f);
+    }
+    while (most < BUCKETS && kept + in_bucket[most] <= room) kept += in_bucket[most++];
+    for (uint32_t i = 0; i < nactive; i++) {
+        struct function *f = &functions[active_functions[i]];
+        if (!may_be_throttled(f) || bucket_of(f) < most) continue;
+        throttle(f, room, bare);
+        any = true;
+    }
+    return any;
+}
+
+void throttle_next_period(void) {
+    period++;
+    nactive = 0;
+}
+
+/* restart_events has just switched everything on again. */
+void throttle_looks_begin(uint64_t now) {
+    uint64_t active = governor_bare(now);
+    for (uint32_t i = 0; i < nthrottled; i++) {
+        struct function *f = &functions[throttled[i]];
+        if (f->state != DARK) continue;
+        if (f->asleep) {
+            f->asleep_ticks += active - f->asleep_since;
+            f->asleep = false;
+        } else { /* fewer calls than a look takes, all of them seen */
+            look_ends(f, active);
+        }
+        f->look_calls = 0;
+    }
+    look_from = active;
+    look_until = now + LOOK_US * agent.ticks_per_ms / 1000;
+    agent.rearm_at = now + look_every();
+    want_looks();
+}
+
+/* In a thread that is not the program's. */
+void throttle_wake(uint64_t now) {
+    if (process_cpu_ns() < vt_load_relaxed(&agent.ctl->wake_cpu_ns)) return;
+    vt_store_release(&agent.ctl->wake_cpu_ns, 0ull);
+    agent.visit_at = agent.rearm_at = now;
+    agent.hooks->visit();
+}
+
+/* ---- report ---- */
+
+static uint64_t estimate(const struct function *f, uint64_t active) {
+    uint64_t asleep =
+        f->asleep_ticks + (f->state == DARK && f->asleep && active > f->asleep_since ? active - f->asleep_since : 0);
+    if (!f->look_ticks) return 0;
+    return (uint64_t)((double)f->looked_calls / (double)f->look_ticks * (double)asleep);
+}
+
+void throttle_tell(void) {
+    uint64_t active = governor_bare(clock_full());
+    for (uint32_t from = 0; from < nthrottled; from += TOLD_AT_ONCE) {
+        uint32_t n = nthrottled - from < TOLD_AT_ONCE ? nthrottled - from : TOLD_AT_ONCE;
+        struct vt_pl_throttled *to = (void *)payload_reserve(n * (uint32_t)sizeof *to);
+        if (!to) return;
+        for (uint32_t i = 0; i < n; i++) {
+            const struct function *f = &functions[throttled[from + i]];
+            to[i] = (struct vt_pl_throttled){.id = throttled[from + i] + (agent.base_id >> VT_REC_TYPE_BITS),
+                                             .off = f->state == DARK,
+                                             .since = f->since,
+                                             .counted = f->counted,
+                                             .estimated = estimate(f, active)};
+        }
+        payload_commit(VT_PL_THROTTLED, n * (uint32_t)sizeof *to);
+    }
+}

@@ -1,0 +1,259 @@
+/* Owns name ids: a code object carries its id in co_extra, a C function in a hash on its definition. An id
+ * is announced by a NAME payload in the stream of the thread that met it first, before its first use. */
+#include "agent/hooks/detail.h"
+#include "agent/limit/governor.h"
+#include "agent/record/emit.h"
+
+struct function_slot function_slots[1u << FUNCTION_BITS];
+struct c_open c_open;
+enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
+#define ID_UNKNOWN (VT_ID_MAX << VT_REC_TYPE_BITS)
+
+/* ---- text of a str, whatever is in it ---- */
+
+void text_of_unicode(struct text *text, void *unicode) {
+    *text = (struct text){"", 0, NULL};
+    if (!unicode || !(type_of(unicode) == py.PyUnicode_Type)) return;
+    text->bytes = py.PyUnicode_AsUTF8AndSize(unicode, &text->len);
+    if (text->bytes) return;
+    py.PyErr_Clear();
+    char *bytes = NULL;
+    text->owner = py.PyUnicode_AsEncodedString(unicode, "utf-8", "surrogateescape");
+    if (!text->owner) {
+        py.PyErr_Clear();
+        text->owner = py.PyUnicode_AsEncodedString(unicode, "utf-8", "backslashreplace");
+    }
+    if (text->owner && py.PyBytes_AsStringAndSize(text->owner, &bytes, &text->len) == 0) {
+        text->bytes = bytes;
+        return;
+    }
+    py.PyErr_Clear();
+    text->bytes = "";
+    text->len = 0;
+}
+
+void text_done(struct text *text) {
+    drop_ref(text->owner);
+    text->owner = NULL;
+}
+
+/* ---- ids ---- */
+
+/* Asks the current interpreter for co_extra slots until it has the one that we use everywhere. */
+static bool extra_index_here(void) {
+    for (int64_t index = -1; index < agent.extra_index;) {
+        int64_t next = py.PyUnstable_Eval_RequestCodeExtraIndex(NULL);
+        if (next < 0 || next <= index) return false;
+        index = next;
+        if (agent.extra_index < 0) agent.extra_index = index;
+    }
+    return true;
+}
+
+int names_start(char *why, size_t why_size) {
+    if (agent.next_id == 0) agent.next_id = 1;
+    c_open.callable = NULL;
+    agent.base_id = agent.next_id << VT_REC_TYPE_BITS;
+    if (agent.extra_index < 0) {
+        agent.extra_index = py.PyUnstable_Eval_RequestCodeExtraIndex(NULL);
+        if (agent.extra_index < 0) {
+            py.PyErr_Clear();
+            text_append(why, why_size, "no co_extra slot is free: 255 other tools?");
+            return -VT_EBUSY;
+        }
+    }
+    return 0;
+}
+
+static uint32_t id_new(void) {
+    if (agent.next_id >= VT_ID_MAX) return ID_UNKNOWN;
+    uint32_t id = vt_fetch_add(&agent.next_id, 1u), next = id - (agent.base_id >> VT_REC_TYPE_BITS) + 1;
+    if (id >= VT_ID_MAX) return ID_UNKNOWN;
+    if (vt_load_relaxed(&agent.ctl->next_id) < next) vt_store_relaxed(&agent.ctl->next_id, next);
+    return id << VT_REC_TYPE_BITS;
+}
+
+static bool tell_name(uint32_t id, uint32_t kind, uint32_t line, const struct text *name, const struct text *file) {
+    uint32_t name_len = (uint32_t)(name->len > NAME_BYTES_MAX ? NAME_BYTES_MAX : name->len);
+    uint32_t file_len = (uint32_t)(file->len > NAME_BYTES_MAX ? NAME_BYTES_MAX : file->len);
+    struct vt_pl_name head = {.id = id >> VT_REC_TYPE_BITS,
+                              .line = line,
+                              .namelen = (uint16_t)name_len,
+                              .filelen = (uint16_t)file_len,
+                              .kind = (uint8_t)kind};
+    uint32_t bytes = (uint32_t)sizeof head + name_len + file_len;
+    uint8_t *to = payload_reserve(bytes);
+    if (!to) return false;
+    memcpy(to, &head, sizeof head);
+    memcpy(to + sizeof head, name->bytes, name_len);
+    memcpy(to + sizeof head + name_len, file->bytes, file_len);
+    payload_commit(VT_PL_NAME, bytes);
+    return true;
+}
+
+static bool code_remember(void *code, uint64_t value) {
+    if (py.PyUnstable_Code_SetExtra(code, agent.extra_index, (void *)value) == 0) return true;
+    py.PyErr_Clear();
+    if (extra_index_here() && py.PyUnstable_Code_SetExtra(code, agent.extra_index, (void *)value) == 0) return true;
+    py.PyErr_Clear();
+    return false;
+}
+
+/* Gives a code object an id. 0 when there is no room to say its name. One that is left out needs no name.
+ * `globals`: NULL = of the frame that runs. */
+static uint32_t code_register(void *code, void *globals) {
+    struct pending_error error;
+    struct text name, file;
+    uint32_t result = 0;
+    error_save(&error);
+    text_of_unicode(&name, field(code, layout.co_name));
+    text_of_unicode(&file, field(code, layout.co_filename));
+    uint64_t flags = agent.full ? filter_code_flags(name.bytes, file.bytes, globals) : 0;
+    uint32_t id = id_new();
+    if (id == ID_UNKNOWN || flags & FILTER_LEFT_OUT || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file)) {
+        if (code_remember(code, flags | id)) result = id;
+    }
+    text_done(&name);
+    text_done(&file);
+    error_restore(&error);
+    return result;
+}
+
+NOINLINE uint32_t name_code_slow(void *code) {
+    uint64_t begun = agent.governed ? clock_full() : 0;
+    uint32_t id = session_visit() ? code_register(code, NULL) : 0;
+    if (begun) governor.naming += clock_full() - begun;
+    return id;
+}
+
+/* Of an open frame, with hooks maybe not in yet; NULL = of the one that runs. */
+uint32_t name_code(void *code, void *frame) {
+    const struct co_extra *extra = field(code, layout.co_extra);
+    if (extra && extra->size > agent.extra_index && (uint32_t)extra->value[agent.extra_index] >= agent.base_id)
+        return (uint32_t)extra->value[agent.extra_index];
+    void *globals = frame && agent.full && filter_needs_modules() ? py.PyObject_GetAttrString(frame, "f_globals") : NULL;
+    uint32_t id = code_register(code, globals);
+    drop_ref(globals);
+    return id;
+}
+
+/* ---- C functions ---- */
+
+static bool type_defines(const char *type, const char *definition) {
+    const char *first = field(type, TYPE_METHODS);
+    if (!first || definition < first || (uint64_t)(definition - first) % DEF_SIZE) return false;
+    for (; first != definition; first += DEF_SIZE)
+        if (!field(first, DEF_NAME)) return false;
+    return true;
+}
+
+static const char *defining_type(const char *type, const char *definition) {
+    for (; type; type = field(type, TYPE_BASE))
+        if (type_defines(type, definition)) return type;
+    return NULL;
+}
+
+/* What goes before the dot: the module of a module's function, the defining type of a method. */
+static void function_owner(struct text *owner, const void *callable, const void *definition) {
+    const char *type = NULL;
+    *owner = (struct text){"", 0, NULL};
+    if (type_of(callable) == py.PyMethodDescr_Type || type_of(callable) == py.PyClassMethodDescr_Type) {
+        type = field(callable, DESCR_TYPE);
+    } else {
+        void *module = field(callable, CFUNCTION_MODULE), *self = field(callable, CFUNCTION_SELF);
+        if (module && type_of(module) == py.PyUnicode_Type) {
+            text_of_unicode(owner, module);
+            return;
+        }
+        if (!self) return;
+        bool self_is_type = field32(type_of(self), TYPE_FLAGS) & TYPE_FLAG_IS_TYPE;
+        if (self_is_type) type = defining_type(self, definition);
+        if (!type) type = defining_type(type_of(self), definition);
+        if (!type) type = type_of(self);
+    }
+    owner->bytes = field(type, TYPE_NAME);
+    owner->len = (int64_t)strlen(owner->bytes);
+}
+
+static const struct {
+    const char *owner, *name;
+    uint16_t special;
+} specials[] = {
+    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},  {"_thread", "start_new", FUNCTION_STARTS_THREAD},
+    {"_xxsubinterpreters", "create", FUNCTION_STARTS_THREAD}, {"sys", "setprofile", FUNCTION_SETS_PROFILE},
+    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
+};
+
+static uint16_t special_of(const char *owner, const char *name) {
+    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++)
+        if (text_equal(specials[i].owner, owner) && text_equal(specials[i].name, name)) return specials[i].special;
+    return FUNCTION_PLAIN;
+}
+
+/* The slot that name_function or, in function_slots, name_function_slow used or filled; or NULL. */
+const struct function_slot *name_function_slot(const struct function_slot *slots, const void *definition) {
+    uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
+    for (uint32_t i = 0; i < PROBES; i++) {
+        const struct function_slot *slot = &slots[(home + i) & mask];
+        if (slot->definition == definition && slot->id >= agent.base_id) return slot;
+    }
+    return NULL;
+}
+
+/* Where this definition is or may go; its id if it has one, else 0. */
+static struct function_slot *function_place(struct function_slot *slots, const void *definition, uint32_t *id) {
+    uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
+    struct function_slot *room = NULL;
+    *id = 0;
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct function_slot *slot = &slots[(home + i) & mask];
+        bool current = slot->id >= agent.base_id;
+        if (current && slot->definition == definition && slot->check == function_check(definition)) {
+            *id = slot->id;
+            return slot;
+        }
+        if (!room && (!current || slot->definition == definition)) room = slot;
+    }
+    return room ? room : &slots[home];
+}
+
+static uint32_t function_register(struct function_slot *room, void *callable, void *definition) {
+    struct pending_error error;
+    struct text name, owner;
+    uint32_t id = id_new();
+    error_save(&error);
+    name = (struct text){field(definition, DEF_NAME), 0, NULL};
+    if (!name.bytes) name.bytes = "?";
+    name.len = (int64_t)strlen(name.bytes);
+    function_owner(&owner, callable, definition);
+    bool left_out = agent.full && filter_leaves_out_function(owner.bytes, name.bytes);
+    if (id == ID_UNKNOWN || left_out || tell_name(id, 1, 0, &name, &owner)) {
+        uint16_t special = special_of(owner.bytes, name.bytes);
+        vt_store_relaxed(&room->id, 0u);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        vt_store_relaxed(&room->definition, definition);
+        vt_store_relaxed(&room->check, function_check(definition));
+        room->special = special;
+        room->left_out = left_out;
+        vt_store_release(&room->id, id);
+    } else {
+        id = 0;
+    }
+    text_done(&owner);
+    error_restore(&error);
+    return id;
+}
+
+NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
+    uint32_t id;
+    struct function_slot *place = function_place(function_slots, definition, &id);
+    if (id) return id;
+    return session_visit() ? function_register(place, callable, definition) : 0;
+}
+
+/* In a table of the caller's, while tracing. */
+uint32_t name_function(struct function_slot *slots, void *callable, void *definition) {
+    uint32_t id;
+    struct function_slot *place = function_place(slots, definition, &id);
+    return id ? id : function_register(place, callable, definition);
+}

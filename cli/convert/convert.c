@@ -1,0 +1,213 @@
+/* Owns the way from a trace file to an output file: which writer, both passes, and that nothing half done is left. */
+#include "cli/convert/convert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/convert/fold.h"
+#include "cli/convert/newest.h"
+#include "cli/convert/source_many.h"
+#include "cli/format/vzt/model.h"
+#include "cli/term/progress.h"
+#include "proto/abi/arena.h"
+
+#define NATIVE_SUFFIX ".vzt"
+#define SAMPLE_EVENTS 8000000u /* tell how many calls fit within a few per cent */
+
+/* The longest suffix that fits wins. */
+static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz,
+                                                         &out_folded,   &out_speedscope,  &out_pprof,  &out_svg,
+                                                         &out_html,     &out_vzt,         &out_cvf};
+
+static bool ends_with(const char *text, const char *suffix) {
+    size_t n = strlen(text), m = strlen(suffix);
+    return n > m && memcmp(text + n - m, suffix, m) == 0;
+}
+
+static const struct trace_writer_ops *find_writer(const char *output) {
+    const struct trace_writer_ops *found = NULL;
+    for (size_t i = 0; i < VT_ARRAY_LEN(writers); i++)
+        if (ends_with(output, writers[i]->suffix) && (!found || strlen(writers[i]->suffix) > strlen(found->suffix)))
+            found = writers[i];
+    return found;
+}
+
+int convert_check_output(const char *output, struct vt_err *err) {
+    if (find_writer(output)) return 0;
+    return vt_err_set(
+        err, -EINVAL,
+        "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html, .vzt, .cvf, .svg, .folded, "
+        ".speedscope.json or .pprof",
+        output);
+}
+
+static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
+    int rc = 0, fd = open(opts->input, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        rc = -errno;
+        return vt_err_set(err, rc, "%s: %s", opts->input, strerror(-rc));
+    }
+    while (!rc && !output_error(out)) {
+        ssize_t n = read(fd, output_room(out, OUTPUT_BUF), OUTPUT_BUF);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) rc = vt_err_set(err, -errno, "%s: %s", opts->input, strerror(errno));
+        if (n > 0) output_put(out, out->pos + n);
+        if (opts->stop && *opts->stop) rc = vt_err_set(err, -EINTR, "interrupted");
+        if (n == 0) break;
+    }
+    vt_close(&fd);
+    return rc;
+}
+
+static bool same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* True when renaming is all there is to do; rights become those of a new file. */
+static bool moved(const struct convert_opts *opts, uint64_t *bytes) {
+    struct stat st;
+    if (!opts->move_input || (lstat(opts->output, &st) == 0 && !S_ISREG(st.st_mode))) return false;
+    if (rename(opts->input, opts->output) < 0) return false;
+    mode_t mask = umask(0);
+    umask(mask);
+    if (chmod(opts->output, 0666 & ~mask) < 0) vt_log(VT_LOG_INFO, "%s: rights not changed: %s", opts->output, strerror(errno));
+    if (stat(opts->output, &st) == 0) *bytes = (uint64_t)st.st_size;
+    return true;
+}
+
+/* .vzt to .vzt. */
+static int copy_native(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
+    struct output *out;
+    int rc = output_make_dirs(opts->output);
+    if (rc) return vt_err_set(err, rc, "cannot write %s: %s", opts->output, strerror(-rc));
+    if (moved(opts, &result->bytes)) return 0;
+    rc = output_open(opts->output, false, &out, err);
+    if (rc) return rc;
+    rc = copy_bytes(opts, out, err);
+    if (rc) {
+        output_abort(out);
+        return rc;
+    }
+    rc = output_commit(out, &result->bytes, err);
+    if (!rc && opts->move_input) unlink(opts->input);
+    return rc;
+}
+
+/* Some outputs take two passes over the input: one way from nothing to all for the caller. */
+struct passes {
+    const struct convert_opts *opts;
+    unsigned all, now;
+    uint64_t last;
+};
+
+static void pass_progress(void *arg, uint64_t done, uint64_t size) {
+    struct passes *p = arg;
+    if (done < p->last && p->now + 1 < p->all) p->now++;
+    p->last = done;
+    p->opts->progress(p->opts->progress_arg, p->now * size + done, p->all * size);
+}
+
+/* Shorter calls than that are not in the picture. */
+static uint64_t shortest(const struct convert_opts *opts, const struct trace_info *info) {
+    uint64_t made_with = info->header ? info->header->min_duration_ns : 0;
+    return made_with > opts->min_duration_ns ? made_with : opts->min_duration_ns;
+}
+
+static int write_with(const struct trace_writer_ops *ops, const struct convert_opts *opts, struct trace_source *source,
+                      struct convert_result *result, struct vt_err *err) {
+    struct trace_info *info = trace_source_info(source);
+    struct output *out;
+    int rc = trace_source_select(source, &opts->select, err);
+    if (!rc) rc = output_open(opts->output, ops->gzip, &out, err);
+    if (rc) return rc;
+    struct writer_opts writer_opts = {.source_root = opts->source_root,
+                                      .source_cwd = opts->source_cwd,
+                                      .file_info = !opts->no_file_info,
+                                      .per_thread = opts->per_thread,
+                                      .min_duration_ns = select_has_window(&opts->select) ? 0 : shortest(opts, info),
+                                      .stop = opts->stop,
+                                      .unheld = &result->unheld};
+    struct fold_budget budget = {.calls = opts->budget};
+    if (!opts->budget && !opts->newest_calls) {
+        budget.calls = opts->usual_budget ? opts->usual_budget : ops->budget;
+        budget.whole = opts->usual_whole;
+        if (select_is_all(&opts->select)) budget.sample = SAMPLE_EVENTS;
+    }
+    struct passes passes = {.opts = opts, .all = budget.calls || opts->newest_calls ? 2 : 1};
+    struct model_opts model_opts = {
+        .min_duration_ns = opts->min_duration_ns,
+        .tasks = opts->log_async,
+        .progress = opts->progress ? pass_progress : NULL,
+        .progress_arg = &passes,
+        .stop = opts->stop,
+    };
+    struct vt_err why = {0};
+    struct trace_writer *w = ops->open(out, info, &writer_opts);
+    if (!w)
+        rc = vt_err_set(&why, -ENOMEM, "out of memory");
+    else if (budget.calls)
+        rc = fold_run(source, &model_opts, ops, w, &budget, &result->totals, &why);
+    else if (opts->newest_calls)
+        rc = newest_run(source, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
+    else
+        rc = trace_source_run(source, &model_opts, ops, w, &result->totals, &why);
+    if (w) ops->free(w);
+    if (!rc || output_error(out)) /* the output's own account of its error is the better one */
+        return output_commit(out, &result->bytes, err);
+    output_abort(out);
+    if (rc == -EFBIG && ops->most)
+        return vt_err_set(err, rc, "%s: a browser takes no more than %llu calls; --min_duration or --tracer_entries make less",
+                          opts->output, (unsigned long long)ops->most);
+    if (result->unheld.refusal[0]) return vt_err_set(err, rc, "%s: %s", opts->output, result->unheld.refusal);
+    return vt_err_set(err, rc, "%s", why.msg);
+}
+
+/* Is the output to be what the .vzt is already? */
+static bool is_copy(const struct convert_opts *opts, const struct trace_info *info) {
+    return info->trace && ends_with(opts->output, NATIVE_SUFFIX) && select_is_all(&opts->select) &&
+           shortest(opts, info) == info->header->min_duration_ns;
+}
+
+static int open_source(const struct convert_opts *opts, struct trace_source **source, struct vt_err *err) {
+    size_t n = opts->inputs ? opts->ninputs : 1;
+    for (size_t i = 0; i < n; i++)
+        if (same_file(opts->inputs ? opts->inputs[i] : opts->input, opts->output))
+            return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
+    if (!opts->inputs) return trace_source_open(opts->input, source, err);
+    struct many_opts many = {.align = opts->align, .note = opts->note};
+    return source_many_open(opts->inputs, opts->ninputs, &many, source, err);
+}
+
+int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
+    struct trace_source *source = NULL;
+    memset(result, 0, sizeof *result);
+    int rc = convert_check_output(opts->output, err);
+    if (rc) return rc;
+    if ((opts->budget || opts->newest_calls) && ends_with(opts->output, NATIVE_SUFFIX))
+        return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; %s is for .json and .pftrace", opts->output,
+                          opts->budget ? "--budget" : "--tracer_entries");
+    rc = open_source(opts, &source, err);
+    if (rc) return rc;
+    const struct trace_info *info = trace_source_info(source);
+    if (is_copy(opts, info)) {
+        result->totals.threads = info->nshown;
+        if (info->end) {
+            result->totals.calls = info->end->calls;
+            result->totals.dropped = info->end->dropped;
+        }
+        rc = copy_native(opts, result, err);
+    } else {
+        rc = write_with(find_writer(opts->output), opts, source, result, err);
+    }
+    result->cut_off = info->cut_off;
+    snprintf(result->limit, sizeof result->limit, "%s", info->limit);
+    if (info->damage.code) snprintf(result->damage, sizeof result->damage, "%s", info->damage.msg);
+    trace_source_close(source);
+    return rc;
+}

@@ -1,0 +1,56 @@
+/* One trace into one output file: what `convert` does, and what an attach does when its session has ended. */
+#ifndef VT_CLI_CONVERT_H
+#define VT_CLI_CONVERT_H
+
+#include <stdint.h>
+
+#include "cli/trace/select.h"
+#include "proto/base.h"
+
+struct convert_opts {
+    const char *input;         /* a trace of any kind that source.h knows */
+    const char *const *inputs; /* several of them, made one trace; then input is not looked at. NULL = one */
+    size_t ninputs;
+    bool align;                                /* several: source_many.h */
+    void (*note)(void *arg, const char *text); /* several: what the user should know; may be NULL */
+    const char *output;                        /* how its name ends says the kind */
+    uint64_t min_duration_ns;
+    uint64_t newest_calls;      /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
+    uint64_t budget;            /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
+    uint64_t usual_budget;      /* where neither is given: about so many; 0 = what is usual for the output */
+    uint64_t usual_whole;       /* and a trace of up to so many is shown whole */
+    struct trace_select select; /* the wanted part */
+    bool log_async;             /* calls under their asyncio task's tid; the trace's own flag does it too */
+    bool no_file_info;          /* without source text */
+    bool per_thread;            /* flame graphs: one tree per thread */
+    bool move_input;            /* .vzt to .vzt: rename where that is possible */
+    const char *source_root;    /* /proc/PID/root while the target lives, else NULL */
+    const char *source_cwd;     /* /proc/PID/cwd while the target lives, else NULL */
+    void (*progress)(void *arg, uint64_t done, uint64_t size); /* may be NULL */
+    void *progress_arg;
+    const volatile int *stop; /* may be NULL: nonzero = give up, -EINTR, nothing is left behind */
+};
+
+struct convert_result {
+    struct trace_totals totals;  /* for .vzt outputs as the trace's end says; open and short_calls are 0 */
+    uint64_t bytes;              /* of the output */
+    bool cut_off;                /* the trace has no end: its writer died */
+    struct writer_unheld unheld; /* what the output has no place for */
+    char limit[256];             /* as of trace_info */
+    char damage[384];            /* not "": the trace is damaged and what comes after that place is not in the output */
+};
+
+/* A command around convert_trace, for those that share its options. */
+struct convert_kind {
+    const char *name, *usage, *about; /* about: lines of help */
+    bool many, align;
+    const char *output; /* without -o; NULL = has to be given */
+};
+int convert_command(const struct convert_kind *kind, int argc, char **argv); /* enum cli_exit */
+
+/* 0 when the name ends in something we write; else -EINVAL and err names what we do. To be asked before an attach. */
+VT_MUST_CHECK int convert_check_output(const char *output, struct vt_err *err);
+/* 0 and a whole output file, or -errno, err, and no output file. */
+VT_MUST_CHECK int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err);
+
+#endif

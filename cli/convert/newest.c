@@ -1,0 +1,51 @@
+/* Owns a writer that stands in front of another one: it counts calls, or leaves out the first ones.
+ * "Newest" is by the order in which the model hands calls over: calls of one thread in the order in which they ended, threads
+ * as their blocks come in the trace, so between threads the border is exact to a block's age (~50 ms). */
+#include "cli/convert/newest.h"
+
+#include <stddef.h>
+#include <string.h>
+
+struct trace_writer {
+    const struct trace_writer_ops *ops; /* NULL = only count */
+    struct trace_writer *inner;
+    uint64_t calls; /* so far */
+    uint64_t skip;  /* the first ones that are left out */
+};
+
+static int newest_begin(struct trace_writer *w) { return w->ops ? w->ops->begin(w->inner) : 0; }
+static int newest_call(struct trace_writer *w, const struct trace_call *call) {
+    w->calls++;
+    return w->ops && w->calls > w->skip ? w->ops->call(w->inner, call) : 0;
+}
+static int newest_gap(struct trace_writer *w, const struct trace_gap *gap) { return w->ops ? w->ops->gap(w->inner, gap) : 0; }
+static int newest_counter(struct trace_writer *w, const struct trace_counter *counter) {
+    return w->ops ? w->ops->counter(w->inner, counter) : 0;
+}
+static int newest_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    return w->ops && w->ops->mark ? w->ops->mark(w->inner, mark) : 0;
+}
+static int newest_end(struct trace_writer *w, const struct trace_totals *totals) {
+    struct trace_totals t = *totals;
+    t.left_out = w->skip;
+    return w->ops ? w->ops->end(w->inner, &t) : 0;
+}
+
+static const struct trace_writer_ops newest_ops = {.begin = newest_begin,
+                                                   .call = newest_call,
+                                                   .gap = newest_gap,
+                                                   .counter = newest_counter,
+                                                   .mark = newest_mark,
+                                                   .end = newest_end};
+
+int newest_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+               uint64_t newest, struct trace_totals *totals, struct vt_err *err) {
+    struct trace_writer counter = {0}, front = {.ops = ops, .inner = w};
+    int rc = trace_source_run(s, opts, &newest_ops, &counter, totals, err);
+    if (rc) return rc;
+    if (counter.calls > newest) front.skip = counter.calls - newest;
+    memset(totals, 0, sizeof(*totals));
+    rc = trace_source_run(s, opts, &newest_ops, &front, totals, err);
+    totals->left_out = front.skip;
+    return rc;
+}

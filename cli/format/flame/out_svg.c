@@ -1,0 +1,175 @@
+/* Owns .svg: a flame graph in one file that any browser opens: callers above callees, width is time, heaviest first from the
+ * left. Without script it is a picture with hover texts; its own script (flame_script.h) adds zoom, search and a line of details.
+ * Frames narrower than 1/20,000 of all are left out. No text from a trace is ever markup. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/format/flame/flame.h"
+#include "cli/format/flame/flame_script.h"
+
+#define WIDTH 1200.0
+#define SIDE 10.0
+#define TOP 62.0
+#define ROW 17.0
+#define CHAR 6.6 /* columns of the font, in pixels */
+#define NARROWEST (WIDTH / 20000)
+#define DEPTH_MAX 250u /* a stack beyond that is a recursion that nobody reads */
+
+struct svg {
+    struct flame *f;
+    double *x;       /* left edge by node, in ns of the root */
+    uint32_t *level; /* by node */
+    double scale;    /* pixels per ns */
+    double down;     /* by so much all is lower, for one more line in the head */
+    uint32_t deepest;
+};
+
+static void put(struct svg *s, const char *text) { output_write(s->f->out, text, strlen(text)); }
+static void putf(struct svg *s, const char *fmt, ...) VT_PRINTF(2, 3);
+static void putf(struct svg *s, const char *fmt, ...) {
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    put(s, text);
+}
+
+/* Clean text as the inside of an element. */
+static void put_text(struct svg *s, const char *clean, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        switch (clean[i]) {
+        case '&': put(s, "&amp;"); break;
+        case '<': put(s, "&lt;"); break;
+        case '>': put(s, "&gt;"); break;
+        case '"': put(s, "&quot;"); break;
+        case '\'': put(s, "&#39;"); break;
+        default: output_write(s->f->out, &clean[i], 1);
+        }
+    }
+}
+
+/* The start of clean text that fits into so many columns, with ".." when it was cut; nothing below three columns. */
+static void put_short(struct svg *s, const char *clean, double columns) {
+    unsigned most = columns > 0 ? (unsigned)columns : 0;
+    if (most < 3) return;
+    if (term_columns(clean) <= most) {
+        put_text(s, clean, strlen(clean));
+        return;
+    }
+    size_t len = 0;
+    for (unsigned n = 0; clean[len] && n + 2 < most; n++) /* by characters: wide ones are cut by the frame's edge at worst */
+        do len++;
+        while (((unsigned char)clean[len] & 0xc0) == 0x80);
+    put_text(s, clean, len);
+    put(s, "..");
+}
+
+/* Python in warm colours, C in cool ones, one per file; the same in every picture. */
+static void colour_of(const struct flame *f, const struct stacks_node *n, char *to, size_t size) {
+    if (n->fn >= STACKS_ROOT) {
+        snprintf(to, size, "#bbb");
+        return;
+    }
+    const struct trace_name *fn = f->walk.functions[n->fn];
+    uint32_t h = 2166136261u;
+    for (uint32_t i = 0; i < fn->file_len; i++) h = (h ^ (uint8_t)fn->file[i]) * 16777619u;
+    unsigned hue = fn->kind ? 180 + h % 60 : h % 55, light = 62 + (h >> 8) % 16;
+    snprintf(to, size, "hsl(%u,%u%%,%u%%)", hue, fn->kind ? 45 : 80, light);
+}
+
+static void put_frame(struct svg *s, uint32_t node) {
+    const struct stacks_node *n = &s->f->stacks.nodes[node];
+    const struct stacks_node *root = s->f->stacks.nodes;
+    char name[FLAME_NAME], colour[32], total[16], self[16];
+    double x = SIDE + s->x[node] * s->scale, w = (double)n->total_ns * s->scale, y = TOP + s->down + s->level[node] * ROW;
+    flame_node_name(s->f, n, name);
+    colour_of(s->f, n, colour, sizeof colour);
+    put(s, "<g><title>");
+    put_text(s, name, strlen(name));
+    putf(s, "&#10;%s, %.2f %%, own %s", term_duration(total, n->total_ns),
+         root->total_ns ? 100 * (double)n->total_ns / (double)root->total_ns : 100, term_duration(self, n->self_ns));
+    if (n->calls) putf(s, ", %llu call%s", (unsigned long long)n->calls, n->calls == 1 ? "" : "s");
+    putf(s, "</title><rect x=\"%.3f\" y=\"%.0f\" width=\"%.3f\" height=\"%.0f\" fill=\"%s\"/>", x, y, w, ROW - 1, colour);
+    putf(s, "<text x=\"%.3f\" y=\"%.0f\">", x + 3, y + ROW - 5);
+    put_short(s, name, (w - 6) / CHAR);
+    put(s, "</text></g>\n");
+}
+
+/* Where every node stands; how deep the picture is. */
+static void lay_out(struct svg *s) {
+    const struct stacks_node *nodes = s->f->stacks.nodes;
+    for (uint32_t n = 0; (n = flame_next(s->f, n));) s->level[n] = s->level[nodes[n].parent] + 1;
+    for (uint32_t n = 0, first = 1; first || n; n = flame_next(s->f, n)) {
+        double x = s->x[n];
+        first = 0;
+        for (uint32_t c = nodes[n].first_child; c; c = nodes[c].next) {
+            s->x[c] = x;
+            x += (double)nodes[c].total_ns;
+        }
+        if ((double)nodes[n].total_ns * s->scale >= NARROWEST && s->level[n] > s->deepest) s->deepest = s->level[n];
+    }
+}
+
+static void put_head(struct svg *s) {
+    const struct stacks *stacks = &s->f->stacks;
+    double height = TOP + s->down + (s->deepest + 1) * ROW + 10;
+    char time[16];
+    putf(s,
+         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"%.0f\" "
+         "height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"title\">\n",
+         WIDTH, height, WIDTH, height);
+    put(s, "<style>text{font:11px monospace;fill:#000}g "
+           "rect{stroke:#fff;stroke-width:.4}.b{cursor:pointer;text-decoration:underline}"
+           "#frames g{cursor:pointer}#frames g:hover rect,#frames g:focus rect{stroke:#000;stroke-width:1}.above{opacity:.5}"
+           ".hit rect{fill:#e0f}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n");
+    putf(s, "<text id=\"title\" x=\"%.0f\" y=\"20\" style=\"font-size:15px\">Flame graph: %s of thread time%s</text>\n", SIDE,
+         term_duration(time, stacks->nodes[0].total_ns), stacks->opts.per_thread ? ", by thread" : "");
+    putf(s,
+         "<text x=\"%.0f\" y=\"36\">Callers above, width is time (waiting too); frames below 1/20,000 of all are left "
+         "out%s.</text>\n",
+         SIDE, stacks->other_calls ? "; (other): more stacks than are kept" : "");
+    if (s->f->walk.info->limit[0]) {
+        putf(s, "<text x=\"%.0f\" y=\"52\" style=\"fill:#c00\">--max_overhead was on: ", SIDE);
+        put_text(s, s->f->walk.info->limit, strlen(s->f->walk.info->limit));
+        put(s, "</text>\n");
+    }
+    putf(s,
+         "<text id=\"details\" x=\"%.0f\" y=\"%.0f\"> </text><text id=\"found\" x=\"%.0f\" y=\"20\" text-anchor=\"end\"> "
+         "</text>\n",
+         SIDE, 54 + s->down, WIDTH - 150);
+    putf(s, "<text id=\"reset\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Reset zoom</text>", WIDTH - 140);
+    putf(s, "<text id=\"search\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Search</text>\n", WIDTH - 55);
+}
+
+static int svg_write(struct flame *f) {
+    const struct stacks_node *nodes = f->stacks.nodes;
+    struct svg s = {.f = f, .down = f->walk.info->limit[0] ? ROW : 0};
+    s.scale = nodes[0].total_ns ? (WIDTH - 2 * SIDE) / (double)nodes[0].total_ns : 0;
+    s.x = calloc(f->stacks.nnodes, sizeof *s.x);
+    s.level = calloc(f->stacks.nnodes, sizeof *s.level);
+    int rc = s.x && s.level ? 0 : -ENOMEM;
+    if (!rc) {
+        lay_out(&s);
+        put_head(&s);
+        put(&s, "<g id=\"frames\">\n");
+        put_frame(&s, 0);
+        for (uint32_t n = 0; (n = flame_next(f, n));)
+            if ((double)nodes[n].total_ns * s.scale >= NARROWEST) put_frame(&s, n);
+        put(&s, "</g>\n<script><![CDATA[\n");
+        put(&s, flame_script);
+        put(&s, "]]></script>\n</svg>\n");
+    }
+    free(s.x);
+    free(s.level);
+    return rc;
+}
+
+static const struct flame_ops svg = {.write = svg_write, .max_depth = DEPTH_MAX};
+static struct trace_writer *svg_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
+    return flame_open(out, info, opts, &svg);
+}
+const struct trace_writer_ops out_svg = {.suffix = ".svg", .open = svg_open, FLAME_WRITER_OPS};

@@ -1,0 +1,28 @@
+/* Arguments of calls and marks as Perfetto's typed annotations: fields of a TrackEvent that is being written. What comes
+ * from the target or a file may be any bytes. */
+#ifndef VT_CLI_PERFETTO_ARGS_H
+#define VT_CLI_PERFETTO_ARGS_H
+
+#include "cli/base/pb_put.h"
+#include "cli/trace/writer.h"
+
+/* One annotation of the event. */
+void perfetto_arg_u64(struct pb *b, const char *name, uint64_t v);
+void perfetto_arg_true(struct pb *b, const char *name);
+void perfetto_arg_text(struct pb *b, const char *name, const void *text, size_t len);
+/* A repr: int, float and bool as such where that is exact, else its text. */
+void perfetto_arg_repr(struct pb *b, const char *name, const void *text, size_t len);
+/* func_args from a VT_PL_ARGS payload. */
+void perfetto_arg_func_args(struct pb *b, const uint8_t *payload, size_t len);
+/* Its names are iids: those of perfetto_fold_names from 1 on; functions' names are the string of their index + 1. */
+void perfetto_arg_fold(struct pb *b, const struct trace_fold *fold);
+#define PERFETTO_FOLD_NAMES 7u
+extern const char *const perfetto_fold_names[PERFETTO_FOLD_NAMES];
+/* The members of a JSON object, nested; other values as "args"; what is no JSON as text. */
+void perfetto_args_json(struct pb *b, const char *json, size_t len);
+
+/* Hands out every number that is a direct member of a JSON object, as far as it is one. */
+void perfetto_json_numbers(const char *json, size_t len, void (*take)(void *arg, const char *key, size_t key_len, double value),
+                           void *arg);
+
+#endif

@@ -1,0 +1,554 @@
+/* Owns our own .pftrace files as sources of calls (source.h). Those of other programs are refused: what they hold is not
+ * calls of functions alone. Read twice, as JSON is; memory as there.
+ *
+ * A BEGIN with an interned name is a call, the END on its track ends it. INSTANTs are marks or gaps, COUNTERs counters,
+ * BEGIN and END with a name of their own something asynchronous. What the format does not keep does not come back: an
+ * instant's scope g becomes p, a flow's t becomes s, null in arguments becomes "null". */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/format/perfetto/perfetto_json.h"
+#include "cli/format/perfetto/pftrace_read.h"
+#include "cli/trace/info_build.h"
+#include "cli/trace/lane.h"
+#include "cli/trace/limit.h"
+#include "cli/trace/source.h"
+
+#define TIME_MAX_NS (1ull << 62)
+#define OPEN_SEARCH 4096u /* open calls that an END is compared with */
+#define GC "garbage collection "
+
+struct track {
+    uint64_t uuid;
+    struct trace_process *process; /* it belongs to */
+    struct trace_thread *thread;   /* whose own track it is, else NULL */
+    bool is_process;
+    struct trace_task *task; /* calls on a track that is no thread's: of a task */
+    char *name;
+    uint32_t name_len;
+};
+
+struct open_call {
+    const struct track *track;
+    struct trace_name *name;
+    uint64_t start_ns;
+    bool from_attach;
+    struct text_buf args; /* an object without its end */
+};
+
+struct sequence {
+    struct trace_thread *thread; /* NULL: that of the descriptors */
+    uint64_t last_ns, gc_ns;
+    struct vt_pl_counter gc;     /* as far as its three values have come */
+    struct text_map names;       /* struct trace_name by their numbers */
+    struct perfetto_texts texts; /* of arguments */
+    struct open_call *open;
+    size_t nopen, open_room;
+};
+
+struct pftrace_source {
+    char *path;
+    struct info_build build;
+    struct lanes lanes;
+    struct text_map tracks, sequences; /* struct track, struct sequence by their numbers */
+    struct text_buf args;
+    uint64_t dropped;
+    uint32_t nnames, nthreads, nprocesses; /* after the first reading */
+};
+
+struct pass {
+    struct pftrace_source *s;
+    struct trace_info *info;
+    struct lanes *lanes;
+};
+
+static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && head[0] == (1 << 3 | 2); }
+
+static void **by_number(struct text_map *map, uint64_t number) { return text_map_slot(map, &number, sizeof number); }
+static void *get_number(const struct text_map *map, uint64_t number) { return text_map_get(map, &number, sizeof number); }
+
+/* The second time a file is read it has nothing new, or it has changed. */
+static int check_stale(const struct pass *p) {
+    const struct pftrace_source *s = p->s;
+    if (p->lanes->learns) return 0;
+    return s->nnames == p->info->nnames && s->nthreads == p->info->nthreads && s->nprocesses == p->info->nprocesses ? 0 : -ESTALE;
+}
+
+/* ---- tracks ---- */
+
+static int add_process(struct pass *p, const struct pftrace_track *d, struct track *t) {
+    char pid[24];
+    int len = snprintf(pid, sizeof pid, "%llu", (unsigned long long)d->pid);
+    t->is_process = true;
+    t->process = info_build_process(&p->s->build, pid, (size_t)len);
+    if (!t->process) return -ENOMEM;
+    return d->name.len ? info_build_text(&t->process->name, &t->process->name_len, (const char *)d->name.data, d->name.len) : 0;
+}
+
+static int add_thread(struct pass *p, const struct pftrace_track *d, struct track *t) {
+    char tid[24];
+    int len = snprintf(tid, sizeof tid, "%llu", (unsigned long long)d->tid);
+    uint32_t before = p->info->nthreads;
+    t->thread = info_build_thread(&p->s->build, t->process, tid, (size_t)len);
+    if (t->thread && p->lanes->learns && before == p->info->nthreads) { /* two threads of one number: one after the other */
+        len = snprintf(tid, sizeof tid, "track %llu", (unsigned long long)d->uuid);
+        t->thread = info_build_thread(&p->s->build, t->process, tid, (size_t)len);
+        if (t->thread) t->thread->tid = (uint32_t)d->tid;
+    }
+    if (!t->thread || lanes_thread(p->lanes, t->thread)) return -ENOMEM;
+    return d->name.len ? info_build_text(&t->thread->name, &t->thread->name_len, (const char *)d->name.data, d->name.len) : 0;
+}
+
+static int take_track(struct pass *p, struct pb_bytes bytes) {
+    struct pftrace_track d;
+    int rc = pftrace_get_track(bytes, &d);
+    void **slot = rc ? NULL : by_number(&p->s->tracks, d.uuid);
+    if (rc || !slot) return rc ? rc : -ENOMEM;
+    if (*slot) return 0; /* the first one counts */
+    const struct track *parent = get_number(&p->s->tracks, d.parent);
+    if (!d.is_process && !parent) return -EBADMSG;
+    struct track *t = calloc(1, sizeof *t);
+    if (!t) return -ENOMEM;
+    *slot = t;
+    t->uuid = d.uuid;
+    if (parent) t->process = parent->process;
+    if (d.is_process) return add_process(p, &d, t);
+    if (d.is_thread) return add_thread(p, &d, t);
+    return info_build_text(&t->name, &t->name_len, (const char *)d.name.data, d.name.len);
+}
+
+/* Calls on a track of its own ran in a task. */
+static int task_of(struct track *t, struct trace_info *info, struct trace_task **out) {
+    *out = NULL;
+    if (!t || t->thread) return 0; /* the thread's own */
+    if (!t->task) {
+        void **slot = id_table_slot(&info->tasks, (uint32_t)t->uuid);
+        struct trace_task *task = slot && !*slot ? calloc(1, sizeof *task) : NULL;
+        if (!task || info_build_text(&task->name, &task->name_len, t->name ? t->name : "", t->name_len)) {
+            free(task);
+            return slot && *slot ? -EBADMSG : -ENOMEM;
+        }
+        task->address = t->uuid;
+        *slot = t->task = task;
+    }
+    *out = t->task;
+    return 0;
+}
+
+/* ---- sequences ---- */
+
+static int get_sequence(struct pass *p, uint64_t id, struct sequence **out) {
+    void **slot = by_number(&p->s->sequences, id);
+    if (slot && !*slot) *slot = calloc(1, sizeof **out);
+    *out = slot ? *slot : NULL;
+    return *out ? 0 : -ENOMEM;
+}
+
+static int clear(struct pass *p, struct sequence *seq, const struct pftrace_packet *packet) {
+    const struct track *track = get_number(&p->s->tracks, packet->default_track);
+    if (packet->default_clock != PFTRACE_CLOCK_OWN || packet->own_ns > TIME_MAX_NS) return -EBADMSG;
+    if (packet->sequence != 1 && (!track || !track->thread)) return -EBADMSG;
+    if (packet->sequence != 1) seq->thread = track->thread;
+    seq->last_ns = packet->own_ns;
+    if (packet->real_ns >= packet->mono_ns && packet->real_ns && p->lanes->learns)
+        p->info->real_minus_mono = packet->real_ns - packet->mono_ns;
+    text_map_free(&seq->names);
+    perfetto_texts_free(&seq->texts);
+    return 0;
+}
+
+struct interned {
+    uint64_t id, line;
+    struct pb_bytes name, file, function;
+};
+
+static int get_interned(struct pb_bytes in, bool source, struct interned *i) {
+    struct pb_field f;
+    int rc;
+    while ((rc = pb_next(&in, &f)) == 1) {
+        if (f.number == 1) i->id = f.value;
+        if (f.number == 2 && source) i->file = f.bytes;
+        if (f.number == 2 && !source) i->name = f.bytes;
+        if (f.number == 3 && source) i->function = f.bytes;
+        if (f.number == 4 && source) i->line = f.value;
+    }
+    return rc ? -EBADMSG : 0;
+}
+
+/* One name of a function, and where its source stands when it is a Python one; any texts of arguments. */
+static int take_interned(struct pass *p, struct sequence *seq, struct pb_bytes in) {
+    struct interned i = {0};
+    struct pb_field f;
+    bool source = false, function = false;
+    int rc, bad = 0;
+    while ((rc = pb_next(&in, &f)) == 1 && !bad) {
+        struct interned text = {0};
+        if (f.number == 2) bad = get_interned(f.bytes, false, &i);
+        if (f.number == 4) bad = get_interned(f.bytes, source = true, &i);
+        function |= f.number == 2 || f.number == 4;
+        if (f.number != 3 && f.number != 29) continue;
+        bad = get_interned(f.bytes, false, &text);
+        if (!bad) bad = perfetto_texts_add(f.number == 3 ? &seq->texts.names : &seq->texts.strings, text.id, text.name);
+    }
+    if (bad == -ENOMEM) return bad;
+    if (rc || bad || i.line > UINT32_MAX) return -EBADMSG;
+    if (!function) return 0;
+    const struct pb_bytes *name = source ? &i.function : &i.name;
+    struct trace_name like = {.kind = !source,
+                              .line = (uint32_t)i.line,
+                              .name = (const char *)name->data,
+                              .name_len = (uint32_t)name->len,
+                              .file = (const char *)i.file.data,
+                              .file_len = (uint32_t)i.file.len};
+    void **slot = by_number(&seq->names, i.id);
+    struct trace_name *known = slot ? info_build_name_parts(&p->s->build, &like) : NULL;
+    if (!known) return -ENOMEM;
+    *slot = known;
+    return check_stale(p);
+}
+
+/* ---- events ---- */
+
+static int take_args(struct text_buf *args, const struct perfetto_texts *texts, const struct pftrace_event *e, bool is_call,
+                     struct perfetto_notes *notes) {
+    struct pb_bytes in = e->fields;
+    struct pb_field f;
+    int rc = 0;
+    while (!rc && pb_next(&in, &f) == 1)
+        if (f.number == 4 && f.wire == 2) rc = perfetto_json_member(args, texts, f.bytes, is_call, notes);
+    return rc ? rc : args->failed ? -ENOMEM : 0;
+}
+
+static void end_object(struct text_buf *args) {
+    if (args->len) text_literal(args, "}");
+}
+
+static int begin_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns,
+                      const struct pftrace_event *e) {
+    struct perfetto_notes notes = {0};
+    struct trace_name *name = get_number(&seq->names, e->name_id);
+    if (!name) return -EBADMSG;
+    if (seq->nopen == seq->open_room) {
+        size_t room = seq->open_room ? seq->open_room * 2 : 16;
+        struct open_call *grown = realloc(seq->open, room * sizeof *grown);
+        if (!grown) return -ENOMEM;
+        seq->open = grown;
+        seq->open_room = room;
+    }
+    struct open_call *open = &seq->open[seq->nopen++];
+    *open = (struct open_call){.track = track, .name = name, .start_ns = ns};
+    int rc = p->lanes->learns ? 0 : take_args(&open->args, &seq->texts, e, true, &notes);
+    open->from_attach = notes.from_attach;
+    lanes_seen(p->lanes, seq->thread, ns, ns);
+    if (rc) text_free(&seq->open[--seq->nopen].args); /* half a text */
+    return rc;
+}
+
+static int fill_call(struct pass *p, const struct sequence *seq, struct open_call *open, struct trace_call *call) {
+    end_object(&open->args);
+    *call = (struct trace_call){.thread = seq->thread,
+                                .name = open->name,
+                                .start_ns = open->start_ns,
+                                .from_attach = open->from_attach,
+                                .args_json = open->args.len ? open->args.data : NULL,
+                                .args_json_len = open->args.len};
+    if (open->args.failed) return -ENOMEM;
+    return task_of((struct track *)open->track, p->info, &call->task);
+}
+
+/* -ENOENT: no call is open on this track. */
+static int end_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const struct pftrace_event *e) {
+    struct perfetto_notes notes = {0};
+    struct trace_call call;
+    size_t at = seq->nopen, least = at > OPEN_SEARCH ? at - OPEN_SEARCH : 0;
+    while (at > least && seq->open[at - 1].track != track) at--;
+    if (at == least) return -ENOENT;
+    struct open_call open = seq->open[--at];
+    memmove(seq->open + at, seq->open + at + 1, (--seq->nopen - at) * sizeof *seq->open);
+    int rc = p->lanes->learns ? 0 : take_args(&open.args, &seq->texts, e, true, &notes);
+    if (!rc) rc = fill_call(p, seq, &open, &call);
+    if (!rc) {
+        call.end_ns = ns > call.start_ns ? ns : call.start_ns;
+        call.raised = notes.raised;
+        rc = lanes_call(p->lanes, &call);
+    }
+    text_free(&open.args);
+    return rc;
+}
+
+static bool text_is(struct pb_bytes text, const char *what) {
+    return text.len == strlen(what) && !memcmp(text.data, what, text.len);
+}
+
+static int give_mark(struct pass *p, const struct sequence *seq, const struct trace_mark *mark) {
+    lanes_seen(p->lanes, seq->thread, mark->ns, mark->ns);
+    return p->lanes->learns || !p->lanes->ops->mark ? 0 : p->lanes->ops->mark(p->lanes->w, mark);
+}
+
+/* An instant of a thread or process, or a moment of something that has a track of its own. */
+static int take_mark(struct pass *p, const struct sequence *seq, const struct track *track, uint64_t ns,
+                     const struct pftrace_event *e) {
+    struct text_buf *args = &p->s->args;
+    struct perfetto_notes notes = {0};
+    char id[24];
+    args->len = 0;
+    int rc = take_args(args, &seq->texts, e, false, &notes);
+    end_object(args);
+    if (rc || args->failed) return rc ? rc : -ENOMEM;
+    if (e->type == PFTRACE_INSTANT && notes.has_count && text_is(e->name, "events dropped")) {
+        struct trace_gap gap = {.thread = seq->thread, .ns = ns, .count = notes.count};
+        lanes_seen(p->lanes, seq->thread, ns, ns);
+        if (p->lanes->learns) return 0;
+        p->lanes->totals->dropped =
+            gap.count > UINT64_MAX - p->lanes->totals->dropped ? UINT64_MAX : p->lanes->totals->dropped + gap.count;
+        return p->lanes->ops->gap(p->lanes->w, &gap);
+    }
+    struct trace_mark mark = {.thread = seq->thread,
+                              .ns = ns,
+                              .ph = 'i',
+                              .scope = track->is_process ? 'p' : 't',
+                              .name = (const char *)e->name.data,
+                              .name_len = e->name.len,
+                              .cat = (const char *)e->category.data,
+                              .cat_len = e->category.len,
+                              .id = (const char *)notes.id.data,
+                              .id_len = notes.id.len,
+                              .args_json = args->len ? args->data : NULL,
+                              .args_json_len = args->len};
+    if (!track->thread && !track->is_process) {
+        mark.ph = e->type == PFTRACE_BEGIN ? 'b' : e->type == PFTRACE_END ? 'e' : 'n';
+        mark.id = id;
+        mark.id_len = (size_t)snprintf(id, sizeof id, "%llu", (unsigned long long)track->uuid);
+        if (!mark.name) mark.name_len = track->name_len, mark.name = track->name;
+    } else if (text_is(notes.object, "created") || text_is(notes.object, "snapshot") || text_is(notes.object, "deleted")) {
+        mark.ph = notes.object.data[0] == 'c' ? 'N' : notes.object.data[0] == 's' ? 'O' : 'D';
+    } else if (e->has_flow || e->has_flow_end) {
+        mark.ph = e->has_flow_end ? 'f' : 's';
+    }
+    if (mark.ph != 'i') mark.scope = 0;
+    if (!mark.name) mark.name = "";
+    return give_mark(p, seq, &mark);
+}
+
+/* 1: it is one of the three values of a garbage collection. */
+static int take_gc(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, int64_t value) {
+    static const char *const values[] = {GC "collecting", GC "collected", GC "uncollectable"};
+    struct pb_bytes name = {(const uint8_t *)track->name, track->name_len};
+    int which = 0;
+    while (which < 3 && !text_is(name, values[which])) which++;
+    if (which == 3) return 0;
+    if (which == 0) seq->gc.collecting = (uint64_t)value;
+    if (which == 1) seq->gc.collected = (uint64_t)value;
+    if (which == 2) seq->gc.uncollectable = (uint64_t)value;
+    lanes_seen(p->lanes, seq->thread, ns, ns);
+    bool whole = which == 2 && seq->gc_ns == ns;
+    seq->gc_ns = ns;
+    struct trace_counter counter = {.thread = seq->thread, .ns = ns, .value = seq->gc};
+    int rc = whole && !p->lanes->learns ? p->lanes->ops->counter(p->lanes->w, &counter) : 0;
+    return rc ? rc : 1;
+}
+
+static int take_counter(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns,
+                        const struct pftrace_event *e) {
+    char number[40];
+    struct text_buf *args = &p->s->args;
+    int rc = e->has_counter ? take_gc(p, seq, track, ns, e->counter) : 0;
+    if (rc) return rc < 0 ? rc : 0;
+    if (!track->name || (!e->has_counter && !(e->double_counter - e->double_counter == 0))) return 0;
+    if (e->has_counter)
+        snprintf(number, sizeof number, "%lld", (long long)e->counter);
+    else
+        snprintf(number, sizeof number, "%.17g", e->double_counter);
+    args->len = 0;
+    text_literal(args, "{");
+    text_string(args, track->name, track->name_len);
+    text_literal(args, ":");
+    text_literal(args, number);
+    text_literal(args, "}");
+    if (args->failed) return -ENOMEM;
+    struct trace_mark mark = {.thread = seq->thread,
+                              .ns = ns,
+                              .ph = 'C',
+                              .name = track->name,
+                              .name_len = track->name_len,
+                              .args_json = args->data,
+                              .args_json_len = args->len};
+    return give_mark(p, seq, &mark);
+}
+
+/* What our writer says at the end of the trace. */
+static int take_note(struct pass *p, const struct sequence *seq, const struct pftrace_event *e) {
+    struct text_buf *args = &p->s->args;
+    struct perfetto_notes notes = {0};
+    const char *dropped, *limit;
+    args->len = 0;
+    int rc = take_args(args, &seq->texts, e, false, &notes);
+    bool limited = text_is(e->name, "limit on the overhead");
+    if (rc || !p->lanes->learns || !args->len || (!limited && !text_is(e->name, "not everything is shown"))) return rc;
+    text_put(args, "", 1);
+    if (args->failed) return -ENOMEM;
+    if (limited) {
+        if ((limit = strstr(args->data, "\"limit\":\""))) limit_take(p->info, limit + 9, strcspn(limit + 9, "\""));
+        return 0;
+    }
+    if (strstr(args->data, "\"cut_off\"")) p->info->cut_off = true;
+    if (strstr(args->data, "\"older_calls_left_out\"")) p->info->overflow = true;
+    if ((dropped = strstr(args->data, "\"dropped_events\":"))) p->s->dropped = strtoull(dropped + 17, NULL, 10);
+    return 0;
+}
+
+static int take_event(struct pass *p, struct sequence *seq, const struct pftrace_packet *packet) {
+    struct pftrace_event e;
+    int rc = pftrace_get_event(packet->event, &e);
+    if (rc || !packet->has_time || packet->time > TIME_MAX_NS) return -EBADMSG;
+    if (packet->clock && packet->clock != PFTRACE_CLOCK_MONO) return -EBADMSG;
+    if (!packet->clock && (seq->last_ns += packet->time) > TIME_MAX_NS) return -EBADMSG;
+    uint64_t ns = packet->clock ? packet->time : seq->last_ns;
+    if (!seq->thread) return packet->sequence == 1 ? take_note(p, seq, &e) : -EBADMSG;
+    const struct track *track = e.track ? get_number(&p->s->tracks, e.track) : NULL;
+    if (e.track && !track) return -EBADMSG;
+    const struct track own = {.thread = seq->thread, .process = (struct trace_process *)seq->thread->process};
+    if (e.type == PFTRACE_BEGIN && e.name_id) return begin_call(p, seq, track, ns, &e);
+    if (e.type == PFTRACE_END) {
+        rc = end_call(p, seq, track, ns, &e);
+        if (rc != -ENOENT) return rc;
+        if (!track || track->thread || track->is_process) return 0; /* its begin is not in the trace */
+    }
+    if (e.type == PFTRACE_COUNTER) return track ? take_counter(p, seq, track, ns, &e) : -EBADMSG;
+    if (e.type < PFTRACE_BEGIN || e.type > PFTRACE_INSTANT) return 0;
+    return take_mark(p, seq, track ? track : &own, ns, &e);
+}
+
+static int on_packet(void *ctx, const struct pftrace_packet *packet) {
+    struct pass *p = ctx;
+    struct sequence *seq;
+    int rc = get_sequence(p, packet->sequence, &seq);
+    if (!rc && (packet->flags & PFTRACE_FLAG_CLEARED)) rc = clear(p, seq, packet);
+    if (!rc && packet->track.data) rc = take_track(p, packet->track);
+    if (!rc && packet->interned.data) rc = take_interned(p, seq, packet->interned);
+    if (!rc && packet->event.data) rc = take_event(p, seq, packet);
+    return rc ? rc : check_stale(p);
+}
+
+/* ---- source ---- */
+
+static int compare_open(const void *a, const void *b) {
+    const struct open_call *x = a, *y = b;
+    return x->start_ns < y->start_ns ? -1 : x->start_ns > y->start_ns;
+}
+
+/* Calls that never ended, and what was held back. */
+static int give_rest(struct pass *p) {
+    struct text_map *map = &p->s->sequences;
+    int rc = 0;
+    for (size_t i = 0; i < map->slots && !rc; i++) {
+        struct sequence *seq = map->entries[i].key ? map->entries[i].value : NULL;
+        if (!seq || !seq->thread) continue;
+        if (seq->nopen) qsort(seq->open, seq->nopen, sizeof *seq->open, compare_open);
+        for (size_t k = 0; k < seq->nopen && !rc; k++) {
+            struct trace_call call;
+            rc = fill_call(p, seq, &seq->open[p->lanes->learns ? seq->nopen - 1 - k : k], &call);
+            if (!rc) rc = lanes_open(p->lanes, &call);
+        }
+        if (!rc) rc = lanes_end(p->lanes, seq->thread);
+    }
+    return rc;
+}
+
+static void end_pass(struct pftrace_source *s) {
+    for (size_t i = 0; i < s->sequences.slots; i++) {
+        struct sequence *seq = s->sequences.entries[i].key ? s->sequences.entries[i].value : NULL;
+        if (!seq) continue;
+        while (seq->nopen) text_free(&seq->open[--seq->nopen].args);
+        free(seq->open);
+        text_map_free(&seq->names);
+        perfetto_texts_free(&seq->texts);
+        free(seq);
+    }
+    text_map_free(&s->sequences);
+    lanes_clear(&s->lanes);
+}
+
+static void pftrace_close(struct trace_info *info, void *state) {
+    struct pftrace_source *s = state;
+    end_pass(s);
+    for (size_t i = 0; i < s->tracks.slots; i++) {
+        struct track *t = s->tracks.entries[i].key ? s->tracks.entries[i].value : NULL;
+        if (t) free(t->name);
+        free(t);
+    }
+    text_map_free(&s->tracks);
+    lanes_free(&s->lanes);
+    text_free(&s->args);
+    info_build_free(&s->build);
+    free(s->path);
+    free(s);
+    trace_info_free(info);
+}
+
+static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_err *err) {
+    struct pass p = {.s = s, .info = info, .lanes = &s->lanes};
+    struct pftrace_handler handler = {.packet = on_packet};
+    int rc = pftrace_packets(s->path, &handler, &p, &info->damage, err);
+    if (!rc) rc = give_rest(&p);
+    if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers count on one */
+    if (rc) return vt_err_set(err, rc, "%s: %s", s->path, strerror(-rc));
+    for (uint32_t i = 0; i < info->nthreads; i++) info->nshown += info->threads[i]->shown;
+    s->nnames = info->nnames;
+    s->nthreads = info->nthreads;
+    s->nprocesses = info->nprocesses;
+    info->range_known = true;
+    if (info->damage.code) info->cut_off = true;
+    return 0;
+}
+
+static int pftrace_open(const char *path, struct trace_info **info, void **state, struct vt_err *err) {
+    struct pftrace_source *s = calloc(1, sizeof *s);
+    struct trace_info *made = trace_info_new();
+    if (!s || !made || !(s->path = strdup(path))) {
+        free(s);
+        trace_info_free(made);
+        return vt_err_set(err, -ENOMEM, "out of memory");
+    }
+    s->build.info = made;
+    s->lanes = (struct lanes){.info = made, .learns = true};
+    int rc = learn(s, made, err);
+    if (rc) {
+        pftrace_close(made, s);
+        return rc;
+    }
+    end_pass(s);
+    *info = made;
+    *state = s;
+    return 0;
+}
+
+struct reading {
+    struct pass pass;
+    struct pftrace_handler handler;
+};
+
+static int read_file(void *ctx, struct vt_err *err) {
+    struct reading *r = ctx;
+    struct vt_err damage = {0};
+    return pftrace_packets(r->pass.s->path, &r->handler, &r->pass, &damage, err);
+}
+
+static int read_rest(void *ctx) { return give_rest(&((struct reading *)ctx)->pass); }
+
+static int pftrace_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
+                       struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
+    struct pftrace_source *s = state;
+    struct reading r = {
+        .pass = {.s = s, .info = info, .lanes = &s->lanes},
+        .handler = {.packet = on_packet, .progress = opts->progress, .progress_arg = opts->progress_arg, .stop = opts->stop}};
+    int rc =
+        lanes_run(&s->lanes, &(struct lanes_reading){s->path, read_file, read_rest, &r, &s->dropped}, opts, ops, w, totals, err);
+    end_pass(s);
+    return rc;
+}
+
+const struct trace_source_ops source_pftrace = {
+    .kind = "pftrace", .is = pftrace_is, .open = pftrace_open, .run = pftrace_run, .close = pftrace_close};

@@ -1,0 +1,123 @@
+/* Owns the way from JSON arguments to payloads (args_payload.h). */
+#include "cli/format/vzt/args_payload.h"
+
+#include <errno.h>
+#include <yajl/yajl_parse.h>
+
+#include "proto/abi/record.h"
+
+#define TEXT_MAX 65535u     /* of a name, of a value: their lengths are u16 */
+#define ARGS_MAX (1u << 20) /* of one call: above what an attach ever records, below what a block holds */
+
+enum place { ELSEWHERE, IN_ARGS, AT_RETVAL };
+
+struct parse {
+    struct args_payload *p;
+    unsigned depth;
+    enum place place;
+    struct text_buf key; /* in func_args */
+};
+
+static void put_u16(struct text_buf *b, size_t v) {
+    const uint8_t bytes[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
+    text_put(b, bytes, sizeof bytes);
+}
+
+static int other(void *arg) {
+    ((struct parse *)arg)->p->rest = true;
+    return 1;
+}
+static int other_boolean(void *arg, int value) {
+    (void)value;
+    return other(arg);
+}
+static int other_number(void *arg, const char *text, size_t len) {
+    (void)text;
+    (void)len;
+    return other(arg);
+}
+
+static int on_string(void *arg, const unsigned char *text, size_t len) {
+    struct parse *s = arg;
+    struct args_payload *p = s->p;
+    if (s->depth == 1 && s->place == AT_RETVAL && len <= VT_PAYLOAD_MAX) {
+        text_put(&p->retval, text, len);
+        p->has_retval = true;
+        return 1;
+    }
+    bool fits = s->depth == 2 && s->place == IN_ARGS && s->key.len <= TEXT_MAX && len <= TEXT_MAX &&
+                p->args.len + s->key.len + len + 4 <= ARGS_MAX;
+    if (!fits) return other(arg);
+    put_u16(&p->args, s->key.len);
+    put_u16(&p->args, len);
+    text_put(&p->args, s->key.data, s->key.len);
+    text_put(&p->args, text, len);
+    return 1;
+}
+
+static int on_key(void *arg, const unsigned char *key, size_t len) {
+    struct parse *s = arg;
+    if (s->depth == 1) {
+        s->place = len == 9 && !memcmp(key, "func_args", 9)        ? IN_ARGS
+                   : len == 12 && !memcmp(key, "return_value", 12) ? AT_RETVAL
+                                                                   : ELSEWHERE;
+        bool again = (s->place == IN_ARGS && s->p->has_args) || (s->place == AT_RETVAL && s->p->has_retval);
+        if (again) s->place = ELSEWHERE;
+    }
+    s->key.len = 0;
+    text_put(&s->key, key, len);
+    return 1;
+}
+
+static int on_map(void *arg) {
+    struct parse *s = arg;
+    if (s->depth == 1 && s->place == IN_ARGS)
+        s->p->has_args = true;
+    else if (s->depth >= 1)
+        other(arg);
+    s->depth++;
+    return 1;
+}
+static int on_array(void *arg) {
+    ((struct parse *)arg)->depth += 2; /* strings in it are in no place that counts */
+    return other(arg);
+}
+static int on_map_end(void *arg) {
+    ((struct parse *)arg)->depth--;
+    return 1;
+}
+static int on_array_end(void *arg) {
+    ((struct parse *)arg)->depth -= 2;
+    return 1;
+}
+
+int args_payload_from_json(struct args_payload *p, const char *json, size_t len) {
+    static const yajl_callbacks callbacks = {
+        .yajl_null = other,
+        .yajl_boolean = other_boolean,
+        .yajl_number = other_number,
+        .yajl_string = on_string,
+        .yajl_start_map = on_map,
+        .yajl_map_key = on_key,
+        .yajl_end_map = on_map_end,
+        .yajl_start_array = on_array,
+        .yajl_end_array = on_array_end,
+    };
+    struct parse s = {.p = p};
+    p->args.len = p->retval.len = 0;
+    p->has_args = p->has_retval = p->rest = false;
+    yajl_handle parser = yajl_alloc(&callbacks, NULL, &s);
+    if (!parser) return -ENOMEM;
+    yajl_config(parser, yajl_dont_validate_strings, 1);
+    if (yajl_parse(parser, (const unsigned char *)json, len) != yajl_status_ok || yajl_complete_parse(parser) != yajl_status_ok)
+        p->rest = true;
+    yajl_free(parser);
+    bool failed = s.key.failed || p->args.failed || p->retval.failed;
+    text_free(&s.key);
+    return failed ? -ENOMEM : 0;
+}
+
+void args_payload_free(struct args_payload *p) {
+    text_free(&p->args);
+    text_free(&p->retval);
+}

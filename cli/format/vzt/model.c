@@ -1,0 +1,418 @@
+/* Owns the matching of enter and leave events (model.h has the rules). The loop over the events of a block is the
+ * hottest code of a conversion besides the writer. */
+#include "cli/format/vzt/model.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/format/vzt/ahead.h"
+#include "proto/block.h"
+
+#define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; beyond that they are left out */
+#define PROGRESS_STEP (4u << 20)
+
+struct payload {
+    uint8_t *data; /* malloc'd or NULL */
+    uint32_t len;
+};
+
+struct frame {
+    uint64_t start_ns;
+    uint32_t id;
+    uint32_t survived; /* number of the last gap that it is known to have been open over */
+    bool c, from_attach;
+    struct trace_task *task;
+    struct payload args;
+};
+
+/* One thread's state between its blocks. */
+struct stream {
+    struct frame *frames;
+    uint32_t depth, room;
+    uint32_t announced; /* of the frames, how many the writer knows */
+    uint64_t deeper;    /* frames above MODEL_DEPTH_MAX */
+    uint64_t last_ns;
+    uint64_t event_ns; /* of the last enter or leave */
+    uint64_t gap_ns;   /* of the last gap */
+    uint32_t gaps;     /* so far */
+    uint32_t run;      /* of the sample */
+    bool started;
+    struct trace_task *task;
+    struct payload args, retval; /* for the next enter, the next leave */
+    struct payload window;       /* frames that are open when the next event comes */
+};
+
+struct model {
+    struct trace_info *info;
+    const struct model_opts *opts;
+    const struct trace_writer_ops *ops;
+    struct trace_writer *w;
+    struct trace_totals *totals;
+    struct ahead *ahead;
+    struct stream *streams; /* by index of the thread */
+    size_t held;
+    struct trace_call call; /* for the writer; thread is that of the block, what is never set is 0 */
+};
+
+static void add_saturated(uint64_t *sum, uint64_t n) { *sum = n > UINT64_MAX - *sum ? UINT64_MAX : *sum + n; }
+
+static void drop_payload(struct model *m, struct payload *p) {
+    if (!p->data) return;
+    m->held -= p->len;
+    free(p->data);
+    *p = (struct payload){0};
+}
+
+static int keep_payload(struct model *m, struct payload *p, const struct vt_event *ev) {
+    drop_payload(m, p);
+    if (m->held + ev->payload_len > HELD_MAX) return 0;
+    p->data = malloc(ev->payload_len + 1u);
+    if (!p->data) return -ENOMEM;
+    if (ev->payload_len) memcpy(p->data, ev->payload, ev->payload_len);
+    p->len = ev->payload_len;
+    m->held += p->len;
+    return 0;
+}
+
+/* The new top of the stack, to be filled in place; NULL with *rc 0 = too deep to be kept. */
+static inline struct frame *push(struct model *m, struct stream *s, int *rc) {
+    if (s->depth == s->room) {
+        if (s->depth >= MODEL_DEPTH_MAX) {
+            s->deeper++;
+            drop_payload(m, &s->args);
+            return NULL;
+        }
+        uint32_t room = s->room ? s->room * 2 : 64;
+        struct frame *grown = realloc(s->frames, room * sizeof *grown);
+        if (!grown) {
+            *rc = -ENOMEM;
+            return NULL;
+        }
+        s->frames = grown;
+        s->room = room;
+    }
+    return &s->frames[s->depth++];
+}
+
+static int start_stream(struct model *m, struct stream *s, const struct trace_thread *thread, uint64_t first_ns) {
+    uint64_t attach_ns = vt_clock_to_ns(&m->info->clock, thread->stack_ticks);
+    if (attach_ns > first_ns) attach_ns = first_ns;
+    s->started = true;
+    for (uint32_t i = 0; i < thread->nstack; i++) {
+        uint64_t before = thread->nstack - 1 - i;
+        int rc = 0;
+        struct frame *frame = push(m, s, &rc);
+        if (rc) return rc;
+        if (frame)
+            *frame = (struct frame){
+                .id = thread->stack[i], .from_attach = true, .start_ns = attach_ns > before ? attach_ns - before : 0};
+    }
+    s->last_ns = attach_ns;
+    return 0;
+}
+
+static struct trace_call *call_of(struct model *m, const struct frame *frame) {
+    struct trace_call *call = &m->call;
+    call->name = trace_info_name(m->info, frame->id);
+    call->task = frame->task;
+    call->start_ns = frame->start_ns;
+    call->from_attach = frame->from_attach;
+    call->args = frame->args.data;
+    call->args_len = frame->args.len;
+    return call;
+}
+
+/* The writer gets to know the frames below `to`. */
+static int announce(struct model *m, struct stream *s, uint32_t to) {
+    int rc = 0;
+    m->call.open = m->call.raised = m->call.announced = false;
+    m->call.retval = NULL;
+    for (; s->announced < to && !rc; s->announced++) rc = m->ops->enter(m->w, call_of(m, &s->frames[s->announced]));
+    return rc;
+}
+
+/* Hands frame number `at` to the writer; above it on the stack there is nothing that has not been handed over. end_ns is
+ * not used for open frames. */
+static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns, bool open, bool raised,
+                const struct payload *retval) {
+    const struct frame *frame = &s->frames[at];
+    bool announced = at < s->announced;
+    if (open)
+        m->totals->open++;
+    else {
+        m->totals->calls++;
+        if (end_ns - frame->start_ns < m->opts->min_duration_ns && !announced) {
+            m->totals->short_calls++;
+            return 0;
+        }
+    }
+    if (m->ops->enter && at > s->announced) {
+        int rc = announce(m, s, at);
+        if (rc) return rc;
+    }
+    struct trace_call *call = call_of(m, frame);
+    call->end_ns = end_ns;
+    call->open = open;
+    call->raised = raised;
+    call->announced = announced;
+    call->in_order = m->ops->enter != NULL;
+    call->retval = retval ? retval->data : NULL;
+    call->retval_len = retval ? retval->len : 0;
+    if (announced && !open) s->announced = at;
+    if (!announced && open) s->announced = m->ops->enter ? at + 1 : 0; /* known from now on */
+    return m->ops->call(m->w, call);
+}
+
+static int enter(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
+    int rc = 0;
+    if (s->depth && ns <= s->frames[s->depth - 1].start_ns) s->last_ns = ns = s->frames[s->depth - 1].start_ns + 1;
+    struct frame *frame = push(m, s, &rc);
+    if (!frame) return rc;
+    frame->start_ns = ns;
+    frame->id = ev->id;
+    frame->survived = 0;
+    frame->c = ev->type == VT_REC_C_CALL;
+    frame->from_attach = false;
+    frame->task = s->task;
+    frame->args.data = s->args.data;
+    frame->args.len = s->args.len;
+    s->args.data = NULL;
+    s->args.len = 0;
+    return 0;
+}
+
+/* A frame has gone that began before the last gap and was still there after it: so was the one around it. */
+static void note_survivor(struct stream *s, const struct frame *gone, bool left_after_gap) {
+    if (left_after_gap && s->gaps && gone->start_ns <= s->gap_ns && s->depth) s->frames[s->depth - 1].survived = s->gaps;
+}
+
+/* Takes frames off the stack down to depth `to`, whose leave events are lost. */
+static int close_lost(struct model *m, struct stream *s, uint32_t to, uint64_t ns) {
+    int rc = 0;
+    while (!rc && s->depth > to) {
+        struct frame *frame = &s->frames[--s->depth];
+        bool in_gap = s->gaps && s->gap_ns >= frame->start_ns && frame->survived != s->gaps;
+        rc = give(m, s, s->depth, in_gap ? s->gap_ns : ns, false, false, NULL);
+        note_survivor(s, frame, !in_gap);
+        drop_payload(m, &frame->args);
+    }
+    return rc;
+}
+
+static int leave(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
+    if (s->deeper) {
+        s->deeper--;
+        return 0;
+    }
+    bool c = ev->type == VT_REC_C_RETURN || ev->type == VT_REC_C_RAISE;
+    uint32_t at = s->depth;
+    while (at && (s->frames[at - 1].id != ev->id || s->frames[at - 1].c != c)) at--;
+    if (!at) {
+        m->totals->unmatched++;
+        drop_payload(m, &s->retval);
+        return 0;
+    }
+    int rc = at < s->depth ? close_lost(m, s, at, ns) : 0;
+    if (rc) return rc;
+    struct frame *frame = &s->frames[--s->depth];
+    rc = give(m, s, s->depth, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
+    note_survivor(s, frame, true);
+    drop_payload(m, &frame->args);
+    drop_payload(m, &s->retval);
+    return rc;
+}
+
+static int gap(struct model *m, const struct trace_thread *thread, struct stream *s, uint64_t count, uint64_t ns) {
+    add_saturated(&m->totals->dropped, count);
+    s->gaps++;
+    s->gap_ns = ns;
+    s->last_ns = ns + (ns != UINT64_MAX); /* what begins now begins after the frames that end here */
+    struct trace_gap mark = {.thread = thread, .ns = ns, .count = count};
+    return count ? m->ops->gap(m->w, &mark) : 0;
+}
+
+/* The hooks were out: what was open before ends at the last event. */
+static int take_window(struct model *m, struct stream *s, const struct vt_event *ev) {
+    int rc = 0;
+    if (ev->payload_len < sizeof(struct vt_pl_window)) return 0;
+    while (!rc && s->depth) {
+        struct frame *frame = &s->frames[--s->depth];
+        rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, false, false, NULL);
+        drop_payload(m, &frame->args);
+    }
+    s->deeper = 0;
+    return rc ? rc : keep_payload(m, &s->window, ev);
+}
+
+/* The hooks are in again: the frames that are open now begin, with the first event, as a payload has no time of its own. */
+static int begin_window(struct model *m, struct stream *s, uint64_t *ns) {
+    struct vt_pl_window head;
+    uint32_t id, room = (uint32_t)((s->window.len - sizeof head) / 4);
+    int rc = 0;
+    memcpy(&head, s->window.data, sizeof head);
+    for (uint32_t i = 0; !rc && i < head.nframes && i < room; i++) {
+        memcpy(&id, s->window.data + sizeof head + i * 4, sizeof id);
+        struct frame *frame = push(m, s, &rc);
+        if (frame) *frame = (struct frame){.id = id, .from_attach = true, .start_ns = *ns};
+        s->event_ns = s->last_ns = ++*ns;
+    }
+    drop_payload(m, &s->window);
+    return rc;
+}
+
+static int take_payload(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
+                        uint64_t ns) {
+    if (ev->id == VT_PL_ARGS) return keep_payload(m, &s->args, ev);
+    if (ev->id == VT_PL_RETVAL) return keep_payload(m, &s->retval, ev);
+    if (ev->id == VT_PL_COUNTER && ev->payload_len >= sizeof(struct vt_pl_counter)) {
+        struct trace_counter counter = {.thread = thread, .ns = ns};
+        memcpy(&counter.value, ev->payload, sizeof counter.value);
+        return m->ops->counter(m->w, &counter);
+    }
+    if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
+    return 0; /* the other kinds come as frames of their own */
+}
+
+static int take_event(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev) {
+    uint64_t ns = vt_clock_to_ns(&m->info->clock, ev->ticks);
+    if (ns < s->last_ns) ns = s->last_ns;
+    s->last_ns = ns;
+    if (ev->type < VT_REC_TASK) {
+        s->event_ns = ns;
+        int rc = s->window.data ? begin_window(m, s, &ns) : 0;
+        if (rc) return rc;
+    }
+    if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);
+    if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, ev, ns);
+    if (ev->type == VT_REC_PAYLOAD) return take_payload(m, s, thread, ev, ns);
+    if (ev->type == VT_REC_GAP) return gap(m, thread, s, ev->count, ns);
+    if (ev->type == VT_REC_TASK && m->opts->tasks) s->task = id_table_get(&m->info->tasks, ev->id);
+    return 0;
+}
+
+static int damaged_block(struct model *m, const struct ahead_frame *frame) {
+    vt_err_set(&m->info->damage, -EBADMSG, "damaged at byte %llu: events", (unsigned long long)frame->offset);
+    return -EBADMSG;
+}
+
+/* Blocks before this one were left out: what is on the stack is not known. */
+static void begin_run(struct model *m, struct stream *s, uint32_t run) {
+    while (s->depth) drop_payload(m, &s->frames[--s->depth].args);
+    drop_payload(m, &s->args);
+    drop_payload(m, &s->retval);
+    drop_payload(m, &s->window);
+    s->announced = 0;
+    s->deeper = 0;
+    s->run = run;
+    s->started = true;
+}
+
+/* Payloads and gaps that a thread begins with have no time of their own. */
+static uint64_t first_time(const struct model *m, const struct vt_event *ev, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (ev[i].type != VT_REC_PAYLOAD && ev[i].type != VT_REC_GAP) return vt_clock_to_ns(&m->info->clock, ev[i].ticks);
+    return UINT64_MAX;
+}
+
+static int take_block(struct model *m, const struct ahead_frame *frame) {
+    const struct vt_event *ev = frame->ev;
+    size_t n = frame->n;
+    int rc = 0;
+    if (frame->rc == -EBADMSG) return damaged_block(m, frame);
+    if (frame->rc) return frame->rc;
+    const struct trace_thread *thread = id_table_get(&m->info->by_serial, frame->serial);
+    if (!thread || !n) return 0;
+    struct stream *s = &m->streams[thread->index];
+    m->call.thread = thread;
+    if (m->opts->sample) m->opts->sample->events += n;
+    if (s->run != frame->run) begin_run(m, s, frame->run);
+    if (!s->started) rc = start_stream(m, s, thread, first_time(m, ev, n));
+    for (size_t i = 0; i < n && !rc; i++) rc = take_event(m, s, thread, &ev[i]);
+    return rc;
+}
+
+static int take_drops(struct model *m, const struct ahead_frame *frame) {
+    ProtobufCMessage *msg;
+    if (frame->rc) return frame->rc;
+    int rc = vt_msg_unpack(frame->type, frame->payload, frame->len, &msg);
+    if (rc) return damaged_block(m, frame);
+    const Vt__Drops *drops = (const void *)msg;
+    const struct trace_thread *thread = id_table_get(&m->info->by_serial, drops->serial);
+    if (thread) {
+        struct stream *s = &m->streams[thread->index];
+        uint64_t ns = vt_clock_to_ns(&m->info->clock, drops->ticks);
+        if (!s->started) rc = start_stream(m, s, thread, ns);
+        if (ns < s->last_ns) ns = s->last_ns;
+        s->last_ns = ns;
+        if (!rc) rc = gap(m, thread, s, drops->count, ns);
+    } else {
+        add_saturated(&m->totals->dropped, drops->count);
+    }
+    vt_msg_free(msg);
+    return rc;
+}
+
+static int give_open_frames(struct model *m) {
+    /* with the hooks out now and then nobody knows what was still running at the end */
+    bool open = !(m->info->throttled && m->info->throttled->windows);
+    int rc = 0;
+    for (uint32_t i = 0; i < m->info->nthreads && !rc; i++) {
+        struct stream *s = &m->streams[i];
+        const struct trace_thread *thread = m->call.thread = m->info->threads[i];
+        if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
+        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, s, k, s->last_ns, open, false, NULL);
+    }
+    return rc;
+}
+
+static int run_frames(struct model *m, struct vt_err *err) {
+    const struct ahead_frame *frame;
+    uint64_t reported = 0;
+    int rc;
+    while ((rc = ahead_next(m->ahead, &frame, &m->info->damage)) == 1) {
+        rc = frame->type == VT_FRAME_BLOCK ? take_block(m, frame) : take_drops(m, frame);
+        if (!rc && m->opts->stop && *m->opts->stop) rc = -EINTR;
+        if (rc) break;
+        if (m->opts->progress && frame->offset - reported >= PROGRESS_STEP) {
+            reported = frame->offset;
+            m->opts->progress(m->opts->progress_arg, frame->offset, vt_trace_size(m->info->trace));
+        }
+    }
+    if (rc == -EBADMSG) rc = 0; /* all that is good has been read */
+    if (rc) vt_err_set(err, rc, "converting the trace: %s", rc == -EINTR ? "interrupted" : strerror(-rc));
+    return rc;
+}
+
+static void free_streams(struct model *m) {
+    for (uint32_t i = 0; m->streams && i < m->info->nthreads; i++) {
+        struct stream *s = &m->streams[i];
+        for (uint32_t k = 0; k < s->depth; k++) drop_payload(m, &s->frames[k].args);
+        drop_payload(m, &s->args);
+        drop_payload(m, &s->retval);
+        drop_payload(m, &s->window);
+        free(s->frames);
+    }
+    free(m->streams);
+}
+
+int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+              struct trace_totals *totals, struct vt_err *err) {
+    struct model_opts used = *opts;
+    struct model m = {.info = info, .opts = &used, .ops = ops, .w = w, .totals = totals};
+    *totals = (struct trace_totals){.threads = info->nshown};
+    /* what the trace was made with counts, too */
+    if (info->header && info->header->min_duration_ns > used.min_duration_ns)
+        used.min_duration_ns = info->header->min_duration_ns;
+    if (info->end) totals->calls = totals->short_calls = info->end->short_calls;
+    m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
+    int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
+    if (!rc) rc = ahead_start(info->trace, info->good_until, opts->sample ? opts->sample->one_in : 1, &m.ahead);
+    if (!rc) rc = run_frames(&m, err);
+    if (!rc) rc = give_open_frames(&m);
+    if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;
+    if (!rc) rc = ops->end(w, totals);
+    if (rc) vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
+    free_streams(&m);
+    ahead_stop(m.ahead);
+    return rc;
+}

@@ -1,0 +1,48 @@
+/* From events to calls: the second pass over a trace. Matches enter and leave per thread and hands whole calls to a
+ * writer.
+ *
+ * Rules
+ * - A thread starts with the stack that was open at attach; these frames begin when tracing began, the outermost a
+ *   nanosecond apart so that they nest without doubt.
+ * - A leave takes the top of the stack when it is the same function. Otherwise the nearest frame of that function
+ *   below it is taken, and the frames above are closed: at the last gap since they began, unless something shows that
+ *   they were open after it (there their leave was lost), else now. A leave of a function that is not on the stack is counted as
+ * unmatched and ignored.
+ * - A gap is shown where it ended. Frames open before it stay open until a leave proves otherwise, so right after a
+ *   gap calls can hang under a function that had already returned.
+ * - No call reaches over a time in which the hooks were out (--max_overhead): it ends with the last event before, and what
+ *   is open afterwards begins again.
+ * - Generators and coroutines: each resume to yield is a slice of its own.
+ * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it and after a gap.
+ * - Frames still open at the end come last, outermost first.
+ * - min_duration leaves out short calls, never their callees.
+ * - Calls are announced (writer.h) only when a call in them is handed over, so never when they are short; one that turns
+ *   out to be short because its end was lost in a gap is shown all the same. */
+#ifndef VT_CLI_MODEL_H
+#define VT_CLI_MODEL_H
+
+#include "cli/trace/writer.h"
+
+#define MODEL_DEPTH_MAX (1u << 20) /* frames deeper than this are counted, not kept */
+
+/* A look at some of the events instead of all, for estimates. Each run of blocks stands alone: a call that began or ended in
+ * a part that was left out is not handed over, and its leave is counted as unmatched. */
+struct model_sample {
+    uint32_t one_in; /* of so many events one, about */
+    uint64_t events; /* out: how many were looked at; 0 = the source cannot sample: all */
+};
+
+struct model_opts {
+    uint64_t min_duration_ns;
+    bool tasks;                                                /* attribute calls to asyncio tasks */
+    void (*progress)(void *arg, uint64_t done, uint64_t size); /* may be NULL; bytes of the trace */
+    void *progress_arg;
+    const volatile int *stop;    /* may be NULL; set to leave with -EINTR */
+    struct model_sample *sample; /* may be NULL: all */
+};
+
+/* Feeds w with everything in info's trace up to its end or its first damaged place (noted in info->damage). */
+VT_MUST_CHECK int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops,
+                            struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
+
+#endif

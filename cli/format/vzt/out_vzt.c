@@ -1,0 +1,575 @@
+/* Owns the native format as an output: a .vzt from any source (a copy of a whole .vzt is convert.c's). Times are ns of the
+ * monotonic clock.
+ *
+ * Events of a thread stand in the order of their times. Where calls are announced (writer.h) they are written as they come;
+ * gaps and counters wait until what they fall into is known. Where they are not, all calls of a thread wait for the end of
+ * the trace (56 bytes each and their arguments) and are sorted then.
+ *
+ * - A call that was lost in a gap ends before calls that were announced since: its leave is left out, as it was in the trace
+ *   that it came from, and the reader works it out again.
+ * - Frames open at attach become a Stack frame where the rule of model.h gives them the same times again, which it does
+ *   unless they were cut; else they are calls like any other.
+ * - Generators' resumes are calls, as they are to every writer.
+ * - The trace has one process. Marks, arguments that are no texts, and source texts have no place in it: they are counted. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/format/perfetto/perfetto_args.h"
+#include "cli/format/vzt/args_payload.h"
+#include "cli/format/vzt/vzt_put.h"
+#include "cli/trace/writer.h"
+#include "proto/abi/arena.h"
+
+#define PENDING_MAX (16u << 20) /* calls */
+#define PENDING_BYTES_MAX (1ull << 30)
+#define STACK_MAX (1u << 17) /* frames in one Stack frame; it may be 4 MiB */
+#define NAME_MAX_BYTES (1u << 20)
+#define NEVER UINT64_MAX
+
+enum what { CALL, GAP, COUNTER };
+
+struct pending {
+    uint64_t start, end; /* end: NEVER = open; of a gap its count */
+    size_t data;         /* args, then retval; or the counter */
+    uint32_t args_len, retval_len, id, task, seq;
+    uint8_t what;
+    bool c, raised, from_attach, has_args, has_retval;
+};
+
+struct lane {    /* of a thread */
+    bool holds;  /* its calls are not announced: all wait */
+    bool events; /* something but the Stack is written */
+    uint32_t task;
+    uint32_t *stack;
+    uint32_t nstack, stack_room;
+    uint64_t stack_ns;
+    struct pending *list;
+    size_t first, n, room;
+    uint8_t *data;
+    size_t ndata, data_room;
+};
+
+struct trace_writer {
+    struct trace_info *info;
+    struct writer_opts opts;
+    struct writer_unheld unheld;
+    struct vzt_put put;
+    struct lane *lanes;    /* by index of the thread */
+    uint8_t *named;        /* by index of the name: its frame is written */
+    struct text_map tasks; /* id by pointer */
+    uint32_t ntasks;
+    struct args_payload json;
+    uint64_t calls;
+    size_t pending, pending_bytes;
+};
+
+static int refuse(struct trace_writer *w, int rc, const char *text) {
+    snprintf(w->unheld.refusal, sizeof w->unheld.refusal, "%s", text);
+    return rc;
+}
+
+static void vzt_free(struct trace_writer *w) {
+    if (!w) return;
+    if (w->opts.unheld) *w->opts.unheld = w->unheld;
+    vzt_put_free(&w->put);
+    for (uint32_t i = 0; w->lanes && i < w->info->nthreads; i++) {
+        free(w->lanes[i].stack);
+        free(w->lanes[i].list);
+        free(w->lanes[i].data);
+    }
+    text_map_free(&w->tasks);
+    args_payload_free(&w->json);
+    free(w->put.streams);
+    free(w->lanes);
+    free(w->named);
+    free(w);
+}
+
+static struct trace_writer *vzt_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
+    struct trace_writer *w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    w->info = info;
+    w->opts = *opts;
+    w->put.out = out;
+    w->put.nstreams = info->nthreads;
+    w->put.streams = calloc(info->nthreads + 1u, sizeof *w->put.streams);
+    w->lanes = calloc(info->nthreads + 1u, sizeof *w->lanes);
+    w->named = calloc(info->nnames + 1u, 1);
+    if (w->put.streams && w->lanes && w->named) return w;
+    vzt_free(w);
+    return NULL;
+}
+
+/* ---- head ---- */
+
+static uint64_t first_ns(const struct trace_info *info) {
+    return info->trace ? vt_clock_to_ns(&info->clock, info->hooks_on_ticks) : info->range_known ? info->first_ns : 0;
+}
+
+static char *terminated(const char *text, uint32_t len) {
+    char *copy = malloc(len + 1u);
+    if (!copy) return NULL;
+    if (len) memcpy(copy, text, len);
+    copy[len] = 0;
+    return copy;
+}
+
+/* The process whose calls come; -EINVAL when there are several. */
+static int only_process(struct trace_writer *w, const struct trace_process **process) {
+    const struct trace_info *info = w->info;
+    char text[128];
+    uint32_t n = 0;
+    uint8_t *seen = calloc(info->nprocesses + 1u, 1);
+    if (!seen) return -ENOMEM;
+    for (uint32_t i = 0; i < info->nthreads; i++) {
+        const struct trace_process *of = info->threads[i]->process;
+        if (!info->threads[i]->shown || seen[of->index]) continue;
+        seen[of->index] = 1;
+        n++;
+        *process = of;
+    }
+    free(seen);
+    if (!n && info->nprocesses) *process = info->processes[0];
+    if (n <= 1) return 0;
+    snprintf(text, sizeof text, "a .vzt holds one process and here are %u; choose one with --pid, or name the output .json", n);
+    return refuse(w, -EINVAL, text);
+}
+
+static int put_header(struct trace_writer *w, const struct trace_process *process) {
+    Vt__TraceHeader header = VT__TRACE_HEADER__INIT;
+    if (w->info->header) header = *w->info->header;
+    header.base.n_unknown_fields = 0;
+    header.base.unknown_fields = NULL;
+    header.format = VT_TRACE_FORMAT;
+    header.clock = VT_CLOCK_MONOTONIC_NS;
+    header.min_duration_ns = w->opts.min_duration_ns;
+    header.flags |= VT_F_ASYNC; /* tasks are shown where there are any */
+    char *name = terminated(process ? process->name : NULL, process ? process->name_len : 0);
+    if (!name) return -ENOMEM;
+    header.process_name = name;
+    if (process) header.pid = process->pid;
+    if (!w->info->header) {
+        header.tool_version = (char *)(uintptr_t)VT_VERSION;
+        header.ns_pid = header.pid;
+        header.uid = w->info->uid;
+        header.start_real_ns = first_ns(w->info) + w->info->real_minus_mono;
+    }
+    int rc = vzt_put_frame(w->put.out, VT_FRAME_HEADER, &header.base);
+    free(name);
+    return rc;
+}
+
+static int put_threads(struct trace_writer *w) {
+    int rc = 0;
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
+        const struct trace_thread *from = w->info->threads[i];
+        Vt__Thread to = VT__THREAD__INIT;
+        to.ident = i + 1u; /* a thread's own here: pthread idents are used again, and joined traces share them */
+        to.tid = to.ns_tid = from->tid;
+        to.serial = i + 1;
+        to.name = (ProtobufCBinaryData){from->name_len < VT_PAYLOAD_MAX ? from->name_len : VT_PAYLOAD_MAX, (uint8_t *)from->name};
+        w->put.streams[i] = (struct vzt_stream){.ident = to.ident, .tid = from->tid};
+        if (from->shown) rc = vzt_put_frame(w->put.out, VT_FRAME_THREAD, &to.base);
+    }
+    return rc;
+}
+
+static int vzt_begin(struct trace_writer *w) {
+    const struct trace_process *process = NULL;
+    uint64_t ns = first_ns(w->info);
+    int rc = only_process(w, &process);
+    if (rc) return rc;
+    output_write(w->put.out, VT_FILE_MAGIC, 8);
+    if ((rc = put_header(w, process))) return rc;
+    Vt__Clock clock = VT__CLOCK__INIT;
+    clock.ticks = clock.mono_ns = ns;
+    clock.real_ns = ns + w->info->real_minus_mono;
+    clock.hz = 1000000000;
+    rc = vzt_put_frame(w->put.out, VT_FRAME_CLOCK, &clock.base);
+    for (size_t i = 0; i < w->info->texts.slots; i++)
+        w->unheld.texts += w->info->texts.entries[i].key && w->info->texts.entries[i].value;
+    return rc ? rc : put_threads(w);
+}
+
+/* ---- names and tasks ---- */
+
+/* The id of a name, which is written when it is first needed. Id 0 is never given. */
+static int name_id(struct trace_writer *w, const struct trace_name *from, uint32_t *id) {
+    *id = from->index < VT_ID_MAX - 1 ? from->index + 1 : VT_ID_MAX;
+    if (w->named[from->index] || *id == VT_ID_MAX) return 0;
+    w->named[from->index] = 1;
+    Vt__Name one = VT__NAME__INIT, *list[] = {&one};
+    Vt__Names names = VT__NAMES__INIT;
+    one.id = *id;
+    one.kind = from->kind;
+    one.line = from->line;
+    one.name = (ProtobufCBinaryData){from->name_len < NAME_MAX_BYTES ? from->name_len : NAME_MAX_BYTES, (uint8_t *)from->name};
+    one.file = (ProtobufCBinaryData){from->file_len < NAME_MAX_BYTES ? from->file_len : NAME_MAX_BYTES, (uint8_t *)from->file};
+    names.n_names = 1;
+    names.names = list;
+    return vzt_put_frame(w->put.out, VT_FRAME_NAMES, &names.base);
+}
+
+static int task_id(struct trace_writer *w, const struct trace_task *from, uint32_t *id) {
+    *id = 0;
+    if (!from) return 0;
+    void **slot = text_map_slot(&w->tasks, &from, sizeof from);
+    if (!slot) return -ENOMEM;
+    if (!*slot) {
+        if (w->ntasks == VT_ID_MAX) return 0;
+        *slot = (void *)(uintptr_t)++w->ntasks;
+        Vt__Task to = VT__TASK__INIT;
+        to.id = w->ntasks;
+        to.address = from->address;
+        to.name = (ProtobufCBinaryData){from->name_len < VT_PAYLOAD_MAX ? from->name_len : VT_PAYLOAD_MAX, (uint8_t *)from->name};
+        int rc = vzt_put_frame(w->put.out, VT_FRAME_TASK, &to.base);
+        if (rc) return rc;
+    }
+    *id = (uint32_t)(uintptr_t)*slot;
+    return 0;
+}
+
+/* ---- events ---- */
+
+static int put_task(struct trace_writer *w, uint32_t at, uint64_t ns, uint32_t task) {
+    w->lanes[at].task = task;
+    w->lanes[at].events = true;
+    return vzt_put_event(&w->put, at, ns, VT_REC_TASK, task);
+}
+
+/* What of the stack at attach is known goes into the Stack frame. */
+static int on_stack(struct lane *lane, const struct pending *p) {
+    if (!p->from_attach || lane->events || p->has_args || p->task || !p->start || lane->nstack == STACK_MAX) return 0;
+    if (lane->nstack && p->start != lane->stack_ns + 1) return 0;
+    if (lane->nstack == lane->stack_room) {
+        uint32_t room = lane->stack_room ? lane->stack_room * 2 : 16;
+        uint32_t *grown = realloc(lane->stack, room * sizeof *grown);
+        if (!grown) return -ENOMEM;
+        lane->stack = grown;
+        lane->stack_room = room;
+    }
+    lane->stack[lane->nstack++] = p->id;
+    lane->stack_ns = p->start;
+    return 1;
+}
+
+static int put_enter(struct trace_writer *w, uint32_t at, const struct pending *p, const uint8_t *args) {
+    struct lane *lane = &w->lanes[at];
+    int rc = on_stack(lane, p);
+    w->calls++;
+    if (rc) return rc < 0 ? rc : 0;
+    lane->events = true;
+    if (p->task != lane->task) rc = put_task(w, at, p->start, p->task);
+    if (!rc && p->has_args) rc = vzt_put_payload(&w->put, at, p->start, VT_PL_ARGS, args, p->args_len);
+    return rc ? rc : vzt_put_event(&w->put, at, p->start, p->c ? VT_REC_C_CALL : VT_REC_CALL, p->id);
+}
+
+static int put_leave(struct trace_writer *w, uint32_t at, const struct pending *p, const uint8_t *retval) {
+    static const uint8_t types[2][2] = {{VT_REC_RETURN, VT_REC_UNWIND}, {VT_REC_C_RETURN, VT_REC_C_RAISE}};
+    int rc = 0;
+    w->lanes[at].events = true;
+    if (p->has_retval) rc = vzt_put_payload(&w->put, at, p->end, VT_PL_RETVAL, retval, p->retval_len);
+    return rc ? rc : vzt_put_event(&w->put, at, p->end, types[p->c][p->raised], p->id);
+}
+
+/* What was kept of p, from byte `at` on. */
+static const uint8_t *kept(const struct lane *lane, const struct pending *p, size_t at) {
+    return lane->data ? lane->data + p->data + at : NULL;
+}
+
+/* A gap or a counter has the time of the event before it: one that says nothing new gives it that. */
+static int put_moment(struct trace_writer *w, uint32_t at, const struct pending *p) {
+    int rc = put_task(w, at, p->start, w->lanes[at].task);
+    if (rc) return rc;
+    if (p->what == GAP) return vzt_put_gap(&w->put, at, p->start, p->end);
+    return vzt_put_payload(&w->put, at, p->start, VT_PL_COUNTER, kept(&w->lanes[at], p, 0), p->args_len);
+}
+
+/* ---- what waits ---- */
+
+static void *grown_to(void *list, size_t need, size_t *room, size_t size) {
+    if (need <= *room) return list;
+    size_t more = need + need / 2 + 64;
+    void *grown = realloc(list, more * size);
+    if (grown) *room = more;
+    return grown;
+}
+
+static int keep(struct trace_writer *w, struct lane *lane, struct pending *p, const void *args, const void *retval) {
+    size_t len = (size_t)p->args_len + p->retval_len;
+    if (w->pending >= PENDING_MAX || w->pending_bytes + len > PENDING_BYTES_MAX)
+        return refuse(
+            w, -E2BIG,
+            "too many calls of this kind of trace for a .vzt, all of them have to be sorted in memory; take a part with "
+            "--slice, or name the output .json");
+    struct pending *list = grown_to(lane->list, lane->n + 1, &lane->room, sizeof *list);
+    if (!list) return -ENOMEM;
+    lane->list = list;
+    uint8_t *data = len ? grown_to(lane->data, lane->ndata + len, &lane->data_room, 1) : lane->data;
+    if (len && !data) return -ENOMEM;
+    lane->data = data;
+    p->data = lane->ndata;
+    p->seq = (uint32_t)lane->n;
+    if (p->args_len) memcpy(data + lane->ndata, args, p->args_len);
+    if (p->retval_len) memcpy(data + lane->ndata + p->args_len, retval, p->retval_len);
+    lane->ndata += len;
+    lane->list[lane->n++] = *p;
+    w->pending++;
+    w->pending_bytes += len;
+    return 0;
+}
+
+/* Of a lane whose calls are announced: the gaps and counters before `ns`. */
+static int put_moments(struct trace_writer *w, uint32_t at, uint64_t ns) {
+    struct lane *lane = &w->lanes[at];
+    int rc = 0;
+    while (lane->first < lane->n && lane->list[lane->first].start < ns && !rc) rc = put_moment(w, at, &lane->list[lane->first++]);
+    if (lane->first < lane->n || !lane->n) return rc;
+    w->pending -= lane->n;
+    w->pending_bytes -= lane->ndata;
+    lane->first = lane->n = lane->ndata = 0;
+    return rc;
+}
+
+/* Outer calls first; of equal ones the one that was told last, but for open ones, which are told as they were entered. One
+ * without duration is beside the call that begins there; moments come last. */
+static int compare(const void *a, const void *b) {
+    const struct pending *x = a, *y = b;
+    if (x->start != y->start) return x->start < y->start ? -1 : 1;
+    if ((x->what == CALL) != (y->what == CALL)) return x->what == CALL ? -1 : 1;
+    if (x->what != CALL) return x->seq < y->seq ? -1 : 1;
+    bool nothing = x->end == x->start, none = y->end == y->start;
+    if (nothing != none) return nothing ? -1 : 1;
+    if (x->end != y->end) return x->end > y->end ? -1 : 1;
+    return (x->seq < y->seq) == (nothing || x->end == NEVER) ? -1 : 1;
+}
+
+static int put_leaves(struct trace_writer *w, uint32_t at, const uint32_t *stack, size_t *depth, uint64_t ns) {
+    const struct lane *lane = &w->lanes[at];
+    int rc = 0;
+    while (*depth && !rc) {
+        const struct pending *top = &lane->list[stack[*depth - 1]];
+        if (top->end > ns || top->end == NEVER) break;
+        rc = put_leave(w, at, top, kept(lane, top, top->args_len));
+        --*depth;
+    }
+    return rc;
+}
+
+static int put_held(struct trace_writer *w, uint32_t at) {
+    struct lane *lane = &w->lanes[at];
+    uint32_t *stack = malloc(lane->n * sizeof *stack + 1);
+    size_t depth = 0;
+    int rc = stack ? 0 : -ENOMEM;
+    if (lane->n) qsort(lane->list, lane->n, sizeof *lane->list, compare);
+    for (size_t i = 0; i < lane->n && !rc; i++) {
+        const struct pending *p = &lane->list[i];
+        rc = put_leaves(w, at, stack, &depth, p->start);
+        if (rc) break;
+        if (p->what != CALL) {
+            rc = put_moment(w, at, p);
+            continue;
+        }
+        rc = put_enter(w, at, p, kept(lane, p, 0));
+        stack[depth++] = (uint32_t)i;
+    }
+    if (!rc) rc = put_leaves(w, at, stack, &depth, NEVER - 1);
+    free(stack);
+    return rc;
+}
+
+/* ---- writer ---- */
+
+/* What of a call is known by now; args and retval may be in w->json. */
+static int from_call(struct trace_writer *w, const struct trace_call *call, struct pending *p, const uint8_t **args,
+                     const uint8_t **retval) {
+    *p = (struct pending){.start = call->start_ns,
+                          .end = call->open ? NEVER : call->end_ns,
+                          .what = CALL,
+                          .c = call->name->kind != 0,
+                          .raised = call->raised,
+                          .from_attach = call->from_attach,
+                          .has_args = call->args != NULL,
+                          .has_retval = call->retval != NULL && !call->open,
+                          .args_len = call->args ? call->args_len : 0,
+                          .retval_len = call->retval && !call->open ? call->retval_len : 0};
+    *args = call->args;
+    *retval = call->retval;
+    int rc = name_id(w, call->name, &p->id);
+    if (!rc) rc = task_id(w, call->task, &p->task);
+    if (rc || !call->args_json) return rc;
+    rc = args_payload_from_json(&w->json, call->args_json, call->args_json_len);
+    if (rc) return rc;
+    bool lost = w->json.rest || (w->json.has_retval && call->open);
+    w->unheld.args += lost;
+    p->has_args = w->json.has_args;
+    p->args_len = (uint32_t)w->json.args.len;
+    *args = (const uint8_t *)w->json.args.data;
+    p->has_retval = w->json.has_retval && !call->open;
+    p->retval_len = p->has_retval ? (uint32_t)w->json.retval.len : 0;
+    *retval = (const uint8_t *)w->json.retval.data;
+    return 0;
+}
+
+static int vzt_enter(struct trace_writer *w, const struct trace_call *call) {
+    const uint8_t *args, *retval;
+    struct pending p;
+    int rc = from_call(w, call, &p, &args, &retval);
+    if (!rc) rc = put_moments(w, call->thread->index, p.start);
+    return rc ? rc : put_enter(w, call->thread->index, &p, args);
+}
+
+static int vzt_call(struct trace_writer *w, const struct trace_call *call) {
+    uint32_t at = call->thread->index;
+    struct lane *lane = &w->lanes[at];
+    const uint8_t *args, *retval;
+    struct pending p;
+    int rc = from_call(w, call, &p, &args, &retval);
+    if (rc) return rc;
+    if (!call->announced && !call->in_order) lane->holds = true;
+    if (lane->holds) return keep(w, lane, &p, args, retval);
+    if (!call->announced) {
+        rc = put_moments(w, at, p.start);
+        if (!rc) rc = put_enter(w, at, &p, args);
+    }
+    if (rc || call->open) return rc;
+    rc = put_moments(w, at, p.end);
+    bool lost = w->put.streams[at].started && p.end < w->put.streams[at].last_ns;
+    return rc || lost ? rc : put_leave(w, at, &p, retval);
+}
+
+static int vzt_gap(struct trace_writer *w, const struct trace_gap *gap) {
+    struct pending p = {.what = GAP, .start = gap->ns, .end = gap->count};
+    return keep(w, &w->lanes[gap->thread->index], &p, NULL, NULL);
+}
+
+static int vzt_counter(struct trace_writer *w, const struct trace_counter *counter) {
+    struct pending p = {.what = COUNTER, .start = counter->ns, .args_len = sizeof counter->value};
+    return keep(w, &w->lanes[counter->thread->index], &p, &counter->value, NULL);
+}
+
+struct collection {
+    struct vt_pl_counter value;
+    unsigned seen;
+    bool other;
+};
+static void take_number(void *arg, const char *key, size_t len, double v) {
+    struct collection *c = arg;
+    static const char *const names[] = {"collecting", "collected", "uncollectable"};
+    uint64_t *const to[] = {&c->value.collecting, &c->value.collected, &c->value.uncollectable};
+    for (unsigned i = 0; i < VT_ARRAY_LEN(names); i++) {
+        if (len != strlen(names[i]) || memcmp(key, names[i], len) || !(v >= 0 && v <= 9e15)) continue;
+        *to[i] = (uint64_t)v;
+        c->seen |= 1u << i;
+        return;
+    }
+    c->other = true;
+}
+
+/* The counter of garbage collections comes as a mark from a JSON trace. */
+static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    struct collection c = {.seen = 0};
+    if (mark->ph == 'C' && mark->name_len == 18 && !memcmp(mark->name, "garbage collection", 18) && mark->args_json)
+        perfetto_json_numbers(mark->args_json, mark->args_json_len, take_number, &c);
+    if (c.seen == 7 && !c.other)
+        return vzt_counter(w, &(struct trace_counter){.thread = mark->thread, .ns = mark->ns, .value = c.value});
+    w->unheld.marks++;
+    return 0;
+}
+
+/* ---- end ---- */
+
+static uint64_t ns_of(const struct trace_writer *w, uint64_t ticks) { return ticks ? vt_clock_to_ns(&w->info->clock, ticks) : 0; }
+
+static int put_stacks(struct trace_writer *w) {
+    int rc = 0;
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
+        const struct lane *lane = &w->lanes[i];
+        Vt__Stack stack = VT__STACK__INIT;
+        if (!lane->nstack) continue;
+        stack.ident = i + 1u;
+        stack.ticks = lane->stack_ns;
+        stack.n_ids = lane->nstack;
+        stack.ids = lane->stack;
+        rc = vzt_put_frame(w->put.out, VT_FRAME_STACK, &stack.base);
+    }
+    return rc;
+}
+
+static int put_throttled(struct trace_writer *w) {
+    const Vt__Throttled *from = w->info->throttled;
+    if (!from) return 0;
+    Vt__Throttled to = VT__THROTTLED__INIT;
+    Vt__ThrottledFunction *all = calloc(from->n_functions + 1, sizeof *all);
+    Vt__ThrottledFunction **list = calloc(from->n_functions + 1, sizeof(Vt__ThrottledFunction *));
+    int rc = all && list ? 0 : -ENOMEM;
+    for (size_t i = 0; i < from->n_functions && !rc; i++) {
+        const Vt__ThrottledFunction *f = from->functions[i];
+        list[i] = &all[i];
+        vt__throttled_function__init(&all[i]);
+        all[i].counted = f->counted;
+        all[i].estimated = f->estimated;
+        all[i].off = f->off;
+        all[i].since_ticks = ns_of(w, f->since_ticks);
+        rc = name_id(w, trace_info_name(w->info, f->id), &all[i].id);
+    }
+    to.functions = list;
+    to.n_functions = from->n_functions;
+    to.max_overhead = from->max_overhead;
+    to.windows = from->windows;
+    to.off_ticks = ns_of(w, w->info->hooks_on_ticks + from->off_ticks) - ns_of(w, w->info->hooks_on_ticks);
+    if (!rc) rc = vzt_put_frame(w->put.out, VT_FRAME_THROTTLED, &to.base);
+    free(all);
+    free(list);
+    return rc;
+}
+
+/* None when the trace had none, or is damaged: it is cut off, and stays that. */
+static int put_end(struct trace_writer *w, const struct trace_totals *totals) {
+    Vt__End end = VT__END__INIT;
+    if (w->info->cut_off || w->info->damage.code) return output_error(w->put.out);
+    if (w->info->end) end = *w->info->end;
+    end.base.n_unknown_fields = 0;
+    end.base.unknown_fields = NULL;
+    if (!w->info->end && w->info->overflow) end.text = (char *)(uintptr_t) "older calls are not in this trace";
+    end.events = w->put.events;
+    end.calls = w->calls + totals->short_calls;
+    end.short_calls = totals->short_calls;
+    end.threads = w->info->nshown;
+    end.dropped = totals->dropped;
+    end.hooks_on_ticks = first_ns(w->info);
+    end.hooks_off_ticks = w->info->end ? ns_of(w, end.hooks_off_ticks) : 0;
+    end.bytes = 0;
+    return vzt_put_frame(w->put.out, VT_FRAME_END, &end.base);
+}
+
+static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
+    int rc = 0;
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
+        struct lane *lane = &w->lanes[i];
+        rc = lane->holds ? put_held(w, i) : put_moments(w, i, NEVER);
+        free(lane->list);
+        free(lane->data);
+        lane->list = NULL;
+        lane->data = NULL;
+    }
+    if (!rc) rc = vzt_put_flush(&w->put);
+    if (!rc) rc = put_stacks(w);
+    if (!rc) rc = put_throttled(w);
+    return rc ? rc : put_end(w, totals);
+}
+
+const struct trace_writer_ops out_vzt = {
+    .suffix = ".vzt",
+    .open = vzt_open,
+    .begin = vzt_begin,
+    .enter = vzt_enter,
+    .call = vzt_call,
+    .gap = vzt_gap,
+    .counter = vzt_counter,
+    .mark = vzt_mark,
+    .end = vzt_end,
+    .free = vzt_free,
+};

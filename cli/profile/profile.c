@@ -1,0 +1,344 @@
+/* Owns the adding up of a trace (profile.h). */
+#include "cli/profile/profile.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/trace/names.h"
+
+struct adder {
+    struct trace_writer walk; /* first */
+    struct profile *p;
+    const struct profile_opts *opts;
+    bool *wanted;     /* by function: matches opts->match; NULL = all do */
+    uint64_t slow_ns; /* a call must be slower than this to get in */
+};
+
+static struct adder *adder_of(struct trace_writer *w) { return (struct adder *)(void *)w; }
+
+static int on_enter(struct trace_writer *w, struct walk_thread *t, struct walk_frame *f) {
+    return stacks_enter(&adder_of(w)->p->stacks, t, f);
+}
+
+/* ---- the slowest calls ---- */
+
+static uint64_t slow_ns(const struct profile_slow *s) { return s->end_ns - s->start_ns; }
+
+/* Where a call of `name` that takes ns goes: NULL = nowhere, slower ones are there already. */
+static struct profile_slow *slow_place(struct adder *a, const struct trace_name *name, uint64_t ns) {
+    struct profile *p = a->p;
+    struct profile_slow *least = NULL, *least_alike = NULL;
+    unsigned alike = 0;
+    for (uint32_t i = 0; i < p->nslow; i++) {
+        struct profile_slow *s = &p->slow[i];
+        if (!least || slow_ns(s) < slow_ns(least)) least = s;
+        if (s->name != name) continue;
+        alike++;
+        if (!least_alike || slow_ns(s) < slow_ns(least_alike)) least_alike = s;
+    }
+    if (alike >= PROFILE_SLOW_ALIKE) return ns > slow_ns(least_alike) ? least_alike : NULL;
+    return p->nslow < a->opts->slowest ? &p->slow[p->nslow++] : least;
+}
+
+static void keep_slow(struct adder *a, const struct walk_thread *t, const struct walk_frame *f, const struct walk_end *end) {
+    struct profile *p = a->p;
+    struct profile_slow *to = slow_place(a, a->walk.functions[f->fn], end->end_ns - f->start_ns);
+    if (!to) return;
+    to->thread = t->thread;
+    to->name = a->walk.functions[f->fn];
+    to->start_ns = f->start_ns;
+    to->end_ns = end->end_ns;
+    to->self_ns = end->self_ns;
+    to->raised = end->raised;
+    to->from_attach = f->from_attach;
+    to->depth = t->depth - 1;
+    to->nstack = to->depth < PROFILE_STACK_MAX ? to->depth : PROFILE_STACK_MAX;
+    for (uint32_t i = 0; i < to->nstack; i++) to->stack[i] = a->walk.functions[t->frames[to->depth - to->nstack + i].fn];
+    if (p->nslow < a->opts->slowest) return;
+    a->slow_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < p->nslow; i++)
+        if (slow_ns(&p->slow[i]) < a->slow_ns) a->slow_ns = slow_ns(&p->slow[i]);
+}
+
+/* ---- calls, gaps ---- */
+
+static int note_open(struct adder *a, const struct walk_thread *t) {
+    struct profile_thread *to = &a->p->threads[t->thread->index];
+    if (to->open_depth) return 0; /* the innermost frame comes first and sees the whole stack */
+    to->open_depth = t->depth;
+    to->nopen = t->depth < PROFILE_STACK_MAX ? t->depth : PROFILE_STACK_MAX;
+    to->open = calloc(to->nopen, sizeof *to->open);
+    if (!to->open) return -ENOMEM;
+    for (uint32_t i = 0; i < to->nopen; i++) to->open[i] = a->walk.functions[t->frames[t->depth - to->nopen + i].fn];
+    return 0;
+}
+
+static int on_leave(struct trace_writer *w, struct walk_thread *t, struct walk_frame *f, const struct walk_end *end) {
+    struct adder *a = adder_of(w);
+    struct profile *p = a->p;
+    struct profile_function *fn = &p->functions[f->fn];
+    struct profile_thread *thread = &p->threads[t->thread->index];
+    uint64_t ns = end->end_ns - f->start_ns;
+    fn->self_ns += end->self_ns;
+    if (end->outermost) fn->total_ns += ns;
+    fn->open += f->open;
+    fn->raised += end->raised;
+    thread->calls++;
+    thread->total_ns += end->self_ns;
+    p->from_attach += f->from_attach;
+    if (a->opts->tree) stacks_leave(&p->stacks, f, end);
+    if (f->open) {
+        int rc = note_open(a, t);
+        if (rc) return rc;
+    } else if (ns > a->slow_ns && a->opts->slowest && f->longest_child_ns < ns - ns / 10 && (!a->wanted || a->wanted[f->fn])) {
+        keep_slow(a, t, f, end);
+    }
+    return durations_add(&fn->calls, ns);
+}
+
+static int on_gap(struct trace_writer *w, struct walk_thread *t, uint64_t from_ns, uint64_t to_ns, uint64_t count) {
+    struct profile *p = adder_of(w)->p;
+    p->threads[t->thread->index].dropped += count;
+    if (p->all_gaps++ < PROFILE_GAPS_MAX)
+        p->gaps[p->ngaps++] = (struct profile_gap){.thread = t->thread, .from_ns = from_ns, .to_ns = to_ns, .count = count};
+    return 0;
+}
+
+/* ---- putting it in order ---- */
+
+static int slowest_first(const void *x, const void *y) {
+    const struct profile_slow *a = x, *b = y;
+    if (slow_ns(a) != slow_ns(b)) return slow_ns(a) < slow_ns(b) ? 1 : -1;
+    return (a->start_ns > b->start_ns) - (a->start_ns < b->start_ns);
+}
+static int gaps_by_time(const void *x, const void *y) {
+    const struct profile_gap *a = x, *b = y;
+    return (a->to_ns > b->to_ns) - (a->to_ns < b->to_ns);
+}
+
+static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
+    struct profile *p = adder_of(w)->p;
+    uint32_t nfunctions = 0, nthreads = 0;
+    for (uint32_t i = 0; i < w->nfunctions; i++) {
+        if (!p->functions[i].calls.n) continue;
+        p->open += p->functions[i].open;
+        p->calls += p->functions[i].calls.n;
+        p->functions[nfunctions] = p->functions[i];
+        p->functions[nfunctions++].name = w->functions[i];
+    }
+    p->nfunctions = nfunctions;
+    for (uint32_t i = 0; i < p->nthreads; i++) {
+        if (!p->threads[i].calls && !p->threads[i].dropped) continue;
+        p->total_ns += p->threads[i].total_ns;
+        p->threads[nthreads++] = p->threads[i];
+    }
+    p->nthreads = nthreads;
+    if (p->nslow) qsort(p->slow, p->nslow, sizeof *p->slow, slowest_first);
+    if (p->ngaps) qsort(p->gaps, p->ngaps, sizeof *p->gaps, gaps_by_time);
+    if (adder_of(w)->opts->tree) stacks_finish(&p->stacks);
+    p->start_ns = w->start_ns;
+    p->end_ns = w->end_ns;
+    p->totals = *totals;
+    return 0;
+}
+
+static const struct walk_ops plain_walk = {.leave = on_leave, .gap = on_gap, .end = on_end};
+static const struct walk_ops tree_walk = {.enter = on_enter, .leave = on_leave, .gap = on_gap, .end = on_end};
+/* What --budget wrote into the arguments of a call: "folded":{"calls":N,... A text in there would have \" for ". */
+static uint64_t folded_in(const struct trace_call *call) {
+    static const char key[] = "\"folded\":{\"calls\":";
+    const char *at = call->args_json ? memmem(call->args_json, call->args_json_len, key, sizeof key - 1) : NULL;
+    const char *end = call->args_json + call->args_json_len;
+    uint64_t n = 0;
+    if (!at) return 0;
+    for (at += sizeof key - 1; at < end && *at >= '0' && *at <= '9' && n < UINT64_MAX / 20; at++)
+        n = 10 * n + (uint64_t)(*at - '0');
+    return n;
+}
+
+static int adder_call(struct trace_writer *w, const struct trace_call *call) {
+    if (call->args_json && !w->threads[call->thread->index].skip) adder_of(w)->p->folded += folded_in(call);
+    return walk_call(w, call);
+}
+
+static const struct trace_writer_ops adder_ops = {
+    .begin = walk_begin,
+    .enter = walk_enter,
+    .call = adder_call,
+    .gap = walk_gap,
+    .counter = walk_counter,
+    .mark = walk_mark,
+    .end = walk_end,
+};
+
+/* A copy with an end, for functions that want one. NULL = no memory. */
+static char *text_of(const void *text, size_t len) {
+    char *copy = malloc(len + 1);
+    if (!copy) return NULL;
+    if (len) memcpy(copy, text, len);
+    copy[len] = 0;
+    return copy;
+}
+
+static bool matches(const char *pattern, char *text) {
+    bool is = text && fnmatch(pattern, text, 0) == 0;
+    free(text);
+    return is;
+}
+
+bool profile_match(const struct trace_name *name, const char *pattern) {
+    if (matches(pattern, text_of(name->name, name->name_len)) || matches(pattern, text_of(name->file, name->file_len)))
+        return true;
+    char *shown = malloc(name_text_max(name) + 1);
+    if (shown) *name_put_text(shown, name) = 0;
+    return matches(pattern, shown);
+}
+
+/* Which threads, which functions. */
+static int choose(struct adder *a, struct vt_err *err) {
+    const struct profile_opts *o = a->opts;
+    bool any = !o->tid && !o->thread;
+    for (uint32_t i = 0; i < a->walk.info->nthreads; i++) {
+        const struct trace_thread *t = a->walk.info->threads[i];
+        a->walk.threads[i].skip =
+            (o->tid && t->tid != o->tid) || (o->thread && !matches(o->thread, text_of(t->name, t->name ? t->name_len : 0)));
+        any |= t->shown && !a->walk.threads[i].skip;
+    }
+    if (!any && o->tid) return vt_err_set(err, -ESRCH, "the trace has no thread %u; --threads lists them", o->tid);
+    if (!any) return vt_err_set(err, -ESRCH, "no thread of the trace is called %s; --threads lists them", o->thread);
+    if (!o->match) return 0;
+    a->wanted = calloc(a->walk.nfunctions + 1u, sizeof *a->wanted);
+    if (!a->wanted) return vt_err_set(err, -ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < a->walk.nfunctions; i++) a->wanted[i] = profile_match(a->walk.functions[i], o->match);
+    return 0;
+}
+
+static int open_adder(struct adder *a, struct trace_info *info) {
+    struct profile *p = a->p;
+    int rc = walk_open(&a->walk, info, a->opts->tree ? &tree_walk : &plain_walk);
+    if (rc) return rc;
+    p->nfunctions = a->walk.nfunctions;
+    p->nthreads = info->nthreads;
+    p->functions = calloc(p->nfunctions + 1u, sizeof *p->functions);
+    p->threads = calloc(p->nthreads + 1u, sizeof *p->threads);
+    p->slow = calloc(a->opts->slowest + 1u, sizeof *p->slow);
+    p->gaps = calloc(PROFILE_GAPS_MAX, sizeof *p->gaps);
+    if (!p->functions || !p->threads || !p->slow || !p->gaps) return -ENOMEM;
+    for (uint32_t i = 0; i < p->nthreads; i++) p->threads[i].thread = info->threads[i];
+    return a->opts->tree ? stacks_init(&p->stacks, info, &(struct stacks_opts){.fold = true}) : 0;
+}
+
+int profile_make(struct trace_source *source, const struct profile_opts *opts, struct profile **out, struct vt_err *err) {
+    struct adder a = {.opts = opts};
+    struct model_opts model_opts = {.stop = opts->stop};
+    a.p = calloc(1, sizeof *a.p);
+    if (!a.p) return vt_err_set(err, -ENOMEM, "out of memory");
+    int rc = open_adder(&a, trace_source_info(source));
+    if (rc)
+        vt_err_set(err, rc, "%s", strerror(-rc));
+    else
+        rc = choose(&a, err);
+    if (!rc) rc = trace_source_run(source, &model_opts, &adder_ops, &a.walk, &a.p->totals, err);
+    a.p->names = a.walk.functions;
+    a.walk.functions = NULL;
+    walk_close(&a.walk);
+    free(a.wanted);
+    if (rc) {
+        profile_free(a.p);
+        return rc;
+    }
+    *out = a.p;
+    return 0;
+}
+
+void profile_free(struct profile *p) {
+    if (!p) return;
+    for (uint32_t i = 0; p->functions && i < p->nfunctions; i++) durations_free(&p->functions[i].calls);
+    for (uint32_t i = 0; p->threads && i < p->nthreads; i++) free(p->threads[i].open);
+    free(p->functions);
+    free(p->threads);
+    free(p->slow);
+    free(p->gaps);
+    free(p->names);
+    stacks_free(&p->stacks);
+    free(p);
+}
+
+/* ---- functions in order ---- */
+
+const char *const profile_sort_names[PROFILE_SORTS] = {"self", "total", "calls", "mean", "p50", "p99", "max", "name"};
+
+uint64_t profile_mean(const struct profile_function *f) { return f->calls.n ? f->calls.sum_ns / f->calls.n : 0; }
+
+static uint64_t key_of(const struct profile_function *f, enum profile_sort sort) {
+    switch (sort) {
+    case PROFILE_TOTAL: return f->total_ns;
+    case PROFILE_CALLS: return f->calls.n;
+    case PROFILE_MEAN: return profile_mean(f);
+    case PROFILE_P50: return durations_percentile(&f->calls, 50);
+    case PROFILE_P99: return durations_percentile(&f->calls, 99);
+    case PROFILE_MAX: return f->calls.max_ns;
+    case PROFILE_NAME: return 0;
+    default: return f->self_ns;
+    }
+}
+
+static int compare_bytes(const char *a, size_t n, const char *b, size_t m) {
+    int order = n && m ? memcmp(a, b, n < m ? n : m) : 0;
+    return order ? order : (n > m) - (n < m);
+}
+
+/* Character i of "module.func", the name of a C function; -1 behind its end. */
+static int c_name_at(const struct trace_name *n, size_t i) {
+    size_t owner = n->file_len ? n->file_len + 1u : 0;
+    if (i + 1 < owner) return (uint8_t)n->file[i];
+    if (i < owner) return '.';
+    return i - owner < n->name_len ? (uint8_t)n->name[i - owner] : -1;
+}
+
+/* Traces that came as JSON have the owner of a C function in its name. */
+static int compare_c_names(const struct trace_name *a, const struct trace_name *b) {
+    size_t i = 0;
+    while (c_name_at(a, i) >= 0 && c_name_at(a, i) == c_name_at(b, i)) i++;
+    return c_name_at(a, i) - c_name_at(b, i);
+}
+
+int profile_compare_names(const struct trace_name *a, const struct trace_name *b, bool line) {
+    if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
+    if (a->kind) return compare_c_names(a, b);
+    int order = compare_bytes(a->name, a->name_len, b->name, b->name_len);
+    if (!order) order = compare_bytes(a->file, a->file_len, b->file, b->file_len);
+    return order || !line ? order : (a->line > b->line) - (a->line < b->line);
+}
+
+struct keyed {
+    uint64_t key;
+    const struct profile_function *f;
+};
+static int in_order(const void *x, const void *y) {
+    const struct keyed *a = x, *b = y;
+    if (a->key != b->key) return a->key < b->key ? 1 : -1;
+    return profile_compare_names(a->f->name, b->f->name, true);
+}
+
+int profile_sorted(const struct profile *p, enum profile_sort sort, const char *match, const struct profile_function ***out,
+                   size_t *n) {
+    struct keyed *all = calloc(p->nfunctions + 1u, sizeof *all);
+    const struct profile_function **list = calloc(p->nfunctions + 1u, sizeof *list);
+    *n = 0;
+    if (!all || !list) {
+        free(all);
+        free(list);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < p->nfunctions; i++)
+        if (!match || profile_match(p->functions[i].name, match))
+            all[(*n)++] = (struct keyed){.key = key_of(&p->functions[i], sort), .f = &p->functions[i]};
+    qsort(all, *n, sizeof *all, in_order);
+    for (size_t i = 0; i < *n; i++) list[i] = all[i].f;
+    free(all);
+    *out = list;
+    return 0;
+}

@@ -1,0 +1,107 @@
+/* What a trace adds up to: per function, per thread, the slowest single calls, where events were dropped. The model of
+ * `report` and `diff`, filled by one run of a source. Memory grows with functions, threads and depth, not with calls (walk.h
+ * names the sources for which it does). Times are ns; those of calls and gaps are CLOCK_MONOTONIC, to be seen from start_ns.
+ *
+ * total: of a recursive function only its outermost calls count, so that no moment counts twice.
+ * mean, percentiles, min, max: over all calls, inner ones and cut ones (open at either end of the trace) too. */
+#ifndef VT_CLI_PROFILE_H
+#define VT_CLI_PROFILE_H
+
+#include "cli/profile/durations.h"
+#include "cli/profile/stacks.h"
+#include "cli/trace/source.h"
+
+#define PROFILE_STACK_MAX 64u /* frames kept of a slow call's stack: the innermost ones */
+#define PROFILE_SLOW_ALIKE 3u /* slow calls of one function: others want to be seen too */
+#define PROFILE_GAPS_MAX 10000u
+
+struct profile_function {
+    const struct trace_name *name;
+    uint64_t open;   /* of its calls: open at the end */
+    uint64_t raised; /* left by an exception */
+    uint64_t self_ns, total_ns;
+    struct durations calls; /* one per call; .n is the number of calls */
+};
+
+struct profile_thread {
+    const struct trace_thread *thread;
+    uint64_t calls;
+    uint64_t total_ns; /* of its outermost calls; the same as the own time of all its calls */
+    uint64_t dropped;
+    const struct trace_name **open; /* the stack at the end, outermost first, PROFILE_STACK_MAX at most */
+    uint32_t nopen, open_depth;     /* kept, and really there */
+};
+
+struct profile_slow {
+    const struct trace_thread *thread;
+    const struct trace_name *name;
+    uint64_t start_ns, end_ns, self_ns;
+    bool raised, from_attach;
+    uint32_t depth;                                    /* frames around it */
+    uint32_t nstack;                                   /* of them kept */
+    const struct trace_name *stack[PROFILE_STACK_MAX]; /* outermost first */
+};
+
+struct profile_gap {
+    const struct trace_thread *thread;
+    uint64_t from_ns, to_ns, count;
+};
+
+struct profile_opts {
+    uint32_t slowest; /* how many single calls */
+    bool tree;
+    uint32_t tid;       /* only this thread; 0 = all */
+    const char *thread; /* only threads of which the name matches this pattern; NULL = all */
+    const char *match;  /* slow calls: only of functions that match; NULL = all */
+    const volatile int *stop;
+};
+
+struct profile {
+    struct profile_function *functions; /* with calls; in no order */
+    uint32_t nfunctions;
+    struct profile_thread *threads; /* with calls or gaps, in the trace's order */
+    uint32_t nthreads;
+    struct profile_slow
+        *slow; /* slowest first, complete ones. A call that spends 90 % of its time in one call below is left out for that one */
+    uint32_t nslow;
+    struct profile_gap *gaps; /* the first PROFILE_GAPS_MAX, by time */
+    uint32_t ngaps;
+    uint64_t all_gaps;
+    uint64_t start_ns, end_ns; /* of the trace: its first event, which --slice counts from too, and its end */
+    uint64_t calls, open, from_attach;
+    uint64_t folded;   /* calls that --budget left out of this file: their time is in their callers' own */
+    uint64_t total_ns; /* of all threads */
+    struct trace_totals totals;
+    struct stacks stacks;      /* with opts.tree, finished */
+    struct trace_name **names; /* by fn of the stacks */
+};
+
+/* Runs the source once. Names and threads are borrowed from it. -ESRCH: no thread as asked for. */
+VT_MUST_CHECK int profile_make(struct trace_source *source, const struct profile_opts *opts, struct profile **out,
+                               struct vt_err *err);
+void profile_free(struct profile *p); /* NULL is fine */
+
+/* pattern as in a shell: against the name as shown, "qualname (file:line)", the bare name, or the file. */
+bool profile_match(const struct trace_name *name, const char *pattern);
+/* An order of names: Python before C; by name, file, line if asked; C functions by "module.func". */
+int profile_compare_names(const struct trace_name *a, const struct trace_name *b, bool line);
+/* 0 when there were no calls. */
+uint64_t profile_mean(const struct profile_function *f);
+
+enum profile_sort {
+    PROFILE_SELF,
+    PROFILE_TOTAL,
+    PROFILE_CALLS,
+    PROFILE_MEAN,
+    PROFILE_P50,
+    PROFILE_P99,
+    PROFILE_MAX,
+    PROFILE_NAME,
+    PROFILE_SORTS
+};
+extern const char *const profile_sort_names[PROFILE_SORTS];
+/* The functions that match (NULL = all), in order; the caller frees *out. */
+VT_MUST_CHECK int profile_sorted(const struct profile *p, enum profile_sort sort, const char *match,
+                                 const struct profile_function ***out, size_t *n);
+
+#endif

@@ -1,0 +1,303 @@
+/* Owns the stacks of a walk (walk.h): entering, leaving, own time, the playback of calls that came without their beginnings. */
+#include "cli/profile/walk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A call that waits for the end. */
+struct walk_call {
+    uint64_t start_ns, end_ns; /* open: UINT64_MAX */
+    uint32_t fn : 26;          /* as many as there are ids */
+    uint32_t open : 1, from_attach : 1, raised : 1;
+    uint32_t order; /* within the thread; wraps beyond 4 G calls of one thread, where it no longer matters */
+};
+
+/* ---- functions: names by what they say ---- */
+
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t len) {
+    const uint8_t *p = data;
+    for (size_t i = 0; i < len; i++) h = (h ^ p[i]) * 0x100000001b3u;
+    return h;
+}
+
+static uint64_t hash_name(const struct trace_name *n) {
+    uint64_t h = hash_bytes(0xcbf29ce484222325u ^ n->kind, n->name, n->name_len);
+    h = hash_bytes((h ^ n->line) * 0x100000001b3u, n->file, n->file_len);
+    return h ^ h >> 29;
+}
+
+static bool same_name(const struct trace_name *a, const struct trace_name *b) {
+    return a->kind == b->kind && a->line == b->line && a->name_len == b->name_len && a->file_len == b->file_len &&
+           (!a->name_len || !memcmp(a->name, b->name, a->name_len)) && (!a->file_len || !memcmp(a->file, b->file, a->file_len));
+}
+
+/* table: open addressing, function + 1. */
+static void add_function(struct trace_writer *w, uint32_t *table, uint32_t mask, struct trace_name *name) {
+    uint32_t at = (uint32_t)hash_name(name) & mask;
+    if (name->index >= w->info->nnames) return;
+    while (table[at] && !same_name(w->functions[table[at] - 1], name)) at = (at + 1) & mask;
+    if (!table[at] && w->nfunctions < w->info->nnames) {
+        w->functions[w->nfunctions] = name;
+        table[at] = ++w->nfunctions;
+    }
+    if (table[at]) w->function_of[name->index] = table[at] - 1;
+}
+
+static int find_functions(struct trace_writer *w) {
+    uint32_t mask = 1, n = w->info->nnames;
+    while (mask < 2 * (uint64_t)n + 2) mask *= 2;
+    uint32_t *table = calloc(mask--, sizeof *table);
+    w->functions = calloc(n + 1u, sizeof(struct trace_name *));
+    w->function_of = calloc(n + 1u, sizeof *w->function_of);
+    if (!table || !w->functions || !w->function_of) {
+        free(table);
+        return -ENOMEM;
+    }
+    add_function(w, table, mask, &w->info->unknown);
+    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+        for (uint32_t k = 0; w->info->names.pages[p] && k < ID_TABLE_PAGE; k++)
+            if (w->info->names.pages[p][k]) add_function(w, table, mask, w->info->names.pages[p][k]);
+    free(table);
+    return 0;
+}
+
+static uint32_t function_of(const struct trace_writer *w, const struct trace_name *name) {
+    return name->index < w->info->nnames ? w->function_of[name->index] : 0;
+}
+
+/* ---- open, close ---- */
+
+int walk_open(struct trace_writer *w, struct trace_info *info, const struct walk_ops *ops) {
+    w->info = info;
+    w->ops = ops;
+    w->threads = calloc(info->nthreads + 1u, sizeof *w->threads);
+    if (!w->threads) return -ENOMEM;
+    for (uint32_t i = 0; i < info->nthreads; i++) w->threads[i].thread = info->threads[i];
+    return find_functions(w);
+}
+
+void walk_close(struct trace_writer *w) {
+    for (uint32_t i = 0; w->threads && i < w->info->nthreads; i++) {
+        free(w->threads[i].frames);
+        free(w->threads[i].first_of);
+        free(w->threads[i].calls);
+    }
+    free(w->threads);
+    free(w->functions);
+    free(w->function_of);
+    w->threads = NULL;
+    w->functions = NULL;
+    w->function_of = NULL;
+}
+
+/* ---- stacks ---- */
+
+static void see(struct trace_writer *w, uint64_t ns) {
+    if (!w->started || ns < w->start_ns) w->start_ns = ns;
+    if (ns > w->end_ns) w->end_ns = ns;
+    w->started = true;
+}
+
+static int push(struct trace_writer *w, struct walk_thread *t, uint32_t fn, uint64_t start_ns) {
+    if (t->depth == t->room) {
+        uint32_t room = t->room ? t->room * 2 : 64;
+        struct walk_frame *grown = realloc(t->frames, room * sizeof *grown);
+        if (!grown) return -ENOMEM;
+        t->frames = grown;
+        t->room = room;
+    }
+    /* One number per function: only the pages of functions that run here are ever touched. */
+    if (!t->first_of && !(t->first_of = calloc(w->nfunctions + 1u, sizeof *t->first_of))) return -ENOMEM;
+    struct walk_frame *f = &t->frames[t->depth++];
+    *f = (struct walk_frame){.start_ns = start_ns, .fn = fn};
+    if (!t->first_of[fn]) t->first_of[fn] = t->depth;
+    return w->ops->enter ? w->ops->enter(w, t, f) : 0;
+}
+
+static int leave_top(struct trace_writer *w, struct walk_thread *t, uint64_t end_ns, bool raised) {
+    struct walk_frame *f = &t->frames[t->depth - 1];
+    uint64_t below = f->child_ns, later = 0;
+    if (end_ns < f->start_ns) end_ns = f->start_ns;
+    bool before_gap = t->gap_ns && end_ns <= t->gap_ns;
+    /* Its leave was lost in the gap: what came after that was never below it. */
+    if (before_gap && f->child_gap_ns < below) {
+        later = below - f->child_gap_ns;
+        below = f->child_gap_ns;
+    }
+    uint64_t ns = end_ns - f->start_ns;
+    struct walk_end end = {
+        .end_ns = end_ns, .self_ns = ns > below ? ns - below : 0, .raised = raised, .outermost = t->first_of[f->fn] == t->depth};
+    int rc = w->ops->leave(w, t, f, &end);
+    if (end.outermost) t->first_of[f->fn] = 0;
+    t->depth--;
+    if (!t->depth) return rc;
+    struct walk_frame *around = f - 1;
+    around->child_ns += ns + later;
+    if (before_gap) around->child_gap_ns += ns; /* it was open then and is counted only now */
+    if (ns > around->longest_child_ns) around->longest_child_ns = ns;
+    return rc;
+}
+
+/* ---- what a writer is told ---- */
+
+int walk_begin(struct trace_writer *w) {
+    (void)w;
+    return 0;
+}
+
+int walk_enter(struct trace_writer *w, const struct trace_call *call) {
+    struct walk_thread *t = &w->threads[call->thread->index];
+    see(w, call->start_ns);
+    if (t->skip) return 0;
+    t->last_ns = call->start_ns;
+    return push(w, t, function_of(w, call->name), call->start_ns);
+}
+
+static int keep(struct walk_thread *t, const struct trace_call *call, uint32_t fn) {
+    if (t->ncalls == t->calls_room) {
+        size_t room = t->calls_room ? t->calls_room * 2 : 256;
+        struct walk_call *grown = realloc(t->calls, room * sizeof *grown);
+        if (!grown) return -ENOMEM;
+        t->calls = grown;
+        t->calls_room = room;
+    }
+    t->calls[t->ncalls] = (struct walk_call){.start_ns = call->start_ns,
+                                             .end_ns = call->open ? UINT64_MAX : call->end_ns,
+                                             .fn = fn & ID_TABLE_MAX,
+                                             .open = call->open,
+                                             .from_attach = call->from_attach,
+                                             .raised = call->raised,
+                                             .order = (uint32_t)t->ncalls};
+    t->ncalls++;
+    return 0;
+}
+
+static bool is_frame(const struct walk_frame *f, uint32_t fn, uint64_t start_ns) {
+    return f->fn == fn && f->start_ns == start_ns;
+}
+
+/* Open frames are told outermost first. */
+static void mark_open(struct walk_thread *t, const struct trace_call *call, uint32_t fn) {
+    while (t->opens < t->depth) {
+        struct walk_frame *f = &t->frames[t->opens++];
+        if (!is_frame(f, fn, call->start_ns)) continue;
+        f->open = true;
+        f->from_attach = call->from_attach;
+        return;
+    }
+}
+
+int walk_call(struct trace_writer *w, const struct trace_call *call) {
+    struct walk_thread *t = &w->threads[call->thread->index];
+    uint32_t fn = function_of(w, call->name);
+    uint64_t ns = call->open ? call->start_ns : call->end_ns;
+    see(w, call->start_ns);
+    see(w, ns);
+    if (t->skip) return 0;
+    if (ns > t->last_ns) t->last_ns = ns;
+    if (!call->in_order) return keep(t, call, fn);
+    int rc = call->announced ? 0 : push(w, t, fn, call->start_ns);
+    if (call->open && !rc) mark_open(t, call, fn);
+    if (call->open || rc) return rc;
+    while (!rc && t->depth > 1 && !is_frame(&t->frames[t->depth - 1], fn, call->start_ns)) /* never, as writer.h has it */
+        rc = leave_top(w, t, call->end_ns, false);
+    if (rc || !t->depth) return rc;
+    t->frames[t->depth - 1].from_attach = call->from_attach;
+    return leave_top(w, t, call->end_ns, call->raised);
+}
+
+int walk_gap(struct trace_writer *w, const struct trace_gap *gap) {
+    struct walk_thread *t = &w->threads[gap->thread->index];
+    uint64_t from_ns = t->last_ns;
+    see(w, gap->ns);
+    if (t->skip) return 0;
+    t->last_ns = gap->ns;
+    for (uint32_t i = 0; i < t->depth; i++) t->frames[i].child_gap_ns = t->frames[i].child_ns;
+    t->gap_ns = gap->ns;
+    return w->ops->gap ? w->ops->gap(w, t, from_ns ? from_ns : gap->ns, gap->ns, gap->count) : 0;
+}
+
+int walk_counter(struct trace_writer *w, const struct trace_counter *counter) {
+    see(w, counter->ns);
+    return 0;
+}
+
+int walk_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    see(w, mark->ns);
+    return 0;
+}
+
+/* ---- the end ---- */
+
+/* Outermost first: by start; of two that start together the one that ends later; of two alike the one that came later.
+ * Calls that take no time stand in front of what begins where they ended. */
+static int by_start(const void *x, const void *y) {
+    const struct walk_call *a = x, *b = y;
+    if (a->start_ns != b->start_ns) return a->start_ns < b->start_ns ? -1 : 1;
+    bool a_empty = a->end_ns <= a->start_ns, b_empty = b->end_ns <= b->start_ns;
+    if (a_empty != b_empty) return a_empty ? -1 : 1;
+    if (!a_empty && a->end_ns != b->end_ns) return a->end_ns > b->end_ns ? -1 : 1;
+    bool as_told = a_empty || a->open; /* open ones were told outermost first */
+    return (a->order < b->order) == as_told ? -1 : 1;
+}
+
+/* Is the frame over when next begins? A call that takes no time and was told first is the last thing in it. */
+static bool is_over(const struct walk_frame *f, const struct walk_call *next) {
+    if (f->open || f->end_ns > next->start_ns) return false;
+    return f->end_ns < next->start_ns || next->end_ns > next->start_ns || next->order > f->order;
+}
+
+/* Leaves the frames that are over; next == NULL: all that are complete. */
+static int leave_before(struct trace_writer *w, struct walk_thread *t, const struct walk_call *next) {
+    int rc = 0;
+    while (!rc && t->depth) {
+        struct walk_frame *f = &t->frames[t->depth - 1];
+        if (next ? !is_over(f, next) : f->open) break;
+        rc = leave_top(w, t, f->end_ns, f->raised);
+    }
+    return rc;
+}
+
+static int play_back(struct trace_writer *w, struct walk_thread *t) {
+    int rc = 0;
+    t->gap_ns = 0; /* times are final here */
+    if (t->ncalls) qsort(t->calls, t->ncalls, sizeof *t->calls, by_start);
+    for (size_t i = 0; i < t->ncalls && !rc; i++) {
+        const struct walk_call *c = &t->calls[i];
+        rc = leave_before(w, t, c);
+        if (!rc) rc = push(w, t, c->fn, c->start_ns);
+        if (rc) break;
+        struct walk_frame *f = &t->frames[t->depth - 1];
+        f->end_ns = c->end_ns;
+        f->order = c->order;
+        f->open = c->open;
+        f->from_attach = c->from_attach;
+        f->raised = c->raised;
+    }
+    if (!rc) rc = leave_before(w, t, NULL);
+    free(t->calls);
+    t->calls = NULL;
+    t->ncalls = t->calls_room = 0;
+    return rc;
+}
+
+static int leave_open(struct trace_writer *w, struct walk_thread *t) {
+    int rc = 0;
+    while (t->depth && !rc) rc = leave_top(w, t, w->end_ns, false);
+    return rc;
+}
+
+int walk_end(struct trace_writer *w, const struct trace_totals *totals) {
+    const struct trace_info *info = w->info;
+    int rc = 0;
+    if (info->end && info->end->hooks_off_ticks) {
+        uint64_t off_ns = vt_clock_to_ns(&info->clock, info->end->hooks_off_ticks);
+        if (off_ns > w->end_ns) w->end_ns = off_ns;
+    }
+    for (uint32_t i = 0; i < info->nthreads && !rc; i++) {
+        rc = play_back(w, &w->threads[i]);
+        if (!rc) rc = leave_open(w, &w->threads[i]);
+    }
+    return rc || !w->ops->end ? rc : w->ops->end(w, totals);
+}

@@ -1,0 +1,85 @@
+/* From calls as a writer is told them (in the order in which they ended) to stacks: what is on top of what, outermost first,
+ * with the time of each call that is its own. For writers that add up: report, diff, flame graphs.
+ *
+ * Sources that announce calls (.vzt) need memory for the open frames only. From others the calls of a thread are kept (24
+ * bytes each) and played back at the end.
+ *
+ * - A call's own time is its duration less that of the calls directly below it; never below 0.
+ * - A call that was open when tracing began counts from that moment; one that is still open at the end counts up to the
+ *   end of the trace.
+ * - Names with the same text, kind, file and line are one function, whatever their ids.
+ * - A zero-duration call that stands where another begins is beside that one, not below it. */
+#ifndef VT_CLI_WALK_H
+#define VT_CLI_WALK_H
+
+#include "cli/trace/writer.h"
+
+struct walk_frame {
+    uint64_t start_ns;
+    uint64_t child_ns;     /* of the calls directly below it, so far */
+    uint64_t child_gap_ns; /* the same when events were dropped last */
+    uint64_t longest_child_ns;
+    uint64_t end_ns; /* these two in playback only */
+    uint32_t order;
+    uint32_t fn;   /* index in walk functions */
+    uint32_t node; /* the consumer's own */
+    bool open, from_attach, raised;
+};
+
+struct walk_call; /* kept for the end */
+struct walk_thread {
+    const struct trace_thread *thread;
+    struct walk_frame *frames; /* outermost first */
+    uint32_t depth, room;
+    uint32_t *first_of; /* by function: number + 1 of its outermost frame here, 0 = it is not on the stack */
+    uint64_t last_ns;   /* of all that was told about this thread */
+    uint64_t gap_ns;    /* last gap */
+    uint32_t opens;     /* frames below this number were told as open */
+    bool skip;          /* set by a consumer: nothing of this thread is wanted */
+    struct walk_call *calls;
+    size_t ncalls, calls_room;
+};
+
+struct walk_end {
+    uint64_t end_ns, self_ns;
+    bool raised;
+    bool outermost; /* of its function on this stack: totals count only these */
+};
+
+struct walk_ops {
+    /* f is on top already: f[-1] is the one around it when t->depth > 1. May be NULL. */
+    int (*enter)(struct trace_writer *w, struct walk_thread *t, struct walk_frame *f);
+    /* f is still on top. */
+    int (*leave)(struct trace_writer *w, struct walk_thread *t, struct walk_frame *f, const struct walk_end *end);
+    int (*gap)(struct trace_writer *w, struct walk_thread *t, uint64_t from_ns, uint64_t to_ns, uint64_t count); /* may be NULL */
+    int (*end)(struct trace_writer *w, const struct trace_totals *totals); /* all is told, stacks are empty. May be NULL */
+};
+
+/* First member of a consumer. Zeroed, then walk_open. */
+struct trace_writer {
+    struct trace_info *info;
+    const struct walk_ops *ops;
+    struct trace_name **functions; /* by function: one name that stands for it */
+    uint32_t nfunctions;
+    uint32_t *function_of; /* by index of the name */
+    struct walk_thread *threads;
+    uint64_t start_ns, end_ns; /* of the whole trace: its first event; hooks off, else its last event */
+    bool started;
+};
+
+VT_MUST_CHECK int walk_open(struct trace_writer *w, struct trace_info *info, const struct walk_ops *ops);
+void walk_close(struct trace_writer *w);
+
+/* For the trace_writer_ops of a consumer. */
+int walk_begin(struct trace_writer *w);
+int walk_enter(struct trace_writer *w, const struct trace_call *call);
+int walk_call(struct trace_writer *w, const struct trace_call *call);
+int walk_gap(struct trace_writer *w, const struct trace_gap *gap);
+int walk_counter(struct trace_writer *w, const struct trace_counter *counter);
+int walk_mark(struct trace_writer *w, const struct trace_mark *mark);
+int walk_end(struct trace_writer *w, const struct trace_totals *totals);
+#define WALK_WRITER_OPS                                                                                                          \
+    .begin = walk_begin, .enter = walk_enter, .call = walk_call, .gap = walk_gap, .counter = walk_counter, .mark = walk_mark,    \
+    .end = walk_end
+
+#endif

@@ -1,0 +1,214 @@
+/* Owns the joining of two profiles (compare.h) and how the result looks. As JSON, times in ns:
+ * - version: 1
+ * - before, after: {duration_ns, total_ns, calls, file}
+ * - functions: [{name, file, line (after, or before when it is gone), kind, state ("both", "new", "gone"), before and after:
+ * {calls, self_ns, total_ns, mean_ns, calls_per_s, self_ns_per_s, total_ns_per_s} or null, change (of the key it is sorted by,
+ * per second of trace; of mean per call)}]
+ *
+ * Fields are added, never renamed or taken away; version changes if that cannot be kept. */
+#include "cli/report/compare.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/report/report.h"
+#include "cli/report/report_json.h"
+#include "cli/term/progress.h"
+
+#define ROWS 20u
+
+/* ---- joining ---- */
+
+/* Without the line: it moves when somebody edits above. Lambdas and the like of one file fall together. */
+static int same_function(const void *x, const void *y) {
+    const struct profile_function *a = *(const struct profile_function *const *)x,
+                                  *b = *(const struct profile_function *const *)y;
+    return profile_compare_names(a->name, b->name, false);
+}
+
+static const struct profile_function **by_name(const struct profile *p, const char *match, size_t *n) {
+    const struct profile_function **list;
+    if (profile_sorted(p, PROFILE_NAME, match, &list, n)) return NULL;
+    qsort(list, *n, sizeof *list, same_function);
+    return list;
+}
+
+static void add(struct compare_side *to, const struct profile_function *f) {
+    to->name = f->name;
+    to->calls += f->calls.n;
+    to->self_ns += f->self_ns;
+    to->total_ns += f->total_ns;
+    to->sum_ns += f->calls.sum_ns;
+}
+
+static void rate(struct compare_side *s, const struct profile *p) {
+    double seconds = (double)(p->end_ns - p->start_ns) / 1e9;
+    if (!(seconds > 0)) seconds = 1e-9;
+    s->mean_ns = s->calls ? s->sum_ns / s->calls : 0;
+    s->calls_per_s = (double)s->calls / seconds;
+    s->self_per_s = (double)s->self_ns / seconds;
+    s->total_per_s = (double)s->total_ns / seconds;
+}
+
+static double key_of(const struct compare_side *s, enum profile_sort sort) {
+    return sort == PROFILE_TOTAL   ? s->total_per_s
+           : sort == PROFILE_CALLS ? s->calls_per_s
+           : sort == PROFILE_MEAN  ? (double)s->mean_ns
+                                   : s->self_per_s;
+}
+
+static const struct trace_name *name_of(const struct compare_row *r) {
+    return r->side[1].name ? r->side[1].name : r->side[0].name;
+}
+
+static int largest_first(const void *x, const void *y) {
+    const struct compare_row *a = x, *b = y;
+    double da = fabs(a->change), db = fabs(b->change);
+    if (da != db) return da < db ? 1 : -1;
+    return profile_compare_names(name_of(a), name_of(b), true);
+}
+static int name_first(const void *x, const void *y) { return profile_compare_names(name_of(x), name_of(y), true); }
+
+int compare_make(const struct profile *before, const struct profile *after, const struct compare_opts *opts,
+                 struct compare_row **out, size_t *n) {
+    size_t nlist[2] = {0, 0}, at[2] = {0, 0};
+    const struct profile_function **list[2] = {by_name(before, opts->match, &nlist[0]), by_name(after, opts->match, &nlist[1])};
+    struct compare_row *rows = calloc(nlist[0] + nlist[1] + 1, sizeof *rows);
+    int rc = list[0] && list[1] && rows ? 0 : -ENOMEM;
+    for (*n = 0; !rc && (at[0] < nlist[0] || at[1] < nlist[1]); ++*n) {
+        int order = at[0] == nlist[0] ? 1 : at[1] == nlist[1] ? -1 : same_function(&list[0][at[0]], &list[1][at[1]]);
+        const struct profile_function *first = order <= 0 ? list[0][at[0]] : list[1][at[1]];
+        struct compare_row *row = &rows[*n];
+        for (int s = 0; s < 2; s++)
+            while (at[s] < nlist[s] && !same_function(&list[s][at[s]], &first)) add(&row->side[s], list[s][at[s]++]);
+        rate(&row->side[0], before);
+        rate(&row->side[1], after);
+        row->change = key_of(&row->side[1], opts->sort) - key_of(&row->side[0], opts->sort);
+    }
+    free(list[0]);
+    free(list[1]);
+    if (rc) {
+        free(rows);
+        return rc;
+    }
+    if (*n) qsort(rows, *n, sizeof *rows, opts->sort == PROFILE_NAME ? name_first : largest_first);
+    *out = rows;
+    return 0;
+}
+
+/* ---- text ---- */
+
+/* "+1.25 ms" and so on. */
+static char *signed_duration(char *buf, double ns) {
+    buf[0] = ns < 0 ? '-' : '+';
+    term_duration(buf + 1, (uint64_t)(fabs(ns) + 0.5));
+    return buf;
+}
+
+static void put_change(const struct term *term, double before, double after, int width) {
+    char text[24];
+    signed_duration(text, after - before);
+    printf("%s%*s%s", after > before ? term_red(term) : "", width, text, term_off(term));
+}
+
+static void put_pair(double before, double after, bool there, bool here) {
+    char b[16] = "-", a[16] = "-";
+    if (there) term_duration(b, (uint64_t)before);
+    if (here) term_duration(a, (uint64_t)after);
+    printf("%10s >%10s", b, a);
+}
+
+static void put_row(const struct term *term, const struct compare_row *r, enum profile_sort sort) {
+    const struct compare_side *b = &r->side[0], *a = &r->side[1];
+    bool total = sort == PROFILE_TOTAL;
+    char calls[2][32];
+    put_change(term, total ? b->total_per_s : b->self_per_s, total ? a->total_per_s : a->self_per_s, 11);
+    put_pair(total ? b->total_per_s : b->self_per_s, total ? a->total_per_s : a->self_per_s, b->name, a->name);
+    put_pair((double)b->mean_ns, (double)a->mean_ns, b->name, a->name);
+    printf("%10s >%10s  ", b->name ? format_count(calls[0], sizeof calls[0], (uint64_t)(b->calls_per_s + 0.5)) : "-",
+           a->name ? format_count(calls[1], sizeof calls[1], (uint64_t)(a->calls_per_s + 0.5)) : "-");
+    if (!a->name || !b->name) printf("%s", a->name ? "[new] " : "[gone] ");
+    unsigned taken = 79 + (!a->name || !b->name ? 7 : 0);
+    term_put_name(term, name_of(r), !term->width ? 0 : term->width > taken + 12 ? term->width - taken : 12);
+    putchar('\n');
+}
+
+static void put_text(const struct profile *const *p, const struct compare_opts *o, const struct compare_row *rows, size_t n) {
+    struct term term;
+    size_t limit = o->limit ? o->limit : ROWS;
+    term_init(&term);
+    for (int i = 0; i < 2; i++) {
+        char file[TERM_TEXT], took[16], busy[16], calls[32];
+        printf("%s %s%s%s: %s, %s calls, %s of thread time\n", i ? "after " : "before", term_bold(&term),
+               term_clean(file, o->files[i], strlen(o->files[i])), term_off(&term),
+               term_duration(took, p[i]->end_ns - p[i]->start_ns), format_count(calls, sizeof calls, p[i]->calls),
+               term_duration(busy, p[i]->total_ns));
+        if (o->limits[i] && o->limits[i][0])
+            printf("%s       --max_overhead was on here: %s%s\n", term_red(&term), o->limits[i], term_off(&term));
+        if (p[i]->totals.dropped)
+            printf("%s       %llu events were dropped here: its figures are too low%s\n", term_red(&term),
+                   (unsigned long long)p[i]->totals.dropped, term_off(&term));
+    }
+    printf("\n%s%11s%22s%22s%22s  function%s\n", term_dim(&term), "change",
+           o->sort == PROFILE_TOTAL ? "total per second" : "own per second", "mean per call", "calls per second",
+           term_off(&term));
+    for (size_t i = 0; i < n && i < limit; i++) put_row(&term, &rows[i], o->sort);
+    if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
+    if (!n) printf("%s\n", o->match ? "no function matches" : "no calls");
+}
+
+/* ---- JSON ---- */
+
+static void put_side(const char *key, const struct compare_side *s) {
+    if (!s->name) {
+        printf(",\"%s\":null", key);
+        return;
+    }
+    printf(",\"%s\":{\"calls\":%llu", key, (unsigned long long)s->calls);
+    report_json_number("self_ns", s->self_ns);
+    report_json_number("total_ns", s->total_ns);
+    report_json_number("mean_ns", s->mean_ns);
+    printf(",\"calls_per_s\":%.3f,\"self_ns_per_s\":%.1f,\"total_ns_per_s\":%.1f}", s->calls_per_s, s->self_per_s,
+           s->total_per_s);
+}
+
+static int put_json(const struct profile *const *p, const struct compare_opts *o, const struct compare_row *rows, size_t n) {
+    int rc = 0;
+    printf("{\"version\":1");
+    for (int i = 0; i < 2 && !rc; i++) {
+        printf(",\n\"%s\":{\"duration_ns\":%llu", i ? "after" : "before", (unsigned long long)(p[i]->end_ns - p[i]->start_ns));
+        report_json_number("total_ns", p[i]->total_ns);
+        report_json_number("calls", p[i]->calls);
+        rc = report_json_text("file", o->files[i], strlen(o->files[i]));
+        if (!rc && o->limits[i] && o->limits[i][0]) rc = report_json_text("limit", o->limits[i], strlen(o->limits[i]));
+        putchar('}');
+    }
+    printf(",\n\"functions\":[");
+    for (size_t i = 0; i < n && !rc && (!o->limit || i < o->limit); i++) {
+        const struct compare_row *r = &rows[i];
+        rc = report_json_function(i ? ",\n" : "\n", name_of(r));
+        printf(",\"state\":\"%s\"", !r->side[0].name ? "new" : !r->side[1].name ? "gone" : "both");
+        put_side("before", &r->side[0]);
+        put_side("after", &r->side[1]);
+        printf(",\"change\":%.3f}", r->change);
+    }
+    printf("]}\n");
+    return rc;
+}
+
+int compare_print(const struct profile *before, const struct profile *after, const struct compare_opts *opts) {
+    const struct profile *p[2] = {before, after};
+    struct compare_row *rows;
+    size_t n;
+    int rc = compare_make(before, after, opts, &rows, &n);
+    if (rc) return rc;
+    if (opts->json)
+        rc = put_json(p, opts, rows, n);
+    else
+        put_text(p, opts, rows, n);
+    free(rows);
+    return rc;
+}

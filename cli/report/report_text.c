@@ -1,0 +1,453 @@
+/* Owns what `viztracer report` prints for people (report.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/report/report.h"
+#include "cli/term/progress.h"
+#include "cli/trace/limit.h"
+
+#define FUNCTIONS 20u /* rows unless --limit says otherwise */
+#define SLOWEST 5u
+#define THREADS 8u
+#define THROTTLED 10u
+#define NAME_MIN 30u /* columns that a name should have; less important figures go for it */
+
+struct view {
+    const struct profile *p;
+    struct trace_info *info;
+    const struct report_opts *opts;
+    struct term term;
+};
+
+static double percent(uint64_t part, uint64_t all) { return all ? 100 * (double)part / (double)all : 0; }
+static unsigned room_for_name(const struct view *v, unsigned taken) {
+    return !v->term.width ? 0 : v->term.width > taken + 10 ? v->term.width - taken : 10;
+}
+static void heading(const struct view *v, const char *text) {
+    printf("\n%s%s%s\n", term_bold(&v->term), text, term_off(&v->term));
+}
+
+char *report_offset(char *buf, uint64_t ns) {
+    snprintf(buf, 32, "%llu.%03llums", (unsigned long long)(ns / 1000000), (unsigned long long)(ns / 1000 % 1000));
+    return buf;
+}
+
+int report_parse_sort(const char *command, const char *text, enum profile_sort *sort) {
+    for (int i = 0; i < PROFILE_SORTS; i++)
+        if (!strcmp(text, profile_sort_names[i])) {
+            *sort = (enum profile_sort)i;
+            return CLI_OK;
+        }
+    return cli_usage("%s: cannot sort by %s; by self, total, calls, mean, p50, p99, max or name", command, text);
+}
+
+int report_parse_number(const char *command, const char *what, const char *text, uint32_t *to) {
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (errno || *end || text[0] < '0' || text[0] > '9' || !v || v > UINT32_MAX)
+        return cli_usage("%s: %s wants a number, not %s", command, what, text);
+    *to = (uint32_t)v;
+    return CLI_OK;
+}
+
+/* Local time of a moment of the trace; sub: digits after the second. */
+static char *wall_clock(char *buf, size_t size, const struct trace_info *info, uint64_t ns, bool date) {
+    uint64_t real = ns + info->real_minus_mono;
+    time_t seconds = (time_t)(real / 1000000000);
+    struct tm tm;
+    char text[32];
+    if (!localtime_r(&seconds, &tm) || !strftime(text, sizeof text, date ? "%F %T" : "%T", &tm)) text[0] = 0;
+    snprintf(buf, size, "%s.%03llu", text, (unsigned long long)(real / 1000000 % 1000));
+    return buf;
+}
+
+static void put_thread(const struct view *v, const struct trace_thread *t, unsigned width) {
+    char name[TERM_TEXT], process[TERM_TEXT], text[2 * TERM_TEXT + 64];
+    bool main_thread = !t->name_len && t->tid == t->process->pid;
+    term_clean(name, main_thread ? "MainThread" : t->name ? t->name : "", main_thread ? 10 : t->name ? t->name_len : 0);
+    term_clean(process, t->process->name ? t->process->name : "", t->process->name ? t->process->name_len : 0);
+    if (v->info->nprocesses > 1)
+        snprintf(text, sizeof text, "%u %s%sin %u %s", t->tid, name, name[0] ? " " : "", t->process->pid, process);
+    else
+        snprintf(text, sizeof text, "%u%s%s", t->tid, name[0] ? " " : "", name);
+    term_put_tail(text, width);
+}
+
+/* ---- head ---- */
+
+static void put_head(const struct view *v) {
+    const struct profile *p = v->p;
+    char file[TERM_TEXT], cmdline[TERM_TEXT] = "", took[16], when[64], calls[32], dropped[32];
+    term_clean(file, v->opts->file, strlen(v->opts->file));
+    if (v->info->header && v->info->header->cmdline)
+        term_clean(cmdline, v->info->header->cmdline, strlen(v->info->header->cmdline));
+    printf("%s%s%s: ", term_bold(&v->term), file, term_off(&v->term));
+    if (v->info->nprocesses == 1)
+        printf("process %u%s%s%s, ", v->info->processes[0]->pid, cmdline[0] ? " (" : "", cmdline, cmdline[0] ? ")" : "");
+    else
+        printf("%u processes, ", v->info->nprocesses);
+    printf("%s from %s\n", term_duration(took, p->end_ns - p->start_ns),
+           wall_clock(when, sizeof when, v->info, p->start_ns, true));
+    printf("%s calls of %u functions on %u thread%s", format_count(calls, sizeof calls, p->calls), p->nfunctions, p->nthreads,
+           p->nthreads == 1 ? "" : "s");
+    printf(", %s of thread time\n", term_duration(took, p->total_ns));
+    if (p->totals.dropped)
+        printf("%s%s events were dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
+               term_red(&v->term), format_count(dropped, sizeof dropped, p->totals.dropped), term_off(&v->term));
+    if (v->info->limit[0]) printf("%s--max_overhead was on: %s%s\n", term_red(&v->term), v->info->limit, term_off(&v->term));
+    if (p->folded)
+        printf("%s more calls were folded when this file was made (--budget): their time counts as their callers' own\n",
+               format_count(calls, sizeof calls, p->folded));
+    if (v->info->damage.code) {
+        char why[TERM_TEXT];
+        term_clean(why, v->info->damage.msg, strlen(v->info->damage.msg));
+        printf("%s%s: what comes after that place is not counted%s\n", term_red(&v->term), why, term_off(&v->term));
+    } else if (v->info->cut_off) {
+        printf("The trace has no end: its writer died.\n");
+    }
+}
+
+/* ---- functions ---- */
+
+enum figure { FIG_SELF, FIG_SELF_PERCENT, FIG_TOTAL, FIG_CALLS, FIG_MEAN, FIG_P50, FIG_P99, FIG_MAX, FIGURES };
+static const struct {
+    const char *head;
+    unsigned width, goes; /* goes: the lower, the sooner it makes room; 0 = never */
+} figures[FIGURES] = {
+    {"self", 9, 0},  {"self%", 6, 0}, {"total", 10, 0}, {"calls", 12, 0},
+    {"mean", 10, 3}, {"p50", 10, 1},  {"p99", 10, 4},   {"max", 10, 2},
+};
+
+static void choose_figures(const struct view *v, bool *shown, unsigned *taken) {
+    *taken = 2;
+    for (int i = 0; i < FIGURES; i++) {
+        shown[i] = true;
+        *taken += figures[i].width;
+    }
+    for (unsigned round = 1; round <= 4 && v->term.width && v->term.width < *taken + NAME_MIN; round++)
+        for (int i = 0; i < FIGURES; i++)
+            if (figures[i].goes == round) {
+                shown[i] = false;
+                *taken -= figures[i].width;
+            }
+}
+
+static void put_figure(const struct view *v, const struct profile_function *f, enum figure what) {
+    char text[32];
+    switch (what) {
+    case FIG_SELF: term_duration(text, f->self_ns); break;
+    case FIG_SELF_PERCENT: snprintf(text, sizeof text, "%.1f", percent(f->self_ns, v->p->total_ns)); break;
+    case FIG_TOTAL: term_duration(text, f->total_ns); break;
+    case FIG_CALLS: format_count(text, sizeof text, f->calls.n); break;
+    case FIG_MEAN: term_duration(text, profile_mean(f)); break;
+    case FIG_P50: term_duration(text, durations_percentile(&f->calls, 50)); break;
+    case FIG_P99: term_duration(text, durations_percentile(&f->calls, 99)); break;
+    default: term_duration(text, f->calls.max_ns);
+    }
+    printf("%*s", (int)figures[what].width, text);
+}
+
+static int put_functions(const struct view *v) {
+    const struct profile_function **list;
+    size_t n, limit = v->opts->limit ? v->opts->limit : FUNCTIONS;
+    bool shown[FIGURES];
+    unsigned taken;
+    int rc = profile_sorted(v->p, v->opts->sort, v->opts->match, &list, &n);
+    if (rc) return rc;
+    char head[64];
+    snprintf(head, sizeof head, "Functions by %s",
+             v->opts->sort == PROFILE_SELF ? "own time" : profile_sort_names[v->opts->sort]);
+    heading(v, head);
+    choose_figures(v, shown, &taken);
+    for (int i = 0; i < FIGURES; i++)
+        if (shown[i]) printf("%s%*s%s", term_dim(&v->term), (int)figures[i].width, figures[i].head, term_off(&v->term));
+    printf("  %sfunction%s\n", term_dim(&v->term), term_off(&v->term));
+    for (size_t k = 0; k < n && k < limit; k++) {
+        for (int i = 0; i < FIGURES; i++)
+            if (shown[i]) put_figure(v, list[k], (enum figure)i);
+        fputs("  ", stdout);
+        term_put_name(&v->term, list[k]->name, room_for_name(v, taken));
+        putchar('\n');
+    }
+    if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
+    if (!n) printf("%s\n", v->opts->match ? "no function matches" : "no calls");
+    free(list);
+    return 0;
+}
+
+/* ---- --max_overhead ---- */
+
+static uint64_t calls_recorded(const struct profile *p, const struct trace_name *name) {
+    for (uint32_t i = 0; i < p->nfunctions; i++)
+        if (!profile_compare_names(p->functions[i].name, name, true)) return p->functions[i].calls.n;
+    return 0;
+}
+
+static int most_left_out(const void *x, const void *y) {
+    const Vt__ThrottledFunction *a = *(Vt__ThrottledFunction *const *)x, *b = *(Vt__ThrottledFunction *const *)y;
+    uint64_t of_a = a->counted + a->estimated, of_b = b->counted + b->estimated;
+    return (of_a < of_b) - (of_a > of_b);
+}
+
+static int put_throttled(const struct view *v) {
+    size_t n = limit_functions(v->info), limit = v->opts->limit ? v->opts->limit : THROTTLED;
+    if (!n) return 0;
+    Vt__ThrottledFunction **list = calloc(n, sizeof(Vt__ThrottledFunction *));
+    if (!list) return -ENOMEM;
+    memcpy(list, v->info->throttled->functions, n * sizeof(Vt__ThrottledFunction *));
+    qsort(list, n, sizeof(Vt__ThrottledFunction *), most_left_out);
+    heading(v, "Throttled by --max_overhead: calls that the other tables do not have");
+    printf("%s%12s%14s%16s%11s  function%s\n", term_dim(&v->term), "in the trace", "only counted", "not seen, about", "kind",
+           term_off(&v->term));
+    for (size_t i = 0; i < n && i < limit; i++) {
+        const struct trace_name *name = trace_info_name(v->info, list[i]->id);
+        char calls[32], counted[32], estimated[32];
+        printf("%12s%14s%16s%11s  ", format_count(calls, sizeof calls, calls_recorded(v->p, name)),
+               format_count(counted, sizeof counted, list[i]->counted),
+               list[i]->estimated ? format_count(estimated, sizeof estimated, list[i]->estimated) : "-", limit_kind(list[i]));
+        term_put_name(&v->term, name, room_for_name(v, 55));
+        putchar('\n');
+    }
+    if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
+    free(list);
+    return 0;
+}
+
+/* ---- threads ---- */
+
+static int busiest_first(const void *x, const void *y) {
+    const struct profile_thread *a = *(const struct profile_thread *const *)x, *b = *(const struct profile_thread *const *)y;
+    if (a->total_ns != b->total_ns) return a->total_ns < b->total_ns ? 1 : -1;
+    return (a->thread->index > b->thread->index) - (a->thread->index < b->thread->index);
+}
+
+static void put_stack(const struct view *v, const char *before, const struct trace_name *const *stack, uint32_t n,
+                      uint32_t depth) {
+    printf("%s", before);
+    unsigned column = term_columns(before);
+    for (uint32_t i = n; i-- > 0;) {
+        char name[TERM_TEXT];
+        unsigned columns = term_columns(term_short_name(name, stack[i]));
+        if (v->term.width && column + columns + 8 > v->term.width) {
+            printf("%s%u more", i + 1 == n ? "" : " < ", depth - (n - 1 - i));
+            putchar('\n');
+            return;
+        }
+        printf("%s%s", i + 1 == n ? "" : " < ", name);
+        column += columns + 3;
+    }
+    if (depth > n) printf(" < %u more", depth - n);
+    putchar('\n');
+}
+
+static int put_threads(const struct view *v, bool all) {
+    const struct profile *p = v->p;
+    const struct profile_thread **list = calloc(p->nthreads + 1u, sizeof *list);
+    uint32_t limit = v->opts->limit ? v->opts->limit : all ? UINT32_MAX : THREADS;
+    if (!list) return -ENOMEM;
+    for (uint32_t i = 0; i < p->nthreads; i++) list[i] = &p->threads[i];
+    qsort(list, p->nthreads, sizeof *list, busiest_first);
+    heading(v, "Threads");
+    printf("%s%9s%7s%12s%10s  thread%s\n", term_dim(&v->term), "time", "time%", "calls", "dropped", term_off(&v->term));
+    for (uint32_t i = 0; i < p->nthreads && i < limit; i++) {
+        char time[16], calls[32], dropped[32];
+        const struct profile_thread *t = list[i];
+        printf("%9s%7.1f%12s%10s  ", term_duration(time, t->total_ns), percent(t->total_ns, p->total_ns),
+               format_count(calls, sizeof calls, t->calls), t->dropped ? format_count(dropped, sizeof dropped, t->dropped) : "-");
+        put_thread(v, t->thread, room_for_name(v, 40));
+        putchar('\n');
+        if (all && t->nopen) put_stack(v, "                  at the end in ", t->open, t->nopen, t->open_depth);
+    }
+    if (p->nthreads > limit) printf("... and %u more (--threads)\n", p->nthreads - limit);
+    free(list);
+    return 0;
+}
+
+static int put_processes(const struct view *v) {
+    const struct trace_info *info = v->info;
+    uint64_t *time = calloc(info->nprocesses + 1u, sizeof *time), *calls = calloc(info->nprocesses + 1u, sizeof *calls);
+    int rc = time && calls ? 0 : -ENOMEM;
+    for (uint32_t i = 0; !rc && i < v->p->nthreads; i++) {
+        const struct profile_thread *t = &v->p->threads[i];
+        time[t->thread->process->index] += t->total_ns;
+        calls[t->thread->process->index] += t->calls;
+    }
+    if (!rc) heading(v, "Processes");
+    for (uint32_t i = 0; !rc && i < info->nprocesses; i++) {
+        char name[TERM_TEXT], text[16], count[32];
+        const struct trace_process *process = info->processes[i];
+        printf("%9s%7.1f%12s  %u %s\n", term_duration(text, time[i]), percent(time[i], v->p->total_ns),
+               format_count(count, sizeof count, calls[i]), process->pid,
+               term_clean(name, process->name ? process->name : "", process->name ? process->name_len : 0));
+    }
+    free(time);
+    free(calls);
+    return rc;
+}
+
+/* ---- slow calls ---- */
+
+/* A word for the shell. */
+static void put_quoted(const char *word) {
+    char clean[TERM_TEXT];
+    term_clean(clean, word, strlen(word));
+    if (clean[0] && clean[0] != '-' &&
+        !clean[strspn(clean, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%=")]) {
+        fputs(clean, stdout);
+        return;
+    }
+    fputs(clean[0] == '-' ? "./'" : "'", stdout);
+    for (const char *c = clean; *c; c++) fputs(*c == '\'' ? "'\\''" : (char[]){*c, 0}, stdout);
+    putchar('\'');
+}
+
+/* Of each function its slowest call only, and none of which the beginning is not known, unless so many are asked for. */
+static bool shown_before(const struct profile *p, uint32_t at) {
+    for (uint32_t i = 0; i < at; i++)
+        if (p->slow[i].name == p->slow[at].name) return true;
+    return false;
+}
+
+static void put_slow(const struct view *v) {
+    const struct profile *p = v->p;
+    uint32_t limit = v->opts->slowest ? v->opts->slowest : SLOWEST;
+    if (!p->nslow) return;
+    heading(v, "Slowest single calls");
+    for (uint32_t i = 0, shown = 0; i < p->nslow && shown < limit; i++) {
+        const struct profile_slow *s = &p->slow[i];
+        char took[16], self[16], at[16], from[32], to[32], when[64];
+        if (!v->opts->slowest && (s->from_attach || shown_before(p, i))) continue;
+        shown++;
+        printf("%9s  ", term_duration(took, s->end_ns - s->start_ns));
+        term_put_name(&v->term, s->name, room_for_name(v, 11));
+        printf("\n           own time %s, ", term_duration(self, s->self_ns));
+        if (s->from_attach)
+            printf("running already when tracing began, thread ");
+        else
+            printf("%s after the start, at %s, thread ", term_duration(at, s->start_ns - p->start_ns),
+                   wall_clock(when, sizeof when, v->info, s->start_ns, false));
+        put_thread(v, s->thread, 40);
+        printf("%s\n", s->raised ? ", left by an exception" : "");
+        if (s->nstack) put_stack(v, "           in ", s->stack, s->nstack, s->depth);
+        printf("           %sviztracer convert ", term_dim(&v->term));
+        put_quoted(v->opts->file);
+        printf(" --slice %s..%s -o slow.json%s\n", report_offset(from, s->start_ns - p->start_ns),
+               report_offset(to, s->end_ns - p->start_ns + 999), term_off(&v->term));
+    }
+}
+
+/* ---- gaps ---- */
+
+static void put_gaps(const struct view *v) {
+    const struct profile *p = v->p;
+    uint32_t limit = v->opts->limit ? v->opts->limit : UINT32_MAX;
+    heading(v, "Where events were dropped");
+    if (!p->totals.dropped) {
+        puts("nowhere");
+        return;
+    }
+    printf("%s%12s%14s%14s  thread%s\n", term_dim(&v->term), "events", "from", "to", term_off(&v->term));
+    uint64_t told = 0;
+    for (uint32_t i = 0; i < p->ngaps; i++) {
+        const struct profile_gap *g = &p->gaps[i];
+        char count[32], from[32], to[32];
+        told += g->count;
+        if (i >= limit) continue;
+        printf("%12s%14s%14s  ", format_count(count, sizeof count, g->count), report_offset(from, g->from_ns - p->start_ns),
+               report_offset(to, g->to_ns - p->start_ns));
+        put_thread(v, g->thread, room_for_name(v, 42));
+        putchar('\n');
+    }
+    if (p->all_gaps > limit) printf("... and %llu more places\n", (unsigned long long)(p->all_gaps - limit));
+    if (p->totals.dropped > told && p->all_gaps == p->ngaps)
+        printf("%12llu of threads or moments that are not known\n", (unsigned long long)(p->totals.dropped - told));
+}
+
+/* ---- tree ---- */
+
+/* Nodes that match, are below one that does, or above. */
+static bool *mark_matches(const struct view *v) {
+    const struct stacks *s = &v->p->stacks;
+    bool *marks = calloc(s->nnodes, sizeof *marks);
+    if (!marks) return NULL;
+    for (uint32_t n = 1; n < s->nnodes; n++)
+        marks[n] = (marks[s->nodes[n].parent] && s->nodes[n].parent) ||
+                   (s->nodes[n].fn < STACKS_ROOT && profile_match(v->p->names[s->nodes[n].fn], v->opts->match));
+    for (uint32_t n = s->nnodes; n-- > 1;) marks[s->nodes[n].parent] |= marks[n];
+    return marks;
+}
+
+struct tree_view {
+    const struct view *v;
+    const bool *marks; /* NULL = all */
+    uint64_t least_ns;
+};
+
+static bool is_shown(const struct tree_view *tv, uint32_t node) {
+    return tv->v->p->stacks.nodes[node].total_ns >= tv->least_ns && (!tv->marks || tv->marks[node]);
+}
+
+static void put_node(const struct tree_view *tv, const struct stacks_node *n, unsigned level) {
+    const struct view *v = tv->v;
+    const unsigned deepest = v->term.width ? v->term.width / 3 : UINT32_MAX;
+    unsigned indent = level < deepest ? level : deepest;
+    char total[16], self[16], calls[32];
+    printf("%6.1f%10s%10s%12s  %*s", percent(n->total_ns, v->p->total_ns), term_duration(total, n->total_ns),
+           term_duration(self, n->self_ns), n->calls ? format_count(calls, sizeof calls, n->calls) : "", (int)indent, "");
+    if (n->fn == STACKS_OTHER)
+        printf("(other)");
+    else if (n->fn == STACKS_PROCESS)
+        printf("process %u", v->info->processes[n->which]->pid);
+    else if (n->fn < STACKS_ROOT)
+        term_put_name(&v->term, v->p->names[n->fn], room_for_name(v, 40 + indent));
+    putchar('\n');
+}
+
+static void put_below(const struct tree_view *tv, uint32_t node, unsigned level) {
+    const struct stacks *s = &tv->v->p->stacks;
+    for (uint32_t n = s->nodes[node].first_child; n; n = s->nodes[n].next) {
+        if (!is_shown(tv, n)) continue;
+        put_node(tv, &s->nodes[n], level);
+        put_below(tv, n, level + 1); /* no deeper than STACKS_DEPTH */
+    }
+}
+
+static int put_tree(const struct view *v) {
+    struct tree_view tv = {.v = v, .least_ns = (uint64_t)(v->opts->min_percent / 100 * (double)v->p->total_ns)};
+    bool *marks = v->opts->match ? mark_matches(v) : NULL;
+    if (v->opts->match && !marks) return -ENOMEM;
+    char head[96];
+    snprintf(head, sizeof head, "Call tree, from %g %% of the time on (recursion counts in the outer call)",
+             v->opts->min_percent);
+    heading(v, head);
+    printf("%s%6s%10s%10s%12s  function%s\n", term_dim(&v->term), "total%", "total", "self", "calls", term_off(&v->term));
+    tv.marks = marks;
+    put_below(&tv, 0, 0);
+    if (v->p->stacks.other_calls)
+        printf("%llu calls are in (other): the tree is cut at %u stacks and %u levels\n",
+               (unsigned long long)v->p->stacks.other_calls, STACKS_NODES, STACKS_DEPTH);
+    free(marks);
+    return 0;
+}
+
+int report_text(const struct profile *p, struct trace_source *source, const struct report_opts *opts) {
+    struct view v = {.p = p, .info = trace_source_info(source), .opts = opts};
+    int rc = 0;
+    term_init(&v.term);
+    put_head(&v);
+    if (opts->tree) rc = put_tree(&v);
+    if (opts->threads && !rc) rc = put_threads(&v, true);
+    if (opts->gaps && !rc) put_gaps(&v);
+    if (opts->tree || opts->threads || opts->gaps || rc) return rc;
+    rc = put_functions(&v);
+    if (!rc && v.info->nprocesses > 1) rc = put_processes(&v);
+    if (!rc && p->nthreads > 1) rc = put_threads(&v, false);
+    if (!rc) rc = put_throttled(&v);
+    if (!rc) put_slow(&v);
+    return rc;
+}

@@ -1,0 +1,65 @@
+/* Owns what is told of --max_overhead (limit.h). */
+#include "cli/trace/limit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/term/progress.h"
+
+static uint32_t limit_of(const struct trace_info *info) {
+    if (info->throttled) return info->throttled->max_overhead;
+    return info->header ? info->header->max_overhead : 0;
+}
+
+char *limit_percent(char *buf, const struct trace_info *info) {
+    uint32_t limit = limit_of(info);
+    snprintf(buf, 16, "%u.%02u", limit / 100, limit % 100);
+    return buf;
+}
+
+uint64_t limit_hooks_out_ns(const struct trace_info *info) {
+    if (!info->throttled) return 0;
+    uint64_t on = info->hooks_on_ticks;
+    return vt_clock_to_ns(&info->clock, on + info->throttled->off_ticks) - vt_clock_to_ns(&info->clock, on);
+}
+
+void limit_describe(struct trace_info *info) {
+    const Vt__Throttled *t = info->throttled;
+    uint64_t counted = 0, estimated = 0;
+    char calls[32], guess[32], out[32], *text = info->limit;
+    size_t len = 0;
+    if (!limit_of(info)) return;
+#define ADD(...) len += (size_t)snprintf(text + len, sizeof(info->limit) - len, __VA_ARGS__)
+    bool acted = limit_functions(info) || (t && t->windows);
+    ADD("the limit of %g %% %s", limit_of(info) / 100.0, acted ? "was kept by " : "left nothing out");
+    for (size_t i = 0; i < limit_functions(info); i++) {
+        counted += t->functions[i]->counted;
+        estimated += t->functions[i]->estimated;
+    }
+    if (limit_functions(info))
+        ADD("throttling %zu function%s (%s more calls counted, about %s not seen)", t->n_functions,
+            t->n_functions == 1 ? "" : "s", format_count(calls, sizeof calls, counted),
+            format_count(guess, sizeof guess, estimated));
+    if (t && t->windows)
+        ADD("%staking the hooks out %u time%s, for %s in all", t->n_functions ? " and " : "", t->windows,
+            t->windows == 1 ? "" : "s", format_ns(out, sizeof out, limit_hooks_out_ns(info)));
+#undef ADD
+}
+
+void limit_take(struct trace_info *info, const char *text, size_t len) {
+    size_t n = 0;
+    for (size_t i = 0; i < len && n + 1 < sizeof info->limit; i++)
+        if (text[i] >= ' ' && text[i] < 0x7f && text[i] != '"' && text[i] != '\\') info->limit[n++] = text[i];
+    info->limit[n] = 0;
+}
+
+char *limit_figures(char *buf, size_t size, const Vt__ThrottledFunction *f) {
+    char counted[32], estimated[32];
+    format_count(counted, sizeof counted, f->counted);
+    format_count(estimated, sizeof estimated, f->estimated);
+    if (strcmp(limit_kind(f), "exact"))
+        snprintf(buf, size, "%s more calls counted, about %s not seen (estimated)", counted, estimated);
+    else
+        snprintf(buf, size, "%s more calls counted (exact)", counted);
+    return buf;
+}

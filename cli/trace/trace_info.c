@@ -1,0 +1,332 @@
+/* Owns the first pass over a trace (trace_info.h). */
+#include "cli/trace/trace_info.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/trace/limit.h"
+
+#define MADE_UP_TID 0x40000000u /* tids of threads that nobody knew one for: above every real one */
+
+/* State that is only needed while reading. */
+struct loader {
+    struct trace_info *info;
+    struct vt_clock_point first, last;
+    bool have_clock;
+    uint32_t threads_room;
+    struct trace_thread **by_ident; /* hash table, open addressing: of each ident the thread with the lowest serial */
+    uint32_t ident_slots;           /* a power of two, more than twice the threads */
+    struct vt_err *err;
+};
+
+static struct trace_thread **ident_slot(const struct loader *l, uint64_t ident) {
+    uint32_t at = (uint32_t)((ident * 0x9e3779b97f4a7c15ull) >> 32) & (l->ident_slots - 1);
+    while (l->by_ident[at] && l->by_ident[at]->ident != ident) at = (at + 1) & (l->ident_slots - 1);
+    return &l->by_ident[at];
+}
+
+static int grow_threads(struct loader *l) {
+    uint32_t room = l->threads_room ? l->threads_room * 2 : 64;
+    struct trace_thread **grown = realloc(l->info->threads, room * sizeof(struct trace_thread *));
+    if (!grown) return -ENOMEM;
+    l->info->threads = grown;
+    struct trace_thread **old = l->by_ident, **slots = calloc(room * 4, sizeof(struct trace_thread *));
+    if (!slots) return -ENOMEM;
+    uint32_t old_slots = l->ident_slots;
+    l->by_ident = slots;
+    l->ident_slots = room * 4;
+    for (uint32_t i = 0; i < old_slots; i++)
+        if (old[i]) *ident_slot(l, old[i]->ident) = old[i];
+    free(old);
+    l->threads_room = room;
+    return 0;
+}
+
+static struct trace_thread *new_thread(struct loader *l, uint64_t ident, uint32_t serial) {
+    struct trace_info *info = l->info;
+    if (info->nthreads == l->threads_room && grow_threads(l)) return NULL;
+    struct trace_thread *thread = calloc(1, sizeof *thread);
+    if (!thread) return NULL;
+    thread->process = info->processes[0];
+    thread->ident = ident;
+    thread->serial = serial;
+    thread->index = info->nthreads;
+    info->threads[info->nthreads++] = thread;
+    struct trace_thread **slot = ident_slot(l, ident);
+    if (!*slot || serial < (*slot)->serial) *slot = thread;
+    return thread;
+}
+
+/* The thread of a stream. A thread that was found at attach (same ident, no stream yet) takes the first stream of its
+ * ident; later streams of the ident are other threads, because idents are used again. */
+static struct trace_thread *thread_by_serial(struct loader *l, uint32_t serial, uint64_t ident) {
+    void **slot = id_table_slot(&l->info->by_serial, serial);
+    if (!slot || *slot) return slot ? *slot : NULL;
+    struct trace_thread *thread = l->ident_slots ? *ident_slot(l, ident) : NULL;
+    if (!thread || thread->serial != TRACE_NO_SERIAL) thread = new_thread(l, ident, serial);
+    if (!thread) return NULL;
+    thread->serial = serial;
+    *slot = thread;
+    return thread;
+}
+
+/* The thread that had this ident at attach: the one with the lowest serial. */
+static struct trace_thread *thread_by_ident(struct loader *l, uint64_t ident) {
+    struct trace_thread *thread = l->ident_slots ? *ident_slot(l, ident) : NULL;
+    return thread ? thread : new_thread(l, ident, TRACE_NO_SERIAL);
+}
+
+static int set_text(char **text, uint32_t *text_len, const void *data, size_t len) {
+    char *copy = malloc(len ? len : 1);
+    if (!copy) return -ENOMEM;
+    if (len) memcpy(copy, data, len);
+    free(*text);
+    *text = copy;
+    *text_len = (uint32_t)len;
+    return 0;
+}
+
+static int take_header(struct loader *l, ProtobufCMessage **msg) {
+    if (l->info->header) return 0; /* the first one counts */
+    Vt__TraceHeader *h = (Vt__TraceHeader *)(void *)*msg;
+    struct trace_process *process = l->info->processes[0];
+    l->info->header = h;
+    *msg = NULL;
+    process->pid = h->pid;
+    l->info->uid = h->uid;
+    return h->process_name ? set_text(&process->name, &process->name_len, h->process_name, strlen(h->process_name)) : 0;
+}
+
+static int take_clock(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__Clock *clock = (const void *)*msg;
+    l->last = (struct vt_clock_point){clock->ticks, clock->mono_ns, clock->real_ns, clock->hz};
+    if (!l->have_clock) l->first = l->last;
+    l->have_clock = true;
+    return 0;
+}
+
+static int take_names(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__Names *names = (const void *)*msg;
+    for (size_t i = 0; i < names->n_names; i++) {
+        const Vt__Name *from = names->names[i];
+        void **slot = id_table_slot(&l->info->names, from->id);
+        if (!slot) {
+            if (from->id > ID_TABLE_MAX) continue;
+            return -ENOMEM;
+        }
+        if (*slot) continue; /* ids are given once */
+        struct trace_name *to = malloc(sizeof *to + from->name.len + from->file.len);
+        if (!to) return -ENOMEM;
+        char *text = (char *)(to + 1);
+        *to = (struct trace_name){
+            .index = l->info->nnames++,
+            .line = from->line,
+            .name_len = (uint32_t)from->name.len,
+            .file_len = (uint32_t)from->file.len,
+            .kind = from->kind != 0,
+            .name = text,
+            .file = text + from->name.len,
+        };
+        if (from->name.len) memcpy(text, from->name.data, from->name.len);
+        if (from->file.len) memcpy(text + from->name.len, from->file.data, from->file.len);
+        *slot = to;
+    }
+    return 0;
+}
+
+static int take_thread(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__Thread *from = (const void *)*msg;
+    struct trace_thread *to = from->serial ? thread_by_serial(l, from->serial - 1, from->ident) : thread_by_ident(l, from->ident);
+    if (!to) return from->serial > ID_TABLE_MAX ? 0 : -ENOMEM;
+    if (from->tid || from->ns_tid) to->tid = from->tid ? from->tid : from->ns_tid;
+    return from->name.len ? set_text(&to->name, &to->name_len, from->name.data, from->name.len) : 0;
+}
+
+static int take_stack(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__Stack *from = (const void *)*msg;
+    struct trace_thread *to = thread_by_ident(l, from->ident);
+    if (!to) return -ENOMEM;
+    uint32_t *ids = malloc(from->n_ids * sizeof *ids + 1);
+    if (!ids) return -ENOMEM;
+    if (from->n_ids) memcpy(ids, from->ids, from->n_ids * sizeof *ids);
+    free(to->stack);
+    to->stack = ids;
+    to->nstack = (uint32_t)from->n_ids;
+    to->stack_ticks = from->ticks;
+    return 0;
+}
+
+static int take_task(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__Task *from = (const void *)*msg;
+    void **slot = id_table_slot(&l->info->tasks, from->id);
+    if (!slot) return from->id > ID_TABLE_MAX ? 0 : -ENOMEM;
+    struct trace_task *to = *slot ? *slot : calloc(1, sizeof *to);
+    if (!to) return -ENOMEM;
+    *slot = to;
+    to->address = from->address;
+    return set_text(&to->name, &to->name_len, from->name.data, from->name.len);
+}
+
+static int take_drops(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__Drops *from = (const void *)*msg;
+    l->info->dropped += from->count;
+    return 0;
+}
+
+static int take_end(struct loader *l, ProtobufCMessage **msg) {
+    if (l->info->end) return 0;
+    l->info->end = (Vt__End *)(void *)*msg;
+    *msg = NULL;
+    return 0;
+}
+
+static int take_throttled(struct loader *l, ProtobufCMessage **msg) {
+    if (l->info->throttled) return 0;
+    l->info->throttled = (Vt__Throttled *)(void *)*msg;
+    *msg = NULL;
+    return 0;
+}
+
+/* What is done with each type of frame; a take function may keep *msg by setting it to NULL. */
+static const struct {
+    uint32_t type;
+    int (*take)(struct loader *, ProtobufCMessage **msg);
+} takers[] = {
+    {VT_FRAME_HEADER, take_header}, {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names},
+    {VT_FRAME_THREAD, take_thread}, {VT_FRAME_STACK, take_stack}, {VT_FRAME_TASK, take_task},
+    {VT_FRAME_DROPS, take_drops},   {VT_FRAME_END, take_end},     {VT_FRAME_THROTTLED, take_throttled},
+};
+
+static int take_block(struct loader *l, const struct vt_trace_frame *frame) {
+    struct vt_trace_block block;
+    if (vt_trace_block_head(frame->payload, frame->len, &block)) return 0; /* the second pass reports it */
+    struct trace_thread *thread = thread_by_serial(l, block.serial, block.ident);
+    if (!thread) return block.serial > ID_TABLE_MAX ? 0 : -ENOMEM;
+    if (!thread->tid) thread->tid = block.tid;
+    thread->shown |= block.events != 0;
+    l->info->events += block.events;
+    return 0;
+}
+
+static int take_frame(struct loader *l, const struct vt_trace_frame *frame) {
+    if (frame->type == VT_FRAME_BLOCK) return take_block(l, frame);
+    for (size_t i = 0; i < VT_ARRAY_LEN(takers); i++) {
+        if (takers[i].type != frame->type) continue;
+        ProtobufCMessage *msg;
+        int rc = vt_msg_unpack(frame->type, frame->payload, frame->len, &msg);
+        if (rc) {
+            vt_err_set(&l->info->damage, -EBADMSG, "damaged at byte %llu: message", (unsigned long long)frame->offset);
+            return rc;
+        }
+        rc = takers[i].take(l, &msg);
+        vt_msg_free(msg);
+        return rc;
+    }
+    return 0;
+}
+
+static int finish(struct loader *l) {
+    struct trace_info *info = l->info;
+    if (!info->header) return vt_err_set(l->err, -EBADMSG, "the trace has no header: nothing was recorded");
+    if (info->header->format > VT_TRACE_FORMAT)
+        return vt_err_set(l->err, -EPROTO, "trace format %u is newer than this program knows (%u): use a newer viztracer",
+                          info->header->format, VT_TRACE_FORMAT);
+    if (!l->have_clock || vt_clock_map_init(&info->clock, info->header->clock, &l->first, &l->last))
+        return vt_err_set(l->err, -EBADMSG, "the trace has no usable clock: its times cannot be told");
+    info->real_minus_mono = l->first.real_ns - l->first.mono_ns;
+    if (info->end) info->hooks_on_ticks = info->end->hooks_on_ticks;
+    if (!info->hooks_on_ticks) info->hooks_on_ticks = l->first.ticks;
+    for (uint32_t i = 0; i < info->nthreads; i++) {
+        struct trace_thread *thread = info->threads[i];
+        if (!thread->tid) thread->tid = MADE_UP_TID | (thread->serial == TRACE_NO_SERIAL ? i : thread->serial);
+        thread->shown |= thread->nstack != 0;
+        info->nshown += thread->shown;
+        if (!thread->stack_ticks) thread->stack_ticks = info->hooks_on_ticks;
+    }
+    info->truncated = vt_trace_truncated(info->trace);
+    info->cut_off = info->truncated || !info->end;
+    limit_describe(info);
+    return 0;
+}
+
+struct trace_info *trace_info_new(void) {
+    struct trace_info *info = calloc(1, sizeof *info);
+    if (!info) return NULL;
+    info->unknown = (struct trace_name){.name = "<unknown function>", .name_len = 18, .file = "", .kind = 1};
+    info->nnames = 1;
+    info->uid = (uint32_t)-1;
+    return info;
+}
+
+/* A .vzt is of one process. */
+static int add_process(struct trace_info *info) {
+    info->processes = calloc(1, sizeof *info->processes);
+    if (!info->processes || !(info->processes[0] = calloc(1, sizeof **info->processes))) return -ENOMEM;
+    info->nprocesses = 1;
+    return 0;
+}
+
+int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *err) {
+    struct trace_info *info = trace_info_new();
+    if (!info || add_process(info)) {
+        trace_info_free(info);
+        return vt_err_set(err, -ENOMEM, "out of memory");
+    }
+    info->trace = t;
+    struct loader l = {.info = info, .err = err};
+    struct vt_trace_frame frame;
+    int rc;
+    vt_trace_rewind(t);
+    do {
+        info->good_until = vt_trace_pos(t);
+        rc = vt_trace_next(t, true, &frame, &info->damage);
+        if (rc == 1 && (rc = take_frame(&l, &frame)) == 0) rc = 1;
+    } while (rc == 1);
+    if (rc == 0) info->good_until = UINT64_MAX;
+    if (rc == -ENOMEM)
+        vt_err_set(err, rc, "out of memory");
+    else if (rc && rc != -EBADMSG && rc != -EPROTO)
+        vt_err_set(err, rc, "%s", info->damage.msg);
+    else
+        rc = finish(&l); /* what stands before a damaged place is good */
+    free(l.by_ident);
+    if (rc) {
+        trace_info_free(info);
+        return rc;
+    }
+    *out = info;
+    return 0;
+}
+
+static void free_all(struct id_table *t) {
+    for (uint32_t i = 0; i < ID_TABLE_PAGES; i++)
+        for (uint32_t k = 0; t->pages[i] && k < ID_TABLE_PAGE; k++) free(t->pages[i][k]);
+    id_table_free(t);
+}
+
+void trace_info_free(struct trace_info *info) {
+    if (!info) return;
+    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+        for (uint32_t k = 0; info->tasks.pages[p] && k < ID_TABLE_PAGE; k++)
+            if (info->tasks.pages[p][k]) free(((struct trace_task *)info->tasks.pages[p][k])->name);
+    free_all(&info->tasks);
+    free_all(&info->names);
+    id_table_free(&info->by_serial);
+    for (uint32_t i = 0; i < info->nthreads; i++) {
+        free(info->threads[i]->name);
+        free(info->threads[i]->stack);
+        free(info->threads[i]);
+    }
+    free(info->threads);
+    for (uint32_t i = 0; i < info->nprocesses; i++) {
+        free(info->processes[i]->name);
+        free(info->processes[i]);
+    }
+    free(info->processes);
+    for (size_t i = 0; i < info->texts.slots; i++) free(info->texts.entries[i].value);
+    text_map_free(&info->texts);
+    vt_msg_free((ProtobufCMessage *)info->header);
+    vt_msg_free((ProtobufCMessage *)info->throttled);
+    vt_msg_free((ProtobufCMessage *)info->end);
+    free(info);
+}

@@ -1,0 +1,112 @@
+/* What a trace says about itself, gathered in one pass that does not decode events: processes, threads, names, clock, the
+ * stacks open at attach, tasks, the end. Memory grows with functions and threads, not with events. Filled from a .vzt by
+ * trace_info_load, from other kinds of files by their source (source.h). */
+#ifndef VT_CLI_TRACE_INFO_H
+#define VT_CLI_TRACE_INFO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/base/id_table.h"
+#include "cli/base/text_map.h"
+#include "proto/base.h"
+#include "proto/clock.h"
+#include "proto/msg.h"
+#include "proto/trace_reader.h"
+
+struct trace_name {
+    uint32_t index; /* dense, 0 .. names-1: for tables of a writer */
+    uint32_t line;
+    uint32_t name_len, file_len;
+    uint8_t kind;            /* 0 Python, 1 C */
+    bool used;               /* set by a writer that wants to know */
+    const char *name, *file; /* not terminated, any bytes */
+};
+
+struct trace_process {
+    uint32_t pid;
+    uint32_t index; /* in trace_info.processes */
+    char *name;     /* "" = not known */
+    uint32_t name_len;
+    bool hidden; /* not in the part that is wanted (select.h) */
+};
+
+struct trace_thread {
+    const struct trace_process *process; /* never NULL */
+    uint64_t ident;
+    uint32_t index;  /* in trace_info.threads */
+    uint32_t serial; /* of its stream; TRACE_NO_SERIAL = no events */
+    bool shown;      /* has events, or had frames open at attach; others (our own thread in the target) say nothing */
+    uint32_t tid;    /* as shown: the daemon's view, else the target's, else made up from the serial */
+    char *name;      /* may be NULL */
+    uint32_t name_len;
+    uint32_t nstack; /* frames open at attach, outermost first */
+    uint32_t *stack;
+    uint64_t stack_ticks;
+};
+#define TRACE_NO_SERIAL UINT32_MAX
+
+struct trace_task {
+    uint64_t address;
+    char *name;
+    uint32_t name_len;
+    bool used;
+};
+
+/* Source text that came with the trace. */
+struct trace_text {
+    uint64_t lines;
+    size_t len;
+    char json[]; /* as it stands in JSON, with quotes */
+};
+
+struct trace_info {
+    /* .vzt only, else NULL or 0 */
+    struct vt_trace *trace; /* borrowed */
+    Vt__TraceHeader *header;
+    Vt__End *end;             /* NULL: the trace was cut off */
+    Vt__Throttled *throttled; /* NULL: nothing was left out because of --max_overhead */
+    struct vt_clock_map clock;
+    /* any kind */
+    uint32_t uid;              /* whose process it was; (uint32_t)-1 = not known */
+    bool cut_off;              /* its writer died: it holds what was written before */
+    uint64_t real_minus_mono;  /* ns */
+    uint64_t hooks_on_ticks;   /* 0 = not known */
+    struct id_table names;     /* struct trace_name by id */
+    struct trace_name unknown; /* stands for ids without a name: index 0 */
+    uint32_t nnames;           /* indexes in use */
+    struct trace_process **processes;
+    uint32_t nprocesses;
+    struct trace_thread **threads;
+    uint32_t nthreads;
+    uint32_t nshown;           /* of them */
+    struct id_table by_serial; /* struct trace_thread */
+    struct id_table tasks;     /* struct trace_task by id */
+    uint64_t events;           /* in all blocks, as their heads say */
+    uint64_t dropped;          /* in Drops frames */
+    bool truncated;            /* ends inside a frame */
+    bool range_known;          /* else only a run tells: trace_source_range */
+    uint64_t first_ns;         /* when its first event began; 0 without events */
+    uint64_t last_ns;          /* when its last event ended */
+    uint64_t sync_ns;          /* VizTracer's sync_marker; 0 = none */
+    bool overflow;             /* its maker left out older calls; how many is not known */
+    struct text_map texts;     /* struct trace_text by path */
+    bool only_texts;           /* of sources: files of this machine have nothing to do with it */
+    char limit[256];           /* --max_overhead: that there was one, and what it left out, one line (limit.h); "" = none */
+    struct vt_err damage;      /* code != 0: nothing behind that place was read */
+    uint64_t good_until;       /* offset in the file: frames from there on are not used */
+};
+
+/* Empty, for sources that are no .vzt; info_build.h fills it. NULL = out of memory. */
+struct trace_info *trace_info_new(void);
+/* Reads all of t once. Fails only when nothing can be made of it: no header, no clock, no memory. */
+VT_MUST_CHECK int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *err);
+void trace_info_free(struct trace_info *info);
+/* Never NULL. */
+static inline struct trace_name *trace_info_name(struct trace_info *info, uint32_t id) {
+    struct trace_name *name = id_table_get(&info->names, id);
+    return name ? name : &info->unknown;
+}
+
+#endif

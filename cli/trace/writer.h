@@ -1,0 +1,130 @@
+/* One output format = one table of functions. A source (source.h) calls them: begin, then calls, marks and counters as
+ * it meets them, then end. What changes the picture on the way (the newest calls only, folding, a window) is a writer as
+ * well, one that stands in front of another. Calls of one thread come in the order in which they ended (a call whose
+ * end was lost comes when that is found out); slices of a thread always nest, and a call begins at least 1 ns after the
+ * call around it. A writer that wants calls in the order in which they began has `enter`.
+ * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno; after an error only free is called. */
+#ifndef VT_CLI_WRITER_H
+#define VT_CLI_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/base/output.h"
+#include "cli/trace/trace_info.h"
+#include "proto/abi/record.h"
+
+struct trace_call {
+    const struct trace_thread *thread;
+    struct trace_name *name;
+    struct trace_task *task; /* asyncio task it ran in, with --log_async; else NULL */
+    uint64_t start_ns, end_ns;
+    bool open;           /* still open when the trace ended: end_ns says nothing */
+    bool from_attach;    /* was open when tracing began: start_ns is that moment */
+    bool raised;         /* left by an exception */
+    bool announced;      /* `enter` was called for it */
+    bool in_order;       /* it was, or would have been now: all calls around it were announced */
+    const uint8_t *args; /* VT_PL_ARGS payload or NULL */
+    uint32_t args_len;
+    const uint8_t *retval; /* VT_PL_RETVAL payload or NULL */
+    uint32_t retval_len;
+    const char *args_json; /* of a trace that came as JSON: the text of the whole "args" object, braces too; else NULL */
+    size_t args_json_len;
+    const struct trace_fold *folded; /* calls below this one that are not in the picture; else NULL */
+};
+
+/* Calls left out of the picture to make it fit (--budget): every one is counted here, in the nearest shown call around
+ * it. Folded are whole subtrees, because no call is longer than the one around it. Sums are exact: the self time of a
+ * shown call is its time without its shown callees and without total_ns. */
+struct trace_fold {
+    uint64_t calls;    /* folded calls below this call, at any depth, as far as no shown call stands between */
+    uint64_t total_ns; /* time of the outermost of them: the sum of self_ns over all functions */
+    uint32_t nfunctions;
+    uint32_t listed; /* outputs name the first so many functions, enough for most of the time; the rest are "others" */
+    struct trace_fold_function {
+        struct trace_name *name;
+        uint64_t calls, self_ns; /* self_ns: without its callees */
+    } * functions;               /* the listed ones: those with the most time first */
+};
+
+/* Events were dropped just before `ns`: the stack of this thread may be wrong around here. */
+struct trace_gap {
+    const struct trace_thread *thread;
+    uint64_t ns, count;
+};
+
+struct trace_counter { /* "garbage collection" */
+    const struct trace_thread *thread;
+    uint64_t ns;
+    struct vt_pl_counter value;
+};
+
+/* Anything that is neither a call nor a gap: from JSON traces (log_instant, log_var, objects ...). */
+struct trace_mark {
+    const struct trace_thread *thread;
+    uint64_t ns;
+    char ph;                     /* Chrome's letter: i, C, N, O, D, s, t, f, b, n, e */
+    char scope;                  /* of an instant: g, p, t; else 0 */
+    const char *name, *cat, *id; /* not terminated; id and cat may be NULL */
+    size_t name_len, cat_len, id_len;
+    const char *args_json; /* text of "args", any JSON value; NULL = none */
+    size_t args_json_len;
+    const struct trace_fold *folded; /* calls of the thread that stand below no call in the picture; else NULL */
+};
+
+struct trace_totals {
+    uint64_t calls;       /* complete ones, before --min_duration */
+    uint64_t open;        /* still open at the end */
+    uint64_t short_calls; /* left out because of --min_duration */
+    uint64_t dropped;     /* events that the target could not store */
+    uint64_t unmatched;   /* leave events whose enter is not in the trace */
+    uint64_t threads;
+    uint64_t left_out;   /* older calls, because of --tracer_entries */
+    uint64_t folded;     /* into the call around them, because of --budget */
+    uint64_t cut;        /* calls of a foreign file that reached out of the call around them */
+    uint64_t unselected; /* not chosen by --slice, --pid, --tid, --match */
+};
+
+/* What an output has no place for, filled in by the time that `free` has been called. */
+struct writer_unheld {
+    uint64_t marks, args, texts; /* args: calls that lost some of theirs; texts: source files */
+    char refusal[192];           /* why there can be no such output at all; "" = the error says it */
+};
+
+struct writer_opts {
+    const char *source_root;  /* where to look for source files, e.g. /proc/PID/root; NULL = our own files */
+    const char *source_cwd;   /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
+    bool file_info;           /* with source text */
+    const volatile int *stop; /* may be NULL: long work at the end looks at it */
+    bool per_thread;          /* flame graphs: one tree per thread instead of one for all */
+    /* .vzt */
+    uint64_t min_duration_ns; /* shorter calls were left out, and none was cut since; 0 = not so */
+    struct writer_unheld *unheld;
+};
+
+struct trace_writer; /* of the format */
+
+struct trace_writer_ops {
+    const char *suffix; /* of the file's name */
+    bool gzip;          /* the same, compressed */
+    uint64_t most;      /* calls it takes, then -EFBIG; 0 = any number */
+    uint64_t budget;    /* of convert.h, where neither that nor newest_calls is given */
+    struct trace_writer *(*open)(struct output *out, struct trace_info *info, const struct writer_opts *opts);
+    int (*begin)(struct trace_writer *w);
+    /* NULL = not wanted. Announces a call before the first call in it is handed over, the outermost first; one without calls
+     * in it is not announced. What stands in *call of its end (end_ns, open, raised, retval, folded) is not known yet. It
+     * comes again in `call`; until then its args stay where they are. A source or a stage that cannot tell announces
+     * nothing and leaves in_order unset. */
+    int (*enter)(struct trace_writer *w, const struct trace_call *call);
+    int (*call)(struct trace_writer *w, const struct trace_call *call);
+    int (*gap)(struct trace_writer *w, const struct trace_gap *gap);
+    int (*counter)(struct trace_writer *w, const struct trace_counter *counter);
+    int (*mark)(struct trace_writer *w, const struct trace_mark *mark); /* NULL = not shown in this format */
+    int (*end)(struct trace_writer *w, const struct trace_totals *totals);
+    void (*free)(struct trace_writer *w);
+};
+
+extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html, out_vzt, out_cvf;
+extern const struct trace_writer_ops out_folded, out_speedscope, out_pprof, out_svg; /* flame graphs */
+
+#endif

@@ -1,0 +1,315 @@
+/* Owns the way from words in the arena to the streams of its threads: which chunks are in use, their order, where reading has
+ * got to, and giving them back. What becomes of the words is stream.h. Sessions, files and sockets are elsewhere.
+ *
+ *   find_chunks   bitmap -> chunks in use that are new to us, queued at their stream by seq
+ *   read_chunk    words of the queue's head, up to the first word not yet written
+ *   chunk_done    queue's next chunk, arena_give_back */
+#include "daemon/drain/drain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "daemon/drain/stream.h"
+
+#define PASS_WORDS (64u * VT_CHUNK_WORDS) /* then the event loop gets its turn */
+#define REAP_AGE_NS 1000000000ull
+#define WARM_AHEAD 64u /* chunks */
+
+struct slot {      /* one chunk, as we know it */
+    uint32_t next; /* queue: index + 1 */
+    uint32_t seq;
+    uint32_t cursor; /* next word to read */
+    uint64_t upper;  /* stamp bits above the record's own */
+    uint64_t base;
+};
+
+struct drain {
+    struct arena *arena;
+    struct streams streams;
+    LIST_HEAD(, stream) active;
+    uint64_t claimed_ns; /* since when some chunk is claimed without state; 0 = none */
+    uint32_t most_used;  /* highest chunk in use at the last look */
+    uint64_t known[VT_CHUNKS_MAX / 64];
+    struct slot slots[VT_CHUNKS_MAX];
+    uint64_t payload[VT_PAYLOAD_MAX / 8];
+};
+
+int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink, struct drain **out) {
+    struct drain *d = calloc(1, sizeof(*d));
+    if (!d) return -ENOMEM;
+    d->arena = a;
+    streams_init(&d->streams, pid, ns_pid, min_ticks, sink);
+    LIST_INIT(&d->active);
+    arena_warm(a, WARM_AHEAD / 4);
+    *out = d;
+    return 0;
+}
+
+void drain_free(struct drain *d) {
+    if (!d) return;
+    streams_free(&d->streams);
+    free(d);
+}
+
+/* ---- chunks ---- */
+
+/* Reads words of chunk i until the first one not yet written. *done: nothing more will come. */
+static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done, uint64_t *got) {
+    struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);
+    struct slot *slot = &d->slots[i];
+    bool closed = vt_load_acquire(&c->state) == VT_CHUNK_CLOSED; /* before the words: then these are all */
+    uint32_t k = slot->cursor;
+    int rc = 0;
+
+    while (k < VT_CHUNK_RECORDS && !rc) {
+        uint64_t w = vt_load_acquire(&c->rec[k]);
+        uint32_t type = vt_rec_type(w);
+        if (!w) break;
+        if (VT_REC_IS_PLAIN(type)) {
+            size_t took;
+            rc = stream_events(&d->streams, s, &c->rec[k], VT_CHUNK_RECORDS - k, slot->upper, &took);
+            if (!took && !rc) d->streams.totals.violations++; /* it has just become something else */
+            k += took ? (uint32_t)took : 1;
+            continue;
+        }
+        k++;
+        if (type == VT_REC_PAYLOAD) {
+            uint32_t id = vt_rec_id(w), len = vt_payload_len(id), words = (len + 7) / 8;
+            if (len > VT_PAYLOAD_MAX || words > VT_CHUNK_RECORDS - k) {
+                d->streams.totals.violations++;
+                k = VT_CHUNK_RECORDS;
+                break;
+            }
+            for (uint32_t j = 0; j < words; j++) d->payload[j] = vt_load_relaxed(&c->rec[k + j]);
+            k += words;
+            rc = stream_payload(&d->streams, s, vt_payload_kind(id), (const uint8_t *)d->payload, len,
+                                stream_stamp(slot->upper, w));
+        } else if (type == VT_REC_EPOCH) {
+            slot->upper = w >> VT_REC_TYPE_BITS << VT_REC_TS_BITS;
+        } else if (type == VT_REC_GAP) {
+            rc = stream_gap(&d->streams, s, w >> VT_REC_TYPE_BITS);
+        } else if (type == VT_REC_PAD) {
+            k = VT_CHUNK_RECORDS;
+        } else {
+            d->streams.totals.violations++;
+        }
+    }
+    *got += k - slot->cursor;
+    if (k != slot->cursor) s->moved_ns = d->streams.now_ns;
+    slot->cursor = k;
+    *done = k >= VT_CHUNK_RECORDS || closed;
+    return rc;
+}
+
+static void chunk_done(struct drain *d, struct stream *s, uint32_t i) {
+    struct slot *slot = &d->slots[i];
+    s->next_seq = slot->seq + 1;
+    s->head = slot->next;
+    s->moved_ns = d->streams.now_ns;
+    if (!s->head) {
+        s->tail = 0;
+        LIST_REMOVE(s, active);
+    }
+    memset(slot, 0, sizeof(*slot));
+    d->known[i / 64] &= ~(1ul << (i & 63));
+    d->streams.totals.chunks++;
+    arena_give_back(d->arena, i);
+}
+
+static void queue_chunk(struct drain *d, struct stream *s, uint32_t i) {
+    struct slot *slots = d->slots;
+    uint32_t *link = &s->head;
+    if (!s->head) LIST_INSERT_HEAD(&d->active, s, active);
+    if (s->tail && slots[s->tail - 1].seq < slots[i].seq) link = &slots[s->tail - 1].next;
+    while (*link && slots[*link - 1].seq < slots[i].seq) link = &slots[*link - 1].next;
+    slots[i].next = *link;
+    *link = i + 1;
+    if (!slots[i].next) s->tail = i + 1;
+}
+
+/* A chunk that is new to us; false: claimed, but its header is not written yet. */
+static int take_chunk(struct drain *d, uint32_t i, bool *ready) {
+    struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);
+    struct stream *s;
+    uint32_t state = vt_load_acquire(&c->state);
+    *ready = state == VT_CHUNK_OWNED || state == VT_CHUNK_CLOSED;
+    if (!*ready) return 0;
+    uint32_t serial = vt_load_relaxed(&c->thread);
+    int rc = streams_get(&d->streams, serial, vt_load_relaxed(&c->owner), vt_load_relaxed(&c->ident), &s);
+    if (rc) return rc;
+    struct slot *slot = &d->slots[i];
+    slot->seq = vt_load_relaxed(&c->seq);
+    slot->cursor = 0;
+    slot->base = vt_load_relaxed(&c->base);
+    slot->upper = slot->base >> VT_REC_TS_BITS << VT_REC_TS_BITS;
+    uint64_t dropped = vt_load_relaxed(&c->dropped);
+    if (dropped > s->dropped) s->dropped = dropped;
+    s->moved_ns = d->streams.now_ns;
+    d->known[i / 64] |= 1ul << (i & 63);
+    queue_chunk(d, s, i);
+    return 0;
+}
+
+static int find_chunks(struct drain *d) {
+    struct vt_ctl *ctl = d->arena->ctl;
+    bool claimed = false, ready;
+    uint32_t most = 0;
+    int rc = 0;
+
+    for (uint32_t w = 0; w * 64 < d->arena->nchunks && !rc; w++) {
+        uint64_t used = ~vt_load_acquire(&ctl->free[w]);
+        if (used) most = w * 64 + 63 - (uint32_t)__builtin_clzll(used);
+        for (used &= ~d->known[w]; used && !rc; used &= used - 1) {
+            uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(used);
+            if (i >= d->arena->nchunks) break;
+            rc = take_chunk(d, i, &ready);
+            claimed |= !ready;
+        }
+    }
+    if (most >= d->arena->nchunks) most = d->arena->nchunks - 1;
+    d->most_used = most;
+    if (!claimed)
+        d->claimed_ns = 0;
+    else if (!d->claimed_ns)
+        d->claimed_ns = d->streams.now_ns;
+    return rc;
+}
+
+/* Reads the streams' chunks in order. `words`: how much at most. all: also chunks that look unfinished. */
+static int read_streams(struct drain *d, uint64_t words, bool all, uint64_t *got) {
+    struct stream *s, *next;
+    uint64_t start = *got;
+    int rc = 0;
+
+    for (s = LIST_FIRST(&d->active); s && !rc; s = next) {
+        next = LIST_NEXT(s, active);
+        while (s->head && !rc && *got - start < words) {
+            uint32_t i = s->head - 1;
+            bool done = false;
+            if (d->slots[i].seq != s->next_seq && !all) break; /* the one before is being claimed */
+            rc = read_chunk(d, s, i, &done, got);
+            if (rc || !(done || all)) break;
+            chunk_done(d, s, i);
+        }
+    }
+    /* Whoever was not reached has waited: a long queue must not starve the others for ever. */
+    s = LIST_FIRST(&d->active);
+    if (!rc && *got - start >= words && s && LIST_NEXT(s, active)) {
+        struct stream *last = s;
+        while (LIST_NEXT(last, active)) last = LIST_NEXT(last, active);
+        LIST_REMOVE(s, active);
+        LIST_INSERT_AFTER(last, s, active);
+    }
+    return rc;
+}
+
+static int check_broken(const struct drain *d) { return d->arena->broken ? -EFAULT : 0; }
+
+int drain_pass(struct drain *d, uint64_t now_ns, uint64_t *got) {
+    d->streams.now_ns = now_ns;
+    *got = 0;
+    int rc = find_chunks(d);
+    if (!rc) arena_warm(d->arena, d->most_used + WARM_AHEAD);
+    if (!rc) rc = read_streams(d, PASS_WORDS, false, got);
+    if (!rc) rc = streams_age(&d->streams);
+    d->streams.totals.dropped = vt_load_relaxed(&d->arena->ctl->dropped);
+    return rc ? rc : check_broken(d);
+}
+
+int drain_reap(struct drain *d, uint64_t now_ns) {
+    struct stream *s, *next;
+    uint64_t got = 0;
+    int rc = 0;
+
+    d->streams.now_ns = now_ns;
+    for (s = LIST_FIRST(&d->active); s && !rc; s = next) {
+        next = LIST_NEXT(s, active);
+        if (now_ns - s->moved_ns < REAP_AGE_NS) continue;
+        s->moved_ns = now_ns;
+        if (!s->tid || tids_alive(&d->streams.tids, s->tid)) continue;
+        bool done;
+        while (s->head && !rc) { /* dead before we looked: what stands there is all */
+            uint32_t i = s->head - 1;
+            rc = read_chunk(d, s, i, &done, &got);
+            if (!rc) chunk_done(d, s, i);
+        }
+    }
+    if (rc || !d->claimed_ns || now_ns - d->claimed_ns < REAP_AGE_NS) return rc;
+    d->claimed_ns = 0;
+    for (uint32_t w = 0; w * 64 < d->arena->nchunks; w++)
+        for (uint64_t used = ~vt_load_acquire(&d->arena->ctl->free[w]) & ~d->known[w]; used; used &= used - 1) {
+            uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(used);
+            if (i >= d->arena->nchunks) break;
+            struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);
+            uint64_t owner = vt_load_acquire(&c->owner);
+            if (vt_load_acquire(&c->state) != VT_CHUNK_FREE) continue;
+            uint32_t tid = owner ? tids_outer(&d->streams.tids, (uint32_t)(owner >> 32)) : 0;
+            if (owner && tid && tids_alive(&d->streams.tids, tid)) continue;
+            if (owner && !tid && !tids_same_ns(&d->streams.tids)) continue; /* cannot tell */
+            arena_give_back(d->arena, i);
+        }
+    return 0;
+}
+
+static int tell_drops(struct drain *d, uint32_t serial, uint64_t count, uint64_t ticks) {
+    Vt__Drops m = VT__DROPS__INIT;
+    m.serial = serial;
+    m.count = count;
+    m.ticks = ticks;
+    return d->streams.sink.put(d->streams.sink.ctx, VT_FRAME_DROPS, &m.base);
+}
+
+/* Drops that no gap record tells of: per thread from chunk headers and drop slots, the rest as thread ~0. */
+static int report_drops(struct drain *d, uint64_t now_ticks) {
+    struct vt_ctl *ctl = d->arena->ctl;
+    uint64_t told = 0;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < VT_DROP_SLOTS; i++) {
+        uint32_t serial = vt_load_relaxed(&ctl->drops[i].thread);
+        uint64_t dropped = vt_load_relaxed(&ctl->drops[i].dropped);
+        struct stream *s = serial < d->streams.n ? d->streams.by_serial[serial] : NULL;
+        if (s && dropped > s->dropped) s->dropped = dropped;
+        if (s || !dropped || rc) continue;
+        rc = tell_drops(d, serial, dropped, now_ticks); /* it never got a chunk */
+        told += dropped;
+    }
+    for (uint32_t i = 0; i < d->streams.n && !rc; i++) {
+        struct stream *s = d->streams.by_serial[i];
+        if (!s) continue;
+        told += s->gaps;
+        if (s->dropped <= s->gaps) continue;
+        told += s->dropped - s->gaps;
+        rc = tell_drops(d, s->serial, s->dropped - s->gaps, now_ticks);
+    }
+    uint64_t all = vt_load_relaxed(&ctl->dropped);
+    if (all > told && !rc) rc = tell_drops(d, UINT32_MAX, all - told, now_ticks);
+    d->streams.totals.dropped = all > told ? all : told;
+    return rc;
+}
+
+int drain_finish(struct drain *d, uint64_t now_ticks) {
+    uint64_t got = 0;
+    /* A chunk may have been claimed whose bit is not cleared yet: the bit is a hint. Such chunks are
+     * among the lowest free ones. */
+    uint32_t upto = d->most_used + 4 * WARM_AHEAD;
+    for (uint32_t i = 0; i < upto && i < d->arena->nchunks && i < d->arena->warm; i++)
+        if (vt_load_acquire(&vt_chunk_at(d->arena->ctl, i)->owner))
+            vt_fetch_and_acqrel(&d->arena->ctl->free[i / 64], ~(1ul << (i & 63)));
+    int rc = find_chunks(d);
+    if (!rc) rc = read_streams(d, UINT64_MAX, true, &got);
+    if (!rc) rc = streams_finish(&d->streams);
+    if (!rc) rc = report_drops(d, now_ticks);
+    if (!rc) rc = throttled_put(&d->streams.throttled, d->arena->ctl, now_ticks, d->streams.sink.put, d->streams.sink.ctx);
+    return rc ? rc : check_broken(d);
+}
+
+void drain_totals(const struct drain *d, struct drain_totals *t) {
+    *t = d->streams.totals;
+    t->throttled = d->streams.throttled.n;
+    for (uint32_t i = 0; i < d->streams.n && d->streams.min_ticks; i++)
+        if (d->streams.by_serial[i] && d->streams.by_serial[i]->held)
+            t->short_calls += min_duration_short_calls(d->streams.by_serial[i]->held);
+}

@@ -1,0 +1,185 @@
+/* Owns what is held back of one thread: a stack of enter events, the bytes of their arguments, a return value that
+ * waits for its leave, and the run of decided events that is on its way to the sink. */
+#include "daemon/drain/min_duration.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HELD_MAX 16384u
+#define BYTES_MAX (1u << 20)
+#define RUN_MAX 1024u
+#define STEP_MAX (1ull << (VT_REC_TS_BITS - 2)) /* between two events of a run */
+
+struct held {
+    uint64_t full, rec;
+    uint32_t args_at, args_len; /* in bytes[]; 0 = none */
+};
+
+struct min_duration {
+    uint64_t ticks;
+    struct min_duration_sink sink;
+    uint64_t short_calls;
+    struct held *held;
+    uint32_t first, n, room; /* held[first..n) */
+    uint8_t *bytes;
+    uint32_t bytes_len, bytes_room;
+    uint32_t args_at, args_len; /* for the next enter */
+    bool has_args, has_retval;
+    uint32_t retval_len;
+    size_t nrun;
+    uint64_t run_first, run_last; /* whole stamps */
+    uint64_t run[RUN_MAX];
+    uint8_t retval[VT_PAYLOAD_MAX];
+};
+
+int min_duration_new(uint64_t ticks, struct min_duration_sink sink, struct min_duration **out) {
+    struct min_duration *m = calloc(1, sizeof(*m));
+    if (!m) return -ENOMEM;
+    m->ticks = ticks;
+    m->sink = sink;
+    *out = m;
+    return 0;
+}
+
+void min_duration_free(struct min_duration *m) {
+    if (!m) return;
+    free(m->held);
+    free(m->bytes);
+    free(m);
+}
+
+uint64_t min_duration_short_calls(const struct min_duration *m) { return m->short_calls; }
+
+/* ---- out ---- */
+
+int min_duration_hand_on(struct min_duration *m) {
+    size_t n = m->nrun;
+    m->nrun = 0;
+    return n ? m->sink.events(m->sink.ctx, m->sink.stream, m->run, n, m->run_first >> VT_REC_TS_BITS << VT_REC_TS_BITS) : 0;
+}
+
+static int give(struct min_duration *m, uint64_t rec, uint64_t full) {
+    int rc = 0;
+    if (m->nrun == RUN_MAX || (m->nrun && full - m->run_last > STEP_MAX)) rc = min_duration_hand_on(m);
+    if (!m->nrun) m->run_first = full;
+    m->run[m->nrun++] = rec;
+    m->run_last = full;
+    return rc;
+}
+
+static int give_payload(struct min_duration *m, uint32_t kind, const uint8_t *p, uint32_t len) {
+    int rc = min_duration_hand_on(m);
+    return rc ? rc : m->sink.payload(m->sink.ctx, m->sink.stream, kind, p, len);
+}
+
+static int give_retval(struct min_duration *m) {
+    if (!m->has_retval) return 0;
+    m->has_retval = false;
+    return give_payload(m, VT_PL_RETVAL, m->retval, m->retval_len);
+}
+
+static int give_oldest(struct min_duration *m) {
+    struct held *h = &m->held[m->first++];
+    int rc = h->args_len ? give_payload(m, VT_PL_ARGS, m->bytes + h->args_at, h->args_len) : 0;
+    if (m->first == m->n) m->first = m->n = 0;
+    return rc ? rc : give(m, h->rec, h->full);
+}
+
+static void nothing_held(struct min_duration *m) {
+    if (!m->n && !m->has_args) m->bytes_len = 0;
+}
+
+int min_duration_age(struct min_duration *m, uint64_t now) {
+    int rc = 0;
+    while (!rc && m->first < m->n && now - m->held[m->first].full >= m->ticks && now > m->held[m->first].full)
+        rc = give_oldest(m);
+    nothing_held(m);
+    return rc;
+}
+
+int min_duration_flush(struct min_duration *m) {
+    int rc = 0;
+    while (!rc && m->first < m->n) rc = give_oldest(m);
+    if (!rc && m->has_args) rc = give_payload(m, VT_PL_ARGS, m->bytes + m->args_at, m->args_len);
+    m->has_args = false;
+    nothing_held(m);
+    if (!rc) rc = give_retval(m);
+    return rc ? rc : min_duration_hand_on(m);
+}
+
+/* ---- in ---- */
+
+static int hold(struct min_duration *m, uint64_t rec, uint64_t full) {
+    if (m->n == m->room) {
+        uint32_t room = m->room ? m->room * 2 : 64;
+        struct held *grown = room <= HELD_MAX ? realloc(m->held, room * sizeof(*grown)) : NULL;
+        if (!grown && room <= HELD_MAX) return -ENOMEM;
+        if (grown) {
+            m->held = grown;
+            m->room = room;
+        } else { /* deep recursion: what began first is kept without more ado */
+            int rc = 0;
+            while (!rc && m->n - m->first > HELD_MAX / 2) rc = give_oldest(m);
+            if (rc) return rc;
+            memmove(m->held, m->held + m->first, (m->n - m->first) * sizeof(*m->held));
+            m->n -= m->first;
+            m->first = 0;
+        }
+    }
+    m->held[m->n++] = (struct held){full, rec, m->has_args ? m->args_at : m->bytes_len, m->has_args ? m->args_len : 0};
+    m->has_args = false;
+    return 0;
+}
+
+static bool is_c(uint32_t type) { return type == VT_REC_C_CALL || type == VT_REC_C_RETURN || type == VT_REC_C_RAISE; }
+
+static bool belongs(const struct held *h, uint64_t leave) {
+    return vt_rec_id(h->rec) == vt_rec_id(leave) && is_c(vt_rec_type(h->rec)) == is_c(vt_rec_type(leave));
+}
+
+int min_duration_event(struct min_duration *m, uint64_t rec, uint64_t full) {
+    uint32_t type = vt_rec_type(rec);
+    int rc = min_duration_age(m, full);
+    if (rc) return rc;
+    if (VT_REC_IS_ENTER(type)) return hold(m, rec, full);
+    if (VT_REC_IS_LEAVE(type) && m->n && belongs(&m->held[m->n - 1], rec)) {
+        m->n--;
+        m->bytes_len = m->held[m->n].args_at;
+        if (m->first == m->n) m->first = m->n = 0;
+        m->short_calls++;
+        m->has_retval = m->has_args = false;
+        return 0;
+    }
+    while (!rc && m->first < m->n) rc = give_oldest(m);
+    nothing_held(m);
+    if (!rc) rc = give_retval(m);
+    return rc ? rc : give(m, rec, full);
+}
+
+int min_duration_payload(struct min_duration *m, uint32_t kind, const uint8_t *p, uint32_t len) {
+    int rc = 0;
+    if (len > VT_PAYLOAD_MAX) return -EPROTO;
+    if (kind == VT_PL_RETVAL) {
+        if (len) memcpy(m->retval, p, len);
+        m->retval_len = len;
+        m->has_retval = true;
+        return 0;
+    }
+    if (kind != VT_PL_ARGS || len > BYTES_MAX - m->bytes_len) rc = min_duration_flush(m);
+    if (rc || kind != VT_PL_ARGS) return rc ? rc : m->sink.payload(m->sink.ctx, m->sink.stream, kind, p, len);
+    if (m->has_args) m->bytes_len = m->args_at; /* whose call never came */
+    if (m->bytes_len + len > m->bytes_room) {
+        uint32_t room = (m->bytes_len + len) * 2;
+        uint8_t *grown = realloc(m->bytes, room);
+        if (!grown) return -ENOMEM;
+        m->bytes = grown;
+        m->bytes_room = room;
+    }
+    if (len) memcpy(m->bytes + m->bytes_len, p, len);
+    m->args_at = m->bytes_len;
+    m->args_len = len;
+    m->has_args = true;
+    m->bytes_len += len;
+    return 0;
+}

@@ -1,0 +1,414 @@
+/* Owns what is known of each thread of a target and turns what it wrote into frames.
+ *
+ *   hold_run        plain records -> who holds short calls back (min_duration.h)
+ *   put_run         plain records -> block encoder
+ *   stream_payload  names, threads, tasks, stacks -> frames of their own; arguments and counters -> the block */
+#include "daemon/drain/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/drain/payload.h"
+
+#define STREAMS_MAX (1u << 22) /* thread serials above are hostile */
+#define BLOCK_AGE_NS 50000000ull
+#define STACK_IDS_MAX 250000u
+#define TICKS_HALF (1ull << (VT_REC_TS_BITS - 1))
+
+struct stack {
+    uint64_t ident, ticks;
+    uint32_t *ids;
+    uint32_t n, size;
+    uint16_t parts;
+};
+
+static void stack_free(struct stack *st) {
+    if (st) free(st->ids);
+    free(st);
+}
+
+/* ---- frames ---- */
+
+static int put(struct streams *all, uint32_t type, const ProtobufCMessage *msg) {
+    return all->sink.put(all->sink.ctx, type, msg);
+}
+
+static int put_thread(struct streams *all, uint64_t ident, uint32_t ns_tid, uint32_t serial_plus_1, struct text name) {
+    Vt__Thread m = VT__THREAD__INIT;
+    m.ident = ident;
+    m.ns_tid = ns_tid;
+    m.tid = tids_outer(&all->tids, ns_tid);
+    m.serial = serial_plus_1;
+    m.name.data = (uint8_t *)name.p;
+    m.name.len = name.len;
+    return put(all, VT_FRAME_THREAD, &m.base);
+}
+
+static int flush_names(struct streams *all) {
+    if (!all->nnames) return 0;
+    Vt__Names m = VT__NAMES__INIT;
+    m.n_names = all->nnames;
+    m.names = all->name_ptr;
+    all->nnames = all->names_len = 0;
+    return put(all, VT_FRAME_NAMES, &m.base);
+}
+
+static int flush_stack(struct streams *all, struct stream *s) {
+    struct stack *st = s->stack;
+    if (!st) return 0;
+    s->stack = NULL;
+    Vt__Stack m = VT__STACK__INIT;
+    m.ident = st->ident;
+    m.ticks = st->ticks;
+    m.n_ids = st->n;
+    m.ids = st->ids;
+    int rc = put(all, VT_FRAME_STACK, &m.base);
+    stack_free(st);
+    return rc;
+}
+
+/* ---- blocks ---- */
+
+static int open_block(struct streams *all, struct stream *s) {
+    s->enc = all->nspare ? all->spare[--all->nspare] : vt_block_enc_new();
+    if (!s->enc) return -ENOMEM;
+    vt_block_begin(s->enc, s->now);
+    s->base = s->now;
+    s->block_ns = all->now_ns;
+    TAILQ_INSERT_TAIL(&all->open, s, open);
+    return 0;
+}
+
+static void keep_spare(struct streams *all, struct vt_block_enc *enc) {
+    if (all->nspare == all->spare_size) {
+        uint32_t size = all->spare_size ? all->spare_size * 2 : 16;
+        struct vt_block_enc **p = size <= 256 ? realloc(all->spare, size * sizeof(struct vt_block_enc *)) : NULL;
+        if (!p) {
+            vt_block_enc_free(enc);
+            return;
+        }
+        all->spare = p;
+        all->spare_size = size;
+    }
+    all->spare[all->nspare++] = enc;
+}
+
+static int flush_block(struct streams *all, struct stream *s) {
+    struct vt_block_enc *enc = s->enc;
+    const uint8_t *data;
+    size_t len;
+    uint32_t raw_len;
+    int rc = 0;
+
+    if (!enc) return 0;
+    s->enc = NULL;
+    TAILQ_REMOVE(&all->open, s, open);
+    if (vt_block_count(enc)) {
+        rc = vt_block_finish(enc, &data, &len, &raw_len);
+        if (!rc) {
+            Vt__Block m = VT__BLOCK__INIT;
+            m.serial = s->serial;
+            m.ident = s->ident;
+            m.tid = s->tid;
+            m.base_ticks = s->base;
+            m.last_ticks = s->now;
+            m.events = vt_block_count(enc);
+            m.raw_len = raw_len;
+            m.data.data = (uint8_t *)data;
+            m.data.len = len;
+            rc = put(all, VT_FRAME_BLOCK, &m.base);
+        }
+    }
+    keep_spare(all, enc);
+    return rc;
+}
+
+static int flush_old_blocks(struct streams *all) {
+    struct stream *s;
+    int rc = 0;
+    while (!rc && (s = TAILQ_FIRST(&all->open)) && all->now_ns - s->block_ns >= BLOCK_AGE_NS) rc = flush_block(all, s);
+    return rc;
+}
+
+/* Moves the stream's clock so near to `full` that the encoder, which knows 34 bits only, adds up right. */
+static void approach(struct stream *s, uint64_t full) {
+    if (full > s->now && full - s->now >= TICKS_HALF) s->now = full;
+}
+
+/* Up to the first record that is no plain one; *took: how many; *calls grows. The words may be the target's and change at any
+ * time. */
+static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
+                   uint64_t *calls) {
+    int rc = s->stack ? flush_stack(all, s) : 0;
+    for (*took = 0; *took < n && !rc;) {
+        uint64_t first = vt_load_relaxed(&rec[*took]);
+        if (!VT_REC_IS_PLAIN(vt_rec_type(first))) break;
+        if (!s->enc) rc = open_block(all, s);
+        if (rc) break;
+        approach(s, stream_stamp(upper, first));
+        if (!all->totals.first_ticks) all->totals.first_ticks = stream_stamp(upper, first);
+        uint32_t before = vt_block_enters(s->enc);
+        size_t step = vt_block_put(s->enc, rec + *took, n - *took, &s->now);
+        *took += step;
+        *calls += vt_block_enters(s->enc) - before;
+        if (vt_block_full(s->enc))
+            rc = flush_block(all, s);
+        else if (!step) /* it has become something else since we looked */
+            break;
+    }
+    return rc;
+}
+
+/* The same where short calls are held back. */
+static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
+                    uint64_t *calls) {
+    uint64_t full = 0;
+    int rc = 0;
+    for (*took = 0; *took < n && !rc; ++*took) {
+        uint64_t one = vt_load_relaxed(&rec[*took]);
+        if (!VT_REC_IS_PLAIN(vt_rec_type(one))) break;
+        full = stream_stamp(upper, one);
+        rc = min_duration_event(s->held, one, full);
+        *calls += VT_REC_IS_ENTER(vt_rec_type(one)) != 0;
+    }
+    if (full > all->newest) all->newest = full;
+    return rc ? rc : min_duration_hand_on(s->held);
+}
+
+int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took) {
+    int rc = (s->held ? hold_run : put_run)(all, s, rec, n, upper, took, &all->totals.calls);
+    all->totals.events += *took;
+    return rc;
+}
+
+static int age_held(struct streams *all) {
+    int rc = 0;
+    if (!all->min_ticks || all->now_ns - all->aged_ns < BLOCK_AGE_NS) return 0;
+    all->aged_ns = all->now_ns;
+    for (uint32_t i = 0; i < all->n && !rc; i++) {
+        struct stream *s = all->by_serial[i];
+        if (s && s->held) rc = min_duration_age(s->held, all->newest);
+        if (s && s->held && !rc) rc = min_duration_hand_on(s->held);
+    }
+    return rc;
+}
+
+/* ---- what is not a plain event ---- */
+
+int stream_gap(struct streams *all, struct stream *s, uint64_t count) {
+    int held_rc = s->held ? min_duration_flush(s->held) : 0;
+    if (held_rc) return held_rc;
+    for (int tries = 0; tries < 2; tries++) {
+        int rc = s->enc ? 0 : open_block(all, s);
+        if (!rc) rc = vt_block_gap(s->enc, count);
+        if (!rc) s->gaps += count;
+        if (rc != -ENOSPC) return rc;
+        rc = flush_block(all, s);
+        if (rc) return rc;
+    }
+    return -EPROTO;
+}
+
+static int in_block(struct streams *all, struct stream *s, uint32_t kind, const uint8_t *p, uint32_t len) {
+    for (int tries = 0; tries < 2; tries++) {
+        int rc = s->enc ? 0 : open_block(all, s);
+        if (!rc) rc = vt_block_payload(s->enc, kind, p, len);
+        if (rc != -ENOSPC) return rc;
+        rc = flush_block(all, s);
+        if (rc) return rc;
+    }
+    return -EPROTO;
+}
+
+static int from_held_events(void *ctx, void *stream, const uint64_t *rec, size_t n, uint64_t upper) {
+    size_t took;
+    uint64_t calls = 0; /* they were counted when they came */
+    int rc = put_run(ctx, stream, rec, n, upper, &took, &calls);
+    return rc ? rc : took == n ? 0 : -EPROTO;
+}
+static int from_held_payload(void *ctx, void *stream, uint32_t kind, const uint8_t *p, uint32_t len) {
+    return in_block(ctx, stream, kind, p, len);
+}
+
+static uint8_t *names_copy(struct streams *all, struct text t) {
+    uint8_t *to = all->names_buf + all->names_len;
+    if (t.len) memcpy(to, t.p, t.len);
+    all->names_len += t.len;
+    return to;
+}
+
+static int on_name(struct streams *all, const uint8_t *p, uint32_t len) {
+    struct vt_pl_name head;
+    struct text name, file;
+    if (payload_name(p, len, &head, &name, &file)) {
+        all->totals.violations++;
+        return 0;
+    }
+    if (all->nnames == NAMES_BATCH || all->names_len + name.len + file.len > NAMES_BYTES) {
+        int rc = flush_names(all);
+        if (rc) return rc;
+    }
+    Vt__Name *m = &all->names[all->nnames];
+    vt__name__init(m);
+    m->id = head.id;
+    m->kind = head.kind;
+    m->line = head.line;
+    m->name.data = names_copy(all, name);
+    m->name.len = name.len;
+    m->file.data = names_copy(all, file);
+    m->file.len = file.len;
+    all->name_ptr[all->nnames++] = m;
+    return 0;
+}
+
+static int on_thread(struct streams *all, struct stream *s, const uint8_t *p, uint32_t len) {
+    struct vt_pl_thread head;
+    struct text name;
+    if (payload_thread(p, len, &head, &name)) {
+        all->totals.violations++;
+        return 0;
+    }
+    return put_thread(all, head.ident, head.tid, head.ident == s->ident ? s->serial + 1 : 0, name);
+}
+
+static int on_task(struct streams *all, const uint8_t *p, uint32_t len) {
+    struct vt_pl_task head;
+    struct text name;
+    if (payload_task(p, len, &head, &name)) {
+        all->totals.violations++;
+        return 0;
+    }
+    Vt__Task m = VT__TASK__INIT;
+    m.id = head.id;
+    m.address = head.address;
+    m.name.data = (uint8_t *)name.p;
+    m.name.len = name.len;
+    return put(all, VT_FRAME_TASK, &m.base);
+}
+
+static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uint32_t len, uint64_t ticks) {
+    struct vt_pl_stack head;
+    struct text name;
+    const uint8_t *ids;
+    int rc = 0;
+
+    if (payload_stack(p, len, &head, &name, &ids)) {
+        all->totals.violations++;
+        return 0;
+    }
+    if (s->stack && (head.part == 0 || head.ident != s->stack->ident || head.part != s->stack->parts)) rc = flush_stack(all, s);
+    if (!rc && head.part == 0) rc = put_thread(all, head.ident, head.tid, head.ident == s->ident ? s->serial + 1 : 0, name);
+    if (rc) return rc;
+    if (!s->stack) {
+        s->stack = calloc(1, sizeof(*s->stack));
+        if (!s->stack) return -ENOMEM;
+        s->stack->ident = head.ident;
+        s->stack->ticks = ticks;
+    }
+    struct stack *st = s->stack;
+    st->parts = (uint16_t)(head.part + 1);
+    uint32_t n = head.nframes <= STACK_IDS_MAX - st->n ? head.nframes : STACK_IDS_MAX - st->n;
+    if (st->n + n > st->size) {
+        uint32_t size = (st->n + n) * 2;
+        uint32_t *grown = realloc(st->ids, size * sizeof(uint32_t));
+        if (!grown) return -ENOMEM;
+        st->ids = grown;
+        st->size = size;
+    }
+    if (n) memcpy(st->ids + st->n, ids, n * sizeof(uint32_t));
+    st->n += n;
+    return 0;
+}
+
+int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const uint8_t *p, uint32_t len, uint64_t ticks) {
+    int rc = kind != VT_PL_STACK && s->stack ? flush_stack(all, s) : 0;
+    if (rc) return rc;
+    switch (kind) {
+    case VT_PL_NAME: return on_name(all, p, len);
+    case VT_PL_STACK: return on_stack(all, s, p, len, ticks);
+    case VT_PL_THREAD: return on_thread(all, s, p, len);
+    case VT_PL_TASK: return on_task(all, p, len);
+    case VT_PL_THROTTLED:
+        rc = throttled_take(&all->throttled, p, len);
+        all->totals.violations += rc == -EPROTO;
+        return rc == -EPROTO ? 0 : rc;
+    case VT_PL_ARGS:
+    case VT_PL_RETVAL:
+    case VT_PL_COUNTER:
+    case VT_PL_WINDOW: return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(all, s, kind, p, len);
+    }
+    all->totals.violations++;
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+void streams_init(struct streams *all, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink) {
+    all->sink = sink;
+    all->min_ticks = min_ticks;
+    tids_init(&all->tids, pid, ns_pid);
+    TAILQ_INIT(&all->open);
+}
+
+void streams_free(struct streams *all) {
+    for (uint32_t i = 0; i < all->n; i++) {
+        struct stream *s = all->by_serial[i];
+        if (!s) continue;
+        vt_block_enc_free(s->enc);
+        min_duration_free(s->held);
+        stack_free(s->stack);
+        free(s);
+    }
+    free(all->by_serial);
+    throttled_free(&all->throttled);
+    for (uint32_t i = 0; i < all->nspare; i++) vt_block_enc_free(all->spare[i]);
+    free(all->spare);
+}
+
+int streams_get(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out) {
+    if (serial >= STREAMS_MAX) return -EPROTO;
+    if (serial >= all->n) {
+        uint32_t n = serial + 64 + serial / 2;
+        struct stream **p = realloc(all->by_serial, n * sizeof(struct stream *));
+        if (!p) return -ENOMEM;
+        memset(p + all->n, 0, (n - all->n) * sizeof(struct stream *));
+        all->by_serial = p;
+        all->n = n;
+    }
+    struct stream *s = all->by_serial[serial];
+    if (!s) {
+        s = calloc(1, sizeof(*s));
+        if (!s) return -ENOMEM;
+        s->serial = serial;
+        s->ident = ident;
+        s->ns_tid = (uint32_t)(owner >> 32);
+        s->tid = tids_outer(&all->tids, s->ns_tid);
+        all->by_serial[serial] = s;
+        all->totals.threads++;
+        struct min_duration_sink sink = {from_held_events, from_held_payload, all, s};
+        int rc = all->min_ticks ? min_duration_new(all->min_ticks, sink, &s->held) : 0;
+        if (!rc) rc = put_thread(all, ident, s->ns_tid, serial + 1, (struct text){NULL, 0});
+        if (rc) return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+int streams_age(struct streams *all) {
+    int rc = flush_names(all);
+    if (!rc) rc = age_held(all);
+    return rc ? rc : flush_old_blocks(all);
+}
+
+int streams_finish(struct streams *all) {
+    int rc = 0;
+    for (uint32_t i = 0; i < all->n && !rc; i++) {
+        struct stream *s = all->by_serial[i];
+        if (s) rc = flush_stack(all, s);
+        if (s && s->held && !rc) rc = min_duration_flush(s->held);
+    }
+    if (!rc) rc = flush_names(all);
+    while (!rc && !TAILQ_EMPTY(&all->open)) rc = flush_block(all, TAILQ_FIRST(&all->open));
+    return rc;
+}

@@ -1,0 +1,577 @@
+/* Owns sessions: their states, the agent's life seen through the control area, the frames around the
+ * events (header, clock, stats, end), and who gets the trace.
+ *
+ *   STARTING  helper is going in              -> PENDING when it said so, or the session is refused
+ *   PENDING   agent waits for the GIL         -> TRACING when hooks are in
+ *   TRACING   drain every 1..50 ms            -> STOPPING when told, or at once DRAINED when the target is gone
+ *   STOPPING  limits 0, enabled 0; after 100 ms a second helper goes in and has the hooks removed
+ *   DRAINED   nothing more will come; last frames are written
+ *   ENDED     the client reads the rest of the spool and says SAVED */
+#include "daemon/session/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/io/peer.h"
+#include "daemon/serve/server.h"
+#include "daemon/session/attach_request.h"
+#include "daemon/session/session_frames.h"
+#include "proto/abi/boot.h"
+
+#define MS 1000000ull
+#define POLL_MIN (1 * MS)
+#define POLL_FLOW (4 * MS) /* while events come */
+#define POLL_MAX (50 * MS)
+#define FAST_BYTES_PER_MS 400000u /* of a target at full speed, twice over */
+#define HELD_UP (2000 * MS)       /* of the event loop: worth a line in the log */
+#define STATS_EVERY (100 * MS)
+#define CLOCK_EVERY (5000 * MS)
+#define CHECK_EVERY (500 * MS)
+#define PENDING_ANSWER (500 * MS)
+#define STOP_HELPER_AFTER (100 * MS)
+#define STOP_GIVE_UP (5000 * MS)
+#define WAKE_EVERY (1000 * MS)
+#define WAKE_RARELY (16000 * MS)
+#define FUSE_MAGIC 0x65735546
+
+static const char *const state_names[] = {"starting", "pending", "tracing", "stopping", "drained", "ended"};
+
+static void tick(void *ctx);
+static void finish(struct session *s);
+
+static void set_state(struct session *s, enum vt_session_state state) {
+    if (state <= s->state) return; /* only forward */
+    vt_log(VT_LOG_DEBUG, "session %d: %s -> %s", s->pid, state_names[s->state], state_names[state]);
+    s->state = state;
+}
+
+static void wake(struct session *s) { loop_timer_set(&s->server->loop, &s->timer, vt_mono_ns()); }
+
+struct session *session_find(struct server *server, pid_t pid) {
+    struct session *s;
+    LIST_FOREACH(s, &server->sessions, link)
+    if (s->pid == pid && s->state != VT_SESSION_ENDED) return s;
+    return NULL;
+}
+
+static void session_free(struct session *s) {
+    struct server *server = s->server;
+    if (s->state != VT_SESSION_ENDED) s->state = VT_SESSION_ENDED;
+    peer_session_ended(server, s);
+    if (s->peer) {
+        s->peer->session = NULL;
+        s->peer->spool = NULL;
+    }
+    LIST_REMOVE(s, link);
+    helper_close(&s->helper);
+    loop_timer_del(&server->loop, &s->timer);
+    loop_del(&server->loop, &s->pidfd_io);
+    vt_close(&s->pidfd);
+    drain_free(s->drain);
+    arena_close(&s->arena);
+    spool_close(&s->spool, !s->keep_spool);
+    free(s->options_text);
+    free(s->output);
+    free(s);
+    server_maybe_leave(server);
+}
+
+static int sink_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
+    struct session *s = ctx;
+    return spool_put(&s->spool, type, msg);
+}
+
+/* ---- answers ---- */
+
+/* The request failed and nothing of the session stays. */
+static void refuse(struct session *s, int code, const char *text) {
+    if (s->peer && !s->answered) peer_error(s->peer, code, text);
+    vt_log(VT_LOG_INFO, "attach to %d for %s: %s", s->pid, s->owner_name, text);
+    s->answered = true;
+    s->keep_spool = false;
+    session_free(s);
+}
+
+/* Text the target wrote: bounded, one line. */
+static void copy_line(char *to, size_t size, const char *from, size_t from_size) {
+    size_t n = 0;
+    while (n + 1 < size && n < from_size && from[n]) {
+        to[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? ' ' : from[n];
+        n++;
+    }
+    to[n] = 0;
+}
+
+static void answer_attached(struct session *s, bool pending) {
+    Vt__Attached m = VT__ATTACHED__INIT;
+    char python[24], note[256];
+    if (s->answered) return;
+    s->answered = true;
+    if (!s->peer) return;
+    snprintf(python, sizeof(python), "%d.%d", s->info.py_major, s->info.py_minor);
+    copy_line(note, sizeof(note), s->arena.ctl->err, sizeof(s->arena.ctl->err));
+    m.pid = (uint32_t)s->pid;
+    m.pause_ns = session_attach_pause(s);
+    m.total_ns = s->result.total_ns;
+    m.method = s->result.method;
+    m.pending = pending;
+    m.python = python;
+    m.note = note;
+    peer_send(s->peer, VT_CTL_ATTACHED, &m.base);
+    peer_stream(s->peer, &s->spool);
+}
+
+/* ---- watching the target ---- */
+
+/* An exec takes the arena's mapping away without a word. True also when it cannot be told. */
+static bool arena_still_mapped(const struct session *s) {
+    char path[64], line[4096];
+    bool found = false;
+    snprintf(path, sizeof(path), "/proc/%d/maps", s->pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return true;
+    size_t lines = 0;
+    while (!found && fgets(line, sizeof(line), f)) {
+        lines++;
+        found = strstr(line, VT_ARENA_MEMFD) != NULL;
+    }
+    fclose(f);
+    return found || lines == 0;
+}
+
+static void on_target_exit(void *ctx, uint32_t events) {
+    struct session *s = ctx;
+    (void)events;
+    loop_del(&s->server->loop, &s->pidfd_io);
+    s->target_gone = true;
+    if (s->state == VT_SESSION_STARTING) return; /* the helper will tell */
+    session_stop(s, VT_END_TARGET_EXIT, "");
+    wake(s);
+}
+
+/* What the agent says about itself; returns true when the session was freed. */
+static bool watch_agent(struct session *s, uint64_t now) {
+    struct vt_ctl *ctl = s->arena.ctl;
+    uint32_t state = vt_load_acquire(&ctl->state);
+    char text[256];
+
+    if (s->state == VT_SESSION_PENDING && state == VT_AGENT_REFUSED) {
+        copy_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
+        if (!s->answered) {
+            refuse(s, -ENOTSUP, text[0] ? text : "the agent refused to trace this interpreter");
+            return true;
+        }
+        session_stop(s, VT_END_AGENT, text);
+    }
+    if (s->state == VT_SESSION_PENDING && state >= VT_AGENT_TRACING && state != VT_AGENT_REFUSED) {
+        set_state(s, VT_SESSION_TRACING);
+        s->hooks_ns = s->moved_ns = s->check_ns = now;
+        answer_attached(s, false);
+    }
+    if (s->state == VT_SESSION_PENDING && now - s->injected_ns > PENDING_ANSWER) answer_attached(s, true);
+    if (s->state == VT_SESSION_TRACING && state == VT_AGENT_GONE) {
+        static const struct {
+            enum vt_end_reason reason;
+            const char *text;
+        } why[] = {[VT_WHY_NONE] = {VT_END_AGENT, "the agent left by itself"},
+                   [VT_WHY_STOP] = {VT_END_STOPPED, ""},
+                   [VT_WHY_LEASE] = {VT_END_LEASE, ""},
+                   [VT_WHY_FINALIZE] = {VT_END_TARGET_EXIT, "the interpreter shut down"},
+                   [VT_WHY_EXEC] = {VT_END_EXEC, ""},
+                   [VT_WHY_ERROR] = {VT_END_AGENT, "the agent left by itself"}};
+        uint32_t w = vt_load_relaxed(&ctl->why);
+        if (w >= VT_ARRAY_LEN(why)) w = VT_WHY_ERROR;
+        copy_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
+        session_stop(s, why[w].reason, w == VT_WHY_ERROR && text[0] ? text : why[w].text);
+    }
+    return false;
+}
+
+static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
+    char text[300];
+    *got = 0;
+    if (!s->drain || s->state < VT_SESSION_TRACING || s->spool.full) return;
+    int rc = session_put_header(s);
+    if (!rc) rc = drain_pass(s->drain, now, got);
+    if (!rc && now - s->clock_ns > CLOCK_EVERY) {
+        Vt__Clock clock;
+        session_clock_frame(s, &clock);
+        s->clock_ns = now;
+        rc = spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+    }
+    drain_totals(s->drain, &s->totals);
+    if (*got) {
+        s->moved_ns = now;
+        if (s->peer) peer_kick(s->peer);
+    }
+    if (!rc) return;
+    if (s->spool.full == -EFBIG) {
+        session_stop(s, VT_END_SPOOL_FULL, "the size limit was reached");
+    } else if (s->spool.full) {
+        snprintf(text, sizeof(text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
+        session_stop(s, VT_END_SPOOL_FULL, text);
+    } else {
+        vt_log(VT_LOG_ERROR, "session %d: drain: %s", s->pid, strerror(-rc));
+        session_stop(s, VT_END_AGENT,
+                     rc == -ENOMEM ? "viztracerd is out of memory" : "the shared memory was damaged from outside");
+        s->spool.full = rc; /* nothing more from this arena */
+    }
+}
+
+static void check_target(struct session *s, uint64_t now) {
+    if (now - s->check_ns < CHECK_EVERY) return;
+    s->check_ns = now;
+    if (drain_reap(s->drain, now) && !s->spool.full) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
+    if (now - s->moved_ns < CHECK_EVERY || s->target_gone || arena_still_mapped(s)) return;
+    s->target_gone = true; /* for the agent, at least */
+    session_stop(s, VT_END_EXEC, "");
+}
+
+/* ---- stop ---- */
+
+static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd);
+
+static int start_helper(struct session *s, struct helper_req *req, struct vt_err *err) {
+    snprintf(req->agent_path, sizeof(req->agent_path), "%s", s->server->agent_path);
+    req->pid = s->pid;
+    req->nchunks = s->nchunks;
+    int rc = helper_start(&s->helper, &s->server->loop, &s->creds, req, on_helper, s, err);
+    if (!rc) s->helper_running = true;
+    return rc;
+}
+
+static void go_in_again(struct session *s, enum helper_op op) {
+    struct vt_err err = {0};
+    struct helper_req *req = calloc(1, sizeof(*req));
+    if (!req) return;
+    req->op = op;
+    int rc = start_helper(s, req, &err);
+    if (rc) vt_log(VT_LOG_ERROR, "session %d: cannot go in again: %s", s->pid, err.msg);
+    free(req);
+}
+
+static void start_stop_helper(struct session *s) {
+    s->stop_helper_used = true;
+    go_in_again(s, HELPER_STOP);
+}
+
+/* Where the governor has the hooks out (below 3.12), or all that runs switched off, nothing of ours is called in the target:
+ * when so much CPU time was had as the agent asked for, a thread goes in and puts them back, or has the next look begin. */
+static void wake_agent(struct session *s, uint64_t now) {
+    struct timespec had;
+    clockid_t clock;
+    uint64_t due = vt_load_acquire(&s->arena.ctl->wake_cpu_ns);
+    if (!due || !s->max_overhead || s->helper_running || now - s->wake_ns < s->wake_wait) return;
+    if (clock_getcpuclockid(s->pid, &clock) || clock_gettime(clock, &had)) return;
+    if ((uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec < due) return;
+    s->wake_ns = now;
+    go_in_again(s, HELPER_WAKE);
+    s->waking = s->helper_running;
+}
+
+/* One that does not succeed is tried less and less often. */
+static void woken(struct session *s, const struct helper_msg *msg) {
+    s->waking = false;
+    s->wake_ns = vt_mono_ns();
+    s->wake_wait = !msg->rc ? WAKE_EVERY : s->wake_wait < WAKE_RARELY ? 2 * s->wake_wait : WAKE_RARELY;
+    if (msg->rc) vt_log(VT_LOG_INFO, "session %d: wake helper: %s", s->pid, msg->err.msg);
+}
+
+void session_stop(struct session *s, enum vt_end_reason reason, const char *text) {
+    if (s->stop_ns) return;
+    s->stop_ns = vt_mono_ns();
+    s->reason = reason;
+    snprintf(s->end_text, sizeof(s->end_text), "%s", text);
+    arena_keep(&s->arena, false);
+    if (s->arena.ctl) arena_stop_writers(&s->arena);
+    if (s->waking) { /* the one that goes in to stop must not wait for it; whoever it stopped goes on by itself */
+        helper_close(&s->helper);
+        s->waking = s->helper_running = false;
+    }
+    if (s->state != VT_SESSION_STARTING) set_state(s, VT_SESSION_STOPPING); /* else when the helper is done */
+    wake(s);
+}
+
+/* STOPPING: true when nothing more will be written, or we cannot wait longer. */
+static bool stop_is_over(struct session *s, uint64_t now) {
+    uint32_t state = vt_load_acquire(&s->arena.ctl->state);
+    if (s->target_gone || state == VT_AGENT_GONE || state == VT_AGENT_REFUSED) return true;
+    if (now - s->stop_ns > STOP_HELPER_AFTER && !s->stop_helper_used && !s->helper_running) start_stop_helper(s);
+    if (now - s->stop_ns < STOP_GIVE_UP) return false;
+    if (!s->end_text[0])
+        snprintf(s->end_text, sizeof(s->end_text),
+                 "the target has not given up the GIL; the hooks leave at its next Python call");
+    return true;
+}
+
+static void finish(struct session *s) {
+    uint64_t ticks = clock_ticks(&s->server->clock);
+    int rc = 0;
+
+    set_state(s, VT_SESSION_DRAINED);
+    if (!s->spool.full) {
+        rc = session_put_header(s);
+        if (!rc) rc = drain_finish(s->drain, ticks);
+        if (rc) vt_log(VT_LOG_ERROR, "session %d: last drain: %s", s->pid, strerror(-rc));
+    }
+    drain_totals(s->drain, &s->totals);
+    if (s->spool.full && s->reason != VT_END_SPOOL_FULL && s->reason != VT_END_AGENT) {
+        s->reason = VT_END_SPOOL_FULL;
+        snprintf(s->end_text, sizeof(s->end_text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
+    }
+    session_put_end(s);
+    answer_attached(s, false);
+    helper_close(&s->helper);
+    s->helper_running = false;
+    loop_del(&s->server->loop, &s->pidfd_io);
+    drain_free(s->drain);
+    s->drain = NULL;
+    arena_close(&s->arena);
+    s->keep_spool = true;
+    set_state(s, VT_SESSION_ENDED);
+    peer_session_ended(s->server, s);
+    vt_log(VT_LOG_INFO, "session %d of %s ended: %llu events, %llu dropped", s->pid, s->owner_name,
+           (unsigned long long)s->totals.events, (unsigned long long)s->totals.dropped);
+    if (s->peer) {
+        peer_kick(s->peer);
+        return;
+    }
+    s->keep_spool = s->totals.events > 0;
+    if (s->keep_spool) vt_log(VT_LOG_INFO, "session %d: trace kept as %s", s->pid, s->spool.path);
+    session_free(s);
+}
+
+void session_orphan(struct session *s) {
+    s->peer = NULL;
+    if (s->state == VT_SESSION_ENDED)
+        session_free(s); /* not saved: the spool stays */
+    else
+        session_stop(s, VT_END_CLIENT_GONE, "its client had gone");
+}
+
+void session_saved(struct session *s) {
+    s->keep_spool = false;
+    session_free(s);
+}
+
+/* ---- the regular look ---- */
+
+/* Each look costs some twenty system calls, here and in the client; a small arena must not be full before the next. */
+static uint64_t poll_flow(const struct session *s) {
+    uint64_t eighth = (uint64_t)s->nchunks * VT_CHUNK_SIZE / 8 / FAST_BYTES_PER_MS * MS;
+    return eighth < POLL_MIN ? POLL_MIN : eighth > POLL_FLOW ? POLL_FLOW : eighth;
+}
+
+static void tick(void *ctx) {
+    struct session *s = ctx;
+    uint64_t now = vt_mono_ns(), got = 0;
+
+    if (!s->arena.ctl || s->state >= VT_SESSION_DRAINED) return;
+    uint64_t held_up = lease_beat(&s->server->lease, now);
+    if (held_up > HELD_UP)
+        vt_log(VT_LOG_ERROR, "held up for %.1f s, by a slow spool folder (%s) or by too little CPU: events may be lost",
+               (double)held_up / 1e9, s->server->spool_dir);
+    if (s->state != VT_SESSION_STARTING && watch_agent(s, now)) return;
+    drain_once(s, now, &got);
+    if (s->state == VT_SESSION_TRACING) {
+        check_target(s, now);
+        wake_agent(s, now);
+        if (s->duration_ns && now - s->hooks_ns >= s->duration_ns) session_stop(s, VT_END_DURATION, "");
+    }
+    if (s->state == VT_SESSION_STOPPING && stop_is_over(s, vt_mono_ns())) {
+        finish(s);
+        return;
+    }
+    if (now - s->stats_ns >= STATS_EVERY) session_send_stats(s, now);
+    if (s->state != VT_SESSION_TRACING)
+        s->poll_ns = POLL_MIN;
+    else if (got)
+        s->poll_ns = poll_flow(s);
+    else if (s->poll_ns < POLL_MAX)
+        s->poll_ns += s->poll_ns / 2;
+    uint64_t at = now + (s->poll_ns < POLL_MAX ? s->poll_ns : POLL_MAX);
+    if (s->state == VT_SESSION_TRACING && s->duration_ns && s->hooks_ns + s->duration_ns < at) at = s->hooks_ns + s->duration_ns;
+    loop_timer_set(&s->server->loop, &s->timer, at);
+}
+
+/* ---- start ---- */
+
+static void take_arena(struct session *s, int fd) {
+    struct vt_err err = {0};
+    struct statfs fs;
+    struct stat st;
+    if (s->arena.ctl || s->state != VT_SESSION_STARTING) {
+        vt_close(&fd);
+        return;
+    }
+    /* A file system served by a process of the client could hold us up for ever. */
+    if (s->creds.uid != geteuid() && (fstatfs(fd, &fs) || fs.f_type == FUSE_MAGIC)) {
+        vt_close(&fd);
+        vt_log(VT_LOG_ERROR, "session %d: arena on a user's file system refused", s->pid);
+        return;
+    }
+    if (!fstat(fd, &st)) s->nchunks = arena_chunks(st.st_size, s->nchunks);
+    if (arena_open(&s->arena, fd, s->nchunks, &err)) {
+        vt_log(VT_LOG_ERROR, "session %d: %s", s->pid, err.msg);
+        return;
+    }
+    if (s->stop_ns)
+        arena_stop_writers(&s->arena);
+    else
+        lease_keep(&s->server->lease, &s->arena);
+    wake(s);
+}
+
+static void on_injected(struct session *s, const struct helper_msg *msg) {
+    s->info = msg->info;
+    s->result = msg->res;
+    s->injected_ns = vt_mono_ns();
+    if (!s->arena.ctl) {
+        refuse(s, -EPROTO, "the attaching process gave no shared memory");
+        return;
+    }
+    struct drain_sink sink = {sink_put, s};
+    /* A little less: what is near the limit is for the reader, who knows the clock better at the end. */
+    uint64_t min_ticks = clock_ns_to_ticks(&s->server->clock, s->min_duration_ns - s->min_duration_ns / 1000);
+    int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, min_ticks, sink, &s->drain);
+    if (rc) {
+        arena_stop_writers(&s->arena);
+        refuse(s, rc, "viztracerd is out of memory");
+        return;
+    }
+    s->injected = true;
+    set_state(s, VT_SESSION_PENDING);
+    if (s->target_gone) session_stop(s, VT_END_TARGET_EXIT, "");
+    if (s->stop_ns) set_state(s, VT_SESSION_STOPPING);
+    wake(s);
+}
+
+/* The injector was killed half way. The agent may be in: it must not stay. */
+static void on_injector_died(struct session *s, const struct helper_msg *msg) {
+    if (s->peer && !s->answered) peer_error(s->peer, msg->rc, msg->err.msg);
+    s->answered = true;
+    if (s->peer) s->peer->session = NULL;
+    s->peer = NULL;
+    s->state = VT_SESSION_STOPPING;
+    if (!s->stop_ns) s->stop_ns = vt_mono_ns();
+    if (s->arena.ctl) arena_stop_writers(&s->arena);
+    start_stop_helper(s);
+    if (!s->helper_running) session_free(s);
+}
+
+static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
+    struct session *s = ctx;
+    if (msg->kind == HELPER_ARENA) {
+        take_arena(s, arena_fd);
+        return;
+    }
+    if (msg->kind != HELPER_DONE) return;
+    s->helper_running = false;
+    helper_close(&s->helper);
+    if (s->waking) {
+        woken(s, msg);
+    } else if (s->state != VT_SESSION_STARTING) { /* the one that went in to stop */
+        s->stop_pause_ns = msg->res.max_stop_ns;
+        if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);
+        if (!s->injected)
+            session_free(s);
+        else
+            wake(s);
+    } else if (!msg->rc) {
+        on_injected(s, msg);
+    } else if (msg->rc == -ECHILD && s->arena.ctl) {
+        on_injector_died(s, msg);
+    } else {
+        if (s->arena.ctl) arena_stop_writers(&s->arena);
+        refuse(s, msg->rc, msg->err.msg);
+    }
+}
+
+static int refuse_second(const struct session *other, struct vt_err *err) {
+    time_t since = (time_t)(other->start_real_ns / 1000000000u);
+    struct tm tm;
+    char when[32];
+    localtime_r(&since, &tm);
+    strftime(when, sizeof(when), "%F %T", &tm);
+    return vt_err_set(err, -EBUSY, "process %d is already being traced by %s since %s; end that with viztracer --detach %d",
+                      other->pid, other->owner_name, when, other->pid);
+}
+
+int session_start(struct server *server, struct peer *p, const Vt__AttachReq *req, struct vt_err *err) {
+    struct session *other = session_find(server, (pid_t)req->pid);
+    if (other) return refuse_second(other, err);
+    if (req->pid == 0 || req->pid > INT32_MAX) return vt_err_set(err, -EINVAL, "%u is not a pid", req->pid);
+    if ((pid_t)req->pid == getpid()) return vt_err_set(err, -EINVAL, "viztracerd does not trace itself");
+
+    struct helper_req *h = calloc(1, sizeof(*h));
+    struct session *s = calloc(1, sizeof(*s));
+    if (!h || !s) {
+        free(h);
+        free(s);
+        return vt_err_set(err, -ENOMEM, "out of memory");
+    }
+    struct passwd *pw = getpwuid(p->creds.uid);
+    s->server = server;
+    s->creds = p->creds;
+    s->pid = (pid_t)req->pid;
+    s->pidfd = s->helper.fd = s->arena.fd = s->spool.fd = -1;
+    if (pw)
+        snprintf(s->owner_name, sizeof(s->owner_name), "%s", pw->pw_name);
+    else
+        snprintf(s->owner_name, sizeof(s->owner_name), "uid %u", p->creds.uid);
+    s->timer.fn = tick;
+    s->timer.ctx = s;
+    s->poll_ns = POLL_MIN;
+    s->wake_wait = WAKE_EVERY;
+    s->duration_ns = req->duration_ns;
+    s->nchunks = req->options && req->options->arena_chunks ? req->options->arena_chunks : VT_CHUNKS_DEFAULT;
+    if (s->nchunks < VT_CHUNKS_MIN) s->nchunks = VT_CHUNKS_MIN;
+    if (s->nchunks > VT_CHUNKS_MAX) s->nchunks = VT_CHUNKS_MAX;
+    s->start_real_ns = vt_real_ns();
+    s->begun_ns = vt_mono_ns();
+    s->begun_ticks = clock_ticks(&server->clock);
+    LIST_INSERT_HEAD(&server->sessions, s, link);
+
+    int rc = request_fill(s, req, h, err);
+    if (!rc) rc = spool_open(&s->spool, server->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
+    if (!rc) {
+        /* Held from before the attach, so that what we watch is what was meant. Without one preflight says why. */
+        s->pidfd = pidfd_open(s->pid, 0);
+        if (s->pidfd >= 0) rc = loop_add(&server->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s);
+        if (rc) vt_err_set(err, rc, "epoll: %s", strerror(-rc));
+    }
+    if (!rc) rc = start_helper(s, h, err);
+    free(h);
+    if (rc) {
+        session_free(s);
+        return rc;
+    }
+    s->peer = p;
+    p->session = s;
+    return 0;
+}
+
+void session_fill_info(const struct session *s, Vt__SessionInfo *info) {
+    vt__session_info__init(info);
+    info->pid = (uint32_t)s->pid;
+    info->state = s->state;
+    info->owner_uid = s->creds.uid;
+    info->owner_pid = (uint32_t)s->creds.pid;
+    info->start_real_ns = s->start_real_ns;
+    info->events = s->totals.events;
+    info->dropped = s->totals.dropped;
+    info->bytes = s->spool.size;
+    info->max_overhead = s->max_overhead;
+    info->cmdline = (char *)s->info.cmdline;
+    if (s->output) info->output = s->output;
+}

@@ -1,0 +1,108 @@
+/* Owns what a session writes about itself. */
+#include "daemon/session/session_frames.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/io/peer.h"
+#include "daemon/serve/server.h"
+
+void session_clock_frame(struct session *s, Vt__Clock *m) {
+    struct clock_point p;
+    clock_read(&s->server->clock, &p);
+    vt__clock__init(m);
+    m->ticks = p.ticks;
+    m->mono_ns = p.mono_ns;
+    m->real_ns = p.real_ns;
+    m->hz = s->server->clock.hz;
+}
+
+int session_put_header(struct session *s) {
+    Vt__TraceHeader m = VT__TRACE_HEADER__INIT;
+    Vt__Clock clock;
+    char host[256] = "", name[64] = "";
+    char path[64];
+    size_t len;
+
+    if (s->header_done) return 0;
+    s->header_done = true;
+    gethostname(host, sizeof(host) - 1);
+    snprintf(path, sizeof(path), "/proc/%d/comm", s->pid);
+    if (!vt_read_file(path, name, sizeof(name), &len)) name[strcspn(name, "\n")] = 0;
+    m.format = VT_TRACE_FORMAT;
+    m.tool_version = (char *)VT_VERSION;
+    m.pid = (uint32_t)s->pid;
+    m.ns_pid = (uint32_t)s->info.ns_pid;
+    m.uid = s->info.uid;
+    m.python_hex = vt_load_relaxed(&s->arena.ctl->python_hex);
+    if (!m.python_hex) m.python_hex = (uint32_t)(s->info.py_major << 8 | s->info.py_minor);
+    m.exe = s->info.exe;
+    m.cmdline = s->info.cmdline;
+    m.hostname = host;
+    m.start_real_ns = s->start_real_ns;
+    m.clock = s->server->clock.kind;
+    m.options = s->options_text;
+    m.flags = vt_load_relaxed(&s->arena.ctl->flags);
+    m.process_name = name;
+    m.hook_kind = vt_load_relaxed(&s->arena.ctl->hook_kind);
+    m.min_duration_ns = s->min_duration_ns;
+    m.max_overhead = s->max_overhead;
+    int rc = spool_put(&s->spool, VT_FRAME_HEADER, &m.base);
+    session_clock_frame(s, &clock);
+    s->clock_ns = vt_mono_ns();
+    return rc ? rc : spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+}
+
+static uint64_t ctl_ticks_ns(struct session *s, const uint64_t *ticks) {
+    uint64_t v = vt_load_relaxed(ticks);
+    uint64_t ns = v < s->server->clock.hz * 3600 ? clock_ticks_to_ns(&s->server->clock, v) : 0; /* more than an hour: nonsense */
+    return ns;
+}
+
+uint64_t session_attach_pause(struct session *s) {
+    uint64_t gil_ns = s->arena.ctl ? ctl_ticks_ns(s, &s->arena.ctl->hold_on) : 0;
+    vt_log(VT_LOG_INFO, "process %d: stopped %lu us, GIL held %lu us", (int)s->pid, s->result.max_stop_ns / 1000, gil_ns / 1000);
+    return s->result.max_stop_ns + gil_ns;
+}
+
+void session_put_end(struct session *s) {
+    Vt__End m = VT__END__INIT;
+    Vt__Clock clock;
+    struct vt_ctl *ctl = s->arena.ctl;
+
+    session_clock_frame(s, &clock);
+    m.reason = s->reason;
+    m.text = s->end_text;
+    m.events = s->totals.events;
+    m.calls = s->totals.calls;
+    m.threads = s->totals.threads;
+    m.dropped = s->totals.dropped;
+    m.attach_pause_ns = session_attach_pause(s);
+    m.detach_pause_ns = s->stop_pause_ns + ctl_ticks_ns(s, &ctl->hold_off);
+    m.attach_total_ns = s->result.total_ns;
+    if (s->totals.first_ticks > s->begun_ticks)
+        m.first_event_ns = clock_ticks_to_ns(&s->server->clock, s->totals.first_ticks - s->begun_ticks);
+    m.hooks_on_ticks = vt_load_relaxed(&ctl->t_hooks_on);
+    m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
+    m.bytes = s->spool.size;
+    m.short_calls = s->totals.short_calls;
+    m.throttled = s->totals.throttled;
+    int rc = spool_put_last(&s->spool, VT_FRAME_CLOCK, &clock.base);
+    if (!rc) rc = spool_put_last(&s->spool, VT_FRAME_END, &m.base);
+    if (rc) vt_log(VT_LOG_ERROR, "session %d: no end frame: %s", s->pid, strerror(-rc));
+}
+
+void session_send_stats(struct session *s, uint64_t now) {
+    Vt__Stats m = VT__STATS__INIT;
+    s->stats_ns = now;
+    if (!s->peer || !s->answered || s->peer->out_len > 65536) return;
+    m.events = s->totals.events;
+    m.calls = s->totals.calls;
+    m.dropped = s->totals.dropped;
+    m.bytes = s->spool.size;
+    m.threads = s->totals.threads;
+    m.state = vt_load_acquire(&s->arena.ctl->state);
+    m.elapsed_ns = s->hooks_ns ? now - s->hooks_ns : 0;
+    peer_send(s->peer, VT_FRAME_STATS, &m.base);
+}

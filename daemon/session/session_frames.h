@@ -1,0 +1,17 @@
+/* The frames of a trace that are not events: header, clock, statistics, end. */
+#ifndef VT_DAEMON_SESSION_FRAMES_H
+#define VT_DAEMON_SESSION_FRAMES_H
+
+#include "daemon/session/session.h"
+
+/* Header and first clock, once. */
+VT_MUST_CHECK int session_put_header(struct session *s);
+void session_clock_frame(struct session *s, Vt__Clock *m);
+/* Last clock and end: also when the disk is full. */
+void session_put_end(struct session *s);
+/* To the client only. */
+void session_send_stats(struct session *s, uint64_t now);
+/* How long the target was held up on the way in: its threads stopped, and the GIL held. */
+uint64_t session_attach_pause(struct session *s);
+
+#endif
