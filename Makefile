@@ -26,7 +26,8 @@ PROTO_SRC  := $(wildcard proto/*.c)
 ATTACH_SRC := $(wildcard attach/*.c attach/arch/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c cli/*/*.c cli/*/*/*.c)
-AGENT_SRC  := $(wildcard agent/*.c agent/*/*.c)
+AGENT_FILES := $(sort $(shell find agent -name '*.[ch]' -o -name '*.map')) $(sort $(wildcard proto/abi/*.h)) # at any depth
+AGENT_SRC  := $(filter %.c,$(AGENT_FILES))
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 INTEG_SRC  := $(wildcard tests/integration/*.c)
@@ -69,10 +70,10 @@ $(BUILD)/gen/cli/format/html/page.h: cli/format/html/embed.py cli/format/html/pa
 AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fvisibility=hidden \
     -ftls-model=initial-exec -fno-asynchronous-unwind-tables -funwind-tables -fcf-protection=none $(WARN)
 AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS) $(if $(CONSTANT_CLOCK),-DVT_CONSTANT_CLOCK)
-# what the agent calls itself: only the very same one is used again in a target
-AGENT_ID := $(shell { cat agent/*.[ch] agent/*/*.[ch] proto/abi/*.h; echo $(CC) $(FAULTS) $(CONSTANT_CLOCK); } | sha1sum | cut -c1-30)
+# The agent's identity: one that is still loaded in a target is used again only if the identity is the same.
+AGENT_ID := $(shell { cat $(AGENT_FILES); echo $(CC) $(FAULTS) $(CONSTANT_CLOCK); } | sha1sum | cut -c1-30)
 $(BUILD)/agentobj/agent/entry.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
-$(BUILD)/agentobj/agent/entry.o: $(wildcard agent/*.[ch] agent/*/*.[ch] proto/abi/*.h)
+$(BUILD)/agentobj/agent/entry.o: $(AGENT_FILES)
 AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))
 $(BUILD)/agentobj/%.o: %.c
 	@mkdir -p $(@D)

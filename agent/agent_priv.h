@@ -30,18 +30,12 @@
 #include <stdint.h>
 
 #include "agent/cpython/arch.h"
+#include "agent/cpython/gil.h"
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
+#include "agent/cpython/text.h"
 #include "proto/abi/arena.h"
 #include "proto/abi/boot.h"
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define NOINLINE __attribute__((noinline))
-#define EXPORT __attribute__((visibility("default")))
-
-enum { VT_ENOENT = 2, VT_ENOMEM = 12, VT_EBUSY = 16, VT_EINVAL = 22, VT_ENOTSUP = 95 };
 
 /* What this process is to us. Not the same as vt_ctl.state: a forked child has no arena. */
 enum agent_state {
@@ -133,31 +127,6 @@ static inline void agent_lock(void) {
 }
 static inline void agent_unlock(void) { vt_store_release(&agent.lock, 0u); }
 
-/* The exception that is pending in the code we interrupted; put back before a callback returns. */
-struct pending_error {
-    void *type, *value, *traceback;
-};
-static inline void error_save(struct pending_error *e) { py.PyErr_Fetch(&e->type, &e->value, &e->traceback); }
-static inline void error_restore(struct pending_error *e) { py.PyErr_Restore(e->type, e->value, e->traceback); }
-
-static inline void *type_of(const void *object) { return *(void *const *)((const char *)object + 8); }
-static inline void *field(const void *object, size_t offset) {
-    return *(void *const *)(const void *)((const char *)object + offset);
-}
-static inline uint32_t field32(const void *object, size_t offset) {
-    return *(const uint32_t *)(const void *)((const char *)object + offset);
-}
-/* The bytes of a compact ASCII str; NULL = it is none, or cannot be read this way here. */
-static inline const char *str_ascii(const void *str, uint64_t *len) {
-    const uint32_t ascii = STR_IS_COMPACT | STR_IS_ASCII;
-    if (!layout.str_data || (field32(str, STR_STATE) & ascii) != ascii) return NULL;
-    *len = (uint64_t)field(str, STR_LENGTH);
-    return (const char *)str + layout.str_data;
-}
-static inline void drop_ref(void *object) {
-    if (object) py.Py_DecRef(object);
-}
-
 /* Between interpreters with GILs of their own. Held by one thread of this process: what a forked child inherits is open. */
 void process_lock(uint32_t *lock);
 static inline void process_unlock(uint32_t *lock) { vt_store_release(lock, 0u); }
@@ -173,18 +142,6 @@ void agent_start(void);
 void agent_give_up(const char *why);
 void agent_forget_parent(struct vt_ctl *ctl);
 void agent_close_fds(const struct vt_boot *boot);
-/* libc.c */
-void *memcpy(void *to, const void *from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-bool text_equal(const char *a, const char *b);
-void text_append(char *text, size_t size, const char *more);
-void text_append_number(char *text, size_t size, int64_t number);
-/* symbols.c, py_api.c */
-void *symbol_find(const char *name);
-int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size);
 /* thread.c */
 extern struct thread thread_nobody;
 bool emit_slow(uint64_t id_and_type);
@@ -196,26 +153,12 @@ struct thread *thread_current(void);
 bool thread_is_ours(const struct thread *thread);
 bool emit_here(uint64_t id_and_type);
 uint32_t thread_native_id(void);
-/* gil.c: for a thread that Python does not know yet. False: no memory, and the GIL is not held. */
-struct gil {
-    int ensured;
-    void *tstate;
-};
-bool gil_take(struct gil *gil);
-void gil_give(const struct gil *gil);
 /* session.c */
 void agent_not_busy(void);
 bool session_visit(void);
 void session_leave(uint32_t why);
 void session_child(void);
 /* names.c */
-struct text {
-    const char *bytes;
-    int64_t len;
-    void *owner;
-};
-void text_of_unicode(struct text *text, void *unicode);
-void text_done(struct text *text);
 int names_start(char *why, size_t why_size);
 uint32_t name_code_slow(void *code);
 uint32_t name_function_slow(void *callable, void *definition);
@@ -228,7 +171,6 @@ void *thread_object_name(uint64_t ident, uint32_t *native_id);
 /* stacks.c */
 void stacks_emit(void);
 void stacks_emit_current(void);
-uint64_t stack_depth(void *tstate, uint64_t most);
 uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first);
 /* task.c */
 void tasks_start(void);
@@ -236,8 +178,5 @@ void tasks_stop(void);
 /* gc.c */
 int gc_log_start(void);
 void gc_log_stop(void);
-
-/* symbols.c: W entry.c before any symbol is looked up. */
-extern bool agent_filtered;
 
 #endif

@@ -142,7 +142,7 @@ void agent_start(void) {
     uint64_t start = clock_full();
     void *me = py.PyThreadState_Get();
     int rc = names_start(ctl->err, sizeof ctl->err);
-    if (!rc) rc = layout_check(me, ctl->err, sizeof ctl->err);
+    if (!rc) rc = layout_check(me, agent.extra_index, ctl->err, sizeof ctl->err);
     if (!rc) rc = threads_start();
     if (rc) goto refused;
     agent.main_interpreter = py.PyInterpreterState_Main ? py.PyInterpreterState_Main() : field(me, layout.ts_interp);

@@ -1,62 +1,22 @@
-/* What depends on the CPU: clock, thread pointer, raw system calls, pause. x86-64. */
+/* What the agent needs of the CPU and of the kernel's interface on it. Each file of cpu/ defines the same names:
+ *
+ *   SYS_*                  numbers of the system calls that the agent makes
+ *   arch_syscall3, 6       a raw system call: its result, or -errno
+ *   arch_ticks             the tick counter (VT_CLOCK_TSC)
+ *   arch_pause             for spin loops
+ *   arch_thread_pointer    pthread_self() of this thread
+ *   ARCH_PTHREAD_TID       offset of the thread id from there; glibc only: compare with gettid before use
+ *   arch_publish           a store that other threads see after all earlier stores of this thread
+ *   arch_copy, arch_fill   memcpy and memset
+ *
+ * All of them may be called on any thread, with or without the GIL. */
 #ifndef VT_AGENT_ARCH_H
 #define VT_AGENT_ARCH_H
 
-#include <stdint.h>
-
-/* For data that callbacks need: reached directly, not by way of the table for what may be in another library. */
-#define HIDDEN __attribute__((visibility("hidden")))
-
-#if !defined(__x86_64__)
-#error "agent/arch.h: this CPU is not supported yet"
-#endif
-
-enum {
-    SYS_READ = 0,
-    SYS_CLOSE = 3,
-    SYS_MMAP = 9,
-    SYS_MUNMAP = 11,
-    SYS_SIGPROCMASK = 14,
-    SYS_SCHED_YIELD = 24,
-    SYS_MADVISE = 28,
-    SYS_GETPID = 39,
-    SYS_PRCTL = 157,
-    SYS_GETTID = 186,
-    SYS_OPENAT = 257 /* not open: programs of today do not use it, and their seccomp filters may kill for it */
-};
-
-#ifdef VT_CONSTANT_CLOCK /* for benchmarks: what reading the clock costs. Such a trace has no times */
-static inline uint64_t arch_ticks(void) { return 1; }
+#if defined(__x86_64__)
+#include "agent/cpython/cpu/x86_64.h"
 #else
-static inline uint64_t arch_ticks(void) { return __builtin_ia32_rdtsc(); }
+#error "agent/cpython/arch.h: this CPU is not supported yet"
 #endif
-static inline void arch_pause(void) { __builtin_ia32_pause(); }
-
-/* pthread_self() of glibc and musl: the word at fs:0 points to itself. */
-static inline uint64_t arch_thread_pointer(void) {
-    uint64_t self;
-    __asm__ volatile("mov %%fs:0, %0" : "=r"(self));
-    return self;
-}
-/* Where glibc keeps the tid in its struct pthread; checked against gettid once before it is used. */
-#define ARCH_PTHREAD_TID 720u
-
-static inline int64_t arch_syscall6(int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
-    int64_t result;
-    register uint64_t r10 __asm__("r10") = d;
-    register uint64_t r8 __asm__("r8") = e;
-    register uint64_t r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-static inline int64_t arch_syscall3(int64_t number, uint64_t a, uint64_t b, uint64_t c) {
-    return arch_syscall6(number, a, b, c, 0, 0, 0);
-}
-
-/* Stores of one thread become visible in order here, so a plain store publishes a record. */
-static inline void arch_publish(uint64_t *where, uint64_t value) { *(volatile uint64_t *)where = value; }
 
 #endif

@@ -6,7 +6,10 @@
  * state is made with the GIL held, when nobody can fork. Taking the GIL (take_gil in Python/ceval_gil.h) reads of a thread
  * state no more than its interpreter and a pending exception, and keeps its address to compare it. The interpreter
  * is the third word of a thread state in all builds of 3.8 to 3.11 (Include/cpython/pystate.h). */
-#include "agent/agent_priv.h"
+#include "agent/cpython/gil.h"
+
+#include "agent/cpython/layout.h"
+#include "agent/cpython/py_api.h"
 
 enum { PROXY_WORDS = 128 }; /* larger than any thread state */
 

@@ -1,5 +1,9 @@
 /* Owns the table of offsets and the proof, at every start, that it is true in this process. */
-#include "agent/agent_priv.h"
+#include "agent/cpython/layout.h"
+
+#include "agent/cpython/arch.h"
+#include "agent/cpython/py_api.h"
+#include "agent/cpython/text.h"
 
 struct layout layout;
 
@@ -109,7 +113,7 @@ static int64_t number_attribute(void *object, const char *name) {
     return number;
 }
 
-static int check_code(char *why, size_t why_size) {
+static int check_code(int64_t extra_index, char *why, size_t why_size) {
     static const char file[] = "<viztracer file>", name[] = "viztracer_name";
     const char *wrong = NULL;
     void *code = py.PyCode_NewEmpty(file, name, 4711);
@@ -120,8 +124,8 @@ static int check_code(char *why, size_t why_size) {
     uint64_t mark = 0x5a5a5a50;
     const struct co_extra *extra = NULL;
     if (field(code, layout.co_extra)) wrong = "co_extra";
-    if (!wrong && py.PyUnstable_Code_SetExtra(code, agent.extra_index, (void *)mark) == 0) extra = field(code, layout.co_extra);
-    if (!wrong && (!extra || extra->size <= agent.extra_index || extra->size > 255 || extra->value[agent.extra_index] != mark))
+    if (!wrong && py.PyUnstable_Code_SetExtra(code, extra_index, (void *)mark) == 0) extra = field(code, layout.co_extra);
+    if (!wrong && (!extra || extra->size <= extra_index || extra->size > 255 || extra->value[extra_index] != mark))
         wrong = "co_extra";
     if (!same_text(field(code, layout.co_filename), file)) wrong = "co_filename";
     if (!same_text(field(code, layout.co_name), name)) wrong = "co_name";
@@ -205,11 +209,10 @@ static void check_str(void) {
     drop_ref(latin);
 }
 
-/* With the GIL and this thread's own tstate. */
-int layout_check(void *tstate, char *why, size_t why_size) {
+int layout_check(void *tstate, int64_t extra_index, char *why, size_t why_size) {
     int rc = check_tstate(tstate, why, why_size);
     check_str();
-    if (!rc) rc = check_code(why, why_size);
+    if (!rc) rc = check_code(extra_index, why, why_size);
     if (!rc) rc = check_functions(why, why_size);
     return rc ? rc : check_profile(tstate, why, why_size);
 }

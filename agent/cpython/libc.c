@@ -1,12 +1,10 @@
-/* The few C library functions that a compiler may call by itself, and small string helpers: the agent
- * imports nothing. Hidden: nobody else ever sees them. */
-#include "agent/agent_priv.h"
+/* Owns the C library functions that a compiler may call by itself, and small string helpers: the agent imports nothing.
+ * They are hidden: the target's own functions of these names stay in use in the target. */
+#include "agent/cpython/base.h"
 
-void *memcpy(void *to, const void *from, size_t n) {
-    void *start = to;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-    return start;
-}
+#include "agent/cpython/arch.h"
+
+void *memcpy(void *to, const void *from, size_t n) { return arch_copy(to, from, n); }
 
 void *memmove(void *to, const void *from, size_t n) {
     char *t = to;
@@ -16,11 +14,7 @@ void *memmove(void *to, const void *from, size_t n) {
     return to;
 }
 
-void *memset(void *to, int byte, size_t n) {
-    void *start = to;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
-    return start;
-}
+void *memset(void *to, int byte, size_t n) { return arch_fill(to, byte, n); }
 
 int memcmp(const void *a, const void *b, size_t n) {
     const unsigned char *x = a, *y = b;
@@ -41,7 +35,6 @@ bool text_equal(const char *a, const char *b) {
     return a[i] == b[i];
 }
 
-/* Appends to a NUL-terminated text of fixed size; cuts what does not fit. */
 void text_append(char *text, size_t size, const char *more) {
     size_t at = strlen(text), i = 0;
     for (; more[i] && at + 1 < size; i++) text[at++] = more[i];

@@ -3,7 +3,11 @@
  * The proof is made with the program's own first calls: they are read both ways, also through f_locals, which needs a dict
  * each time, and must be the same objects. (A frame made for the purpose would need code of ours to be compiled in the
  * target, which audit hooks see.) One that differs, and f_locals is used for good. */
-#include "agent/hooks/detail.h"
+#include "agent/cpython/locals.h"
+
+#include "agent/cpython/layout.h"
+#include "agent/cpython/py_api.h"
+#include "proto/abi/arena.h"
 
 enum { PROOFS = 16, STACK_MOST = 64 << 20, TSTATE_MOST = 4096, KIND_CELL = 0x40, TAGGED_INT = 3 };
 
@@ -36,7 +40,6 @@ static const char *running_frame(void) {
     return object && field(object, FRAME_INNER) == inner ? inner : NULL;
 }
 
-/* `frame`: the frame object, NULL on 3.12+. */
 struct locals locals_of(void *code, const void *frame) {
     struct locals locals = {code, NULL};
     const char *at = frame;
@@ -65,7 +68,6 @@ static bool is_cell(const struct locals *locals, int64_t i, const void *value) {
     return type_of(value) == py.PyCell_Type && type_of(kinds) == py.PyBytes_Type && kinds[BYTES_DATA + i] & KIND_CELL;
 }
 
-/* Variable `i`, borrowed; NULL = it has no value now. False: it cannot be read here. */
 bool locals_value(const struct locals *locals, int64_t i, void **value) {
     uint64_t bits = (uint64_t)locals->slots[i];
     if (layout.reference_tags && (bits & layout.reference_tags) == TAGGED_INT) return false;

@@ -1,5 +1,5 @@
 /* Owns the table of CPython functions: fills it by name, says which one is missing. */
-#include "agent/agent_priv.h"
+#include "agent/cpython/py_api.h"
 
 struct py_api py;
 
@@ -25,8 +25,6 @@ static const struct symbol symbols[] = {
     {"pthread_setspecific", offsetof(struct py_api, pthread_setspecific), false},
 };
 
-/* Needs no GIL. dlsym may be 0: then only our own look-up is used, which also finds what a library
- * that was loaded privately exports. 0 or -ENOENT with `why` naming what is missing. */
 int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size) {
     void *(*look_up)(void *, const char *) = (void *(*)(void *, const char *))dlsym_address;
     for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {

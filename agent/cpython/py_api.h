@@ -1,16 +1,15 @@
 /* The CPython functions and objects that the agent uses, found by name in the target: one table, no
- * Python header. Types are void * throughout: the agent knows no object layout but layout.h's.
+ * Python header. Objects are void * throughout: only layout.h knows their fields.
  *
- * F(result, name, arguments)  must exist (refused by name otherwise)
+ * F(result, name, arguments)  must exist: without it the start is refused and the name is reported
  * O(...)                      may be missing: NULL then
- * D(name)                     data, must exist;  E(name) data, may be missing */
+ * D(name)                     data, must exist;  E(name) data, may be missing
+ *
+ * References are owned and borrowed as CPython documents each function. Calls need the GIL where CPython's do. */
 #ifndef VT_AGENT_PY_API_H
 #define VT_AGENT_PY_API_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "agent/cpython/arch.h"
+#include "agent/cpython/base.h"
 
 typedef int (*py_tracefunc)(void *object, void *frame, int what, void *argument);
 typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
@@ -142,5 +141,26 @@ struct py_api {
     int (*pthread_setspecific)(uint32_t, const void *);
 };
 extern HIDDEN struct py_api py;
+
+/* Fills `py`. Without the GIL. dlsym_address may be 0: then only symbol_find is used. 0, or -ENOENT with the missing name
+ * appended to `why`. */
+int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size);
+
+/* symbols.c: the address of an exported symbol of any loaded library, those of private namespaces (dlmopen) included; NULL =
+ * there is none. Without the GIL. */
+void *symbol_find(const char *name);
+/* A seccomp filter is active, which may kill the process for a system call that it does not know. Set before symbol_find. */
+extern bool agent_filtered;
+
+static inline void drop_ref(void *object) {
+    if (object) py.Py_DecRef(object);
+}
+
+/* The exception that is pending in the code that we interrupted. A callback saves it, and restores it before it returns. */
+struct pending_error {
+    void *type, *value, *traceback;
+};
+static inline void error_save(struct pending_error *e) { py.PyErr_Fetch(&e->type, &e->value, &e->traceback); }
+static inline void error_restore(struct pending_error *e) { py.PyErr_Restore(e->type, e->value, e->traceback); }
 
 #endif

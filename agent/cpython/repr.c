@@ -1,7 +1,11 @@
 /* Owns the text of one value: at most `limit` characters, and work in proportion to them. Plain values and
  * containers are written here, item by item until the text is full; only other objects are asked for their repr, which
  * is code of the target (values.c has this thread paused). What was cut ends in "...". */
-#include "agent/hooks/detail.h"
+#include "agent/cpython/repr.h"
+
+#include "agent/cpython/layout.h"
+#include "agent/cpython/py_api.h"
+#include "agent/cpython/text.h"
 
 enum {
     DEPTH_MAX = 16,
@@ -18,6 +22,7 @@ struct out {
     bool full;
     uint32_t depth;
     const void *around[DEPTH_MAX]; /* the containers that we are in */
+    const void *main_interpreter;
 };
 
 static void put_value(struct out *out, void *value);
@@ -85,7 +90,7 @@ static void put_error(struct out *out) {
     struct pending_error error;
     error_save(&error);
     /* Ctrl+C in the middle of it was meant for the program; only the main interpreter gets it */
-    bool main = field(py.PyThreadState_Get(), layout.ts_interp) == agent.main_interpreter;
+    bool main = field(py.PyThreadState_Get(), layout.ts_interp) == out->main_interpreter;
     if (main && error.type == *(void **)py.PyExc_KeyboardInterrupt) py.PyErr_SetInterrupt();
     put_text(out, "<repr raised ");
     if (error.type && field32(type_of(error.type), TYPE_FLAGS) & TYPE_FLAG_IS_TYPE)
@@ -345,7 +350,6 @@ static void put_value(struct out *out, void *value) {
     }
 }
 
-/* The same for a plain value; -1 = it is none. Leaves alone whatever exception is pending. */
 int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit) {
     struct out out = {.to = to, .room = room, .limit = limit};
     if (!put_plain(&out, value) || (out.full && out.chars < limit)) return -1; /* more fits elsewhere */
@@ -353,9 +357,8 @@ int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit) {
     return (int32_t)out.len;
 }
 
-/* Writes the text of a value; its bytes. No exception is pending afterwards. */
-uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit) {
-    struct out out = {.to = to, .room = room, .limit = limit};
+uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit, const void *main_interpreter) {
+    struct out out = {.to = to, .room = room, .limit = limit, .main_interpreter = main_interpreter};
     put_value(&out, value);
     if (py.PyErr_Occurred()) py.PyErr_Clear();
     if (out.full) mark_cut(&out);

@@ -1,6 +1,7 @@
 /* Owns finding a symbol without any C library: auxv -> program headers -> DT_DEBUG -> list of loaded
- * objects -> GNU hash table of each. Used when the injector gave no dlsym, and for what dlsym does not see. */
-#include "agent/agent_priv.h"
+ * objects -> GNU hash table of each. Used when the injector gave no dlsym, and for symbols that dlsym does not see. */
+#include "agent/cpython/arch.h"
+#include "agent/cpython/py_api.h"
 
 enum { AT_PHDR = 3, AT_PHNUM = 5, PT_DYNAMIC = 2, PT_PHDR = 6, DT_STRTAB = 5, DT_SYMTAB = 6, DT_DEBUG = 21, STT_GNU_IFUNC = 10 };
 #define DT_GNU_HASH 0x6ffffef5
@@ -30,7 +31,7 @@ struct elf_symbol {
 
 static struct link_map *objects;
 
-bool agent_filtered; /* a seccomp filter is on: it may kill for a prctl that it has never heard of */
+bool agent_filtered;
 
 static int64_t read_auxv(uint64_t *out, size_t bytes) {
     int64_t fd = arch_syscall3(SYS_OPENAT, (uint64_t)-100 /* AT_FDCWD */, (uint64_t) "/proc/self/auxv", 02000000 /* O_CLOEXEC */);

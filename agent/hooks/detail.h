@@ -45,18 +45,6 @@ uint64_t filter_flags_of(void *code);
 void filter_was_open(void *code);
 bool filter_by_caller(void *code);
 bool filter_caller_silences(void);
-/* repr.c */
-uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit);
-int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit);
-/* locals.c: the variables of the frame that runs. Nothing is owned. */
-struct locals {
-    void *code;
-    void *const *slots; /* NULL: they cannot be had */
-};
-struct locals locals_of(void *code, const void *frame);
-bool locals_value(const struct locals *locals, int64_t i, void **value);
-bool locals_trusted(void);
-void locals_tried(const struct locals *locals, bool same);
 /* How a text gets to where the event goes: with the main interpreter's GIL, or as parallel.c says; LOCKED: code of the target has
  * run since the event began. */
 enum detail_way { WAY_MAIN, WAY_PARALLEL, WAY_PARALLEL_LOCKED };

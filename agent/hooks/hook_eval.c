@@ -4,6 +4,7 @@
  * Frames that are open when we leave still return through our function, for ever if need be: it then only
  * passes on. On 3.11 the hook makes Python calls use the C stack, so deep recursion is left to the profile
  * function. */
+#include "agent/cpython/frames.h"
 #include "agent/hooks/detail.h"
 #include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
@@ -96,7 +97,7 @@ static bool too_deep(void) {
     if (py.Py_GetRecursionLimit() > RECURSION_LIMIT_MAX) return true;
     for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
         for (void *tstate = py.PyInterpreterState_ThreadHead(it); tstate; tstate = py.PyThreadState_Next(tstate))
-            if (stack_depth(tstate, DEPTH_MAX) >= DEPTH_MAX) return true;
+            if (frames_depth(tstate, DEPTH_MAX) >= DEPTH_MAX) return true;
     return false;
 }
 

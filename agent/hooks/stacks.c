@@ -1,40 +1,12 @@
 /* Owns the frames that are open when the hooks go in: STACK payloads for every thread of every interpreter,
  * through the stream of the thread that puts them in. */
+#include "agent/cpython/frames.h"
 #include "agent/hooks/detail.h"
 #include "agent/limit/governor.h"
 #include "agent/session/interps.h"
 
 enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, UNSEEN_MAX = 512 };
 #define THREADS_BYTES (THREADS_PER_SESSION * sizeof(void *))
-
-/* Code objects of a thread's open frames, innermost first; 3.8 has no API for other threads' frames. */
-static void *first_frame(void *tstate) {
-    if (layout.ts_cframe && !field(tstate, layout.ts_cframe)) return NULL; /* still being made, without the GIL */
-    if (py.PyThreadState_GetFrame) return py.PyThreadState_GetFrame(tstate);
-    void *frame = field(tstate, layout.ts_frame);
-    if (frame) py.Py_IncRef(frame);
-    return frame;
-}
-
-static void *next_frame(void *frame) {
-    void *back;
-    if (py.PyFrame_GetBack) {
-        back = py.PyFrame_GetBack(frame);
-    } else {
-        back = field(frame, 24);
-        if (back) py.Py_IncRef(back);
-    }
-    py.Py_DecRef(frame);
-    return back;
-}
-
-/* Borrowed: the frame holds it. */
-static void *code_of(void *frame) {
-    if (!py.PyFrame_GetCode) return field(frame, 32);
-    void *code = py.PyFrame_GetCode(frame);
-    py.Py_DecRef(code);
-    return code;
-}
 
 struct part {
     struct vt_pl_stack head;
@@ -54,23 +26,14 @@ static void emit_part(struct part *part, const uint32_t *ids) {
     part->head.namelen = 0;
 }
 
-/* Open frames of a thread; stops counting at `most`. */
-uint64_t stack_depth(void *tstate, uint64_t most) {
-    uint64_t n = 0;
-    void *frame = first_frame(tstate);
-    for (; frame && n < most; frame = next_frame(frame)) n++;
-    drop_ref(frame);
-    return n;
-}
-
 /* Ids of the innermost `most` open frames of a thread, outermost first; how many. Those that are left out are not among
  * them. `without_first`: not the innermost. */
 uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first) {
     uint32_t n = 0;
-    void *frame = first_frame(tstate);
-    if (frame && without_first) frame = next_frame(frame);
-    for (; frame && n < most; frame = next_frame(frame)) {
-        void *code = code_of(frame);
+    void *frame = frames_first(tstate);
+    if (frame && without_first) frame = frames_next(frame);
+    for (; frame && n < most; frame = frames_next(frame)) {
+        void *code = frames_code(frame);
         uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
         if (id && !(filter_flags_of(code) & FILTER_LEFT_OUT)) ids[n++] = id;
     }
@@ -84,8 +47,8 @@ uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_firs
 }
 
 static void emit_thread(void *tstate) {
-    struct part part = {.head = {.ident = (uint64_t)field(tstate, layout.ts_thread_id)}};
-    uint64_t count = stack_depth(tstate, ~0ull), at = count;
+    struct part part = {.head = {.ident = frames_ident(tstate)}};
+    uint64_t count = frames_depth(tstate, ~0ull), at = count;
     if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);
     bool foreign = layout.python >= 0x30c && interps_own_gil(); /* `threading` is the main interpreter's */
     void *name = foreign ? NULL : thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
@@ -95,8 +58,8 @@ static void emit_thread(void *tstate) {
     int64_t area = arch_syscall6(SYS_MMAP, 0, bytes, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0);
     if (area > 0) {
         uint32_t *ids = (uint32_t *)area;
-        for (void *frame = first_frame(tstate); frame && at; frame = next_frame(frame)) {
-            void *code = code_of(frame);
+        for (void *frame = frames_first(tstate); frame && at; frame = frames_next(frame)) {
+            void *code = frames_code(frame);
             uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
             uint64_t flags = filter_flags_of(code);
             filter_was_open(code);
@@ -121,17 +84,11 @@ struct threads {
     uint32_t n;
 };
 
-static bool has_frames(void *tstate) {
-    void *frame = first_frame(tstate);
-    drop_ref(frame);
-    return frame;
-}
-
 /* Those that have frames open and stand still while we hold the GIL. */
 static struct threads threads_find(void) {
     int64_t area = arch_syscall6(SYS_MMAP, 0, THREADS_BYTES, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0);
     if (area <= 0) return (struct threads){NULL, 0};
-    return (struct threads){(void **)area, interps_threads((void **)area, THREADS_PER_SESSION, has_frames)};
+    return (struct threads){(void **)area, interps_threads((void **)area, THREADS_PER_SESSION, frames_any)};
 }
 
 static void threads_drop(const struct threads *threads) {
@@ -147,8 +104,6 @@ void stacks_emit(void) {
 
 /* ---- an interpreter that is hooked later ---- */
 
-static uint64_t ident_of(const void *tstate) { return (uint64_t)field(tstate, layout.ts_thread_id); }
-
 static bool has_events(uint64_t ident) {
     for (uint32_t i = 0; i < agent.nthreads; i++)
         if (agent.threads[i].ident == ident && agent.threads[i].tid && agent.threads[i].seq) return true;
@@ -159,7 +114,8 @@ static bool has_events(uint64_t ident) {
 static bool is_elsewhere(const struct threads *threads, const void *tstate) {
     for (uint32_t i = 0; i < threads->n; i++) {
         const void *other = threads->list[i];
-        if (ident_of(other) == ident_of(tstate) && field(other, layout.ts_interp) != field(tstate, layout.ts_interp)) return true;
+        if (frames_ident(other) == frames_ident(tstate) && field(other, layout.ts_interp) != field(tstate, layout.ts_interp))
+            return true;
     }
     return false;
 }
@@ -173,7 +129,7 @@ void stacks_emit_current(void) {
     struct threads threads = threads_find();
     for (uint32_t i = 0; i < threads.n; i++) {
         void *tstate = threads.list[i];
-        bool late = field(tstate, layout.ts_interp) == interpreter && !has_events(ident_of(tstate));
+        bool late = field(tstate, layout.ts_interp) == interpreter && !has_events(frames_ident(tstate));
         if (late && !is_elsewhere(&threads, tstate)) emit_thread(tstate);
     }
     threads_drop(&threads);

@@ -1,6 +1,8 @@
 /* Owns arguments and return values as payloads: texts (repr.c) made with this thread paused, because repr() is code
  * of the target and may do anything, also end the session. No arena pointer is held across it. Where all values are plain
  * ones (numbers, ASCII texts, None) nothing of the target runs, and none of this is needed. */
+#include "agent/cpython/locals.h"
+#include "agent/cpython/repr.h"
 #include "agent/hooks/detail.h"
 #include "agent/hooks/parallel.h"
 #include "agent/record/emit.h"
@@ -69,7 +71,7 @@ NOINLINE bool values_tell_result(void *value, enum detail_way way) {
     if (plain_result(value, way)) return false;
     struct thread *thread = pause();
     error_save(&error);
-    uint32_t len = repr_value(value, bytes, sizeof bytes, agent.repr_limit);
+    uint32_t len = repr_value(value, bytes, sizeof bytes, agent.repr_limit, agent.main_interpreter);
     if (resume(thread)) tell(VT_PL_RETVAL, bytes, len, way);
     error_restore(&error);
     return true;
@@ -149,7 +151,7 @@ static uint32_t argument_text(struct source *source, int64_t i, char *to, uint32
     text_of_unicode(&name, key);
     uint32_t name_len = cut_utf8(name.bytes, name.len, NAME_MAX), head = 4 + name_len, value_len = 0;
     if (head < room) {
-        value_len = repr_value(value, to + head, room - head, agent.repr_limit);
+        value_len = repr_value(value, to + head, room - head, agent.repr_limit, agent.main_interpreter);
         put_lens(to, name_len, value_len);
         memcpy(to + 4, name.bytes, name_len);
     } else {

@@ -9,34 +9,6 @@ struct c_open c_open;
 enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
 #define ID_UNKNOWN (VT_ID_MAX << VT_REC_TYPE_BITS)
 
-/* ---- text of a str, whatever is in it ---- */
-
-void text_of_unicode(struct text *text, void *unicode) {
-    *text = (struct text){"", 0, NULL};
-    if (!unicode || !(type_of(unicode) == py.PyUnicode_Type)) return;
-    text->bytes = py.PyUnicode_AsUTF8AndSize(unicode, &text->len);
-    if (text->bytes) return;
-    py.PyErr_Clear();
-    char *bytes = NULL;
-    text->owner = py.PyUnicode_AsEncodedString(unicode, "utf-8", "surrogateescape");
-    if (!text->owner) {
-        py.PyErr_Clear();
-        text->owner = py.PyUnicode_AsEncodedString(unicode, "utf-8", "backslashreplace");
-    }
-    if (text->owner && py.PyBytes_AsStringAndSize(text->owner, &bytes, &text->len) == 0) {
-        text->bytes = bytes;
-        return;
-    }
-    py.PyErr_Clear();
-    text->bytes = "";
-    text->len = 0;
-}
-
-void text_done(struct text *text) {
-    drop_ref(text->owner);
-    text->owner = NULL;
-}
-
 /* ---- ids ---- */
 
 /* Asks the current interpreter for co_extra slots until it has the one that we use everywhere. */

@@ -1,0 +1,15 @@
+/* The text of one value: at most `limit` characters of UTF-8 in at most `room` bytes at `to`, not NUL-terminated. A text that was
+ * cut ends in "...". With the GIL of the value's interpreter. */
+#ifndef VT_AGENT_REPR_H
+#define VT_AGENT_REPR_H
+
+#include "agent/cpython/base.h"
+
+/* Any value; the length in bytes. May run code of the target (__repr__), which may do anything: pause the thread first. No
+ * exception is pending afterwards. `main_interpreter`: a KeyboardInterrupt that is raised there is handed on to the program. */
+uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit, const void *main_interpreter);
+/* A number, None, a bool or an ASCII str: no code of the target runs, a pending exception is left alone. The length in bytes,
+ * or -1: it is a value of another kind, or its text does not fit into `room`. */
+int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit);
+
+#endif
