@@ -4,6 +4,7 @@
 #define VT_ATTACH_PRIV_H
 
 #include "attach/attach.h"
+#include "attach/creds.h"
 #include "attach/elf.h"
 #include "attach/maps.h"
 #include "attach/mem.h"
@@ -24,7 +25,9 @@ struct target_status {
     char state;   /* R S D T t Z X I */
     char comm[64];
     uint32_t uid[4], gid[4]; /* real, effective, saved, file system */
-    uint64_t cap_permitted;
+    uint32_t ngroups;        /* of the supplementary groups, the first CREDS_GROUPS */
+    gid_t groups[CREDS_GROUPS];
+    uint64_t cap_permitted, cap_effective;
     int seccomp; /* 0 off, 1 strict, 2 filter */
     bool no_new_privs;
     bool has_memory; /* false: kernel thread or exiting */

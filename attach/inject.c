@@ -62,6 +62,7 @@ struct climb {
     struct image img;
     struct arch_gadgets gadgets;
     struct target_status status;
+    struct target_creds creds;
     struct elf agent;
     uint64_t agent_entry;        /* in the target, when it is there already */
     struct attach_agent running; /* ops STOP and WAKE */
@@ -146,6 +147,7 @@ static int climb_image(struct climb *c) {
     int rc = target_status_read(c->o->pid, &c->status);
     if (!rc && c->status.start_time != c->info->start_time) rc = -ESRCH; /* the pid is another process by now */
     if (rc) return vt_err_set(c->err, rc, "process %d: %s", (int)c->o->pid, strerror(-rc));
+    creds_of(c->o->pid, &c->status, &c->creds);
     rc = mem_open(&c->mem, c->o->pid);
     if (rc) return vt_err_set(c->err, rc, "cannot open the memory of process %d: %s", (int)c->o->pid, strerror(-rc));
     rc = image_open(&c->img, c->o->pid, &c->mem, c->err);
@@ -201,7 +203,7 @@ static int climb_place(struct climb *c) {
     bool filtered = c->status.seccomp != 0; /* a filter ends suspended when we die: no call that it may not know */
     if (!filtered && !c->want_files && place_target_has_proc(c->o->pid, c->status.ns_pid)) return 0;
     c->place.reserve = c->arena_bytes = place_file_arena(c->o->arena_bytes);
-    return place_files(&c->place, c->o->pid, c->status.uid[3], c->status.gid[3], !c->agent_entry, c->err);
+    return place_files(&c->place, c->o->pid, &c->creds, !c->agent_entry, c->err);
 }
 
 static void undo_place(struct climb *c) {
@@ -288,7 +290,7 @@ static void close_number(struct climb *c, int *number) {
 
 static int climb_agent_fd(struct climb *c) {
     if (!is_start(c) || c->place.files || c->agent_entry) return 0;
-    return make_memfd(c, VT_AGENT_MEMFD, MFD_CLOEXEC, &c->agent_number);
+    return make_memfd(c, VT_AGENT_MEMFD, MFD_CLOEXEC | MFD_ALLOW_SEALING, &c->agent_number);
 }
 static void undo_agent_fd(struct climb *c) { close_number(c, &c->agent_number); }
 
@@ -368,7 +370,7 @@ static int climb_leave(struct climb *c) {
 static int climb_fill(struct climb *c) {
     if (!is_start(c)) return 0;
     int rc = 0;
-    if (!c->place.files) rc = place_memfds(&c->place, c->o->pid, c->agent_number, c->arena_number, c->err);
+    if (!c->place.files) rc = place_memfds(&c->place, c->o->pid, &c->creds, c->agent_number, c->arena_number, c->err);
     if (rc == -ENOENT) rc = -ESTALE; /* closed: the new thread has waited too long for us */
     if (!rc) rc = place_fill(&c->place, c->agent.img, c->agent.len, c->arena_bytes, c->err);
     return rc;

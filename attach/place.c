@@ -18,6 +18,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20 /* memfds have it from the start where vm.memfd_noexec asks for it; dlopen does not mind */
+#endif
 #define STALE_LOCKED_NS 1000000000ull
 #define STALE_AGENT_NS 600000000000ull
 #define PATH_DOTS 20 /* bits of a path that no earlier attach has used */
@@ -45,22 +48,29 @@ void place_init(struct place *p) { *p = (struct place){.agent_fd = -1, .arena_fd
 /* -- files -- */
 
 /* A directory as the target sees it: links are followed inside its root, never into ours. */
-static int open_dir(pid_t pid, const char *dir) {
-    char path[64];
+static int open_dir(int root, const char *dir) {
     struct open_how how = {.flags = O_DIRECTORY | O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-    int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) return -errno;
     int fd = (int)syscall(SYS_openat2, root, dir, &how, sizeof(how));
-    int rc = fd < 0 ? -errno : fd;
-    close(root);
-    return rc;
+    return fd < 0 ? -errno : fd;
 }
 
-static int create(int dir_fd, const char *name, mode_t mode, uint32_t uid, uint32_t gid) {
+/* File systems whose pages come from this host's kernel. The daemon maps the arena: a file system that a user serves (FUSE)
+ * or another host (NFS, 9P) could let it wait for ever at any word that it reads. */
+static bool is_local(int fd) {
+    static const unsigned long types[] = {TMPFS_MAGIC,       RAMFS_MAGIC,      EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,
+                                          BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, 0x2fc12fc1ul /* ZFS */};
+    struct statfs fs;
+    if (fstatfs(fd, &fs)) return false;
+    for (size_t i = 0; i < VT_ARRAY_LEN(types); i++)
+        if ((unsigned long)fs.f_type == types[i]) return true;
+    return false;
+}
+
+/* With the target's credentials: the file is the target's, and the kernel has let it be made. */
+static int create(int dir_fd, const char *name, mode_t mode) {
     int fd = openat(dir_fd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) return -errno;
-    if (fchmod(fd, mode) || (fchown(fd, uid, gid) && geteuid() != uid)) {
+    if (fchmod(fd, mode)) {
         int rc = -errno;
         unlinkat(dir_fd, name, 0);
         close(fd);
@@ -69,10 +79,10 @@ static int create(int dir_fd, const char *name, mode_t mode, uint32_t uid, uint3
     return fd;
 }
 
-static int create_both(struct place *p, const char *dir, uint32_t uid, uint32_t gid, bool with_agent) {
+static int create_both(struct place *p, const char *dir, bool with_agent) {
     snprintf(p->arena_name, sizeof(p->arena_name), "%s%08x", VT_ARENA_FILE, random_bits());
     snprintf(p->arena_path, sizeof(p->arena_path), "%s/%s", dir, p->arena_name);
-    int fd = create(p->dir_fd, p->arena_name, 0600, uid, gid);
+    int fd = create(p->dir_fd, p->arena_name, 0600);
     if (fd < 0) p->arena_name[0] = 0;
     p->arena_fd = fd < 0 ? -1 : fd;
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) vt_log(VT_LOG_DEBUG, "%s: cannot lock it: %s", p->arena_path, strerror(errno));
@@ -80,7 +90,7 @@ static int create_both(struct place *p, const char *dir, uint32_t uid, uint32_t 
     if (fd < 0 || !with_agent) return fd < 0 ? fd : 0;
     snprintf(p->agent_name, sizeof(p->agent_name), "%s%08x.so", VT_AGENT_FILE, random_bits());
     snprintf(p->agent_path, sizeof(p->agent_path), "%s/%s", dir, p->agent_name);
-    fd = create(p->dir_fd, p->agent_name, 0700, uid, gid);
+    fd = create(p->dir_fd, p->agent_name, 0700);
     if (fd < 0) p->agent_name[0] = 0;
     p->agent_fd = fd < 0 ? -1 : fd;
     return fd < 0 ? fd : 0;
@@ -116,40 +126,149 @@ static void sweep(int dir_fd) {
     closedir(dir);
 }
 
-int place_files(struct place *p, pid_t pid, uint32_t uid, uint32_t gid, bool with_agent, struct vt_err *err) {
+static void unlink_both(struct place *p) {
+    if (p->agent_name[0]) unlinkat(p->dir_fd, p->agent_name, 0);
+    if (p->arena_name[0]) unlinkat(p->dir_fd, p->arena_name, 0);
+    p->agent_name[0] = p->arena_name[0] = 0;
+}
+
+static int try_dirs(struct place *p, int root, bool with_agent) {
     static const char *const dirs[] = {"/dev/shm", "/tmp", "/var/tmp", "/run"};
-    p->files = true;
     for (size_t i = 0; i < VT_ARRAY_LEN(dirs); i++) {
         struct statvfs fs;
-        int fd = open_dir(pid, dirs[i]);
+        int fd = open_dir(root, dirs[i]);
         if (fd < 0) continue;
         p->dir_fd = fd;
-        sweep(fd);
-        if (!fstatvfs(fd, &fs) && !(fs.f_flag & (ST_RDONLY | ST_NOEXEC)) && !create_both(p, dirs[i], uid, gid, with_agent))
-            return 0;
-        place_close(p);
+        if (is_local(fd) && !fstatvfs(fd, &fs) && !(fs.f_flag & (ST_RDONLY | ST_NOEXEC))) {
+            sweep(fd);
+            if (!create_both(p, dirs[i], with_agent)) return 0;
+        }
+        unlink_both(p);
+        vt_close(&p->agent_fd);
         vt_close(&p->arena_fd);
+        vt_close(&p->dir_fd);
     }
-    return vt_err_set(
-        err, -EACCES,
-        "process %d has no directory to put the agent in (tried /dev/shm, /tmp, /var/tmp, /run: read-only, noexec or "
-        "not enough room); mount one of them writable and executable",
-        (int)pid);
+    return -EACCES;
+}
+
+int place_files(struct place *p, pid_t pid, const struct target_creds *creds, bool with_agent, struct vt_err *err) {
+    struct creds_saved saved;
+    char path[64];
+
+    p->files = true;
+    p->creds = *creds;
+    snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+    int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) {
+        int rc = -errno;
+        return vt_err_set(err, rc, "cannot open the root folder of process %d: %s", (int)pid, strerror(-rc));
+    }
+    int rc = creds_enter(creds, &saved);
+    if (rc) {
+        vt_err_set(err, rc, "cannot put files into process %d as its user %u: %s; attach as that user or as root", (int)pid,
+                   creds->uid, strerror(-rc));
+    } else {
+        rc = try_dirs(p, root, with_agent);
+        creds_leave(&saved);
+        if (rc)
+            vt_err_set(err, rc,
+                       "process %d has no directory that its user can put the agent in (tried /dev/shm, /tmp, /var/tmp, /run: "
+                       "read-only, noexec, not local or not enough room); mount one of them writable and executable",
+                       (int)pid);
+    }
+    close(root);
+    return rc;
+}
+
+int place_create(struct place *p, const char *name, mode_t mode) {
+    struct creds_saved saved;
+    int rc = creds_enter(&p->creds, &saved);
+    if (rc) return rc;
+    rc = create(p->dir_fd, name, mode);
+    creds_leave(&saved);
+    return rc;
+}
+
+void place_remove(struct place *p, const char *name) {
+    struct creds_saved saved;
+    if (creds_enter(&p->creds, &saved)) return;
+    unlinkat(p->dir_fd, name, 0);
+    creds_leave(&saved);
+}
+
+int place_open_file(pid_t pid, const struct target_creds *creds, const char *path) {
+    struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    struct creds_saved saved;
+    struct stat st;
+    char root_path[64];
+    snprintf(root_path, sizeof(root_path), "/proc/%d/root", (int)pid);
+    int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) return -errno;
+    int rc = creds_enter(creds, &saved);
+    if (!rc) {
+        rc = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+        if (rc < 0) rc = -errno;
+        creds_leave(&saved);
+    }
+    close(root);
+    if (rc < 0 || (!fstat(rc, &st) && S_ISREG(st.st_mode))) return rc;
+    close(rc);
+    return -EINVAL;
 }
 
 /* -- memfds -- */
-static int open_memfd(pid_t pid, int number, const char *name, int *out) {
-    char path[64], link[128], expected[64];
+/* The target's own open file: what may be written through it the target could write itself. */
+static int fd_of(pid_t pid, int number) {
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0) return -errno;
+    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+    int rc = fd < 0 ? -errno : fd;
+    close(pidfd);
+    return rc;
+}
+
+/* Where pidfd_getfd(2) is missing (Linux < 5.6) or forbidden: by name, as the target's user. */
+static int open_fd_of(pid_t pid, int number, const struct target_creds *creds) {
+    char path[64];
+    struct creds_saved saved;
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, number);
+    int rc = creds_enter(creds, &saved);
+    if (rc) return rc;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) rc = -errno;
+    creds_leave(&saved);
+    return fd < 0 ? rc : fd;
+}
+
+/* The target may have closed the number and reused it, or may want us to write into something else that has the same name
+ * (a file that it mounted there). Ours is a new file without a name on the kernel's own tmpfs, made by the target's user, empty,
+ * open for writing and free of seals; no file that has a name can be sealed. */
+static bool is_our_memfd(int fd, const char *name, uint32_t uid) {
+    char path[64], link[128], expected[64];
+    struct statfs fs;
+    struct stat st;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     snprintf(expected, sizeof(expected), "/memfd:%s", name);
-    *out = open(path, O_RDWR | O_CLOEXEC);
-    if (*out < 0) return -errno;
-    /* the program may have closed and reused the number */
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", *out);
     ssize_t n = readlink(path, link, sizeof(link) - 1);
-    if (n > 0 && (size_t)n >= strlen(expected) && !memcmp(link, expected, strlen(expected))) return 0;
-    vt_close(out);
-    return -EBADF;
+    if (n < 0 || (size_t)n < strlen(expected) || memcmp(link, expected, strlen(expected))) return false;
+    if (fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC) return false;
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 0 || st.st_uid != uid || st.st_size != 0) return false;
+    int mode = fcntl(fd, F_GETFL), seals = fcntl(fd, F_GET_SEALS);
+    return mode >= 0 && (mode & O_ACCMODE) == O_RDWR && seals >= 0 && !(seals & ~F_SEAL_EXEC);
+}
+
+static int open_memfd(pid_t pid, int number, const char *name, const struct target_creds *creds, int *out) {
+    int fd = fd_of(pid, number);
+    if (fd == -ENOSYS || fd == -EPERM) fd = open_fd_of(pid, number, creds);
+    *out = -1;
+    if (fd < 0) return fd == -EBADF ? -ENOENT : fd;
+    if (!is_our_memfd(fd, name, creds->uid)) {
+        close(fd);
+        return -EBADF;
+    }
+    *out = fd;
+    return 0;
 }
 
 /* dlopen recognises a library by the text of its path: it must be another one at each attach. */
@@ -160,9 +279,14 @@ static void unique_fd_path(char *path, size_t size, int number) {
     snprintf(path + n, size - n, "/%d", number);
 }
 
-int place_memfds(struct place *p, pid_t pid, int agent_fd, int arena_fd, struct vt_err *err) {
-    int rc = open_memfd(pid, arena_fd, VT_ARENA_MEMFD, &p->arena_fd);
-    if (!rc && agent_fd >= 0) rc = open_memfd(pid, agent_fd, VT_AGENT_MEMFD, &p->agent_fd);
+int place_memfds(struct place *p, pid_t pid, const struct target_creds *creds, int agent_fd, int arena_fd, struct vt_err *err) {
+    int rc = open_memfd(pid, arena_fd, VT_ARENA_MEMFD, creds, &p->arena_fd);
+    if (!rc && agent_fd >= 0) rc = open_memfd(pid, agent_fd, VT_AGENT_MEMFD, creds, &p->agent_fd);
+    if (rc == -EBADF)
+        return vt_err_set(err, rc,
+                          "process %d has exchanged the shared memory that was made in it for something else; nothing was "
+                          "written, it goes on untraced; do not trust it",
+                          (int)pid);
     if (rc) return vt_err_set(err, rc, "cannot open the shared memory made in process %d: %s", (int)pid, strerror(-rc));
     if (agent_fd >= 0) unique_fd_path(p->agent_path, sizeof(p->agent_path), agent_fd);
     return 0;
@@ -184,9 +308,15 @@ int place_seal(struct place *p, struct vt_err *err) {
 }
 
 void place_unlink(struct place *p) {
-    if (p->agent_name[0]) unlinkat(p->dir_fd, p->agent_name, 0);
-    if (p->arena_name[0]) unlinkat(p->dir_fd, p->arena_name, 0);
-    p->agent_name[0] = p->arena_name[0] = 0;
+    struct creds_saved saved;
+    if (!p->agent_name[0] && !p->arena_name[0]) return;
+    int rc = creds_enter(&p->creds, &saved);
+    if (rc) {
+        vt_log(VT_LOG_ERROR, "cannot remove %s: %s", p->arena_path, strerror(-rc));
+        return;
+    }
+    unlink_both(p);
+    creds_leave(&saved);
 }
 
 void place_close(struct place *p) {

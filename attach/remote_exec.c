@@ -63,6 +63,7 @@ struct request {
     const struct attach_info *info;
     struct vt_err *err;
     struct target_status status;
+    struct target_creds creds;
     struct maps maps;
     struct mem mem;
     struct py_runtime py;
@@ -89,6 +90,7 @@ static int look(struct request *r) {
     pid_t pid = r->o->pid;
     int rc = target_status_read(pid, &r->status);
     if (!rc && r->status.start_time != r->info->start_time) rc = -ESRCH;
+    if (!rc) creds_of(pid, &r->status, &r->creds);
     if (!rc) rc = maps_read(pid, &r->maps);
     if (!rc) rc = mem_open(&r->mem, pid);
     if (!rc) rc = pyruntime_find(&r->mem, &r->maps, r->info->exe, &r->py);
@@ -194,13 +196,13 @@ static int write_script(struct request *r) {
     if (strlen(r->script_path) >= r->debug.script_path_size) return -ENAMETOOLONG;
     int n = snprintf(text, sizeof(text), script_text, MODULE_NAME, MODULE_NAME, agent, r->script_path, MODULE_NAME);
     if (n < 0 || (size_t)n >= sizeof(text)) return -ENAMETOOLONG;
-    r->script_fd = openat(r->place.dir_fd, r->script_name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (r->script_fd < 0) {
+    int fd = place_create(&r->place, r->script_name, 0600);
+    if (fd < 0) {
         r->script_name[0] = '\0';
-        return -errno;
+        return fd;
     }
+    r->script_fd = fd;
     if (flock(r->script_fd, LOCK_EX | LOCK_NB)) return -errno;
-    if (fchown(r->script_fd, r->status.uid[3], r->status.gid[3]) && geteuid() != r->status.uid[3]) return -errno;
     return vt_write_full(r->script_fd, text, (size_t)n);
 }
 
@@ -213,7 +215,7 @@ static int put_in_place(struct request *r) {
     rc = find_loaded(r, info.build);
     if (rc) return vt_err_set(r->err, rc, "cannot read the memory of process %d: %s", r->o->pid, strerror(-rc));
     r->place.reserve = place_file_arena(r->o->arena_bytes);
-    rc = place_files(&r->place, r->o->pid, r->status.uid[3], r->status.gid[3], !r->boot_addr, r->err);
+    rc = place_files(&r->place, r->o->pid, &r->creds, !r->boot_addr, r->err);
     if (rc) return rc;
     if (!r->boot_addr) rc = fill_agent(r, &image);
     if (!rc) rc = place_fill(&r->place, image, r->agent.len, place_file_arena(r->o->arena_bytes), r->err);
@@ -224,7 +226,7 @@ static int put_in_place(struct request *r) {
 }
 
 static void clean(struct request *r) {
-    if (r->script_name[0]) unlinkat(r->place.dir_fd, r->script_name, 0);
+    if (r->script_name[0]) place_remove(&r->place, r->script_name);
     r->script_name[0] = '\0';
     vt_close(&r->script_fd);
     place_close(&r->place);
@@ -234,18 +236,12 @@ static void clean(struct request *r) {
 
 /* A request that one of us left pending when it was killed; a live one holds a lock on its script. */
 static bool is_left_by_us(struct request *r) {
-    char path[sizeof(r->script_path)], full[sizeof(path) + 32];
-    struct stat st;
+    char path[sizeof(r->script_path)];
     if (mem_read_str(&r->mem, r->debug.script_path, path, sizeof(path)) || !strstr(path, "/" VT_AGENT_FILE)) return false;
-    snprintf(full, sizeof(full), "/proc/%d/root%s", r->o->pid, path);
-    int place = open(full, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (place < 0) return errno == ENOENT;
-    int fd = -1;
-    snprintf(full, sizeof(full), "/proc/self/fd/%d", place);
-    if (!fstat(place, &st) && S_ISREG(st.st_mode)) fd = open(full, O_RDONLY | O_CLOEXEC);
-    bool left = fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB);
+    int fd = place_open_file(r->o->pid, &r->creds, path);
+    if (fd < 0) return fd == -ENOENT;
+    bool left = !flock(fd, LOCK_EX | LOCK_NB);
     vt_close(&fd);
-    vt_close(&place);
     return left;
 }
 

@@ -36,6 +36,18 @@ static void four(const char *status, const char *name, uint32_t out[4]) {
     }
 }
 
+static uint32_t groups(const char *status, gid_t out[CREDS_GROUPS]) {
+    uint32_t n = 0;
+    for (const char *v = field(status, "Groups"); v && n < CREDS_GROUPS;) {
+        char *end;
+        while (*v == ' ') v++;
+        if (*v < '0' || *v > '9') break; /* the end of the line: strtoul would go on into the next one */
+        out[n++] = (gid_t)strtoul(v, &end, 10);
+        v = end;
+    }
+    return n;
+}
+
 /* The last number of a line: NSpid lists our view first, the target's own last. */
 static long last_number(const char *v) {
     long last = 0;
@@ -77,7 +89,8 @@ static void copy_line(char *buf, size_t size, const char *from) {
 
 int target_status_parse(const char *status, const char *stat, struct target_status *out) {
     *out = (struct target_status){0};
-    const char *state = field(status, "State"), *name = field(status, "Name"), *caps = field(status, "CapPrm");
+    const char *state = field(status, "State"), *name = field(status, "Name"), *caps = field(status, "CapPrm"),
+               *effective = field(status, "CapEff");
     uint64_t flags = 0;
     if (!state || !field(status, "Tgid")) return -EINVAL;
     if (!stat_field(stat, 9, &flags) || !stat_field(stat, 22, &out->start_time)) return -EINVAL;
@@ -90,7 +103,9 @@ int target_status_parse(const char *status, const char *stat, struct target_stat
     if (name) copy_line(out->comm, sizeof(out->comm), name);
     four(status, "Uid", out->uid);
     four(status, "Gid", out->gid);
+    out->ngroups = groups(status, out->groups);
     if (caps) out->cap_permitted = strtoull(caps, NULL, 16);
+    if (effective) out->cap_effective = strtoull(effective, NULL, 16);
     out->seccomp = (int)number(status, "Seccomp");
     out->no_new_privs = number(status, "NoNewPrivs") != 0;
     out->has_memory = field(status, "VmSize") != NULL;
