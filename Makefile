@@ -1,4 +1,4 @@
-# viztracerd: see README.md. Everything is built into $(BUILD); sources are found by folder.
+# viztracerd: see README.md and docs/README.md. Everything is built into $(BUILD); sources are found by folder.
 #   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-soak | test-asan | test-playwright | test-all | bench | fuzz | clean
 #   SAN=address,undefined | SAN=thread | FAULTS=1 | CONSTANT_CLOCK=1 | CC=clang | WERROR=1   (each has a build folder of its own)
 MAKEFLAGS += --no-builtin-rules

@@ -18,7 +18,7 @@ static int help(void) {
            "  --sort KEY     by the change of: self (default), total, calls (all per second of trace), mean (per call); or name\n"
            "  --limit N      rows (default 20)\n"
            "  --match GLOB   only functions like this: 'tax_*', '*/shop.py', 'sqlite3.*'\n"
-           "  --json         for programs (fields: see README)\n\n"
+           "  --json         for programs (fields: docs/formats.md)\n\n"
            "Functions are the same when name and file are; lines may have moved. Traces need not be of one length: times and\n"
            "calls are per second of trace.\n");
     return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;

@@ -26,7 +26,7 @@ static int help(void) {
            "  --tree           the call tree instead; --min_share PERCENT of the time (default 1) to be in it\n"
            "  --threads        every thread, and where it was at the end\n"
            "  --gaps           where events were dropped\n"
-           "  --json           all of it for programs (fields: see README)\n\n"
+           "  --json           all of it for programs (fields: docs/formats.md)\n\n"
            "self is the time in a function without what it calls; total with it (of a recursive function: its outermost calls);\n"
            "mean, p50, p99 and max are per call. Percentiles of more than %u calls are within 0.8 %%.\n",
            DURATIONS_EXACT);

@@ -27,7 +27,7 @@ char *report_offset(char *buf, uint64_t ns);
 
 /* Both return 0 or -errno (no memory); whether stdout took it the caller asks. */
 VT_MUST_CHECK int report_text(const struct profile *p, struct trace_source *source, const struct report_opts *opts);
-/* One JSON object; README describes it. Fields are added, never renamed or taken away. */
+/* One JSON object; docs/formats.md describes it. Fields are added, never renamed or taken away. */
 VT_MUST_CHECK int report_json(const struct profile *p, struct trace_source *source, const struct report_opts *opts);
 
 #endif

@@ -1,6 +1,6 @@
-"""Writes the tables of README's benchmark section from what `make bench` measured: readme.py OVERHEAD.jsonl LIMIT.jsonl README.md.
-They stand between the lines <!-- bench --> and <!-- /bench -->, <!-- limit --> and <!-- /limit -->; nothing else is touched. What is measured
-already stays when a file is named - instead."""
+"""Writes the tables of docs/benchmarks.md from what `make bench` measured: tables.py OVERHEAD.jsonl LIMIT.jsonl docs/benchmarks.md.
+The tables are between the lines <!-- bench --> and <!-- /bench -->, <!-- limit --> and <!-- /limit -->. Nothing else changes.
+"-" in place of a file leaves its tables as they are."""
 import json
 import sys
 
@@ -84,13 +84,13 @@ def cost_tables(path):
 
 
 def main():
-    overhead, limit, readme = sys.argv[1:]
-    text = open(readme).read()
+    overhead, limit, page = sys.argv[1:]
+    text = open(page).read()
     if overhead != "-":
         text = put(text, "bench", cost_tables(overhead))
     if limit != "-":
         text = put(text, "limit", limit_table(limit))
-    open(readme, "w").write(text)
+    open(page, "w").write(text)
 
 
 main()
