@@ -17,7 +17,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define DAEMON_KB (64u << 10) /* the sanitizer's own shadow and quarantine */
 #else
-#define DAEMON_KB 4096u /* beside its arena (at most 256 MiB, shared with the target), for one thread: docs/how-it-works.md says so */
+#define DAEMON_KB 4096u /* beside its arena (at most 256 MiB, shared), for one thread: docs/how-it-works.md says so */
 #endif
 
 struct trace_writer {
