@@ -9,7 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/base/safe_path.h"
+
 #define DEFAULT_NAME "result.json"
+#define RAW_TRIES 100
 
 static int make_folders(const char *path, struct vt_err *err) {
     char dir[PATH_MAX];
@@ -44,16 +47,27 @@ int target_path_open(struct target_path *t, const struct attach_options *o, stru
     int n = o->output_dir && file[0] != '/' ? snprintf(t->output, sizeof(t->output), "%s/%s", o->output_dir, file)
                                             : snprintf(t->output, sizeof(t->output), "%s", file);
     if (n < 0 || (size_t)n > sizeof(t->output) - 64) return vt_err_set(err, -ENAMETOOLONG, "the output file's name is too long");
-    int rc = make_folders(t->output, err);
+    int rc = safe_path_folders(t->output);
+    if (rc)
+        return vt_err_set(err, rc, "cannot save to %s: a folder on the way is another user's link; choose another place with -o",
+                          t->output);
+    rc = make_folders(t->output, err);
     if (rc) return rc;
     if (!stat(t->output, &st) && S_ISDIR(st.st_mode))
         return vt_err_set(err, -EISDIR, "cannot save to %s: it is a folder; choose another name with -o", t->output);
     const char *slash = strrchr(t->output, '/');
     int dir_len = slash ? (int)(slash + 1 - t->output) : 0;
-    snprintf(t->raw, sizeof(t->raw), "%.*s.%.100s.%d.vzt", dir_len, t->output, t->output + dir_len, getpid());
-    t->raw_fd = open(t->raw, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    /* Never a file that is there already: somebody else may have put it there, or a link. */
+    for (int i = 0; i < RAW_TRIES && t->raw_fd < 0; i++) {
+        char more[16] = "";
+        if (i) snprintf(more, sizeof(more), "-%d", i);
+        snprintf(t->raw, sizeof(t->raw), "%.*s.%.100s.%d%s.vzt", dir_len, t->output, t->output + dir_len, getpid(), more);
+        t->raw_fd = open(t->raw, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (t->raw_fd < 0 && errno != EEXIST) break;
+    }
     if (t->raw_fd >= 0) return 0;
     rc = -errno;
+    t->raw[0] = 0;
     return vt_err_set(err, rc, "cannot save to %s: %s; choose another place with -o", t->output, strerror(-rc));
 }
 

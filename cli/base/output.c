@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "cli/base/safe_path.h"
+
 #define GZIP_LEVEL 1 /* level 6 costs three times the time for a tenth of the size on these texts */
 #define GZIP_WINDOW (15 + 16)
 
@@ -62,17 +64,20 @@ static int cannot(struct vt_err *err, int code, const char *path) {
     return vt_err_set(err, code, "cannot write %s: %s%s", path, strerror(-code), advice(code));
 }
 
-/* Opens path itself (a device, a pipe) or a new file beside it. */
+/* Opens path itself (a device, a pipe) or a new file beside it. Only links that may be followed are; whatever else is put there
+ * in this moment is replaced by the rename at the end, or is not opened. */
 static int open_file(struct output_file *f, const char *path) {
     struct stat st;
-    bool exists = stat(path, &st) == 0;
+    bool exists = !safe_path_is_foreign(path) && lstat(path, &st) == 0; /* another user's is replaced, never opened */
+    bool link = exists && S_ISLNK(st.st_mode);
+    if (link) exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) return -EISDIR;
     if (exists && !S_ISREG(st.st_mode)) {
-        f->fd = open(path, O_WRONLY | O_CLOEXEC);
+        f->fd = open(path, O_WRONLY | (link ? 0 : O_NOFOLLOW) | O_CLOEXEC);
         return f->fd < 0 ? -errno : 0;
     }
     if (exists && access(path, W_OK) < 0) return -errno;
-    if (exists && realpath(path, f->path) == NULL) return -errno; /* a link stays a link */
+    if (exists && link && realpath(path, f->path) == NULL) return -errno; /* a link stays a link */
     const char *base = strrchr(f->path, '/');
     int dir_len = base ? (int)(base + 1 - f->path) : 0;
     int n = snprintf(f->temp, sizeof f->temp, "%.*s.viztracer-XXXXXX", dir_len, f->path);
@@ -128,7 +133,8 @@ int output_open(const char *path, bool gzip, struct output **out, struct vt_err 
     int rc = strlen(path) >= sizeof f->path ? -ENAMETOOLONG : 0;
     if (!rc) {
         memcpy(f->path, path, strlen(path) + 1);
-        rc = output_make_dirs(path);
+        rc = safe_path_folders(path);
+        if (!rc) rc = output_make_dirs(path);
     }
     if (!rc) rc = open_file(f, path);
     if (!rc && gzip) rc = open_gzip(f);

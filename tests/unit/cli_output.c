@@ -1,6 +1,7 @@
 /* Output files: whole or not there; an old file of the name survives every failure; gzip; a disk that is full. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <zlib.h>
 
 #include "cli/base/output.h"
+#include "cli/target_path.h"
 
 static char dir[64], path[128];
 static struct output *out;
@@ -96,6 +98,73 @@ START_TEST(test_link_stays_a_link) {
     ck_assert_int_eq(lstat(path, &st), 0);
     ck_assert(S_ISLNK(st.st_mode));
     expect_content("new");
+}
+END_TEST
+
+/* What another user has put under the name in a folder like /tmp: links, files and pipes of his. */
+enum foreign { FOREIGN_LINK, FOREIGN_DEAD_LINK, FOREIGN_FILE, FOREIGN_FIFO };
+
+START_TEST(test_foreign_things_in_a_sticky_folder_are_replaced) {
+    char victim[96], nowhere[96];
+    struct stat st;
+    if (geteuid()) return (void)puts("SKIP cli/output test_foreign_things_in_a_sticky_folder_are_replaced: needs root");
+    ck_assert_int_eq(chmod(dir, 01777), 0);
+    snprintf(victim, sizeof victim, "%s/victim", dir);
+    snprintf(nowhere, sizeof nowhere, "%s/nowhere", dir);
+    int fd = open(victim, O_CREAT | O_WRONLY, 0600);
+    ck_assert_int_eq(write(fd, "keep", 4), 4);
+    close(fd);
+    switch ((enum foreign)_i) {
+    case FOREIGN_LINK: ck_assert_int_eq(symlink(victim, path), 0); break;
+    case FOREIGN_DEAD_LINK: ck_assert_int_eq(symlink(nowhere, path), 0); break;
+    case FOREIGN_FILE: ck_assert_int_eq(mknod(path, S_IFREG | 0666, 0), 0); break;
+    case FOREIGN_FIFO: ck_assert_int_eq(mkfifo(path, 0666), 0); break;
+    }
+    ck_assert_int_eq(lchown(path, 54321, 54321), 0);
+    if (_i >= FOREIGN_FILE) ck_assert_int_eq(chmod(path, 0666), 0);
+    ck_assert_msg(!output_open(path, false, &out, &err), "%s", err.msg);
+    output_write(out, "new", 3);
+    ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
+    ck_assert_int_eq(lstat(path, &st), 0);
+    ck_assert(S_ISREG(st.st_mode) && st.st_size == 3 && st.st_uid == 0);
+    ck_assert_int_eq(st.st_mode & 022, 0);
+    ck_assert_int_eq(stat(victim, &st), 0);
+    ck_assert_int_eq(st.st_size, 4);
+    ck_assert_int_eq(access(nowhere, F_OK), -1);
+}
+END_TEST
+
+START_TEST(test_foreign_links_to_folders_are_refused) {
+    char link[96], victim[96];
+    if (geteuid()) return (void)puts("SKIP cli/output test_foreign_links_to_folders_are_refused: needs root");
+    ck_assert_int_eq(chmod(dir, 01777), 0);
+    snprintf(link, sizeof link, "%s/link", dir);
+    snprintf(victim, sizeof victim, "%s/victim", dir);
+    snprintf(path, sizeof path, "%s/more/out.json", link);
+    ck_assert_int_eq(mkdir(victim, 0755), 0);
+    ck_assert_int_eq(symlink(victim, link), 0);
+    ck_assert_int_eq(lchown(link, 54321, 54321), 0);
+    ck_assert_int_eq(output_open(path, false, &out, &err), -EACCES);
+    ck_assert_int_eq(lchown(link, 0, 0), 0); /* our own link is followed */
+    err.msg[0] = 0;
+    ck_assert_msg(!output_open(path, false, &out, &err), "%s", err.msg);
+    output_abort(out);
+}
+END_TEST
+
+/* A raw trace is always a new file: what has its name already stays as it is. */
+START_TEST(test_raw_trace_is_a_new_file) {
+    struct attach_options o = {.output_file = path, .pid = 1};
+    struct target_path t;
+    struct stat st;
+    char taken[160];
+    snprintf(taken, sizeof taken, "%s/.out.%d.vzt", dir, getpid());
+    ck_assert_int_eq(symlink("/dev/null", taken), 0);
+    ck_assert_msg(!target_path_open(&t, &o, &err), "%s", err.msg);
+    ck_assert_str_ne(t.raw, taken);
+    ck_assert(!fstat(t.raw_fd, &st) && S_ISREG(st.st_mode));
+    target_path_discard(&t);
+    ck_assert_int_eq(lstat(taken, &st), 0);
 }
 END_TEST
 
@@ -214,6 +283,9 @@ int main(void) {
     tcase_add_test(tests, test_appears_when_whole);
     tcase_add_test(tests, test_abort_keeps_the_old_file);
     tcase_add_test(tests, test_link_stays_a_link);
+    tcase_add_loop_test(tests, test_foreign_things_in_a_sticky_folder_are_replaced, FOREIGN_LINK, FOREIGN_FIFO + 1);
+    tcase_add_test(tests, test_foreign_links_to_folders_are_refused);
+    tcase_add_test(tests, test_raw_trace_is_a_new_file);
     tcase_add_test(tests, test_makes_folders);
     tcase_add_test(tests, test_refusals_name_path_and_cause);
     tcase_add_test(tests, test_device_that_is_full);
