@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/abi/arena.h"
+#include "proto/abi/clock.h"
 
 #define SPANS_PER_SECOND 50u /* vt_ctl.span is about 20 ms in clock ticks */
 
@@ -35,20 +36,11 @@ static int read_agent(struct mem *mem, const struct maps *maps, const struct map
     return 0;
 }
 
-/* The clock of VT_CLOCK_TSC arenas. */
-static uint64_t tsc_now(void) {
-#ifdef __x86_64__
-    return __builtin_ia32_rdtsc();
-#else
-    return vt_mono_ns(); /* such arenas are made on x86 only */
-#endif
-}
-
 /* Time that the lease has left on the agent's clock. */
 static uint64_t lease_left(const struct vt_ctl *ctl, uint64_t lease) {
     uint64_t hz = 1000000000u, now = vt_mono_ns();
     if (ctl->clock == VT_CLOCK_TSC) {
-        now = tsc_now();
+        now = vt_tsc();
         hz = ctl->span > UINT64_MAX / SPANS_PER_SECOND ? 0 : ctl->span * SPANS_PER_SECOND;
     }
     if (!hz || lease <= now) return 0;

@@ -89,7 +89,7 @@ void attach_log(const struct attach_opts *o, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    vt_log(VT_LOG_DEBUG, "%s", line);
+    vt_debug(VT_AREA_ATTACH, "%s", line);
     if (o->log) o->log(o->ctx, line);
 }
 

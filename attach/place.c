@@ -85,7 +85,8 @@ static int create_both(struct place *p, const char *dir, bool with_agent) {
     int fd = create(p->dir_fd, p->arena_name, 0600);
     if (fd < 0) p->arena_name[0] = 0;
     p->arena_fd = fd < 0 ? -1 : fd;
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) vt_log(VT_LOG_DEBUG, "%s: cannot lock it: %s", p->arena_path, strerror(errno));
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB))
+        vt_debug(VT_AREA_ATTACH, "%s: cannot lock it: %s", p->arena_path, strerror(errno));
     if (fd >= 0 && p->reserve && fallocate(fd, 0, 0, (off_t)p->reserve)) return -errno;
     if (fd < 0 || !with_agent) return fd < 0 ? fd : 0;
     snprintf(p->agent_name, sizeof(p->agent_name), "%s%08x.so", VT_AGENT_FILE, random_bits());

@@ -73,7 +73,7 @@ static void read_cmdline(struct flight *f) {
 /* For the log: allowed, but worth knowing. */
 static void note(const struct flight *f, const char *text) {
     if (f->o->log) f->o->log(f->o->ctx, text);
-    vt_log(VT_LOG_DEBUG, "process %d: %s", f->o->pid, text);
+    vt_debug(VT_AREA_ATTACH, "process %d: %s", f->o->pid, text);
 }
 
 static bool read_number(const char *path, long *out) {

@@ -201,10 +201,10 @@ uint64_t tracee_release(struct tracee *t, struct trace_env *env) {
         }
     }
     if (t->state == TRACEE_EVENT && fix_interrupted_call(t))
-        vt_log(VT_LOG_DEBUG, "thread %d: cannot fix its system call", (int)t->tid);
+        vt_debug(VT_AREA_ATTACH, "thread %d: cannot fix its system call", (int)t->tid);
     int signal = t->state == TRACEE_SIGNAL ? t->signal : 0;
     (void)fault_point("detaching");
-    if (ptrace(PTRACE_DETACH, t->tid, 0, signal)) vt_log(VT_LOG_DEBUG, "detach from %d: %s", (int)t->tid, strerror(errno));
+    if (ptrace(PTRACE_DETACH, t->tid, 0, signal)) vt_debug(VT_AREA_ATTACH, "detach from %d: %s", (int)t->tid, strerror(errno));
     uint64_t stopped = vt_mono_ns() - t->stopped_at;
     (void)fault_point("detached");
     if (stopped > env->stats.longest_ns) env->stats.longest_ns = stopped;

@@ -308,7 +308,7 @@ static void withdraw(struct request *r) {
     if (mem_read_str(&r->mem, r->debug.script_path, path, sizeof(path)) || strcmp(path, r->script_path)) return;
     int rc = r->mem.write(&r->mem, r->debug.pending, &zero, sizeof(zero));
     if (!rc && r->boot_addr) rc = r->mem.write(&r->mem, r->boot_addr + offsetof(struct vt_boot, magic), &none, sizeof(none));
-    if (rc) vt_log(VT_LOG_DEBUG, "process %d: cannot withdraw the request: %s", r->o->pid, strerror(-rc));
+    if (rc) vt_debug(VT_AREA_ATTACH, "process %d: cannot withdraw the request: %s", r->o->pid, strerror(-rc));
 }
 
 /* From "taken" on the main thread runs the script: agent up, or the script's last words. */

@@ -72,8 +72,8 @@ static int check(struct thread_search *s, struct tracee *t, struct safety *out) 
         return 0;
     }
     safety_check(out, s->unwinder, s->img, &regs, begin + CHECK_BUDGET_NS);
-    vt_log(VT_LOG_DEBUG, "thread %d at %lx, system call %ld: %s: %s (%lu us)", (int)t->tid, (unsigned long)arch_pc(&regs),
-           arch_syscall_nr(&regs), out->safe ? "safe" : "unsafe", out->why, (unsigned long)((vt_mono_ns() - begin) / 1000));
+    vt_debug(VT_AREA_ATTACH, "thread %d at %lx, system call %ld: %s: %s (%lu us)", (int)t->tid, (unsigned long)arch_pc(&regs),
+             arch_syscall_nr(&regs), out->safe ? "safe" : "unsafe", out->why, (unsigned long)((vt_mono_ns() - begin) / 1000));
     return 0;
 }
 

@@ -52,7 +52,7 @@ void wake_python(const struct attach_opts *o, struct mem *mem, const struct map_
     if (!rc && !arch_regs_get(o->pid, &regs) && arch_interrupted(&regs) && retries(&img, mem, &regs, python->start)) {
         arch_fail_interrupted(&regs);
         rc = arch_regs_set(o->pid, &regs);
-        if (!rc) vt_log(VT_LOG_DEBUG, "process %d: main thread woken", o->pid);
+        if (!rc) vt_debug(VT_AREA_ATTACH, "process %d: main thread woken", o->pid);
         t.state = TRACEE_SYSCALL; /* released as from an event-stop, epoll_wait would be made to restart */
     }
     /* a thread that did not stop in time stops later: it must not then wait for us to end */

@@ -17,6 +17,7 @@
 #include "cli/target_path.h"
 #include "cli/term/progress.h"
 #include "proto/abi/arena.h"
+#include "proto/texts.h"
 
 #define RECV_BUF (256u << 10)
 #define RAW_BUF (1u << 20)
@@ -262,7 +263,7 @@ static int request(struct attach *a) {
 static void on_saving(void *arg, uint64_t done, uint64_t size) { progress_saving(arg, done, size); }
 
 /* What the daemon kept, once it has let go of the file. */
-static bool find_kept(const struct attach *a, struct kept *k) {
+static bool find_kept(const struct attach *a, struct spooldir_file *k) {
     for (int ms = 0; ms < KEPT_WAIT_MS; ms += 50) {
         if (!kept_find(a->o.pid, k)) return true;
         usleep(50000);
@@ -271,7 +272,7 @@ static bool find_kept(const struct attach *a, struct kept *k) {
 }
 
 static int fail_without_raw(struct attach *a, const char *why) {
-    struct kept k;
+    struct spooldir_file k;
     client_close(&a->client); /* without SAVED: the daemon keeps what it has */
     bool kept = find_kept(a, &k);
     target_path_discard(&a->path);
@@ -280,17 +281,7 @@ static int fail_without_raw(struct attach *a, const char *why) {
 }
 
 static const char *reason_text(const struct attach *a) {
-    static const char *const texts[] = {
-        [VT_END_TARGET_EXIT] = "The target ended",
-        [VT_END_EXEC] = "The target called exec",
-        [VT_END_LEASE] =
-            "viztracerd lost touch with the target: for too long it did not get the CPU or the disk, and the hooks left",
-        [VT_END_SPOOL_FULL] = "No room for more",
-        [VT_END_AGENT] = "Tracing ended early",
-        [VT_END_DAEMON] = "viztracerd was told to end",
-    };
-    if (!a->end) return "viztracerd was killed";
-    return a->end->reason < VT_ARRAY_LEN(texts) ? texts[a->end->reason] : NULL;
+    return a->end ? vt_end_reason_text(a->end->reason) : "viztracerd was killed";
 }
 
 /* What the line at the end says to do with a file; the first suffix that fits. */
@@ -396,7 +387,7 @@ static int save(struct attach *a) {
 
 /* The daemon was killed: its file, where it can be found, has more than what had arrived here. */
 static void take_kept(struct attach *a) {
-    struct kept k;
+    struct spooldir_file k;
     if (!find_kept(a, &k) || k.bytes < a->raw_bytes) return;
     FILE *from = fopen(k.path, "re");
     FILE *to = from ? fopen(a->path.raw, "we") : NULL;

@@ -36,7 +36,7 @@ static int ask(void *ctx, struct client *c) {
 }
 
 /* A trace that nobody saved becomes `output`. */
-static int save_kept(const struct kept *k, const char *output) {
+static int save_kept(const struct spooldir_file *k, const char *output) {
     struct convert_result result;
     struct convert_opts opts = {.input = k->path, .output = output};
     struct vt_err err = {0};
@@ -52,7 +52,7 @@ static int save_kept(const struct kept *k, const char *output) {
 int cmd_detach(int argc, char **argv) {
     const char *output = NULL, *pid = NULL;
     struct detach d = {0};
-    struct kept k;
+    struct spooldir_file k;
 
     for (int i = 1; i < argc; i++) {
         if (cli_is_help(argv[i])) return puts("usage: viztracer detach PID [-o FILE]   (or viztracer --detach PID)"), CLI_OK;

@@ -10,6 +10,7 @@
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
 #include "cli/term/progress.h"
+#include "proto/texts.h"
 
 struct status {
     bool json;
@@ -17,8 +18,6 @@ struct status {
     char **paths; /* kept traces shown so far */
     size_t npaths;
 };
-
-static const char *const states[] = {"starting", "waiting for the GIL", "tracing", "stopping", "draining", "saving"};
 
 /* Words of another user's daemon: no control characters on our terminal. */
 static void clean(char *to, size_t size, const char *from) {
@@ -53,7 +52,7 @@ static void show(struct status *s, const Vt__SessionInfo *i) {
     struct passwd *pw = getpwuid(i->owner_uid);
     struct tm tm;
     char limited[48];
-    const char *state = i->spool[0] ? "kept" : i->state < VT_ARRAY_LEN(states) ? states[i->state] : "?";
+    const char *state = i->spool[0] ? "kept" : vt_session_state_text(i->state);
 
     if (s->json) {
         show_json(s, i, state);
@@ -100,7 +99,7 @@ static int ask(void *ctx, struct client *c) {
     return 0;
 }
 
-static int show_kept(void *ctx, const struct kept *k) {
+static int show_kept(void *ctx, const struct spooldir_file *k) {
     struct status *s = ctx;
     Vt__SessionInfo i = VT__SESSION_INFO__INIT;
     if (shown_before(s, k->path)) return 0;

@@ -66,6 +66,7 @@ static bool is_flag(const char *arg, const char *flag) {
 }
 
 int main(int argc, char **argv) {
+    vt_log_name("viztracer");
     const char *slash = strrchr(argv[0] ? argv[0] : "", '/'), *self = slash ? slash + 1 : argv[0];
     if (self && !strcmp(self, "vizviewer")) return cmd_view(argc, argv);
     if (argc < 2) return help(), CLI_OK;

@@ -1,5 +1,5 @@
 /* Owns the frame header and the cutting of a byte stream into frames (FORMAT.md). Knows lengths and checksums,
- * not what a payload means; the length limit of each type comes from the table in msg.c. */
+ * not what a payload means; the length limit of each type comes from msg_table.c. */
 #include "proto/frame.h"
 
 #include <errno.h>
@@ -7,9 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "proto/msg.h"
-
-/* Undelivered bytes one buffer may hold; whoever adds also takes frames out, so this is never reached in order. */
+/* Bytes that one buffer may hold. A caller that takes frames out after each add never reaches this. */
 #define FRAME_BUF_MAX (4u * VT_FRAME_MAX)
 
 static void put_u32(uint8_t *p, uint32_t v) {

@@ -1,5 +1,5 @@
-/* Owns the table of messages (one row per frame type) and packing, unpacking and moving them over a descriptor.
- * Unpacking runs with a budget: a small hostile message cannot make us allocate much. */
+/* Owns packing messages, unpacking them, and sending and receiving them over a descriptor.
+ * Unpacking has a memory budget: a small hostile message cannot make us allocate much. */
 #include "proto/msg.h"
 
 #include <errno.h>
@@ -8,45 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proto/abi/record.h"
-#include "proto/block.h"
-
 /* A message may take this many times its own length when unpacked, and this much besides. */
 #define UNPACK_FACTOR 16u
 #define UNPACK_BASE 65536u
 #define RECV_STEP 65536u
-
-static const struct vt_msg_desc descs[] = {
-    {VT_FRAME_HEADER, "header", &vt__trace_header__descriptor, 256u << 10, 1},
-    {VT_FRAME_CLOCK, "clock", &vt__clock__descriptor, 256, 1},
-    {VT_FRAME_NAMES, "names", &vt__names__descriptor, VT_FRAME_MAX, 1},
-    {VT_FRAME_THREAD, "thread", &vt__thread__descriptor, VT_PAYLOAD_MAX + 256, 1},
-    {VT_FRAME_STACK, "stack", &vt__stack__descriptor, VT_FRAME_MAX, 1},
-    {VT_FRAME_BLOCK, "block", &vt__block__descriptor, VT_BLOCK_RAW_MAX + (64u << 10), 1},
-    {VT_FRAME_TASK, "task", &vt__task__descriptor, VT_PAYLOAD_MAX + 256, 1},
-    {VT_FRAME_DROPS, "drops", &vt__drops__descriptor, 256, 1},
-    {VT_FRAME_STATS, "stats", &vt__stats__descriptor, 256, 0},
-    {VT_FRAME_END, "end", &vt__end__descriptor, 16u << 10, 1},
-    {VT_FRAME_THROTTLED, "throttled", &vt__throttled__descriptor, 1u << 20, 1},
-    {VT_CTL_HELLO, "hello", &vt__hello__descriptor, 1024, 0},
-    {VT_CTL_ATTACH, "attach", &vt__attach_req__descriptor, 256u << 10, 0},
-    {VT_CTL_ATTACHED, "attached", &vt__attached__descriptor, 16u << 10, 0},
-    {VT_CTL_ERROR, "error", &vt__error__descriptor, 16u << 10, 0},
-    {VT_CTL_STOP, "stop", &vt__pid_req__descriptor, 64, 0},
-    {VT_CTL_DETACH, "detach", &vt__pid_req__descriptor, 64, 0},
-    {VT_CTL_DETACHED, "detached", &vt__detached__descriptor, 32u << 10, 0},
-    {VT_CTL_STATUS, "status", NULL, 0, 0},
-    {VT_CTL_STATUS_REP, "status reply", &vt__status_rep__descriptor, VT_FRAME_MAX, 0},
-    {VT_CTL_UNINSTALL, "uninstall", &vt__pid_req__descriptor, 64, 0},
-    {VT_CTL_OK, "ok", &vt__ok__descriptor, 16u << 10, 0},
-    {VT_CTL_SAVED, "saved", NULL, 0, 0},
-};
-
-const struct vt_msg_desc *vt_msg_desc(uint32_t type) {
-    for (size_t i = 0; i < VT_ARRAY_LEN(descs); i++)
-        if (descs[i].type == type) return &descs[i];
-    return NULL;
-}
 
 int vt_msg_pack(uint32_t type, const ProtobufCMessage *msg, uint8_t **out, size_t *len) {
     const struct vt_msg_desc *desc = vt_msg_desc(type);

@@ -2,20 +2,11 @@
 #ifndef VT_CLI_KEPT_H
 #define VT_CLI_KEPT_H
 
-#include <limits.h>
+#include "proto/spooldir.h"
 
-#include "proto/base.h"
-
-struct kept {
-    pid_t pid;
-    uid_t uid;
-    uint64_t bytes;
-    uint64_t saved_ns; /* CLOCK_REALTIME of the last write */
-    char path[PATH_MAX];
-};
 /* This user's own spool folder. fn returns non-zero to end the walk. */
-int kept_each(int (*fn)(void *ctx, const struct kept *k), void *ctx);
+int kept_each(int (*fn)(void *ctx, const struct spooldir_file *k), void *ctx);
 /* The newest one of pid, from the own folder or a system daemon's: 0 or -ENOENT. */
-VT_MUST_CHECK int kept_find(pid_t pid, struct kept *out);
+VT_MUST_CHECK int kept_find(pid_t pid, struct spooldir_file *out);
 
 #endif

@@ -5,13 +5,14 @@
 #include <time.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <x86intrin.h>
 #endif
+
+#include "proto/abi/clock.h"
 
 #define NS_PER_S 1000000000ull
 #define BRACKETS 8
 
-#if defined(__x86_64__)
+#if VT_HAS_TSC
 /* The CPU says that the TSC runs at one speed through all power states, and the kernel has not thrown it out. */
 static bool tsc_invariant(void) {
     unsigned a, b, c, d;
@@ -24,13 +25,11 @@ static bool tsc_invariant(void) {
         if (!strcmp(word, "tsc")) return true;
     return false;
 }
-static uint64_t tsc(void) { return __rdtsc(); }
 #else
 static bool tsc_invariant(void) { return false; }
-static uint64_t tsc(void) { return 0; }
 #endif
 
-uint64_t clock_ticks(const struct clock_source *c) { return c->kind == VT_CLOCK_TSC ? tsc() : vt_mono_ns(); }
+uint64_t clock_ticks(const struct clock_source *c) { return c->kind == VT_CLOCK_TSC ? vt_tsc() : vt_mono_ns(); }
 
 static void read_point(const struct clock_source *c, struct clock_point *p) {
     uint64_t best = UINT64_MAX;

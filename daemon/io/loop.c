@@ -112,6 +112,7 @@ int loop_run(struct loop *l) {
         l->nbatch = 0;
         if (read(l->timerfd, &ticks, sizeof(ticks)) > 0) l->armed = 0;
         run_due(l);
+        if (l->round) l->round(l->round_ctx);
     }
     return 0;
 }

@@ -29,6 +29,8 @@ struct loop {
     struct epoll_event *batch;
     int nbatch;
     bool stop;
+    void (*round)(void *ctx); /* called after every round of callbacks, or NULL */
+    void *round_ctx;
 };
 
 VT_MUST_CHECK int loop_init(struct loop *l);

@@ -17,13 +17,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/io/peer.h"
 #include "daemon/io/spool.h"
-#include "daemon/session/session.h"
+#include "daemon/serve/requests.h"
 #include "proto/rundir.h"
+#include "proto/spooldir.h"
 
 #define LEAVE_AFTER_NS 10000000000ull
 #define BACKLOG 64
+#define FLUSH_MS 1000
+
+struct server {
+    struct service service;
+    struct loop_io listen_io, signal_io;
+    struct loop_timer leave_timer;
+    int listen_fd, signal_fd;
+    char socket_path[108];
+};
 
 /* ---- the agent library ---- */
 
@@ -31,7 +40,7 @@ static int find_agent(struct server *s, struct vt_err *err) {
     char exe[400];
     const char *env = getenv("VIZTRACER_AGENT");
     if (env && env[0]) {
-        snprintf(s->agent_path, sizeof(s->agent_path), "%s", env);
+        snprintf(s->service.host.agent_path, sizeof(s->service.host.agent_path), "%s", env);
         return 0;
     }
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -39,12 +48,12 @@ static int find_agent(struct server *s, struct vt_err *err) {
     exe[n] = 0;
     char *slash = strrchr(exe, '/');
     if (slash) *slash = 0;
-    snprintf(s->agent_path, sizeof(s->agent_path), "%s/../lib/libviztracer_agent.so", exe);
-    if (access(s->agent_path, R_OK))
-        return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT to where it is", s->agent_path,
+    snprintf(s->service.host.agent_path, sizeof(s->service.host.agent_path), "%s/../lib/libviztracer_agent.so", exe);
+    if (access(s->service.host.agent_path, R_OK))
+        return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT to where it is", s->service.host.agent_path,
                           strerror(errno));
-    char *real = realpath(s->agent_path, NULL);
-    if (real) snprintf(s->agent_path, sizeof(s->agent_path), "%s", real);
+    char *real = realpath(s->service.host.agent_path, NULL);
+    if (real) snprintf(s->service.host.agent_path, sizeof(s->service.host.agent_path), "%s", real);
     free(real);
     return 0;
 }
@@ -56,7 +65,7 @@ static void on_listen(void *ctx, uint32_t events) {
     (void)events;
     int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return;
-    int rc = peer_new(s, fd, NULL);
+    int rc = requester_new(&s->service, fd, NULL);
     if (rc) vt_log(VT_LOG_ERROR, "client refused: %s", strerror(-rc));
 }
 
@@ -78,7 +87,7 @@ static int listen_on(struct server *s, const char *path, mode_t mode, struct vt_
         return vt_err_set(err, rc, "cannot listen on %s: %s", path, strerror(-rc));
     }
     snprintf(s->socket_path, sizeof(s->socket_path), "%s", path);
-    rc = loop_add(&s->loop, &s->listen_io, s->listen_fd, EPOLLIN, on_listen, s);
+    rc = loop_add(&s->service.host.loop, &s->listen_io, s->listen_fd, EPOLLIN, on_listen, s);
     return rc ? vt_err_set(err, rc, "epoll: %s", strerror(-rc)) : 0;
 }
 
@@ -107,29 +116,31 @@ static int listen_system(struct server *s, const char *path, struct vt_err *err)
 
 /* ---- signals and the end ---- */
 
-void server_maybe_leave(struct server *s) {
-    struct peer *p;
-    if (!s->is_private && !s->leaving) return;
-    if (!LIST_EMPTY(&s->sessions)) return;
-    if (s->is_private && !s->leaving) LIST_FOREACH(p, &s->peers, link)
-    if (p->starter) return;
-    s->loop.stop = true;
+/* Once per round of the loop. A private daemon leaves when it has neither sessions nor the client that started it; a daemon
+ * that was told to end leaves when it has no sessions. */
+static void leave_if_idle(void *ctx) {
+    struct server *s = ctx;
+    struct requester *r;
+    if (!s->service.is_private && !s->service.leaving) return;
+    if (!LIST_EMPTY(&s->service.host.sessions)) return;
+    if (!s->service.leaving) LIST_FOREACH(r, &s->service.requesters, link)
+    if (r->starter) return;
+    s->service.host.loop.stop = true;
 }
 
 static void on_leave_timeout(void *ctx) {
     struct server *s = ctx;
-    s->loop.stop = true;
+    s->service.host.loop.stop = true;
 }
 
 static void leave(struct server *s) {
     struct session *session, *next;
-    s->leaving = true;
-    loop_timer_set(&s->loop, &s->leave_timer, vt_mono_ns() + LEAVE_AFTER_NS);
-    for (session = LIST_FIRST(&s->sessions); session; session = next) {
+    s->service.leaving = true;
+    loop_timer_set(&s->service.host.loop, &s->leave_timer, vt_mono_ns() + LEAVE_AFTER_NS);
+    for (session = LIST_FIRST(&s->service.host.sessions); session; session = next) {
         next = LIST_NEXT(session, link);
-        session_stop(session, VT_END_DAEMON, "");
+        session_stop(session, VT__END_REASON__DAEMON, "");
     }
-    server_maybe_leave(s);
 }
 
 static void on_signal(void *ctx, uint32_t events) {
@@ -155,40 +166,29 @@ static int catch_signals(struct server *s) {
     if (sigprocmask(SIG_BLOCK, &set, NULL)) return -errno;
     s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (s->signal_fd < 0) return -errno;
-    return loop_add(&s->loop, &s->signal_io, s->signal_fd, EPOLLIN, on_signal, s);
-}
-
-/* Answers that are still queued get a second to go out. */
-static void flush_peers(struct server *s) {
-    struct peer *p;
-    LIST_FOREACH(p, &s->peers, link) {
-        struct pollfd pfd = {.fd = p->fd, .events = POLLOUT};
-        while (p->out_pos < p->out_len && !p->frame_left && poll(&pfd, 1, 1000) > 0 && !(pfd.revents & (POLLERR | POLLHUP))) {
-            ssize_t n = send(p->fd, p->out + p->out_pos, p->out_len - p->out_pos, MSG_NOSIGNAL | MSG_DONTWAIT);
-            if (n <= 0) break;
-            p->out_pos += (size_t)n;
-        }
-    }
+    return loop_add(&s->service.host.loop, &s->signal_io, s->signal_fd, EPOLLIN, on_signal, s);
 }
 
 static int set_up(struct server *s, const struct server_opts *opts, struct vt_err *err) {
-    struct peer *starter;
-    int rc = loop_init(&s->loop);
+    struct requester *starter;
+    int rc = loop_init(&s->service.host.loop);
+    s->service.host.loop.round = leave_if_idle;
+    s->service.host.loop.round_ctx = s;
     if (!rc) rc = catch_signals(s);
     if (rc) return vt_err_set(err, rc, "cannot start the event loop: %s", strerror(-rc));
-    clock_init(&s->clock);
-    rc = lease_start(&s->lease, &s->clock, LEASE_PATIENCE_NS);
+    clock_init(&s->service.host.clock);
+    rc = lease_start(&s->service.host.lease, &s->service.host.clock, LEASE_PATIENCE_NS);
     if (rc) return vt_err_set(err, rc, "cannot start the thread that renews leases: %s", strerror(-rc));
     s->leave_timer.fn = on_leave_timeout;
     s->leave_timer.ctx = s;
     rc = find_agent(s, err);
-    if (!rc) rc = spool_dir_prepare(s->spool_dir, !s->is_private && geteuid() == 0, err);
+    if (!rc) rc = spool_dir_prepare(s->service.host.spool_dir, !s->service.is_private && geteuid() == 0, err);
     if (rc) return rc;
-    if (!s->is_private) return listen_system(s, opts->socket_path, err);
+    if (!s->service.is_private) return listen_system(s, opts->socket_path, err);
     int flags = fcntl(opts->private_fd, F_GETFL);
     if (flags < 0 || fcntl(opts->private_fd, F_SETFL, flags | O_NONBLOCK) || fcntl(opts->private_fd, F_SETFD, FD_CLOEXEC))
         return vt_err_set(err, -errno, "--private %d: %s", opts->private_fd, strerror(errno));
-    rc = peer_new(s, opts->private_fd, &starter);
+    rc = requester_new(&s->service, opts->private_fd, &starter);
     if (rc) return vt_err_set(err, rc, "--private %d: %s", opts->private_fd, strerror(-rc));
     starter->starter = true;
     listen_private(s);
@@ -196,35 +196,34 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
 }
 
 int server_run(const struct server_opts *opts, struct vt_err *err) {
-    const char *env = getenv("VIZTRACERD_SPOOL");
     struct server *s = calloc(1, sizeof(*s));
-    struct peer *p;
-    struct session *session;
+    struct requester *r;
 
     if (!s) return vt_err_set(err, -ENOMEM, "out of memory");
-    s->listen_fd = s->signal_fd = s->loop.epfd = s->loop.timerfd = -1;
-    s->is_private = opts->private_fd >= 0;
-    LIST_INIT(&s->peers);
-    LIST_INIT(&s->sessions);
-    if (opts->spool_dir || (env && env[0]))
-        snprintf(s->spool_dir, sizeof(s->spool_dir), "%s", opts->spool_dir ? opts->spool_dir : env);
+    struct host *host = &s->service.host;
+    s->listen_fd = s->signal_fd = host->loop.epfd = host->loop.timerfd = -1;
+    s->service.is_private = opts->private_fd >= 0;
+    LIST_INIT(&s->service.requesters);
+    LIST_INIT(&host->sessions);
+    int rc = 0;
+    if (opts->spool_dir)
+        snprintf(host->spool_dir, sizeof(host->spool_dir), "%s", opts->spool_dir);
     else
-        snprintf(s->spool_dir, sizeof(s->spool_dir), "/var/tmp/viztracerd-%u", geteuid());
-    int rc = set_up(s, opts, err);
+        rc = spooldir_default(host->spool_dir, sizeof(host->spool_dir));
+    if (rc) vt_err_set(err, rc, "VIZTRACERD_SPOOL: the name of the folder is too long");
+    if (!rc) rc = set_up(s, opts, err);
     if (!rc) {
-        rc = loop_run(&s->loop);
+        rc = loop_run(&host->loop);
         if (rc) vt_err_set(err, rc, "event loop: %s", strerror(-rc));
     }
-    flush_peers(s);
-    /* Sessions first: a spool that nobody saved stays. */
-    while ((session = LIST_FIRST(&s->sessions)) && session->peer) peer_free(session->peer);
-    while ((p = LIST_FIRST(&s->peers))) peer_free(p);
-    lease_stop(&s->lease);
+    LIST_FOREACH(r, &s->service.requesters, link) peer_flush(&r->peer, FLUSH_MS);
+    while ((r = LIST_FIRST(&s->service.requesters))) requester_free(r);
+    lease_stop(&host->lease);
     if (s->socket_path[0]) unlink(s->socket_path);
     for (int ms = 0; ms < 100 && waitpid(-1, NULL, WNOHANG) == 0; ms++) usleep(1000);
     vt_close(&s->listen_fd);
     vt_close(&s->signal_fd);
-    loop_close(&s->loop);
+    loop_close(&host->loop);
     free(s);
     return rc;
 }

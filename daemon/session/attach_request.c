@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/serve/server.h"
-
 #define SPAN_NS 20000000ull
 #define REARM_MS 100
 
@@ -37,13 +35,13 @@ int request_fill(struct session *s, const Vt__AttachReq *req, struct helper_req 
     h->op = HELPER_ATTACH;
     h->method = req->method;
     h->force = req->force;
-    h->lease_ticks = clock_ns_to_ticks(&s->server->clock, LEASE_FOR_NS);
-    ctl->clock = s->server->clock.kind;
+    h->lease_ticks = clock_ns_to_ticks(&s->host->clock, LEASE_FOR_NS);
+    ctl->clock = s->host->clock.kind;
     ctl->flags = o->flags;
     ctl->max_stack_depth = req->options ? o->max_stack_depth : -1;
     ctl->repr_limit = o->repr_limit ? o->repr_limit : 256;
     ctl->rearm_ms = REARM_MS;
-    ctl->span = clock_ns_to_ticks(&s->server->clock, SPAN_NS);
+    ctl->span = clock_ns_to_ticks(&s->host->clock, SPAN_NS);
     ctl->session_start = s->start_real_ns;
     ctl->owner_pid = (uint32_t)s->creds.pid;
     ctl->owner_uid = s->creds.uid;

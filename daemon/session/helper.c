@@ -218,7 +218,7 @@ static void on_readable(void *ctx, uint32_t events) {
         return;
     }
     seal_strings(&msg);
-    if (msg.kind == HELPER_LOG) vt_log(VT_LOG_DEBUG, "attach %d: %s", h->pid, msg.err.msg);
+    if (msg.kind == HELPER_LOG) vt_debug(VT_AREA_ATTACH, "attach %d: %s", h->pid, msg.err.msg);
     if (msg.kind == HELPER_ARENA && fd >= 0) {
         h->fn(h->ctx, &msg, fd);
         return;

@@ -5,18 +5,9 @@
 #define VT_DAEMON_HELPER_H
 
 #include "attach/attach.h"
+#include "daemon/io/creds.h"
 #include "daemon/io/loop.h"
 #include "proto/abi/arena.h"
-
-#define CREDS_GROUPS 256
-
-struct creds { /* of a client, as the kernel gave them at connect */
-    pid_t pid;
-    uid_t uid;
-    gid_t gid;
-    gid_t groups[CREDS_GROUPS];
-    int ngroups;
-};
 
 enum helper_op { HELPER_ATTACH = 1, HELPER_STOP = 2, HELPER_WAKE = 3 };
 

@@ -22,11 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/io/peer.h"
-#include "daemon/serve/server.h"
 #include "daemon/session/attach_request.h"
 #include "daemon/session/session_frames.h"
 #include "proto/abi/boot.h"
+#include "proto/texts.h"
 
 #define MS 1000000ull
 #define POLL_MIN (1 * MS)
@@ -44,38 +43,62 @@
 #define WAKE_RARELY (16000 * MS)
 #define FUSE_MAGIC 0x65735546
 
-static const char *const state_names[] = {"starting", "pending", "tracing", "stopping", "drained", "ended"};
-
 static void tick(void *ctx);
 static void finish(struct session *s);
 
-static void set_state(struct session *s, enum vt_session_state state) {
+static void set_state(struct session *s, Vt__SessionState state) {
     if (state <= s->state) return; /* only forward */
-    vt_log(VT_LOG_DEBUG, "session %d: %s -> %s", s->pid, state_names[s->state], state_names[state]);
+    vt_debug(VT_AREA_SESSION, "session %d: %s -> %s", s->pid, vt_session_state_text(s->state), vt_session_state_text(state));
     s->state = state;
 }
 
-static void wake(struct session *s) { loop_timer_set(&s->server->loop, &s->timer, vt_mono_ns()); }
+static void wake(struct session *s) { loop_timer_set(&s->host->loop, &s->timer, vt_mono_ns()); }
 
-struct session *session_find(struct server *server, pid_t pid) {
+struct session *session_find(struct host *host, pid_t pid) {
     struct session *s;
-    LIST_FOREACH(s, &server->sessions, link)
-    if (s->pid == pid && s->state != VT_SESSION_ENDED) return s;
+    LIST_FOREACH(s, &host->sessions, link)
+    if (s->pid == pid && s->state != VT__SESSION_STATE__ENDED) return s;
     return NULL;
 }
 
-static void session_free(struct session *s) {
-    struct server *server = s->server;
-    if (s->state != VT_SESSION_ENDED) s->state = VT_SESSION_ENDED;
-    peer_session_ended(server, s);
-    if (s->peer) {
-        s->peer->session = NULL;
-        s->peer->spool = NULL;
+void session_wait(struct session *s, struct session_waiter *w, void (*fn)(void *ctx, const struct session *s), void *ctx) {
+    w->fn = fn;
+    w->ctx = ctx;
+    LIST_INSERT_HEAD(&s->waiters, w, link);
+}
+
+bool session_waiting(const struct session_waiter *w) { return w->fn != NULL; }
+
+void session_unwait(struct session_waiter *w) {
+    if (w->fn) LIST_REMOVE(w, link);
+    w->fn = NULL;
+}
+
+static void tell_waiters(struct session *s) {
+    struct session_waiter *w;
+    while ((w = LIST_FIRST(&s->waiters))) {
+        void (*fn)(void *, const struct session *) = w->fn;
+        session_unwait(w);
+        fn(w->ctx, s);
     }
+}
+
+/* The client is not the session's any more. */
+static void let_go_of_client(struct session *s) {
+    if (s->held) *s->held = NULL;
+    s->held = NULL;
+    s->peer = NULL;
+}
+
+static void session_free(struct session *s) {
+    s->state = VT__SESSION_STATE__ENDED;
+    tell_waiters(s);
+    if (s->peer) peer_stream(s->peer, NULL);
+    let_go_of_client(s);
     LIST_REMOVE(s, link);
     helper_close(&s->helper);
-    loop_timer_del(&server->loop, &s->timer);
-    loop_del(&server->loop, &s->pidfd_io);
+    loop_timer_del(&s->host->loop, &s->timer);
+    loop_del(&s->host->loop, &s->pidfd_io);
     vt_close(&s->pidfd);
     drain_free(s->drain);
     arena_close(&s->arena);
@@ -83,7 +106,6 @@ static void session_free(struct session *s) {
     free(s->options_text);
     free(s->output);
     free(s);
-    server_maybe_leave(server);
 }
 
 static int sink_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
@@ -102,16 +124,6 @@ static void refuse(struct session *s, int code, const char *text) {
     session_free(s);
 }
 
-/* Text the target wrote: bounded, one line. */
-static void copy_line(char *to, size_t size, const char *from, size_t from_size) {
-    size_t n = 0;
-    while (n + 1 < size && n < from_size && from[n]) {
-        to[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? ' ' : from[n];
-        n++;
-    }
-    to[n] = 0;
-}
-
 static void answer_attached(struct session *s, bool pending) {
     Vt__Attached m = VT__ATTACHED__INIT;
     char python[24], note[256];
@@ -119,7 +131,7 @@ static void answer_attached(struct session *s, bool pending) {
     s->answered = true;
     if (!s->peer) return;
     snprintf(python, sizeof(python), "%d.%d", s->info.py_major, s->info.py_minor);
-    copy_line(note, sizeof(note), s->arena.ctl->err, sizeof(s->arena.ctl->err));
+    vt_clean_line(note, sizeof(note), s->arena.ctl->err, sizeof(s->arena.ctl->err));
     m.pid = (uint32_t)s->pid;
     m.pause_ns = session_attach_pause(s);
     m.total_ns = s->result.total_ns;
@@ -152,10 +164,10 @@ static bool arena_still_mapped(const struct session *s) {
 static void on_target_exit(void *ctx, uint32_t events) {
     struct session *s = ctx;
     (void)events;
-    loop_del(&s->server->loop, &s->pidfd_io);
+    loop_del(&s->host->loop, &s->pidfd_io);
     s->target_gone = true;
-    if (s->state == VT_SESSION_STARTING) return; /* the helper will tell */
-    session_stop(s, VT_END_TARGET_EXIT, "");
+    if (s->state == VT__SESSION_STATE__STARTING) return; /* the helper will tell */
+    session_stop(s, VT__END_REASON__TARGET_EXIT, "");
     wake(s);
 }
 
@@ -165,33 +177,33 @@ static bool watch_agent(struct session *s, uint64_t now) {
     uint32_t state = vt_load_acquire(&ctl->state);
     char text[256];
 
-    if (s->state == VT_SESSION_PENDING && state == VT_AGENT_REFUSED) {
-        copy_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
+    if (s->state == VT__SESSION_STATE__PENDING && state == VT_AGENT_REFUSED) {
+        vt_clean_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
         if (!s->answered) {
             refuse(s, -ENOTSUP, text[0] ? text : "the agent refused to trace this interpreter");
             return true;
         }
-        session_stop(s, VT_END_AGENT, text);
+        session_stop(s, VT__END_REASON__AGENT, text);
     }
-    if (s->state == VT_SESSION_PENDING && state >= VT_AGENT_TRACING && state != VT_AGENT_REFUSED) {
-        set_state(s, VT_SESSION_TRACING);
+    if (s->state == VT__SESSION_STATE__PENDING && state >= VT_AGENT_TRACING && state != VT_AGENT_REFUSED) {
+        set_state(s, VT__SESSION_STATE__TRACING);
         s->hooks_ns = s->moved_ns = s->check_ns = now;
         answer_attached(s, false);
     }
-    if (s->state == VT_SESSION_PENDING && now - s->injected_ns > PENDING_ANSWER) answer_attached(s, true);
-    if (s->state == VT_SESSION_TRACING && state == VT_AGENT_GONE) {
+    if (s->state == VT__SESSION_STATE__PENDING && now - s->injected_ns > PENDING_ANSWER) answer_attached(s, true);
+    if (s->state == VT__SESSION_STATE__TRACING && state == VT_AGENT_GONE) {
         static const struct {
-            enum vt_end_reason reason;
+            Vt__EndReason reason;
             const char *text;
-        } why[] = {[VT_WHY_NONE] = {VT_END_AGENT, "the agent left by itself"},
-                   [VT_WHY_STOP] = {VT_END_STOPPED, ""},
-                   [VT_WHY_LEASE] = {VT_END_LEASE, ""},
-                   [VT_WHY_FINALIZE] = {VT_END_TARGET_EXIT, "the interpreter shut down"},
-                   [VT_WHY_EXEC] = {VT_END_EXEC, ""},
-                   [VT_WHY_ERROR] = {VT_END_AGENT, "the agent left by itself"}};
+        } why[] = {[VT_WHY_NONE] = {VT__END_REASON__AGENT, "the agent left by itself"},
+                   [VT_WHY_STOP] = {VT__END_REASON__STOPPED, ""},
+                   [VT_WHY_LEASE] = {VT__END_REASON__LEASE, ""},
+                   [VT_WHY_FINALIZE] = {VT__END_REASON__TARGET_EXIT, "the interpreter shut down"},
+                   [VT_WHY_EXEC] = {VT__END_REASON__EXEC, ""},
+                   [VT_WHY_ERROR] = {VT__END_REASON__AGENT, "the agent left by itself"}};
         uint32_t w = vt_load_relaxed(&ctl->why);
         if (w >= VT_ARRAY_LEN(why)) w = VT_WHY_ERROR;
-        copy_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
+        vt_clean_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
         session_stop(s, why[w].reason, w == VT_WHY_ERROR && text[0] ? text : why[w].text);
     }
     return false;
@@ -200,7 +212,7 @@ static bool watch_agent(struct session *s, uint64_t now) {
 static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
     char text[300];
     *got = 0;
-    if (!s->drain || s->state < VT_SESSION_TRACING || s->spool.full) return;
+    if (!s->drain || s->state < VT__SESSION_STATE__TRACING || s->spool.full) return;
     int rc = session_put_header(s);
     if (!rc) rc = drain_pass(s->drain, now, got);
     if (!rc && now - s->clock_ns > CLOCK_EVERY) {
@@ -216,13 +228,13 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
     }
     if (!rc) return;
     if (s->spool.full == -EFBIG) {
-        session_stop(s, VT_END_SPOOL_FULL, "the size limit was reached");
+        session_stop(s, VT__END_REASON__SPOOL_FULL, "the size limit was reached");
     } else if (s->spool.full) {
         snprintf(text, sizeof(text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
-        session_stop(s, VT_END_SPOOL_FULL, text);
+        session_stop(s, VT__END_REASON__SPOOL_FULL, text);
     } else {
         vt_log(VT_LOG_ERROR, "session %d: drain: %s", s->pid, strerror(-rc));
-        session_stop(s, VT_END_AGENT,
+        session_stop(s, VT__END_REASON__AGENT,
                      rc == -ENOMEM ? "viztracerd is out of memory" : "the shared memory was damaged from outside");
         s->spool.full = rc; /* nothing more from this arena */
     }
@@ -234,7 +246,7 @@ static void check_target(struct session *s, uint64_t now) {
     if (drain_reap(s->drain, now) && !s->spool.full) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
     if (now - s->moved_ns < CHECK_EVERY || s->target_gone || arena_still_mapped(s)) return;
     s->target_gone = true; /* for the agent, at least */
-    session_stop(s, VT_END_EXEC, "");
+    session_stop(s, VT__END_REASON__EXEC, "");
 }
 
 /* ---- stop ---- */
@@ -242,10 +254,10 @@ static void check_target(struct session *s, uint64_t now) {
 static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd);
 
 static int start_helper(struct session *s, struct helper_req *req, struct vt_err *err) {
-    snprintf(req->agent_path, sizeof(req->agent_path), "%s", s->server->agent_path);
+    snprintf(req->agent_path, sizeof(req->agent_path), "%s", s->host->agent_path);
     req->pid = s->pid;
     req->nchunks = s->nchunks;
-    int rc = helper_start(&s->helper, &s->server->loop, &s->creds, req, on_helper, s, err);
+    int rc = helper_start(&s->helper, &s->host->loop, &s->creds, req, on_helper, s, err);
     if (!rc) s->helper_running = true;
     return rc;
 }
@@ -287,7 +299,7 @@ static void woken(struct session *s, const struct helper_msg *msg) {
     if (msg->rc) vt_log(VT_LOG_INFO, "session %d: wake helper: %s", s->pid, msg->err.msg);
 }
 
-void session_stop(struct session *s, enum vt_end_reason reason, const char *text) {
+void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
     if (s->stop_ns) return;
     s->stop_ns = vt_mono_ns();
     s->reason = reason;
@@ -298,7 +310,7 @@ void session_stop(struct session *s, enum vt_end_reason reason, const char *text
         helper_close(&s->helper);
         s->waking = s->helper_running = false;
     }
-    if (s->state != VT_SESSION_STARTING) set_state(s, VT_SESSION_STOPPING); /* else when the helper is done */
+    if (s->state != VT__SESSION_STATE__STARTING) set_state(s, VT__SESSION_STATE__STOPPING); /* else when the helper is done */
     wake(s);
 }
 
@@ -315,31 +327,31 @@ static bool stop_is_over(struct session *s, uint64_t now) {
 }
 
 static void finish(struct session *s) {
-    uint64_t ticks = clock_ticks(&s->server->clock);
+    uint64_t ticks = clock_ticks(&s->host->clock);
     int rc = 0;
 
-    set_state(s, VT_SESSION_DRAINED);
+    set_state(s, VT__SESSION_STATE__DRAINED);
     if (!s->spool.full) {
         rc = session_put_header(s);
         if (!rc) rc = drain_finish(s->drain, ticks);
         if (rc) vt_log(VT_LOG_ERROR, "session %d: last drain: %s", s->pid, strerror(-rc));
     }
     drain_totals(s->drain, &s->totals);
-    if (s->spool.full && s->reason != VT_END_SPOOL_FULL && s->reason != VT_END_AGENT) {
-        s->reason = VT_END_SPOOL_FULL;
+    if (s->spool.full && s->reason != VT__END_REASON__SPOOL_FULL && s->reason != VT__END_REASON__AGENT) {
+        s->reason = VT__END_REASON__SPOOL_FULL;
         snprintf(s->end_text, sizeof(s->end_text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
     }
     session_put_end(s);
     answer_attached(s, false);
     helper_close(&s->helper);
     s->helper_running = false;
-    loop_del(&s->server->loop, &s->pidfd_io);
+    loop_del(&s->host->loop, &s->pidfd_io);
     drain_free(s->drain);
     s->drain = NULL;
     arena_close(&s->arena);
     s->keep_spool = true;
-    set_state(s, VT_SESSION_ENDED);
-    peer_session_ended(s->server, s);
+    set_state(s, VT__SESSION_STATE__ENDED);
+    tell_waiters(s);
     vt_log(VT_LOG_INFO, "session %d of %s ended: %llu events, %llu dropped", s->pid, s->owner_name,
            (unsigned long long)s->totals.events, (unsigned long long)s->totals.dropped);
     if (s->peer) {
@@ -352,11 +364,11 @@ static void finish(struct session *s) {
 }
 
 void session_orphan(struct session *s) {
-    s->peer = NULL;
-    if (s->state == VT_SESSION_ENDED)
+    let_go_of_client(s);
+    if (s->state == VT__SESSION_STATE__ENDED)
         session_free(s); /* not saved: the spool stays */
     else
-        session_stop(s, VT_END_CLIENT_GONE, "its client had gone");
+        session_stop(s, VT__END_REASON__CLIENT_GONE, "its client had gone");
 }
 
 void session_saved(struct session *s) {
@@ -376,32 +388,33 @@ static void tick(void *ctx) {
     struct session *s = ctx;
     uint64_t now = vt_mono_ns(), got = 0;
 
-    if (!s->arena.ctl || s->state >= VT_SESSION_DRAINED) return;
-    uint64_t held_up = lease_beat(&s->server->lease, now);
+    if (!s->arena.ctl || s->state >= VT__SESSION_STATE__DRAINED) return;
+    uint64_t held_up = lease_beat(&s->host->lease, now);
     if (held_up > HELD_UP)
         vt_log(VT_LOG_ERROR, "held up for %.1f s, by a slow spool folder (%s) or by too little CPU: events may be lost",
-               (double)held_up / 1e9, s->server->spool_dir);
-    if (s->state != VT_SESSION_STARTING && watch_agent(s, now)) return;
+               (double)held_up / 1e9, s->host->spool_dir);
+    if (s->state != VT__SESSION_STATE__STARTING && watch_agent(s, now)) return;
     drain_once(s, now, &got);
-    if (s->state == VT_SESSION_TRACING) {
+    if (s->state == VT__SESSION_STATE__TRACING) {
         check_target(s, now);
         wake_agent(s, now);
-        if (s->duration_ns && now - s->hooks_ns >= s->duration_ns) session_stop(s, VT_END_DURATION, "");
+        if (s->duration_ns && now - s->hooks_ns >= s->duration_ns) session_stop(s, VT__END_REASON__DURATION, "");
     }
-    if (s->state == VT_SESSION_STOPPING && stop_is_over(s, vt_mono_ns())) {
+    if (s->state == VT__SESSION_STATE__STOPPING && stop_is_over(s, vt_mono_ns())) {
         finish(s);
         return;
     }
     if (now - s->stats_ns >= STATS_EVERY) session_send_stats(s, now);
-    if (s->state != VT_SESSION_TRACING)
+    if (s->state != VT__SESSION_STATE__TRACING)
         s->poll_ns = POLL_MIN;
     else if (got)
         s->poll_ns = poll_flow(s);
     else if (s->poll_ns < POLL_MAX)
         s->poll_ns += s->poll_ns / 2;
     uint64_t at = now + (s->poll_ns < POLL_MAX ? s->poll_ns : POLL_MAX);
-    if (s->state == VT_SESSION_TRACING && s->duration_ns && s->hooks_ns + s->duration_ns < at) at = s->hooks_ns + s->duration_ns;
-    loop_timer_set(&s->server->loop, &s->timer, at);
+    if (s->state == VT__SESSION_STATE__TRACING && s->duration_ns && s->hooks_ns + s->duration_ns < at)
+        at = s->hooks_ns + s->duration_ns;
+    loop_timer_set(&s->host->loop, &s->timer, at);
 }
 
 /* ---- start ---- */
@@ -410,7 +423,7 @@ static void take_arena(struct session *s, int fd) {
     struct vt_err err = {0};
     struct statfs fs;
     struct stat st;
-    if (s->arena.ctl || s->state != VT_SESSION_STARTING) {
+    if (s->arena.ctl || s->state != VT__SESSION_STATE__STARTING) {
         vt_close(&fd);
         return;
     }
@@ -428,7 +441,7 @@ static void take_arena(struct session *s, int fd) {
     if (s->stop_ns)
         arena_stop_writers(&s->arena);
     else
-        lease_keep(&s->server->lease, &s->arena);
+        lease_keep(&s->host->lease, &s->arena);
     wake(s);
 }
 
@@ -442,7 +455,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
     }
     struct drain_sink sink = {sink_put, s};
     /* A little less: what is near the limit is for the reader, who knows the clock better at the end. */
-    uint64_t min_ticks = clock_ns_to_ticks(&s->server->clock, s->min_duration_ns - s->min_duration_ns / 1000);
+    uint64_t min_ticks = clock_ns_to_ticks(&s->host->clock, s->min_duration_ns - s->min_duration_ns / 1000);
     int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, min_ticks, sink, &s->drain);
     if (rc) {
         arena_stop_writers(&s->arena);
@@ -450,9 +463,9 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
         return;
     }
     s->injected = true;
-    set_state(s, VT_SESSION_PENDING);
-    if (s->target_gone) session_stop(s, VT_END_TARGET_EXIT, "");
-    if (s->stop_ns) set_state(s, VT_SESSION_STOPPING);
+    set_state(s, VT__SESSION_STATE__PENDING);
+    if (s->target_gone) session_stop(s, VT__END_REASON__TARGET_EXIT, "");
+    if (s->stop_ns) set_state(s, VT__SESSION_STATE__STOPPING);
     wake(s);
 }
 
@@ -460,9 +473,8 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
 static void on_injector_died(struct session *s, const struct helper_msg *msg) {
     if (s->peer && !s->answered) peer_error(s->peer, msg->rc, msg->err.msg);
     s->answered = true;
-    if (s->peer) s->peer->session = NULL;
-    s->peer = NULL;
-    s->state = VT_SESSION_STOPPING;
+    let_go_of_client(s);
+    s->state = VT__SESSION_STATE__STOPPING;
     if (!s->stop_ns) s->stop_ns = vt_mono_ns();
     if (s->arena.ctl) arena_stop_writers(&s->arena);
     start_stop_helper(s);
@@ -480,7 +492,7 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
     helper_close(&s->helper);
     if (s->waking) {
         woken(s, msg);
-    } else if (s->state != VT_SESSION_STARTING) { /* the one that went in to stop */
+    } else if (s->state != VT__SESSION_STATE__STARTING) { /* the one that went in to stop */
         s->stop_pause_ns = msg->res.max_stop_ns;
         if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);
         if (!s->injected)
@@ -507,8 +519,8 @@ static int refuse_second(const struct session *other, struct vt_err *err) {
                       other->pid, other->owner_name, when, other->pid);
 }
 
-int session_start(struct server *server, struct peer *p, const Vt__AttachReq *req, struct vt_err *err) {
-    struct session *other = session_find(server, (pid_t)req->pid);
+int session_start(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req, struct vt_err *err) {
+    struct session *other = session_find(host, (pid_t)req->pid);
     if (other) return refuse_second(other, err);
     if (req->pid == 0 || req->pid > INT32_MAX) return vt_err_set(err, -EINVAL, "%u is not a pid", req->pid);
     if ((pid_t)req->pid == getpid()) return vt_err_set(err, -EINVAL, "viztracerd does not trace itself");
@@ -520,15 +532,15 @@ int session_start(struct server *server, struct peer *p, const Vt__AttachReq *re
         free(s);
         return vt_err_set(err, -ENOMEM, "out of memory");
     }
-    struct passwd *pw = getpwuid(p->creds.uid);
-    s->server = server;
-    s->creds = p->creds;
+    struct passwd *pw = getpwuid(peer->creds.uid);
+    s->host = host;
+    s->creds = peer->creds;
     s->pid = (pid_t)req->pid;
     s->pidfd = s->helper.fd = s->arena.fd = s->spool.fd = -1;
     if (pw)
         snprintf(s->owner_name, sizeof(s->owner_name), "%s", pw->pw_name);
     else
-        snprintf(s->owner_name, sizeof(s->owner_name), "uid %u", p->creds.uid);
+        snprintf(s->owner_name, sizeof(s->owner_name), "uid %u", peer->creds.uid);
     s->timer.fn = tick;
     s->timer.ctx = s;
     s->poll_ns = POLL_MIN;
@@ -539,15 +551,15 @@ int session_start(struct server *server, struct peer *p, const Vt__AttachReq *re
     if (s->nchunks > VT_CHUNKS_MAX) s->nchunks = VT_CHUNKS_MAX;
     s->start_real_ns = vt_real_ns();
     s->begun_ns = vt_mono_ns();
-    s->begun_ticks = clock_ticks(&server->clock);
-    LIST_INSERT_HEAD(&server->sessions, s, link);
+    s->begun_ticks = clock_ticks(&host->clock);
+    LIST_INSERT_HEAD(&host->sessions, s, link);
 
     int rc = request_fill(s, req, h, err);
-    if (!rc) rc = spool_open(&s->spool, server->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
+    if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
     if (!rc) {
         /* Held from before the attach, so that what we watch is what was meant. Without one preflight says why. */
         s->pidfd = pidfd_open(s->pid, 0);
-        if (s->pidfd >= 0) rc = loop_add(&server->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s);
+        if (s->pidfd >= 0) rc = loop_add(&host->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s);
         if (rc) vt_err_set(err, rc, "epoll: %s", strerror(-rc));
     }
     if (!rc) rc = start_helper(s, h, err);
@@ -556,8 +568,9 @@ int session_start(struct server *server, struct peer *p, const Vt__AttachReq *re
         session_free(s);
         return rc;
     }
-    s->peer = p;
-    p->session = s;
+    s->peer = peer;
+    s->held = held;
+    *held = s;
     return 0;
 }
 

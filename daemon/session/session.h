@@ -1,4 +1,4 @@
-/* One traced process, from the request to the saved trace. */
+/* One traced process, from the request to the saved trace. Everything runs in the thread of the event loop. */
 #ifndef VT_DAEMON_SESSION_H
 #define VT_DAEMON_SESSION_H
 
@@ -6,24 +6,31 @@
 
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/drain.h"
+#include "daemon/io/peer.h"
 #include "daemon/io/spool.h"
 #include "daemon/session/helper.h"
-#include "proto/frame.h"
+#include "daemon/session/host.h"
 
-struct peer;
-struct server;
+/* Somebody who wants to know when a session has ended. Embedded in its owner, all zero while not in use. */
+struct session_waiter {
+    LIST_ENTRY(session_waiter) link;
+    void (*fn)(void *ctx, const struct session *s); /* called once; NULL = not waiting */
+    void *ctx;
+};
 
 struct session {
     LIST_ENTRY(session) link;
-    struct server *server;
-    struct peer *peer; /* foreground client, NULL once it has gone */
+    LIST_HEAD(, session_waiter) waiters;
+    struct host *host;
+    struct peer *peer;     /* connection of the foreground client; NULL when it is gone */
+    struct session **held; /* that client's pointer to this session: set to NULL when the session is freed */
     struct creds creds;
     char owner_name[64];
     pid_t pid;
     int pidfd;
     struct loop_io pidfd_io;
     struct loop_timer timer;
-    enum vt_session_state state;
+    Vt__SessionState state;
     bool answered; /* ATTACHED or ERROR was sent */
     bool header_done;
     /* request */
@@ -50,7 +57,7 @@ struct session {
     uint64_t poll_ns;                                /* current interval */
     uint64_t stats_ns, clock_ns, check_ns, moved_ns; /* when last done */
     /* end */
-    enum vt_end_reason reason;
+    Vt__EndReason reason;
     char end_text[384];
     uint64_t stop_ns;
     uint64_t stop_pause_ns;
@@ -58,15 +65,24 @@ struct session {
     bool keep_spool;
 };
 
-/* Starts a session for p; errors before anything was begun are returned, later ones go to p as CTL_ERROR. */
-VT_MUST_CHECK int session_start(struct server *server, struct peer *p, const Vt__AttachReq *req, struct vt_err *err);
-/* Ends it in good order; the first reason counts. */
-void session_stop(struct session *s, enum vt_end_reason reason, const char *text);
-/* Its client has gone. */
+/* Starts a session for the client at `peer`. Errors before anything was begun are returned; later ones go to the client as
+ * CTL_ERROR. On success *held is the session, until it is freed or session_orphan is called. */
+VT_MUST_CHECK int session_start(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req,
+                                struct vt_err *err);
+/* Begins an orderly end; the first reason counts. `text`: one line or "". The session is not freed within this call. */
+void session_stop(struct session *s, Vt__EndReason reason, const char *text);
+/* Its client is gone: the session ends; one that has ended keeps its spool and is freed. */
 void session_orphan(struct session *s);
-/* Its client has the trace. */
+/* Its client has saved the trace: the spool is removed, the session freed. */
 void session_saved(struct session *s);
-struct session *session_find(struct server *server, pid_t pid);
+/* The session on pid that has not ended yet, or NULL. */
+struct session *session_find(struct host *host, pid_t pid);
+/* Calls fn when the session has ended: once, before it is freed. */
+void session_wait(struct session *s, struct session_waiter *w, void (*fn)(void *ctx, const struct session *s), void *ctx);
+bool session_waiting(const struct session_waiter *w);
+/* Also for a waiter that does not wait. */
+void session_unwait(struct session_waiter *w);
+/* What `status` shows. The strings stay the session's. */
 void session_fill_info(const struct session *s, Vt__SessionInfo *info);
 
 #endif

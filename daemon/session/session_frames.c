@@ -5,17 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/io/peer.h"
-#include "daemon/serve/server.h"
-
 void session_clock_frame(struct session *s, Vt__Clock *m) {
     struct clock_point p;
-    clock_read(&s->server->clock, &p);
+    clock_read(&s->host->clock, &p);
     vt__clock__init(m);
     m->ticks = p.ticks;
     m->mono_ns = p.mono_ns;
     m->real_ns = p.real_ns;
-    m->hz = s->server->clock.hz;
+    m->hz = s->host->clock.hz;
 }
 
 int session_put_header(struct session *s) {
@@ -41,7 +38,7 @@ int session_put_header(struct session *s) {
     m.cmdline = s->info.cmdline;
     m.hostname = host;
     m.start_real_ns = s->start_real_ns;
-    m.clock = s->server->clock.kind;
+    m.clock = s->host->clock.kind;
     m.options = s->options_text;
     m.flags = vt_load_relaxed(&s->arena.ctl->flags);
     m.process_name = name;
@@ -56,7 +53,7 @@ int session_put_header(struct session *s) {
 
 static uint64_t ctl_ticks_ns(struct session *s, const uint64_t *ticks) {
     uint64_t v = vt_load_relaxed(ticks);
-    uint64_t ns = v < s->server->clock.hz * 3600 ? clock_ticks_to_ns(&s->server->clock, v) : 0; /* more than an hour: nonsense */
+    uint64_t ns = v < s->host->clock.hz * 3600 ? clock_ticks_to_ns(&s->host->clock, v) : 0; /* more than an hour: nonsense */
     return ns;
 }
 
@@ -82,7 +79,7 @@ void session_put_end(struct session *s) {
     m.detach_pause_ns = s->stop_pause_ns + ctl_ticks_ns(s, &ctl->hold_off);
     m.attach_total_ns = s->result.total_ns;
     if (s->totals.first_ticks > s->begun_ticks)
-        m.first_event_ns = clock_ticks_to_ns(&s->server->clock, s->totals.first_ticks - s->begun_ticks);
+        m.first_event_ns = clock_ticks_to_ns(&s->host->clock, s->totals.first_ticks - s->begun_ticks);
     m.hooks_on_ticks = vt_load_relaxed(&ctl->t_hooks_on);
     m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
     m.bytes = s->spool.size;
@@ -96,7 +93,7 @@ void session_put_end(struct session *s) {
 void session_send_stats(struct session *s, uint64_t now) {
     Vt__Stats m = VT__STATS__INIT;
     s->stats_ns = now;
-    if (!s->peer || !s->answered || s->peer->out_len > 65536) return;
+    if (!s->peer || !s->answered || peer_backlog(s->peer) > 65536) return;
     m.events = s->totals.events;
     m.calls = s->totals.calls;
     m.dropped = s->totals.dropped;

@@ -143,7 +143,7 @@ struct vt_ctl {
     uint64_t t_hooks_on, t_hooks_off; /* clock ticks */
     uint64_t hold_on, hold_off;       /* clock ticks for which installing/removing the hooks held the GIL */
     uint64_t agent_base;              /* load address of the agent */
-    uint64_t callbacks_after;         /* callbacks seen after GONE by this process: tests want 0 */
+    uint64_t reserved0;               /* 0 */
     uint32_t next_id;                 /* name ids given out so far */
     uint32_t windows;                 /* 1.1: times that the governor took the hooks out altogether */
     uint64_t off_ticks;               /* 1.1: for so long in all */

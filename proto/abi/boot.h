@@ -57,7 +57,7 @@ struct vt_boot {
     uint64_t agent_entry; /* address of vt_agent_main when the agent is loaded already, else 0 */
     uint64_t thread;      /* W: pthread_t of the new thread */
     uint64_t tid;         /* W: its tid (target's pid namespace) */
-    uint64_t park_ns;     /* unused: the hijacked thread waits for nobody */
+    uint64_t reserved0;   /* 0 */
     uint64_t wait_ns;     /* longest time the new thread waits for go */
     uint64_t stack_size;
     /* addresses in the target */

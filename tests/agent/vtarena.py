@@ -36,7 +36,7 @@ class Boot(ctypes.Structure):
                 ("agent_fd", ctypes.c_int32), ("arena_fd", ctypes.c_int32), ("pad0", ctypes.c_uint32),
                 ("arena_bytes", ctypes.c_uint64), ("scratch", ctypes.c_uint64), ("scratch_len", ctypes.c_uint64),
                 ("agent_entry", ctypes.c_uint64), ("thread", ctypes.c_uint64), ("tid", ctypes.c_uint64),
-                ("park_ns", ctypes.c_uint64), ("wait_ns", ctypes.c_uint64), ("stack_size", ctypes.c_uint64),
+                ("reserved0", ctypes.c_uint64), ("wait_ns", ctypes.c_uint64), ("stack_size", ctypes.c_uint64),
                 ("f", ctypes.c_uint64 * 8), ("dlopen_flags", ctypes.c_uint64), ("attr", ctypes.c_uint64 * 16),
                 ("agent_path", ctypes.c_char * 256), ("arena_path", ctypes.c_char * 256), ("entry", ctypes.c_char * 32),
                 ("err", ctypes.c_char * 256)]

@@ -107,7 +107,7 @@ START_TEST(full_disk) {
     limit.rlim_cur = spool.size;
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     Vt__End end = VT__END__INIT;
-    end.reason = VT_END_SPOOL_FULL;
+    end.reason = VT__END_REASON__SPOOL_FULL;
     ck_assert_int_eq(spool_put_last(&spool, VT_FRAME_END, &end.base), 0);
     ck_assert_uint_gt(spool.tail_len, VT_FRAME_HDR); /* for the client that is there */
     spool_close(&spool, true);

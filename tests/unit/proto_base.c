@@ -86,29 +86,139 @@ START_TEST(test_close_keeps_errno) {
 }
 END_TEST
 
-START_TEST(test_log_is_one_line_and_keeps_errno) {
+/* What `log` writes to stderr, NUL-terminated. */
+static ssize_t logged(void (*log)(void), char *text, size_t size) {
     int p[2];
-    char text[2048];
     ck_assert_int_eq(pipe(p), 0);
     int err = dup(2);
     dup2(p[1], 2);
     close(p[1]);
+    log();
+    dup2(err, 2);
+    close(err);
+    ssize_t n = read(p[0], text, size - 1);
+    close(p[0]);
+    ck_assert_int_ge(n, 0);
+    text[n] = 0;
+    return n;
+}
+
+static void log_long_line(void) {
     char big[3000];
     memset(big, 'y', sizeof(big) - 1);
     big[sizeof(big) - 1] = 0;
     errno = EXDEV;
-    vt_log_level_set(VT_LOG_INFO);
     vt_log(VT_LOG_INFO, "%s", big);
-    int after = errno;
-    vt_log(VT_LOG_DEBUG, "not this");
-    dup2(err, 2);
-    close(err);
-    ck_assert_int_eq(after, EXDEV);
-    ssize_t n = read(p[0], text, sizeof(text));
+    ck_assert_int_eq(errno, EXDEV);
+    vt_debug(VT_AREA_DRAIN, "not this");
+    ck_assert_int_eq(errno, EXDEV);
+}
+
+START_TEST(test_log_is_one_line_and_keeps_errno) {
+    char text[4096];
+    ck_assert_int_eq(vt_log_set("info"), 0);
+    ssize_t n = logged(log_long_line, text, sizeof(text));
     ck_assert_int_gt(n, 900);
     ck_assert_int_lt(n, 1100);
     ck_assert_ptr_eq(memchr(text, '\n', (size_t)n), text + n - 1);
     ck_assert_int_eq(strncmp(text, "viztracerd: info: yyy", 21), 0);
+}
+END_TEST
+
+static void log_forged(void) { vt_log(VT_LOG_ERROR, "%s", "a\nviztracerd: error: forged\033[2J\177"); }
+
+START_TEST(test_log_line_cannot_be_forged) {
+    char text[256];
+    vt_log_name("viztracer");
+    logged(log_forged, text, sizeof(text));
+    ck_assert_str_eq(text, "viztracer: error: a viztracerd: error: forged [2J \n");
+    vt_log_name("viztracerd");
+}
+END_TEST
+
+static void log_all_kinds(void) {
+    vt_log(VT_LOG_ERROR, "e");
+    vt_log(VT_LOG_INFO, "i");
+    vt_debug(VT_AREA_ATTACH, "a");
+    vt_debug(VT_AREA_SESSION, "s");
+    vt_debug(VT_AREA_DRAIN, "d");
+    vt_debug(VT_AREA_CLIENT, "c");
+}
+
+START_TEST(test_log_areas_choose_debug_lines) {
+#define E "viztracerd: error: e\n"
+#define I "viztracerd: info: i\n"
+#define A "viztracerd: attach: a\n"
+#define S "viztracerd: session: s\n"
+#define D "viztracerd: drain: d\n"
+#define C "viztracerd: client: c\n"
+    static const struct {
+        const char *words, *text;
+        int rc;
+    } cases[] = {
+        {"", E, 0},
+        {"error", E, 0},
+        {"info", E I, 0},
+        {"debug", E I A S D C, 0},
+        {"all", E I A S D C, 0},
+        {"attach,drain", E I A D, 0},
+        {"session", E I S, 0},
+        {"client,error", E I C, 0},
+        {"attachment", E, -EINVAL},
+        {"nothing,drain", E I D, -EINVAL},
+    };
+    char text[512];
+    for (size_t i = 0; i < VT_ARRAY_LEN(cases); i++) {
+        ck_assert_int_eq(vt_log_set(cases[i].words), cases[i].rc);
+        logged(log_all_kinds, text, sizeof(text));
+        ck_assert_msg(!strcmp(text, cases[i].text), "%s: %s", cases[i].words, text);
+    }
+    ck_assert_str_eq(vt_log_areas(), "attach, session, drain, client");
+}
+END_TEST
+
+START_TEST(test_clean_line_is_bounded) {
+    char to[8];
+    vt_clean_line(to, sizeof(to),
+                  "a\tb\x7f"
+                  "c",
+                  5);
+    ck_assert_str_eq(to, "a b c");
+    vt_clean_line(to, sizeof(to), "0123456789", 10);
+    ck_assert_str_eq(to, "0123456");
+    vt_clean_line(to, sizeof(to),
+                  "012\0"
+                  "45",
+                  6);
+    ck_assert_str_eq(to, "012");
+    vt_clean_line(to, sizeof(to), "unterminated", 2);
+    ck_assert_str_eq(to, "un");
+}
+END_TEST
+
+START_TEST(test_ends_with) {
+    ck_assert(vt_ends_with("a.vzt", ".vzt"));
+    ck_assert(vt_ends_with(".vzt", ".vzt"));
+    ck_assert(!vt_ends_with("vzt", ".vzt"));
+    ck_assert(!vt_ends_with("a.vzt.gz", ".vzt"));
+}
+END_TEST
+
+START_TEST(test_grow_doubles_up_to_its_limit) {
+    uint64_t *items = NULL;
+    uint32_t room = 0;
+    ck_assert_int_eq(vt_grow(&items, &room, 1, sizeof(*items), 100), 0);
+    ck_assert_uint_eq(room, 16);
+    items[15] = 7;
+    ck_assert_int_eq(vt_grow(&items, &room, 17, sizeof(*items), 100), 0);
+    ck_assert_uint_eq(room, 32);
+    ck_assert_uint_eq(items[15], 7);
+    ck_assert_int_eq(vt_grow(&items, &room, 90, sizeof(*items), 100), 0);
+    ck_assert_uint_eq(room, 100);
+    ck_assert_int_eq(vt_grow(&items, &room, 101, sizeof(*items), 100), -ENOMEM);
+    ck_assert_uint_eq(room, 100);
+    ck_assert_uint_eq(items[15], 7);
+    free(items);
 }
 END_TEST
 
@@ -121,6 +231,11 @@ int main(void) {
     tcase_add_test(tests, test_file_is_bounded_and_terminated);
     tcase_add_test(tests, test_close_keeps_errno);
     tcase_add_test(tests, test_log_is_one_line_and_keeps_errno);
+    tcase_add_test(tests, test_log_line_cannot_be_forged);
+    tcase_add_test(tests, test_log_areas_choose_debug_lines);
+    tcase_add_test(tests, test_clean_line_is_bounded);
+    tcase_add_test(tests, test_ends_with);
+    tcase_add_test(tests, test_grow_doubles_up_to_its_limit);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/abi/clock.h"
+
 enum {
     SYS_READ = 0,
     SYS_CLOSE = 3,
@@ -22,7 +24,7 @@ enum {
 #ifdef VT_CONSTANT_CLOCK /* for benchmarks that measure what reading the clock costs: such a trace has no times */
 static inline uint64_t arch_ticks(void) { return 1; }
 #else
-static inline uint64_t arch_ticks(void) { return __builtin_ia32_rdtsc(); }
+static inline uint64_t arch_ticks(void) { return vt_tsc(); }
 #endif
 static inline void arch_pause(void) { __builtin_ia32_pause(); }
 

@@ -1,0 +1,44 @@
+/* Owns the name of the spool folder and the walk over the traces that are kept in it. */
+#include "proto/spooldir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int spooldir_default(char *dir, size_t size) {
+    const char *env = getenv("VIZTRACERD_SPOOL");
+    int n = env && env[0] ? snprintf(dir, size, "%s", env) : snprintf(dir, size, "/var/tmp/viztracerd-%u", geteuid());
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+/* True when `name` is a kept trace that uid may see; then *f is filled. */
+static bool look(int dir, const char *dir_name, const char *name, uid_t uid, struct spooldir_file *f) {
+    struct stat st;
+    bool ok = false;
+    if (name[0] < '0' || name[0] > '9' || !vt_ends_with(name, ".vzt")) return false;
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && (st.st_uid == uid || uid == 0) && !flock(fd, LOCK_SH | LOCK_NB)) {
+        f->pid = (pid_t)strtol(name, NULL, 10);
+        f->uid = st.st_uid;
+        f->bytes = (uint64_t)st.st_size;
+        f->saved_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+        ok = snprintf(f->path, sizeof(f->path), "%s/%s", dir_name, name) < (int)sizeof(f->path);
+    }
+    vt_close(&fd);
+    return ok;
+}
+
+int spooldir_each(const char *dir, uid_t uid, int (*fn)(void *ctx, const struct spooldir_file *file), void *ctx) {
+    struct spooldir_file f;
+    int rc = 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && !rc && (e = readdir(d));)
+        if (look(dirfd(d), dir, e->d_name, uid, &f)) rc = fn(ctx, &f);
+    if (d) closedir(d);
+    return rc;
+}
