@@ -1,9 +1,17 @@
 #!/bin/bash
-# Who may include whom: cli -> proto; daemon -> attach, proto; attach -> proto/base.h and proto/abi; agent -> proto/abi only; proto -> proto.
-# Includes are written from the top folder, so that the arrow can be read off each line.
+# Who may include whom. Includes are written from the top folder, so that each line shows where it leads.
+# 1. Between folders: the list in allowed().
+# 2. Inside a folder: the orders below. A room may include itself and the rooms to its right; rooms with a comma between them do
+#    not include one another. A room is a subfolder; root: the files beside the subfolders; format/*: each folder in format/. In
+#    proto/, which has no rooms, the words are names of files.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
+orders='
+daemon: root > serve > session > drain, io
+proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > clock, rundir, spooldir, texts > base > abi
+'
+
 allowed() { # FOLDER INCLUDE
     case $1:$2 in
     agent:agent/* | agent:proto/abi/*) return 0 ;;
@@ -14,12 +22,62 @@ allowed() { # FOLDER INCLUDE
     esac
     return 1
 }
+
+includes() { # FOLDER -> lines FILE:LINE:INCLUDE
+    grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$1" --include='*.[ch]' | sed -E 's/^([^:]*):([0-9]*):[^"]*"([^"]*)".*/\1:\2:\3/'
+}
+
+# Lines FILE:LINE:INCLUDE of one folder on stdin -> complaints. FOLDER ORDER
+check_order() {
+    awk -F: -v folder="$1" -v order="$2" '
+    function dir(path) { return path ~ /\// ? substr(path, 1, match(path, /\/[^\/]*$/) - 1) : "" }
+    function room(path, below, d, stem) { # the name by which the order knows it
+        below = substr(path, length(folder) + 2)
+        d = dir(below)
+        stem = below
+        sub(/\.[ch]$/, "", stem)
+        if (d == "" && stem in rank) return stem
+        return d == "" ? "root" : d
+    }
+    function rank_of(r) {
+        if (r in rank) return rank[r]
+        sub(/\/[^\/]*$/, "/*", r)
+        return r in rank ? rank[r] : 0
+    }
+    BEGIN {
+        n = split(order, levels, " > ")
+        for (i = 1; i <= n; i++) {
+            m = split(levels[i], rooms, ", ")
+            for (j = 1; j <= m; j++) rank[rooms[j]] = i
+        }
+    }
+    index($3, folder "/") == 1 {
+        a = room($1); b = room($3)
+        if (a == b) next
+        if (!rank_of(a) || !rank_of(b)) print $1 ":" $2 ": " (rank_of(a) ? b : a) " has no place in the order of " folder "/"
+        else if (rank_of(a) >= rank_of(b)) print $1 ":" $2 ": " a " may not include " b " (" $3 "): the order is " order
+    }'
+}
+
+# The check itself: what it lets through, and what not.
+self_test() { # WANTED-LINES FOLDER ORDER LINE...
+    local want=$1 folder=$2 order=$3
+    shift 3
+    [ "$(printf '%s\n' "$@" | check_order "$folder" "$order" | wc -l)" = "$want" ] || { echo "includes.sh: its own check fails on: $*"; bad=1; }
+}
+self_test 0 d 'root > a > a/* > b, c' d/main.c:1:d/a/x.h d/a/x.c:1:d/a/y/z.h d/a/y/z.c:1:d/b/b.h d/b/b.c:1:d/b/c.h
+self_test 5 d 'root > a > a/* > b, c' d/b/b.c:1:d/a/x.h d/b/b.c:1:d/c/c.h d/a/y/z.c:1:d/a/x.h d/a/y/z.c:1:d/a/w/z.h d/e/e.c:1:d/b/b.h
+
 for folder in agent attach daemon cli proto; do
     while IFS=: read -r file line include; do
         [ -n "$include" ] || continue
         allowed "$folder" "$include" || { echo "$file:$line: $folder/ may not include \"$include\""; bad=1; }
-    done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$folder" --include='*.[ch]' | sed -E 's/^([^:]*):([0-9]*):[^"]*"([^"]*)".*/\1:\2:\3/')
+    done < <(includes "$folder")
 done
+while IFS=: read -r folder order; do
+    [ -n "$folder" ] || continue
+    while read -r complaint; do echo "$complaint"; bad=1; done < <(includes "$folder" | check_order "$folder" "${order# }")
+done <<<"$orders"
 # the agent may use the compiler's own headers only
 while read -r hit; do echo "$hit: not a freestanding header"; bad=1; done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<' agent proto/abi --include='*.[ch]' |
     grep -vE '<(stdint|stddef|stdbool|stdarg|limits|stdatomic|x86intrin|immintrin)\.h>' | cut -d'"' -f1)
