@@ -13,6 +13,7 @@
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/options.h"
 #include "cli/target_path.h"
 #include "cli/term/progress.h"
@@ -284,18 +285,6 @@ static const char *reason_text(const struct attach *a) {
     return a->end ? vt_end_reason_text(a->end->reason) : "viztracerd was killed";
 }
 
-/* What the line at the end says to do with a file; the first suffix that fits. */
-static const struct {
-    const char *suffix, *text; /* NULL: whoever asks for such a file knows */
-} next_steps[] = {
-    {".vzt", "See it with viztracer report or vizviewer "},
-    {".svg", "Open it in a browser: "},
-    {".folded", NULL},
-    {".speedscope.json", NULL},
-    {".pprof", NULL},
-    {"", "Open it with: vizviewer "},
-};
-
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
     char line[PATH_MAX * 2 + 1536], calls[32], bytes[32], in[32], out[32], dropped[32], shorter[32];
@@ -324,12 +313,8 @@ static void report(const struct attach *a, const struct convert_result *r) {
     if (drops) ADD("; %s events dropped (gaps are marked)", format_count(dropped, sizeof(dropped), drops));
     if (r->limit[0]) ADD("; %s", r->limit);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
-    for (size_t i = 0; i < VT_ARRAY_LEN(next_steps); i++) {
-        const char *suffix = next_steps[i].suffix, *quote = strchr(name, ' ') ? "\"" : "";
-        if (strlen(name) < strlen(suffix) || strcmp(name + strlen(name) - strlen(suffix), suffix)) continue;
-        if (next_steps[i].text) ADD(". %s%s%s%s", next_steps[i].text, quote, name, quote);
-        break;
-    }
+    const char *next = format_by_name(a->path.output, NULL)->next_step, *quote = strchr(name, ' ') ? "\"" : "";
+    if (next) ADD(". %s%s%s%s", next, quote, name, quote);
     ADD("\n");
 #undef ADD
     say(a, line);
@@ -340,11 +325,6 @@ static void report(const struct attach *a, const struct convert_result *r) {
 static void tell_saved(struct attach *a) {
     int rc = client_request(&a->client, VT_CTL_SAVED, NULL, VT_CTL_OK, NULL, NULL);
     if (rc) vt_log(VT_LOG_INFO, "viztracerd keeps a copy of the trace: %s", strerror(-rc));
-}
-
-static bool is_vzt(const char *path) {
-    size_t len = strlen(path);
-    return len > 4 && !strcmp(path + len - 4, ".vzt");
 }
 
 static int save(struct attach *a) {
@@ -369,7 +349,7 @@ static int save(struct attach *a) {
                                 .stop = &signals_seen};
     int rc = convert_trace(&opts, &result, &err);
     progress_clear(&a->progress);
-    if (rc && is_vzt(a->path.output)) {
+    if (rc && format_is_native(a->path.output)) {
         snprintf(text, sizeof(text), "%s", err.msg);
         return fail_without_raw(a, text);
     }
@@ -466,8 +446,8 @@ int cmd_attach(int argc, char **argv) {
     if (!a) return cli_fail("out of memory");
     a->client.fd = a->path.raw_fd = -1;
     rc = options_parse(&a->o, argc, argv);
-    if (!rc && a->o.output_file && convert_check_output(a->o.output_file, &a->err)) rc = cli_usage("%s", a->err.msg);
-    if (!rc && a->o.output_file && is_vzt(a->o.output_file) && a->o.tracer_entries)
+    if (!rc && a->o.output_file && format_check_output(a->o.output_file, &a->err)) rc = cli_usage("%s", a->err.msg);
+    if (!rc && a->o.output_file && format_is_native(a->o.output_file) && a->o.tracer_entries)
         rc = cli_usage("a .vzt file keeps all calls: give --tracer_entries to viztracer convert");
     if (rc) goto out;
     rc = CLI_FAILED;

@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/options.h"
 #include "cli/term/progress.h"
 
@@ -169,7 +170,7 @@ int convert_command(const struct convert_kind *kind, int argc, char **argv) {
     if (parsed < 0) return help(kind);
     if (parsed) return parsed;
     struct vt_err err = {0};
-    if (convert_check_output(opts.output, &err)) return cli_usage("%s: %s", kind->name, err.msg);
+    if (format_check_output(opts.output, &err)) return cli_usage("%s: %s", kind->name, err.msg);
     if (!quiet && isatty(STDERR_FILENO)) {
         opts.progress = show_progress;
         opts.progress_arg = &bar;

@@ -9,6 +9,7 @@
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/term/progress.h"
 
 struct detach {
@@ -43,9 +44,10 @@ static int save_kept(const struct spooldir_file *k, const char *output) {
     char bytes[32], calls[32];
     if (convert_trace(&opts, &result, &err)) return cli_fail("%s; the trace stays in %s", err.msg, k->path);
     unlink(k->path);
-    printf("Saved %s (%s): %s calls on %llu threads, from the trace that was kept. Open it with: vizviewer %s\n", output,
+    const char *next = format_by_name(output, NULL)->next_step;
+    printf("Saved %s (%s): %s calls on %llu threads, from the trace that was kept%s%s%s\n", output,
            format_bytes(bytes, sizeof(bytes), result.bytes), format_count(calls, sizeof(calls), result.totals.calls),
-           (unsigned long long)result.totals.threads, output);
+           (unsigned long long)result.totals.threads, next ? ". " : "", next ? next : "", next ? output : "");
     return CLI_OK;
 }
 
@@ -70,7 +72,7 @@ int cmd_detach(int argc, char **argv) {
     if (!pid) return cli_usage("detach: which process? viztracer --detach PID");
     int rc = cli_parse_pid("detach", pid, &d.pid);
     if (rc) return rc;
-    if (output && convert_check_output(output, &d.err)) return cli_usage("%s", d.err.msg);
+    if (output && format_check_output(output, &d.err)) return cli_usage("%s", d.err.msg);
     client_each(ask, &d);
     if (d.err.msg[0]) return cli_fail("%s", d.err.msg);
     if (d.answer && d.answer->output[0]) {

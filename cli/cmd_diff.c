@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/format/format.h"
 #include "cli/report/compare.h"
 #include "cli/report/report.h"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/format/format.h"
 #include "cli/report/report.h"
 
 #define SLOWEST_KEPT 20u

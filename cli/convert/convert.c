@@ -1,4 +1,4 @@
-/* Owns the way from a trace file to an output file: which writer, both passes, and that nothing half done is left. */
+/* Owns the way from a trace file to an output file: the choice of the writer, both passes, and removing half written files. */
 #include "cli/convert/convert.h"
 
 #include <errno.h>
@@ -12,39 +12,11 @@
 #include "cli/convert/fold.h"
 #include "cli/convert/newest.h"
 #include "cli/convert/source_many.h"
-#include "cli/format/vzt/model.h"
+#include "cli/format/format.h"
 #include "cli/term/progress.h"
 #include "proto/abi/arena.h"
 
-#define NATIVE_SUFFIX ".vzt"
 #define SAMPLE_EVENTS 8000000u /* tell how many calls fit within a few per cent */
-
-/* The longest suffix that fits wins. */
-static const struct trace_writer_ops *const writers[] = {&out_perfetto, &out_perfetto_gz, &out_chrome, &out_chrome_gz,
-                                                         &out_folded,   &out_speedscope,  &out_pprof,  &out_svg,
-                                                         &out_html,     &out_vzt,         &out_cvf};
-
-static bool ends_with(const char *text, const char *suffix) {
-    size_t n = strlen(text), m = strlen(suffix);
-    return n > m && memcmp(text + n - m, suffix, m) == 0;
-}
-
-static const struct trace_writer_ops *find_writer(const char *output) {
-    const struct trace_writer_ops *found = NULL;
-    for (size_t i = 0; i < VT_ARRAY_LEN(writers); i++)
-        if (ends_with(output, writers[i]->suffix) && (!found || strlen(writers[i]->suffix) > strlen(found->suffix)))
-            found = writers[i];
-    return found;
-}
-
-int convert_check_output(const char *output, struct vt_err *err) {
-    if (find_writer(output)) return 0;
-    return vt_err_set(
-        err, -EINVAL,
-        "%s: unknown kind of output; name it .json, .json.gz, .pftrace, .pftrace.gz, .html, .vzt, .cvf, .svg, .folded, "
-        ".speedscope.json or .pprof",
-        output);
-}
 
 static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
     int rc = 0, fd = open(opts->input, O_RDONLY | O_CLOEXEC);
@@ -81,7 +53,7 @@ static bool moved(const struct convert_opts *opts, uint64_t *bytes) {
     return true;
 }
 
-/* .vzt to .vzt. */
+/* From our own format to the same. */
 static int copy_native(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
     struct output *out;
     int rc = output_make_dirs(opts->output);
@@ -119,12 +91,12 @@ static uint64_t shortest(const struct convert_opts *opts, const struct trace_inf
     return made_with > opts->min_duration_ns ? made_with : opts->min_duration_ns;
 }
 
-static int write_with(const struct trace_writer_ops *ops, const struct convert_opts *opts, struct trace_source *source,
+static int write_with(const struct trace_writer_ops *ops, bool gzip, const struct convert_opts *opts, struct trace_source *source,
                       struct convert_result *result, struct vt_err *err) {
     struct trace_info *info = trace_source_info(source);
     struct output *out;
     int rc = trace_source_select(source, &opts->select, err);
-    if (!rc) rc = output_open(opts->output, ops->gzip, &out, err);
+    if (!rc) rc = output_open(opts->output, gzip, &out, err);
     if (rc) return rc;
     struct writer_opts writer_opts = {.source_root = opts->source_root,
                                       .source_cwd = opts->source_cwd,
@@ -140,7 +112,7 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
         if (select_is_all(&opts->select)) budget.sample = SAMPLE_EVENTS;
     }
     struct passes passes = {.opts = opts, .all = budget.calls || opts->newest_calls ? 2 : 1};
-    struct model_opts model_opts = {
+    struct run_opts run_opts = {
         .min_duration_ns = opts->min_duration_ns,
         .tasks = opts->log_async,
         .progress = opts->progress ? pass_progress : NULL,
@@ -152,11 +124,11 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     if (!w)
         rc = vt_err_set(&why, -ENOMEM, "out of memory");
     else if (budget.calls)
-        rc = fold_run(source, &model_opts, ops, w, &budget, &result->totals, &why);
+        rc = fold_run(source, &run_opts, ops, w, &budget, &result->totals, &why);
     else if (opts->newest_calls)
-        rc = newest_run(source, &model_opts, ops, w, opts->newest_calls, &result->totals, &why);
+        rc = newest_run(source, &run_opts, ops, w, opts->newest_calls, &result->totals, &why);
     else
-        rc = trace_source_run(source, &model_opts, ops, w, &result->totals, &why);
+        rc = trace_source_run(source, &run_opts, ops, w, &result->totals, &why);
     if (w) ops->free(w);
     if (!rc || output_error(out)) /* the output's own account of its error is the better one */
         return output_commit(out, &result->bytes, err);
@@ -168,9 +140,9 @@ static int write_with(const struct trace_writer_ops *ops, const struct convert_o
     return vt_err_set(err, rc, "%s", why.msg);
 }
 
-/* Is the output to be what the .vzt is already? */
+/* True when the output would hold the same as the input, which is of our own format. */
 static bool is_copy(const struct convert_opts *opts, const struct trace_info *info) {
-    return info->trace && ends_with(opts->output, NATIVE_SUFFIX) && select_is_all(&opts->select) &&
+    return info->trace && format_is_native(opts->output) && select_is_all(&opts->select) &&
            shortest(opts, info) == info->header->min_duration_ns;
 }
 
@@ -185,12 +157,14 @@ static int open_source(const struct convert_opts *opts, struct trace_source **so
 }
 
 int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
+    const struct format_suffix *suffix;
+    const struct trace_format *format = format_by_name(opts->output, &suffix);
     struct trace_source *source = NULL;
     memset(result, 0, sizeof *result);
-    int rc = convert_check_output(opts->output, err);
+    int rc = format_check_output(opts->output, err);
     if (rc) return rc;
-    if ((opts->budget || opts->newest_calls) && ends_with(opts->output, NATIVE_SUFFIX))
-        return vt_err_set(err, -EINVAL, "%s: a .vzt holds all calls; %s is for .json and .pftrace", opts->output,
+    if ((opts->budget || opts->newest_calls) && format_is_native(opts->output))
+        return vt_err_set(err, -EINVAL, "%s: a %s holds all calls; %s is for .json and .pftrace", opts->output, suffix->text,
                           opts->budget ? "--budget" : "--tracer_entries");
     rc = open_source(opts, &source, err);
     if (rc) return rc;
@@ -203,7 +177,7 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
         }
         rc = copy_native(opts, result, err);
     } else {
-        rc = write_with(find_writer(opts->output), opts, source, result, err);
+        rc = write_with(format->writer, suffix->gzip, opts, source, result, err);
     }
     result->cut_off = info->cut_off;
     snprintf(result->limit, sizeof result->limit, "%s", info->limit);

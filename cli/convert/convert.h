@@ -48,8 +48,6 @@ struct convert_kind {
 };
 int convert_command(const struct convert_kind *kind, int argc, char **argv); /* enum cli_exit */
 
-/* 0 when the name ends in something we write; else -EINVAL and err names what we do. To be asked before an attach. */
-VT_MUST_CHECK int convert_check_output(const char *output, struct vt_err *err);
 /* 0 and a whole output file, or -errno, err, and no output file. */
 VT_MUST_CHECK int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err);
 

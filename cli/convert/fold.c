@@ -350,11 +350,11 @@ static void free_lanes(struct trace_writer *w) {
 }
 
 /* The first run. What of a sample is known by its end only is taken for long: never too many are shown. */
-static int count(struct trace_writer *w, struct trace_source *s, const struct model_opts *opts, const struct fold_budget *budget,
+static int count(struct trace_writer *w, struct trace_source *s, const struct run_opts *opts, const struct fold_budget *budget,
                  struct trace_totals *totals, struct vt_err *err) {
-    struct model_opts some = *opts;
+    struct run_opts some = *opts;
     uint64_t one_in = budget->sample ? w->info->events / budget->sample : 0;
-    struct model_sample sample = {.one_in = one_in < UINT32_MAX ? (uint32_t)one_in : UINT32_MAX};
+    struct run_sample sample = {.one_in = one_in < UINT32_MAX ? (uint32_t)one_in : UINT32_MAX};
     if (one_in >= SAMPLE_LEAST) some.sample = &sample;
     int rc = trace_source_run(s, &some, &count_ops, w, totals, err);
     if (rc) return rc;
@@ -367,8 +367,8 @@ static int count(struct trace_writer *w, struct trace_source *s, const struct mo
     return 0;
 }
 
-int fold_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
-             struct trace_writer *inner, const struct fold_budget *budget, struct trace_totals *totals, struct vt_err *err) {
+int fold_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *inner,
+             const struct fold_budget *budget, struct trace_totals *totals, struct vt_err *err) {
     const struct trace_info *info = trace_source_info(s);
     struct trace_writer w = {.ops = ops, .inner = inner, .info = info};
     w.lanes = calloc(info->nthreads + 1u, sizeof *w.lanes);

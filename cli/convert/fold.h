@@ -26,7 +26,7 @@ struct fold_budget {
 };
 
 /* As trace_source_run, with at most so many finished calls; one whose end was lost in a gap can be shown on top of it. */
-VT_MUST_CHECK int fold_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
+VT_MUST_CHECK int fold_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops,
                            struct trace_writer *w, const struct fold_budget *budget, struct trace_totals *totals,
                            struct vt_err *err);
 

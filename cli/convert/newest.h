@@ -5,7 +5,7 @@
 #include "cli/trace/source.h"
 
 /* As trace_source_run, with at most `newest` calls: those that ended last, and those still open. */
-VT_MUST_CHECK int newest_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
+VT_MUST_CHECK int newest_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops,
                              struct trace_writer *w, uint64_t newest, struct trace_totals *totals, struct vt_err *err);
 
 #endif

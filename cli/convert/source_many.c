@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/format/format.h"
 #include "cli/trace/info_build.h"
 
 #define OTHER_CLOCK_NS 1000000000u
@@ -25,7 +26,7 @@ struct many {
     struct info_build build;
     struct part *parts;
     size_t n;
-    const struct model_opts *opts; /* of the run */
+    const struct run_opts *opts; /* of the run */
     size_t at;
 };
 
@@ -104,10 +105,10 @@ static void progress(void *arg, uint64_t done, uint64_t size) {
                       m->n * share);
 }
 
-static int many_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
+static int many_run(struct trace_info *info, void *state, const struct run_opts *opts, const struct trace_writer_ops *ops,
                     struct trace_writer *inner, struct trace_totals *totals, struct vt_err *err) {
     struct many *m = state;
-    struct model_opts part_opts = *opts;
+    struct run_opts part_opts = *opts;
     int rc = ops->begin(inner);
     *totals = (struct trace_totals){.threads = info->nshown};
     m->opts = opts;
@@ -141,13 +142,7 @@ static void many_close(struct trace_info *info, void *state) {
     trace_info_free(info);
 }
 
-static bool never(const uint8_t *head, size_t len) {
-    (void)head;
-    (void)len;
-    return false;
-}
-
-static const struct trace_source_ops source_many = {.kind = "many", .is = never, .run = many_run, .close = many_close};
+static const struct trace_source_ops source_many = {.run = many_run, .close = many_close};
 
 /* ---- opening ---- */
 
@@ -361,5 +356,5 @@ int source_many_open(const char *const *paths, size_t n, const struct many_opts 
         many_close(info, m);
         return vt_err_set(err, rc, "out of memory");
     }
-    return trace_source_new(&source_many, info, m, out, err);
+    return trace_source_new("many", &source_many, info, m, out, err);
 }

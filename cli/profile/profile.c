@@ -232,7 +232,7 @@ static int open_adder(struct adder *a, struct trace_info *info) {
 
 int profile_make(struct trace_source *source, const struct profile_opts *opts, struct profile **out, struct vt_err *err) {
     struct adder a = {.opts = opts};
-    struct model_opts model_opts = {.stop = opts->stop};
+    struct run_opts run_opts = {.stop = opts->stop};
     a.p = calloc(1, sizeof *a.p);
     if (!a.p) return vt_err_set(err, -ENOMEM, "out of memory");
     int rc = open_adder(&a, trace_source_info(source));
@@ -240,7 +240,7 @@ int profile_make(struct trace_source *source, const struct profile_opts *opts, s
         vt_err_set(err, rc, "%s", strerror(-rc));
     else
         rc = choose(&a, err);
-    if (!rc) rc = trace_source_run(source, &model_opts, &adder_ops, &a.walk, &a.p->totals, err);
+    if (!rc) rc = trace_source_run(source, &run_opts, &adder_ops, &a.walk, &a.p->totals, err);
     a.p->names = a.walk.functions;
     a.walk.functions = NULL;
     walk_close(&a.walk);

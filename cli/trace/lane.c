@@ -161,7 +161,7 @@ static void free_lane(struct lane *lane) {
     *lane = (struct lane){.holds = lane->holds};
 }
 
-int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct model_opts *opts,
+int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct run_opts *opts,
               const struct trace_writer_ops *ops, struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
     *totals = (struct trace_totals){.threads = l->info->nshown};
     l->learns = false;

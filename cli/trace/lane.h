@@ -6,7 +6,8 @@
 #ifndef VT_CLI_LANE_H
 #define VT_CLI_LANE_H
 
-#include "cli/format/vzt/model.h"
+#include "cli/trace/run.h"
+#include "cli/trace/writer.h"
 
 struct lane { /* of a thread; all zero = new */
     bool holds;
@@ -25,9 +26,9 @@ struct lane { /* of a thread; all zero = new */
 /* One reading of a file. */
 struct lanes {
     struct trace_info *info;
-    bool learns;                   /* the first one: nothing is handed over; fills first_ns, last_ns and shown of info */
-    bool any;                      /* events with a time so far */
-    const struct model_opts *opts; /* these four: when handing over */
+    bool learns;                 /* the first one: nothing is handed over; fills first_ns, last_ns and shown of info */
+    bool any;                    /* events with a time so far */
+    const struct run_opts *opts; /* these four: when handing over */
     const struct trace_writer_ops *ops;
     struct trace_writer *w;
     struct trace_totals *totals;
@@ -45,7 +46,7 @@ struct lanes_reading {
 };
 
 /* Reads the file once more and hands over what is met: begin, calls, end. *err says what failed. */
-VT_MUST_CHECK int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct model_opts *opts,
+VT_MUST_CHECK int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct run_opts *opts,
                             const struct trace_writer_ops *ops, struct trace_writer *w, struct trace_totals *totals,
                             struct vt_err *err);
 /* Makes room for a thread that has been met. -ENOMEM. */

@@ -357,7 +357,7 @@ static void drop_threads(struct trace_writer *w) {
 }
 
 /* Before the run that tells: the window's place in time, the subtrees. */
-static int look(struct trace_writer *w, select_run_fn run, void *ctx, const struct model_opts *opts, struct vt_err *err) {
+static int look(struct trace_writer *w, select_run_fn run, void *ctx, const struct run_opts *opts, struct vt_err *err) {
     const struct trace_select *s = w->select;
     struct trace_totals totals;
     w->from_ns = s->from_ns ? w->info->first_ns + s->from_ns : 0;
@@ -371,7 +371,7 @@ static int look(struct trace_writer *w, select_run_fn run, void *ctx, const stru
 }
 
 int select_run(const struct trace_select *select, struct trace_info *info, select_run_fn run, void *ctx,
-               const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *inner,
+               const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *inner,
                struct trace_totals *totals, struct vt_err *err) {
     struct trace_writer w = {.select = select, .info = info};
     int rc = choose_threads(&w);

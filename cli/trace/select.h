@@ -3,7 +3,8 @@
 #ifndef VT_CLI_SELECT_H
 #define VT_CLI_SELECT_H
 
-#include "cli/format/vzt/model.h"
+#include "cli/trace/run.h"
+#include "cli/trace/writer.h"
 
 #define SELECT_MAX 64u
 
@@ -33,13 +34,13 @@ bool select_is_all(const struct trace_select *select);
 VT_MUST_CHECK int select_check(const struct trace_select *select, struct trace_info *info, struct vt_err *err);
 
 /* Runs a trace, with min_duration and all; what trace_source_run does without a selection. Twice the same. */
-typedef int (*select_run_fn)(void *ctx, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+typedef int (*select_run_fn)(void *ctx, const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
                              struct trace_totals *totals, struct vt_err *err);
 /* As trace_source_run; for a window info->first_ns has to be known. Globs make it read the trace twice, with 24 bytes of memory
  * for each wanted call that is in no other wanted one. Threads of other processes, and those that call no wanted function, are
  * not shown. */
 VT_MUST_CHECK int select_run(const struct trace_select *select, struct trace_info *info, select_run_fn run, void *ctx,
-                             const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+                             const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
                              struct trace_totals *totals, struct vt_err *err);
 
 #endif

@@ -1,14 +1,11 @@
-/* Owns the choice of who reads a trace file, by its first bytes (source.h). */
+/* Owns a trace that is being read: its runs, its range of time, and the selected part (source.h). */
 #include "cli/trace/source.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <zlib.h>
-
-#define HEAD_LEN 64u
 
 struct trace_source {
+    const char *kind;
     const struct trace_source_ops *ops;
     struct trace_info *info;
     void *state;
@@ -16,50 +13,14 @@ struct trace_source {
     bool selects;
 };
 
-static const struct trace_source_ops *const kinds[] = {&source_vzt, &source_cvf, &source_json, &source_pftrace};
-
-/* zlib hands files that are not gzipped through as they are. */
-static int read_head(const char *path, uint8_t *head, size_t *len, struct vt_err *err) {
-    errno = 0;
-    gzFile f = gzopen(path, "rbe");
-    int rc = errno ? -errno : -ENOMEM;
-    if (!f) return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
-    errno = 0;
-    int n = gzread(f, head, HEAD_LEN);
-    rc = n >= 0 ? 0 : errno ? -errno : -EBADMSG;
-    if (rc == -EBADMSG)
-        vt_err_set(err, rc, "%s: the gzip data is damaged", path);
-    else if (rc)
-        vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
-    gzclose(f);
-    *len = n > 0 ? (size_t)n : 0;
-    return rc;
-}
-
-int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err) {
-    uint8_t head[HEAD_LEN];
-    size_t len = 0;
-    int rc = read_head(path, head, &len, err);
-    if (rc) return rc;
-    if (!len) return vt_err_set(err, -EBADMSG, "%s: the file is empty", path);
-    const struct trace_source_ops *ops = NULL;
-    for (size_t i = 0; i < VT_ARRAY_LEN(kinds) && !ops; i++)
-        if (kinds[i]->is(head, len)) ops = kinds[i];
-    if (!ops) return vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read", path);
-    struct trace_info *info;
-    void *state;
-    rc = ops->open(path, &info, &state, err);
-    return rc ? rc : trace_source_new(ops, info, state, out, err);
-}
-
-int trace_source_new(const struct trace_source_ops *ops, struct trace_info *info, void *state, struct trace_source **out,
-                     struct vt_err *err) {
+int trace_source_new(const char *kind, const struct trace_source_ops *ops, struct trace_info *info, void *state,
+                     struct trace_source **out, struct vt_err *err) {
     struct trace_source *s = calloc(1, sizeof *s);
     if (!s) {
         ops->close(info, state);
         return vt_err_set(err, -ENOMEM, "out of memory");
     }
-    *s = (struct trace_source){.ops = ops, .info = info, .state = state};
+    *s = (struct trace_source){.kind = kind, .ops = ops, .info = info, .state = state};
     *out = s;
     return 0;
 }
@@ -70,12 +31,12 @@ void trace_source_close(struct trace_source *s) {
     free(s);
 }
 
-const char *trace_source_kind(const struct trace_source *s) { return s->ops->kind; }
+const char *trace_source_kind(const struct trace_source *s) { return s->kind; }
 struct trace_info *trace_source_info(struct trace_source *s) {
     return s->info;
 }
 
-static int run_whole(void *ctx, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+static int run_whole(void *ctx, const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
                      struct trace_totals *totals, struct vt_err *err) {
     const struct trace_source *s = ctx;
     return s->ops->run(s->info, s->state, opts, ops, w, totals, err);
@@ -119,7 +80,7 @@ int trace_source_range(struct trace_source *s, struct vt_err *err) {
                                                 .end = range_end};
     struct trace_writer w = {.info = s->info};
     struct trace_totals totals;
-    struct model_opts all = {0};
+    struct run_opts all = {0};
     return s->info->range_known ? 0 : run_whole(s, &all, &ops, &w, &totals, err);
 }
 
@@ -131,7 +92,7 @@ int trace_source_select(struct trace_source *s, const struct trace_select *selec
     return 0;
 }
 
-int trace_source_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
+int trace_source_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops,
                      struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
     int rc = s->selects && select_has_window(&s->select) ? trace_source_range(s, err) : 0;
     if (rc) return rc;

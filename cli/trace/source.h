@@ -1,31 +1,24 @@
-/* A trace to be read, whatever kind of file it is: .vzt; Chrome JSON (ours and VizTracer's) and .pftrace (ours), both
- * also gzipped; VizTracer's .cvf. What the file is its first bytes say, not its name. One kind = one table of functions
- * (source_<kind>.c). A source can be run as often as wanted; each run hands the same calls over in the same order. */
+/* A trace that is read, whatever the format of its file. One format = one table of functions. A source can run any number of
+ * times; each run hands over the same calls in the same order. cli/format/format.h opens files. */
 #ifndef VT_CLI_SOURCE_H
 #define VT_CLI_SOURCE_H
 
-#include "cli/format/vzt/model.h"
+#include "cli/trace/run.h"
 #include "cli/trace/select.h"
 
 struct trace_source;
 
 struct trace_source_ops {
-    const char *kind; /* "vzt" */
-    /* head: the first bytes of the file, unpacked where it is gzipped. */
-    bool (*is)(const uint8_t *head, size_t len);
     /* Fills *info (as far as calls do not matter) and *state. -errno and err. */
     int (*open)(const char *path, struct trace_info **info, void **state, struct vt_err *err);
     /* As model_run. */
-    int (*run)(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
+    int (*run)(struct trace_info *info, void *state, const struct run_opts *opts, const struct trace_writer_ops *ops,
                struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
     void (*close)(struct trace_info *info, void *state);
 };
-extern const struct trace_source_ops source_vzt, source_json, source_pftrace, source_cvf;
 
-/* -EBADMSG when it is no trace that we know; -errno when it cannot be read; err says which and names the file. */
-VT_MUST_CHECK int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err);
-/* A source whose parts are sources already, or that is no file. Takes info and state; frees them on -ENOMEM. */
-VT_MUST_CHECK int trace_source_new(const struct trace_source_ops *ops, struct trace_info *info, void *state,
+/* kind: a name of the format, which has to stay valid. Takes info and state, and frees them on -ENOMEM. */
+VT_MUST_CHECK int trace_source_new(const char *kind, const struct trace_source_ops *ops, struct trace_info *info, void *state,
                                    struct trace_source **out, struct vt_err *err);
 void trace_source_close(struct trace_source *s); /* NULL is fine */
 const char *trace_source_kind(const struct trace_source *s);
@@ -37,7 +30,7 @@ VT_MUST_CHECK int trace_source_range(struct trace_source *s, struct vt_err *err)
  * has no such process or thread, or no function that matches. */
 VT_MUST_CHECK int trace_source_select(struct trace_source *s, const struct trace_select *select, struct vt_err *err);
 /* Feeds w with everything up to the end or the first damaged place (noted in info->damage). Twice the same. */
-VT_MUST_CHECK int trace_source_run(struct trace_source *s, const struct model_opts *opts, const struct trace_writer_ops *ops,
+VT_MUST_CHECK int trace_source_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops,
                                    struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
 
 #endif

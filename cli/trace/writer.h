@@ -105,10 +105,8 @@ struct writer_opts {
 struct trace_writer; /* of the format */
 
 struct trace_writer_ops {
-    const char *suffix; /* of the file's name */
-    bool gzip;          /* the same, compressed */
-    uint64_t most;      /* calls it takes, then -EFBIG; 0 = any number */
-    uint64_t budget;    /* of convert.h, where neither that nor newest_calls is given */
+    uint64_t most;   /* calls it takes, then -EFBIG; 0 = any number */
+    uint64_t budget; /* of convert.h, where neither that nor newest_calls is given */
     struct trace_writer *(*open)(struct output *out, struct trace_info *info, const struct writer_opts *opts);
     int (*begin)(struct trace_writer *w);
     /* NULL = not wanted. Announces a call before the first call in it is handed over, the outermost first; one without calls
@@ -123,8 +121,5 @@ struct trace_writer_ops {
     int (*end)(struct trace_writer *w, const struct trace_totals *totals);
     void (*free)(struct trace_writer *w);
 };
-
-extern const struct trace_writer_ops out_chrome, out_chrome_gz, out_perfetto, out_perfetto_gz, out_html, out_vzt, out_cvf;
-extern const struct trace_writer_ops out_folded, out_speedscope, out_pprof, out_svg; /* flame graphs */
 
 #endif

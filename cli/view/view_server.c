@@ -22,6 +22,7 @@
 #include <microhttpd.h>
 
 #include "cli/cli.h"
+#include "cli/format/format.h"
 #include "cli/format/html/page.h"
 #include "cli/view/view.h"
 #include "proto/abi/atomic.h"
@@ -123,13 +124,9 @@ static enum MHD_Result redirect(struct request *r, const char *to, bool with_coo
 /* ---- traces ---- */
 
 static bool is_trace_name(const char *name) {
-    static const char *const endings[] = {".vzt", ".json", ".json.gz", ".pftrace", ".pftrace.gz", ".cvf", ".html"};
-    size_t len = strlen(name);
-    for (size_t i = 0; i < VT_ARRAY_LEN(endings); i++) {
-        size_t n = strlen(endings[i]);
-        if (name[0] != '.' && len > n && !strcmp(name + len - n, endings[i])) return true;
-    }
-    return false;
+    const struct format_suffix *suffix;
+    const struct trace_format *format = format_by_name(name, &suffix);
+    return name[0] != '.' && format && format->view != FORMAT_NOT_VIEWED && !suffix->unlisted;
 }
 
 static int add_entry(struct view_server *s, const char *name) {

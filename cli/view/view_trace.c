@@ -13,13 +13,11 @@
 #include <zlib.h>
 
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/trace/file_info.h"
-#include "cli/trace/source.h"
 #include "cli/view/view.h"
 
 #define FILE_INFO_MAX (256u << 20) /* of a trace that came as JSON */
-
-#define PFTRACE_FIRST '\n' /* the tag of a packet */
 
 struct view_temp {
     char path[PATH_MAX];
@@ -27,13 +25,11 @@ struct view_temp {
     volatile int stop;
 };
 
-enum kind { KIND_JSON, KIND_PAGE, KIND_OTHER };
-
 struct view_trace {
     char *path;
-    enum kind kind;
-    bool readable; /* by a source of ours */
-    bool direct;   /* the Perfetto UI takes it as it is */
+    enum format_view view; /* FORMAT_VIEW_CONVERTED also when we cannot tell */
+    bool json_text;        /* as in the row */
+    bool readable;         /* by a source of ours */
     struct view_temp *temp;
     pthread_mutex_t lock;
     int made[VIEW_PARTS]; /* descriptor or -1 */
@@ -65,48 +61,32 @@ void view_temp_free(struct view_temp *temp) {
 
 /* ---- what it is ---- */
 
-static bool ends_with(const char *text, const char *tail) {
-    size_t n = strlen(text), m = strlen(tail);
-    return n > m && !strcmp(text + n - m, tail);
-}
-
-/* First character that is no blank, of the unpacked file; the very first one in *raw. */
-static int first_char(const char *path, char *c, char *raw, struct vt_err *err) {
-    char head[256];
+static int check_file(const char *path, struct vt_err *err) {
     struct stat st;
     if (stat(path, &st))
         return vt_err_set(err, -errno, "%s: %s", path, errno == ENOENT ? "there is no such file" : strerror(errno));
     if (!S_ISREG(st.st_mode)) return vt_err_set(err, -EINVAL, "%s is no file; give a trace, or a folder with traces", path);
-    gzFile f = gzopen(path, "rbe");
-    if (!f) return vt_err_set(err, errno ? -errno : -ENOMEM, "%s: %s", path, strerror(errno ? errno : ENOMEM));
-    int n = gzread(f, head, sizeof head);
-    gzclose(f);
-    *c = 0;
-    *raw = n > 0 ? head[0] : 0;
-    for (int i = 0; i < n && !*c; i++)
-        if (!strchr(" \t\r\n\xef\xbb\xbf", head[i])) *c = head[i];
     return 0;
 }
 
+/* Chooses the row; where the first bytes prove little the name has to agree. */
 static int look(struct view_trace *t, struct vt_err *err) {
+    const struct trace_format *format = NULL;
     struct trace_source *source = NULL;
     struct vt_err why = {0};
-    char c = 0, raw = 0;
-    int rc = first_char(t->path, &c, &raw, err);
+    char list[FORMAT_LIST_MAX];
+    int rc = check_file(t->path, err);
     if (rc) return rc;
-    if (c == '<' && ends_with(t->path, ".html")) {
-        t->kind = KIND_PAGE;
-        t->direct = true;
-        return 0;
-    }
-    t->kind = c == '{' || c == '[' ? KIND_JSON : KIND_OTHER;
-    rc = trace_source_open(t->path, &source, &why);
+    t->view = FORMAT_VIEW_CONVERTED;
+    rc = format_of_file(t->path, &format, &why);
+    if (!rc && format && (!format->is_needs_suffix || format == format_by_name(t->path, NULL))) t->view = format->view;
+    t->json_text = !rc && format && format->json_text;
+    if (t->view == FORMAT_VIEW_AS_PAGE) return 0;
+    if (!rc) rc = trace_source_open(t->path, &source, &why);
     t->readable = !rc;
     trace_source_close(source);
-    bool perfetto = raw == PFTRACE_FIRST && (ends_with(t->path, ".pftrace") || ends_with(t->path, ".pftrace.gz"));
-    t->direct = t->kind == KIND_JSON || perfetto;
-    if (!rc || t->direct) return 0; /* the UI may read what we cannot */
-    if (rc == -EBADMSG) return vt_err_set(err, rc, "%s; view shows .vzt, .json, .json.gz, .pftrace and .html", why.msg);
+    if (!rc || t->view == FORMAT_VIEW_AS_TRACE) return 0; /* the Perfetto UI may read what we cannot */
+    if (rc == -EBADMSG) return vt_err_set(err, rc, "%s; view shows %s", why.msg, format_list(FORMAT_VIEWED, " and ", list));
     return vt_err_set(err, rc, "%s", why.msg);
 }
 
@@ -138,15 +118,16 @@ const char *view_trace_name(const struct view_trace *t) {
     const char *slash = strrchr(t->path, '/');
     return slash ? slash + 1 : t->path;
 }
-bool view_trace_is_page(const struct view_trace *t) { return t->kind == KIND_PAGE; }
+bool view_trace_is_page(const struct view_trace *t) { return t->view == FORMAT_VIEW_AS_PAGE; }
 
 /* ---- making ---- */
 
-/* Written under a name of ours, opened, and the name taken away. */
-static int convert(struct view_trace *t, enum view_part part, const char *name, int *fd, struct vt_err *err) {
+/* Writes a file with the row's suffix, opens it and removes its name. */
+static int convert(struct view_trace *t, enum view_part part, const struct trace_format *format, int *fd, struct vt_err *err) {
     char path[PATH_MAX];
     struct convert_result result;
-    int n = snprintf(path, sizeof path, "%s/%s", t->temp->path, name);
+    if (!format) return vt_err_set(err, -ENOTSUP, "no format of ours has this part");
+    int n = snprintf(path, sizeof path, "%s/part%s", t->temp->path, format->suffixes[0].text);
     if (n < 0 || (size_t)n >= sizeof path) return vt_err_set(err, -ENAMETOOLONG, "%s: the path is too long", t->temp->path);
     const struct view_picture *picture = &t->temp->picture;
     struct convert_opts opts = {
@@ -161,13 +142,6 @@ static int convert(struct view_trace *t, enum view_part part, const char *name, 
     if (*fd < 0) rc = vt_err_set(err, -errno, "%s: %s", path, strerror(errno));
     unlink(path);
     return rc;
-}
-
-static int make_trace(struct view_trace *t, int *fd, struct vt_err *err) {
-    static const char *const kinds[] = {"trace.pftrace", "trace.json"};
-    for (size_t i = 0; i < VT_ARRAY_LEN(kinds); i++)
-        if (!convert_check_output(kinds[i], NULL)) return convert(t, VIEW_TRACE, kinds[i], fd, err);
-    return vt_err_set(err, -ENOTSUP, "no kind of output that the Perfetto UI reads");
 }
 
 static int open_itself(struct view_trace *t, int *fd, struct vt_err *err) {
@@ -222,9 +196,9 @@ static int make_file_info(struct view_trace *t, int *fd, struct vt_err *err) {
     size_t len = sizeof empty - 1;
     *fd = memfd_create("file_info", MFD_CLOEXEC);
     if (*fd < 0) return vt_err_set(err, -errno, "memfd_create: %s", strerror(errno));
-    if (t->kind != KIND_JSON && t->readable) return collect_file_info(t, *fd, err);
+    if (!t->json_text && t->readable) return collect_file_info(t, *fd, err);
     int rc = view_scan_new("file_info", FILE_INFO_MAX, &scan);
-    if (!rc && t->kind == KIND_JSON) rc = scan_file_info(t->path, scan, err);
+    if (!rc && t->json_text) rc = scan_file_info(t->path, scan, err);
     if (!rc) {
         size_t found_len;
         const char *found = view_scan_value(scan, &found_len);
@@ -238,15 +212,17 @@ static int make_file_info(struct view_trace *t, int *fd, struct vt_err *err) {
 /* The file as it is, when it is all to be shown. */
 static bool goes_as_it_is(const struct view_trace *t) {
     const struct view_picture *picture = &t->temp->picture;
-    return t->direct && !(t->readable && (picture->budget || !select_is_all(&picture->select)));
+    return t->view == FORMAT_VIEW_AS_TRACE && !(t->readable && (picture->budget || !select_is_all(&picture->select)));
 }
 
 static int make(struct view_trace *t, enum view_part part, int *fd, struct vt_err *err) {
     switch (part) {
-    case VIEW_TRACE: return goes_as_it_is(t) ? open_itself(t, fd, err) : make_trace(t, fd, err);
+    case VIEW_TRACE:
+        return goes_as_it_is(t) ? open_itself(t, fd, err) : convert(t, part, format_of_part(FORMAT_TRACE_PART), fd, err);
     case VIEW_FILE_INFO: return make_file_info(t, fd, err);
-    case VIEW_PAGE: return t->kind == KIND_PAGE ? open_itself(t, fd, err) : convert(t, part, "page.html", fd, err);
-    case VIEW_FLAME: return convert(t, part, "flame.svg", fd, err);
+    case VIEW_PAGE:
+        return view_trace_is_page(t) ? open_itself(t, fd, err) : convert(t, part, format_of_part(FORMAT_PAGE_PART), fd, err);
+    case VIEW_FLAME: return convert(t, part, format_of_part(FORMAT_FLAME_PART), fd, err);
     case VIEW_PARTS: break;
     }
     return vt_err_set(err, -EINVAL, "no such part");

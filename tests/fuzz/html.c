@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/trace/writer.h"
+#include "cli/format/format.h"
 #include "tests/fuzz/fuzz.h"
 
 #define NAMES 8u
+
+static const struct trace_writer_ops *html_ops(void) { return format_by_name("x.html", NULL)->writer; }
 
 struct page {
     char *text;
@@ -48,8 +50,8 @@ static int hand_over(struct trace_writer *w, struct trace_info *info, struct tra
                      struct input *in, uint64_t *calls) {
     const struct trace_thread *thread = info->threads[number(in, 1) % info->nthreads];
     uint64_t kind = number(in, 1), ns = kind & 128 ? number(in, 8) : number(in, 2);
-    if (kind % 8 == 1) return out_html.gap(w, &(struct trace_gap){thread, ns, number(in, 4)});
-    if (kind % 8 == 2) return out_html.counter(w, &(struct trace_counter){thread, ns, {number(in, 1), number(in, 2), 0}});
+    if (kind % 8 == 1) return html_ops()->gap(w, &(struct trace_gap){thread, ns, number(in, 4)});
+    if (kind % 8 == 2) return html_ops()->counter(w, &(struct trace_counter){thread, ns, {number(in, 1), number(in, 2), 0}});
     size_t len = number(in, 1);
     if (len > (size_t)(in->end - in->data)) len = (size_t)(in->end - in->data);
     const char *text = (const char *)in->data;
@@ -57,7 +59,7 @@ static int hand_over(struct trace_writer *w, struct trace_info *info, struct tra
     if (kind % 8 == 3) {
         struct trace_mark mark = {
             .thread = thread, .ns = ns, .ph = 'i', .name = text, .name_len = len, .args_json = "1", .args_json_len = 1};
-        return out_html.mark(w, &mark);
+        return html_ops()->mark(w, &mark);
     }
     struct trace_fold_function functions[] = {{&names[1], 2, 3}, {&names[2], 4, 5}};
     struct trace_fold fold = {.calls = number(in, 1), .total_ns = ns, .nfunctions = 2, .functions = functions};
@@ -74,7 +76,7 @@ static int hand_over(struct trace_writer *w, struct trace_info *info, struct tra
         .folded = kind % 8 == 6 ? &fold : NULL,
     };
     ++*calls;
-    return out_html.call(w, &call);
+    return html_ops()->call(w, &call);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -104,12 +106,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     info.nnames = NAMES;
     page.len = 0;
     if (output_open_sink(false, take, &page, &out)) abort();
-    struct trace_writer *w = out_html.open(out, &info, &opts);
-    if (!w || out_html.begin(w)) abort();
+    struct trace_writer *w = html_ops()->open(out, &info, &opts);
+    if (!w || html_ops()->begin(w)) abort();
     while (in.data < in.end)
         if (hand_over(w, &info, names, tasks, &in, &totals.calls)) abort();
-    if (out_html.end(w, &totals)) abort();
-    out_html.free(w);
+    if (html_ops()->end(w, &totals)) abort();
+    html_ops()->free(w);
     if (output_commit(out, &bytes, &err)) abort();
     check_page(page.text, page.len);
     return 0;

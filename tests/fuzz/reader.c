@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/profile/profile.h"
 #include "proto/block_code.h"
 #include "proto/frame.h"

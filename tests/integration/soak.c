@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/format/format.h"
 #include "cli/trace/source.h"
 #include "tests/lib/suite.h"
 
@@ -44,7 +45,7 @@ static void count(const char *path, struct trace_writer *w, struct trace_totals 
     struct vt_err err = {0};
     ck_assert_msg(!trace_source_open(path, &source, &err), "%s: %s", who, err.msg);
     ck_assert_msg(!trace_source_info(source)->cut_off, "%s: the trace has no end", who);
-    struct model_opts opts = {0};
+    struct run_opts opts = {0};
     ck_assert_msg(!trace_source_run(source, &opts, &counting, w, totals, &err), "%s: %s", who, err.msg);
     ck_assert_msg(!trace_source_info(source)->damage.code, "%s: %s", who, trace_source_info(source)->damage.msg);
     trace_source_close(source);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/format/format.h"
 #include "cli/trace/names.h"
 
 struct span {
@@ -109,8 +110,8 @@ static const struct trace_writer_ops record_ops = {.begin = record_begin,
                                                    .mark = record_mark,
                                                    .end = record_end};
 
-int record_run(struct record *r, struct trace_source *source, const struct model_opts *opts) {
-    static const struct model_opts none;
+int record_run(struct record *r, struct trace_source *source, const struct run_opts *opts) {
+    static const struct run_opts none;
     struct trace_totals totals;
     struct trace_writer w = {.r = r, .info = trace_source_info(source)};
     size_t len;
@@ -127,7 +128,7 @@ int record_run(struct record *r, struct trace_source *source, const struct model
     return rc;
 }
 
-int record_file(struct record *r, const char *path, const struct model_opts *opts, const struct trace_select *select) {
+int record_file(struct record *r, const char *path, const struct run_opts *opts, const struct trace_select *select) {
     memset(r, 0, sizeof *r);
     int rc = trace_source_open(path, &r->source, &r->err);
     if (!rc && select) rc = trace_source_select(r->source, select, &r->err);

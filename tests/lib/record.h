@@ -17,8 +17,8 @@ struct record {
 };
 
 /* Runs a trace into r; select may be NULL. Returns what opening or running did; ends the test when a promise is broken. */
-int record_file(struct record *r, const char *path, const struct model_opts *opts, const struct trace_select *select);
-int record_run(struct record *r, struct trace_source *source, const struct model_opts *opts);
+int record_file(struct record *r, const char *path, const struct run_opts *opts, const struct trace_select *select);
+int record_run(struct record *r, struct trace_source *source, const struct run_opts *opts);
 /* Both say the same; where there are gaps, in any order: ends that were lost are told late by some kinds of files. */
 void record_same(const struct record *a, const struct record *b);
 void record_free(struct record *r);

@@ -9,6 +9,7 @@
 #include <yajl/yajl_tree.h>
 
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "tests/lib/trace_build.h"
 
 static struct trace_build trace;
@@ -316,9 +317,9 @@ START_TEST(test_unwritable_output) {
     ck_assert_int_lt(convert_trace(&opts, &result, &err), 0);
     ck_assert_msg(strstr(err.msg, "/proc/nowhere/out.json"), "%s", err.msg);
     memset(&err, 0, sizeof err);
-    ck_assert_int_eq(convert_check_output("x.pdf", &err), -EINVAL);
+    ck_assert_int_eq(format_check_output("x.pdf", &err), -EINVAL);
     ck_assert(strstr(err.msg, ".json.gz"));
-    ck_assert_int_eq(convert_check_output("x.json", NULL), 0);
+    ck_assert_int_eq(format_check_output("x.json", NULL), 0);
 }
 END_TEST
 

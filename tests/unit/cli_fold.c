@@ -9,6 +9,7 @@
 
 #include "cli/convert/convert.h"
 #include "cli/convert/fold.h"
+#include "cli/format/format.h"
 #include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 
@@ -156,7 +157,7 @@ static uint64_t sample_events, whole_calls;
 /* budget UINT64_MAX: not folded at all. */
 static void run(uint64_t budget, const struct trace_writer_ops *ops) {
     struct trace_source *s;
-    struct model_opts opts = {0};
+    struct run_opts opts = {0};
     memset(sums, 0, sizeof *sums);
     sums->shortest_shown = UINT64_MAX;
     ck_assert_msg(trace_source_open(trace.path, &s, &err) == 0, "%s", err.msg);

@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/trace/source.h"
 #include "proto/block_code.h"
 #include "tests/lib/trace_build.h"
@@ -292,11 +293,12 @@ START_TEST(test_folds_and_marks) {
         {.ticks = 300, .type = VT_REC_RETURN, .id = 2},
         {.ticks = 900, .type = VT_REC_RETURN, .id = 1},
     };
-    struct trace_writer front = {.ops = &out_html};
+    const struct trace_writer_ops *html = format_by_name("x.html", NULL)->writer;
+    struct trace_writer front = {.ops = html};
     struct trace_source *source = NULL;
     struct trace_totals totals;
     struct writer_opts opts = {0};
-    struct model_opts model = {0};
+    struct run_opts model = {0};
     struct output *out = NULL;
     uint64_t bytes;
     trace_build_name(&trace, 1, 0, "f", "a.py", 1);
@@ -306,12 +308,12 @@ START_TEST(test_folds_and_marks) {
     ck_assert_int_eq(trace_source_open(trace.path, &source, &err), 0);
     struct trace_info *info = trace_source_info(source);
     ck_assert_int_eq(output_open(out_path, false, &out, &err), 0);
-    front.inner = out_html.open(out, info, &opts);
+    front.inner = html->open(out, info, &opts);
     ck_assert_ptr_nonnull(front.inner);
     front.thread = info->threads[0];
     front.g = id_table_get(&info->names, 2);
     ck_assert_int_eq(trace_source_run(source, &model, &stage, &front, &totals, &err), 0);
-    out_html.free(front.inner);
+    html->free(front.inner);
     ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
     trace_source_close(source);
     take_apart();

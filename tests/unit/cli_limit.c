@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/trace/limit.h"
 #include "cli/trace/source.h"
 #include "proto/frame.h"

@@ -77,7 +77,7 @@ static const struct trace_writer_ops note_ops = {
 
 static struct trace_build trace;
 static struct trace_totals totals;
-static struct model_opts opts;
+static struct run_opts opts;
 static struct vt_err damage;
 
 static void set_up(void) {

@@ -8,6 +8,7 @@
 #include <yajl/yajl_tree.h>
 
 #include "cli/convert/convert.h"
+#include "cli/format/perfetto/perfetto.h"
 #include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 

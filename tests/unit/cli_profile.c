@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/convert/convert.h"
+#include "cli/format/format.h"
 #include "cli/profile/profile.h"
 #include "cli/report/compare.h"
 #include "tests/lib/trace_build.h"
@@ -373,10 +374,10 @@ static int span_order(const void *x, const void *y) {
 /* How long any call of the (one) thread was there. */
 static uint64_t covered(void) {
     struct trace_writer w = {0};
-    struct model_opts model_opts = {0};
+    struct run_opts run_opts = {0};
     struct trace_totals totals;
     nspans = 0;
-    ck_assert_int_eq(trace_source_run(source, &model_opts, &span_ops, &w, &totals, &err), 0);
+    ck_assert_int_eq(trace_source_run(source, &run_opts, &span_ops, &w, &totals, &err), 0);
     uint64_t sum = 0, until = 0;
     qsort(spans, nspans, sizeof *spans, span_order);
     for (size_t i = 0; i < nspans; i++) {

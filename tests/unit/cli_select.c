@@ -8,6 +8,7 @@
 
 #include "cli/convert/convert.h"
 #include "cli/convert/newest.h"
+#include "cli/format/format.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
 #include "tests/lib/trace_build.h"
@@ -206,7 +207,7 @@ START_TEST(test_newest_of_a_part) {
         .begin = nothing, .call = count_call, .gap = no_gap, .counter = no_counter, .end = no_end};
     struct trace_source *source;
     struct trace_totals totals;
-    struct model_opts opts = {0};
+    struct run_opts opts = {0};
     struct vt_err err = {0};
     uint64_t calls = 0;
     ck_assert_int_eq(select_add_tid(&want, "100"), 0);

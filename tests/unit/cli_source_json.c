@@ -141,7 +141,7 @@ START_TEST(test_order_is_made) {
           "call 5/1 in2 5000..7000\ncall 5/1 in1 2000..12000\ncall 5/1 reaches out 50000..101000\ncall 5/1 outer 1000..101000\n"
           "call 5/1 late 200001..201000\ncall 5/1 its caller 200000..201000\ncall 5/1 open 500..open\n");
     ck_assert_uint_eq(rec.totals.cut, 1);
-    struct model_opts opts = {.min_duration_ns = 2000};
+    struct run_opts opts = {.min_duration_ns = 2000};
     ck_assert_int_eq(record_run(&rec, rec.source, &opts), 0);
     ck_assert_uint_eq(rec.totals.short_calls, 3);
     ck_assert_ptr_null(strstr(rec.text, "late"));

@@ -17,6 +17,7 @@
 #define VT_CLI_CVF_H
 
 #include "cli/base/output.h"
+#include "cli/trace/trace_format.h"
 
 struct cvf_opts {
     const char *input, *output;
@@ -43,5 +44,7 @@ enum { CVF_ABSENT = 0x21, CVF_SAME = 0x22, CVF_INT = 0x23, CVF_DOUBLE = 0x24 };
 #define CVF_VERSION 1u
 #define CVF_UNIT_NS 10u
 #define CVF_METADATA "viztracer_metadata" /* name of the M event that holds it */
+
+extern const struct trace_writer_ops out_cvf; /* out_cvf.c */
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/format/cvf/cvf.h"
-#include "cli/trace/writer.h"
+#include "cli/format/json/chrome_json.h"
 
 struct trace_writer {
     struct trace_writer *json; /* of out_chrome */
@@ -58,8 +58,7 @@ static int cvf_end(struct trace_writer *w, const struct trace_totals *totals) {
     return rc ? rc : output_error(w->out);
 }
 
-const struct trace_writer_ops out_cvf = {.suffix = ".cvf",
-                                         .open = cvf_open,
+const struct trace_writer_ops out_cvf = {.open = cvf_open,
                                          .begin = cvf_begin,
                                          .call = cvf_call,
                                          .gap = cvf_gap,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/format/cvf/cvf.h"
-#include "cli/trace/source.h"
+#include "cli/format/json/chrome_json.h"
 
 struct cvf_source {
     int fd;
@@ -13,13 +13,6 @@ struct cvf_source {
 };
 
 /* The version and the kind of the first record; nothing behind the version: an empty one. */
-static bool cvf_is(const uint8_t *head, size_t len) {
-    static const uint8_t version[8] = {CVF_VERSION},
-                         kinds[] = {CVF_CALLS, CVF_PROCESS, CVF_THREAD, CVF_COUNTER, CVF_OTHER, CVF_FILE_INFO};
-    if (len < sizeof version || memcmp(head, version, sizeof version)) return false;
-    return len == sizeof version || memchr(kinds, head[sizeof version], sizeof kinds);
-}
-
 static int unpack(const char *path, const int *fd, struct vt_err *err) {
     struct cvf_opts opts = {.input = path};
     struct cvf_result result;
@@ -55,7 +48,7 @@ static int cvf_open(const char *path, struct trace_info **info, void **state, st
     return 0;
 }
 
-static int cvf_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
+static int cvf_run(struct trace_info *info, void *state, const struct run_opts *opts, const struct trace_writer_ops *ops,
                    struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
     struct cvf_source *s = state;
     return source_json.run(info, s->json, opts, ops, w, totals, err);
@@ -68,4 +61,22 @@ static void cvf_close(struct trace_info *info, void *state) {
     free(s);
 }
 
-const struct trace_source_ops source_cvf = {.kind = "cvf", .is = cvf_is, .open = cvf_open, .run = cvf_run, .close = cvf_close};
+static const struct trace_source_ops source_cvf = {.open = cvf_open, .run = cvf_run, .close = cvf_close};
+
+static bool cvf_is(const uint8_t *head, size_t len) {
+    static const uint8_t version[8] = {CVF_VERSION},
+                         kinds[] = {CVF_CALLS, CVF_PROCESS, CVF_THREAD, CVF_COUNTER, CVF_OTHER, CVF_FILE_INFO};
+    if (len < sizeof version || memcmp(head, version, sizeof version)) return false;
+    return len == sizeof version || memchr(kinds, head[sizeof version], sizeof kinds);
+}
+
+const struct trace_format format_cvf = {
+    .name = "cvf",
+    .help = "VizTracer's compressed format",
+    .suffixes = {{".cvf"}},
+    .is = cvf_is,
+    .source = &source_cvf,
+    .writer = &out_cvf,
+    .view = FORMAT_VIEW_CONVERTED,
+    .next_step = "Open it with: vizviewer ",
+};

@@ -6,6 +6,7 @@
 #include "cli/base/output.h"
 #include "cli/profile/stacks.h"
 #include "cli/term/term.h"
+#include "cli/trace/trace_format.h"
 
 struct flame;
 struct flame_ops {

@@ -58,4 +58,11 @@ static const struct flame_ops folded = {.write = folded_write};
 static struct trace_writer *folded_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
     return flame_open(out, info, opts, &folded);
 }
-const struct trace_writer_ops out_folded = {.suffix = ".folded", .open = folded_open, FLAME_WRITER_OPS};
+static const struct trace_writer_ops out_folded = {.open = folded_open, FLAME_WRITER_OPS};
+
+const struct trace_format format_folded = {
+    .name = "folded",
+    .help = "call stacks with their times, for flamegraph.pl and the like",
+    .suffixes = {{".folded"}},
+    .writer = &out_folded,
+};

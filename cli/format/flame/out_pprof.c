@@ -170,4 +170,11 @@ static const struct flame_ops pprof = {.write = pprof_write};
 static struct trace_writer *pprof_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
     return flame_open(out, info, opts, &pprof);
 }
-const struct trace_writer_ops out_pprof = {.suffix = ".pprof", .gzip = true, .open = pprof_open, FLAME_WRITER_OPS};
+static const struct trace_writer_ops out_pprof = {.open = pprof_open, FLAME_WRITER_OPS};
+
+const struct trace_format format_pprof = {
+    .name = "pprof",
+    .help = "for go tool pprof",
+    .suffixes = {{".pprof", .gzip = true}},
+    .writer = &out_pprof,
+};

@@ -219,4 +219,11 @@ static const struct flame_ops speedscope = {.write = speedscope_write, .call = n
 static struct trace_writer *speedscope_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
     return flame_open(out, info, opts, &speedscope);
 }
-const struct trace_writer_ops out_speedscope = {.suffix = ".speedscope.json", .open = speedscope_open, FLAME_WRITER_OPS};
+static const struct trace_writer_ops out_speedscope = {.open = speedscope_open, FLAME_WRITER_OPS};
+
+const struct trace_format format_speedscope = {
+    .name = "speedscope",
+    .help = "for speedscope.app",
+    .suffixes = {{".speedscope.json"}},
+    .writer = &out_speedscope,
+};

@@ -172,4 +172,13 @@ static const struct flame_ops svg = {.write = svg_write, .max_depth = DEPTH_MAX}
 static struct trace_writer *svg_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
     return flame_open(out, info, opts, &svg);
 }
-const struct trace_writer_ops out_svg = {.suffix = ".svg", .open = svg_open, FLAME_WRITER_OPS};
+static const struct trace_writer_ops out_svg = {.open = svg_open, FLAME_WRITER_OPS};
+
+const struct trace_format format_svg = {
+    .name = "svg",
+    .help = "flame graph, a picture",
+    .suffixes = {{".svg"}},
+    .writer = &out_svg,
+    .part = FORMAT_FLAME_PART,
+    .next_step = "Open it in a browser: ",
+};

@@ -20,7 +20,7 @@
 #include "cli/format/html/html_track.h"
 #include "cli/format/html/page.h"
 #include "cli/trace/file_info.h"
-#include "cli/trace/writer.h"
+#include "cli/trace/trace_format.h"
 #include "proto/block_code.h"
 
 #define CALLS_MAX (16u << 20)   /* a browser takes no more */
@@ -469,8 +469,7 @@ static int html_end(struct trace_writer *w, const struct trace_totals *totals) {
     return output_error(w->out);
 }
 
-const struct trace_writer_ops out_html = {
-    .suffix = ".html",
+static const struct trace_writer_ops out_html = {
     .most = CALLS_MAX,
     .budget = BUDGET,
     .open = html_open,
@@ -481,4 +480,22 @@ const struct trace_writer_ops out_html = {
     .mark = html_mark,
     .end = html_end,
     .free = html_free,
+};
+
+static bool html_is(const uint8_t *head, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (!head[i] || !strchr(" \t\r\n\xef\xbb\xbf", head[i])) return head[i] == '<';
+    return false;
+}
+
+const struct trace_format format_html = {
+    .name = "html",
+    .help = "a page that shows the trace without network",
+    .suffixes = {{".html"}},
+    .is = html_is,
+    .is_needs_suffix = true,
+    .writer = &out_html,
+    .view = FORMAT_VIEW_AS_PAGE,
+    .part = FORMAT_PAGE_PART,
+    .next_step = "Open it with: vizviewer ",
 };

@@ -7,6 +7,7 @@
 
 #include "cli/base/json.h"
 #include "cli/convert/fold.h"
+#include "cli/format/json/chrome_json.h"
 #include "cli/trace/file_info.h"
 #include "cli/trace/limit.h"
 #include "cli/trace/names.h"
@@ -391,9 +392,13 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     return rc ? rc : output_error(w->out);
 }
 
-/* Plain and gzipped. */
-#define CHROME_CALLBACKS                                                                                                         \
-    .open = chrome_open, .begin = chrome_begin, .call = chrome_call, .gap = chrome_gap, .counter = chrome_counter,               \
-    .mark = chrome_mark, .end = chrome_end, .free = chrome_free
-const struct trace_writer_ops out_chrome = {.suffix = ".json", CHROME_CALLBACKS};
-const struct trace_writer_ops out_chrome_gz = {.suffix = ".gz", .gzip = true, CHROME_CALLBACKS};
+const struct trace_writer_ops out_chrome = {
+    .open = chrome_open,
+    .begin = chrome_begin,
+    .call = chrome_call,
+    .gap = chrome_gap,
+    .counter = chrome_counter,
+    .mark = chrome_mark,
+    .end = chrome_end,
+    .free = chrome_free,
+};

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/format/json/chrome_json.h"
 #include "cli/format/json/json_events.h"
 #include "cli/trace/info_build.h"
 #include "cli/trace/lane.h"
 #include "cli/trace/limit.h"
-#include "cli/trace/source.h"
 
 #define MARKS "iCNODstfbne"
 #define OPEN_SEARCH 4096u /* open calls that an E is compared with */
@@ -47,12 +47,6 @@ struct pass {
 };
 
 /* ---- names and threads ---- */
-
-static bool json_is(const uint8_t *head, size_t len) {
-    size_t at = len >= 3 && !memcmp(head, "\xef\xbb\xbf", 3) ? 3 : 0;
-    while (at < len && (head[at] == ' ' || head[at] == '\n' || head[at] == '\r' || head[at] == '\t')) at++;
-    return at < len && (head[at] == '{' || head[at] == '[');
-}
 
 static struct trace_process *process_of(struct json_source *s, const struct json_event *e) {
     return e->pid.text ? info_build_process(&s->build, e->pid.text, e->pid.len) : info_build_process(&s->build, "0", 1);
@@ -352,7 +346,7 @@ static int read_file(void *ctx, struct vt_err *err) {
 
 static int read_rest(void *ctx) { return give_rest(&((struct reading *)ctx)->pass); }
 
-static int json_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
+static int json_run(struct trace_info *info, void *state, const struct run_opts *opts, const struct trace_writer_ops *ops,
                     struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
     struct json_source *s = state;
     struct reading r = {
@@ -364,5 +358,22 @@ static int json_run(struct trace_info *info, void *state, const struct model_opt
     return rc;
 }
 
-const struct trace_source_ops source_json = {
-    .kind = "json", .is = json_is, .open = json_open, .run = json_run, .close = json_close};
+const struct trace_source_ops source_json = {.open = json_open, .run = json_run, .close = json_close};
+
+static bool json_is(const uint8_t *head, size_t len) {
+    size_t at = len >= 3 && !memcmp(head, "\xef\xbb\xbf", 3) ? 3 : 0;
+    while (at < len && (head[at] == ' ' || head[at] == '\n' || head[at] == '\r' || head[at] == '\t')) at++;
+    return at < len && (head[at] == '{' || head[at] == '[');
+}
+
+const struct trace_format format_json = {
+    .name = "json",
+    .help = "Chrome JSON, as VizTracer writes it",
+    .suffixes = {{".json"}, {".json.gz", .gzip = true}, {".gz", .gzip = true, .unlisted = true}},
+    .is = json_is,
+    .source = &source_json,
+    .writer = &out_chrome,
+    .json_text = true,
+    .view = FORMAT_VIEW_AS_TRACE,
+    .next_step = "Open it with: vizviewer ",
+};

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/format/perfetto/perfetto.h"
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/format/perfetto/perfetto_packets.h"
 #include "cli/term/term.h"
@@ -290,9 +291,14 @@ static int perfetto_end(struct trace_writer *w, const struct trace_totals *total
     return packets_close_event(&w->packets, w->packets.control, start);
 }
 
-/* Plain and gzipped. */
-#define PERFETTO_CALLBACKS                                                                                                       \
-    .open = perfetto_open, .begin = perfetto_begin, .enter = perfetto_enter, .call = perfetto_call, .gap = perfetto_gap,         \
-    .counter = perfetto_counter, .mark = perfetto_mark, .end = perfetto_end, .free = perfetto_free
-const struct trace_writer_ops out_perfetto = {.suffix = ".pftrace", PERFETTO_CALLBACKS};
-const struct trace_writer_ops out_perfetto_gz = {.suffix = ".pftrace.gz", .gzip = true, PERFETTO_CALLBACKS};
+const struct trace_writer_ops out_perfetto = {
+    .open = perfetto_open,
+    .begin = perfetto_begin,
+    .enter = perfetto_enter,
+    .call = perfetto_call,
+    .gap = perfetto_gap,
+    .counter = perfetto_counter,
+    .mark = perfetto_mark,
+    .end = perfetto_end,
+    .free = perfetto_free,
+};

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/format/perfetto/perfetto.h"
 #include "cli/format/perfetto/perfetto_json.h"
 #include "cli/format/perfetto/pftrace_read.h"
 #include "cli/trace/info_build.h"
 #include "cli/trace/lane.h"
 #include "cli/trace/limit.h"
-#include "cli/trace/source.h"
 
 #define TIME_MAX_NS (1ull << 62)
 #define OPEN_SEARCH 4096u /* open calls that an END is compared with */
@@ -63,8 +63,6 @@ struct pass {
     struct trace_info *info;
     struct lanes *lanes;
 };
-
-static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && head[0] == (1 << 3 | 2); }
 
 static void **by_number(struct text_map *map, uint64_t number) { return text_map_slot(map, &number, sizeof number); }
 static void *get_number(const struct text_map *map, uint64_t number) { return text_map_get(map, &number, sizeof number); }
@@ -538,7 +536,7 @@ static int read_file(void *ctx, struct vt_err *err) {
 
 static int read_rest(void *ctx) { return give_rest(&((struct reading *)ctx)->pass); }
 
-static int pftrace_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
+static int pftrace_run(struct trace_info *info, void *state, const struct run_opts *opts, const struct trace_writer_ops *ops,
                        struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
     struct pftrace_source *s = state;
     struct reading r = {
@@ -550,5 +548,19 @@ static int pftrace_run(struct trace_info *info, void *state, const struct model_
     return rc;
 }
 
-const struct trace_source_ops source_pftrace = {
-    .kind = "pftrace", .is = pftrace_is, .open = pftrace_open, .run = pftrace_run, .close = pftrace_close};
+static const struct trace_source_ops source_pftrace = {.open = pftrace_open, .run = pftrace_run, .close = pftrace_close};
+
+static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && head[0] == (1 << 3 | 2); }
+
+const struct trace_format format_pftrace = {
+    .name = "pftrace",
+    .help = "Perfetto trace; small, and quick in the Perfetto UI",
+    .suffixes = {{".pftrace"}, {".pftrace.gz", .gzip = true}},
+    .is = pftrace_is,
+    .is_needs_suffix = true,
+    .source = &source_pftrace,
+    .writer = &out_perfetto,
+    .view = FORMAT_VIEW_AS_TRACE,
+    .part = FORMAT_TRACE_PART,
+    .next_step = "Open it with: vizviewer ",
+};

@@ -44,7 +44,7 @@ struct stream {
 
 struct model {
     struct trace_info *info;
-    const struct model_opts *opts;
+    const struct run_opts *opts;
     const struct trace_writer_ops *ops;
     struct trace_writer *w;
     struct trace_totals *totals;
@@ -395,9 +395,9 @@ static void free_streams(struct model *m) {
     free(m->streams);
 }
 
-int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
+int model_run(struct trace_info *info, const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
               struct trace_totals *totals, struct vt_err *err) {
-    struct model_opts used = *opts;
+    struct run_opts used = *opts;
     struct model m = {.info = info, .opts = &used, .ops = ops, .w = w, .totals = totals};
     *totals = (struct trace_totals){.threads = info->nshown};
     /* what the trace was made with counts, too */

@@ -21,28 +21,13 @@
 #ifndef VT_CLI_MODEL_H
 #define VT_CLI_MODEL_H
 
+#include "cli/trace/run.h"
 #include "cli/trace/writer.h"
 
 #define MODEL_DEPTH_MAX (1u << 20) /* frames deeper than this are counted, not kept */
 
-/* A look at some of the events instead of all, for estimates. Each run of blocks stands alone: a call that began or ended in
- * a part that was left out is not handed over, and its leave is counted as unmatched. */
-struct model_sample {
-    uint32_t one_in; /* of so many events one, about */
-    uint64_t events; /* out: how many were looked at; 0 = the source cannot sample: all */
-};
-
-struct model_opts {
-    uint64_t min_duration_ns;
-    bool tasks;                                                /* attribute calls to asyncio tasks */
-    void (*progress)(void *arg, uint64_t done, uint64_t size); /* may be NULL; bytes of the trace */
-    void *progress_arg;
-    const volatile int *stop;    /* may be NULL; set to leave with -EINTR */
-    struct model_sample *sample; /* may be NULL: all */
-};
-
 /* Feeds w with everything in info's trace up to its end or its first damaged place (noted in info->damage). */
-VT_MUST_CHECK int model_run(struct trace_info *info, const struct model_opts *opts, const struct trace_writer_ops *ops,
+VT_MUST_CHECK int model_run(struct trace_info *info, const struct run_opts *opts, const struct trace_writer_ops *ops,
                             struct trace_writer *w, struct trace_totals *totals, struct vt_err *err);
 
 #endif

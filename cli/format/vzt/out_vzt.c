@@ -18,6 +18,7 @@
 
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/format/vzt/args_payload.h"
+#include "cli/format/vzt/vzt.h"
 #include "cli/format/vzt/vzt_put.h"
 #include "cli/trace/writer.h"
 #include "proto/abi/arena.h"
@@ -562,7 +563,6 @@ static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
 }
 
 const struct trace_writer_ops out_vzt = {
-    .suffix = ".vzt",
     .open = vzt_open,
     .begin = vzt_begin,
     .enter = vzt_enter,

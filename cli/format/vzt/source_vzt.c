@@ -2,10 +2,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/trace/source.h"
+#include "cli/format/vzt/model.h"
+#include "cli/format/vzt/vzt.h"
 #include "proto/abi/arena.h"
-
-static bool vzt_is(const uint8_t *head, size_t len) { return len >= 3 && !memcmp(head, "VZT", 3); }
 
 static int vzt_open(const char *path, struct trace_info **info, void **state, struct vt_err *err) {
     struct vt_trace *trace;
@@ -21,9 +20,9 @@ static int vzt_open(const char *path, struct trace_info **info, void **state, st
     return 0;
 }
 
-static int vzt_run(struct trace_info *info, void *state, const struct model_opts *opts, const struct trace_writer_ops *ops,
+static int vzt_run(struct trace_info *info, void *state, const struct run_opts *opts, const struct trace_writer_ops *ops,
                    struct trace_writer *w, struct trace_totals *totals, struct vt_err *err) {
-    struct model_opts with_tasks = *opts;
+    struct run_opts with_tasks = *opts;
     (void)state;
     with_tasks.tasks |= (info->header->flags & VT_F_ASYNC) != 0;
     return model_run(info, &with_tasks, ops, w, totals, err);
@@ -34,4 +33,18 @@ static void vzt_close(struct trace_info *info, void *state) {
     vt_trace_close(state);
 }
 
-const struct trace_source_ops source_vzt = {.kind = "vzt", .is = vzt_is, .open = vzt_open, .run = vzt_run, .close = vzt_close};
+static const struct trace_source_ops source_vzt = {.open = vzt_open, .run = vzt_run, .close = vzt_close};
+
+static bool vzt_is(const uint8_t *head, size_t len) { return len >= 3 && !memcmp(head, "VZT", 3); }
+
+const struct trace_format format_vzt = {
+    .name = "vzt",
+    .help = "our own format: compact, and holds everything that was recorded",
+    .suffixes = {{".vzt"}},
+    .is = vzt_is,
+    .source = &source_vzt,
+    .writer = &out_vzt,
+    .native = true,
+    .view = FORMAT_VIEW_CONVERTED,
+    .next_step = "See it with viztracer report or vizviewer ",
+};

@@ -1,0 +1,121 @@
+/* Owns the table of file formats and the choice of a row. A new format is one new file that exports its row, and one line
+ * in ROWS. */
+#include "cli/format/format.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "cli/base/text.h"
+
+#define HEAD_LEN 256u /* bytes that `is` gets */
+
+/* In the order in which lists name them. `is` of an earlier row wins: JSON may begin with the byte that .pftrace begins with. */
+#define ROWS(row) row(json) row(pftrace) row(html) row(vzt) row(cvf) row(svg) row(folded) row(speedscope) row(pprof)
+
+#define DECLARE(name) extern const struct trace_format format_##name;
+#define POINTER(name) &format_##name,
+ROWS(DECLARE)
+static const struct trace_format *const rows[] = {ROWS(POINTER)};
+
+const struct trace_format *format_next(const struct trace_format *previous) {
+    if (!previous) return rows[0];
+    for (size_t i = 0; i + 1 < VT_ARRAY_LEN(rows); i++)
+        if (rows[i] == previous) return rows[i + 1];
+    return NULL;
+}
+
+bool format_has_use(const struct trace_format *format, enum format_use use) {
+    switch (use) {
+    case FORMAT_READ: return format->source != NULL;
+    case FORMAT_WRITTEN: return format->writer != NULL;
+    case FORMAT_VIEWED: return format->view != FORMAT_NOT_VIEWED;
+    }
+    return false;
+}
+
+const char *format_list(enum format_use use, const char *last, char text[FORMAT_LIST_MAX]) {
+    const char *names[VT_ARRAY_LEN(rows) * FORMAT_SUFFIXES_MAX];
+    size_t n = 0, len = 0;
+    for (const struct trace_format *f = format_next(NULL); f; f = format_next(f))
+        for (size_t i = 0; format_has_use(f, use) && i < FORMAT_SUFFIXES_MAX && f->suffixes[i].text; i++)
+            if (!f->suffixes[i].unlisted) names[n++] = f->suffixes[i].text;
+    text[0] = 0;
+    for (size_t i = 0; i < n && len < FORMAT_LIST_MAX; i++)
+        len += (size_t)snprintf(text + len, FORMAT_LIST_MAX - len, "%s%s", !i ? "" : i + 1 < n ? ", " : last, names[i]);
+    return text;
+}
+
+const struct trace_format *format_by_name(const char *path, const struct format_suffix **suffix) {
+    const struct trace_format *found = NULL;
+    const struct format_suffix *best = NULL;
+    for (const struct trace_format *f = format_next(NULL); f; f = format_next(f))
+        for (size_t i = 0; i < FORMAT_SUFFIXES_MAX && f->suffixes[i].text; i++) {
+            const struct format_suffix *s = &f->suffixes[i];
+            if (!text_ends_with(path, s->text) || (best && strlen(s->text) <= strlen(best->text))) continue;
+            found = f;
+            best = s;
+        }
+    if (suffix) *suffix = best;
+    return found;
+}
+
+const struct trace_format *format_of_part(enum format_part part) {
+    for (const struct trace_format *f = format_next(NULL); f; f = format_next(f))
+        if (f->part == part) return f;
+    return NULL;
+}
+
+bool format_is_native(const char *path) {
+    const struct trace_format *f = format_by_name(path, NULL);
+    return f && f->native;
+}
+
+int format_check_output(const char *output, struct vt_err *err) {
+    char list[FORMAT_LIST_MAX];
+    const struct trace_format *f = format_by_name(output, NULL);
+    if (f && f->writer) return 0;
+    return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it %s", output, format_list(FORMAT_WRITTEN, " or ", list));
+}
+
+/* The first bytes. zlib passes the bytes of files that are not gzipped on unchanged. */
+static int read_head(const char *path, uint8_t *head, size_t *len, struct vt_err *err) {
+    errno = 0;
+    gzFile f = gzopen(path, "rbe");
+    int rc = errno ? -errno : -ENOMEM;
+    if (!f) return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+    errno = 0;
+    int n = gzread(f, head, HEAD_LEN);
+    rc = n >= 0 ? 0 : errno ? -errno : -EBADMSG;
+    if (rc == -EBADMSG)
+        vt_err_set(err, rc, "%s: the gzip data is damaged", path);
+    else if (rc)
+        vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+    gzclose(f);
+    *len = n > 0 ? (size_t)n : 0;
+    return rc;
+}
+
+int format_of_file(const char *path, const struct trace_format **format, struct vt_err *err) {
+    uint8_t head[HEAD_LEN];
+    size_t len = 0;
+    *format = NULL;
+    int rc = read_head(path, head, &len, err);
+    if (rc) return rc;
+    if (!len) return vt_err_set(err, -EBADMSG, "%s: the file is empty", path);
+    for (const struct trace_format *f = format_next(NULL); f && !*format; f = format_next(f))
+        if (f->is && f->is(head, len)) *format = f;
+    return 0;
+}
+
+int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err) {
+    const struct trace_format *f;
+    int rc = format_of_file(path, &f, err);
+    if (rc) return rc;
+    if (!f || !f->source) return vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read", path);
+    struct trace_info *info;
+    void *state;
+    rc = f->source->open(path, &info, &state, err);
+    return rc ? rc : trace_source_new(f->name, f->source, info, state, out, err);
+}
