@@ -30,4 +30,8 @@ for kind in json html svg; do
     echo "\$ viztracer convert $trace.vzt -o $trace.$kind"
     "$build/bin/viztracer" convert "$trace.vzt" -o "$trace.$kind"
 done
-kill -0 "$target" && echo "The shop is still open. In any browser, from disk: the timeline $trace.html and the flame graph $trace.svg. In the Perfetto UI: $build/bin/vizviewer $trace.vzt"
+kill -0 "$target" || { echo "demo: the shop is gone" >&2; exit 1; }
+echo "The shop served its customers all the time; now it closes. Look at what is saved:"
+echo "  $trace.html          the timeline, in any browser, from disk"
+echo "  $trace.svg           the flame graph, in any browser"
+echo "  $build/bin/vizviewer $trace.vzt          the timeline in the Perfetto UI"
