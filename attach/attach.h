@@ -1,7 +1,6 @@
-/* Getting in and out of a live CPython process. The public face of attach/: knows no sessions and no
- * protobuf. Blocking calls, to be made from a process of its own (the daemon's helper) that has the
- * credentials of whoever asked: the kernel decides what it may trace. If that process is SIGKILLed
- * at any instant, the target survives and goes on.
+/* Getting in and out of a live CPython process. The public header of attach/, which knows no sessions and no
+ * protobuf. All calls block. Make them from a separate process (the daemon's helper) with the credentials of the
+ * client: then the kernel decides what may be traced. That process may be killed at any instant; the target survives.
  *
  * Sources: ptrace(2), rt_sigreturn in arch/x86/kernel/signal_64.c, PEP 768, Include/internal/pycore_debug_offsets.h. */
 #ifndef VT_ATTACH_ATTACH_H
@@ -19,9 +18,9 @@ struct attach_opts {
     pid_t pid;
     enum attach_method method;
     bool force;             /* attach although the target has opted out of remote debugging */
-    unsigned timeout_ms;    /* until the agent is told to go, with all tries; 0 = default (10 s). Loading it may take 20 s more */
+    unsigned timeout_ms;    /* for all tries together, until the agent starts to load; 0 = 10 s. Loading may take 20 s more */
     const char *agent_path; /* libviztracer_agent.so on our side */
-    uint64_t arena_bytes;   /* vt_arena_bytes(nchunks); less where it has to be a file */
+    uint64_t arena_bytes;   /* vt_arena_bytes(nchunks); an arena in a file may be smaller */
     /* Called once with the arena's fd (its length says how many chunks there are): writes the control area. The
      * agent sees the arena only after it returned 0. Target not stopped. */
     int (*prepare_arena)(void *ctx, int arena_fd, struct vt_err *err);
@@ -30,7 +29,7 @@ struct attach_opts {
     void *ctx;
 };
 
-/* What preflight found out; valid also for refused targets as far as it got. */
+/* Results of the preflight. For a refused target: what was known when it was refused. */
 struct attach_info {
     pid_t pid;
     uint64_t start_time;    /* field 22 of /proc/PID/stat: with pid, the identity of the target */
@@ -52,29 +51,28 @@ struct attach_result {
     uint64_t max_stop_ns; /* longest stop of any thread, rejected ones included */
     uint32_t stops;       /* threads stopped in all, rejected ones included */
     uint64_t total_ns;    /* whole climb */
-    uint32_t tries;       /* climbs; more than one: the new thread had waited too long for us */
+    uint32_t tries;       /* climbs; more than one: the new thread timed out waiting for this process */
     bool reused;          /* an inert agent of an earlier attach was used again */
 };
 
-/* Looks, touches nothing. 0, or -errno with the refusal in err: -ESRCH no such process / gone,
+/* Inspects the target and changes nothing. Returns 0, or -errno with the refusal in err: -ESRCH no such process / gone,
  * -ENOEXEC not Python, -ENOTSUP version/libc/mode not supported, -EPERM no right, -EBUSY traced by
  * another tracer or by us already, -EAGAIN stopped, -ECANCELED opted out. */
 VT_MUST_CHECK int attach_preflight(const struct attach_opts *o, struct attach_info *info, struct vt_err *err);
 
-/* The climb. On success the agent runs in the target (its state is in the arena's control area:
- * it may still be waiting for the GIL) and the target is otherwise as before. On error every rung
- * was undone. Calls attach_preflight itself. Wants a process of its own: real-time priority is taken where that is allowed, and
- * kept (ptrace.h). */
+/* Injects the agent. On success the agent runs in the target; it may still wait for the GIL (its state is in the
+ * arena's control area). On error everything was undone. Calls attach_preflight first. Call it in a process that does nothing
+ * else: it takes real-time priority where that is allowed, and keeps it (ptrace.h). */
 VT_MUST_CHECK int attach_inject(const struct attach_opts *o, struct attach_info *info, struct attach_result *res,
                                 struct vt_err *err);
 
-/* Goes in again and has the agent remove its hooks now (idle target, --uninstall). 0 also when there
- * is no agent or it has left already. */
+/* Starts a thread in the target that removes the agent's hooks now (idle target, --uninstall). 0 also when there is no
+ * agent or its hooks are out already. */
 VT_MUST_CHECK int attach_stop(const struct attach_opts *o, struct attach_result *res, struct vt_err *err);
-/* The same, to have it put its hooks in again when its governor has taken them out (vt_ctl.wake_cpu_ns). */
+/* The same, for an agent whose governor has removed the hooks: installs them again (vt_ctl.wake_cpu_ns). */
 VT_MUST_CHECK int attach_wake(const struct attach_opts *o, struct attach_result *res, struct vt_err *err);
 
-/* Is our agent in the process, and is it tracing? Reads memory only. */
+/* Whether our agent is in the process and traces. Only reads memory. */
 struct attach_agent {
     bool present, busy;
     uint64_t info_addr; /* of struct vt_agent_info in the target */

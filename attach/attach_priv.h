@@ -1,5 +1,4 @@
-/* What the files of attach/ show one another, grouped by file. Included only inside attach/ and by
- * tests/unit/attach_*. */
+/* Functions that the files of attach/ share, grouped by file. Only attach/ and tests/unit/attach_* include this. */
 #ifndef VT_ATTACH_PRIV_H
 #define VT_ATTACH_PRIV_H
 
@@ -10,8 +9,8 @@
 #include "attach/mem.h"
 #include "proto/abi/boot.h"
 
-/* module.c: the ELF image of a mapped module: the mapped inode itself (/proc/PID/map_files), else the
- * file of that name in the target's root when it is the same file, else rebuilt from target memory. */
+/* module.c: the ELF image of a mapped module. Three sources, tried in this order: the mapped inode (/proc/PID/map_files);
+ * the file of that name in the target's root, if it is the same file; the target's memory. */
 VT_MUST_CHECK int module_open(struct mem *mem, const struct maps *maps, const struct map_module *mod, struct elf *out);
 /* Load bias of that module: address in the target = vaddr + bias. */
 uint64_t module_bias(const struct map_module *mod, const struct elf *e);
@@ -41,7 +40,7 @@ VT_MUST_CHECK int target_check(pid_t pid, uint64_t start_time);
 /* NUL-terminated name of a process for messages ("?" when unknown). */
 void target_comm(pid_t pid, char *buf, size_t size);
 
-/* pyruntime.c: is it Python, which. */
+/* pyruntime.c: whether the process is Python, and which version. */
 struct py_runtime {
     int major, minor; /* 0.0 = no Python */
     uint64_t runtime; /* address of _PyRuntime or 0 */
@@ -51,16 +50,16 @@ struct py_runtime {
     bool has_dlopen;                 /* a libc that can load libraries and create threads */
     const struct map_module *module; /* that holds the interpreter; points into the maps given */
 };
-/* 0 also when there is no Python in it: major = 0, and runtime = 0 unless one is in there that exports nothing. */
+/* 0 also when there is no Python: then major is 0. runtime is 0 too, unless there is an interpreter that exports nothing. */
 VT_MUST_CHECK int pyruntime_find(struct mem *mem, const struct maps *maps, const char *exe, struct py_runtime *out);
-/* One module: does it hold an interpreter? Split off for tests and fuzzing. */
+/* The same for one module; public for tests and fuzzing. */
 VT_MUST_CHECK int pyruntime_probe(struct mem *mem, const struct elf *e, uint64_t bias, struct py_runtime *out);
-/* PYTHON_DISABLE_REMOTE_DEBUG set, if only to nothing, in a block of NUL-terminated NAME=VALUE strings. */
+/* True when PYTHON_DISABLE_REMOTE_DEBUG is set, even to nothing, in a block of NUL-terminated NAME=VALUE strings. */
 bool pyruntime_env_opt_out(const char *env, size_t len);
-/* -X disable-remote-debug among the interpreter's own arguments (NUL-terminated strings). */
+/* True when -X disable-remote-debug is among the interpreter's arguments (NUL-terminated strings). */
 bool pyruntime_args_opt_out(const char *args, size_t len);
 
-/* debug_offsets.c: what PEP 768 needs to know of the main interpreter (3.14, 3.15). Addresses in the target. */
+/* debug_offsets.c: the main interpreter's fields that PEP 768 uses (3.14, 3.15). Addresses in the target. */
 struct debug_state {
     uint64_t interpreter, thread; /* PyInterpreterState 0 and its main PyThreadState */
     bool enabled;                 /* remote debugging is allowed */
@@ -70,13 +69,13 @@ struct debug_state {
 /* -ENOTSUP: layout not known; -ENOENT: no interpreter or no main thread; -EINVAL: makes no sense. */
 VT_MUST_CHECK int debug_state_read(struct mem *mem, const struct py_runtime *py, struct debug_state *out);
 
-/* find_agent.c: our agent in a target. */
+/* find_agent.c: finds our agent in a target. */
 VT_MUST_CHECK int agent_find(struct mem *mem, const struct maps *maps, struct attach_agent *a);
 /* Address of vt_agent_main of a loaded agent that is not busy and has exactly this build string;
  * 0 and *entry = 0 when there is none. */
 VT_MUST_CHECK int agent_find_inert(struct mem *mem, const struct maps *maps, const char build[32], uint64_t *entry,
                                    uint64_t *info_addr);
-/* vt_agent_info as it stands in an agent file; -ENOEXEC when it is not an agent of this ABI. */
+/* Reads vt_agent_info from an agent file; -ENOEXEC when it is not an agent of this ABI. */
 VT_MUST_CHECK int agent_file_info(const struct elf *e, struct vt_agent_info *out);
 
 /* claim.c: one injector at a time. 0 and *fd, to be closed at the end (-1: none could be taken, which is no error);

@@ -1,5 +1,5 @@
-/* One injector at a time: a lock on the target that every process which looks at the same /proc can take, and that goes
- * away with its holder. Without it two attaches in the same instant would both find the target free. */
+/* Owns the lock on a target, so that one injector works on it at a time. Without it two attaches in the same instant would
+ * both find the target free. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

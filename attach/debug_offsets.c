@@ -1,8 +1,8 @@
-/* Owns PEP 768's view of a running CPython: where, by the _Py_DebugOffsets table at the start of
- * _PyRuntime, the main interpreter and its main thread keep their debugger fields.
+/* Owns reading _Py_DebugOffsets, the table at the start of _PyRuntime (PEP 768): it says where the main interpreter and its
+ * main thread keep their debugger fields.
  *
- * The table describes the interpreter's structs, but nothing describes the table: its own layout
- * differs between minor versions, so only those listed here are read. */
+ * The layout of the table itself differs between minor versions, and nothing describes it. Only the versions listed here
+ * are read. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>

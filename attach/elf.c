@@ -1,5 +1,5 @@
-/* Owns the ELF reader: header, dynamic symbols, sections, file offsets, from a file image. Values
- * are copied out of the image with memcpy: nothing in a hostile file need be aligned.
+/* Owns the ELF reader: header, dynamic symbols, sections, file offsets, from a file image. memcpy copies values out of the
+ * image, because a hostile file may have anything at any alignment.
  *
  * A mapped file that is cut short while we read it raises SIGBUS in this process, which is the
  * attach helper: it dies and the target goes on. */

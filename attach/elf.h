@@ -1,5 +1,5 @@
-/* The little of ELF that an injector needs, from a whole file image (64-bit little endian). Every
- * offset is checked against the image: files may be cut, changed or hostile. */
+/* The part of ELF that an injector needs, from a whole file image (64-bit little endian). Every offset is checked
+ * against the image, because files may be cut, changed or hostile. */
 #ifndef VT_ATTACH_ELF_H
 #define VT_ATTACH_ELF_H
 
@@ -25,7 +25,7 @@ struct elf {
     size_t nversym;
 };
 
-/* Borrows img. -ENOEXEC not an ELF64 LE file; -EINVAL cut or inconsistent. */
+/* Borrows img. -ENOEXEC: not an ELF64 LE file; -EINVAL: cut or inconsistent. */
 VT_MUST_CHECK int elf_parse(struct elf *e, const void *img, size_t len);
 /* Maps the file read-only. */
 VT_MUST_CHECK int elf_open(struct elf *e, const char *path);

@@ -1,5 +1,5 @@
-/* Owns looking for our agent in a target: is one mapped, is it tracing, for whom, and may an inert one
- * be used again. Reads target memory only, and believes nothing of it unchecked. */
+/* Owns finding our agent in a target: whether one is mapped, whether it traces and for whom, and whether an inert one can
+ * be used again. Only reads target memory, and checks all of it. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static int read_owner(struct mem *mem, const struct maps *maps, uint64_t addr, s
     if (!line || line->end - addr < VT_CTL_SIZE) return -EFAULT;
     const struct map_module *mod = maps_find(maps, addr);
     if (!mod || mod->kind != MAP_ARENA) return -EFAULT;
-    struct vt_ctl ctl; /* 60 KB: the head would do, but it is read once and checked as a whole */
+    struct vt_ctl ctl; /* 60 KB; only its head is read */
     size_t head = offsetof(struct vt_ctl, free);
     memset(&ctl, 0, sizeof(ctl));
     int rc = mem->read(mem, addr, &ctl, head);
@@ -66,7 +66,7 @@ static int read_owner(struct mem *mem, const struct maps *maps, uint64_t addr, s
     _Static_assert(sizeof(a->owner_name) == sizeof(ctl.owner_name), "owner_name");
     memcpy(a->owner_name, ctl.owner_name, sizeof(a->owner_name));
     a->owner_name[sizeof(a->owner_name) - 1] = '\0';
-    /* hooks already out: it only has not cleared `busy` yet */
+    /* the hooks are out; `busy` is about to be cleared */
     bool over = ctl.state == VT_AGENT_GONE || ctl.state == VT_AGENT_REFUSED;
     a->lease_left_ns = over ? 0 : lease_left(&ctl, ctl.lease);
     return 0;
@@ -82,7 +82,7 @@ int agent_find(struct mem *mem, const struct maps *maps, struct attach_agent *a)
         if (rc == -ESRCH || rc == -EPERM) return rc;
         if (rc) continue;
         *a = (struct attach_agent){.present = true, .busy = info.busy != 0, .info_addr = addr};
-        /* busy without an arena: it is just starting or just leaving */
+        /* busy without an arena: the agent starts or leaves right now */
         if (a->busy && info.ctl && read_owner(mem, maps, info.ctl, a)) a->lease_left_ns = 0;
     }
     return 0;

@@ -1,5 +1,5 @@
-/* The target's mappings with their ELF files (image.h), and the list of libc functions in which a thread
- * may be found without holding one of libc's own locks. */
+/* Owns the image of a process (image.h) and the list of libc functions in which a thread can wait without holding one of
+ * libc's locks. */
 #include "attach/image.h"
 
 #include <errno.h>
@@ -108,7 +108,7 @@ static void open_module(const struct image *img, const struct map_module *map, s
     if (map->kind == MAP_ARENA || !strncmp(map->path, "/dev/", 5)) return;
     m->open = !module_open(img->mem, &img->maps, map, &m->elf);
     if (m->open) m->bias = module_bias(map, &m->elf);
-    /* whatever its name, and be it the program itself: who defines malloc has its locks */
+    /* a module that defines malloc has its locks, whatever its name, the program itself included */
     if (m->open && m->kind == MAP_OTHER && elf_symbol(&m->elf, "malloc")) m->kind = MAP_MALLOC;
 }
 

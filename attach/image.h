@@ -1,5 +1,5 @@
-/* A process as its mappings and the ELF files behind them: who owns an address, where a symbol is. Taken
- * while the target runs; may be out of date when a thread is stopped later. */
+/* The mappings of a process and the ELF files behind them: which module an address belongs to, and the address of a
+ * symbol. Taken while the target runs, so it may be out of date when a thread is stopped later. */
 #ifndef VT_ATTACH_IMAGE_H
 #define VT_ATTACH_IMAGE_H
 

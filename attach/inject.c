@@ -1,13 +1,13 @@
-/* The ladder: attach_inject and attach_stop. Rungs are climbed in the order of one table; each has an undo; an
- * error anywhere leads down the same ladder, from one place. Nothing else in attach/ calls the rungs.
+/* Owns the ladder of steps (rungs) into a target: attach_inject and attach_stop. One table holds the rungs in order, each
+ * with its undo. After an error anywhere one place undoes the rungs in reverse order. Only this file calls them.
  *
  *   target runs    image, agent, place       look, read, prepare
  *   one thread     choose ... thread         frame on its stack, scratch mapping, memfds, pthread_create
  *   stopped
  *   target runs    leave ... wait            fill the memfds, let the new thread load the agent
  *
- * Who owns the scratch mapping and the memfds in the target: we, by the hijacked thread, up to rung `thread`; then the
- * new thread: it gives them back when told to cancel, and the agent does when it runs. */
+ * The scratch mapping and the memfds in the target belong to us up to rung `thread`, where the hijacked thread can still
+ * remove them. Then the new thread owns them and removes them when it is told to cancel; later the agent does. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,8 +31,10 @@
 #include "attach/blob_bytes.h"
 
 #define DEFAULT_TIMEOUT_MS 10000u
-#define BLOB_MS 2000u              /* for pthread_create */
-#define LOAD_NS 20000000000ull     /* for loading the agent, from `go` on: at load 15 more than 10 s were seen, once */
+#define BLOB_MS 2000u /* for pthread_create */
+#define LOAD_NS                                                                                                                  \
+    20000000000ull /* for loading the agent, from `go` on; more than 10 s were seen once on a machine with load 15               \
+                    */
 #define BOOT_WAIT_NS 8000000000ull /* without real-time priority this process may not get the CPU for seconds */
 #define STALE_TRIES 3
 #define LEAST_TRY_MS 1000u
@@ -64,11 +66,11 @@ struct climb {
     struct target_status status;
     struct target_creds creds;
     struct elf agent;
-    uint64_t agent_entry;        /* in the target, when it is there already */
+    uint64_t agent_entry;        /* in the target, when the agent is loaded already */
     struct attach_agent running; /* ops STOP and WAKE */
-    uint32_t woken;              /* as it stood when we came */
+    uint32_t woken;              /* value before this attach */
     struct place place;
-    uint64_t arena_bytes; /* what it really gets */
+    uint64_t arena_bytes; /* actual size of the arena */
     /* while a thread is hijacked */
     struct trace_env env;
     struct thread_search search;
@@ -223,7 +225,7 @@ static int climb_choose(struct climb *c) {
     return thread_find_safe(&c->search, &c->thread, c->remote, &c->gadgets, c->err);
 }
 
-/* Also the way down: gives the thread back. */
+/* Also the undo: releases the thread. */
 static int let_thread_go(struct climb *c) {
     int rc = 0;
     if (c->remote) {
@@ -272,7 +274,7 @@ static void undo_scratch(struct climb *c) {
 
 static int make_memfd(struct climb *c, const char *name, unsigned flags, int *number) {
     int64_t fd;
-    uint64_t text = c->scratch + 2 * SCRATCH_PAGE; /* lowest part of the stack to be */
+    uint64_t text = c->scratch + 2 * SCRATCH_PAGE; /* lowest part of the future stack */
     int rc = c->mem.write(&c->mem, text, name, strlen(name) + 1);
     if (rc) return vt_err_set(c->err, rc, "cannot write to process %d: %s", (int)c->o->pid, strerror(-rc));
     rc = injected(c, "memfd_create", arch_nr_memfd_create, text, flags, 0, 0, 0, 0, &fd);
@@ -339,17 +341,17 @@ static int climb_thread(struct climb *c) {
     /* Unless pthread_create is known to have failed there may be a new thread, which uses the scratch mapping. */
     int seen = boot_read(c);
     c->handed_over = c->remote->blob_ran && (seen || !c->boot.parked || !c->boot.create_rc);
-    c->stuck = c->remote->in_blob; /* it finishes later, and finds nobody */
+    c->stuck = c->remote->in_blob; /* it finishes later, without us */
     if (rc) return vt_err_set(c->err, rc, "process %d: starting a thread in it failed: %s", (int)c->o->pid, strerror(-rc));
     if (!seen) seen = -c->boot.create_rc;
     return seen ? vt_err_set(c->err, seen, "process %d cannot start a thread: %s", (int)c->o->pid, strerror(-seen)) : 0;
 }
 
-/* Has the new thread give everything back, and waits until it has. */
+/* Tells the new thread to give everything back, and waits until it has done so. */
 static void undo_thread(struct climb *c) {
     uint32_t go = VT_GO_CANCEL;
     if (!c->handed_over) return;
-    (void)let_thread_go(c); /* first: it stands in the mapping that is going to vanish */
+    (void)let_thread_go(c); /* first: the thread is in the mapping that will be removed */
     if (c->stuck || boot_read(c)) return;
     if (c->mem.write(&c->mem, boot_address(c) + offsetof(struct vt_boot, go), &go, sizeof(go))) return;
     for (uint64_t end = vt_mono_ns() + CANCEL_NS; vt_mono_ns() < end; nap()) {
@@ -391,7 +393,7 @@ static int climb_prepare(struct climb *c) {
 static void undo_prepare(struct climb *c) {
     if (!c->ctl) return;
     struct vt_ctl *ctl = (struct vt_ctl *)(uintptr_t)c->ctl;
-    vt_store_release(&ctl->enabled, 0); /* should the agent start after all, it leaves again */
+    vt_store_release(&ctl->enabled, 0); /* if the agent starts nevertheless, it leaves at once */
     munmap(ctl, VT_CTL_SIZE);
     c->ctl = NULL;
 }
@@ -451,8 +453,8 @@ static int climb_wait(struct climb *c) {
 static const struct rung {
     const char *name;
     int (*climb)(struct climb *c);
-    void (*undo)(struct climb *c); /* also after a climb that failed half-way; NULL: nothing to undo */
-    bool to_the_end;               /* undone on success too: what only the climb itself needs */
+    void (*undo)(struct climb *c); /* also called for a rung that failed half-way; NULL: nothing to undo */
+    bool to_the_end;               /* undone on success, too: needed during the climb only */
 } ladder[] = {
     {"image", climb_image, undo_image, true},
     {"agent", climb_agent, undo_agent, true},
@@ -528,7 +530,7 @@ static int climb_op(const struct attach_opts *o, const struct attach_info *info,
     return rc;
 }
 
-/* With the target claimed. -ESTALE: climb again. */
+/* One climb; the target is claimed. -ESTALE: climb again. */
 static int again_once(const struct attach_opts *o, uint32_t op, struct attach_result *res, struct vt_err *err) {
     struct attach_agent a;
     int rc = attach_find_agent(o->pid, &a, err);
@@ -545,7 +547,7 @@ static int start_once(const struct attach_opts *o, struct attach_info *info, str
     return rc ? rc : climb_op(o, info, res, err, VT_OP_START, false);
 }
 
-/* The options of one more try: all tries together have the time of one. */
+/* Options for one more try: all tries together share one timeout. */
 static struct attach_opts with_time_left(const struct attach_opts *o, uint64_t begin_ns) {
     struct attach_opts left = *o;
     uint64_t gone_ms = (vt_mono_ns() - begin_ns) / 1000000;
@@ -576,7 +578,7 @@ static int inject_claimed(const struct attach_opts *o, struct attach_info *info,
     if (rc) return rc;
     *res = (struct attach_result){.arena_fd = -1};
     if (o->method == ATTACH_REMOTE_EXEC) return attach_remote_exec(o, info, res, err);
-    rc = -ESTALE; /* the new thread had given us up */
+    rc = -ESTALE; /* the new thread had timed out */
     for (int i = 0; i < STALE_TRIES && rc == -ESTALE; i++) {
         struct attach_opts left = with_time_left(o, begin);
         first = (struct vt_err){0};

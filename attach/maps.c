@@ -1,4 +1,4 @@
-/* Owns the parser of /proc/PID/maps: lines, and lines grouped to modules with their kind. */
+/* Owns the parser of /proc/PID/maps: single lines, and modules (groups of lines of one file) with their kind. */
 #include "attach/maps.h"
 
 #include <errno.h>

@@ -33,7 +33,7 @@ struct maps {
 
 /* One line without newline. -EINVAL on anything that is not a maps line. */
 VT_MUST_CHECK int maps_parse_line(const char *line, size_t len, struct map_line *out);
-/* Takes over nothing; `text` of any bytes. Bad lines: -EINVAL. Bounded: -E2BIG above 65536 lines. */
+/* `text` may hold any bytes and stays the caller's. -EINVAL for a bad line, -E2BIG above 65536 lines. */
 VT_MUST_CHECK int maps_parse(const char *text, size_t len, struct maps *out);
 VT_MUST_CHECK int maps_read(pid_t pid, struct maps *out);
 void maps_free(struct maps *m);

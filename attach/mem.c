@@ -12,7 +12,7 @@
 
 #define MEM_PAGE 4096u
 
-/* What the callers of mem.h see for what the kernel says. */
+/* Turns errors of the kernel into those that mem.h promises. */
 static int mem_errno(int code) {
     switch (code) {
     case EIO:

@@ -1,5 +1,5 @@
-/* Target memory behind one small interface, so that ELF, maps and runtime discovery can be tested
- * and fuzzed without a live process. Not thread safe. */
+/* Reading and writing target memory through one small interface, so that the code above it can be tested and fuzzed
+ * without a live process. One thread at a time. */
 #ifndef VT_ATTACH_MEM_H
 #define VT_ATTACH_MEM_H
 

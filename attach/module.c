@@ -1,4 +1,4 @@
-/* Owns how the ELF image of a mapped module is got at:
+/* Owns reading the ELF image of a mapped module. Three sources, tried in this order:
  *   1. /proc/PID/map_files/S-E: the very inode, also when deleted, replaced or in another mount
  *      namespace. Needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
  *   2. /proc/PID/root + path, when inode and first page are those that are mapped.
@@ -63,7 +63,7 @@ static void copy_segment(struct mem *mem, uint8_t *image, uint64_t addr, uint64_
     }
 }
 
-/* The loader has made addresses of these; in the file they are vaddrs. */
+/* The loader has turned these vaddrs into addresses. */
 static void unrelocate(uint8_t *image, const Elf64_Phdr *dynamic, uint64_t bias) {
     for (uint64_t i = 0; i + sizeof(Elf64_Dyn) <= dynamic->p_filesz; i += sizeof(Elf64_Dyn)) {
         Elf64_Dyn d;

@@ -1,5 +1,5 @@
-/* Places for agent and arena (place.h): memfds that the target made itself, reached through /proc/PID/fd,
- * or files in a directory of the target where programs may be run from. */
+/* Owns the places for agent and arena (place.h): memfds that the target created itself, or files in a directory of the
+ * target that allows executing programs. */
 #include "attach/place.h"
 
 #include <dirent.h>
@@ -97,8 +97,8 @@ static int create_both(struct place *p, const char *dir, bool with_agent) {
     return fd < 0 ? fd : 0;
 }
 
-/* What injectors left that were killed between create and unlink. Arenas (big) and scripts are locked by who
- * makes them, and the lock ends with him. Agents are in use for seconds. */
+/* Removes files of injectors that were killed between create and unlink. Their makers lock arenas and scripts, and the lock
+ * ends with the process. Agent files are not locked; they are in use for seconds only. */
 static bool is_left(int dir_fd, const char *name) {
     struct stat st;
     size_t len = strlen(name);

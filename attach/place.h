@@ -1,4 +1,4 @@
-/* Where the agent and the arena are put so that the target can open them. */
+/* Puts the agent and the arena where the target can open them: memfds or files. */
 #ifndef VT_ATTACH_PLACE_H
 #define VT_ATTACH_PLACE_H
 
@@ -7,8 +7,8 @@
 #include "proto/abi/arena.h"
 #include "proto/abi/boot.h"
 
-/* An arena in a file has all its blocks from the start, and has to fit into the 64 MB of /dev/shm that containers get:
- * 32 MiB of chunks at most, whatever was asked for. */
+/* The blocks of an arena file are allocated at once, and containers often have a /dev/shm of 64 MB: so such an arena has at
+ * most 32 MiB of chunks. */
 #define PLACE_FILE_CHUNKS 512u
 static inline uint64_t place_file_arena(uint64_t wanted) {
     uint64_t most = vt_arena_bytes(PLACE_FILE_CHUNKS);
@@ -28,12 +28,13 @@ struct place {
     char agent_name[64], arena_name[64]; /* in there; "" = nothing to unlink */
 };
 
-/* Memfds are opened as /proc/self/fd/N: does the target have a /proc that shows itself? */
+/* The target opens memfds as /proc/self/fd/N. True when its /proc shows the target itself. */
 bool place_target_has_proc(pid_t pid, pid_t ns_pid);
 void place_init(struct place *p);
 /* Creates the files, empty, with the target's credentials: in a directory that its user may write to. */
 VT_MUST_CHECK int place_files(struct place *p, pid_t pid, const struct target_creds *creds, bool with_agent, struct vt_err *err);
-/* One more file beside them, by the same rules: its fd, which the caller owns, or -errno. It goes away by place_remove. */
+/* Makes one more file beside them by the same rules: returns its fd, which the caller owns, or -errno. Remove it with
+ * place_remove. */
 VT_MUST_CHECK int place_create(struct place *p, const char *name, mode_t mode);
 void place_remove(struct place *p, const char *name);
 /* A regular file of the target for reading, as its user could open it below its own root: fd, which the caller owns, or
@@ -45,11 +46,11 @@ VT_MUST_CHECK int place_memfds(struct place *p, pid_t pid, const struct target_c
                                struct vt_err *err);
 /* Writes the agent; sizes the arena. */
 VT_MUST_CHECK int place_fill(struct place *p, const void *agent, size_t agent_len, uint64_t arena_bytes, struct vt_err *err);
-/* No one can change the arena's size any more. Files have no seals. */
+/* Seals the arena, so that nobody can change its size. Files cannot be sealed. */
 VT_MUST_CHECK int place_seal(struct place *p, struct vt_err *err);
-/* Files go away as soon as nobody has to open them by name any more. */
+/* Unlinks the files: nobody has to open them by name any more. */
 void place_unlink(struct place *p);
-/* Closes and unlinks; arena_fd stays with whoever took it. */
+/* Closes and unlinks. An arena_fd that was taken (set to -1) stays open. */
 void place_close(struct place *p);
 
 #endif

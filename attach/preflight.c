@@ -1,7 +1,7 @@
-/* Owns the question "may we attach to this process, and would it work": every reason against is one
- * line that says what is the matter, why, and what to do. Looks, touches nothing.
+/* Owns the decision whether we may attach to a process and whether it would work. Each refusal is one line: what is wrong,
+ * why, and what to do. Only reads, changes nothing.
  *
- * The checks stand in one table in the order in which they make sense: each may rely on those above. */
+ * One table holds the checks. Each may rely on the checks above it. */
 #include "attach/attach_priv.h"
 
 #include <elf.h>
@@ -70,7 +70,7 @@ static void read_cmdline(struct flight *f) {
     f->info->cmdline[len] = '\0';
 }
 
-/* For the log: allowed, but worth knowing. */
+/* For the log: allowed, but unusual. */
 static void note(const struct flight *f, const char *text) {
     if (f->o->log) f->o->log(f->o->ctx, text);
     vt_debug(VT_AREA_ATTACH, "process %d: %s", f->o->pid, text);

@@ -1,5 +1,5 @@
-/* Work on a hijacked thread. From remote_begin to remote_end every step leaves it such that it finds its
- * own way back if we die: its signal frame is on its stack before any register changes. */
+/* Work on a hijacked thread. From remote_begin to remote_end the thread can restore itself after any step if this process
+ * dies: a signal frame with its context is on its stack before any register changes. */
 #ifndef VT_ATTACH_REMOTE_H
 #define VT_ATTACH_REMOTE_H
 
@@ -12,10 +12,10 @@ struct remote {
     const struct image *img;
     struct arch_gadgets gadgets;
     bool begun, masked;
-    bool dirty;    /* not in the event-stop of remote_begin any more */
+    bool dirty;    /* has left the event-stop of remote_begin */
     bool at_exit;  /* at the end of an injected system call */
     bool blob_ran; /* pthread_create was begun */
-    bool in_blob;  /* in the middle of pthread_create: must not be torn out of it */
+    bool in_blob;  /* inside pthread_create: must not be interrupted */
     struct arch_context saved;
     struct arch_frame frame;
 };
@@ -29,8 +29,8 @@ VT_MUST_CHECK int remote_syscall(struct remote *r, const char *name, long nr, co
 /* Runs blob code until it is about to restore the thread. code: address range of the blob. */
 VT_MUST_CHECK int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg, uint64_t stack,
                               unsigned timeout_ms);
-/* Puts the thread back exactly. -EINPROGRESS: it is inside pthread_create and will restore itself later:
- * nothing of the scratch mapping may be taken away. Other errors: it goes by way of its frame as well. */
+/* Restores the thread exactly. -EINPROGRESS: it is inside pthread_create and will restore itself later, so the scratch
+ * mapping must stay. After other errors the thread restores itself through its frame, too. */
 int remote_end(struct remote *r);
 
 #endif

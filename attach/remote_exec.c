@@ -9,8 +9,8 @@
  *   withdraw   on time-out: "pending" is cleared, so that a later wake-up runs nothing
  *   clean      the files go on every path
  *
- * Python copies the path when it takes the request, and opens the file a moment later: files outlive the
- * request by CLEAN_DELAY_MS. Should it start the agent in just that moment, that is a success. */
+ * Python copies the path when it takes the request, and opens the file a moment later. So the files stay for CLEAN_DELAY_MS
+ * after the request. If Python starts the agent in that time, the attach has succeeded. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@
 
 #define DEFAULT_TIMEOUT_MS 10000u
 #define POLL_US 200u
-#define FIRST_WAKE_MS 20u /* a busy thread comes by itself much sooner */
+#define FIRST_WAKE_MS 20u /* a busy thread takes the request much sooner by itself */
 #define NEXT_WAKE_MS 200u
 #define START_MS 3000u /* from "taken" to "agent runs" */
 #define CLEAN_DELAY_MS 30u
@@ -298,7 +298,7 @@ static int wait_taken(struct request *r) {
     }
 }
 
-/* Takes back a request that was not taken; a stray eval breaker does no harm. */
+/* Withdraws a request that was not taken. An eval breaker that stays set does no harm. */
 static void withdraw(struct request *r) {
     uint32_t pending, zero = 0;
     char path[sizeof(r->script_path)];
@@ -311,7 +311,7 @@ static void withdraw(struct request *r) {
     if (rc) vt_debug(VT_AREA_ATTACH, "process %d: cannot withdraw the request: %s", r->o->pid, strerror(-rc));
 }
 
-/* From "taken" on the main thread runs the script: agent up, or the script's last words. */
+/* After the request was taken the main thread runs the script: waits for the agent, or for the script's error text. */
 static int wait_started(struct request *r, unsigned ms) {
     uint64_t end = vt_mono_ns() + ms * 1000000ull;
     char words[320];

@@ -1,7 +1,6 @@
-/* The safe-point rules (safety.h). A backtrace is read as runs of libc frames between other code. Each run
- * has to start, on its outer side, in a function where a thread may wait without a lock of libc. Frames in the loader
- * or in another allocator are never safe. The end of the stack has to be proven: missing unwind tables look the
- * same as an end. */
+/* Owns the rules for a safe point (safety.h). A backtrace is read as runs of libc frames between other code. The outermost
+ * frame of each run must be a function in which a thread can wait without a lock of libc. Frames in the loader or in another
+ * allocator are never safe. The end of the stack must be proven, because missing unwind tables look like an end. */
 #include "attach/safety.h"
 
 #include <errno.h>
@@ -76,9 +75,9 @@ static int visit(void *ctx, const struct unwind_frame *f) {
     enum map_kind kind = f->module ? f->module->kind : MAP_OTHER;
     if (kind == MAP_LD) return unsafe(c->s, f, "in the dynamic loader");
     if (kind == MAP_MALLOC) return unsafe(c->s, f, "in a memory allocator");
-    if (kind == MAP_AGENT) return unsafe(c->s, f, "in the agent"); /* leaves soon; and two at a time is one too many */
+    if (kind == MAP_AGENT) return unsafe(c->s, f, "in the agent"); /* it leaves soon; and only one agent may run at a time */
     if (kind == MAP_LIBC || kind == MAP_VDSO) {
-        if (f->signal) return 0; /* the kernel's way back: no libc code that runs */
+        if (f->signal) return 0; /* the return path of the kernel: no libc code runs */
         if (!c->in_run) c->runs++;
         c->in_run = true;
         c->outermost = *f;
@@ -90,8 +89,8 @@ static int visit(void *ctx, const struct unwind_frame *f) {
     return 0;
 }
 
-/* Was the last frame the first function of a thread or of the program? It has unwind tables that say so, or
- * the walk would have failed. */
+/* True when the last frame is the first function of a thread or of the program. Its unwind tables say so; without them the
+ * walk would have failed. */
 static bool proven_end(struct check *c) {
     const struct image_module *m = c->last.module;
     if (!m || !m->open || !c->last.depth) return false;

@@ -1,5 +1,4 @@
-/* Owns what /proc says about a process: /proc/PID/status and stat, and its identity (pid with start
- * time: a pid alone may have become another process). */
+/* Owns reading /proc/PID/status and stat, and the identity of a process: pid and start time, because the kernel reuses pids. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>

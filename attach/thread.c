@@ -1,9 +1,8 @@
-/* Which thread, and when (thread.h).
+/* Owns the choice of the thread to hijack and of the moment (thread.h).
  *
- * Threads that wait in a system call come first: they are nearly always safe and their program does not
- * notice the pause. A thread that is found inside malloc or the loader is let go on to its next system call
- * that no allocator makes, for a few milliseconds; after that the next thread is tried. A process that does nothing but
- * malloc is sampled until it is met outside. */
+ * Threads that wait in a system call come first: they are nearly always safe, and the program does not notice the pause. A
+ * thread inside malloc or the loader runs on, for a few milliseconds, to its next system call that no allocator makes; then
+ * the next thread is tried. A process that only calls malloc is sampled until a thread is found outside of it. */
 #include "attach/thread.h"
 
 #include <dirent.h>

@@ -1,4 +1,4 @@
-/* Choosing the thread to hijack and getting it to a safe point. One thread is stopped at a time. */
+/* Chooses the thread to hijack and brings it to a safe point. Never more than one thread is stopped. */
 #ifndef VT_ATTACH_THREAD_H
 #define VT_ATTACH_THREAD_H
 
@@ -10,7 +10,7 @@
 
 struct thread_search {
     const struct attach_opts *o;
-    struct image *img; /* reopened when the target has loaded code meanwhile */
+    struct image *img; /* opened again when the target has loaded code meanwhile */
     struct trace_env *env;
     struct unwinder *unwinder;
     bool suspend_seccomp;

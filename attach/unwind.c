@@ -1,10 +1,10 @@
-/* Remote unwinding (unwind.h). Memory is cached for one walk.
+/* Owns remote unwinding (unwind.h). Target memory is cached during one walk.
  *
  * Deep stacks. Before 3.11 each Python call is three C frames, so 15,000 calls deep is 45,000 frames: 35 ms by libunwind,
- * all of it while a thread stands still. After the first frames we go on by rules of our own, of which the same
- * few dozen come again and again. A rule is not parsed: libunwind is asked to step once over *marked* registers (values that
- * are no addresses), and what it made of them says where the caller's registers are. Two different markings must
- * give the same rule; whatever is not of that simple form is stepped by libunwind, on the real registers. */
+ * during which a thread is stopped. So after the first frames we use rules of our own, one per code address; a
+ * walk needs a few dozen of them. To learn a rule we let libunwind step once over *marked* registers (values that are not
+ * addresses): the result shows where the caller's registers are. Two different markings must give the same rule. libunwind
+ * steps all frames without such a simple rule, on the real registers. */
 #include "attach/unwind.h"
 
 #include <errno.h>
@@ -109,7 +109,7 @@ static int marked_read(struct unwinder *u, uint64_t addr, unw_word_t *value) {
     return 0;
 }
 
-/* Tables and code are read from the file that is mapped there: no system call while a thread stands still. */
+/* Tables and code are read from our mapping of the file, which needs no system call while a thread is stopped. */
 static const uint8_t *file_bytes(struct unwinder *u, uint64_t addr, size_t len) {
     struct file_part *part = &u->parts[addr >> 21 & (FILE_PARTS - 1)];
     if (addr < part->start || addr >= part->end) {
@@ -392,7 +392,7 @@ static bool late(unsigned depth, uint64_t deadline_ns) {
     return depth >= DEPTH_MAX || (depth % DEADLINE_EVERY == DEADLINE_EVERY - 1 && vt_mono_ns() > deadline_ns);
 }
 
-/* libc is where signal frames are, and where it matters most: always by libunwind. */
+/* libunwind steps all frames of libc: signal frames are there, and the safety rules depend on them. */
 static bool may_be_signal(const struct image_module *m) { return !m || m->kind == MAP_LIBC || m->kind == MAP_VDSO; }
 
 static int walk_on(struct unwinder *u, struct state *s, unsigned depth, uint64_t deadline_ns, visitor visit, void *ctx) {

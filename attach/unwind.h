@@ -1,5 +1,5 @@
-/* The stack of a stopped thread of another process, by DWARF unwinding from outside: libunwind with our
- * own accessors, so that modules are found by the inode that is mapped, in whatever mount namespace. */
+/* The stack of a stopped thread of another process. libunwind reads the DWARF tables through our own accessors, which find
+ * modules by the mapped inode and so work in any mount namespace. */
 #ifndef VT_ATTACH_UNWIND_H
 #define VT_ATTACH_UNWIND_H
 
@@ -21,12 +21,11 @@ struct unwind_frame {
 VT_MUST_CHECK int unwinder_open(struct unwinder **out, const struct image *img, struct mem *mem);
 void unwinder_close(struct unwinder *u);
 
-/* Calls visit for each frame, innermost first, until it returns non-zero, which is returned. 0: the end of
- * the stack by the unwind tables. -ENODATA: a frame without tables, the rest is not known. -ETIME: still
- * not through at the deadline. */
+/* Calls visit for each frame, innermost first. A non-zero result of visit ends the walk and is returned. 0: the end of
+ * the stack, as the unwind tables say. -ENODATA: a frame has no tables, the rest is unknown. -ETIME: the deadline passed. */
 VT_MUST_CHECK int unwinder_walk(struct unwinder *u, const struct arch_regs *regs, uint64_t deadline_ns,
                                 int (*visit)(void *ctx, const struct unwind_frame *frame), void *ctx);
-/* Start of the function that lookup is in, by the unwind tables; 0 = none. */
+/* Start of the function that contains the address, from the unwind tables; 0 = unknown. */
 uint64_t unwinder_function(struct unwinder *u, uint64_t lookup);
 
 #endif

@@ -1,6 +1,6 @@
 /* Owns waking a Python main thread that sleeps in a system call, so that it looks at its eval breaker: the
- * call is made to fail with EINTR, as a signal would. Only where the caller is known to try again:
- * CPython's own code does (PEP 475), that of other libraries may not. */
+ * system call fails with EINTR, as after a signal. This is done only in CPython's own code, which retries the call (PEP 475);
+ * other libraries may not retry. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>

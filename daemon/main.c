@@ -17,7 +17,9 @@ static const char usage[] =
     "  --socket PATH     listen here (" RUNDIR_SYSTEM_SOCKET ", or VIZTRACERD_SOCKET)\n"
     "  --spool-dir DIR   traces until their clients have saved them (/var/tmp/viztracerd-UID, or VIZTRACERD_SPOOL)\n"
     "  --version, --help\n"
-    "VIZTRACERD_LOG=error|info|debug: how much it says on stderr. VIZTRACER_AGENT: path of the agent library.\n";
+    "Environment:\n"
+    "  VIZTRACERD_LOG    log lines on stderr: error (the default), info, debug, or areas to debug, such as attach,drain\n"
+    "  VIZTRACER_AGENT   path of the agent library\n";
 
 enum { OPT_SOCKET = 1, OPT_SPOOL, OPT_PRIVATE, OPT_HELPER, OPT_VERSION, OPT_HELP };
 static const struct option options[] = {
@@ -52,13 +54,13 @@ int main(int argc, char **argv) {
             break;
         case OPT_HELPER: return helper_main(fd_arg(optarg));
         case OPT_VERSION: return puts("viztracerd " VT_VERSION), 0;
-        case OPT_HELP: return fputs(usage, stdout), 0;
+        case OPT_HELP: return printf("%sAreas of VIZTRACERD_LOG: %s, all\n", usage, vt_log_areas()), 0;
         default: return fputs(usage, stderr), 2;
         }
     }
     if (optind < argc) return fprintf(stderr, "viztracerd: what is %s?\n%s", argv[optind], usage), 2;
     int rc = server_run(&opts, &err);
-    if (rc && opts.private_fd >= 0) { /* its client has the terminal */
+    if (rc && opts.private_fd >= 0) { /* its client prints the line */
         Vt__Error m = VT__ERROR__INIT;
         m.code = rc;
         m.text = err.msg;

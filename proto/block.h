@@ -1,4 +1,4 @@
-/* Event blocks: records of one thread <-> compressed bytes that decode alone.
+/* Event blocks: encodes records of one thread into compressed bytes, and decodes them. No block needs another one.
  * Encoding: 16-bit tokens {kind:2 | delta:14} with prediction from (stack top, last event), low and
  * high bytes in separate planes, explicit ids and payloads in a side stream, zstd over all.
  * FORMAT.md draws the bytes. Time unit: ticks of the trace's clock. */
@@ -19,14 +19,14 @@ struct vt_block_enc; /* one per stream being encoded; ~100 KB */
 struct vt_block_enc *vt_block_enc_new(void);
 void vt_block_enc_free(struct vt_block_enc *e);
 
-/* Starts a block; *base* is the full stamp of the previous event of this thread or chunk base. */
+/* Starts a block. base: full stamp of the thread's previous event, or of the chunk. */
 void vt_block_begin(struct vt_block_enc *e, uint64_t base);
 /* Takes leading plain event records (CALL .. TASK) of rec[0..n), which others may write to: each is read once. Returns how many
  * it took; fewer than n when it met another type, the block is full, or a record but the first seems to go back or a quarter of
  * the range of record stamps ahead: put that again. *now: full stamp of the thread's last event, carried by the caller and moved
  * on here; a first stamp that seems to go back counts as equal to *now. */
 size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint64_t *now);
-/* 0, or -ENOSPC when the block is full: finish it, begin another, put it again. Time is the current one. */
+/* 0, or -ENOSPC when the block is full: finish it, begin another, and try again. The time is that of the last event. */
 VT_MUST_CHECK int vt_block_payload(struct vt_block_enc *e, uint32_t kind, const void *data, uint32_t len);
 VT_MUST_CHECK int vt_block_gap(struct vt_block_enc *e, uint64_t dropped);
 uint32_t vt_block_count(const struct vt_block_enc *e);  /* events, payloads and gaps in the open block */
@@ -46,7 +46,7 @@ struct vt_event {
 struct vt_block_dec;
 struct vt_block_dec *vt_block_dec_new(void);
 void vt_block_dec_free(struct vt_block_dec *d);
-/* Any bytes: 0 or -EBADMSG. Decodes the whole block at once; *ev is owned by d, valid until the next call. */
+/* Decodes a whole block of possibly hostile bytes: 0 or -EBADMSG. *ev is owned by d and valid until the next call. */
 VT_MUST_CHECK int vt_block_decode(struct vt_block_dec *d, uint64_t base, const uint8_t *data, size_t len, uint32_t raw_len,
                                   uint32_t events, const struct vt_event **ev, size_t *n);
 

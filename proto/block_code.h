@@ -1,5 +1,5 @@
-/* What block_enc.c and block_dec.c must do in exactly the same way: layout of the raw bytes, the predictor, varints.
- * Drawn in FORMAT.md. A change here is a new trace format. */
+/* The code that block_enc.c and block_dec.c must share exactly: layout of the raw bytes, the predictor, varints. FORMAT.md
+ * draws it. A change here is a new trace format. */
 #ifndef VT_PROTO_BLOCK_CODE_H
 #define VT_PROTO_BLOCK_CODE_H
 
@@ -13,7 +13,7 @@
 
 /* Token: kind in bits 0..1, ticks since the event before in bits 2..15. */
 enum block_kind {
-    BLOCK_NATURAL = 0,   /* the leave that belongs to the top of the stack */
+    BLOCK_NATURAL = 0,   /* the leave event of the top of the stack */
     BLOCK_PREDICTED = 1, /* what followed last time in this situation */
     BLOCK_EXPLICIT = 2,  /* side: varint event word */
     BLOCK_SPECIAL = 3    /* side: varint record type, then PAYLOAD: varint kind, varint length; GAP: varint count */
@@ -25,13 +25,12 @@ enum block_kind {
 
 #define BLOCK_PREDICT_BITS 12
 #define BLOCK_STACK 4096u /* a power of two; deeper stacks wrap, which only costs prediction */
-/* What is known of an event that enters, all that its leave will need: its natural leave in the lower half, its part of the
- * hash in the upper. */
+/* One entered function: the lower half is its natural leave event, the upper half its part of the hash. */
 struct block_predictor {
     uint64_t stack[BLOCK_STACK];
     uint32_t next[1u << BLOCK_PREDICT_BITS];
 };
-/* Where in a block we are. Apart from the tables, so that a loop can hold it in registers. */
+/* Position in a block. Separate from the tables, so that a loop can keep it in registers. */
 struct block_place {
     uint32_t depth;
     uint32_t last; /* the event word before, its part of the hash */
@@ -40,7 +39,7 @@ struct block_place {
 
 static inline uint32_t block_share(uint32_t word) { return word * 0x85ebca6bu; }
 static inline uint64_t block_entered(uint32_t word) {
-    /* what makes an enter its natural leave, by type; what no block enters by is a RETURN */
+    /* turns an enter type into its natural leave type; RETURN for all types that do not enter */
     static const uint8_t leave_of[16] = {
         [0] = VT_REC_RETURN,
         [VT_REC_CALL] = VT_REC_CALL ^ VT_REC_RETURN,
@@ -53,7 +52,7 @@ static inline uint64_t block_entered(uint32_t word) {
 static inline void block_begin(struct block_predictor *p, struct block_place *at) {
     *at = (struct block_place){.top = block_entered(0)};
     p->stack[0] = at->top;
-    memset(p->next, 0xff, sizeof p->next); /* no event word, so that nothing is predicted from nothing */
+    memset(p->next, 0xff, sizeof p->next); /* not an event word, so that nothing is predicted at the start */
 }
 static inline uint32_t block_natural(const struct block_place *at) { return (uint32_t)at->top; }
 static inline uint32_t *block_next(struct block_predictor *p, const struct block_place *at) {
@@ -75,7 +74,7 @@ static inline uint8_t *block_put_varint(uint8_t *p, uint64_t v) {
     *p++ = (uint8_t)v;
     return p;
 }
-/* NULL when it runs past end or over 64 bits. */
+/* Returns NULL when the number runs past end or over 64 bits. */
 static inline const uint8_t *block_get_varint(const uint8_t *p, const uint8_t *end, uint64_t *v) {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && p < end; shift += 7) {

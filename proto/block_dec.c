@@ -1,4 +1,4 @@
-/* Owns the way from the bytes of a block to events. The bytes are hostile: every length is checked before use, and any
+/* Owns decoding the bytes of a block to events. The bytes are hostile: every length is checked before use, and any
  * block that the encoder could not have made is -EBADMSG. */
 #include <errno.h>
 #include <stdlib.h>

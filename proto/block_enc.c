@@ -1,5 +1,5 @@
-/* Owns the way from records to the bytes of a block. One encoder per stream; nothing is shared between blocks, so that
- * each decodes alone. The hot loop is vt_block_put: the daemon runs it for every event of the target. */
+/* Owns encoding records to the bytes of a block. One encoder per stream. Blocks share nothing, so each can be decoded alone.
+ * vt_block_put is the hot loop: the daemon runs it for every event of the target. */
 #include <errno.h>
 #include <stdlib.h>
 #define ZSTD_STATIC_LINKING_ONLY /* for ZSTD_compressSequences */
@@ -11,8 +11,8 @@
 
 #define SIDE_BYTES (48u << 10)
 #define SIDE_ROOM 32u /* most that one event adds: two or three varints and a long delta */
-/* Tokens have few repetitions worth a search: each plane becomes literals of a zstd block of its own, with a Huffman table that
- * fits it (tests/bench/drain). Texts of arguments are another matter. */
+/* Searching tokens for repetitions gains little: each plane becomes the literals of a zstd block of its own, with a Huffman
+ * table of its own (tests/bench/drain). Texts of arguments are compressed as usual. */
 #define PLANES 3u      /* low bytes with the head before them, high bytes, side bytes and payloads */
 #define TEXTS_SHARE 8u /* of the raw bytes, as one part of */
 
@@ -71,8 +71,8 @@ uint32_t vt_block_enters(const struct vt_block_enc *e) { return e->enters; }
 static bool has_side_room(const struct vt_block_enc *e) { return e->side_end + SIDE_ROOM <= e->side + SIDE_BYTES; }
 bool vt_block_full(const struct vt_block_enc *e) { return e->count == VT_BLOCK_EVENTS || !has_side_room(e); }
 
-/* An event that is not ordinary: nobody foresaw it, or its delta is not one of a token. Its token; -1: it is for the next run.
- * Stamps stand as in a record, above the event word, so that their differences wrap by themselves. */
+/* Encodes an event that was not predicted, or whose delta does not fit into a token. Returns its token; -1: it belongs to
+ * the next run. Stamps keep their place above the event word, as in a record, so that differences wrap correctly. */
 static __attribute__((noinline)) int put_rare(struct vt_block_enc *e, uint64_t rec, uint64_t stamp, uint32_t *next, uint32_t kind,
                                               bool first) {
     const uint64_t range = 1ull << VT_REC_TS_BITS;
@@ -126,7 +126,7 @@ size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint6
         } else if (VT_REC_IS_LEAVE(word & 15) && at.depth) {
             block_leave(&e->predictor, &at);
         } else {
-            odd++; /* neither enters nor leaves anything; foreseen or seen by put_rare, so it is a plain one */
+            odd++; /* neither enters nor leaves; it was predicted or checked by put_rare, so it is plain */
         }
         at.last = block_share(word);
     }

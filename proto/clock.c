@@ -5,7 +5,7 @@
 
 #include "proto/abi/arena.h"
 
-/* Below this distance two readings say less about the frequency than the daemon's own figure. */
+/* Two readings closer than this give a worse frequency than the daemon's own figure. */
 #define LINE_MIN_NS 50000000ull
 #define NS_PER_S 1000000000ull
 

@@ -1,5 +1,5 @@
-/* Ticks of a trace's clock to CLOCK_MONOTONIC nanoseconds: a line through the first and the last Clock frame, or the
- * frequency of the one there is. Exact to a nanosecond over days; any input gives some monotone result. */
+/* Converts ticks of a trace's clock to CLOCK_MONOTONIC nanoseconds: along a line through the first and the last Clock frame,
+ * or by the frequency in the only one. Exact to a nanosecond over days; every input gives a monotone result. Any thread. */
 #ifndef VT_PROTO_CLOCK_H
 #define VT_PROTO_CLOCK_H
 

@@ -1,5 +1,5 @@
-/* Owns the frame header and the cutting of a byte stream into frames (FORMAT.md). Knows lengths and checksums,
- * not what a payload means; the length limit of each type comes from msg_table.c. */
+/* Owns the frame header and splitting a byte stream into frames (FORMAT.md). Knows lengths and checksums, but not the meaning
+ * of a payload. msg_table.c has the length limit of each type. */
 #include "proto/frame.h"
 
 #include <errno.h>

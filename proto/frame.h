@@ -23,7 +23,7 @@
 #define VT_FRAME_HDR 12u
 
 void vt_frame_put_header(uint8_t hdr[VT_FRAME_HDR], uint32_t type, const void *payload, uint32_t len);
-/* Header check without the payload: 0 and *type, *len, *crc; -EPROTO when length is above the type's limit. */
+/* Reads a header without its payload: 0 and *type, *len, *crc; -EPROTO when the length is above the type's limit. */
 VT_MUST_CHECK int vt_frame_get_header(const uint8_t hdr[VT_FRAME_HDR], uint32_t *type, uint32_t *len, uint32_t *crc);
 VT_MUST_CHECK int vt_frame_check(uint32_t crc, const void *payload, uint32_t len); /* -EBADMSG */
 

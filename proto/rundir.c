@@ -1,4 +1,4 @@
-/* Owns the names and the safety of runtime folders. */
+/* Owns the names of runtime folders and the check that they are safe. */
 #include "proto/rundir.h"
 
 #include <dirent.h>
@@ -15,7 +15,7 @@ bool rundir_is_safe(const char *dir, uid_t uid) {
     return !lstat(dir, &st) && S_ISDIR(st.st_mode) && st.st_uid == uid && !(st.st_mode & 077);
 }
 
-/* One of the two places; NULL xdg = the one in /tmp. */
+/* The folder below xdg, or with xdg NULL the one in /tmp. */
 static void dir_name(char *dir, size_t size, const char *xdg) {
     if (xdg)
         snprintf(dir, size, "%s/viztracerd", xdg);

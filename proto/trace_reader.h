@@ -1,4 +1,5 @@
-/* Reads .vzt files frame by frame, in constant memory, as often as wanted. Everything in the file is hostile. */
+/* Reads .vzt files frame by frame in constant memory, once or several times. Nothing in the file is trusted. One thread per
+ * struct vt_trace. */
 #ifndef VT_PROTO_TRACE_READER_H
 #define VT_PROTO_TRACE_READER_H
 
@@ -25,19 +26,19 @@ struct vt_trace_block {
     size_t data_len;
 };
 
-/* -EBADMSG when it is no .vzt, -errno when it cannot be read; err says which. */
+/* -EBADMSG: not a .vzt file; other -errno: cannot be read. err has a line. */
 VT_MUST_CHECK int vt_trace_open(const char *path, struct vt_trace **out, struct vt_err *err);
 void vt_trace_close(struct vt_trace *t);
 void vt_trace_rewind(struct vt_trace *t);
-/* Bytes in the file when it was opened; how far reading is. */
+/* Size of the file when it was opened, and the position of the reader, in bytes. */
 uint64_t vt_trace_size(const struct vt_trace *t);
 uint64_t vt_trace_pos(const struct vt_trace *t);
-/* True once a read met a last frame that is not whole. */
+/* True after the reader has met an incomplete last frame. */
 bool vt_trace_truncated(const struct vt_trace *t);
 
-/* The next frame of a known trace type; others are skipped. 1, 0 = end (also before a frame that is not whole), or
- * -EBADMSG (checksum or length wrong: nothing after it can be trusted) or -errno; err says where.
- * heads_only: of Block frames only the first bytes come, unchecked, enough for vt_trace_block_head. */
+/* Reads the next frame of a known trace type; others are skipped. 1 = a frame; 0 = the end, also before an incomplete frame;
+ * -EBADMSG = wrong checksum or length, the rest cannot be trusted; else -errno. err says where. heads_only: only the first bytes
+ * of Block frames are read, unchecked, enough for vt_trace_block_head. */
 VT_MUST_CHECK int vt_trace_next(struct vt_trace *t, bool heads_only, struct vt_trace_frame *frame, struct vt_err *err);
 
 /* Fields of a Block payload; -EBADMSG. */

@@ -1,5 +1,5 @@
-/* What the ladder needs to know about a CPU: registers of a stopped thread, the signal frame that puts
- * it back without us, system calls and one function call on it. One file per CPU defines all of it.
+/* All that depends on the CPU: the registers of a stopped thread, the signal frame that restores it without a tracer,
+ * injected system calls and one injected function call. One file per CPU defines all functions.
  *
  * The frame. Before any register of the thread changes, a complete rt_sigreturn frame of its context is
  * written below its stack pointer, where the ABI lets a signal handler write at any time:
@@ -65,9 +65,9 @@ long arch_syscall_nr(const struct arch_regs *r);
 uint64_t arch_syscall_arg(const struct arch_regs *r, unsigned i);
 /* At a syscall-exit stop or after an injected call. */
 int64_t arch_result(const struct arch_regs *r);
-/* In a system call that the stop itself interrupted and that will be made again? */
+/* True in a system call that the stop interrupted and that the kernel will restart. */
 bool arch_interrupted(const struct arch_regs *r);
-/* After arch_interrupted: the call fails with EINTR instead of being made again. */
+/* After arch_interrupted: the call fails with EINTR instead of being restarted. */
 void arch_fail_interrupted(struct arch_regs *r);
 /* Some calls (epoll_wait, semop, sigtimedwait) fail with EINTR on a mere ptrace stop. Makes them restart
  * unless a real handler runs. True when r was changed. */
@@ -96,9 +96,9 @@ extern const struct arch_pattern arch_syscall_ret_patterns[], arch_sigreturn_pat
 /* System call numbers by meaning. */
 extern const long arch_nr_mmap, arch_nr_munmap, arch_nr_mprotect, arch_nr_memfd_create, arch_nr_close, arch_nr_rt_sigreturn,
     arch_nr_futex, arch_nr_read;
-/* Made by no memory allocator and no dynamic loader: who blocks in it holds none of their locks. */
+/* True for calls that no memory allocator and no dynamic loader makes: a thread that blocks in one holds none of their locks. */
 bool arch_nr_is_wait(long nr);
-/* Made by allocators (mmap, brk, ...): no place to look for an end of malloc. */
+/* True for calls that allocators make (mmap, brk, ...): such a call does not show that malloc has ended. */
 bool arch_nr_is_memory(long nr);
 
 /* A register by libunwind's number: 0 or -EINVAL. */

@@ -1,4 +1,4 @@
-/* x86-64: registers, the rt_sigreturn frame, injected system calls. See arch.h for the idea.
+/* Owns x86-64: registers, the rt_sigreturn frame, injected system calls. arch.h describes the method.
  * Sources: arch/x86/kernel/signal_64.c, fpu/signal.c, fpu/xstate.c, process of restart in signal.c. */
 #include "attach/arch/arch.h"
 

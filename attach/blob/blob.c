@@ -1,6 +1,6 @@
-/* The only code that we run in the target before the agent: a few hundred bytes in a mapping of their
- * own. No libc, no data, no relocation; makes no system call that dlopen does not make but futex
- * (the target may be under a seccomp filter that kills).
+/* Owns the code that runs in the target before the agent: a few hundred bytes in a mapping of their own. It has no libc, no
+ * data and no relocations. A seccomp filter of the target may kill for unexpected system calls, so except for futex this code
+ * makes only calls that dlopen makes, too.
  *
  * 1. blob_entry, on the hijacked thread: pthread_create, then rt_sigreturn into the thread's own
  *    context. A living tracer stops it at the entry of rt_sigreturn and makes that another call, to
@@ -107,7 +107,7 @@ static void *bootstrap(void *arg) {
         vt_store_release(&b->state, VT_BOOT_FAILED);
         if (go == VT_GO_RUN) go = wait_while(b, VT_GO_RUN);
     }
-    /* Never told to cancel: the injector is dead, perhaps before the hijacked thread was out of here.
+    /* Nobody said cancel: the injector is dead, and the hijacked thread may still be in this mapping.
      * Then the mapping stays. */
     if (go != VT_GO_CANCEL) return 0;
     return ((unmap_fn)b->f_munmap)(b->scratch, b->scratch_len);

@@ -1,6 +1,6 @@
-/* Owns the mapping of an arena and the SIGBUS guard. A memfd is sealed against shrinking, but an arena
- * can also be a file in the target's mount namespace, which its owner may cut at any time: the
- * handler then puts an empty page where the file's page was, and the session ends as broken. */
+/* Owns the mapping of an arena and the SIGBUS guard. A memfd is sealed against shrinking. An arena can also be a file in
+ * the target's mount namespace, and the owner of that file can truncate it at any time: then the handler maps an empty page
+ * in place of the lost one, and the session ends as broken. */
 #include "daemon/drain/arena_map.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 #define PAGE 4096ul
-/* Chunks above this are given back to the kernel when they are done, those below keep their pages. */
+/* The pages of chunks above this go back to the kernel when a chunk was read; chunks below keep them. */
 #define KEEP_PAGES_BELOW 1024u
 
-/* The lock is for the list, so that it stands still while the guard walks it in the thread that renews leases. */
+/* The lock protects the list while the thread that renews leases walks it. */
 static pthread_mutex_t mapped_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct arena *mapped;
 
@@ -35,7 +35,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *uc) {
         errno = saved;
         return;
     }
-    signal(sig, SIG_DFL); /* not ours: the instruction runs again and ends us as it should */
+    signal(sig, SIG_DFL); /* not in an arena: the instruction runs again and the signal ends the daemon */
 }
 
 static int guard_install(void) {
@@ -148,8 +148,8 @@ static void limits_to_zero(struct arena *a) {
         }
 }
 
-/* A thread stores its new limit, fences, and reads `enabled` again: whichever way this races with
- * it, it sees enabled == 0 or a limit of 0. */
+/* A thread stores its new limit, fences, and reads `enabled` again. In every order of these steps and ours the thread sees
+ * enabled == 0 or a limit of 0. */
 void arena_stop_writers(struct arena *a) {
     limits_to_zero(a);
     vt_store_release(&a->ctl->enabled, 0u);

@@ -13,7 +13,7 @@
 #define BRACKETS 8
 
 #if VT_HAS_TSC
-/* The CPU says that the TSC runs at one speed through all power states, and the kernel has not thrown it out. */
+/* True when the CPU reports a TSC of constant speed, and the kernel still lists it as a clock source. */
 static bool tsc_invariant(void) {
     unsigned a, b, c, d;
     char sources[256];

@@ -1,9 +1,9 @@
-/* Owns the way from words in the arena to the streams of its threads: which chunks are in use, their order, where reading has
- * got to, and giving them back. What becomes of the words is stream.h. Sessions, files and sockets are elsewhere.
+/* Owns reading the arena: which chunks are in use, in which order they are read, how far each was read, and giving them back.
+ * stream.h turns the words into frames. This file knows no sessions, files or sockets.
  *
- *   find_chunks   bitmap -> chunks in use that are new to us, queued at their stream by seq
- *   read_chunk    words of the queue's head, up to the first word not yet written
- *   chunk_done    queue's next chunk, arena_give_back */
+ *   find_chunks   bitmap -> new chunks in use, queued at their stream in the order of seq
+ *   read_chunk    words of the first chunk of a queue, up to the first word that is not written yet
+ *   chunk_done    takes it off the queue, arena_give_back */
 #include "daemon/drain/drain.h"
 
 #include <errno.h>
@@ -13,15 +13,15 @@
 
 #include "daemon/drain/stream.h"
 
-#define PASS_WORDS (64u * VT_CHUNK_WORDS) /* then the event loop gets its turn */
+#define PASS_WORDS (64u * VT_CHUNK_WORDS) /* read in one pass, so that the event loop goes on */
 #define REAP_AGE_NS 1000000000ull
 #define WARM_AHEAD 64u /* chunks */
 
-struct slot {      /* one chunk, as we know it */
+struct slot {      /* what is known of one chunk */
     uint32_t next; /* queue: index + 1 */
     uint32_t seq;
     uint32_t cursor; /* next word to read */
-    uint64_t upper;  /* stamp bits above the record's own */
+    uint64_t upper;  /* upper bits of the stamps, which records do not hold */
     uint64_t base;
 };
 
@@ -29,7 +29,7 @@ struct drain {
     struct arena *arena;
     struct streams streams;
     LIST_HEAD(, stream) active;
-    uint64_t claimed_ns; /* since when some chunk is claimed without state; 0 = none */
+    uint64_t claimed_ns; /* since when a chunk has been claimed without a header; 0 = none is */
     uint32_t most_used;  /* highest chunk in use at the last look */
     uint64_t known[VT_CHUNKS_MAX / 64];
     struct slot slots[VT_CHUNKS_MAX];
@@ -55,11 +55,11 @@ void drain_free(struct drain *d) {
 
 /* ---- chunks ---- */
 
-/* Reads words of chunk i until the first one not yet written. *done: nothing more will come. */
+/* Reads words of chunk i up to the first one that is not written yet. *done: the chunk gets no more words. */
 static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done, uint64_t *got) {
     struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);
     struct slot *slot = &d->slots[i];
-    bool closed = vt_load_acquire(&c->state) == VT_CHUNK_CLOSED; /* before the words: then these are all */
+    bool closed = vt_load_acquire(&c->state) == VT_CHUNK_CLOSED; /* read before the words: a closed chunk gets no more */
     uint32_t k = slot->cursor;
     int rc = 0;
 
@@ -70,7 +70,7 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
         if (VT_REC_IS_PLAIN(type)) {
             size_t took;
             rc = stream_events(&d->streams, s, &c->rec[k], VT_CHUNK_RECORDS - k, slot->upper, &took);
-            if (!took && !rc) d->streams.totals.violations++; /* it has just become something else */
+            if (!took && !rc) d->streams.totals.violations++; /* the target has just changed it */
             k += took ? (uint32_t)took : 1;
             continue;
         }
@@ -129,7 +129,7 @@ static void queue_chunk(struct drain *d, struct stream *s, uint32_t i) {
     if (!slots[i].next) s->tail = i + 1;
 }
 
-/* A chunk that is new to us; false: claimed, but its header is not written yet. */
+/* Takes a new chunk into its stream's queue. *ready is false while the chunk is claimed but has no header yet. */
 static int take_chunk(struct drain *d, uint32_t i, bool *ready) {
     struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);
     struct stream *s;
@@ -177,7 +177,7 @@ static int find_chunks(struct drain *d) {
     return rc;
 }
 
-/* Reads the streams' chunks in order. `words`: how much at most. all: also chunks that look unfinished. */
+/* Reads the streams' chunks in order, about `words` words at most. all: also chunks that are not finished. */
 static int read_streams(struct drain *d, uint64_t words, bool all, uint64_t *got) {
     struct stream *s, *next;
     uint64_t start = *got;
@@ -194,7 +194,7 @@ static int read_streams(struct drain *d, uint64_t words, bool all, uint64_t *got
             chunk_done(d, s, i);
         }
     }
-    /* Whoever was not reached has waited: a long queue must not starve the others for ever. */
+    /* The first stream used up the pass: move it to the end of the list, so that it does not starve the others. */
     s = LIST_FIRST(&d->active);
     if (!rc && *got - start >= words && s && LIST_NEXT(s, active)) {
         struct stream *last = s;
@@ -230,7 +230,7 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
         s->moved_ns = now_ns;
         if (!s->tid || tids_alive(&d->streams.tids, s->tid)) continue;
         bool done;
-        while (s->head && !rc) { /* dead before we looked: what stands there is all */
+        while (s->head && !rc) { /* the thread was dead before we looked: the chunk gets no more words */
             uint32_t i = s->head - 1;
             rc = read_chunk(d, s, i, &done, &got);
             if (!rc) chunk_done(d, s, i);
@@ -247,7 +247,7 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
             if (vt_load_acquire(&c->state) != VT_CHUNK_FREE) continue;
             uint32_t tid = owner ? tids_outer(&d->streams.tids, (uint32_t)(owner >> 32)) : 0;
             if (owner && tid && tids_alive(&d->streams.tids, tid)) continue;
-            if (owner && !tid && !tids_same_ns(&d->streams.tids)) continue; /* cannot tell */
+            if (owner && !tid && !tids_same_ns(&d->streams.tids)) continue; /* cannot know */
             arena_give_back(d->arena, i);
         }
     return 0;
@@ -261,7 +261,7 @@ static int tell_drops(struct drain *d, uint32_t serial, uint64_t count, uint64_t
     return d->streams.sink.put(d->streams.sink.ctx, VT_FRAME_DROPS, &m.base);
 }
 
-/* Drops that no gap record tells of: per thread from chunk headers and drop slots, the rest as thread ~0. */
+/* Reports dropped events that no gap record counts: per thread from chunk headers and drop slots, the rest as thread ~0. */
 static int report_drops(struct drain *d, uint64_t now_ticks) {
     struct vt_ctl *ctl = d->arena->ctl;
     uint64_t told = 0;
@@ -292,7 +292,7 @@ static int report_drops(struct drain *d, uint64_t now_ticks) {
 
 int drain_finish(struct drain *d, uint64_t now_ticks) {
     uint64_t got = 0;
-    /* A chunk may have been claimed whose bit is not cleared yet: the bit is a hint. Such chunks are
+    /* The bit of a chunk may still be set although the chunk is claimed, because it is only a hint. Such chunks are
      * among the lowest free ones. */
     uint32_t upto = d->most_used + 4 * WARM_AHEAD;
     for (uint32_t i = 0; i < upto && i < d->arena->nchunks && i < d->arena->warm; i++)

@@ -1,7 +1,6 @@
-/* Arena -> trace frames. One reader per arena; not thread safe.
- * Reads each thread's chunks strictly in seq order, copies every word once, checks it, encodes the
- * events of a thread into blocks, turns names, stacks, threads and tasks into frames of their own,
- * and gives finished chunks back. */
+/* Turns the contents of an arena into frames of a trace. One reader per arena; event loop thread only.
+ * Reads each thread's chunks strictly in the order of seq, copies every word once and checks it. Events of a thread become
+ * blocks; names, stacks, threads and tasks become frames of their own. Finished chunks go back to the target. */
 #ifndef VT_DAEMON_DRAIN_H
 #define VT_DAEMON_DRAIN_H
 
@@ -21,27 +20,28 @@ struct drain_sink {
 
 struct drain_totals {
     uint64_t events;      /* plain records */
-    uint64_t calls;       /* of those: functions entered */
-    uint64_t dropped;     /* as the target counts them, all threads */
-    uint64_t violations;  /* words or payloads that made no sense and were skipped */
-    uint64_t chunks;      /* given back */
+    uint64_t calls;       /* events that enter a function */
+    uint64_t dropped;     /* events, as the target counts them, in all threads */
+    uint64_t violations;  /* invalid words or payloads, which are skipped */
+    uint64_t chunks;      /* chunks given back */
     uint64_t first_ticks; /* stamp of the first record read; 0 = none */
-    uint64_t short_calls; /* calls that were left out */
+    uint64_t short_calls; /* calls left out because of min_ticks */
     uint32_t threads;
     uint32_t throttled; /* functions */
 };
 
-/* pid: the target as the daemon sees it, ns_pid as it sees itself. min_ticks: calls shorter than that are left out, 0 = none
- * are. The arena stays the caller's. */
+/* pid is the target's in our pid namespace, ns_pid in its own. Calls shorter than min_ticks are left out; 0 keeps all. The
+ * arena stays the caller's and must outlive *out. -ENOMEM. */
 VT_MUST_CHECK int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink,
                             struct drain **out);
 void drain_free(struct drain *d);
 
-/* Reads what is there, bounded; *got = words read. Flushes blocks older than ~50 ms. */
+/* Reads what was written, with a bound per call; *got = words read. Writes out blocks older than about 50 ms. */
 VT_MUST_CHECK int drain_pass(struct drain *d, uint64_t now_ns, uint64_t *got);
-/* Chunks of threads that are gone without closing them. Call about once a second while the target lives. */
+/* Takes in the chunks of threads that ended without closing them. Call about once a second while the target lives. */
 VT_MUST_CHECK int drain_reap(struct drain *d, uint64_t now_ns);
-/* Nobody writes any more: reads all that is left, flushes, reports drops that no gap record stands for. */
+/* To be called when nobody writes any more: reads the rest, writes out all blocks, and reports dropped events that no gap
+ * record counts. */
 VT_MUST_CHECK int drain_finish(struct drain *d, uint64_t now_ticks);
 void drain_totals(const struct drain *d, struct drain_totals *t);
 

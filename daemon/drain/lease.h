@@ -1,7 +1,7 @@
-/* The lease of every traced process: its hooks leave by themselves when nobody renews it (agent/session.c), so that a
- * daemon that was killed leaves no target traced for ever. Renewed by a thread of its own: writing to a slow disk may hold the
- * event loop up for seconds, and that costs events, which are counted, but must not end the trace. A loop that is held up for
- * longer than LEASE_PATIENCE_NS is given up, as if the daemon had been killed. */
+/* Renews the leases of all traced processes. The agent removes its hooks when its lease has run out (agent/session/session.c),
+ * so no target stays traced after its daemon was killed. A separate thread renews them: a slow disk may hold up the event loop
+ * for seconds, which costs events (they are counted) but must not end the trace. When the loop is held up for longer than
+ * LEASE_PATIENCE_NS the thread stops renewing, as if the daemon had been killed. */
 #ifndef VT_DAEMON_LEASE_H
 #define VT_DAEMON_LEASE_H
 
@@ -28,9 +28,9 @@ struct lease {
 /* Starts the thread; it sleeps while no arena is kept. */
 VT_MUST_CHECK int lease_start(struct lease *l, const struct clock_source *clock, uint64_t patience_ns);
 void lease_stop(struct lease *l);
-/* From now until arena_keep(a, false) or arena_close(a). */
+/* Renews the lease of `a` from now until arena_keep(a, false) or arena_close(a). */
 void lease_keep(struct lease *l, struct arena *a);
-/* The event loop runs. Returns for how long it did not, in ns. */
+/* Tells that the event loop runs. Returns the time since the last call, in ns. */
 uint64_t lease_beat(struct lease *l, uint64_t now_ns);
 
 #endif

@@ -1,5 +1,5 @@
-/* Owns what is held back of one thread: a stack of enter events, the bytes of their arguments, a return value that
- * waits for its leave, and the run of decided events that is on its way to the sink. */
+/* Owns the events of one thread that are held back: a stack of enter events, the bytes of their arguments, a return value
+ * that waits for its leave event, and a run of events that are decided and go to the sink next. */
 #include "daemon/drain/min_duration.h"
 
 #include <errno.h>
@@ -118,7 +118,7 @@ static int hold(struct min_duration *m, uint64_t rec, uint64_t full) {
         if (grown) {
             m->held = grown;
             m->room = room;
-        } else { /* deep recursion: what began first is kept without more ado */
+        } else { /* deep recursion: the oldest calls are kept whatever their length */
             int rc = 0;
             while (!rc && m->n - m->first > HELD_MAX / 2) rc = give_oldest(m);
             if (rc) return rc;
@@ -168,7 +168,7 @@ int min_duration_payload(struct min_duration *m, uint32_t kind, const uint8_t *p
     }
     if (kind != VT_PL_ARGS || len > BYTES_MAX - m->bytes_len) rc = min_duration_flush(m);
     if (rc || kind != VT_PL_ARGS) return rc ? rc : m->sink.payload(m->sink.ctx, m->sink.stream, kind, p, len);
-    if (m->has_args) m->bytes_len = m->args_at; /* whose call never came */
+    if (m->has_args) m->bytes_len = m->args_at; /* those of a call that never came */
     if (m->bytes_len + len > m->bytes_room) {
         uint32_t room = (m->bytes_len + len) * 2;
         uint8_t *grown = realloc(m->bytes, room);

@@ -1,4 +1,4 @@
-/* Payload bytes from the target -> checked parts. Pure functions over hostile bytes. */
+/* Takes payloads of the target apart and checks them. Pure functions over hostile bytes, any thread. */
 #ifndef VT_DAEMON_PAYLOAD_H
 #define VT_DAEMON_PAYLOAD_H
 

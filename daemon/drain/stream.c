@@ -1,6 +1,6 @@
-/* Owns what is known of each thread of a target and turns what it wrote into frames.
+/* Owns the streams (the threads) of a target, and turns their records into frames.
  *
- *   hold_run        plain records -> who holds short calls back (min_duration.h)
+ *   hold_run        plain records -> min_duration.h, which holds short calls back
  *   put_run         plain records -> block encoder
  *   stream_payload  names, threads, tasks, stacks -> frames of their own; arguments and counters -> the block */
 #include "daemon/drain/stream.h"
@@ -131,13 +131,13 @@ static int flush_old_blocks(struct streams *all) {
     return rc;
 }
 
-/* Moves the stream's clock so near to `full` that the encoder, which knows 34 bits only, adds up right. */
+/* Moves the stream's clock close enough to `full` for the encoder, which sees the low 34 bits only. */
 static void approach(struct stream *s, uint64_t full) {
     if (full > s->now && full - s->now >= TICKS_HALF) s->now = full;
 }
 
-/* Up to the first record that is no plain one; *took: how many; *calls grows. The words may be the target's and change at any
- * time. */
+/* Takes records up to the first one that is not plain; *took: their number; adds to *calls. The target may change the words at
+ * any time. */
 static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
                    uint64_t *calls) {
     int rc = s->stack ? flush_stack(all, s) : 0;
@@ -154,13 +154,13 @@ static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, s
         *calls += vt_block_enters(s->enc) - before;
         if (vt_block_full(s->enc))
             rc = flush_block(all, s);
-        else if (!step) /* it has become something else since we looked */
+        else if (!step) /* the target has changed it since we looked */
             break;
     }
     return rc;
 }
 
-/* The same where short calls are held back. */
+/* The same for streams that hold short calls back. */
 static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
                     uint64_t *calls) {
     uint64_t full = 0;

@@ -1,6 +1,6 @@
-/* What the daemon knows of one thread of the target, and how its events and what goes with them become frames: the open block,
- * frames open at attach, calls held back, names waiting to be sent. Bytes come from the target and are not trusted; order,
- * chunks and who owns them are drain.c's. Errors: 0 or -errno; what makes no sense is counted as a violation and skipped. */
+/* One stream per thread of the target: its open block, its stack at the attach, the calls that are held back. Turns events
+ * and payloads into frames. The bytes come from the target and are not trusted: what is invalid is counted as a violation and
+ * skipped. drain.c owns the chunks and their order. Functions return 0 or -errno. Event loop thread only. */
 #ifndef VT_DAEMON_STREAM_H
 #define VT_DAEMON_STREAM_H
 
@@ -16,7 +16,7 @@
 #define NAMES_BATCH 256u
 #define NAMES_BYTES (1u << 20)
 
-struct stack; /* frames open at attach, of one thread, coming in parts */
+struct stack; /* the frames of one thread that were open at the attach; they come in parts */
 
 struct stream {
     LIST_ENTRY(stream) active; /* has chunks queued */
@@ -30,8 +30,8 @@ struct stream {
     uint64_t base;             /* of the open block */
     uint64_t block_ns;         /* when it was opened */
     uint64_t moved_ns;         /* last progress */
-    uint64_t gaps;             /* drops that stand in blocks */
-    uint64_t dropped;          /* the most drops that a chunk header of this thread told of */
+    uint64_t gaps;             /* dropped events that gaps in blocks count */
+    uint64_t dropped;          /* highest count of dropped events in a chunk header of this thread */
     struct vt_block_enc *enc;  /* NULL = no block open */
     struct min_duration *held; /* NULL = every call is kept */
     struct stack *stack;       /* parts so far, or NULL */
@@ -50,8 +50,8 @@ struct streams {
     uint64_t now_ns;
     struct throttled throttled;
     uint64_t min_ticks; /* shorter calls are left out; 0 = none are */
-    uint64_t newest;    /* stamp of any stream */
-    uint64_t aged_ns;   /* when what is held back was last looked at */
+    uint64_t newest;    /* newest stamp of all streams */
+    uint64_t aged_ns;   /* when held calls were last looked at */
     Vt__Name names[NAMES_BATCH];
     Vt__Name *name_ptr[NAMES_BATCH];
     uint32_t nnames;
@@ -62,22 +62,22 @@ struct streams {
 /* *all is zero. */
 void streams_init(struct streams *all, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink);
 void streams_free(struct streams *all);
-/* The stream of a thread; a new one is announced. owner, ident: as its first chunk says. */
+/* Finds the stream of a thread, or makes one and announces it with a Thread frame. owner, ident: from its first chunk. */
 VT_MUST_CHECK int streams_get(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out);
-/* Names that wait, calls that were held back long enough, blocks that were open long enough. */
+/* Writes out names that wait, held calls that are old enough, and blocks that were open long enough. */
 VT_MUST_CHECK int streams_age(struct streams *all);
-/* Everything; nothing more will come. */
+/* Writes out everything: nothing more will come. */
 VT_MUST_CHECK int streams_finish(struct streams *all);
 
-/* The plain records that rec[0..n) begins with, *took of them. They may stand where the target writes: each is read once, but
- * for a first one. upper: the stamp bits above the record's own. */
+/* Takes the plain records at the start of rec[0..n); *took: their number. The target may write to rec: each word is read
+ * once, the first of a run twice. upper: upper bits of the stamps. */
 VT_MUST_CHECK int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper,
                                 size_t *took);
 VT_MUST_CHECK int stream_gap(struct streams *all, struct stream *s, uint64_t count);
 /* payload: len bytes, 8-byte aligned. */
 VT_MUST_CHECK int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const uint8_t *payload, uint32_t len,
                                  uint64_t ticks);
-/* Full stamp of a record that stands in a chunk with these upper bits. */
+/* Full stamp of a record in a chunk with these upper bits. */
 static inline uint64_t stream_stamp(uint64_t upper, uint64_t rec) { return upper | vt_rec_ts(rec); }
 
 #endif

@@ -1,4 +1,4 @@
-/* What --max_overhead left out, as the agent tells it now and then: the newest word on each function. */
+/* Functions that --max_overhead throttled: the newest report of the agent on each of them. */
 #ifndef VT_DAEMON_THROTTLED_H
 #define VT_DAEMON_THROTTLED_H
 
@@ -12,7 +12,7 @@ struct throttled {
 
 /* Takes a THROTTLED payload. 0, -ENOMEM, or -EPROTO when it makes no sense. */
 VT_MUST_CHECK int throttled_take(struct throttled *t, const uint8_t *p, uint32_t len);
-/* Hands the frame to `put`, if there is anything to tell. `now`: ticks, for hooks that are still out. */
+/* Hands the frame to `put`, unless it would be empty. `now`: ticks, to count the time of hooks that are still out. */
 VT_MUST_CHECK int throttled_put(const struct throttled *t, struct vt_ctl *ctl, uint64_t now,
                                 int (*put)(void *ctx, uint32_t type, const ProtobufCMessage *msg), void *ctx);
 void throttled_free(struct throttled *t);

@@ -1,4 +1,4 @@
-/* Thread ids across pid namespaces: what the target calls its threads, and what the daemon calls them. */
+/* Thread ids across pid namespaces: translates the target's own ids to those of the daemon's namespace. */
 #ifndef VT_DAEMON_TIDS_H
 #define VT_DAEMON_TIDS_H
 
@@ -9,7 +9,7 @@ struct tids {
     bool same_ns;
 };
 void tids_init(struct tids *t, pid_t pid, pid_t ns_pid);
-/* Target's tid -> ours; 0 = not known (thread gone already). */
+/* Our id for the target's id; 0 = unknown (the thread is gone). */
 uint32_t tids_outer(const struct tids *t, uint32_t ns_tid);
 bool tids_alive(const struct tids *t, uint32_t tid);
 static inline bool tids_same_ns(const struct tids *t) { return t->same_ns; }

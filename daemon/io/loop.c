@@ -46,7 +46,7 @@ void loop_del(struct loop *l, struct loop_io *io) {
     if (!io->added) return;
     epoll_ctl(l->epfd, EPOLL_CTL_DEL, io->fd, NULL);
     io->added = false;
-    for (int i = 0; i < l->nbatch; i++) /* its event may be waiting in this very batch */
+    for (int i = 0; i < l->nbatch; i++) /* this batch may hold an event for it */
         if (l->batch[i].data.ptr == io) l->batch[i].data.ptr = NULL;
 }
 

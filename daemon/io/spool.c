@@ -72,7 +72,7 @@ int spool_open(struct spool *s, const char *dir, pid_t pid, uid_t uid, gid_t gid
     return 0;
 }
 
-/* Takes nothing; on error the file is cut back to whole frames. */
+/* Appends bytes. On error the file is cut back to whole frames. */
 static int append(struct spool *s, const uint8_t *frame, size_t len) {
     if (s->full) return s->full;
     if (s->max_bytes && s->size + len > s->max_bytes) {
@@ -112,7 +112,7 @@ int spool_put_last(struct spool *s, uint32_t type, const ProtobufCMessage *msg) 
     if (rc) return rc;
     uint64_t limit = s->max_bytes;
     int full = s->full;
-    s->max_bytes = 0; /* a few hundred bytes above what was asked for */
+    s->max_bytes = 0; /* a few hundred bytes above the limit are allowed */
     if (!s->tail_len) s->full = 0;
     rc = append(s, frame, len);
     s->max_bytes = limit;

@@ -1,6 +1,6 @@
-/* Owns the daemon's start and end: folders, sockets, signals, the two modes.
- * System: listens on one well-known socket until SIGTERM. Private: serves the client that started it, listens where
- * that user's other terminals find it, and goes when its last session and its client have gone. */
+/* Owns the daemon's start and end: folders, sockets, signals, the two modes. A system daemon listens on one well-known socket
+ * until SIGTERM. A private daemon serves the client that started it, and listens on a socket that the same user's other
+ * terminals find; it ends when its client and its last session are gone. */
 #include "daemon/serve/server.h"
 
 #include <errno.h>
@@ -91,7 +91,7 @@ static int listen_on(struct server *s, const char *path, mode_t mode, struct vt_
     return rc ? vt_err_set(err, rc, "epoll: %s", strerror(-rc)) : 0;
 }
 
-/* Where the user's other terminals look. Doing without costs only `status` and `--detach` from there. */
+/* The socket for the user's other terminals. Without it only `status` and `--detach` from there do not work. */
 static void listen_private(struct server *s) {
     char dir[96], path[160];
     struct vt_err err = {0};
@@ -111,7 +111,7 @@ static int listen_system(struct server *s, const char *path, struct vt_err *err)
         *slash = 0;
         if (mkdir(dir, 0755) && errno != EEXIST) return vt_err_set(err, -errno, "cannot make %s: %s", dir, strerror(errno));
     }
-    return listen_on(s, path, 0666, err); /* who may do what is decided by credentials */
+    return listen_on(s, path, 0666, err); /* credentials decide who may do what */
 }
 
 /* ---- signals and the end ---- */

@@ -1,4 +1,4 @@
-/* Owns what a client's request becomes: the control area that the agent will read, and what the session keeps of it. */
+/* Owns turning a client's request into the control area for the agent and into the session's own settings. */
 #include "daemon/session/attach_request.h"
 
 #include <errno.h>

@@ -18,7 +18,7 @@
 
 #define HELPER_FD 3
 #define AGENT_FD 4
-/* It has 10 s to wait its turn, 10 s to take out an agent that was left behind, 10 s to climb, 20 s to load the agent (attach.h).
+/* The sum of: 10 s to wait for another injector, 10 s to remove an old agent, 10 s to inject, 20 s to load the agent (attach.h).
  */
 #define DEADLINE_NS 60000000000ull
 
@@ -90,7 +90,7 @@ static void send_log(void *ctx, const char *line) {
     msg->kind = HELPER_LOG;
     snprintf(msg->err.msg, sizeof(msg->err.msg), "%s", line);
     int rc = send_msg(run->fd, msg, sizeof(*msg), -1);
-    (void)rc; /* a log line less */
+    (void)rc; /* a log line is lost */
     free(msg);
 }
 
@@ -142,7 +142,7 @@ static int drop_to(const struct creds *c) {
     if (setgroups((size_t)c->ngroups, c->groups)) return -errno;
     if (setresgid(c->gid, c->gid, c->gid)) return -errno;
     if (setresuid(c->uid, c->uid, c->uid)) return -errno;
-    return setuid(0) == 0 ? -EPERM : 0; /* must not come back */
+    return setuid(0) == 0 ? -EPERM : 0; /* root must be gone for good */
 }
 
 static void child(int fd, int agent_fd, const struct creds *creds) {
@@ -155,7 +155,7 @@ static void child(int fd, int agent_fd, const struct creds *creds) {
         snprintf(level, sizeof(level), "VIZTRACERD_LOG=%s", getenv("VIZTRACERD_LOG"));
         env[2] = level;
     }
-    /* Both out of the way of the numbers they are to get. */
+    /* Moves both away from the numbers that they get below. */
     fd = fcntl(fd, F_DUPFD, 10);
     agent_fd = fcntl(agent_fd, F_DUPFD, 10);
     if (fd < 0 || agent_fd < 0 || dup2(fd, HELPER_FD) < 0 || dup2(agent_fd, AGENT_FD) < 0) _exit(126);
@@ -187,7 +187,7 @@ static void on_deadline(void *ctx) {
     died(h, "did not answer in time");
 }
 
-/* Everything from a process with the client's credentials is checked like the client's own words. */
+/* The helper has the client's credentials, so its messages are trusted no more than the client's. */
 static void seal_strings(struct helper_msg *m) {
     m->err.msg[sizeof(m->err.msg) - 1] = 0;
     m->info.exe[sizeof(m->info.exe) - 1] = 0;
@@ -251,7 +251,7 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
         goto fail;
     }
     *copy = *req;
-    if (creds->uid != geteuid()) /* the folder of the library may be closed to that user */
+    if (creds->uid != geteuid()) /* that user may have no access to the library's folder */
         snprintf(copy->agent_path, sizeof(copy->agent_path), "/proc/self/fd/%d", AGENT_FD);
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     rc = send_msg(pair[0], copy, sizeof(*copy), -1);

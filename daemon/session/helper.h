@@ -1,6 +1,6 @@
-/* The process that goes into the target, with the credentials of whoever asked: the kernel decides what it
- * may trace. The daemon never waits for it. It is the daemon's own program, started afresh so that
- * nothing of the daemon's memory or descriptors is in it. */
+/* The helper: a process that works on the target with the credentials of the client, so that the kernel decides what it may
+ * trace. The daemon never waits for it. It runs the daemon's program, executed anew, so it has neither memory nor descriptors of
+ * the daemon. Event loop thread only, except helper_main. */
 #ifndef VT_DAEMON_HELPER_H
 #define VT_DAEMON_HELPER_H
 
@@ -18,9 +18,9 @@ struct helper_req {
     uint32_t force;
     uint32_t timeout_ms;
     uint32_t nchunks;
-    uint64_t lease_ticks; /* how long the agent may run before the daemon has taken over */
+    uint64_t lease_ticks; /* how long the agent may run until the daemon renews the lease */
     char agent_path[512];
-    struct vt_ctl ctl; /* what the daemon writes of it, filters included; the rest is 0 */
+    struct vt_ctl ctl; /* the daemon's fields, filters included; the rest is 0 */
 };
 
 enum helper_kind { HELPER_LOG = 1, HELPER_ARENA = 2, HELPER_DONE = 3 };
@@ -47,10 +47,10 @@ struct helper {
 
 VT_MUST_CHECK int helper_start(struct helper *h, struct loop *loop, const struct creds *creds, const struct helper_req *req,
                                void (*fn)(void *, const struct helper_msg *, int), void *ctx, struct vt_err *err);
-/* Forgets the helper; a running one is killed (the target survives that at any instant). */
+/* Closes the connection; kills a helper that still runs (the target survives that at any instant). */
 void helper_close(struct helper *h);
 
-/* What `viztracerd --helper` runs: the request comes by fd. Exit code. */
+/* The main function of `viztracerd --helper`: reads the request from fd. Returns the exit code. */
 int helper_main(int fd);
 
 #endif

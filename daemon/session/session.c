@@ -1,10 +1,9 @@
-/* Owns sessions: their states, the agent's life seen through the control area, the frames around the
- * events (header, clock, stats, end), and who gets the trace.
+/* Owns sessions: their states, following the agent through the control area, draining, and handing the trace over.
  *
- *   STARTING  helper is going in              -> PENDING when it said so, or the session is refused
+ *   STARTING  the helper injects the agent    -> PENDING when it has, or the session is refused
  *   PENDING   agent waits for the GIL         -> TRACING when hooks are in
- *   TRACING   drain every 1..50 ms            -> STOPPING when told, or at once DRAINED when the target is gone
- *   STOPPING  limits 0, enabled 0; after 100 ms a second helper goes in and has the hooks removed
+ *   TRACING   drain every 1..50 ms            -> STOPPING when told to, or DRAINED at once when the target is gone
+ *   STOPPING  limits 0, enabled 0; after 100 ms a second helper has the hooks removed
  *   DRAINED   nothing more will come; last frames are written
  *   ENDED     the client reads the rest of the spool and says SAVED */
 #include "daemon/session/session.h"
@@ -31,8 +30,8 @@
 #define POLL_MIN (1 * MS)
 #define POLL_FLOW (4 * MS) /* while events come */
 #define POLL_MAX (50 * MS)
-#define FAST_BYTES_PER_MS 400000u /* of a target at full speed, twice over */
-#define HELD_UP (2000 * MS)       /* of the event loop: worth a line in the log */
+#define FAST_BYTES_PER_MS 400000u /* twice what a target writes at full speed */
+#define HELD_UP (2000 * MS)       /* event loop held up for so long: log it */
 #define STATS_EVERY (100 * MS)
 #define CLOCK_EVERY (5000 * MS)
 #define CHECK_EVERY (500 * MS)
@@ -145,7 +144,7 @@ static void answer_attached(struct session *s, bool pending) {
 
 /* ---- watching the target ---- */
 
-/* An exec takes the arena's mapping away without a word. True also when it cannot be told. */
+/* An exec silently removes the mapping of the arena. True also when the map cannot be read. */
 static bool arena_still_mapped(const struct session *s) {
     char path[64], line[4096];
     bool found = false;
@@ -171,7 +170,7 @@ static void on_target_exit(void *ctx, uint32_t events) {
     wake(s);
 }
 
-/* What the agent says about itself; returns true when the session was freed. */
+/* Follows the agent's state. Returns true when the session was freed. */
 static bool watch_agent(struct session *s, uint64_t now) {
     struct vt_ctl *ctl = s->arena.ctl;
     uint32_t state = vt_load_acquire(&ctl->state);
@@ -223,6 +222,8 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
     }
     drain_totals(s->drain, &s->totals);
     if (*got) {
+        vt_debug(VT_AREA_DRAIN, "session %d: %llu words read, %llu chunks given back, %llu bytes on disk", s->pid,
+                 (unsigned long long)*got, (unsigned long long)s->totals.chunks, (unsigned long long)s->spool.size);
         s->moved_ns = now;
         if (s->peer) peer_kick(s->peer);
     }
@@ -277,8 +278,8 @@ static void start_stop_helper(struct session *s) {
     go_in_again(s, HELPER_STOP);
 }
 
-/* Where the governor has the hooks out (below 3.12), or all that runs switched off, nothing of ours is called in the target:
- * when so much CPU time was had as the agent asked for, a thread goes in and puts them back, or has the next look begin. */
+/* The agent's governor can remove the hooks (below 3.12) or switch off all functions that run; then no code of ours runs in
+ * the target any more. When the process has used the CPU time that the agent asked for, a helper wakes the agent. */
 static void wake_agent(struct session *s, uint64_t now) {
     struct timespec had;
     clockid_t clock;
@@ -291,7 +292,7 @@ static void wake_agent(struct session *s, uint64_t now) {
     s->waking = s->helper_running;
 }
 
-/* One that does not succeed is tried less and less often. */
+/* After each failure the wait doubles. */
 static void woken(struct session *s, const struct helper_msg *msg) {
     s->waking = false;
     s->wake_ns = vt_mono_ns();
@@ -306,7 +307,7 @@ void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
     snprintf(s->end_text, sizeof(s->end_text), "%s", text);
     arena_keep(&s->arena, false);
     if (s->arena.ctl) arena_stop_writers(&s->arena);
-    if (s->waking) { /* the one that goes in to stop must not wait for it; whoever it stopped goes on by itself */
+    if (s->waking) { /* the helper for the stop must not wait for this one; a thread that it holds continues by itself */
         helper_close(&s->helper);
         s->waking = s->helper_running = false;
     }
@@ -378,7 +379,7 @@ void session_saved(struct session *s) {
 
 /* ---- the regular look ---- */
 
-/* Each look costs some twenty system calls, here and in the client; a small arena must not be full before the next. */
+/* Each look costs about twenty system calls here and in the client. A small arena must not be full before the next look. */
 static uint64_t poll_flow(const struct session *s) {
     uint64_t eighth = (uint64_t)s->nchunks * VT_CHUNK_SIZE / 8 / FAST_BYTES_PER_MS * MS;
     return eighth < POLL_MIN ? POLL_MIN : eighth > POLL_FLOW ? POLL_FLOW : eighth;
@@ -427,7 +428,7 @@ static void take_arena(struct session *s, int fd) {
         vt_close(&fd);
         return;
     }
-    /* A file system served by a process of the client could hold us up for ever. */
+    /* A file system that a process of the client serves could block us for ever. */
     if (s->creds.uid != geteuid() && (fstatfs(fd, &fs) || fs.f_type == FUSE_MAGIC)) {
         vt_close(&fd);
         vt_log(VT_LOG_ERROR, "session %d: arena on a user's file system refused", s->pid);
@@ -454,7 +455,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
         return;
     }
     struct drain_sink sink = {sink_put, s};
-    /* A little less: what is near the limit is for the reader, who knows the clock better at the end. */
+    /* A little less than asked for: the reader decides about calls near the limit, with the better clock at the end. */
     uint64_t min_ticks = clock_ns_to_ticks(&s->host->clock, s->min_duration_ns - s->min_duration_ns / 1000);
     int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, min_ticks, sink, &s->drain);
     if (rc) {
@@ -469,7 +470,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
     wake(s);
 }
 
-/* The injector was killed half way. The agent may be in: it must not stay. */
+/* The helper was killed half way. The agent may be in the target: remove it. */
 static void on_injector_died(struct session *s, const struct helper_msg *msg) {
     if (s->peer && !s->answered) peer_error(s->peer, msg->rc, msg->err.msg);
     s->answered = true;
@@ -492,7 +493,7 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
     helper_close(&s->helper);
     if (s->waking) {
         woken(s, msg);
-    } else if (s->state != VT__SESSION_STATE__STARTING) { /* the one that went in to stop */
+    } else if (s->state != VT__SESSION_STATE__STARTING) { /* the helper of the stop */
         s->stop_pause_ns = msg->res.max_stop_ns;
         if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);
         if (!s->injected)
@@ -557,7 +558,7 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
     int rc = request_fill(s, req, h, err);
     if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
     if (!rc) {
-        /* Held from before the attach, so that what we watch is what was meant. Without one preflight says why. */
+        /* Opened before the attach, so that a reused pid cannot confuse us. If this fails the preflight says why. */
         s->pidfd = pidfd_open(s->pid, 0);
         if (s->pidfd >= 0) rc = loop_add(&host->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s);
         if (rc) vt_err_set(err, rc, "epoll: %s", strerror(-rc));

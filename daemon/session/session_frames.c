@@ -1,4 +1,4 @@
-/* Owns what a session writes about itself. */
+/* Owns the header, clock, statistics and end frames of a session. */
 #include "daemon/session/session_frames.h"
 
 #include <stdio.h>

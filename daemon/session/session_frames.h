@@ -1,4 +1,4 @@
-/* The frames of a trace that are not events: header, clock, statistics, end. */
+/* The frames that a session writes about itself: header, clock, statistics, end. */
 #ifndef VT_DAEMON_SESSION_FRAMES_H
 #define VT_DAEMON_SESSION_FRAMES_H
 
@@ -11,7 +11,7 @@ void session_clock_frame(struct session *s, Vt__Clock *m);
 void session_put_end(struct session *s);
 /* To the client only. */
 void session_send_stats(struct session *s, uint64_t now);
-/* How long the target was held up on the way in: its threads stopped, and the GIL held. */
+/* How long the attach paused the target, in ns: threads stopped, and the GIL held. */
 uint64_t session_attach_pause(struct session *s);
 
 #endif

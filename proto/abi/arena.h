@@ -5,15 +5,15 @@
  *   | control area   | chunk 0         | chunk 1         | ...  nchunks chunks of 64 KiB
  *   +----------------+-----------------+-----------------+--
  *
- * The agent maps it at a 64 KiB-aligned address, so `cursor & 0xffff == 0` means at once: no chunk
- * yet, chunk full, forked child, or stopped: the one test of the hot path.
+ * The agent maps it at a 64 KiB-aligned address, so the single test of the hot path, `cursor & 0xffff == 0`, covers: no chunk
+ * yet, chunk full, forked child, stopped.
  *
  * A thread claims a chunk by compare-and-swap on `owner` (the free bitmap only says where to look;
  * a loser leaves the bit alone), fills it, takes the next. The daemon reads each thread's chunks
  * strictly in `seq` order, and gives a chunk back zeroed: owner = 0 with the rest, then the bit.
  * Only the daemon frees.
  *
- * Everything the other side wrote is hostile: copy once, check, never index unchecked.
+ * Do not trust what the other side wrote: copy once, check, then use as an index.
  * Change rule: fields are only added in padding (bump VT_ABI_MINOR, older readers see 0); anything
  * else bumps VT_ABI_MAJOR. An agent refuses an arena of another major. */
 #ifndef VT_PROTO_ABI_ARENA_H
@@ -47,12 +47,12 @@ struct vt_chunk {
     uint64_t limit;  /* W agent at take and on the slow path, W daemon 0 = "come to the slow path"; R agent, every event */
     uint64_t base;   /* W agent at take: full tsc, gives the upper bits of the first stamps */
     uint64_t owner;  /* W agent by CAS from 0: pid | (u64)tid << 32, in the target's pid namespace; W daemon: 0 */
-    uint32_t seq;    /* W agent: 0, 1, 2 ... per thread: order is never guessed from time */
+    uint32_t seq;    /* W agent: 0, 1, 2 ... per thread: the order does not depend on time stamps */
     uint32_t state;  /* W agent, release: enum vt_chunk_state; W daemon: 0 */
     uint32_t thread; /* W agent: thread serial of this arena, from 0 (tids are reused, serials are not) */
     uint32_t pad0;
     uint64_t ident;   /* W agent: pthread_self() (fs base) */
-    uint64_t dropped; /* W agent: events this thread dropped so far, cumulative, at take */
+    uint64_t dropped; /* W agent: events that this thread had dropped before it took the chunk, cumulative */
     uint64_t pad1;
     uint64_t rec[]; /* VT_CHUNK_RECORDS words: records and payload words; 0 = not yet written */
 };
@@ -145,11 +145,11 @@ struct vt_ctl {
     uint64_t agent_base;              /* load address of the agent */
     uint64_t reserved0;               /* 0 */
     uint32_t next_id;                 /* name ids given out so far */
-    uint32_t windows;                 /* 1.1: times that the governor took the hooks out altogether */
-    uint64_t off_ticks;               /* 1.1: for so long in all */
-    uint64_t off_since;               /* 1.1: they are out since then; 0 = they are in */
-    uint64_t wake_cpu_ns; /* 1.2: CPU time of the process from which on a thread is to be sent in (VT_OP_WAKE); 0 = never */
-    char err[256];        /* cause of REFUSED or of a degraded start, NUL-terminated */
+    uint32_t windows;                 /* 1.1: how often the governor removed all hooks */
+    uint64_t off_ticks;               /* 1.1: for how long in total, clock ticks */
+    uint64_t off_since;               /* 1.1: when they were removed, clock ticks; 0 = they are in */
+    uint64_t wake_cpu_ns;             /* 1.2: CPU time of the process at which VT_OP_WAKE is due; 0 = never */
+    char err[256];                    /* cause of REFUSED or of a degraded start, NUL-terminated */
     uint64_t pad5[8];
     /* -- both -- */
     uint64_t free[VT_CHUNKS_MAX / 64]; /* bit = free and all zero; agent clears after its claim, daemon sets */

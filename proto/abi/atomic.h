@@ -1,4 +1,4 @@
-/* Named memory-order operations. The only file of the tree that spells memory orders.
+/* Named atomic operations. No other file spells memory orders.
  * Freestanding: usable in the agent. Kernel wording: load_acquire pairs with store_release. */
 #ifndef VT_PROTO_ABI_ATOMIC_H
 #define VT_PROTO_ABI_ATOMIC_H

@@ -1,4 +1,4 @@
-/* The boot block: what the injector hands to the agent, and the agent's identity.
+/* The boot block, with which the injector starts the agent, and the identity of a loaded agent.
  *
  * Ptrace: it lies in the scratch mapping that the injector made in the target:
  *     +--------------+----------------------+------------------+
@@ -8,10 +8,9 @@
  * Remote exec (PEP 768): the copy inside the agent file (symbol vt_agent_boot) is filled in before
  * the file is put where the target can load it.
  *
- * The bootstrap thread dlopens `agent_path` (or uses `agent_entry` when the agent is there already),
- * then *jumps* to the agent's vt_agent_main(struct vt_boot *): no frame of the scratch mapping is
- * live any more, so the agent unmaps [scratch, scratch+scratch_len) itself, once it has copied the
- * block, unless scratch is 0. */
+ * The bootstrap thread calls dlopen for `agent_path` (or uses `agent_entry` when the agent is loaded already) and then *jumps*
+ * to the agent's vt_agent_main(struct vt_boot *). No stack frame of the scratch mapping is in use any more, so the agent unmaps
+ * [scratch, scratch+scratch_len) after it has copied the block, unless scratch is 0. */
 #ifndef VT_PROTO_ABI_BOOT_H
 #define VT_PROTO_ABI_BOOT_H
 
@@ -22,8 +21,8 @@
 
 enum vt_boot_op {
     VT_OP_START = 1, /* map the arena, install the hooks */
-    VT_OP_STOP = 2,  /* remove the hooks now, whoever runs (idle target, --uninstall) */
-    VT_OP_WAKE = 3,  /* 1.2: for the governor, if it is time (vt_ctl.wake_cpu_ns): hooks in again, or a look at what is dark */
+    VT_OP_STOP = 2,  /* remove the hooks now, also in an idle target (--uninstall) */
+    VT_OP_WAKE = 3,  /* 1.2: wake the governor, if vt_ctl.wake_cpu_ns is due: it installs the hooks again or starts a look */
 };
 
 /* boot.go, W injector, R bootstrap thread: the hijacked thread has left the scratch mapping. */
@@ -39,7 +38,7 @@ enum vt_boot_state {
 };
 
 /* boot.flags, W injector. */
-#define VT_BOOT_F_FILTERED 0x1u /* a seccomp filter is on: only system calls that loading a library makes anyway */
+#define VT_BOOT_F_FILTERED 0x1u /* a seccomp filter is on: make only system calls that loading a library makes, too */
 
 struct vt_boot {
     uint64_t magic;
@@ -80,7 +79,7 @@ struct vt_agent_info {
     uint64_t magic;
     uint32_t abi_major, abi_minor;
     uint32_t busy;  /* 1 from the start of START until hooks are out: a second START is refused */
-    uint32_t woken; /* 1.2: counts WAKEs that were dealt with */
+    uint32_t woken; /* 1.2: counts the WAKEs that were done */
     uint64_t ctl;   /* address of the mapped arena while busy, else 0 */
     char build[32]; /* build id: only the very same agent is reused */
 };

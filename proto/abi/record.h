@@ -1,4 +1,4 @@
-/* The 8-byte record: what one traced event is, in the arena.
+/* The 8-byte record: one traced event in the arena.
  *
  *   63            30 29            4 3    0
  *  +----------------+---------------+------+
@@ -45,7 +45,7 @@ enum vt_rec_type {
     VT_REC_TYPES = 16
 };
 
-/* An event, in one word; the others are for the reader of the arena. */
+/* A plain record is one event in one word. The other types control how the arena is read. */
 #define VT_REC_IS_PLAIN(t) ((t) >= VT_REC_CALL && (t) <= VT_REC_TASK)
 /* enter: pushes a frame; leave: pops one. */
 #define VT_REC_IS_ENTER(t)                                                                                                       \
@@ -110,7 +110,7 @@ struct vt_pl_counter { /* VizTracer's "garbage collection" counter */
 };
 _Static_assert(sizeof(struct vt_pl_counter) == 24, "vt_pl_counter");
 
-struct vt_pl_window { /* of this thread's frames, these are open now; of others that were open before nothing is known */
+struct vt_pl_window { /* frames of this thread that are open now; nothing is known of the frames that were open before */
     uint32_t nframes;
     uint32_t pad;
 };
@@ -121,7 +121,7 @@ struct vt_pl_throttled {
     uint32_t off;       /* 1 = its events are switched off most of the time */
     uint64_t since;     /* clock ticks */
     uint64_t counted;   /* calls seen since then, not recorded */
-    uint64_t estimated; /* calls not seen since then, worked out */
+    uint64_t estimated; /* calls not seen since then: an estimate */
 };
 _Static_assert(sizeof(struct vt_pl_throttled) == 32, "vt_pl_throttled");
 
