@@ -1,18 +1,11 @@
-/* What the commands of `viztracer` share: the table of commands, exit codes, the ways to speak to the user. */
+/* The table of the commands of `viztracer`. */
 #ifndef VT_CLI_CLI_H
 #define VT_CLI_CLI_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "proto/base.h"
-
-enum cli_exit {
-    CLI_OK = 0,     /* done; for attach: a trace was saved */
-    CLI_FAILED = 1, /* one line on stderr said what, why and what to do */
-    CLI_USAGE = 2
-};
+#include "cli/term/usage.h"
 
 struct cli_cmd {
     const char *name;
@@ -39,13 +32,5 @@ int cmd_align_combine(int argc, char **argv);
 int cmd_view(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
-
-/* "viztracer: ..." on stderr; return the exit code. */
-int cli_fail(const char *fmt, ...) VT_PRINTF(1, 2);
-int cli_usage(const char *fmt, ...) VT_PRINTF(1, 2);
-/* A pid from the command line: 0 or a usage error that was printed. what: "--attach". */
-int cli_parse_pid(const char *what, const char *text, pid_t *pid);
-/* True when text[0..] begins the name of exactly this long option (argparse's unique prefixes are in options.c). */
-bool cli_is_help(const char *arg);
 
 #endif

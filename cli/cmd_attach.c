@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/base/figures.h"
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"

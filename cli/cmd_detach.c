@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/figures.h"
 #include "cli/cli.h"
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
 #include "cli/format/format.h"
-#include "cli/term/progress.h"
 
 struct detach {
     pid_t pid;

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/base/figures.h"
 #include "cli/base/json.h"
 #include "cli/cli.h"
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
-#include "cli/term/progress.h"
 #include "proto/texts.h"
 
 struct status {

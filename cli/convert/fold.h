@@ -14,10 +14,6 @@
 
 #include "cli/trace/source.h"
 
-/* Outputs name the functions with nine tenths of the folded time, but at most so many; fewer when many calls are shown,
- * because viewers hold all of it. */
-#define FOLD_LISTED_MAX 16u
-
 struct fold_budget {
     uint64_t calls;
     uint64_t whole;  /* a trace of no more calls is shown whole */
@@ -29,10 +25,5 @@ struct fold_budget {
 VT_MUST_CHECK int fold_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops,
                            struct trace_writer *w, const struct fold_budget *budget, struct trace_totals *totals,
                            struct vt_err *err);
-
-/* Sum of the functions that are not listed; name is NULL. */
-struct trace_fold_function fold_others(const struct trace_fold *fold);
-/* {"calls":..,"total_us":..,"functions":[{"name":..,"calls":..,"self_us":..}..],"others":{..}}: malloc'd, or NULL. */
-char *fold_json(const struct trace_fold *fold, size_t *len);
 
 #endif

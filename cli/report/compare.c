@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/clean_text.h"
+#include "cli/base/figures.h"
+#include "cli/report/put_name.h"
 #include "cli/report/report.h"
 #include "cli/report/report_json.h"
-#include "cli/term/progress.h"
 
 #define ROWS 20u
 
@@ -104,7 +106,7 @@ int compare_make(const struct profile *before, const struct profile *after, cons
 /* "+1.25 ms" and so on. */
 static char *signed_duration(char *buf, double ns) {
     buf[0] = ns < 0 ? '-' : '+';
-    term_duration(buf + 1, (uint64_t)(fabs(ns) + 0.5));
+    format_duration(buf + 1, (uint64_t)(fabs(ns) + 0.5));
     return buf;
 }
 
@@ -116,8 +118,8 @@ static void put_change(const struct term *term, double before, double after, int
 
 static void put_pair(double before, double after, bool there, bool here) {
     char b[16] = "-", a[16] = "-";
-    if (there) term_duration(b, (uint64_t)before);
-    if (here) term_duration(a, (uint64_t)after);
+    if (there) format_duration(b, (uint64_t)before);
+    if (here) format_duration(a, (uint64_t)after);
     printf("%10s >%10s", b, a);
 }
 
@@ -132,7 +134,7 @@ static void put_row(const struct term *term, const struct compare_row *r, enum p
            a->name ? format_count(calls[1], sizeof calls[1], (uint64_t)(a->calls_per_s + 0.5)) : "-");
     if (!a->name || !b->name) printf("%s", a->name ? "[new] " : "[gone] ");
     unsigned taken = 79 + (!a->name || !b->name ? 7 : 0);
-    term_put_name(term, name_of(r), !term->width ? 0 : term->width > taken + 12 ? term->width - taken : 12);
+    put_name(term, name_of(r), !term->width ? 0 : term->width > taken + 12 ? term->width - taken : 12);
     putchar('\n');
 }
 
@@ -141,11 +143,11 @@ static void put_text(const struct profile *const *p, const struct compare_opts *
     size_t limit = o->limit ? o->limit : ROWS;
     term_init(&term);
     for (int i = 0; i < 2; i++) {
-        char file[TERM_TEXT], took[16], busy[16], calls[32];
+        char file[CLEAN_TEXT_MAX], took[16], busy[16], calls[32];
         printf("%s %s%s%s: %s, %s calls, %s of thread time\n", i ? "after " : "before", term_bold(&term),
-               term_clean(file, o->files[i], strlen(o->files[i])), term_off(&term),
-               term_duration(took, p[i]->end_ns - p[i]->start_ns), format_count(calls, sizeof calls, p[i]->calls),
-               term_duration(busy, p[i]->total_ns));
+               clean_text(file, o->files[i], strlen(o->files[i])), term_off(&term),
+               format_duration(took, p[i]->end_ns - p[i]->start_ns), format_count(calls, sizeof calls, p[i]->calls),
+               format_duration(busy, p[i]->total_ns));
         if (o->limits[i] && o->limits[i][0])
             printf("%s       --max_overhead was on here: %s%s\n", term_red(&term), o->limits[i], term_off(&term));
         if (p[i]->totals.dropped)

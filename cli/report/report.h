@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include "cli/profile/profile.h"
-#include "cli/term/term.h"
 
 struct report_opts {
     const char *file; /* as typed */

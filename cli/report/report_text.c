@@ -5,10 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cli.h"
+#include "cli/base/clean_text.h"
+#include "cli/base/figures.h"
+#include "cli/report/put_name.h"
 #include "cli/report/report.h"
-#include "cli/term/progress.h"
+#include "cli/term/usage.h"
 #include "cli/trace/limit.h"
+#include "cli/trace/names.h"
 
 #define FUNCTIONS 20u /* rows unless --limit says otherwise */
 #define SLOWEST 5u
@@ -67,10 +70,10 @@ static char *wall_clock(char *buf, size_t size, const struct trace_info *info, u
 }
 
 static void put_thread(const struct view *v, const struct trace_thread *t, unsigned width) {
-    char name[TERM_TEXT], process[TERM_TEXT], text[2 * TERM_TEXT + 64];
+    char name[CLEAN_TEXT_MAX], process[CLEAN_TEXT_MAX], text[2 * CLEAN_TEXT_MAX + 64];
     bool main_thread = !t->name_len && t->tid == t->process->pid;
-    term_clean(name, main_thread ? "MainThread" : t->name ? t->name : "", main_thread ? 10 : t->name ? t->name_len : 0);
-    term_clean(process, t->process->name ? t->process->name : "", t->process->name ? t->process->name_len : 0);
+    clean_text(name, main_thread ? "MainThread" : t->name ? t->name : "", main_thread ? 10 : t->name ? t->name_len : 0);
+    clean_text(process, t->process->name ? t->process->name : "", t->process->name ? t->process->name_len : 0);
     if (v->info->nprocesses > 1)
         snprintf(text, sizeof text, "%u %s%sin %u %s", t->tid, name, name[0] ? " " : "", t->process->pid, process);
     else
@@ -82,20 +85,20 @@ static void put_thread(const struct view *v, const struct trace_thread *t, unsig
 
 static void put_head(const struct view *v) {
     const struct profile *p = v->p;
-    char file[TERM_TEXT], cmdline[TERM_TEXT] = "", took[16], when[64], calls[32], dropped[32];
-    term_clean(file, v->opts->file, strlen(v->opts->file));
+    char file[CLEAN_TEXT_MAX], cmdline[CLEAN_TEXT_MAX] = "", took[16], when[64], calls[32], dropped[32];
+    clean_text(file, v->opts->file, strlen(v->opts->file));
     if (v->info->header && v->info->header->cmdline)
-        term_clean(cmdline, v->info->header->cmdline, strlen(v->info->header->cmdline));
+        clean_text(cmdline, v->info->header->cmdline, strlen(v->info->header->cmdline));
     printf("%s%s%s: ", term_bold(&v->term), file, term_off(&v->term));
     if (v->info->nprocesses == 1)
         printf("process %u%s%s%s, ", v->info->processes[0]->pid, cmdline[0] ? " (" : "", cmdline, cmdline[0] ? ")" : "");
     else
         printf("%u processes, ", v->info->nprocesses);
-    printf("%s from %s\n", term_duration(took, p->end_ns - p->start_ns),
+    printf("%s from %s\n", format_duration(took, p->end_ns - p->start_ns),
            wall_clock(when, sizeof when, v->info, p->start_ns, true));
     printf("%s calls of %u functions on %u thread%s", format_count(calls, sizeof calls, p->calls), p->nfunctions, p->nthreads,
            p->nthreads == 1 ? "" : "s");
-    printf(", %s of thread time\n", term_duration(took, p->total_ns));
+    printf(", %s of thread time\n", format_duration(took, p->total_ns));
     if (p->totals.dropped)
         printf("%s%s events were dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_count(dropped, sizeof dropped, p->totals.dropped), term_off(&v->term));
@@ -104,8 +107,8 @@ static void put_head(const struct view *v) {
         printf("%s more calls were folded when this file was made (--budget): their time counts as their callers' own\n",
                format_count(calls, sizeof calls, p->folded));
     if (v->info->damage.code) {
-        char why[TERM_TEXT];
-        term_clean(why, v->info->damage.msg, strlen(v->info->damage.msg));
+        char why[CLEAN_TEXT_MAX];
+        clean_text(why, v->info->damage.msg, strlen(v->info->damage.msg));
         printf("%s%s: what comes after that place is not counted%s\n", term_red(&v->term), why, term_off(&v->term));
     } else if (v->info->cut_off) {
         printf("The trace has no end: its writer died.\n");
@@ -140,14 +143,14 @@ static void choose_figures(const struct view *v, bool *shown, unsigned *taken) {
 static void put_figure(const struct view *v, const struct profile_function *f, enum figure what) {
     char text[32];
     switch (what) {
-    case FIG_SELF: term_duration(text, f->self_ns); break;
+    case FIG_SELF: format_duration(text, f->self_ns); break;
     case FIG_SELF_PERCENT: snprintf(text, sizeof text, "%.1f", percent(f->self_ns, v->p->total_ns)); break;
-    case FIG_TOTAL: term_duration(text, f->total_ns); break;
+    case FIG_TOTAL: format_duration(text, f->total_ns); break;
     case FIG_CALLS: format_count(text, sizeof text, f->calls.n); break;
-    case FIG_MEAN: term_duration(text, profile_mean(f)); break;
-    case FIG_P50: term_duration(text, durations_percentile(&f->calls, 50)); break;
-    case FIG_P99: term_duration(text, durations_percentile(&f->calls, 99)); break;
-    default: term_duration(text, f->calls.max_ns);
+    case FIG_MEAN: format_duration(text, profile_mean(f)); break;
+    case FIG_P50: format_duration(text, durations_percentile(&f->calls, 50)); break;
+    case FIG_P99: format_duration(text, durations_percentile(&f->calls, 99)); break;
+    default: format_duration(text, f->calls.max_ns);
     }
     printf("%*s", (int)figures[what].width, text);
 }
@@ -171,7 +174,7 @@ static int put_functions(const struct view *v) {
         for (int i = 0; i < FIGURES; i++)
             if (shown[i]) put_figure(v, list[k], (enum figure)i);
         fputs("  ", stdout);
-        term_put_name(&v->term, list[k]->name, room_for_name(v, taken));
+        put_name(&v->term, list[k]->name, room_for_name(v, taken));
         putchar('\n');
     }
     if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
@@ -210,7 +213,7 @@ static int put_throttled(const struct view *v) {
         printf("%12s%14s%16s%11s  ", format_count(calls, sizeof calls, calls_recorded(v->p, name)),
                format_count(counted, sizeof counted, list[i]->counted),
                list[i]->estimated ? format_count(estimated, sizeof estimated, list[i]->estimated) : "-", limit_kind(list[i]));
-        term_put_name(&v->term, name, room_for_name(v, 55));
+        put_name(&v->term, name, room_for_name(v, 55));
         putchar('\n');
     }
     if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
@@ -229,10 +232,10 @@ static int busiest_first(const void *x, const void *y) {
 static void put_stack(const struct view *v, const char *before, const struct trace_name *const *stack, uint32_t n,
                       uint32_t depth) {
     printf("%s", before);
-    unsigned column = term_columns(before);
+    unsigned column = clean_columns(before);
     for (uint32_t i = n; i-- > 0;) {
-        char name[TERM_TEXT];
-        unsigned columns = term_columns(term_short_name(name, stack[i]));
+        char name[CLEAN_TEXT_MAX];
+        unsigned columns = clean_columns(name_short(name, stack[i]));
         if (v->term.width && column + columns + 8 > v->term.width) {
             printf("%s%u more", i + 1 == n ? "" : " < ", depth - (n - 1 - i));
             putchar('\n');
@@ -257,7 +260,7 @@ static int put_threads(const struct view *v, bool all) {
     for (uint32_t i = 0; i < p->nthreads && i < limit; i++) {
         char time[16], calls[32], dropped[32];
         const struct profile_thread *t = list[i];
-        printf("%9s%7.1f%12s%10s  ", term_duration(time, t->total_ns), percent(t->total_ns, p->total_ns),
+        printf("%9s%7.1f%12s%10s  ", format_duration(time, t->total_ns), percent(t->total_ns, p->total_ns),
                format_count(calls, sizeof calls, t->calls), t->dropped ? format_count(dropped, sizeof dropped, t->dropped) : "-");
         put_thread(v, t->thread, room_for_name(v, 40));
         putchar('\n');
@@ -279,11 +282,11 @@ static int put_processes(const struct view *v) {
     }
     if (!rc) heading(v, "Processes");
     for (uint32_t i = 0; !rc && i < info->nprocesses; i++) {
-        char name[TERM_TEXT], text[16], count[32];
+        char name[CLEAN_TEXT_MAX], text[16], count[32];
         const struct trace_process *process = info->processes[i];
-        printf("%9s%7.1f%12s  %u %s\n", term_duration(text, time[i]), percent(time[i], v->p->total_ns),
+        printf("%9s%7.1f%12s  %u %s\n", format_duration(text, time[i]), percent(time[i], v->p->total_ns),
                format_count(count, sizeof count, calls[i]), process->pid,
-               term_clean(name, process->name ? process->name : "", process->name ? process->name_len : 0));
+               clean_text(name, process->name ? process->name : "", process->name ? process->name_len : 0));
     }
     free(time);
     free(calls);
@@ -294,8 +297,8 @@ static int put_processes(const struct view *v) {
 
 /* A word for the shell. */
 static void put_quoted(const char *word) {
-    char clean[TERM_TEXT];
-    term_clean(clean, word, strlen(word));
+    char clean[CLEAN_TEXT_MAX];
+    clean_text(clean, word, strlen(word));
     if (clean[0] && clean[0] != '-' &&
         !clean[strspn(clean, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%=")]) {
         fputs(clean, stdout);
@@ -323,13 +326,13 @@ static void put_slow(const struct view *v) {
         char took[16], self[16], at[16], from[32], to[32], when[64];
         if (!v->opts->slowest && (s->from_attach || shown_before(p, i))) continue;
         shown++;
-        printf("%9s  ", term_duration(took, s->end_ns - s->start_ns));
-        term_put_name(&v->term, s->name, room_for_name(v, 11));
-        printf("\n           own time %s, ", term_duration(self, s->self_ns));
+        printf("%9s  ", format_duration(took, s->end_ns - s->start_ns));
+        put_name(&v->term, s->name, room_for_name(v, 11));
+        printf("\n           own time %s, ", format_duration(self, s->self_ns));
         if (s->from_attach)
             printf("running already when tracing began, thread ");
         else
-            printf("%s after the start, at %s, thread ", term_duration(at, s->start_ns - p->start_ns),
+            printf("%s after the start, at %s, thread ", format_duration(at, s->start_ns - p->start_ns),
                    wall_clock(when, sizeof when, v->info, s->start_ns, false));
         put_thread(v, s->thread, 40);
         printf("%s\n", s->raised ? ", left by an exception" : "");
@@ -397,14 +400,14 @@ static void put_node(const struct tree_view *tv, const struct stacks_node *n, un
     const unsigned deepest = v->term.width ? v->term.width / 3 : UINT32_MAX;
     unsigned indent = level < deepest ? level : deepest;
     char total[16], self[16], calls[32];
-    printf("%6.1f%10s%10s%12s  %*s", percent(n->total_ns, v->p->total_ns), term_duration(total, n->total_ns),
-           term_duration(self, n->self_ns), n->calls ? format_count(calls, sizeof calls, n->calls) : "", (int)indent, "");
+    printf("%6.1f%10s%10s%12s  %*s", percent(n->total_ns, v->p->total_ns), format_duration(total, n->total_ns),
+           format_duration(self, n->self_ns), n->calls ? format_count(calls, sizeof calls, n->calls) : "", (int)indent, "");
     if (n->fn == STACKS_OTHER)
         printf("(other)");
     else if (n->fn == STACKS_PROCESS)
         printf("process %u", v->info->processes[n->which]->pid);
     else if (n->fn < STACKS_ROOT)
-        term_put_name(&v->term, v->p->names[n->fn], room_for_name(v, 40 + indent));
+        put_name(&v->term, v->p->names[n->fn], room_for_name(v, 40 + indent));
     putchar('\n');
 }
 

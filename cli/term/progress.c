@@ -1,10 +1,11 @@
-/* Owns the live line and the way numbers are shown to people. */
+/* Owns the live line on the terminal. */
 #include "cli/term/progress.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/figures.h"
 #include "proto/abi/arena.h"
 
 #define REDRAW_NS 90000000ull
@@ -80,35 +81,4 @@ void progress_clear(struct progress *p) {
     printf("\r\033[K");
     fflush(stdout);
     p->shown = false;
-}
-
-char *format_count(char *buf, size_t size, uint64_t n) {
-    char digits[24];
-    int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
-    size_t at = 0;
-    for (int i = 0; i < len && at + 2 < size; i++) {
-        if (i && (len - i) % 3 == 0) buf[at++] = ',';
-        buf[at++] = digits[i];
-    }
-    buf[at] = 0;
-    return buf;
-}
-
-char *format_bytes(char *buf, size_t size, uint64_t n) {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double v = (double)n;
-    size_t i = 0;
-    while (v >= 1000 && i + 1 < VT_ARRAY_LEN(units)) v /= 1000, i++;
-    snprintf(buf, size, i ? "%.1f %s" : "%.0f %s", v, units[i]);
-    return buf;
-}
-
-char *format_ns(char *buf, size_t size, uint64_t ns) {
-    if (ns < 1000000)
-        snprintf(buf, size, "%.2f ms", (double)ns / 1e6);
-    else if (ns < 1000000000)
-        snprintf(buf, size, "%.1f ms", (double)ns / 1e6);
-    else
-        snprintf(buf, size, "%.1f s", (double)ns / 1e9);
-    return buf;
 }

@@ -2,7 +2,6 @@
 #ifndef VT_CLI_PROGRESS_H
 #define VT_CLI_PROGRESS_H
 
-#include <stddef.h>
 #include <stdio.h>
 
 #include "proto/msg.h"
@@ -27,10 +26,5 @@ void progress_init(struct progress *p, bool quiet);
 void progress_stats(struct progress *p, const Vt__Stats *s);
 void progress_saving(struct progress *p, uint64_t done, uint64_t size);
 void progress_clear(struct progress *p);
-
-/* "1,234,567" and "12.3 MB", "0.8 ms" into buf; return buf. */
-char *format_count(char *buf, size_t size, uint64_t n);
-char *format_bytes(char *buf, size_t size, uint64_t n);
-char *format_ns(char *buf, size_t size, uint64_t ns);
 
 #endif

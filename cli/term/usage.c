@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/term/usage.h"
 
 static void line(const char *fmt, va_list ap) {
     fflush(stdout);

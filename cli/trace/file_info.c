@@ -66,7 +66,7 @@ static int read_source(const struct file_source *source, const struct trace_name
 }
 
 /* In place: no byte order mark, \n for every \r\n and \r, as Python reads source. Counts lines. */
-static size_t clean_text(char *text, size_t len, uint64_t *lines) {
+static size_t source_text(char *text, size_t len, uint64_t *lines) {
     size_t from = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, to = 0;
     *lines = 0;
     for (; from < len; from++) {
@@ -175,7 +175,7 @@ static int write_file(struct output *o, const struct trace_info *info, const str
         for (size_t i = 0; i < n; i++) names[i]->used = false;
         return 0;
     }
-    len = clean_text(text, len, &lines);
+    len = source_text(text, len, &lines);
     *total += len;
     rc = write_file_start(o, names[0], any);
     if (!rc) rc = write_string(o, text, len);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/term/progress.h"
+#include "cli/base/figures.h"
 
 static uint32_t limit_of(const struct trace_info *info) {
     if (info->throttled) return info->throttled->max_overhead;

@@ -1,8 +1,10 @@
 /* Owns the spelling of function names (names.h). */
 #include "cli/trace/names.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "cli/base/clean_text.h"
 #include "cli/base/json.h"
 
 static char *put_raw(char *p, const void *text, size_t len) {
@@ -58,4 +60,13 @@ const char *name_of_process(const struct trace_process *process, size_t *len) {
 const char *name_of_task(const struct trace_task *task, size_t *len) {
     *len = task->name_len;
     return *len ? task->name : fixed("Task", len);
+}
+
+char *name_short(char *to, const struct trace_name *name) {
+    char owner[CLEAN_TEXT_MAX], what[CLEAN_TEXT_MAX], both[2 * CLEAN_TEXT_MAX];
+    if (!name->kind || !name->file_len) return clean_text(to, name->name, name->name_len);
+    clean_text(owner, name->file, name->file_len);
+    clean_text(what, name->name, name->name_len);
+    int n = snprintf(both, sizeof both, "%s.%s", owner, what);
+    return clean_text(to, both, (size_t)n);
 }

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "cli/base/clean_text.h"
 #include "cli/trace/trace_info.h"
 
 /* Room that name_put_text needs at most; name_put_json needs JSON_TEXT_MAX of it. */
@@ -21,5 +22,7 @@ char *name_put_short_json(char *p, const struct trace_name *name);
 const char *name_of_thread(const struct trace_thread *thread, char buf[NAME_MADE_UP], size_t *len);
 const char *name_of_process(const struct trace_process *process, size_t *len);
 const char *name_of_task(const struct trace_task *task, size_t *len);
+/* "qualname" or "module.func", clean (clean_text.h), into to[CLEAN_TEXT_MAX]. Returns to. */
+char *name_short(char *to, const struct trace_name *name);
 
 #endif

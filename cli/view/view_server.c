@@ -21,9 +21,9 @@
 
 #include <microhttpd.h>
 
-#include "cli/cli.h"
 #include "cli/format/format.h"
 #include "cli/format/html/page.h"
+#include "cli/term/usage.h"
 #include "cli/view/view.h"
 #include "proto/abi/atomic.h"
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/json_walk.h"
 #include "cli/format/perfetto/perfetto_args.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -51,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     perfetto_arg_func_args(&b, data, size);
     perfetto_arg_repr(&b, "return_value", data, size);
     perfetto_args_json(&b, (const char *)data, size);
-    perfetto_json_numbers((const char *)data, size, take, &sink);
+    json_numbers((const char *)data, size, take, &sink);
     if (!b.failed) walk(b.data, b.data + b.len, 0);
     pb_free(&b);
     return 0;

@@ -10,6 +10,7 @@
 #include "cli/convert/convert.h"
 #include "cli/convert/fold.h"
 #include "cli/format/format.h"
+#include "cli/trace/fold_text.h"
 #include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 

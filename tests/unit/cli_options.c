@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/figures.h"
 #include "cli/options.h"
-#include "cli/term/progress.h"
 #include "proto/abi/arena.h"
 
 static struct attach_options o;

@@ -6,8 +6,11 @@
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
+#include "cli/base/clean_text.h"
+#include "cli/base/figures.h"
 #include "cli/base/json.h"
 #include "cli/cli.h"
+#include "cli/report/put_name.h"
 #include "cli/term/term.h"
 #include "tests/lib/capture.h"
 #include "tests/lib/trace_build.h"
@@ -220,12 +223,12 @@ END_TEST
 static void must_be_tame(unsigned width) {
     for (const char *c = out; *c;) {
         size_t len = strcspn(c, "\n");
-        char line[TERM_TEXT], clean[TERM_TEXT];
+        char line[CLEAN_TEXT_MAX], clean[CLEAN_TEXT_MAX];
         ck_assert_uint_lt(len, sizeof line - 16);
         memcpy(line, c, len);
         line[len] = 0;
-        ck_assert_str_eq(term_clean(clean, line, len), line);
-        ck_assert_msg(!width || term_columns(line) <= width, "%u columns: %s", term_columns(line), line);
+        ck_assert_str_eq(clean_text(clean, line, len), line);
+        ck_assert_msg(!width || clean_columns(line) <= width, "%u columns: %s", clean_columns(line), line);
         c += len + (c[len] == '\n');
     }
 }
@@ -315,7 +318,7 @@ START_TEST(test_names_are_cut_where_it_hurts_least) {
         struct capture capture;
         forget();
         capture_begin(&capture);
-        term_put_name(&term, rows[i].name, rows[i].width);
+        put_name(&term, rows[i].name, rows[i].width);
         capture_end(&capture, &out, &err_text);
         ck_assert_str_eq(out, rows[i].want);
     }
@@ -331,7 +334,7 @@ START_TEST(test_durations_as_text) {
                 {999999, "1.000 ms"}, {1500000000, "1.500 s"}, {123456789012345, "123457 s"}};
     for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
         char buf[16];
-        ck_assert_str_eq(term_duration(buf, rows[i].ns), rows[i].want);
+        ck_assert_str_eq(format_duration(buf, rows[i].ns), rows[i].want);
     }
 }
 END_TEST

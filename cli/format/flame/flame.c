@@ -1,5 +1,7 @@
 /* Owns the writer around the merged call tree (flame.h). */
 #include "cli/format/flame/flame.h"
+#include "cli/base/clean_text.h"
+#include "cli/trace/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,23 +54,23 @@ void flame_free(struct trace_writer *w) {
 }
 
 char *flame_node_name(const struct flame *f, const struct stacks_node *n, char *to) {
-    char name[TERM_TEXT], file[TERM_TEXT];
+    char name[CLEAN_TEXT_MAX], file[CLEAN_TEXT_MAX];
     const struct trace_info *info = f->walk.info;
     if (n->fn < STACKS_ROOT) {
         const struct trace_name *fn = f->walk.functions[n->fn];
-        term_short_name(name, fn);
-        term_clean(file, fn->file, fn->file_len);
+        name_short(name, fn);
+        clean_text(file, fn->file, fn->file_len);
         if (fn->kind)
             strcpy(to, name);
         else
             snprintf(to, FLAME_NAME, "%s (%s:%u)", name, file, fn->line);
     } else if (n->fn == STACKS_THREAD) {
         const struct trace_thread *t = info->threads[n->which];
-        term_clean(name, t->name ? t->name : "", t->name ? t->name_len : 0);
+        clean_text(name, t->name ? t->name : "", t->name ? t->name_len : 0);
         snprintf(to, FLAME_NAME, "thread %u%s%s", t->tid, name[0] ? " " : "", name);
     } else if (n->fn == STACKS_PROCESS) {
         const struct trace_process *p = info->processes[n->which];
-        term_clean(name, p->name ? p->name : "", p->name ? p->name_len : 0);
+        clean_text(name, p->name ? p->name : "", p->name ? p->name_len : 0);
         snprintf(to, FLAME_NAME, "process %u%s%s", p->pid, name[0] ? " " : "", name);
     } else {
         strcpy(to, n->fn == STACKS_OTHER ? "(other)" : "all");

@@ -3,9 +3,9 @@
 #ifndef VT_CLI_FLAME_H
 #define VT_CLI_FLAME_H
 
+#include "cli/base/clean_text.h"
 #include "cli/base/output.h"
 #include "cli/profile/stacks.h"
-#include "cli/term/term.h"
 #include "cli/trace/trace_format.h"
 
 struct flame;
@@ -31,7 +31,7 @@ struct trace_writer *flame_open(struct output *out, struct trace_info *info, con
 void flame_free(struct trace_writer *w);
 #define FLAME_WRITER_OPS WALK_WRITER_OPS, .free = flame_free
 
-#define FLAME_NAME (2 * TERM_TEXT + 32)
+#define FLAME_NAME (2 * CLEAN_TEXT_MAX + 32)
 /* What a node is called, clean: "qualname (file:line)", "module.func", "thread 12 name", "(other)". Into to[FLAME_NAME]. */
 char *flame_node_name(const struct flame *f, const struct stacks_node *n, char *to);
 /* The next node of a walk through the whole tree from node 0 on, callers before callees; 0 = that was the last. */

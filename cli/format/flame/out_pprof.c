@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/clean_text.h"
 #include "cli/base/pb_put.h"
 #include "cli/format/flame/flame.h"
+#include "cli/trace/names.h"
 
 enum { /* strings that are always there, in this order */
        STR_EMPTY,
@@ -89,10 +91,10 @@ static void give_functions(struct pprof *p, const bool *used) {
     const struct trace_writer *w = &p->f->walk;
     for (uint32_t i = 0; i < w->nfunctions; i++) {
         if (!used[i]) continue;
-        char name[TERM_TEXT], file[TERM_TEXT];
+        char name[CLEAN_TEXT_MAX], file[CLEAN_TEXT_MAX];
         const struct trace_name *fn = w->functions[i];
-        term_clean(file, fn->file, fn->file_len);
-        term_short_name(name, fn);
+        clean_text(file, fn->file, fn->file_len);
+        name_short(name, fn);
         uint64_t name_at = give_string(p, name), file_at = fn->kind ? STR_EMPTY : give_string(p, file);
         give_function(p, i + 1u, name_at, file_at, fn->line);
     }

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/clean_text.h"
 #include "cli/base/json.h"
 #include "cli/format/flame/flame.h"
+#include "cli/trace/names.h"
 
 #define EVENTED_MAX 500000u
 #define FRAME_OTHER(f) ((f)->walk.nfunctions)
@@ -66,10 +68,10 @@ static int put_frames(struct flame *f) {
     put(f, "\"shared\":{\"frames\":[\n");
     for (uint32_t i = 0; i < f->walk.nfunctions && !rc; i++) {
         const struct trace_name *fn = f->walk.functions[i];
-        char name[TERM_TEXT];
+        char name[CLEAN_TEXT_MAX];
         put(f, "{\"name\":");
         if (fn->kind) {
-            term_short_name(name, fn);
+            name_short(name, fn);
             rc = put_string(f, name, strlen(name));
         } else {
             rc = put_string(f, fn->name, fn->name_len);

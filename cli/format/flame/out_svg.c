@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/clean_text.h"
+#include "cli/base/figures.h"
 #include "cli/format/flame/flame.h"
 #include "cli/format/flame/flame_script.h"
 
@@ -56,7 +58,7 @@ static void put_text(struct svg *s, const char *clean, size_t len) {
 static void put_short(struct svg *s, const char *clean, double columns) {
     unsigned most = columns > 0 ? (unsigned)columns : 0;
     if (most < 3) return;
-    if (term_columns(clean) <= most) {
+    if (clean_columns(clean) <= most) {
         put_text(s, clean, strlen(clean));
         return;
     }
@@ -90,8 +92,8 @@ static void put_frame(struct svg *s, uint32_t node) {
     colour_of(s->f, n, colour, sizeof colour);
     put(s, "<g><title>");
     put_text(s, name, strlen(name));
-    putf(s, "&#10;%s, %.2f %%, own %s", term_duration(total, n->total_ns),
-         root->total_ns ? 100 * (double)n->total_ns / (double)root->total_ns : 100, term_duration(self, n->self_ns));
+    putf(s, "&#10;%s, %.2f %%, own %s", format_duration(total, n->total_ns),
+         root->total_ns ? 100 * (double)n->total_ns / (double)root->total_ns : 100, format_duration(self, n->self_ns));
     if (n->calls) putf(s, ", %llu call%s", (unsigned long long)n->calls, n->calls == 1 ? "" : "s");
     putf(s, "</title><rect x=\"%.3f\" y=\"%.0f\" width=\"%.3f\" height=\"%.0f\" fill=\"%s\"/>", x, y, w, ROW - 1, colour);
     putf(s, "<text x=\"%.3f\" y=\"%.0f\">", x + 3, y + ROW - 5);
@@ -127,7 +129,7 @@ static void put_head(struct svg *s) {
            "#frames g{cursor:pointer}#frames g:hover rect,#frames g:focus rect{stroke:#000;stroke-width:1}.above{opacity:.5}"
            ".hit rect{fill:#e0f}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n");
     putf(s, "<text id=\"title\" x=\"%.0f\" y=\"20\" style=\"font-size:15px\">Flame graph: %s of thread time%s</text>\n", SIDE,
-         term_duration(time, stacks->nodes[0].total_ns), stacks->opts.per_thread ? ", by thread" : "");
+         format_duration(time, stacks->nodes[0].total_ns), stacks->opts.per_thread ? ", by thread" : "");
     putf(s,
          "<text x=\"%.0f\" y=\"36\">Callers above, width is time (waiting too); frames below 1/20,000 of all are left "
          "out%s.</text>\n",

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "cli/base/json.h"
-#include "cli/convert/fold.h"
 #include "cli/format/json/chrome_json.h"
 #include "cli/trace/file_info.h"
+#include "cli/trace/fold_text.h"
 #include "cli/trace/limit.h"
 #include "cli/trace/names.h"
 #include "cli/trace/writer.h"

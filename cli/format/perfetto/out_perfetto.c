@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/clean_text.h"
+#include "cli/base/json_walk.h"
 #include "cli/format/perfetto/perfetto.h"
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/format/perfetto/perfetto_packets.h"
-#include "cli/term/term.h"
 #include "cli/trace/limit.h"
+#include "cli/trace/names.h"
 
 #define LIMIT_SHOWN 200u /* functions; .vzt and .json have them all */
 
@@ -230,7 +232,7 @@ static int perfetto_mark(struct trace_writer *w, const struct trace_mark *mark) 
     if (rc) return rc;
     if (mark->ph == 'C' && mark->args_json) {
         struct counting c = {.w = w, .thread = mark->thread, .ns = mark->ns, .name = mark->name, .name_len = mark->name_len};
-        perfetto_json_numbers(mark->args_json, mark->args_json_len, put_count, &c);
+        json_numbers(mark->args_json, mark->args_json_len, put_count, &c);
         return c.rc;
     }
     if (mark->ph == 'b' || mark->ph == 'n' || mark->ph == 'e') return put_async(w, seq, mark);
@@ -263,9 +265,9 @@ static int put_limit(struct trace_writer *w, uint64_t ns) {
     perfetto_arg_text(b, "limit", info->limit, strlen(info->limit));
     for (size_t i = 0; i < limit_functions(info) && i < LIMIT_SHOWN; i++) {
         const Vt__ThrottledFunction *f = info->throttled->functions[i];
-        char name[TERM_TEXT], text[128];
+        char name[CLEAN_TEXT_MAX], text[128];
         limit_figures(text, sizeof text, f);
-        term_short_name(name, trace_info_name(w->packets.info, f->id));
+        name_short(name, trace_info_name(w->packets.info, f->id));
         perfetto_arg_text(b, name, text, strlen(text));
     }
     return packets_close_event(&w->packets, w->packets.control, start);

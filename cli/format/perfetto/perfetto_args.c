@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <yajl/yajl_parse.h>
 
-#include "cli/convert/fold.h"
+#include "cli/base/json_walk.h"
+#include "cli/trace/fold_text.h"
 
 /* Field numbers of DebugAnnotation, and of the list of them in TrackEvent. */
 enum {
@@ -262,16 +262,6 @@ static int on_map(void *arg) { return enter_value(arg, false); }
 static int on_array(void *arg) { return enter_value(arg, true); }
 static int on_end(void *arg) { return leave_value(arg); }
 
-static bool parse(const char *json, size_t len, const yajl_callbacks *callbacks, void *arg) {
-    yajl_handle parser = yajl_alloc(callbacks, NULL, arg);
-    if (!parser) return false;
-    yajl_config(parser, yajl_dont_validate_strings, 1);
-    bool good =
-        yajl_parse(parser, (const unsigned char *)json, len) == yajl_status_ok && yajl_complete_parse(parser) == yajl_status_ok;
-    yajl_free(parser);
-    return good;
-}
-
 void perfetto_args_json(struct pb *b, const char *json, size_t len) {
     static const yajl_callbacks callbacks = {
         .yajl_null = on_null,
@@ -286,51 +276,9 @@ void perfetto_args_json(struct pb *b, const char *json, size_t len) {
     };
     struct nesting n = {.b = b};
     size_t before = b->len;
-    if (!parse(json, len, &callbacks, &n) && !b->failed) {
+    if (!json_walk(json, len, &callbacks, &n) && !b->failed) {
         b->len = before;
         perfetto_arg_text(b, "args", json, len);
     }
     free(n.key);
-}
-
-struct numbers {
-    unsigned depth;
-    char key[256];
-    size_t key_len;
-    void (*take)(void *arg, const char *key, size_t key_len, double value);
-    void *arg;
-};
-static int numbers_key(void *arg, const unsigned char *key, size_t len) {
-    struct numbers *n = arg;
-    n->key_len = len < sizeof n->key ? len : sizeof n->key;
-    if (n->depth == 1) memcpy(n->key, key, n->key_len);
-    return 1;
-}
-static int numbers_number(void *arg, const char *text, size_t len) {
-    struct numbers *n = arg;
-    char s[64];
-    if (n->depth != 1 || len >= sizeof s) return 1;
-    memcpy(s, text, len);
-    s[len] = 0;
-    n->take(n->arg, n->key, n->key_len, strtod(s, NULL));
-    return 1;
-}
-static int numbers_in(void *arg) { return (int)++((struct numbers *)arg)->depth; }
-static int numbers_out(void *arg) {
-    ((struct numbers *)arg)->depth--;
-    return 1;
-}
-
-void perfetto_json_numbers(const char *json, size_t len, void (*take)(void *arg, const char *key, size_t key_len, double value),
-                           void *arg) {
-    static const yajl_callbacks callbacks = {
-        .yajl_number = numbers_number,
-        .yajl_start_map = numbers_in,
-        .yajl_map_key = numbers_key,
-        .yajl_end_map = numbers_out,
-        .yajl_start_array = numbers_in,
-        .yajl_end_array = numbers_out,
-    };
-    struct numbers n = {.take = take, .arg = arg};
-    if (!parse(json, len, &callbacks, &n)) return;
 }

@@ -21,8 +21,4 @@ extern const char *const perfetto_fold_names[PERFETTO_FOLD_NAMES];
 /* The members of a JSON object, nested; other values as "args"; what is no JSON as text. */
 void perfetto_args_json(struct pb *b, const char *json, size_t len);
 
-/* Hands out every number that is a direct member of a JSON object, as far as it is one. */
-void perfetto_json_numbers(const char *json, size_t len, void (*take)(void *arg, const char *key, size_t key_len, double value),
-                           void *arg);
-
 #endif

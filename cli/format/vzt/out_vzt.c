@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/format/perfetto/perfetto_args.h"
+#include "cli/base/json_walk.h"
 #include "cli/format/vzt/args_payload.h"
 #include "cli/format/vzt/vzt.h"
 #include "cli/format/vzt/vzt_put.h"
@@ -473,7 +473,7 @@ static void take_number(void *arg, const char *key, size_t len, double v) {
 static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
     struct collection c = {.seen = 0};
     if (mark->ph == 'C' && mark->name_len == 18 && !memcmp(mark->name, "garbage collection", 18) && mark->args_json)
-        perfetto_json_numbers(mark->args_json, mark->args_json_len, take_number, &c);
+        json_numbers(mark->args_json, mark->args_json_len, take_number, &c);
     if (c.seen == 7 && !c.other)
         return vzt_counter(w, &(struct trace_counter){.thread = mark->thread, .ns = mark->ns, .value = c.value});
     w->unheld.marks++;

@@ -1,0 +1,17 @@
+/* Numbers as people read them. Each writes into buf, cut to its size, and returns buf. */
+#ifndef VT_CLI_FIGURES_H
+#define VT_CLI_FIGURES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* "1.234 s", "165.9 ms", "12.3 us", "950 ns" into buf[16]. */
+char *format_duration(char *buf, uint64_t ns);
+/* "1,234,567" */
+char *format_count(char *buf, size_t size, uint64_t n);
+/* "12.3 MB"; 1 kB = 1000 bytes */
+char *format_bytes(char *buf, size_t size, uint64_t n);
+/* "0.80 ms", "1.2 s" */
+char *format_ns(char *buf, size_t size, uint64_t ns);
+
+#endif
