@@ -8,6 +8,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
 orders='
+cli: root > view > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
 daemon: root > serve > session > drain, io
 proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > clock, rundir, spooldir, texts > base > abi
 '
