@@ -4,13 +4,16 @@
 
 #include "agent/cpython/base.h"
 
+enum { GIL_PROXY_WORDS = 128, GIL_PROXY_FRAME = 96 }; /* more than any thread state; behind it the C frame that it points to */
 struct gil {
     int ensured;
     void *tstate;
+    uint32_t key;
+    uint64_t proxy[GIL_PROXY_WORDS];
 };
-/* Waits for the GIL. False: no memory for a thread state, and the GIL is not held. */
+/* Waits for the GIL. False: no memory for a thread state, and the GIL is not held. *gil stays where it is until gil_give. */
 bool gil_take(struct gil *gil);
 /* Gives back what gil_take took, on the same thread. */
-void gil_give(const struct gil *gil);
+void gil_give(struct gil *gil);
 
 #endif

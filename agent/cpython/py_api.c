@@ -23,6 +23,7 @@ static const struct symbol symbols[] = {
     {"pthread_key_create", offsetof(struct py_api, pthread_key_create), false},
     {"pthread_key_delete", offsetof(struct py_api, pthread_key_delete), false},
     {"pthread_setspecific", offsetof(struct py_api, pthread_setspecific), false},
+    {"pthread_getspecific", offsetof(struct py_api, pthread_getspecific), false},
 };
 
 int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size) {

@@ -19,6 +19,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(int, Py_IsInitialized, (void))                                                                                             \
     F(int, PyGILState_Ensure, (void))                                                                                            \
     F(void, PyGILState_Release, (int))                                                                                           \
+    O(void *, PyGILState_GetThisThreadState, (void))                                                                             \
     F(void *, PyThreadState_Get, (void))                                                                                         \
     F(void *, PyInterpreterState_Head, (void))                                                                                   \
     F(void *, PyInterpreterState_Next, (void *))                                                                                 \
@@ -139,6 +140,7 @@ struct py_api {
     int (*pthread_key_create)(uint32_t *, void (*)(void *));
     int (*pthread_key_delete)(uint32_t);
     int (*pthread_setspecific)(uint32_t, const void *);
+    void *(*pthread_getspecific)(uint32_t);
 };
 extern HIDDEN struct py_api py;
 

@@ -134,6 +134,48 @@ START_TEST(forking_at_any_moment) {
 }
 END_TEST
 
+/* What allocates in the target may be hooked, and the hook may take the GIL: nothing that we do with the GIL held waits for it.
+ */
+static const struct {
+    const char *name;
+    const char *env[3];
+    bool hook; /* the allocator hooks of gilhook.h */
+} allocators[] = {
+    {"tracemalloc", {"PYTHONTRACEMALLOC=5"}, false},
+    {"malloc-debug", {"PYTHONMALLOC=debug"}, false},
+    {"tracemalloc-and-debug", {"PYTHONTRACEMALLOC=5", "PYTHONMALLOC=debug"}, false},
+    {"hook-takes-the-gil", {NULL}, true},
+};
+
+START_TEST(allocation_hooked) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    struct census before, after;
+    char file[PATH_MAX] = "", inside[PATH_MAX] = "-", who[96];
+    const char *out = temp_path(".vzt");
+    snprintf(who, sizeof who, "%s on %s", allocators[suite_row(_i)].name, ip->version);
+    if (allocators[suite_row(_i)].hook && ip->minor >= 15)
+        skip_test("states %s: PyGILState_Ensure of any C thread crashes 3.15 itself beside such a hook", who);
+    if (allocators[suite_row(_i)].hook) must_compile(ip, "gilhook.h", file, inside);
+    struct target_opts o = {.env = allocators[suite_row(_i)].env};
+    ck_assert_msg(target_spawn(&t, ip, "allocs.py", (const char *[]){inside, NULL}, &o) == 0, "%s: the target does not start: %s",
+                  who, t.text);
+    if (file[0]) unlink(file);
+    census_unblocked(t.pid, &before);
+    for (int round = 0; round < suite_times(3, 50); round++) {
+        tool_runf(&tool, "--attach %d -t 0.1 -o %s", (int)t.pid, out);
+        must_exit(&tool, 0, who);
+        ck_assert_msg(!target_progresses(&t, 2, 10000), "%s: the target does not run on after attach %d", who, round + 1);
+    }
+    census_unblocked(t.pid, &after);
+    ck_assert_msg(before.threads == after.threads, "%s: threads %u, then %u", who, before.threads, after.threads);
+    ck_assert_msg(t.slots[2] == 0, "%s: %llu children failed", who, (unsigned long long)t.slots[2]);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
 /* Long form: the same target again and again; nothing fails and nothing grows in it. */
 START_TEST(attach_many_times) {
     const struct interp *ip = suite_interp(_i);
@@ -238,6 +280,8 @@ int main(void) {
     Suite *s = suite_create("states");
     for (int i = 0; i < (int)(sizeof states / sizeof *states); i++) suite_add_row(s, states[i].name, attach_in_state, i, 120);
     suite_add(s, "forking-at-any-moment", forking_at_any_moment, 120);
+    for (int i = 0; i < (int)(sizeof allocators / sizeof *allocators); i++)
+        suite_add_row(s, allocators[i].name, allocation_hooked, i, 90);
     suite_add_once(s, "gunicorn", gunicorn_under_load, 180);
     for (int i = 0; suite_long() && i < (int)(sizeof states / sizeof *states); i++) {
         char name[64];
