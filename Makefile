@@ -1,6 +1,5 @@
 # viztracerd: see README.md and docs/README.md. Everything is built into $(BUILD); sources are found by folder.
-#   make [all] | deps | install PREFIX=/usr/local | demo | test | test-stress | test-kill | test-soak | test-asan | test-playwright | test-all | bench | fuzz | clean
-#   SAN=address,undefined | SAN=thread | FAULTS=1 | CONSTANT_CLOCK=1 | CC=clang | WERROR=1   (each has a build folder of its own)
+# `make help` prints the lines that begin with "##" here, in tests/tests.mk and in Makefile.setup.
 MAKEFLAGS += --no-builtin-rules
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX  ?= /usr/local
@@ -36,15 +35,29 @@ BENCH_SRC  := $(wildcard tests/bench/*.c)
 
 BIN := $(BUILD)/bin/viztracer $(BUILD)/bin/viztracerd $(BUILD)/bin/vizviewer
 AGENT := $(BUILD)/lib/libviztracer_agent.so
-.PHONY: all deps install clean
+.PHONY: all help clean
+## Building
+##   make                 builds the programs and the agent (make all)
+##   make help            prints this text
+##   make clean           removes every build folder
+##   make compile_commands.json  writes the compiler's command for each file, for editors
+##   Variables, each with a build folder of its own: CC=clang SAN=address,undefined SAN=thread FAULTS=1
+##   CONSTANT_CLOCK=1; and BUILD=folder WERROR=1
 all: $(BIN) $(AGENT)
 
+help:
+	@sed -n 's/^##\( \|$$\)//p' Makefile Makefile.setup tests/tests.mk
+
+# ---- the packages: looked for once in each build folder, in one line when some are missing ----
+$(BUILD)/.deps-%: tests/setup/deps.sh
+	$(eval missing := $(shell CC="$(CC)" tests/setup/deps.sh missing $*))$(if $(missing),$(error missing packages: $(missing) (`make deps` installs them)))@mkdir -p $(@D) && touch $@
+
 # ---- generated code ----
-$(BUILD)/gen/viztracerd.pb-c.c: proto/viztracerd.proto
+$(BUILD)/gen/viztracerd.pb-c.c: proto/viztracerd.proto | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/viztracerd.pb-c.h: $(BUILD)/gen/viztracerd.pb-c.c ;
-$(BUILD)/gen/perfetto_subset.pb-c.c: tests/lib/perfetto_subset.proto
+$(BUILD)/gen/perfetto_subset.pb-c.c: tests/lib/perfetto_subset.proto | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	protoc-c --proto_path=tests/lib --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/perfetto_subset.pb-c.h: $(BUILD)/gen/perfetto_subset.pb-c.c ;
@@ -53,7 +66,7 @@ $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 
 # ---- bootstrap code that runs in the target: position independent bytes in a header ----
 BLOB_CFLAGS := -std=gnu11 -O2 -fPIC -ffreestanding -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-builtin $(WARN)
-$(BUILD)/gen/attach/blob.o: attach/blob/blob.c attach/blob/blob.ld proto/abi/boot.h
+$(BUILD)/gen/attach/blob.o: attach/blob/blob.c attach/blob/blob.ld proto/abi/boot.h | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	gcc $(BLOB_CFLAGS) -iquote . -c -o $@ $<
 $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
@@ -62,7 +75,7 @@ $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
 	{ echo '/* generated from attach/blob */'; echo 'static const unsigned char blob_bytes[] = {'; od -An -v -tx1 $(BUILD)/gen/attach/blob.bin | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@
 
 # ---- the page of .html outputs: bytes in a header ----
-$(BUILD)/gen/cli/format/html/page.h: cli/format/html/embed.py cli/format/html/page.html cli/format/html/page.css cli/format/html/trace.js cli/format/html/page.js cli/format/html/frame.html
+$(BUILD)/gen/cli/format/html/page.h: cli/format/html/embed.py cli/format/html/page.html cli/format/html/page.css cli/format/html/trace.js cli/format/html/page.js cli/format/html/frame.html | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	python3 cli/format/html/embed.py cli/format/html > $@.tmp && mv $@.tmp $@
 
@@ -75,7 +88,7 @@ AGENT_ID := $(shell { cat $(AGENT_FILES); echo $(CC) $(FAULTS) $(CONSTANT_CLOCK)
 $(BUILD)/agentobj/agent/entry.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
 $(BUILD)/agentobj/agent/entry.o: $(AGENT_FILES)
 AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))
-$(BUILD)/agentobj/%.o: %.c
+$(BUILD)/agentobj/%.o: %.c | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
 $(AGENT): $(AGENT_OBJ) agent/agent.map
@@ -107,6 +120,7 @@ $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
 # ---- tests: one program per file of tests/unit and tests/integration ----
 TESTLIB := $(BUILD)/libvttest.a
 HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+$(call obj,$(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC)): | $(BUILD)/.deps-units
 $(call obj,tests/lib/pftrace.c tests/unit/cli_perfetto.c tests/unit/cli_fold.c): | $(BUILD)/gen/perfetto_subset.pb-c.h
 $(TESTLIB): $(call obj,$(TESTLIB_SRC)) $(BUILD)/gen/perfetto_subset.pb-c.o
 	rm -f $@ && ar rcs $@ $^
@@ -114,17 +128,33 @@ UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
 $(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,governor throttle window) # on a clock of the test's
+PICK_CASE := -Wl,--wrap=tcase_create,--wrap=_tcase_add_test,--wrap=srunner_run_all # tests/lib/pick.c: VT_CASE
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
+	$(CC) $(LDFLAGS_ALL) $(PICK_CASE) -o $@ $^ -lcheck -lsubunit -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 $(BUILD)/lib/floor.so: tests/bench/floor/floor.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 $(WARN) -fPIC -shared -fvisibility=hidden -o $@ $<
 .PHONY: tests-bin
 tests-bin: $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN) $(BUILD)/lib/floor.so
 
+# ---- for editors: what the rules above would run, as JSON ----
+quoted = "$(subst ",\",$(subst \,\\,$(1)))"
+command = {"directory": $(call quoted,$(CURDIR)), "file": "$(1)", "output": "$(2)", "command": $(call quoted,$(3) -c -o $(2) $(1))},
+COMPILED := $(PROTO_SRC) $(ATTACH_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)
+.PHONY: FORCE
+compile_commands.json $(BUILD)/compile_commands.json: FORCE | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/perfetto_subset.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
+	$(file >$@.tmp,[)
+	$(foreach s,$(COMPILED),$(file >>$@.tmp,$(call command,$(s),$(call obj,$(s)),$(CC) $(CFLAGS_ALL) $(CPPFLAGS))))
+	$(foreach s,$(AGENT_SRC),$(file >>$@.tmp,$(call command,$(s),$(BUILD)/agentobj/$(s:.c=.o),$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS))))
+	$(file >>$@.tmp,$(call command,attach/blob/blob.c,$(BUILD)/gen/attach/blob.o,gcc $(BLOB_CFLAGS) -iquote .))
+	@sed '$$s/,$$//' $@.tmp >$@ && echo ']' >>$@ && rm $@.tmp && echo "$@: $$(grep -c '"file"' $@) files"
+
 clean:
 	rm -rf build build-*
+
+# Objects of programs are kept: make would remove them as intermediate files and build them again the next time.
+.SECONDARY:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 -include tests/tests.mk

@@ -1,12 +1,22 @@
 # Running the tests. Included by Makefile. Everything builds and runs in build folders; logs are in $(BUILD)/test-logs*.
-#   test       every check in its short form: lint, units (plain, ASan+UBSan, TSan), fuzzers for 10 s each, integration on every interpreter
-#   test-kill  2,000 kills of the injector      test-stress  200 attaches per state and version
-#   test-soak  SOAK_SECONDS (60) at full speed per version      test-asan  integration under ASan+UBSan on every version
-#   test-playwright  the known trace in Chromium driven by playwright-core of npm (make deps-playwright); `test` does so too where it is installed
-#   test-all   all of it
-#   fuzz       FUZZ_SECONDS (60) for each fuzzer
+## Testing
+##   make quick           lint and units: about a minute
+##   make check T=states  one program of unit, integration, faults or agent; T=states:forking is one case
+##   make test            every check in its short form: lint, units (plain and under sanitizers), fuzzers,
+##                        integration on every interpreter
+##   make lint            the checks of the sources
+##   make test-unit       lint and units, the latter under sanitizers too
+##   make test-integration   integration on every interpreter
+##   make test-asan       integration under ASan and UBSan on every interpreter
+##   make test-stress     200 attaches in each state on each interpreter
+##   make test-kill       2,000 kills of the injector
+##   make test-soak       SOAK_SECONDS=60 at full speed on each interpreter
+##   make test-playwright the known trace in Chromium, driven by playwright-core (make deps-playwright)
+##   make test-fresh      README's commands on a new Debian 12 (debootstrap); FORM=short takes less time
+##   make fuzz            FUZZ_SECONDS=60 for each fuzzer
+##   make test-all        all of the long forms: test, -kill, -stress, -soak, -asan, -playwright and fuzz
 SOAK_SECONDS ?= 60
-.PHONY: test test-build test-kill test-stress test-soak test-asan test-playwright test-all fuzz lint test-unit test-integration
+.PHONY: quick check test-fresh test test-build test-kill test-stress test-soak test-asan test-playwright test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
 JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
@@ -28,13 +38,26 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libvtdaemon.a $(BUIL
 	@mkdir -p $(@D)
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 .PHONY: fuzz-bin faults-bin asan-bin tsan-bin
+$(call obj,$(FUZZ_SRC)): | $(BUILD)/.deps-tests
 fuzz-bin: $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
 asan-bin: all $(UNIT_BIN) $(INTEG_BIN) # the agent itself is never built with sanitizers
 tsan-bin: $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(TSAN_SRC))
+$(call obj,$(FAULT_SRC)): | $(BUILD)/.deps-units
 faults-bin: all $(patsubst tests/faults/%.c,$(BUILD)/tests/faults/%,$(FAULT_SRC))
 
 lint:
 	@BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-lint tests/run.sh $(LINT)
+
+quick:
+	@$(MAKE) --no-print-directory $(JOBS) all $(UNIT_BIN)
+	@BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-quick tests/run.sh $(LINT) $(UNIT_BIN)
+
+# T=PROGRAM[:CASE]
+check:
+	@BUILD=$(BUILD) MAKE="$(MAKE)" tests/check.sh "$(T)"
+
+test-fresh:
+	@BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-fresh VT_SUITE_SECONDS=$${VT_SUITE_SECONDS:-5400} tests/run.sh "tests/fresh.sh $(or $(FORM),long)"
 
 test-build:
 	@tests/setup/deps.sh all

@@ -1,22 +1,56 @@
 #!/bin/bash
 # Installs the Debian packages that building and testing need; says nothing and returns at once when all are there.
-# deps.sh [build|all|browser]: "build" is enough for make, install and demo; "all" (default) adds what the tests use; "browser" is
-# what they look at traces with: part of "all", but where it cannot be had those tests are skipped.
+# deps.sh [build|tests|all|browser]: "build" is enough for make, install and demo; "tests" adds what the tests use; "all" (the default)
+# adds a browser to look at traces with: where it cannot be installed, its tests are skipped. "browser" is the browser alone.
+# deps.sh missing build|units|tests: installs nothing; prints the packages whose command or header is not there, on one line.
 set -u
-build="build-essential pkg-config libunwind-dev libprotobuf-c-dev protobuf-c-compiler libzstd-dev zlib1g-dev libdeflate-dev
-    libmicrohttpd-dev libyajl-dev python3"
-tests="clang clang-format check libsubunit-dev debootstrap gunicorn python3-coverage libjemalloc2 libtcmalloc-minimal4 util-linux"
+# PACKAGE[=PROOF]: the proof is a command or, with a dot in its name, a header. Machines other than Debian are checked by it.
+build="build-essential=gcc build-essential=ld build-essential=make libunwind-dev=libunwind-x86_64.h libprotobuf-c-dev=protobuf-c/protobuf-c.h
+    protobuf-c-compiler=protoc-c libzstd-dev=zstd.h zlib1g-dev=zlib.h libdeflate-dev=libdeflate.h libmicrohttpd-dev=microhttpd.h
+    libyajl-dev=yajl/yajl_parse.h python3=python3"
+units="check=check.h libsubunit-dev=subunit/child.h"
+tests="git=git clang=clang clang-format=clang-format libclang-rt-dev debootstrap gunicorn python3-coverage libjemalloc2 libtcmalloc-minimal4 util-linux"
 browser="chromium fonts-dejavu-core"
+
+# missing PACKAGE[=PROOF]...: one run of the preprocessor looks for all headers; where that fails they are looked for in /usr/include
+missing() {
+    local row package proof headers= cc=${CC:-gcc}
+    for row in "$@"; do
+        package=${row%%=*} proof=${row#*=}
+        case $row in
+        *=*.h) headers+="#if !__has_include(<$proof>)"$'\n'"$package"$'\n'"#endif"$'\n' ;;
+        *=*) command -v "$proof" >/dev/null || echo "$package" ;;
+        libclang-rt-dev)
+            echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+                clang -fsanitize=fuzzer,address,undefined -x c - -o /dev/null 2>/dev/null || echo "$package"
+            ;;
+        esac
+    done
+    $cc -E -P -x c - <<<"$headers" 2>/dev/null && return
+    for row in "$@"; do
+        case $row in *=*.h) [ -n "$(compgen -G "/usr/include/${row#*=}")$(compgen -G "/usr/include/*/${row#*=}")" ] || echo "${row%%=*}" ;; esac
+    done
+}
+
 case ${1:-all} in
 build) wanted=$build ;;
-all) wanted="$build $tests" ;;
+tests | all) wanted="$build $units $tests" ;;
 browser) wanted=$browser ;;
-*) echo "usage: deps.sh [build|all|browser]" >&2; exit 2 ;;
+missing)
+    case ${2:-} in
+    build) wanted=$build ;;
+    units) wanted="$build $units" ;;
+    *) wanted="$build $units $tests" ;;
+    esac
+    missing $wanted | sort -u | paste -sd' '
+    exit 0
+    ;;
+*) echo "usage: deps.sh [build|tests|all|browser], deps.sh missing build|units|tests" >&2; exit 2 ;;
 esac
 if [ "${1:-all}" = all ]; then "$0" browser || echo "deps: no browser: its tests will be skipped" >&2; fi
 
 missing=
-for package in $wanted; do
+for package in $(printf '%s\n' $wanted | sed 's/=.*//' | sort -u); do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)
     [ "$status" = installed ] || missing="$missing $package"
 done

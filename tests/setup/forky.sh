@@ -4,12 +4,12 @@
 # Exit 0 when at least one interpreter is there; the cause of each one that is not goes to ROOT.skipped as "VERSION CAUSE".
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
+. "$here/tests/setup/debian.sh"
 root=${1:-${VT_CACHE:-$here/.cache}/forky}
 suite=${VT_SUITE:-forky}
 wanted="3.14 3.15"
 limit=${VT_SETUP_SECONDS:-300}
 cache=$(dirname "$root")
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 log=$root.log
 skipped=$root.skipped
 
@@ -23,10 +23,6 @@ skip_rest() {
         have "$v" || grep -q "^$v " "$skipped" 2>/dev/null || echo "$v $1" >>"$skipped"
     done
 }
-
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
-
-mirror() { apt-get indextargets --format '$(REPO_URI)' "Created-By: Packages" 2>/dev/null | grep -v security | grep -m1 '/debian/*$'; }
 
 bootstrap() {
     local url
@@ -49,8 +45,7 @@ bootstrap() {
 add() {
     local opts='-q -y --no-install-recommends -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root'
     have "$1" && return 0
-    as_root cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null
-    [ -d /etc/apt/apt.conf.d ] && as_root sh -c "cat /etc/apt/apt.conf.d/*proxy* >'$root/etc/apt/apt.conf.d/90proxy'" 2>/dev/null
+    apt_like_here "$root"
     as_root timeout "$limit" env DEBIAN_FRONTEND=noninteractive chroot "$root" /bin/sh -c \
         "apt-get $opts update && apt-get $opts install python$1" >>"$log" 2>&1 || as_root timeout "$limit" env DEBIAN_FRONTEND=noninteractive \
         chroot "$root" /bin/sh -c "apt-get $opts install python$1" >>"$log" 2>&1
