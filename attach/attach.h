@@ -52,6 +52,7 @@ struct attach_result {
     uint32_t stops;       /* threads stopped in all, rejected ones included */
     uint64_t total_ns;    /* whole climb */
     uint32_t tries;       /* climbs; more than one: the new thread timed out waiting for this process */
+    bool pages_first;     /* the target's memory is limited: give it only chunks whose pages are there (attach/headroom.h) */
     bool reused;          /* an inert agent of an earlier attach was used again */
 };
 

@@ -19,6 +19,7 @@
 
 #include "attach/attach_priv.h"
 #include "attach/fault.h"
+#include "attach/headroom.h"
 #include "attach/image.h"
 #include "attach/place.h"
 #include "attach/remote.h"
@@ -201,11 +202,21 @@ static void undo_agent(struct climb *c) { elf_close(&c->agent); }
 
 /* -- rung: place -- */
 static int climb_place(struct climb *c) {
+    struct headroom room;
+    struct arena_plan plan;
     if (!is_start(c)) return 0;
+    headroom_read(c->o->pid, &room);
+    int rc = headroom_plan(&room, c->o->pid, c->o->arena_bytes, &plan, c->err);
+    if (rc) return rc;
+    c->arena_bytes = plan.bytes;
+    c->res->pages_first = plan.pages_first;
     bool filtered = c->status.seccomp != 0; /* a filter ends suspended when we die: no call that it may not know */
     if (!filtered && !c->want_files && place_target_has_proc(c->o->pid, c->status.ns_pid)) return 0;
-    c->place.reserve = c->arena_bytes = place_file_arena(c->o->arena_bytes);
-    return place_files(&c->place, c->o->pid, &c->creds, !c->agent_entry, c->err);
+    c->place.reserve = place_file_arena(c->arena_bytes);
+    rc = place_files(&c->place, c->o->pid, &c->creds, !c->agent_entry, c->err);
+    c->arena_bytes = c->place.reserve;
+    c->res->pages_first = false; /* place_files has made them */
+    return rc;
 }
 
 static void undo_place(struct climb *c) {

@@ -87,7 +87,7 @@ static int create_both(struct place *p, const char *dir, bool with_agent) {
     p->arena_fd = fd < 0 ? -1 : fd;
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB))
         vt_debug(VT_AREA_ATTACH, "%s: cannot lock it: %s", p->arena_path, strerror(errno));
-    if (fd >= 0 && p->reserve && fallocate(fd, 0, 0, (off_t)p->reserve)) return -errno;
+    if (fd >= 0 && fallocate(fd, 0, 0, (off_t)p->reserve)) return -errno;
     if (fd < 0 || !with_agent) return fd < 0 ? fd : 0;
     snprintf(p->agent_name, sizeof(p->agent_name), "%s%08x.so", VT_AGENT_FILE, random_bits());
     snprintf(p->agent_path, sizeof(p->agent_path), "%s/%s", dir, p->agent_name);
@@ -133,7 +133,15 @@ static void unlink_both(struct place *p) {
     p->agent_name[0] = p->arena_name[0] = 0;
 }
 
+/* Half of the room that is left at most: the target wants to write there, too. 0 = too little. */
+static uint64_t fitting(uint64_t wanted, uint64_t left) {
+    uint64_t bytes = wanted < left / 2 ? wanted : left / 2;
+    if (bytes < vt_arena_bytes(VT_CHUNKS_MIN)) return 0;
+    return vt_arena_bytes((uint32_t)((bytes - VT_CTL_SIZE) / VT_CHUNK_SIZE));
+}
+
 static int try_dirs(struct place *p, int root, bool with_agent) {
+    uint64_t wanted = p->reserve;
     static const char *const dirs[] = {"/dev/shm", "/tmp", "/var/tmp", "/run"};
     for (size_t i = 0; i < VT_ARRAY_LEN(dirs); i++) {
         struct statvfs fs;
@@ -142,7 +150,8 @@ static int try_dirs(struct place *p, int root, bool with_agent) {
         p->dir_fd = fd;
         if (is_local(fd) && !fstatvfs(fd, &fs) && !(fs.f_flag & (ST_RDONLY | ST_NOEXEC))) {
             sweep(fd);
-            if (!create_both(p, dirs[i], with_agent)) return 0;
+            if (!fstatvfs(fd, &fs)) p->reserve = fitting(wanted, (uint64_t)fs.f_bavail * fs.f_frsize);
+            if (p->reserve && !create_both(p, dirs[i], with_agent)) return 0;
         }
         unlink_both(p);
         vt_close(&p->agent_fd);

@@ -22,8 +22,9 @@ struct place {
     char agent_path[256], arena_path[256]; /* as the target opens them */
     int dir_fd;                            /* of the files */
     struct target_creds creds;             /* with which the files were made and go away again */
-    /* Set before place_files: bytes of the arena file to have for sure. A sparse file on a tmpfs that fills up
-     * (/dev/shm of a container: 64 MB) would be SIGBUS for the target. */
+    /* Bytes of the arena file, all of which it has from the start: a sparse file on a tmpfs that fills up (/dev/shm of a
+     * container: 64 MB) would be SIGBUS for the target. Before place_files: what is wanted. Afterwards: what it is, at most half
+     * of what the file system had left. */
     uint64_t reserve;
     char agent_name[64], arena_name[64]; /* in there; "" = nothing to unlink */
 };

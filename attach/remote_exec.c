@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach/headroom.h"
 #include "attach/place.h"
 #include "proto/abi/arena.h"
 
@@ -138,7 +139,7 @@ static void fill_boot(const struct request *r, struct vt_boot *boot) {
         .agent_fd = -1,
         .arena_fd = -1,
         .flags = r->status.seccomp ? VT_BOOT_F_FILTERED : 0,
-        .arena_bytes = place_file_arena(r->o->arena_bytes),
+        .arena_bytes = r->place.reserve,
         .entry = "vt_agent_main",
     };
     memcpy(boot->agent_path, r->place.agent_path, sizeof(boot->agent_path));
@@ -214,11 +215,16 @@ static int put_in_place(struct request *r) {
     if (rc) return vt_err_set(r->err, rc, "%s is not a usable agent: %s", r->o->agent_path, strerror(-rc));
     rc = find_loaded(r, info.build);
     if (rc) return vt_err_set(r->err, rc, "cannot read the memory of process %d: %s", r->o->pid, strerror(-rc));
-    r->place.reserve = place_file_arena(r->o->arena_bytes);
+    struct headroom room;
+    struct arena_plan plan;
+    headroom_read(r->o->pid, &room);
+    rc = headroom_plan(&room, r->o->pid, r->o->arena_bytes, &plan, r->err);
+    if (rc) return rc;
+    r->place.reserve = place_file_arena(plan.bytes);
     rc = place_files(&r->place, r->o->pid, &r->creds, !r->boot_addr, r->err);
     if (rc) return rc;
     if (!r->boot_addr) rc = fill_agent(r, &image);
-    if (!rc) rc = place_fill(&r->place, image, r->agent.len, place_file_arena(r->o->arena_bytes), r->err);
+    if (!rc) rc = place_fill(&r->place, image, r->agent.len, r->place.reserve, r->err);
     free(image);
     if (!rc && r->o->prepare_arena) rc = r->o->prepare_arena(r->o->ctx, r->place.arena_fd, r->err);
     if (!rc) rc = write_script(r);

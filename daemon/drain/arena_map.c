@@ -117,13 +117,30 @@ void arena_warm(struct arena *a, uint32_t upto) {
         /* Older kernel. Adding nothing is a write that cannot harm a record of a running thread. */
         for (char *p = start; p < start + len; p += PAGE) vt_fetch_or_release((uint64_t *)(void *)p, 0ul);
     }
+    if (a->pages_first) {
+        for (uint32_t i = a->warm; i < upto; i++) vt_fetch_or_release(&a->ctl->free[i / 64], 1ul << (i & 63));
+        vt_fetch_add(&a->ctl->freed, 1ul); /* threads that found no chunk look again */
+    }
     a->warm = upto;
+}
+
+void arena_pages_first(struct arena *a) {
+    a->pages_first = true;
+    a->warm = a->nchunks < ARENA_FIRST_CHUNKS ? a->nchunks : ARENA_FIRST_CHUNKS;
+    arena_warm(a, ARENA_AHEAD_PAGES_FIRST);
+}
+
+uint64_t arena_offered(const struct arena *a, uint32_t w) {
+    uint32_t upto = a->pages_first ? a->warm : a->nchunks;
+    if (upto <= w * 64) return 0;
+    return upto - w * 64 >= 64 ? ~0ul : (1ul << (upto - w * 64)) - 1;
 }
 
 void arena_give_back(struct arena *a, uint32_t i) {
     struct vt_chunk *c = vt_chunk_at(a->ctl, i);
-    if (i < KEEP_PAGES_BELOW || fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                          (off_t)((char *)c - (char *)a->ctl + (off_t)PAGE), VT_CHUNK_SIZE - PAGE))
+    if (a->pages_first || i < KEEP_PAGES_BELOW ||
+        fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)((char *)c - (char *)a->ctl + (off_t)PAGE),
+                  VT_CHUNK_SIZE - PAGE))
         memset(c->rec, 0, VT_CHUNK_SIZE - VT_CHUNK_HDR);
     else
         memset(c->rec, 0, PAGE - VT_CHUNK_HDR);

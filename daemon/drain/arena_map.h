@@ -4,9 +4,16 @@
 #define VT_DAEMON_ARENA_MAP_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 #include "proto/abi/arena.h"
 #include "proto/base.h"
+
+/* Where the target may only take chunks that have pages, there are more of them ahead: this process may be late by some ten
+ * milliseconds on a busy machine. */
+#define ARENA_AHEAD_PAGES_FIRST 512u
+/* So many of them are made and offered by the helper, before the agent can start. */
+#define ARENA_FIRST_CHUNKS 64u
 
 struct arena {
     struct vt_ctl *ctl; /* mapping of `bytes` bytes, or NULL */
@@ -14,6 +21,7 @@ struct arena {
     int fd; /* owned */
     uint32_t nchunks;
     uint32_t warm;                /* chunks [0, warm) were given pages */
+    bool pages_first;             /* a chunk is offered (its bit in vt_ctl.free) only when it has pages */
     volatile sig_atomic_t broken; /* a page was lost: somebody truncated the file of the arena */
     uint32_t kept;                /* arenas_renew() renews its lease */
     struct arena *next;           /* list of mapped arenas, for the SIGBUS guard and arenas_renew() */
@@ -24,6 +32,11 @@ uint32_t arena_chunks(int64_t file_size, uint32_t most);
 /* Maps fd, which must hold vt_arena_bytes(nchunks) bytes. Takes fd, also on error. nchunks comes from the daemon's own
  * request and the size of the file, because the control area is not trusted. 0 or -errno with a line in err. */
 VT_MUST_CHECK int arena_open(struct arena *a, int fd, uint32_t nchunks, struct vt_err *err);
+/* Right after arena_open(). The target's memory is limited, and a page of the arena is charged to the process that touches it
+ * first: from now on that is always this one. The first ARENA_FIRST_CHUNKS have their pages and are offered. */
+void arena_pages_first(struct arena *a);
+/* Chunks of word w of vt_ctl.free that the target may use or is using, a bit each. */
+uint64_t arena_offered(const struct arena *a, uint32_t w);
 void arena_close(struct arena *a);
 
 /* Makes pages for chunks [0, upto). */

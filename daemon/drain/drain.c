@@ -15,7 +15,7 @@
 
 #define PASS_WORDS (64u * VT_CHUNK_WORDS) /* read in one pass, so that the event loop goes on */
 #define REAP_AGE_NS 1000000000ull
-#define WARM_AHEAD 64u /* chunks */
+#define WARM_AHEAD 64u /* chunks that have pages before the target takes them */
 
 struct slot {      /* what is known of one chunk */
     uint32_t next; /* queue: index + 1 */
@@ -159,7 +159,7 @@ static int find_chunks(struct drain *d) {
     int rc = 0;
 
     for (uint32_t w = 0; w * 64 < d->arena->nchunks && !rc; w++) {
-        uint64_t used = ~vt_load_acquire(&ctl->free[w]);
+        uint64_t used = ~vt_load_acquire(&ctl->free[w]) & arena_offered(d->arena, w);
         if (used) most = w * 64 + 63 - (uint32_t)__builtin_clzll(used);
         for (used &= ~d->known[w]; used && !rc; used &= used - 1) {
             uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(used);
@@ -211,7 +211,7 @@ int drain_pass(struct drain *d, uint64_t now_ns, uint64_t *got) {
     d->streams.now_ns = now_ns;
     *got = 0;
     int rc = find_chunks(d);
-    if (!rc) arena_warm(d->arena, d->most_used + WARM_AHEAD);
+    if (!rc) arena_warm(d->arena, d->most_used + (d->arena->pages_first ? ARENA_AHEAD_PAGES_FIRST : WARM_AHEAD));
     if (!rc) rc = read_streams(d, PASS_WORDS, false, got);
     if (!rc) rc = streams_age(&d->streams);
     d->streams.totals.dropped = vt_load_relaxed(&d->arena->ctl->dropped);
@@ -239,7 +239,8 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
     if (rc || !d->claimed_ns || now_ns - d->claimed_ns < REAP_AGE_NS) return rc;
     d->claimed_ns = 0;
     for (uint32_t w = 0; w * 64 < d->arena->nchunks; w++)
-        for (uint64_t used = ~vt_load_acquire(&d->arena->ctl->free[w]) & ~d->known[w]; used; used &= used - 1) {
+        for (uint64_t used = ~vt_load_acquire(&d->arena->ctl->free[w]) & arena_offered(d->arena, w) & ~d->known[w]; used;
+             used &= used - 1) {
             uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(used);
             if (i >= d->arena->nchunks) break;
             struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);

@@ -67,7 +67,16 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
     ctl->abi_major = VT_ABI_MAJOR;
     ctl->abi_minor = VT_ABI_MINOR;
     ctl->nchunks = arena_chunks(st.st_size, run->req->nchunks);
-    for (uint32_t i = 0; i < ctl->nchunks; i++) ctl->free[i / 64] |= 1ul << (i & 63);
+    uint32_t offered = ctl->nchunks;
+    if (run->msg.res.pages_first) { /* the daemon offers the others as it makes their pages */
+        if (offered > ARENA_FIRST_CHUNKS) offered = ARENA_FIRST_CHUNKS;
+        if (fallocate(arena_fd, 0, 0, (off_t)vt_arena_bytes(offered))) {
+            int rc = -errno;
+            free(ctl);
+            return vt_err_set(err, rc, "no memory for the shared arena: %s", strerror(-rc));
+        }
+    }
+    for (uint32_t i = 0; i < offered; i++) ctl->free[i / 64] |= 1ul << (i & 63);
     ctl->enabled = 1;
     ctl->tool_id = -1;
     ctl->lease = clock_ticks(&clock.source) + run->req->lease_ticks;

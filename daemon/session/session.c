@@ -420,7 +420,7 @@ static void tick(void *ctx) {
 
 /* ---- start ---- */
 
-static void take_arena(struct session *s, int fd) {
+static void take_arena(struct session *s, int fd, bool pages_first) {
     struct vt_err err = {0};
     struct statfs fs;
     struct stat st;
@@ -439,6 +439,7 @@ static void take_arena(struct session *s, int fd) {
         vt_log(VT_LOG_ERROR, "session %d: %s", s->pid, err.msg);
         return;
     }
+    if (pages_first) arena_pages_first(&s->arena);
     if (s->stop_ns)
         arena_stop_writers(&s->arena);
     else
@@ -485,7 +486,7 @@ static void on_injector_died(struct session *s, const struct helper_msg *msg) {
 static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
     struct session *s = ctx;
     if (msg->kind == HELPER_ARENA) {
-        take_arena(s, arena_fd);
+        take_arena(s, arena_fd, msg->res.pages_first);
         return;
     }
     if (msg->kind != HELPER_DONE) return;

@@ -37,6 +37,7 @@ START_TEST(files) {
     struct stat st;
     struct target_creds creds = creds_now(getpid());
     place_init(&p);
+    p.reserve = vt_arena_bytes(VT_CHUNKS_MIN);
     ck_assert_msg(!place_files(&p, getpid(), &creds, true, &err), "%s", err.msg);
     ck_assert(p.files && p.agent_fd >= 0 && p.arena_fd >= 0);
     ck_assert_int_eq(stat(p.agent_path, &st), 0);
@@ -78,6 +79,7 @@ START_TEST(stays_inside) {
     }
     ck_assert_int_eq(read(fds[0], &c, 1), 1);
     place_init(&p);
+    p.reserve = vt_arena_bytes(VT_CHUNKS_MIN);
     struct target_creds creds = creds_now(pid);
     ck_assert_msg(!place_files(&p, pid, &creds, true, &err), "%s", err.msg);
     ck_assert_msg(!strncmp(p.agent_path, "/run/", 5), "%s", p.agent_path);
@@ -233,12 +235,14 @@ START_TEST(files_are_made_as_the_target) {
     struct target_creds creds = creds_now(pid);
     ck_assert_int_eq(creds.uid, OTHER_USER);
     place_init(&p);
+    p.reserve = vt_arena_bytes(VT_CHUNKS_MIN);
     ck_assert_int_eq(place_files(&p, pid, &creds, true, &err), -EACCES);
     place_close(&p);
     ck_assert_int_eq(rmdir(path), 0); /* empty */
     ck_assert_int_eq(mkdir(path, 0), 0);
     ck_assert_int_eq(chmod(path, 01777), 0);
     place_init(&p);
+    p.reserve = vt_arena_bytes(VT_CHUNKS_MIN);
     ck_assert_msg(!place_files(&p, pid, &creds, true, &err), "%s", err.msg);
     ck_assert_int_eq(fstat(p.arena_fd, &st), 0);
     ck_assert_int_eq(st.st_uid, OTHER_USER);
@@ -254,6 +258,33 @@ START_TEST(files_are_made_as_the_target) {
 }
 END_TEST
 
+/* A file system that is nearly full: the arena takes half of what is left, and all of its blocks. */
+START_TEST(files_leave_room) {
+    struct vt_err err = {0};
+    struct stat st;
+    struct place p;
+    int status;
+    if (geteuid()) return (void)puts("SKIP attach/place files_leave_room: needs root");
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+            mount("none", "/dev/shm", "tmpfs", 0, "size=4m"))
+            _exit(77);
+        struct target_creds creds = creds_now(getpid());
+        place_init(&p);
+        p.reserve = vt_arena_bytes(PLACE_FILE_CHUNKS);
+        if (place_files(&p, getpid(), &creds, false, &err)) _exit(1);
+        if (strncmp(p.arena_path, "/dev/shm/", 9) || p.reserve > 2 << 20 || p.reserve < 1 << 20) _exit(2);
+        if (fstat(p.arena_fd, &st) || (uint64_t)st.st_size != p.reserve || (uint64_t)st.st_blocks * 512 < p.reserve) _exit(3);
+        place_close(&p);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    if (WEXITSTATUS(status) == 77) return (void)puts("SKIP attach/place files_leave_room: no mount namespace here");
+    ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "ended with %#x", (unsigned)status);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("attach_place");
     TCase *tc = tcase_create("place");
@@ -262,6 +293,7 @@ int main(void) {
     tcase_add_test(tc, memfds);
     tcase_add_loop_test(tc, memfds_exchanged_are_refused, 0, (int)VT_ARRAY_LEN(victims));
     tcase_add_test(tc, files_are_made_as_the_target);
+    tcase_add_test(tc, files_leave_room);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);
