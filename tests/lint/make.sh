@@ -1,6 +1,6 @@
 #!/bin/bash
 # The Makefile's targets for people: `make help` names each of them, uninstall removes all that install wrote, missing packages are
-# named in one line, and compile_commands.json holds a command that works for each C file.
+# named in one line, .ci/run sums up, and compile_commands.json holds a command that works for each C file.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
@@ -26,6 +26,8 @@ if [ -e "$build/bin/viztracer" ]; then
     make install DESTDIR="$temp/root" PREFIX=/opt/it >"$temp/log" 2>&1 || { fail "install fails"; cat "$temp/log"; }
     "$temp/root/opt/it/bin/vizviewer" --help >/dev/null 2>&1 || fail "the installed vizviewer does not run"
     [ "$(find "$temp/root" -type f | wc -l)" -ge 3 ] || fail "install wrote less than three files"
+    wanted=$(find "$build/man" "$build/completion" -type f 2>/dev/null | wc -l) # each of them, under whatever name
+    [ "$(find "$temp/root/opt/it/share" -type f | wc -l)" = "$wanted" ] || fail "install wrote $(find "$temp/root/opt/it/share" -type f | wc -l) of $wanted pages and completions"
     make uninstall DESTDIR="$temp/root" PREFIX=/opt/it >"$temp/log" 2>&1 || { fail "uninstall fails"; cat "$temp/log"; }
     find "$temp/root" ! -type d | sed "s#^$temp/root##" | grep . && fail "uninstall leaves these files"
 else
@@ -41,6 +43,23 @@ for tool in /usr/bin/*; do [ "$tool" = /usr/bin/protoc-c ] || echo "$tool"; done
 (PATH=$temp/bin; make -n all BUILD="$temp/none") >"$temp/log" 2>&1 && fail "make succeeds without protoc-c"
 [ "$(wc -l <"$temp/log")" = 1 ] && grep -q 'missing packages: protobuf-c-compiler (.*make deps' "$temp/log" ||
     { fail "a missing tool is not told in one line:"; head -n 3 "$temp/log"; }
+
+# .ci/run sums up: with a make that says what $temp/fake/FORM holds and exits with the code in it
+mkdir "$temp/fake"
+printf '#!/bin/sh\nread -r code line <"%s/${2:-test}"; echo "$line"; exit "$code"\n' "$temp/fake" >"$temp/fake/make"
+chmod +x "$temp/fake/make"
+ci() { # FIRST SECOND EXIT LAST: what `make test` and `make test-fresh` say; what .ci/run must say
+    echo "$1" >"$temp/fake/test"
+    echo "$2" >"$temp/fake/FORM=short"
+    PATH=$temp/fake:$PATH .ci/run >"$temp/log" 2>&1
+    local rc=$?
+    [ $rc = "$3" ] && [ "$(tail -n 1 "$temp/log")" = "$4" ] || fail ".ci/run ends with '$(tail -n 1 "$temp/log")' and $rc, not '$4' and $3"
+}
+ci "0 5 passed, 0 failed, 2 skipped" "0 1 passed, 0 failed, 0 skipped" 0 "6 passed, 0 failed, 2 skipped"
+ci "0 5 passed, 0 failed, 2 skipped" "0 0 passed, 0 failed, 1 skipped" 0 "5 passed, 0 failed, 3 skipped"
+ci "2 5 passed, 3 failed, 2 skipped" "0 1 passed, 0 failed, 0 skipped" 1 "6 passed, 3 failed, 2 skipped"
+ci "0 5 passed, 0 failed, 2 skipped" "2 no rule" 1 "5 passed, 1 failed, 2 skipped"
+ci "0 nothing" "0 1 passed, 0 failed, 0 skipped" 1 "1 passed, 1 failed, 0 skipped"
 
 make "$build/compile_commands.json" >"$temp/log" 2>&1 || { fail "compile_commands.json is not made:"; cat "$temp/log"; }
 python3 - "$build/compile_commands.json" <<'PYTHON' || bad=1
