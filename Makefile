@@ -57,10 +57,11 @@ $(BUILD)/gen/viztracerd.pb-c.c: proto/viztracerd.proto | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/viztracerd.pb-c.h: $(BUILD)/gen/viztracerd.pb-c.c ;
-$(BUILD)/gen/perfetto_subset.pb-c.c: tests/lib/perfetto_subset.proto | $(BUILD)/.deps-build
+PERFETTO_GEN := $(BUILD)/gen/cli/format/perfetto/perfetto_subset.pb-c
+$(PERFETTO_GEN).c: cli/format/perfetto/perfetto_subset.proto | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
-	protoc-c --proto_path=tests/lib --c_out=$(BUILD)/gen $<
-$(BUILD)/gen/perfetto_subset.pb-c.h: $(BUILD)/gen/perfetto_subset.pb-c.c ;
+	protoc-c --proto_path=. --c_out=$(BUILD)/gen $<
+$(PERFETTO_GEN).h: $(PERFETTO_GEN).c ;
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) -std=gnu11 $(CFLAGS) $(CPPFLAGS) -w $(if $(SAN),-fsanitize=$(SAN)) -c -o $@ $<
 
@@ -97,7 +98,7 @@ $(AGENT): $(AGENT_OBJ) agent/agent.map
 	    -Wl,--version-script=agent/agent.map -o $@ $(AGENT_OBJ)
 
 # ---- host side ----
-$(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
+$(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h $(PERFETTO_GEN).h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
 $(BUILD)/libvtproto.a: $(call obj,$(PROTO_SRC)) $(BUILD)/gen/viztracerd.pb-c.o
@@ -106,7 +107,7 @@ $(BUILD)/libvtattach.a: $(call obj,$(ATTACH_SRC))
 	rm -f $@ && ar rcs $@ $^
 $(BUILD)/libvtdaemon.a: $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
 	rm -f $@ && ar rcs $@ $^
-$(BUILD)/libvtcli.a: $(call obj,$(filter-out cli/main.c,$(CLI_SRC)))
+$(BUILD)/libvtcli.a: $(call obj,$(filter-out cli/main.c,$(CLI_SRC))) $(PERFETTO_GEN).o
 	rm -f $@ && ar rcs $@ $^
 $(BUILD)/bin/viztracerd: $(BUILD)/obj/daemon/main.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
@@ -121,8 +122,7 @@ $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
 TESTLIB := $(BUILD)/libvttest.a
 HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
 $(call obj,$(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC)): | $(BUILD)/.deps-units
-$(call obj,tests/lib/pftrace.c tests/unit/cli_perfetto.c tests/unit/cli_fold.c): | $(BUILD)/gen/perfetto_subset.pb-c.h
-$(TESTLIB): $(call obj,$(TESTLIB_SRC)) $(BUILD)/gen/perfetto_subset.pb-c.o
+$(TESTLIB): $(call obj,$(TESTLIB_SRC))
 	rm -f $@ && ar rcs $@ $^
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))

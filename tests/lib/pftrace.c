@@ -20,9 +20,9 @@ static void fail(size_t packet, const char *fmt, ...) {
 
 /* ---- any message: no unknown field, all text UTF-8 ---- */
 
-static bool is_utf8(const char *text) {
-    const unsigned char *s = (const void *)text;
-    while (*s) {
+static bool is_utf8(const unsigned char *s, size_t len_left) {
+    const unsigned char *end = s + len_left;
+    while (s < end) {
         unsigned len = *s < 0x80 ? 1 : *s >> 5 == 6 ? 2 : *s >> 4 == 14 ? 3 : *s >> 3 == 30 ? 4 : 0;
         static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
         if (!len) return false;
@@ -37,22 +37,30 @@ static bool is_utf8(const char *text) {
     return true;
 }
 
+/* With a 0 byte behind it. */
+static void check_text(size_t packet, const ProtobufCMessageDescriptor *message, const char *field, ProtobufCBinaryData *text) {
+    if (!is_utf8(text->data, text->len)) fail(packet, "%s.%s is no UTF-8", message->name, field);
+    text->data = realloc(text->data, text->len + 1);
+    if (!text->data) abort();
+    text->data[text->len] = 0;
+}
+
 static void check_message(size_t packet, const ProtobufCMessage *m) {
     if (m->n_unknown_fields) fail(packet, "%s has an unknown field %u", m->descriptor->name, m->unknown_fields[0].tag);
     for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
-        const char *at = (const char *)m + f->offset;
+        void *at = (char *)(uintptr_t)m + f->offset;
+        const void *quantifier = (const char *)m + f->quantifier_offset;
         bool repeated = f->label == PROTOBUF_C_LABEL_REPEATED;
-        size_t n = repeated ? *(const size_t *)(const void *)((const char *)m + f->quantifier_offset) : 1;
-        if (f->type != PROTOBUF_C_TYPE_MESSAGE && f->type != PROTOBUF_C_TYPE_STRING) continue;
-        const void *const *list =
-            repeated ? *(const void *const *const *)(const void *)at : (const void *const *)(const void *)at;
-        for (size_t k = 0; k < n; k++) {
-            if (!list[k]) continue;
-            if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-                check_message(packet, list[k]);
-            else if (!is_utf8(list[k]))
-                fail(packet, "%s.%s is no UTF-8", m->descriptor->name, f->name);
+        size_t n = repeated ? *(const size_t *)quantifier : 1;
+        if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
+            ProtobufCMessage **list = repeated ? *(ProtobufCMessage ***)at : at;
+            for (size_t k = 0; k < n; k++)
+                if (list[k]) check_message(packet, list[k]);
+        } else if (f->type == PROTOBUF_C_TYPE_BYTES) {
+            ProtobufCBinaryData *list = repeated ? *(ProtobufCBinaryData **)at : at;
+            if (!repeated && !*(const protobuf_c_boolean *)quantifier) continue;
+            for (size_t k = 0; k < n; k++) check_text(packet, m->descriptor, f->name, &list[k]);
         }
     }
 }
@@ -153,9 +161,9 @@ static void take_names(struct reader *r, struct names *names, Pf__Interned__Name
         names->list[names->n++] = list[i];
     }
 }
-static char *name_of(struct reader *r, const struct names *names, uint64_t iid) {
+static const char *name_of(struct reader *r, const struct names *names, uint64_t iid) {
     for (size_t i = names->n; i--;)
-        if (names->list[i]->iid == iid) return names->list[i]->name;
+        if (names->list[i]->iid == iid) return PF_TEXT(names->list[i]->name);
     fail(r->at, "name %u is not interned", (unsigned)iid);
 }
 
@@ -182,7 +190,7 @@ static void take_track(struct reader *r, const Pf__Track *track) {
     if (track->process && !track->process->has_pid) fail(r->at, "a process without pid");
     if (track->thread && (!track->thread->has_pid || !track->thread->has_tid)) fail(r->at, "a thread without pid or tid");
     if (!track->process && !track_of(t, track->parent_uuid)) fail(r->at, "the track's parent is not known");
-    if (!track->process && !track->thread && !track->name) fail(r->at, "a track without a name");
+    if (!track->process && !track->thread && !track->has_name) fail(r->at, "a track without a name");
     GROW(t->tracks, t->ntracks, r->tracks_room);
     t->tracks[t->ntracks++] = (struct pf_track){track->uuid, track};
 }
@@ -201,16 +209,23 @@ static uint64_t time_of(struct reader *r, struct sequence *s, const Pf__Packet *
     return s->last_ns += p->timestamp;
 }
 
+static void set_text(ProtobufCBinaryData *text, protobuf_c_boolean *has, const char *from) {
+    text->data = (uint8_t *)strdup(from);
+    text->len = strlen(from);
+    *has = true;
+}
+
 /* Iids of names and strings become what they stand for. */
 static void check_args(struct reader *r, struct sequence *s, Pf__Annotation **list, size_t n, bool named) {
     for (size_t i = 0; i < n; i++) {
         Pf__Annotation *a = list[i];
-        if (a->has_name_iid && !a->name) a->name = strdup(name_of(r, &s->args, a->name_iid));
-        if (a->has_string_iid && !a->string_value) a->string_value = strdup(name_of(r, &s->strings, a->string_iid));
-        int values = a->has_bool_value + a->has_uint_value + a->has_int_value + a->has_double_value + (a->string_value != NULL) +
+        if (a->has_name_iid && !a->has_name) set_text(&a->name, &a->has_name, name_of(r, &s->args, a->name_iid));
+        if (a->has_string_iid && !a->has_string_value)
+            set_text(&a->string_value, &a->has_string_value, name_of(r, &s->strings, a->string_iid));
+        int values = a->has_bool_value + a->has_uint_value + a->has_int_value + a->has_double_value + a->has_string_value +
                      (a->n_dict != 0) + (a->n_array != 0);
         if (values > 1) fail(r->at, "an annotation with %d values", values);
-        if (named != (a->name != NULL)) fail(r->at, "an annotation %s a name", a->name ? "with" : "without");
+        if (named != a->has_name) fail(r->at, "an annotation %s a name", a->has_name ? "with" : "without");
         check_args(r, s, a->dict, a->n_dict, true);
         check_args(r, s, a->array, a->n_array, false);
     }
@@ -219,7 +234,7 @@ static void check_args(struct reader *r, struct sequence *s, Pf__Annotation **li
 static void take_event(struct reader *r, struct sequence *s, const Pf__Packet *p) {
     struct pftrace *t = r->t;
     const Pf__Event *e = p->event;
-    struct pf_event event = {.ns = time_of(r, s, p), .order = t->nevents, .event = e, .name = e->name};
+    struct pf_event event = {.ns = time_of(r, s, p), .order = t->nevents, .event = e, .name = PF_TEXT(e->name)};
     uint64_t uuid = e->has_track_uuid ? e->track_uuid : s->default_track;
     bool counter = e->type == PF_COUNTER;
     if (!track_of(t, uuid)) fail(r->at, "track %llu is not known", (unsigned long long)uuid);
@@ -346,7 +361,7 @@ const struct pf_slice *pftrace_slice(const struct pftrace *t, const char *name, 
 const struct pf_event *pftrace_event(const struct pftrace *t, unsigned type, const char *name, size_t nth) {
     for (size_t i = 0; i < t->nevents; i++) {
         const struct pf_event *e = &t->events[i];
-        const char *its = e->name ? e->name : e->track->track->name;
+        const char *its = e->name ? e->name : PF_TEXT(e->track->track->name);
         if (e->event->type == type && its && !strcmp(its, name) && nth-- == 0) return e;
     }
     fail(t->npackets, "no event %s", name);
@@ -354,7 +369,7 @@ const struct pf_event *pftrace_event(const struct pftrace *t, unsigned type, con
 
 static const Pf__Annotation *find(Pf__Annotation **list, size_t n, const char *name) {
     for (size_t i = 0; i < n; i++)
-        if (!strcmp(list[i]->name, name)) return list[i];
+        if (!strcmp(PF_TEXT(list[i]->name), name)) return list[i];
     return NULL;
 }
 const Pf__Annotation *pftrace_arg(const Pf__Event *event, const char *name) { return find(event->args, event->n_args, name); }

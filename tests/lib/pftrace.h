@@ -8,9 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "perfetto_subset.pb-c.h"
+#include "cli/format/perfetto/perfetto_subset.pb-c.h"
 
 enum { PF_BEGIN = 1, PF_END = 2, PF_INSTANT = 3, PF_COUNTER = 4 };
+
+/* A text of a message, with a 0 byte behind it; NULL = it is not there. */
+#define PF_TEXT(field) ((const char *)(field).data)
 
 struct pf_track {
     uint64_t uuid;

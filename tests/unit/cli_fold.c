@@ -423,7 +423,7 @@ START_TEST(test_outputs_say_it) {
     ck_assert_uint_eq(pftrace_member(annotation, "calls")->uint_value, 20);
     ck_assert_double_eq(pftrace_member(annotation, "total_us")->double_value, 0.41);
     const Pf__Annotation *first = pftrace_member(annotation, "functions")->array[0];
-    ck_assert_str_eq(pftrace_member(first, "name")->string_value, "g (g.py:0)");
+    ck_assert_str_eq(PF_TEXT(pftrace_member(first, "name")->string_value), "g (g.py:0)");
     ck_assert_uint_eq(pftrace_member(pftrace_member(annotation, "others"), "calls")->uint_value, 4);
     const struct pf_event *note = pftrace_event(pf, PF_INSTANT, "not everything is shown", 0);
     ck_assert_uint_eq(pftrace_arg(note->event, "folded_calls")->uint_value, 20);

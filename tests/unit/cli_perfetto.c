@@ -9,6 +9,7 @@
 
 #include "cli/convert/convert.h"
 #include "cli/format/perfetto/perfetto.h"
+#include "cli/format/perfetto/perfetto_fields.h"
 #include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 
@@ -84,15 +85,15 @@ START_TEST(test_nested_calls) {
     check_slice("b (x.py:2)", 2, 1005, 1015, 0);
     const struct pf_slice *b = pftrace_slice(pf, "b (x.py:2)", 1);
     ck_assert_int_eq(pftrace_arg(b->end->event, "raised")->bool_value, 1);
-    ck_assert_str_eq(b->begin->source->file, "x.py");
-    ck_assert_str_eq(b->begin->source->function, "b");
+    ck_assert_str_eq(PF_TEXT(b->begin->source->file), "x.py");
+    ck_assert_str_eq(PF_TEXT(b->begin->source->function), "b");
     ck_assert_uint_eq(b->begin->source->line, 2);
     ck_assert_ptr_null(pftrace_slice(pf, "list.append", 0)->begin->source);
     ck_assert_uint_eq(pf->ntracks, 3);
     ck_assert_int_eq(pf->tracks[0].track->process->pid, 100);
-    ck_assert_str_eq(pf->tracks[0].track->process->name, "MainProcess");
+    ck_assert_str_eq(PF_TEXT(pf->tracks[0].track->process->name), "MainProcess");
     const Pf__Track *worker = pftrace_slice(pf, "b (x.py:2)", 2)->begin->track->track;
-    ck_assert_str_eq(worker->thread->name, "worker");
+    ck_assert_str_eq(PF_TEXT(worker->thread->name), "worker");
     ck_assert_int_eq(worker->thread->tid, 101);
     ck_assert_int_eq(worker->thread->pid, 100);
     ck_assert_uint_eq(worker->parent_uuid, pf->tracks[0].uuid);
@@ -226,7 +227,7 @@ START_TEST(test_args_have_types) {
         if (v->has_uint_value) snprintf(got, sizeof got, "u %llu", (unsigned long long)v->uint_value);
         if (v->has_double_value) snprintf(got, sizeof got, "d %g", v->double_value);
         if (v->has_bool_value) snprintf(got, sizeof got, "b %d", v->bool_value);
-        if (v->string_value) snprintf(got, sizeof got, "s %s", v->string_value);
+        if (v->has_string_value) snprintf(got, sizeof got, "s %s", PF_TEXT(v->string_value));
         ck_assert_str_eq(got, reprs[i].as);
     }
 }
@@ -260,8 +261,8 @@ START_TEST(test_tasks) {
         b[s->begin->ns == 1002 ? 0 : s->begin->ns == 1007 ? 1 : 2] = s;
     }
     ck_assert(b[0] && b[1] && b[2]);
-    ck_assert_str_eq(b[0]->begin->track->track->name, "myT\xef\xbf\xbd\xef\xbf\xbd");
-    ck_assert_str_eq(b[1]->begin->track->track->name, "Task");
+    ck_assert_str_eq(PF_TEXT(b[0]->begin->track->track->name), "myT\xef\xbf\xbd\xef\xbf\xbd");
+    ck_assert_str_eq(PF_TEXT(b[1]->begin->track->track->name), "Task");
     ck_assert_ptr_eq(b[0]->begin->track, b[2]->begin->track);
     ck_assert_ptr_eq(b[0]->begin->track, c->begin->track);
     ck_assert_uint_eq(b[0]->begin->track->track->parent_uuid, pf->tracks[0].uuid);
@@ -287,7 +288,7 @@ START_TEST(test_hostile_names) {
     pftrace_slice(pf, "a\x01\"\\\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9\n (\xef\xbf\xbd\xef\xbf\xbd.py:1)", 0);
     pftrace_slice(pf, "<unknown function>", 0);
     pftrace_slice(pf, " (:0)", 0);
-    ck_assert_str_eq(pf->slices[0].begin->track->track->thread->name, "T\"\n\xef\xbf\xbd");
+    ck_assert_str_eq(PF_TEXT(pf->slices[0].begin->track->track->thread->name), "T\"\n\xef\xbf\xbd");
     ck_assert(pftrace_arg(pftrace_event(pf, PF_INSTANT, "not everything is shown", 0)->event, "cut_off")->bool_value);
 }
 END_TEST
@@ -497,9 +498,9 @@ START_TEST(test_several_processes) {
     ck_assert_uint_eq(pf->nslices, 3);
     const Pf__Track *second = pftrace_slice(pf, "f (f.py:3)", 1)->begin->track->track;
     ck_assert_int_eq(second->thread->pid, 20);
-    ck_assert_str_eq(second->thread->name, "MainThread");
+    ck_assert_str_eq(PF_TEXT(second->thread->name), "MainThread");
     ck_assert_uint_eq(second->parent_uuid, pf->tracks[1].uuid);
-    ck_assert_str_eq(pf->tracks[0].track->process->name, "first");
+    ck_assert_str_eq(PF_TEXT(pf->tracks[0].track->process->name), "first");
     ck_assert_uint_eq(pftrace_arg(pftrace_event(pf, PF_INSTANT, "not everything is shown", 0)->event, "folded_calls")->uint_value,
                       7);
 }
@@ -518,7 +519,7 @@ START_TEST(test_long_name) {
     close_writer();
     function = normal;
     ck_assert_uint_eq(strlen(pf->slices[0].begin->name), big + strlen(" (f.py:3)"));
-    ck_assert_uint_eq(strlen(pf->slices[0].begin->source->function), big);
+    ck_assert_uint_eq(pf->slices[0].begin->source->function.len, big);
     free(name);
 }
 END_TEST
@@ -541,20 +542,20 @@ START_TEST(test_marks) {
     const Pf__Annotation *b = pftrace_arg(e->event, "b");
     ck_assert_uint_eq(b->n_array, 3);
     ck_assert_double_eq(b->array[0]->double_value, 1.5);
-    ck_assert_str_eq(pftrace_member(b->array[2], "c")->string_value, "null");
+    ck_assert_str_eq(PF_TEXT(pftrace_member(b->array[2], "c")->string_value), "null");
     ck_assert_ptr_nonnull(pftrace_event(pf, PF_INSTANT, "wide", 0)->track->track->process);
     ck_assert_int_eq(pftrace_event(pf, PF_COUNTER, "cnt", 0)->event->counter_value, 3);
     ck_assert_double_eq(pftrace_event(pf, PF_COUNTER, "cnt half", 0)->event->double_counter_value, 0.5);
     e = pftrace_event(pf, PF_INSTANT, "obj", 0);
-    ck_assert_str_eq(pftrace_arg(e->event, "object")->string_value, "snapshot");
-    ck_assert_str_eq(pftrace_arg(e->event, "id")->string_value, "42");
+    ck_assert_str_eq(PF_TEXT(pftrace_arg(e->event, "object")->string_value), "snapshot");
+    ck_assert_str_eq(PF_TEXT(pftrace_arg(e->event, "id")->string_value), "42");
     ck_assert_int_eq(pftrace_member(pftrace_arg(e->event, "snapshot"), "v")->array[0]->int_value, 1);
     const Pf__Event *from = pftrace_event(pf, PF_INSTANT, "flow", 0)->event,
                     *to = pftrace_event(pf, PF_INSTANT, "flow", 1)->event;
     if (!from->n_flow_ids)
         to = pftrace_event(pf, PF_INSTANT, "flow", 0)->event, from = pftrace_event(pf, PF_INSTANT, "flow", 1)->event;
     ck_assert_uint_eq(from->flow_ids[0], to->terminating_flow_ids[0]);
-    ck_assert_str_eq(from->categories[0], "cat");
+    ck_assert_str_eq(PF_TEXT(from->categories[0]), "cat");
     check_slice("async", 0, 150, 170, 0);
     ck_assert_ptr_eq(pftrace_event(pf, PF_INSTANT, "between", 0)->track, pftrace_slice(pf, "async", 0)->begin->track);
     ck_assert_uint_eq(pf->nslices, 1);
@@ -573,16 +574,34 @@ START_TEST(test_args_of_json) {
     put_call(1, 100, 200, deep);
     close_writer();
     const Pf__Event *e = pftrace_slice(pf, "f (f.py:3)", 0)->begin->event;
-    ck_assert_str_eq(pftrace_member(pftrace_arg(e, "func_args"), "x")->string_value, "1");
-    ck_assert_str_eq(pftrace_arg(e, "big")->string_value, "123456789012345678901234");
+    ck_assert_str_eq(PF_TEXT(pftrace_member(pftrace_arg(e, "func_args"), "x")->string_value), "1");
+    ck_assert_str_eq(PF_TEXT(pftrace_arg(e, "big")->string_value), "123456789012345678901234");
     ck_assert_ptr_nonnull(pftrace_arg(e, "return_value"));
     e = pftrace_slice(pf, "f (f.py:3)", 1)->begin->event;
     ck_assert_uint_eq(pftrace_arg(e, "args")->n_array, 2);
     ck_assert_int_eq(pftrace_arg(e, "args")->array[1]->int_value, 2);
     ck_assert_int_eq(pftrace_arg(pftrace_slice(pf, "f (f.py:3)", 2)->begin->event, "args")->int_value, 7);
-    ck_assert_str_eq(pftrace_arg(pftrace_slice(pf, "f (f.py:3)", 3)->begin->event, "args")->string_value, "{\"a\":");
-    ck_assert_str_eq(pftrace_arg(pftrace_slice(pf, "f (f.py:3)", 6)->begin->event, "args")->string_value, "{\"a\":NaN}");
+    ck_assert_str_eq(PF_TEXT(pftrace_arg(pftrace_slice(pf, "f (f.py:3)", 3)->begin->event, "args")->string_value), "{\"a\":");
+    ck_assert_str_eq(PF_TEXT(pftrace_arg(pftrace_slice(pf, "f (f.py:3)", 6)->begin->event, "args")->string_value), "{\"a\":NaN}");
     ck_assert_uint_eq(pf->nslices, 2 + VT_ARRAY_LEN(odd));
+}
+END_TEST
+
+/* The writer's numbers are those of the .proto. */
+START_TEST(test_perfetto_fields_match_the_proto) {
+#define ROW(name, message, field, number) {#name, &pf__##message##__descriptor, #field, number},
+    static const struct {
+        const char *name;
+        const ProtobufCMessageDescriptor *message;
+        const char *field;
+        unsigned number;
+    } rows[] = {PERFETTO_FIELDS(ROW)};
+#undef ROW
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(rows[i].message, rows[i].field);
+        ck_assert_msg(f != NULL, "%s: %s has no field %s", rows[i].name, rows[i].message->name, rows[i].field);
+        ck_assert_msg(f->id == rows[i].number, "%s: %u here, %u in the .proto", rows[i].name, rows[i].number, f->id);
+    }
 }
 END_TEST
 
@@ -608,6 +627,7 @@ int main(void) {
     tcase_add_test(tests, test_long_name);
     tcase_add_test(tests, test_marks);
     tcase_add_test(tests, test_args_of_json);
+    tcase_add_test(tests, test_perfetto_fields_match_the_proto);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

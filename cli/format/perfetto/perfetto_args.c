@@ -5,22 +5,8 @@
 #include <stdio.h>
 
 #include "cli/base/json_walk.h"
+#include "cli/format/perfetto/perfetto_fields.h"
 #include "cli/trace/fold_text.h"
-
-/* Field numbers of DebugAnnotation, and of the list of them in TrackEvent. */
-enum {
-    ARG_NAME_ID = 1,
-    ARG_BOOL = 2,
-    ARG_UINT,
-    ARG_INT,
-    ARG_DOUBLE,
-    ARG_STRING,
-    ARG_NAME = 10,
-    ARG_DICT,
-    ARG_ARRAY,
-    ARG_STRING_ID = 17
-};
-enum { EVENT_ARGS = 4 };
 
 #define DEPTH_MAX 64 /* of nested JSON; deeper values are left out */
 

@@ -4,29 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define DEPTH_MAX 200u /* deeper annotations are damage: our writer nests less */
-
-enum {
-    NAME_ID = 1,
-    VALUE_BOOL = 2,
-    VALUE_UINT = 3,
-    VALUE_INT = 4,
-    VALUE_DOUBLE = 5,
-    VALUE_TEXT = 6,
-    NAME = 10,
-    DICT = 11,
-    ARRAY = 12,
-    STRING_ID = 17
-};
+enum kind { NO_VALUE, VALUE_BOOL, VALUE_UINT, VALUE_INT, VALUE_DOUBLE, VALUE_TEXT, VALUE_DICT, VALUE_ARRAY };
 
 struct annotation {
-    struct pb_bytes name, text;
-    struct pb_bytes members; /* all fields, of a dict or array */
-    uint32_t kind;           /* number of the value's field; 0 = none */
-    uint64_t value;
+    ProtobufCBinaryData name, text; /* its own, or those of its iids */
+    enum kind kind;
+    const Pf__Annotation *in; /* as it is in the file */
 };
 
-int perfetto_texts_add(struct text_map *map, uint64_t id, struct pb_bytes text) {
+int perfetto_texts_add(struct text_map *map, uint64_t id, ProtobufCBinaryData text) {
     void **slot = text_map_slot(map, &id, sizeof id);
     if (slot && *slot) return 0;
     struct perfetto_text *copy = slot ? malloc(sizeof *copy + text.len) : NULL;
@@ -46,35 +32,32 @@ void perfetto_texts_free(struct perfetto_texts *texts) {
     free_texts(&texts->strings);
 }
 
-static int get_text(const struct text_map *map, uint64_t id, struct pb_bytes *text) {
+static int get_text(const struct text_map *map, uint64_t id, ProtobufCBinaryData *text) {
     const struct perfetto_text *found = text_map_get(map, &id, sizeof id);
     if (!found) return -EBADMSG;
-    *text = (struct pb_bytes){found->data, found->len};
+    *text = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)found->data, .len = found->len};
     return 0;
 }
 
-static int get_annotation(struct pb_bytes in, const struct perfetto_texts *texts, struct annotation *a) {
-    struct pb_field f;
-    int rc, bad = 0;
-    *a = (struct annotation){.members = in};
-    while ((rc = pb_next(&in, &f)) == 1 && !bad) {
-        if (f.number == NAME && f.wire == 2) a->name = f.bytes;
-        if (f.number == NAME_ID) bad = get_text(&texts->names, f.value, &a->name);
-        if (f.number == VALUE_TEXT && f.wire == 2) a->text = f.bytes;
-        if ((f.number >= VALUE_BOOL && f.number <= VALUE_TEXT) || f.number == DICT || f.number == ARRAY) a->kind = f.number;
-        if (f.number >= VALUE_BOOL && f.number <= VALUE_DOUBLE) a->value = f.value;
-        if (f.number != STRING_ID) continue;
-        a->kind = VALUE_TEXT;
-        bad = get_text(&texts->strings, f.value, &a->text);
-    }
-    return rc || bad ? -EBADMSG : 0;
+static int get_annotation(const Pf__Annotation *in, const struct perfetto_texts *texts, struct annotation *a) {
+    int rc = 0;
+    *a = (struct annotation){.name = in->name, .text = in->string_value, .in = in};
+    if (in->has_name_iid) rc = get_text(&texts->names, in->name_iid, &a->name);
+    if (!rc && in->has_string_iid) rc = get_text(&texts->strings, in->string_iid, &a->text);
+    a->kind = in->n_array                                  ? VALUE_ARRAY
+              : in->n_dict                                 ? VALUE_DICT
+              : in->has_string_iid || in->has_string_value ? VALUE_TEXT
+              : in->has_double_value                       ? VALUE_DOUBLE
+              : in->has_int_value                          ? VALUE_INT
+              : in->has_uint_value                         ? VALUE_UINT
+              : in->has_bool_value                         ? VALUE_BOOL
+                                                           : NO_VALUE;
+    return rc;
 }
 
 /* As Python's repr and as JSON: the shortest digits that are the same number. */
-static void put_double(struct text_buf *json, uint64_t bits) {
+static void put_double(struct text_buf *json, double v) {
     char text[40];
-    double v;
-    memcpy(&v, &bits, sizeof v);
     if (!(v - v == 0)) {
         text_literal(json, "null");
         return;
@@ -95,14 +78,16 @@ static void put_scalar(struct text_buf *json, const struct annotation *a, bool r
     }
     if (repr) text_literal(json, "\"");
     switch (a->kind) {
-    case VALUE_BOOL: text_literal(json, repr ? (a->value ? "True" : "False") : a->value ? "true" : "false"); break;
-    case VALUE_DOUBLE: put_double(json, a->value); break;
+    case VALUE_BOOL:
+        text_literal(json, repr ? (a->in->bool_value ? "True" : "False") : a->in->bool_value ? "true" : "false");
+        break;
+    case VALUE_DOUBLE: put_double(json, a->in->double_value); break;
     case VALUE_UINT:
-        snprintf(number, sizeof number, "%llu", (unsigned long long)a->value);
+        snprintf(number, sizeof number, "%llu", (unsigned long long)a->in->uint_value);
         text_literal(json, number);
         break;
     case VALUE_INT:
-        snprintf(number, sizeof number, "%lld", (long long)a->value);
+        snprintf(number, sizeof number, "%lld", (long long)a->in->int_value);
         text_literal(json, number);
         break;
     default: text_literal(json, "null"); break;
@@ -110,31 +95,28 @@ static void put_scalar(struct text_buf *json, const struct annotation *a, bool r
     if (repr) text_literal(json, "\"");
 }
 
-static int put_value(struct text_buf *json, const struct perfetto_texts *texts, const struct annotation *a, bool repr,
-                     unsigned depth) {
-    struct pb_bytes in = a->members;
-    struct pb_field f;
-    const char *comma = "";
+/* Not deeper than PFTRACE_DEPTH_MAX: the packet was checked. */
+static int put_value(struct text_buf *json, const struct perfetto_texts *texts, const struct annotation *a, bool repr) {
+    bool dict = a->kind == VALUE_DICT;
+    size_t n = dict ? a->in->n_dict : a->in->n_array;
+    Pf__Annotation *const *list = dict ? a->in->dict : a->in->array;
     int rc = 0;
-    if (a->kind != DICT && a->kind != ARRAY) {
+    if (!dict && a->kind != VALUE_ARRAY) {
         put_scalar(json, a, repr);
         return 0;
     }
-    if (depth == DEPTH_MAX) return -EBADMSG;
-    text_literal(json, a->kind == DICT ? "{" : "[");
-    while (!rc && pb_next(&in, &f) == 1) {
+    text_literal(json, dict ? "{" : "[");
+    for (size_t i = 0; i < n && !rc; i++) {
         struct annotation member;
-        if (f.number != a->kind || f.wire != 2) continue;
-        rc = get_annotation(f.bytes, texts, &member);
-        text_literal(json, comma);
-        comma = ",";
-        if (a->kind == DICT) {
+        rc = get_annotation(list[i], texts, &member);
+        if (i) text_literal(json, ",");
+        if (dict) {
             text_string(json, member.name.data, member.name.len);
             text_literal(json, ":");
         }
-        if (!rc) rc = put_value(json, texts, &member, repr, depth + 1);
+        if (!rc) rc = put_value(json, texts, &member, repr);
     }
-    text_literal(json, a->kind == DICT ? "}" : "]");
+    text_literal(json, dict ? "}" : "]");
     return rc ? rc : json->failed ? -ENOMEM : 0;
 }
 
@@ -146,23 +128,23 @@ static bool take_note(const struct annotation *a, bool is_call, struct perfetto_
     if (is_call && a->kind == VALUE_BOOL && named(a, "from_attach")) return notes->from_attach = true;
     if (is_call && a->kind == VALUE_BOOL && named(a, "raised")) return notes->raised = true;
     if (is_call) return false;
-    struct pb_bytes *text = a->kind != VALUE_TEXT ? NULL
-                            : named(a, "object")  ? &notes->object
-                            : named(a, "id")      ? &notes->id
-                                                  : NULL;
+    ProtobufCBinaryData *text = a->kind != VALUE_TEXT ? NULL
+                                : named(a, "object")  ? &notes->object
+                                : named(a, "id")      ? &notes->id
+                                                      : NULL;
     if (text) {
         *text = a->text;
         return true;
     }
     if ((a->kind == VALUE_UINT || a->kind == VALUE_INT) && named(a, "count")) {
         notes->has_count = true;
-        notes->count = a->value;
+        notes->count = a->kind == VALUE_UINT ? a->in->uint_value : (uint64_t)a->in->int_value;
     }
     return false;
 }
 
-int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts, struct pb_bytes annotation, bool is_call,
-                         struct perfetto_notes *notes) {
+int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts, const Pf__Annotation *annotation,
+                         bool is_call, struct perfetto_notes *notes) {
     struct annotation a;
     int rc = get_annotation(annotation, texts, &a);
     if (rc || take_note(&a, is_call, notes)) return rc;
@@ -173,5 +155,5 @@ int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *tex
         text_literal(json, "{}");
         return 0;
     }
-    return put_value(json, texts, &a, is_call && (named(&a, "func_args") || named(&a, "return_value")), 0);
+    return put_value(json, texts, &a, is_call && (named(&a, "func_args") || named(&a, "return_value")));
 }

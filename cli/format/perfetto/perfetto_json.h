@@ -2,17 +2,18 @@
 #ifndef VT_CLI_PERFETTO_JSON_H
 #define VT_CLI_PERFETTO_JSON_H
 
-#include "cli/base/pb_get.h"
 #include "cli/base/text_buf.h"
 #include "cli/base/text_map.h"
+#include "cli/format/perfetto/perfetto_subset.pb-c.h"
+#include "proto/base.h"
 
 /* What annotations say that is no argument. */
 struct perfetto_notes {
     bool from_attach, raised;
     bool has_count;
-    uint64_t count;         /* a top-level "count", of the instant "events dropped" */
-    struct pb_bytes object; /* "object" and "id" of marks */
-    struct pb_bytes id;
+    uint64_t count;             /* a top-level "count", of the instant "events dropped" */
+    ProtobufCBinaryData object; /* "object" and "id" of marks */
+    ProtobufCBinaryData id;
 };
 
 /* Texts that the sequence said before, by their numbers (u64): struct perfetto_text. */
@@ -24,12 +25,12 @@ struct perfetto_text {
     uint8_t data[];
 };
 /* The first text of a number counts. -ENOMEM. */
-VT_MUST_CHECK int perfetto_texts_add(struct text_map *map, uint64_t id, struct pb_bytes text);
+VT_MUST_CHECK int perfetto_texts_add(struct text_map *map, uint64_t id, ProtobufCBinaryData text);
 void perfetto_texts_free(struct perfetto_texts *texts);
 
 /* One DebugAnnotation as the next member of the object that `json` holds without its end ("{" is written first); a
  * repr that was typed becomes text again. Notes are taken, not written: is_call says which kind. -EBADMSG, -ENOMEM. */
-VT_MUST_CHECK int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts, struct pb_bytes annotation,
-                                       bool is_call, struct perfetto_notes *notes);
+VT_MUST_CHECK int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts,
+                                       const Pf__Annotation *annotation, bool is_call, struct perfetto_notes *notes);
 
 #endif

@@ -6,27 +6,8 @@
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/trace/names.h"
 
-/* Field numbers, as far as they are written. */
-enum {
-    PACKET_CLOCKS = 6,
-    PACKET_SEQUENCE = 10,
-    PACKET_INTERNED = 12,
-    PACKET_FLAGS = 13,
-    PACKET_PREVIOUS_DROPPED = 42,
-    PACKET_TIME_CLOCK = 58,
-    PACKET_DEFAULTS = 59,
-    PACKET_TRACK = 60,
-    PACKET_FIRST = 87
-};
 enum { FLAG_CLEARED = 1, FLAG_NEEDS_STATE = 2 };
-enum { CLOCKS_CLOCK = 1, CLOCKS_PRIMARY = 2, CLOCK_ID = 1, CLOCK_TIME = 2, CLOCK_INCREMENTAL = 3 };
 enum { CLOCK_REALTIME_ID = 1, CLOCK_MONOTONIC_ID = 3, CLOCK_OWN_ID = 64 };
-enum { DEFAULTS_EVENT = 11, DEFAULTS_CLOCK = 58 };
-enum { TRACK_UUID = 1, TRACK_NAME = 2, TRACK_PROCESS = 3, TRACK_THREAD = 4, TRACK_PARENT = 5, TRACK_COUNTER = 8 };
-enum { PROCESS_PID = 1, PROCESS_NAME = 6, THREAD_PID = 1, THREAD_TID = 2, THREAD_NAME = 5 };
-enum { INTERNED_NAME = 2, INTERNED_ARG = 3, INTERNED_SOURCE = 4, INTERNED_STRING = 29, NAME_ID = 1, NAME_TEXT = 2 };
-enum { SOURCE_ID = 1, SOURCE_FILE = 2, SOURCE_FUNCTION = 3, SOURCE_LINE = 4 };
-
 #define TRACK_SLOTS (1u << 14)
 
 static void make_sequence(struct packets *w, struct sequence *seq, uint64_t id) {
@@ -121,7 +102,7 @@ static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, boo
     if (!seq->started) pb_u64(b, PACKET_FIRST, 1);
     start = pb_open(b, PACKET_DEFAULTS);
     size_t event = pb_open(b, DEFAULTS_EVENT);
-    pb_u64(b, EVENT_TRACK, seq->uuid);
+    pb_u64(b, DEFAULTS_EVENT_TRACK, seq->uuid);
     pb_close(b, event);
     pb_u64(b, DEFAULTS_CLOCK, CLOCK_OWN_ID);
     pb_close(b, start);

@@ -5,22 +5,9 @@
 #define VT_CLI_PERFETTO_PACKETS_H
 
 #include "cli/base/pb_put.h"
+#include "cli/format/perfetto/perfetto_fields.h"
 #include "cli/trace/writer.h"
 
-/* Field numbers of events, and what stands around them. */
-enum { TRACE_PACKET = 1, PACKET_TIME = 8, PACKET_EVENT = 11 };
-enum {
-    EVENT_TYPE = 9,
-    EVENT_NAME_ID = 10,
-    EVENT_TRACK = 11,
-    EVENT_CATEGORY = 22,
-    EVENT_NAME = 23,
-    EVENT_COUNTER = 30,
-    EVENT_SOURCE_ID = 34,
-    EVENT_DOUBLE_COUNTER = 44,
-    EVENT_FLOW = 47,
-    EVENT_FLOW_END = 48
-};
 enum { TYPE_BEGIN = 1, TYPE_END = 2, TYPE_INSTANT = 3, TYPE_COUNTER = 4 };
 
 /* What every packet of a sequence ends with. Copied as a whole. */

@@ -1,134 +1,48 @@
-/* Owns the bytes of .pftrace files: packets and the messages in them (pftrace_read.h). Everything is hostile. */
+/* Owns the way from the bytes of a .pftrace to its packets (pftrace_read.h). */
 #include "cli/format/perfetto/pftrace_read.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <zlib.h>
+
+#include "cli/base/pb_arena.h"
+#include "cli/base/pb_get.h"
+#include "cli/base/pb_put.h"
+#include "cli/format/perfetto/perfetto_fields.h"
 
 #define PROGRESS_STEP (4u << 20)
 
 /* ---- messages ---- */
 
-static int get_clock(struct pb_bytes in, struct pftrace_packet *p) {
-    struct pb_field f;
-    uint64_t id = 0, time = 0;
-    int rc;
-    while ((rc = pb_next(&in, &f)) == 1) {
-        if (f.number == 1) id = f.value;
-        if (f.number == 2) time = f.value;
-    }
-    if (id == PFTRACE_CLOCK_REAL) p->real_ns = time;
-    if (id == PFTRACE_CLOCK_MONO) p->mono_ns = time;
-    if (id == PFTRACE_CLOCK_OWN) p->own_ns = time;
-    return rc;
+uint64_t pftrace_clock_ns(const Pf__Packet *packet, uint32_t clock) {
+    const Pf__ClockSnapshot *snapshot = packet->clock_snapshot;
+    uint64_t ns = 0;
+    for (size_t i = 0; snapshot && i < snapshot->n_clocks; i++)
+        if (snapshot->clocks[i]->id == clock) ns = snapshot->clocks[i]->timestamp;
+    return ns;
 }
 
-static int get_defaults(struct pb_bytes in, struct pftrace_packet *p) {
-    struct pb_field f, inner;
-    int rc;
-    while ((rc = pb_next(&in, &f)) == 1) {
-        if (f.number == 58) p->default_clock = f.value;
-        if (f.number != 11) continue;
-        while ((rc = pb_next(&f.bytes, &inner)) == 1)
-            if (inner.number == 11) p->default_track = inner.value;
-        if (rc) return rc;
-    }
-    return rc;
-}
-
-static int get_packet(struct pb_bytes in, struct pftrace_packet *p) {
-    struct pb_field f, clock;
-    int rc;
-    *p = (struct pftrace_packet){0};
-    while ((rc = pb_next(&in, &f)) == 1) {
-        switch (f.number) {
-        case 6:
-            while ((rc = pb_next(&f.bytes, &clock)) == 1)
-                if (clock.number == 1 && (rc = get_clock(clock.bytes, p))) return -EBADMSG;
-            if (rc) return -EBADMSG;
-            break;
-        case 8:
-            p->time = f.value;
-            p->has_time = true;
-            break;
-        case 10: p->sequence = f.value; break;
-        case 11: p->event = f.bytes; break;
-        case 12: p->interned = f.bytes; break;
-        case 13: p->flags = f.value; break;
-        case 58: p->clock = f.value; break;
-        case 59:
-            if (get_defaults(f.bytes, p)) return -EBADMSG;
-            break;
-        case 60: p->track = f.bytes; break;
-        default: break;
-        }
-    }
-    return rc ? -EBADMSG : 0;
-}
-
-/* pid, tid, name by their numbers in the message; 0 = it has none. */
-static int get_names(struct pb_bytes in, uint32_t tid, uint32_t name, struct pftrace_track *t) {
+/* False when messages nest deeper than `depth`: protobuf-c would recurse as deep. */
+static bool is_flat(const ProtobufCMessageDescriptor *message, struct pb_bytes in, unsigned depth) {
     struct pb_field f;
     int rc;
+    if (in.len < 2 * depth) return true; /* a level takes two bytes at least */
+    if (!depth) return false;
     while ((rc = pb_next(&in, &f)) == 1) {
-        if (f.number == 1) t->pid = f.value;
-        if (tid && f.number == tid) t->tid = f.value;
-        if (f.number == name && f.wire == 2) t->name = f.bytes;
+        const ProtobufCFieldDescriptor *field = f.wire == 2 ? protobuf_c_message_descriptor_get_field(message, f.number) : NULL;
+        if (field && field->type == PROTOBUF_C_TYPE_MESSAGE && !is_flat(field->descriptor, f.bytes, depth - 1)) return false;
     }
-    return rc;
+    return rc == 0;
 }
 
-int pftrace_get_track(struct pb_bytes in, struct pftrace_track *t) {
-    struct pb_field f;
-    int rc;
-    *t = (struct pftrace_track){0};
-    while ((rc = pb_next(&in, &f)) == 1) {
-        switch (f.number) {
-        case 1: t->uuid = f.value; break;
-        case 2: t->name = f.bytes; break;
-        case 3:
-            t->is_process = true;
-            if (get_names(f.bytes, 0, 6, t)) return -EBADMSG;
-            break;
-        case 4:
-            t->is_thread = true;
-            if (get_names(f.bytes, 2, 5, t)) return -EBADMSG;
-            break;
-        case 5: t->parent = f.value; break;
-        case 8: t->is_counter = true; break;
-        default: break;
-        }
-    }
-    return rc ? -EBADMSG : 0;
-}
-
-int pftrace_get_event(struct pb_bytes in, struct pftrace_event *e) {
-    struct pb_field f;
-    int rc;
-    *e = (struct pftrace_event){.fields = in};
-    while ((rc = pb_next(&in, &f)) == 1) {
-        switch (f.number) {
-        case 9: e->type = f.value; break;
-        case 10: e->name_id = f.value; break;
-        case 11: e->track = f.value; break;
-        case 22: e->category = f.bytes; break;
-        case 23: e->name = f.bytes; break;
-        case 30:
-            e->counter = (int64_t)f.value;
-            e->has_counter = true;
-            break;
-        case 34: e->source_id = f.value; break;
-        case 44:
-            memcpy(&e->double_counter, &f.value, sizeof e->double_counter);
-            e->has_double = f.wire == 1;
-            break;
-        case 47: e->has_flow = true; break;
-        case 48: e->has_flow_end = true; break;
-        default: break;
-        }
-    }
-    return rc ? -EBADMSG : 0;
+/* NULL when it is no packet. */
+static Pf__Packet *unpack(struct pb_arena *arena, struct pb_bytes bytes) {
+    ProtobufCAllocator allocator = pb_arena_allocator(arena);
+    pb_arena_reset(arena);
+    if (!is_flat(&pf__packet__descriptor, bytes, PFTRACE_DEPTH_MAX)) return NULL;
+    return pf__packet__unpack(&allocator, bytes.len, bytes.data);
 }
 
 /* ---- files ---- */
@@ -138,6 +52,7 @@ struct input {
     uint64_t at; /* unpacked bytes */
     uint8_t *packet;
     size_t room;
+    struct pb_arena arena; /* of the unpacked packet */
 };
 
 /* 1, 0 = the file is over, -1 = it ends here in the middle or is damaged. */
@@ -157,7 +72,7 @@ static int next_length(struct input *in, uint64_t *len) {
     uint8_t byte;
     int rc = get_byte(in, &byte);
     if (rc <= 0) return rc ? -EBADMSG : 0;
-    if (byte != (1 << 3 | 2)) return -EBADMSG;
+    if (byte != PB_TAG(TRACE_PACKET, PB_BYTES)) return -EBADMSG;
     *len = 0;
     for (unsigned shift = 0; shift < 35; shift += 7) {
         if (get_byte(in, &byte) != 1) return -EBADMSG;
@@ -191,24 +106,25 @@ static int next_packet(struct input *in, struct pb_bytes *packet) {
 }
 
 /* Our first packet clears the first sequence and says where its clocks stand. */
-static bool is_ours(const struct pftrace_packet *p) {
-    return p->sequence == 1 && (p->flags & PFTRACE_FLAG_CLEARED) && p->default_clock == PFTRACE_CLOCK_OWN && p->default_track &&
-           !p->event.data;
+static bool is_ours(const Pf__Packet *p) {
+    return p->sequence_id == 1 && (p->flags & PFTRACE_FLAG_CLEARED) && p->defaults &&
+           p->defaults->timestamp_clock_id == PFTRACE_CLOCK_OWN && p->defaults->event && p->defaults->event->track_uuid &&
+           !p->event;
 }
 
 static int read_packets(struct input *in, const char *path, const struct pftrace_handler *h, void *ctx, struct vt_err *damage,
                         struct vt_err *err) {
     struct pb_bytes bytes;
-    struct pftrace_packet packet;
     struct stat st = {0};
     uint64_t reported = 0, before = 0;
     int rc;
     if (stat(path, &st) < 0) st.st_size = 0;
     while ((rc = next_packet(in, &bytes)) == 1) {
-        rc = get_packet(bytes, &packet);
-        if (!before && (rc || !is_ours(&packet)))
+        const Pf__Packet *packet = unpack(&in->arena, bytes);
+        rc = packet ? 0 : -EBADMSG;
+        if (!before && (rc || !is_ours(packet)))
             return vt_err_set(err, -EPROTO, "%s: a Perfetto trace written by another program: open it in Perfetto", path);
-        if (!rc) rc = h->packet(ctx, &packet);
+        if (!rc) rc = h->packet(ctx, packet);
         if (!rc && h->stop && *h->stop) rc = vt_err_set(err, -EINTR, "interrupted");
         if (rc) break;
         before = in->at;
@@ -226,7 +142,7 @@ static int read_packets(struct input *in, const char *path, const struct pftrace
 
 int pftrace_packets(const char *path, const struct pftrace_handler *handler, void *ctx, struct vt_err *damage,
                     struct vt_err *err) {
-    struct input in = {0};
+    struct input in = {.arena = {.most = PFTRACE_UNPACKED_MAX}};
     errno = 0;
     in.f = gzopen(path, "rbe");
     if (!in.f) {
@@ -237,6 +153,7 @@ int pftrace_packets(const char *path, const struct pftrace_handler *handler, voi
     int rc = read_packets(&in, path, handler, ctx, damage, err);
     if (rc == -ENOMEM) vt_err_set(err, rc, "out of memory");
     free(in.packet);
+    pb_arena_free(&in.arena);
     gzclose(in.f);
     return rc;
 }

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/pb_put.h"
 #include "cli/format/perfetto/perfetto.h"
+#include "cli/format/perfetto/perfetto_fields.h"
 #include "cli/format/perfetto/perfetto_json.h"
 #include "cli/format/perfetto/pftrace_read.h"
 #include "cli/trace/info_build.h"
@@ -39,6 +41,7 @@ struct open_call {
 };
 
 struct sequence {
+    struct sequence *next;       /* in the order of the file */
     struct trace_thread *thread; /* NULL: that of the descriptors */
     uint64_t last_ns, gc_ns;
     struct vt_pl_counter gc;     /* as far as its three values have come */
@@ -53,6 +56,7 @@ struct pftrace_source {
     struct info_build build;
     struct lanes lanes;
     struct text_map tracks, sequences; /* struct track, struct sequence by their numbers */
+    struct sequence *first, *last;     /* the same sequences */
     struct text_buf args;
     uint64_t dropped;
     uint32_t nnames, nthreads, nprocesses; /* after the first reading */
@@ -76,45 +80,45 @@ static int check_stale(const struct pass *p) {
 
 /* ---- tracks ---- */
 
-static int add_process(struct pass *p, const struct pftrace_track *d, struct track *t) {
+static int add_process(struct pass *p, const Pf__Track *d, struct track *t) {
     char pid[24];
-    int len = snprintf(pid, sizeof pid, "%llu", (unsigned long long)d->pid);
+    int len = snprintf(pid, sizeof pid, "%llu", (unsigned long long)d->process->pid);
     t->is_process = true;
     t->process = info_build_process(&p->s->build, pid, (size_t)len);
     if (!t->process) return -ENOMEM;
-    return d->name.len ? info_build_text(&t->process->name, &t->process->name_len, (const char *)d->name.data, d->name.len) : 0;
+    const ProtobufCBinaryData *name = d->process->name.len ? &d->process->name : &d->name;
+    return name->len ? info_build_text(&t->process->name, &t->process->name_len, (const char *)name->data, name->len) : 0;
 }
 
-static int add_thread(struct pass *p, const struct pftrace_track *d, struct track *t) {
+static int add_thread(struct pass *p, const Pf__Track *d, struct track *t) {
     char tid[24];
-    int len = snprintf(tid, sizeof tid, "%llu", (unsigned long long)d->tid);
+    int len = snprintf(tid, sizeof tid, "%llu", (unsigned long long)d->thread->tid);
     uint32_t before = p->info->nthreads;
     t->thread = info_build_thread(&p->s->build, t->process, tid, (size_t)len);
     if (t->thread && p->lanes->learns && before == p->info->nthreads) { /* two threads of one number: one after the other */
         len = snprintf(tid, sizeof tid, "track %llu", (unsigned long long)d->uuid);
         t->thread = info_build_thread(&p->s->build, t->process, tid, (size_t)len);
-        if (t->thread) t->thread->tid = (uint32_t)d->tid;
+        if (t->thread) t->thread->tid = (uint32_t)d->thread->tid;
     }
     if (!t->thread || lanes_thread(p->lanes, t->thread)) return -ENOMEM;
-    return d->name.len ? info_build_text(&t->thread->name, &t->thread->name_len, (const char *)d->name.data, d->name.len) : 0;
+    const ProtobufCBinaryData *name = d->thread->name.len ? &d->thread->name : &d->name;
+    return name->len ? info_build_text(&t->thread->name, &t->thread->name_len, (const char *)name->data, name->len) : 0;
 }
 
-static int take_track(struct pass *p, struct pb_bytes bytes) {
-    struct pftrace_track d;
-    int rc = pftrace_get_track(bytes, &d);
-    void **slot = rc ? NULL : by_number(&p->s->tracks, d.uuid);
-    if (rc || !slot) return rc ? rc : -ENOMEM;
+static int take_track(struct pass *p, const Pf__Track *d) {
+    void **slot = by_number(&p->s->tracks, d->uuid);
+    if (!slot) return -ENOMEM;
     if (*slot) return 0; /* the first one counts */
-    const struct track *parent = get_number(&p->s->tracks, d.parent);
-    if (!d.is_process && !parent) return -EBADMSG;
+    const struct track *parent = get_number(&p->s->tracks, d->parent_uuid);
+    if (!d->process && !parent) return -EBADMSG;
     struct track *t = calloc(1, sizeof *t);
     if (!t) return -ENOMEM;
     *slot = t;
-    t->uuid = d.uuid;
+    t->uuid = d->uuid;
     if (parent) t->process = parent->process;
-    if (d.is_process) return add_process(p, &d, t);
-    if (d.is_thread) return add_thread(p, &d, t);
-    return info_build_text(&t->name, &t->name_len, (const char *)d.name.data, d.name.len);
+    if (d->process) return add_process(p, d, t);
+    if (d->thread) return add_thread(p, d, t);
+    return info_build_text(&t->name, &t->name_len, (const char *)d->name.data, d->name.len);
 }
 
 /* Calls on a track of its own ran in a task. */
@@ -139,68 +143,54 @@ static int task_of(struct track *t, struct trace_info *info, struct trace_task *
 
 static int get_sequence(struct pass *p, uint64_t id, struct sequence **out) {
     void **slot = by_number(&p->s->sequences, id);
-    if (slot && !*slot) *slot = calloc(1, sizeof **out);
     *out = slot ? *slot : NULL;
-    return *out ? 0 : -ENOMEM;
+    if (*out) return 0;
+    *out = slot ? calloc(1, sizeof **out) : NULL;
+    if (!*out) return -ENOMEM;
+    if (p->s->last)
+        p->s->last->next = *out;
+    else
+        p->s->first = *out;
+    *slot = p->s->last = *out;
+    return 0;
 }
 
-static int clear(struct pass *p, struct sequence *seq, const struct pftrace_packet *packet) {
-    const struct track *track = get_number(&p->s->tracks, packet->default_track);
-    if (packet->default_clock != PFTRACE_CLOCK_OWN || packet->own_ns > TIME_MAX_NS) return -EBADMSG;
-    if (packet->sequence != 1 && (!track || !track->thread)) return -EBADMSG;
-    if (packet->sequence != 1) seq->thread = track->thread;
-    seq->last_ns = packet->own_ns;
-    if (packet->real_ns >= packet->mono_ns && packet->real_ns && p->lanes->learns)
-        p->info->real_minus_mono = packet->real_ns - packet->mono_ns;
+static int clear(struct pass *p, struct sequence *seq, const Pf__Packet *packet) {
+    const Pf__Defaults *defaults = packet->defaults;
+    uint64_t own_ns = pftrace_clock_ns(packet, PFTRACE_CLOCK_OWN), mono_ns = pftrace_clock_ns(packet, PFTRACE_CLOCK_MONO),
+             real_ns = pftrace_clock_ns(packet, PFTRACE_CLOCK_REAL);
+    if (!defaults || defaults->timestamp_clock_id != PFTRACE_CLOCK_OWN || own_ns > TIME_MAX_NS) return -EBADMSG;
+    const struct track *track = get_number(&p->s->tracks, defaults->event ? defaults->event->track_uuid : 0);
+    if (packet->sequence_id != 1 && (!track || !track->thread)) return -EBADMSG;
+    if (packet->sequence_id != 1) seq->thread = track->thread;
+    seq->last_ns = own_ns;
+    if (real_ns >= mono_ns && real_ns && p->lanes->learns) p->info->real_minus_mono = real_ns - mono_ns;
     text_map_free(&seq->names);
     perfetto_texts_free(&seq->texts);
     return 0;
 }
 
-struct interned {
-    uint64_t id, line;
-    struct pb_bytes name, file, function;
-};
-
-static int get_interned(struct pb_bytes in, bool source, struct interned *i) {
-    struct pb_field f;
-    int rc;
-    while ((rc = pb_next(&in, &f)) == 1) {
-        if (f.number == 1) i->id = f.value;
-        if (f.number == 2 && source) i->file = f.bytes;
-        if (f.number == 2 && !source) i->name = f.bytes;
-        if (f.number == 3 && source) i->function = f.bytes;
-        if (f.number == 4 && source) i->line = f.value;
-    }
-    return rc ? -EBADMSG : 0;
+static int take_texts(struct text_map *map, Pf__Interned__Name *const *list, size_t n) {
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) rc = perfetto_texts_add(map, list[i]->iid, list[i]->name);
+    return rc;
 }
 
-/* One name of a function, and where its source stands when it is a Python one; any texts of arguments. */
-static int take_interned(struct pass *p, struct sequence *seq, struct pb_bytes in) {
-    struct interned i = {0};
-    struct pb_field f;
-    bool source = false, function = false;
-    int rc, bad = 0;
-    while ((rc = pb_next(&in, &f)) == 1 && !bad) {
-        struct interned text = {0};
-        if (f.number == 2) bad = get_interned(f.bytes, false, &i);
-        if (f.number == 4) bad = get_interned(f.bytes, source = true, &i);
-        function |= f.number == 2 || f.number == 4;
-        if (f.number != 3 && f.number != 29) continue;
-        bad = get_interned(f.bytes, false, &text);
-        if (!bad) bad = perfetto_texts_add(f.number == 3 ? &seq->texts.names : &seq->texts.strings, text.id, text.name);
+/* One name of a function, and its place in the source when it is a Python one; any texts of arguments. */
+static int take_interned(struct pass *p, struct sequence *seq, const Pf__Interned *in) {
+    int rc = take_texts(&seq->texts.names, in->args, in->n_args);
+    if (!rc) rc = take_texts(&seq->texts.strings, in->strings, in->n_strings);
+    if (rc || (!in->n_names && !in->n_sources)) return rc;
+    const Pf__Interned__Source *source = in->n_sources ? in->sources[in->n_sources - 1] : NULL;
+    const Pf__Interned__Name *plain = in->n_names ? in->names[in->n_names - 1] : NULL;
+    const ProtobufCBinaryData *name = source ? &source->function : &plain->name;
+    struct trace_name like = {.kind = !source, .name = (const char *)name->data, .name_len = (uint32_t)name->len};
+    if (source) {
+        like.line = source->line;
+        like.file = (const char *)source->file.data;
+        like.file_len = (uint32_t)source->file.len;
     }
-    if (bad == -ENOMEM) return bad;
-    if (rc || bad || i.line > UINT32_MAX) return -EBADMSG;
-    if (!function) return 0;
-    const struct pb_bytes *name = source ? &i.function : &i.name;
-    struct trace_name like = {.kind = !source,
-                              .line = (uint32_t)i.line,
-                              .name = (const char *)name->data,
-                              .name_len = (uint32_t)name->len,
-                              .file = (const char *)i.file.data,
-                              .file_len = (uint32_t)i.file.len};
-    void **slot = by_number(&seq->names, i.id);
+    void **slot = by_number(&seq->names, source ? source->iid : plain->iid);
     struct trace_name *known = slot ? info_build_name_parts(&p->s->build, &like) : NULL;
     if (!known) return -ENOMEM;
     *slot = known;
@@ -209,13 +199,10 @@ static int take_interned(struct pass *p, struct sequence *seq, struct pb_bytes i
 
 /* ---- events ---- */
 
-static int take_args(struct text_buf *args, const struct perfetto_texts *texts, const struct pftrace_event *e, bool is_call,
+static int take_args(struct text_buf *args, const struct perfetto_texts *texts, const Pf__Event *e, bool is_call,
                      struct perfetto_notes *notes) {
-    struct pb_bytes in = e->fields;
-    struct pb_field f;
     int rc = 0;
-    while (!rc && pb_next(&in, &f) == 1)
-        if (f.number == 4 && f.wire == 2) rc = perfetto_json_member(args, texts, f.bytes, is_call, notes);
+    for (size_t i = 0; i < e->n_args && !rc; i++) rc = perfetto_json_member(args, texts, e->args[i], is_call, notes);
     return rc ? rc : args->failed ? -ENOMEM : 0;
 }
 
@@ -223,10 +210,9 @@ static void end_object(struct text_buf *args) {
     if (args->len) text_literal(args, "}");
 }
 
-static int begin_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns,
-                      const struct pftrace_event *e) {
+static int begin_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     struct perfetto_notes notes = {0};
-    struct trace_name *name = get_number(&seq->names, e->name_id);
+    struct trace_name *name = get_number(&seq->names, e->name_iid);
     if (!name) return -EBADMSG;
     if (seq->nopen == seq->open_room) {
         size_t room = seq->open_room ? seq->open_room * 2 : 16;
@@ -257,7 +243,7 @@ static int fill_call(struct pass *p, const struct sequence *seq, struct open_cal
 }
 
 /* -ENOENT: no call is open on this track. */
-static int end_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const struct pftrace_event *e) {
+static int end_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     struct perfetto_notes notes = {0};
     struct trace_call call;
     size_t at = seq->nopen, least = at > OPEN_SEARCH ? at - OPEN_SEARCH : 0;
@@ -276,7 +262,7 @@ static int end_call(struct pass *p, struct sequence *seq, const struct track *tr
     return rc;
 }
 
-static bool text_is(struct pb_bytes text, const char *what) {
+static bool text_is(ProtobufCBinaryData text, const char *what) {
     return text.len == strlen(what) && !memcmp(text.data, what, text.len);
 }
 
@@ -286,8 +272,7 @@ static int give_mark(struct pass *p, const struct sequence *seq, const struct tr
 }
 
 /* An instant of a thread or process, or a moment of something that has a track of its own. */
-static int take_mark(struct pass *p, const struct sequence *seq, const struct track *track, uint64_t ns,
-                     const struct pftrace_event *e) {
+static int take_mark(struct pass *p, const struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     struct text_buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
     char id[24];
@@ -309,8 +294,8 @@ static int take_mark(struct pass *p, const struct sequence *seq, const struct tr
                               .scope = track->is_process ? 'p' : 't',
                               .name = (const char *)e->name.data,
                               .name_len = e->name.len,
-                              .cat = (const char *)e->category.data,
-                              .cat_len = e->category.len,
+                              .cat = e->n_categories ? (const char *)e->categories[e->n_categories - 1].data : NULL,
+                              .cat_len = e->n_categories ? e->categories[e->n_categories - 1].len : 0,
                               .id = (const char *)notes.id.data,
                               .id_len = notes.id.len,
                               .args_json = args->len ? args->data : NULL,
@@ -322,8 +307,8 @@ static int take_mark(struct pass *p, const struct sequence *seq, const struct tr
         if (!mark.name) mark.name_len = track->name_len, mark.name = track->name;
     } else if (text_is(notes.object, "created") || text_is(notes.object, "snapshot") || text_is(notes.object, "deleted")) {
         mark.ph = notes.object.data[0] == 'c' ? 'N' : notes.object.data[0] == 's' ? 'O' : 'D';
-    } else if (e->has_flow || e->has_flow_end) {
-        mark.ph = e->has_flow_end ? 'f' : 's';
+    } else if (e->n_flow_ids || e->n_terminating_flow_ids) {
+        mark.ph = e->n_terminating_flow_ids ? 'f' : 's';
     }
     if (mark.ph != 'i') mark.scope = 0;
     if (!mark.name) mark.name = "";
@@ -333,7 +318,7 @@ static int take_mark(struct pass *p, const struct sequence *seq, const struct tr
 /* 1: it is one of the three values of a garbage collection. */
 static int take_gc(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, int64_t value) {
     static const char *const values[] = {GC "collecting", GC "collected", GC "uncollectable"};
-    struct pb_bytes name = {(const uint8_t *)track->name, track->name_len};
+    ProtobufCBinaryData name = {.data = (uint8_t *)track->name, .len = track->name_len};
     int which = 0;
     while (which < 3 && !text_is(name, values[which])) which++;
     if (which == 3) return 0;
@@ -348,17 +333,16 @@ static int take_gc(struct pass *p, struct sequence *seq, const struct track *tra
     return rc ? rc : 1;
 }
 
-static int take_counter(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns,
-                        const struct pftrace_event *e) {
+static int take_counter(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     char number[40];
     struct text_buf *args = &p->s->args;
-    int rc = e->has_counter ? take_gc(p, seq, track, ns, e->counter) : 0;
+    int rc = e->has_counter_value ? take_gc(p, seq, track, ns, e->counter_value) : 0;
     if (rc) return rc < 0 ? rc : 0;
-    if (!track->name || (!e->has_counter && !(e->double_counter - e->double_counter == 0))) return 0;
-    if (e->has_counter)
-        snprintf(number, sizeof number, "%lld", (long long)e->counter);
+    if (!track->name || (!e->has_counter_value && !(e->double_counter_value - e->double_counter_value == 0))) return 0;
+    if (e->has_counter_value)
+        snprintf(number, sizeof number, "%lld", (long long)e->counter_value);
     else
-        snprintf(number, sizeof number, "%.17g", e->double_counter);
+        snprintf(number, sizeof number, "%.17g", e->double_counter_value);
     args->len = 0;
     text_literal(args, "{");
     text_string(args, track->name, track->name_len);
@@ -377,7 +361,7 @@ static int take_counter(struct pass *p, struct sequence *seq, const struct track
 }
 
 /* What our writer says at the end of the trace. */
-static int take_note(struct pass *p, const struct sequence *seq, const struct pftrace_event *e) {
+static int take_note(struct pass *p, const struct sequence *seq, const Pf__Event *e) {
     struct text_buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
     const char *dropped, *limit;
@@ -397,36 +381,36 @@ static int take_note(struct pass *p, const struct sequence *seq, const struct pf
     return 0;
 }
 
-static int take_event(struct pass *p, struct sequence *seq, const struct pftrace_packet *packet) {
-    struct pftrace_event e;
-    int rc = pftrace_get_event(packet->event, &e);
-    if (rc || !packet->has_time || packet->time > TIME_MAX_NS) return -EBADMSG;
-    if (packet->clock && packet->clock != PFTRACE_CLOCK_MONO) return -EBADMSG;
-    if (!packet->clock && (seq->last_ns += packet->time) > TIME_MAX_NS) return -EBADMSG;
-    uint64_t ns = packet->clock ? packet->time : seq->last_ns;
-    if (!seq->thread) return packet->sequence == 1 ? take_note(p, seq, &e) : -EBADMSG;
-    const struct track *track = e.track ? get_number(&p->s->tracks, e.track) : NULL;
-    if (e.track && !track) return -EBADMSG;
+static int take_event(struct pass *p, struct sequence *seq, const Pf__Packet *packet) {
+    const Pf__Event *e = packet->event;
+    uint32_t clock = packet->timestamp_clock_id;
+    if (!packet->has_timestamp || packet->timestamp > TIME_MAX_NS) return -EBADMSG;
+    if (clock && clock != PFTRACE_CLOCK_MONO) return -EBADMSG;
+    if (!clock && (seq->last_ns += packet->timestamp) > TIME_MAX_NS) return -EBADMSG;
+    uint64_t ns = clock ? packet->timestamp : seq->last_ns;
+    if (!seq->thread) return packet->sequence_id == 1 ? take_note(p, seq, e) : -EBADMSG;
+    const struct track *track = e->track_uuid ? get_number(&p->s->tracks, e->track_uuid) : NULL;
+    if (e->track_uuid && !track) return -EBADMSG;
     const struct track own = {.thread = seq->thread, .process = (struct trace_process *)seq->thread->process};
-    if (e.type == PFTRACE_BEGIN && e.name_id) return begin_call(p, seq, track, ns, &e);
-    if (e.type == PFTRACE_END) {
-        rc = end_call(p, seq, track, ns, &e);
+    if (e->type == PFTRACE_BEGIN && e->name_iid) return begin_call(p, seq, track, ns, e);
+    if (e->type == PFTRACE_END) {
+        int rc = end_call(p, seq, track, ns, e);
         if (rc != -ENOENT) return rc;
         if (!track || track->thread || track->is_process) return 0; /* its begin is not in the trace */
     }
-    if (e.type == PFTRACE_COUNTER) return track ? take_counter(p, seq, track, ns, &e) : -EBADMSG;
-    if (e.type < PFTRACE_BEGIN || e.type > PFTRACE_INSTANT) return 0;
-    return take_mark(p, seq, track ? track : &own, ns, &e);
+    if (e->type == PFTRACE_COUNTER) return track ? take_counter(p, seq, track, ns, e) : -EBADMSG;
+    if (e->type < PFTRACE_BEGIN || e->type > PFTRACE_INSTANT) return 0;
+    return take_mark(p, seq, track ? track : &own, ns, e);
 }
 
-static int on_packet(void *ctx, const struct pftrace_packet *packet) {
+static int on_packet(void *ctx, const Pf__Packet *packet) {
     struct pass *p = ctx;
     struct sequence *seq;
-    int rc = get_sequence(p, packet->sequence, &seq);
+    int rc = get_sequence(p, packet->sequence_id, &seq);
     if (!rc && (packet->flags & PFTRACE_FLAG_CLEARED)) rc = clear(p, seq, packet);
-    if (!rc && packet->track.data) rc = take_track(p, packet->track);
-    if (!rc && packet->interned.data) rc = take_interned(p, seq, packet->interned);
-    if (!rc && packet->event.data) rc = take_event(p, seq, packet);
+    if (!rc && packet->track) rc = take_track(p, packet->track);
+    if (!rc && packet->interned) rc = take_interned(p, seq, packet->interned);
+    if (!rc && packet->event) rc = take_event(p, seq, packet);
     return rc ? rc : check_stale(p);
 }
 
@@ -439,11 +423,9 @@ static int compare_open(const void *a, const void *b) {
 
 /* Calls that never ended, and what was held back. */
 static int give_rest(struct pass *p) {
-    struct text_map *map = &p->s->sequences;
     int rc = 0;
-    for (size_t i = 0; i < map->slots && !rc; i++) {
-        struct sequence *seq = map->entries[i].key ? map->entries[i].value : NULL;
-        if (!seq || !seq->thread) continue;
+    for (struct sequence *seq = p->s->first; seq && !rc; seq = seq->next) {
+        if (!seq->thread) continue;
         if (seq->nopen) qsort(seq->open, seq->nopen, sizeof *seq->open, compare_open);
         for (size_t k = 0; k < seq->nopen && !rc; k++) {
             struct trace_call call;
@@ -456,15 +438,16 @@ static int give_rest(struct pass *p) {
 }
 
 static void end_pass(struct pftrace_source *s) {
-    for (size_t i = 0; i < s->sequences.slots; i++) {
-        struct sequence *seq = s->sequences.entries[i].key ? s->sequences.entries[i].value : NULL;
-        if (!seq) continue;
+    while (s->first) {
+        struct sequence *seq = s->first;
+        s->first = seq->next;
         while (seq->nopen) text_free(&seq->open[--seq->nopen].args);
         free(seq->open);
         text_map_free(&seq->names);
         perfetto_texts_free(&seq->texts);
         free(seq);
     }
+    s->last = NULL;
     text_map_free(&s->sequences);
     lanes_clear(&s->lanes);
 }
@@ -550,7 +533,7 @@ static int pftrace_run(struct trace_info *info, void *state, const struct run_op
 
 static const struct trace_source_ops source_pftrace = {.open = pftrace_open, .run = pftrace_run, .close = pftrace_close};
 
-static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && head[0] == (1 << 3 | 2); }
+static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && head[0] == PB_TAG(TRACE_PACKET, PB_BYTES); }
 
 const struct trace_format format_pftrace = {
     .name = "pftrace",
