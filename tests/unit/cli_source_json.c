@@ -131,6 +131,13 @@ START_TEST(test_rounding_is_mended) {
 }
 END_TEST
 
+/* Calls of no length, one in another: each is moved into the one around it, and none ends before it begins. */
+START_TEST(test_calls_moved_inside_never_end_early) {
+    check("[" X(1, 20, 1, "late") "," X(1, 10, 0.001, "c") "," X(1, 10, 0.001, "b") "," X(1, 10, 0.001, "a") "]",
+          "call 5/1 c 10001..10001\ncall 5/1 b 10001..10001\ncall 5/1 a 10000..10001\ncall 5/1 late 20000..21000\n");
+}
+END_TEST
+
 /* Any order is put right, thread by thread; what reaches out of the call around it ends with it. */
 START_TEST(test_order_is_made) {
     check("[" X(1, 1, 100, "outer") "," X(1, 2, 10, "in1") "," X(1, 5, 2, "in2") "," X(2, 1, 1, "other") "," X(
@@ -306,6 +313,7 @@ int main(void) {
                                   test_begin_and_end,
                                   test_marks_gaps_and_texts_as_numbers,
                                   test_rounding_is_mended,
+                                  test_calls_moved_inside_never_end_early,
                                   test_order_is_made,
                                   test_damage,
                                   test_strange_events,

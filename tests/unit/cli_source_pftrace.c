@@ -8,6 +8,8 @@
 
 #include "cli/base/pb_put.h"
 #include "cli/convert/convert.h"
+#include "cli/format/perfetto/perfetto_fields.h"
+#include "cli/format/perfetto/pftrace_read.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
 #include "tests/lib/trace_build.h"
@@ -201,13 +203,56 @@ START_TEST(test_hostile) {
 }
 END_TEST
 
+/* A trace of ours, followed by a packet whose event has one argument: `depth` arrays in one another, or one array with `width`
+ * empty members. */
+static void write_argument(unsigned depth, size_t width) {
+    struct pb b = {0};
+    trace_random_convert(trace.path, pftrace);
+    size_t packet = pb_open(&b, TRACE_PACKET), starts[600];
+    pb_u64(&b, PACKET_SEQUENCE, 1);
+    size_t event = pb_open(&b, PACKET_EVENT);
+    starts[0] = pb_open(&b, EVENT_ARGS);
+    for (unsigned i = 1; i < depth; i++) starts[i] = pb_open(&b, ARG_ARRAY);
+    for (size_t i = 0; i < width; i++) pb_close(&b, pb_open(&b, ARG_ARRAY));
+    for (unsigned i = depth; i-- > 1;) pb_close(&b, starts[i]);
+    pb_close(&b, starts[0]);
+    pb_u64(&b, EVENT_TYPE, PFTRACE_INSTANT);
+    pb_close(&b, event);
+    pb_u64(&b, PACKET_TIME, 1);
+    pb_close(&b, packet);
+    ck_assert(!b.failed);
+    FILE *f = fopen(pftrace, "ab");
+    ck_assert_uint_eq(fwrite(b.data, 1, b.len, f), b.len);
+    fclose(f);
+    pb_free(&b);
+}
+
+START_TEST(test_depth_and_memory_are_bounded) {
+    static const struct {
+        unsigned depth;
+        size_t width;
+        bool damaged;
+    } rows[] = {{64, 1, false}, {190, 1, false}, {210, 1, true}, {599, 1, true}, {1, 1000, false}, {1, 6000000, true}};
+    trace_random_build(&trace, 9, false);
+    names("");
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        write_argument(rows[i].depth, rows[i].width);
+        memset(&two, 0, sizeof two);
+        ck_assert_msg(record_file(&two, pftrace, NULL, NULL) == 0, "%s", two.err.msg);
+        ck_assert_msg((two.info->damage.code != 0) == rows[i].damaged, "row %zu: %s", i, two.info->damage.msg);
+        record_free(&two);
+        memset(&two, 0, sizeof two);
+    }
+}
+END_TEST
+
 START_TEST(test_others_are_refused) {
     struct pb b = {0};
     trace_build_open(&trace);
     names("");
-    size_t packet = pb_open(&b, 1); /* a clock snapshot, as traced writes it first */
-    pb_u64(&b, 10, 1);
-    pb_close(&b, pb_open(&b, 6));
+    size_t packet = pb_open(&b, TRACE_PACKET); /* a clock snapshot, as traced writes it first */
+    pb_u64(&b, PACKET_SEQUENCE, 1);
+    pb_close(&b, pb_open(&b, PACKET_CLOCKS));
     pb_close(&b, packet);
     FILE *f = fopen(pftrace, "wb");
     fwrite(b.data, 1, b.len, f);
@@ -220,7 +265,8 @@ START_TEST(test_others_are_refused) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_round_trip, test_round_trip_gzip, test_round_trip_with_gaps, test_details, test_folds,
-                                  test_marks,      test_hostile,         test_others_are_refused};
+    const TTest *const tests[] = {
+        test_round_trip, test_round_trip_gzip, test_round_trip_with_gaps,         test_details,           test_folds,
+        test_marks,      test_hostile,         test_depth_and_memory_are_bounded, test_others_are_refused};
     return case_main("cli/source_pftrace", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

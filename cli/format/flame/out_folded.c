@@ -63,6 +63,6 @@ static const struct trace_writer_ops out_folded = {.open = folded_open, FLAME_WR
 const struct trace_format format_folded = {
     .name = "folded",
     .help = "call stacks with their times, for flamegraph.pl and the like",
-    .suffixes = {{".folded"}},
+    .suffixes = {{.text = ".folded"}},
     .writer = &out_folded,
 };

@@ -226,6 +226,6 @@ static const struct trace_writer_ops out_speedscope = {.open = speedscope_open, 
 const struct trace_format format_speedscope = {
     .name = "speedscope",
     .help = "for speedscope.app",
-    .suffixes = {{".speedscope.json"}},
+    .suffixes = {{.text = ".speedscope.json"}},
     .writer = &out_speedscope,
 };

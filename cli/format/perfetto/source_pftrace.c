@@ -538,7 +538,7 @@ static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && hea
 const struct trace_format format_pftrace = {
     .name = "pftrace",
     .help = "Perfetto trace; small, and quick in the Perfetto UI",
-    .suffixes = {{".pftrace"}, {".pftrace.gz", .gzip = true}},
+    .suffixes = {{.text = ".pftrace"}, {.text = ".pftrace.gz", .gzip = true}},
     .is = pftrace_is,
     .is_needs_suffix = true,
     .source = &source_pftrace,

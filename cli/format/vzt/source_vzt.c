@@ -40,7 +40,7 @@ static bool vzt_is(const uint8_t *head, size_t len) { return len >= 3 && !memcmp
 const struct trace_format format_vzt = {
     .name = "vzt",
     .help = "our own format: compact, and holds everything that was recorded",
-    .suffixes = {{".vzt"}},
+    .suffixes = {{.text = ".vzt"}},
     .is = vzt_is,
     .source = &source_vzt,
     .writer = &out_vzt,
