@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/base/figures.h"
+#include "cli/base/interrupt.h"
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
@@ -43,23 +44,13 @@ struct attach {
 };
 
 /* Ctrl+C, SIGTERM and SIGHUP: the first stops and saves, the second gives up saving. */
-static volatile int signals_seen;
 static int signal_pipe[2] = {-1, -1};
 
-static void on_signal(int sig) {
-    int saved = errno;
-    (void)sig;
-    signals_seen++;
-    if (write(signal_pipe[1], "", 1) < 0) errno = saved; /* full: it is awake already */
-    errno = saved;
-}
-
 static int catch_signals(struct vt_err *err) {
-    static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&sa.sa_mask);
+    static struct interrupt before;
     if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK)) return vt_err_set(err, -errno, "pipe: %s", strerror(errno));
-    for (size_t i = 0; i < VT_ARRAY_LEN(stops); i++) sigaction(stops[i], &sa, NULL);
+    interrupt_wake_fd = signal_pipe[1];
+    interrupt_catch(&before, SA_RESTART);
     signal(SIGPIPE, SIG_IGN);
     return 0;
 }
@@ -176,7 +167,7 @@ static int receive(struct attach *a) {
         if (rc) break;
         if (fds[1].revents & POLLIN)
             while (read(signal_pipe[0], drop, sizeof(drop)) > 0) continue;
-        if (signals_seen) send_stop(a);
+        if (interrupts_seen) send_stop(a);
         if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR))) continue;
         ssize_t n = recv(a->client.fd, buf, RECV_BUF, 0);
         if (n < 0 && errno == EINTR) continue;
@@ -333,7 +324,7 @@ static int save(struct attach *a) {
     struct vt_err err = {0};
     char root[64], cwd[64], text[sizeof(err.msg)];
 
-    signals_seen = 0; /* from here on one more gives up */
+    interrupts_seen = 0; /* from here on one more gives up */
     snprintf(root, sizeof(root), "/proc/%d/root", a->o.pid);
     snprintf(cwd, sizeof(cwd), "/proc/%d/cwd", a->o.pid);
     bool alive = access(root, F_OK) == 0 && access(cwd, F_OK) == 0;
@@ -347,7 +338,7 @@ static int save(struct attach *a) {
                                 .source_cwd = alive ? cwd : NULL,
                                 .progress = on_saving,
                                 .progress_arg = &a->progress,
-                                .stop = &signals_seen};
+                                .stop = &interrupts_seen};
     int rc = convert_trace(&opts, &result, &err);
     progress_clear(&a->progress);
     if (rc && format_is_native(a->path.output)) {
@@ -406,7 +397,8 @@ static int run(struct attach *a) {
     int rc = request(a);
     if (!rc) rc = receive(a);
     /* Busy with a session whose daemon was killed: its lease runs out in a moment. */
-    for (int ms = 0; rc == -EBUSY && !a->attached && !signals_seen && ms < LEASE_WAIT_MS && !client_each(has_session, &a->o.pid);
+    for (int ms = 0;
+         rc == -EBUSY && !a->attached && !interrupts_seen && ms < LEASE_WAIT_MS && !client_each(has_session, &a->o.pid);
          ms += LEASE_STEP_MS) {
         usleep(LEASE_STEP_MS * 1000);
         memset(&a->err, 0, sizeof(a->err));

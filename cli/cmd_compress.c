@@ -1,15 +1,12 @@
 /* `viztracer --compress FILE.json -o FILE.cvf` and `--decompress FILE.cvf -o FILE.json`, as VizTracer's. */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/base/interrupt.h"
 #include "cli/cli.h"
 #include "cli/format/cvf/cvf.h"
-
-static volatile int interrupted;
-static void on_signal(int sig) { interrupted = sig; }
 
 struct direction {
     const char *name, *usage, *output; /* output: without -o */
@@ -45,7 +42,7 @@ static int parse(const struct direction *d, int argc, char **argv, struct cvf_op
 }
 
 static int run(const struct direction *d, int argc, char **argv) {
-    struct cvf_opts opts = {.output = d->output, .stop = &interrupted};
+    struct cvf_opts opts = {.output = d->output, .stop = &interrupts_seen};
     struct cvf_result result;
     struct vt_err err = {0};
     bool quiet = false;
@@ -55,11 +52,10 @@ static int run(const struct direction *d, int argc, char **argv) {
         return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
     }
     if (parsed) return parsed;
-    struct sigaction action = {.sa_handler = on_signal}, old[3];
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < VT_ARRAY_LEN(signals); i++) sigaction(signals[i], &action, &old[i]);
+    struct interrupt interrupt;
+    interrupt_catch(&interrupt, 0);
     int rc = d->run(&opts, &result, &err);
-    for (size_t i = 0; i < VT_ARRAY_LEN(signals); i++) sigaction(signals[i], &old[i], NULL);
+    interrupt_release(&interrupt);
     if (rc) return cli_fail("%s", err.msg);
     if (result.damage[0])
         fprintf(stderr, "viztracer: %s: %s; what comes after that place is not in %s\n", opts.input, result.damage, opts.output);

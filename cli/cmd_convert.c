@@ -1,20 +1,17 @@
 /* `viztracer convert IN -o OUT`: the command around convert_trace. */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/interrupt.h"
 #include "cli/cli.h"
 #include "cli/convert/convert.h"
 #include "cli/format/format.h"
 #include "cli/options.h"
 #include "cli/term/progress.h"
-
-static volatile int interrupted;
-static void on_signal(int sig) { interrupted = sig; }
 
 static int help(const struct convert_kind *kind) {
     printf("usage: viztracer %s [options]\n\n"
@@ -163,7 +160,7 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
 }
 
 int convert_command(const struct convert_kind *kind, int argc, char **argv) {
-    struct convert_opts opts = {.stop = &interrupted};
+    struct convert_opts opts = {.stop = &interrupts_seen};
     bool quiet = false;
     struct progress_bar bar = {0};
     int parsed = parse(kind, argc, argv, &opts, &quiet);
@@ -175,12 +172,11 @@ int convert_command(const struct convert_kind *kind, int argc, char **argv) {
         opts.progress = show_progress;
         opts.progress_arg = &bar;
     }
-    struct sigaction action = {.sa_handler = on_signal}, old[3];
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < VT_ARRAY_LEN(signals); i++) sigaction(signals[i], &action, &old[i]);
+    struct interrupt interrupt;
+    interrupt_catch(&interrupt, 0);
     struct convert_result result;
     int rc = convert_trace(&opts, &result, &err);
-    for (size_t i = 0; i < VT_ARRAY_LEN(signals); i++) sigaction(signals[i], &old[i], NULL);
+    interrupt_release(&interrupt);
     progress_bar_clear(&bar, stderr);
     if (rc) return cli_fail("%s", err.msg);
     return report(&opts, &result, quiet);

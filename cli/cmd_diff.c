@@ -1,18 +1,15 @@
 /* `viztracer diff A B`: what got slower or faster between two traces, function by function. */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/interrupt.h"
 #include "cli/cli.h"
 #include "cli/format/format.h"
 #include "cli/report/compare.h"
 #include "cli/report/report.h"
-
-static volatile int interrupted;
-static void on_signal(int sig) { interrupted = sig; }
 
 static int help(void) {
     printf("usage: viztracer diff BEFORE AFTER [options]\n\n"
@@ -63,19 +60,19 @@ int cmd_diff(int argc, char **argv) {
     int parsed = parse(argc, argv, &o);
     if (parsed < 0) return help();
     if (parsed) return parsed;
-    struct profile_opts profile_opts = {.stop = &interrupted};
+    struct profile_opts profile_opts = {.stop = &interrupts_seen};
     struct trace_source *sources[2] = {NULL, NULL};
     struct profile *profiles[2] = {NULL, NULL};
     struct vt_err err = {0};
-    struct sigaction action = {.sa_handler = on_signal}, old;
+    struct interrupt interrupt;
     int rc = 0;
-    sigaction(SIGINT, &action, &old);
+    interrupt_catch(&interrupt, 0);
     for (int i = 0; i < 2 && !rc; i++) {
         rc = trace_source_open(o.files[i], &sources[i], &err);
         if (!rc) rc = profile_make(sources[i], &profile_opts, &profiles[i], &err);
         if (!rc) o.limits[i] = trace_source_info(sources[i])->limit;
     }
-    sigaction(SIGINT, &old, NULL);
+    interrupt_release(&interrupt);
     if (!rc) {
         rc = compare_print(profiles[0], profiles[1], &o);
         if (rc) vt_err_set(&err, rc, "%s", strerror(-rc));

@@ -1,11 +1,11 @@
 /* `viztracer report FILE`: where the time went. */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/interrupt.h"
 #include "cli/cli.h"
 #include "cli/format/format.h"
 #include "cli/report/report.h"
@@ -13,9 +13,6 @@
 #define SLOWEST_KEPT 20u
 #define LIMIT_MAX 1000000u
 #define SLOWEST_MAX 1000u
-
-static volatile int interrupted;
-static void on_signal(int sig) { interrupted = sig; }
 
 static int help(void) {
     printf("usage: viztracer report FILE [options]\n\n"
@@ -109,18 +106,18 @@ static int parse(int argc, char **argv, struct options *o) {
 }
 
 int cmd_report(int argc, char **argv) {
-    struct options o = {.report = {.min_percent = 1}, .profile = {.stop = &interrupted}};
+    struct options o = {.report = {.min_percent = 1}, .profile = {.stop = &interrupts_seen}};
     int parsed = parse(argc, argv, &o);
     if (parsed < 0) return help();
     if (parsed) return parsed;
     struct trace_source *source = NULL;
     struct profile *p = NULL;
     struct vt_err err = {0};
-    struct sigaction action = {.sa_handler = on_signal}, old;
-    sigaction(SIGINT, &action, &old);
+    struct interrupt interrupt;
+    interrupt_catch(&interrupt, 0);
     int rc = trace_source_open(o.report.file, &source, &err);
     if (!rc) rc = profile_make(source, &o.profile, &p, &err);
-    sigaction(SIGINT, &old, NULL);
+    interrupt_release(&interrupt);
     if (!rc) rc = o.report.json ? report_json(p, source, &o.report) : report_text(p, source, &o.report);
     if (rc && !err.msg[0]) vt_err_set(&err, rc, "%s", strerror(-rc));
     profile_free(p);
