@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/buf.h"
 #include "cli/base/json.h"
 
 enum { PB_VARINT = 0, PB_64 = 1, PB_BYTES = 2 };
@@ -23,42 +24,21 @@ static inline uint8_t *pb_put_varint(uint8_t *p, uint64_t v) {
     return p;
 }
 
-/* A message being written. Zeroed is empty. Out of memory sticks: nothing more is taken, `failed` tells. */
-struct pb {
-    uint8_t *data;
-    size_t len, room;
-    bool failed;
-};
+/* Room for n more bytes of a message, or NULL. Messages are written into a struct buf; its `failed` tells of a lack of memory. */
+static inline uint8_t *pb_room(struct buf *b, size_t n) { return (uint8_t *)buf_room(b, n); }
 
-static inline void pb_free(struct pb *b) { free(b->data); }
-
-/* Room for n more bytes, or NULL. */
-static inline uint8_t *pb_room(struct pb *b, size_t n) {
-    if (n > b->room - b->len) {
-        size_t room = (b->len + n) * 2;
-        uint8_t *grown = b->failed || n > SIZE_MAX / 4 ? NULL : realloc(b->data, room);
-        if (!grown) {
-            b->failed = true;
-            return NULL;
-        }
-        b->data = grown;
-        b->room = room;
-    }
-    return b->data + b->len;
-}
-
-static inline void pb_u64(struct pb *b, uint32_t field, uint64_t v) {
+static inline void pb_u64(struct buf *b, uint32_t field, uint64_t v) {
     uint8_t *p = pb_room(b, 2 * PB_VARINT_MAX);
-    if (p) b->len = (size_t)(pb_put_varint(pb_put_varint(p, PB_TAG(field, PB_VARINT)), v) - b->data);
+    if (p) b->len = (size_t)(pb_put_varint(pb_put_varint(p, PB_TAG(field, PB_VARINT)), v) - b->bytes);
 }
-static inline void pb_fixed64(struct pb *b, uint32_t field, uint64_t v) {
+static inline void pb_fixed64(struct buf *b, uint32_t field, uint64_t v) {
     uint8_t *p = pb_room(b, PB_VARINT_MAX + 8);
     if (!p) return;
     p = pb_put_varint(p, PB_TAG(field, PB_64));
     for (int i = 0; i < 8; i++) *p++ = (uint8_t)(v >> 8 * i);
-    b->len = (size_t)(p - b->data);
+    b->len = (size_t)(p - b->bytes);
 }
-static inline void pb_double(struct pb *b, uint32_t field, double v) {
+static inline void pb_double(struct buf *b, uint32_t field, double v) {
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
     pb_fixed64(b, field, bits);
@@ -66,19 +46,19 @@ static inline void pb_double(struct pb *b, uint32_t field, double v) {
 
 /* A message or string in it: open, put what is in it, close with what open gave. */
 #define PB_LEN_MAX 5u
-static inline size_t pb_open(struct pb *b, uint32_t field) {
+static inline size_t pb_open(struct buf *b, uint32_t field) {
     uint8_t *p = pb_room(b, PB_VARINT_MAX + PB_LEN_MAX);
     if (!p) return 0;
-    b->len = (size_t)(pb_put_varint(p, PB_TAG(field, PB_BYTES)) - b->data) + PB_LEN_MAX;
+    b->len = (size_t)(pb_put_varint(p, PB_TAG(field, PB_BYTES)) - b->bytes) + PB_LEN_MAX;
     return b->len;
 }
-static inline void pb_close(struct pb *b, size_t start) {
+static inline void pb_close(struct buf *b, size_t start) {
     if (b->failed) return;
     size_t len = b->len - start;
-    uint8_t *p = b->data + start - PB_LEN_MAX;
+    uint8_t *p = b->bytes + start - PB_LEN_MAX;
     if (len < 128) {
         *p++ = (uint8_t)len;
-        memmove(p, b->data + start, len);
+        memmove(p, b->bytes + start, len);
         b->len -= PB_LEN_MAX - 1;
         return;
     }
@@ -88,14 +68,14 @@ static inline void pb_close(struct pb *b, size_t start) {
 }
 
 /* Any bytes, as the valid UTF-8 that a string has to be. */
-static inline void pb_text(struct pb *b, uint32_t field, const void *text, size_t len) {
+static inline void pb_text(struct buf *b, uint32_t field, const void *text, size_t len) {
     size_t start = pb_open(b, field);
     uint8_t *p = len > SIZE_MAX / 16 ? NULL : pb_room(b, UTF8_MAX(len));
     if (!p) {
         b->failed = true;
         return;
     }
-    b->len = (size_t)((uint8_t *)utf8_put((char *)p, text, len) - b->data);
+    b->len = (size_t)((uint8_t *)utf8_put((char *)p, text, len) - b->bytes);
     pb_close(b, start);
 }
 

@@ -47,13 +47,13 @@ static void take(void *arg, const char *key, size_t key_len, double value) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct pb b = {0};
+    struct buf b = {0};
     char sink = 0;
     perfetto_arg_func_args(&b, data, size);
     perfetto_arg_repr(&b, "return_value", data, size);
     perfetto_args_json(&b, (const char *)data, size);
     json_numbers((const char *)data, size, take, &sink);
-    if (!b.failed) walk(b.data, b.data + b.len, 0);
-    pb_free(&b);
+    if (!b.failed) walk(b.bytes, b.bytes + b.len, 0);
+    buf_free(&b);
     return 0;
 }

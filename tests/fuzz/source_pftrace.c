@@ -5,7 +5,7 @@
 
 /* Packets in the input are {length u8, bytes}, so that mutations stay packets; the first one is ours, half of
  * the time. */
-static void put_packets(struct pb *to, const uint8_t *data, size_t size) {
+static void put_packets(struct buf *to, const uint8_t *data, size_t size) {
     static const uint8_t ours[] = {0x0a, 28,   0x32, 12,   0x0a, 4,    0x08, 3, 0x10, 0, 0x0a, 4, 0x08, 64, 0x10,
                                    0,    0x50, 1,    0x68, 1,    0xda, 3,    7, 0x5a, 2, 0x58, 1, 0xd0, 3,  64};
     if (size && data[0] & 1) {
@@ -35,14 +35,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         in = fuzz_path("in.pftrace");
         out = fuzz_path("out.json");
     }
-    struct pb file = {0};
+    struct buf file = {0};
     if (size && data[0] & 2) {
         fuzz_write(in, data + 1, size - 1);
     } else {
         put_packets(&file, data, size);
         fuzz_write(in, file.data, file.len);
     }
-    pb_free(&file);
+    buf_free(&file);
     struct convert_opts opts = {.input = in, .output = out, .no_file_info = true, .log_async = true};
     fuzz_convert(&opts);
     unlink(in);

@@ -206,7 +206,7 @@ END_TEST
 /* A trace of ours, followed by a packet whose event has one argument: `depth` arrays in one another, or one array with `width`
  * empty members. */
 static void write_argument(unsigned depth, size_t width) {
-    struct pb b = {0};
+    struct buf b = {0};
     trace_random_convert(trace.path, pftrace);
     size_t packet = pb_open(&b, TRACE_PACKET), starts[600];
     pb_u64(&b, PACKET_SEQUENCE, 1);
@@ -224,7 +224,7 @@ static void write_argument(unsigned depth, size_t width) {
     FILE *f = fopen(pftrace, "ab");
     ck_assert_uint_eq(fwrite(b.data, 1, b.len, f), b.len);
     fclose(f);
-    pb_free(&b);
+    buf_free(&b);
 }
 
 START_TEST(test_depth_and_memory_are_bounded) {
@@ -247,7 +247,7 @@ START_TEST(test_depth_and_memory_are_bounded) {
 END_TEST
 
 START_TEST(test_others_are_refused) {
-    struct pb b = {0};
+    struct buf b = {0};
     trace_build_open(&trace);
     names("");
     size_t packet = pb_open(&b, TRACE_PACKET); /* a clock snapshot, as traced writes it first */
@@ -257,7 +257,7 @@ START_TEST(test_others_are_refused) {
     FILE *f = fopen(pftrace, "wb");
     fwrite(b.data, 1, b.len, f);
     fclose(f);
-    pb_free(&b);
+    buf_free(&b);
     ck_assert_int_eq(record_file(&two, pftrace, NULL, NULL), -EPROTO);
     ck_assert_msg(strstr(two.err.msg, pftrace) && strstr(two.err.msg, "written by another program: open it in Perfetto"), "%s",
                   two.err.msg);

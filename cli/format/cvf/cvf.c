@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "cli/base/bytes.h"
+#include "cli/base/buf.h"
 #include "cli/base/text_map.h"
 #include "cli/format/json/json_events.h"
 
@@ -23,14 +23,14 @@ struct group {
     struct call *calls;
     size_t ncalls, room;
     bool sorted;
-    struct bytes args; /* texts, each with NUL behind it; none: no args */
+    struct buf args; /* texts, each with NUL behind it; none: no args */
 };
 
 struct counter {
     uint64_t pid, tid;
     char *name;
-    struct bytes keys;    /* each with NUL behind it */
-    struct bytes samples; /* as in the file */
+    struct buf keys;    /* each with NUL behind it */
+    struct buf samples; /* as in the file */
     uint64_t nkeys, nsamples;
 };
 
@@ -39,9 +39,9 @@ struct packer {
     struct group **group_list;
     struct counter **counter_list;
     size_t ngroups, groups_room, ncounters, counters_room;
-    struct bytes names; /* records of processes and threads, as in the file */
-    struct bytes other; /* a JSON list without its end */
-    struct bytes file_info;
+    struct buf names; /* records of processes and threads, as in the file */
+    struct buf other; /* a JSON list without its end */
+    struct buf file_info;
     uint64_t events;
     struct output *out;
     uint64_t pos; /* in the output */
@@ -49,7 +49,7 @@ struct packer {
 
 /* ---- memory ---- */
 
-static int append_u64(struct bytes *b, uint64_t v) { return bytes_put(b, &v, sizeof v); } /* little endian: as the machine */
+static int append_u64(struct buf *b, uint64_t v) { return buf_put(b, &v, sizeof v); } /* little endian: as the machine */
 
 static int push(void ***list, size_t n, size_t *room, void *item) {
     if (n == *room) {
@@ -101,12 +101,12 @@ static bool is(struct json_text t, const char *text) { return t.text && t.len ==
 static bool cstring(struct json_text t) { return t.text && !memchr(t.text, 0, t.len); }
 
 static int add_other(struct packer *p, struct json_text event) {
-    int rc = bytes_put(&p->other, p->other.used ? "," : "[", 1);
-    return rc ? rc : bytes_put(&p->other, event.text, event.len);
+    int rc = buf_put(&p->other, p->other.len ? "," : "[", 1);
+    return rc ? rc : buf_put(&p->other, event.text, event.len);
 }
 
-static char *key_of(char kind, uint64_t pid, uint64_t tid, struct json_text name, const struct bytes *more, size_t *len) {
-    size_t more_len = more ? more->used : 0;
+static char *key_of(char kind, uint64_t pid, uint64_t tid, struct json_text name, const struct buf *more, size_t *len) {
+    size_t more_len = more ? more->len : 0;
     *len = 17 + name.len + 1 + more_len;
     char *key = malloc(*len);
     if (!key) return NULL;
@@ -156,13 +156,13 @@ static int add_call(struct packer *p, const struct json_event *e, uint64_t pid, 
     if (g->ncalls && g->calls[g->ncalls - 1].start > start) g->sorted = false;
     g->calls[g->ncalls++] = (struct call){start, end - start};
     if (!e->args.text) return 0;
-    rc = bytes_put(&g->args, e->args.text, e->args.len);
-    return rc ? rc : bytes_put(&g->args, "", 1);
+    rc = buf_put(&g->args, e->args.text, e->args.len);
+    return rc ? rc : buf_put(&g->args, "", 1);
 }
 
 /* One key and number of {"a":1,"b":2.5}; *at moves on. False at the end, and where it is something else: then *at is NULL.
  * The text has been through yajl: it is JSON. */
-static bool next_count(const char **at, const char *end, struct bytes *keys, struct bytes *values, int *rc) {
+static bool next_count(const char **at, const char *end, struct buf *keys, struct buf *values, int *rc) {
     const char *p = *at, *key, *number;
 #define SKIP()                                                                                                                   \
     while (p < end && (*p <= ' ' || *p == ',' || *p == ':')) p++
@@ -187,17 +187,17 @@ static bool next_count(const char **at, const char *end, struct bytes *keys, str
     double part = is_int ? 0 : strtod(copy, NULL);
     char kind = is_int ? CVF_INT : CVF_DOUBLE;
     if (!is_int && !(part >= -1e308 && part <= 1e308)) return false;
-    *rc = bytes_put(keys, key, key_len);
-    if (!*rc) *rc = bytes_put(keys, "", 1);
-    if (!*rc) *rc = bytes_put(values, &kind, 1);
-    if (!*rc) *rc = is_int ? bytes_put(values, &whole, 8) : bytes_put(values, &part, 8);
+    *rc = buf_put(keys, key, key_len);
+    if (!*rc) *rc = buf_put(keys, "", 1);
+    if (!*rc) *rc = buf_put(values, &kind, 1);
+    if (!*rc) *rc = is_int ? buf_put(values, &whole, 8) : buf_put(values, &part, 8);
     *at = p;
     return !*rc;
 }
 
 /* 1 = it is one that the format has no place for. */
 static int add_counter(struct packer *p, const struct json_event *e, uint64_t pid, uint64_t tid) {
-    struct bytes keys = {0}, values = {0};
+    struct buf keys = {0}, values = {0};
     uint64_t nkeys = 0;
     int rc = 0;
     if (!e->args.text || e->args.text[0] != '{') return 1;
@@ -222,12 +222,12 @@ static int add_counter(struct packer *p, const struct json_event *e, uint64_t pi
             c->tid = tid;
             c->nkeys = nkeys;
             c->keys = keys;
-            keys = (struct bytes){0};
+            keys = (struct buf){0};
             *slot = c;
         }
     }
     if (!rc) rc = append_u64(&c->samples, e->ts_ns);
-    if (!rc) rc = bytes_put(&c->samples, values.data, values.used);
+    if (!rc) rc = buf_put(&c->samples, values.data, values.len);
     if (!rc) c->nsamples++;
     free(key);
     free(keys.data);
@@ -236,11 +236,11 @@ static int add_counter(struct packer *p, const struct json_event *e, uint64_t pi
 }
 
 static int add_name(struct packer *p, char kind, uint64_t pid, uint64_t tid, struct json_text name) {
-    int rc = bytes_put(&p->names, &kind, 1);
+    int rc = buf_put(&p->names, &kind, 1);
     if (!rc) rc = append_u64(&p->names, pid);
     if (!rc) rc = append_u64(&p->names, tid);
-    if (!rc) rc = bytes_put(&p->names, name.text, name.len);
-    return rc ? rc : bytes_put(&p->names, "", 1);
+    if (!rc) rc = buf_put(&p->names, name.text, name.len);
+    return rc ? rc : buf_put(&p->names, "", 1);
 }
 
 static int on_event(void *ctx, const struct json_event *e) {
@@ -266,12 +266,12 @@ static int on_member(void *ctx, struct json_text key, struct json_text value) {
     static const char before[] = "{\"ph\":\"M\",\"pid\":0,\"tid\":0,\"name\":\"" CVF_METADATA "\",\"args\":";
     struct packer *p = ctx;
     if (is(key, "file_info")) {
-        p->file_info.used = 0;
-        return bytes_put(&p->file_info, value.text, value.len);
+        p->file_info.len = 0;
+        return buf_put(&p->file_info, value.text, value.len);
     }
     int rc = add_other(p, (struct json_text){before, sizeof before - 1});
-    if (!rc) rc = bytes_put(&p->other, value.text, value.len);
-    return rc ? rc : bytes_put(&p->other, "}", 1);
+    if (!rc) rc = buf_put(&p->other, value.text, value.len);
+    return rc ? rc : buf_put(&p->other, "}", 1);
 }
 
 /* ---- output ---- */
@@ -321,7 +321,7 @@ static int compare_calls(const void *a, const void *b) {
 /* By start, as the format wants them; args move with their calls. */
 static int sort_group(struct group *g) {
     struct sorted_call *list = g->sorted ? NULL : malloc(g->ncalls * sizeof *list);
-    struct bytes args = {0};
+    struct buf args = {0};
     const char *at = g->args.data;
     int rc = 0;
     if (g->sorted) return 0;
@@ -333,7 +333,7 @@ static int sort_group(struct group *g) {
     qsort(list, g->ncalls, sizeof *list, compare_calls);
     for (size_t i = 0; i < g->ncalls && !rc; i++) {
         g->calls[i] = list[i].call;
-        if (list[i].args) rc = bytes_put(&args, list[i].args, strlen(list[i].args) + 1);
+        if (list[i].args) rc = buf_put(&args, list[i].args, strlen(list[i].args) + 1);
     }
     free(list);
     if (args.data) {
@@ -362,21 +362,21 @@ static int put_group(struct packer *p, struct group *g) {
     put_u64(p, g->tid);
     put(p, g->name, strlen(g->name) + 1);
     put_u64(p, g->ncalls);
-    put_u64(p, g->args.used ? p->pos + 8 + times_len(g) : 0);
+    put_u64(p, g->args.len ? p->pos + 8 + times_len(g) : 0);
     put_u64(p, g->calls[0].start);
     for (size_t i = 0; i < g->ncalls; i++) {
         if (i) put(p, buf, varint(buf, g->calls[i].start - g->calls[i - 1].start));
         put(p, buf, varint(buf, g->calls[i].length));
     }
-    if (!g->args.used) return 0;
+    if (!g->args.len) return 0;
     /* the NULs between the texts become commas: JSON has none of its own */
-    struct bytes list = {0};
-    rc = bytes_put(&list, "[", 1);
-    for (size_t i = 0; i + 1 < g->args.used; i++)
+    struct buf list = {0};
+    rc = buf_put(&list, "[", 1);
+    for (size_t i = 0; i + 1 < g->args.len; i++)
         if (!g->args.data[i]) g->args.data[i] = ',';
-    if (!rc) rc = bytes_put(&list, g->args.data, g->args.used - 1);
-    if (!rc) rc = bytes_put(&list, "]", 1);
-    if (!rc) rc = put_zipped(p, list.data, list.used);
+    if (!rc) rc = buf_put(&list, g->args.data, g->args.len - 1);
+    if (!rc) rc = buf_put(&list, "]", 1);
+    if (!rc) rc = put_zipped(p, list.data, list.len);
     free(list.data);
     return rc;
 }
@@ -387,26 +387,26 @@ static void put_counter(struct packer *p, const struct counter *c) {
     put_u64(p, c->tid);
     put(p, c->name, strlen(c->name) + 1);
     put_u64(p, c->nkeys);
-    put(p, c->keys.data, c->keys.used);
+    put(p, c->keys.data, c->keys.len);
     put_u64(p, c->nsamples);
-    put(p, c->samples.data, c->samples.used);
+    put(p, c->samples.data, c->samples.len);
 }
 
 static int put_all(struct packer *p, const struct cvf_opts *opts, struct vt_err *err) {
     int rc = 0;
     put_u64(p, CVF_VERSION);
-    put(p, p->names.data, p->names.used);
+    put(p, p->names.data, p->names.len);
     for (size_t i = 0; i < p->ngroups && !rc; i++) {
         rc = put_group(p, p->group_list[i]);
         if (!rc && opts->stop && *opts->stop) rc = vt_err_set(err, -EINTR, "interrupted");
     }
     for (size_t i = 0; i < p->ncounters && !rc; i++) put_counter(p, p->counter_list[i]);
-    if (!rc) rc = bytes_put(&p->other, p->other.used ? "]" : "[]", p->other.used ? 1 : 2);
+    if (!rc) rc = buf_put(&p->other, p->other.len ? "]" : "[]", p->other.len ? 1 : 2);
     put_u8(p, CVF_OTHER); /* there even when empty: readers count on it */
-    if (!rc) rc = put_zipped(p, p->other.data, p->other.used);
-    if (!rc && p->file_info.used) {
+    if (!rc) rc = put_zipped(p, p->other.data, p->other.len);
+    if (!rc && p->file_info.len) {
         put_u8(p, CVF_FILE_INFO);
-        rc = put_zipped(p, p->file_info.data, p->file_info.used);
+        rc = put_zipped(p, p->file_info.data, p->file_info.len);
     }
     return rc;
 }

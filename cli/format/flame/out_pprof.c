@@ -39,7 +39,7 @@ enum {
 
 struct pprof {
     struct flame *f;
-    struct pb fields; /* of the profile, on their way to the file: they may come in any order */
+    struct buf fields; /* of the profile, on their way to the file: they may come in any order */
     uint64_t nstrings;
 };
 
@@ -65,7 +65,7 @@ static void give_type(struct pprof *p, uint32_t field, uint64_t type, uint64_t u
 
 /* A function and the one location in it; both have the number id. */
 static void give_function(struct pprof *p, uint64_t id, uint64_t name, uint64_t file, uint64_t line) {
-    struct pb *b = &p->fields;
+    struct buf *b = &p->fields;
     size_t message = pb_open(b, PROFILE_FUNCTION);
     pb_u64(b, 1, id);
     pb_u64(b, 2, name);
@@ -102,15 +102,15 @@ static void give_functions(struct pprof *p, const bool *used) {
 }
 
 /* A number of a packed list. */
-static void pb_packed(struct pb *b, uint64_t v) {
+static void pb_packed(struct buf *b, uint64_t v) {
     uint8_t *p = pb_room(b, PB_VARINT_MAX);
-    if (p) b->len = (size_t)(pb_put_varint(p, v) - b->data);
+    if (p) b->len = (size_t)(pb_put_varint(p, v) - b->bytes);
 }
 
 static void give_sample(struct pprof *p, const struct stacks_node *n, bool *used, const uint64_t *roots) {
     const struct stacks *s = &p->f->stacks;
     const struct stacks_node *at = n;
-    struct pb *b = &p->fields;
+    struct buf *b = &p->fields;
     size_t message = pb_open(b, PROFILE_SAMPLE), inner = pb_open(b, 1);
     for (; at->fn < STACKS_ROOT || at->fn == STACKS_OTHER; at = &s->nodes[at->parent]) { /* leaf first */
         if (at->fn != STACKS_OTHER) used[at->fn] = true;
@@ -162,7 +162,7 @@ static int pprof_write(struct flame *f) {
         flush(&p, 0);
         if (p.fields.failed) rc = -ENOMEM;
     }
-    pb_free(&p.fields);
+    buf_free(&p.fields);
     free(used);
     free(roots);
     return rc;

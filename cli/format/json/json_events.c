@@ -8,7 +8,7 @@
 #include <yajl/yajl_parse.h>
 #include <zlib.h>
 
-#include "cli/base/bytes.h"
+#include "cli/base/buf.h"
 
 #define CHUNK (1u << 20) /* yajl starts a token anew with each chunk that it goes on in: not small */
 #define PROGRESS_STEP (8u << 20)
@@ -20,7 +20,7 @@ enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_
 struct capture {
     bool on;
     size_t from; /* in the chunk */
-    struct bytes buf;
+    struct buf buf;
 };
 
 struct piece { /* of the buffer */
@@ -49,23 +49,23 @@ struct reader {
     struct capture value; /* args of an event, text of a file: from its key on, blanks and colon first */
     struct capture whole; /* an event, a member */
     const char *chunk;
-    struct bytes buf; /* texts of the event at hand */
+    struct buf buf; /* texts of the event at hand */
     uint64_t tokens;
 };
 
 /* ---- buffer ---- */
 
-static int put(struct reader *r, struct bytes *b, const void *data, size_t len) {
+static int put(struct reader *r, struct buf *b, const void *data, size_t len) {
     size_t most = b == &r->whole.buf && r->place != EVENT ? JSON_MEMBER_MAX : JSON_EVENT_MAX;
-    if (len > most || b->used + len > most) {
+    if (len > most || b->len + len > most) {
         r->too_big = true;
         return -EBADMSG;
     }
-    return bytes_put(b, data, len);
+    return buf_put(b, data, len);
 }
 
 static int put_piece(struct reader *r, struct piece *piece, const void *data, size_t len) {
-    *piece = (struct piece){true, r->buf.used, len};
+    *piece = (struct piece){true, r->buf.len, len};
     return put(r, &r->buf, data, len);
 }
 
@@ -80,7 +80,7 @@ static size_t chunk_pos(const struct reader *r) { return yajl_get_bytes_consumed
 static void capture_begin(const struct reader *r, struct capture *c, size_t back) {
     c->on = true;
     c->from = chunk_pos(r) - back;
-    c->buf.used = 0;
+    c->buf.len = 0;
 }
 
 static int capture_end(struct reader *r, struct capture *c) {
@@ -96,7 +96,7 @@ static int capture_chunk(struct reader *r, struct capture *c, size_t len) {
 }
 
 static struct json_text captured(const struct capture *c) {
-    struct json_text text = {c->buf.data, c->buf.used};
+    struct json_text text = {c->buf.data, c->buf.len};
     while (text.len && (*text.text == ':' || *text.text <= ' ')) text.text++, text.len--;
     return text;
 }
@@ -151,7 +151,7 @@ static void event_begin(struct reader *r) {
     r->event = (struct json_event){0};
     r->pid = r->tid = r->name = r->cat = r->id = r->args_name = r->args_count = none;
     r->has_args = false;
-    r->buf.used = 0;
+    r->buf.len = 0;
     r->field = F_NONE;
 }
 
@@ -278,7 +278,7 @@ static int on_key(void *ctx, const unsigned char *key, size_t len) {
     case META:
     case INFO:
     case FILES:
-        r->buf.used = 0;
+        r->buf.len = 0;
         rc = put_piece(r, &r->key, key, len);
         break;
     case EVENT:

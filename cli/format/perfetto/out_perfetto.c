@@ -91,7 +91,7 @@ static int put_begin(struct trace_writer *w, struct sequence *seq, const struct 
         return put_fast(w, seq, call->start_ns, begin->bytes, begin->len);
     if (call->task && (rc = packets_task_track(&w->packets, seq, call, &task))) return rc;
     size_t start = packets_open_event(&w->packets, seq, call->start_ns, TYPE_BEGIN, task ? task->uuid : 0);
-    struct pb *b = &w->packets.packet;
+    struct buf *b = &w->packets.packet;
     pb_u64(b, EVENT_NAME_ID, call->name->index + 1u);
     if (call->name->kind == 0) pb_u64(b, EVENT_SOURCE_ID, call->name->index + 1u);
     if (task && in_order && task->depth == 0) pb_fixed64(b, EVENT_FLOW, task->uuid);
@@ -112,7 +112,7 @@ static int put_end(struct trace_writer *w, struct sequence *seq, const struct tr
     if (task && call->announced) task->depth--;
     if (call->folded && (rc = packets_intern_fold(&w->packets, seq, call->folded))) return rc;
     size_t start = packets_open_event(&w->packets, seq, call->end_ns, TYPE_END, task ? task->uuid : 0);
-    struct pb *b = &w->packets.packet;
+    struct buf *b = &w->packets.packet;
     size_t len = call->retval_len < VT_PAYLOAD_MAX ? call->retval_len : VT_PAYLOAD_MAX;
     if (call->retval) perfetto_arg_repr(b, "return_value", call->retval, len);
     if (call->raised) perfetto_arg_true(b, "raised");
@@ -239,7 +239,7 @@ static int perfetto_mark(struct trace_writer *w, const struct trace_mark *mark) 
     bool wide = mark->scope == 'g' || mark->scope == 'p';
     size_t start =
         packets_open_event(&w->packets, seq, mark->ns, TYPE_INSTANT, wide ? packets_process(&w->packets, mark->thread) : 0);
-    struct pb *b = &w->packets.packet;
+    struct buf *b = &w->packets.packet;
     if (mark->cat_len) pb_text(b, EVENT_CATEGORY, mark->cat, mark->cat_len);
     pb_text(b, EVENT_NAME, mark->name, mark->name_len);
     if (mark->id) {
@@ -260,7 +260,7 @@ static int put_limit(struct trace_writer *w, uint64_t ns) {
     const struct trace_info *info = w->packets.info;
     if (!info->limit[0]) return 0;
     size_t start = packets_open_event(&w->packets, w->packets.control, ns, TYPE_INSTANT, 0);
-    struct pb *b = &w->packets.packet;
+    struct buf *b = &w->packets.packet;
     pb_text(b, EVENT_NAME, "limit on the overhead", 21);
     perfetto_arg_text(b, "limit", info->limit, strlen(info->limit));
     for (size_t i = 0; i < limit_functions(info) && i < LIMIT_SHOWN; i++) {
@@ -283,7 +283,7 @@ static int perfetto_end(struct trace_writer *w, const struct trace_totals *total
     if (rc || (!totals->folded && !totals->left_out && !totals->short_calls && !totals->dropped && !cut_off))
         return rc ? rc : output_error(w->packets.out);
     size_t start = packets_open_event(&w->packets, w->packets.control, last_ns, TYPE_INSTANT, 0);
-    struct pb *b = &w->packets.packet;
+    struct buf *b = &w->packets.packet;
     pb_text(b, EVENT_NAME, "not everything is shown", 23);
     if (totals->folded) perfetto_arg_u64(b, "folded_calls", totals->folded);
     if (totals->left_out) perfetto_arg_u64(b, "older_calls_left_out", totals->left_out);

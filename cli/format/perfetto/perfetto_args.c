@@ -10,25 +10,25 @@
 
 #define DEPTH_MAX 64 /* of nested JSON; deeper values are left out */
 
-static size_t open_named(struct pb *b, uint32_t field, const void *name, size_t len) {
+static size_t open_named(struct buf *b, uint32_t field, const void *name, size_t len) {
     size_t start = pb_open(b, field);
     if (name) pb_text(b, ARG_NAME, name, len);
     return start;
 }
 
-void perfetto_arg_u64(struct pb *b, const char *name, uint64_t v) {
+void perfetto_arg_u64(struct buf *b, const char *name, uint64_t v) {
     size_t start = open_named(b, EVENT_ARGS, name, strlen(name));
     pb_u64(b, ARG_UINT, v);
     pb_close(b, start);
 }
 
-void perfetto_arg_true(struct pb *b, const char *name) {
+void perfetto_arg_true(struct buf *b, const char *name) {
     size_t start = open_named(b, EVENT_ARGS, name, strlen(name));
     pb_u64(b, ARG_BOOL, 1);
     pb_close(b, start);
 }
 
-void perfetto_arg_text(struct pb *b, const char *name, const void *text, size_t len) {
+void perfetto_arg_text(struct buf *b, const char *name, const void *text, size_t len) {
     size_t start = open_named(b, EVENT_ARGS, name, strlen(name));
     pb_text(b, ARG_STRING, text, len);
     pb_close(b, start);
@@ -41,7 +41,7 @@ static size_t digits(const char *s, size_t n) {
 }
 
 /* An int as repr writes it, in 64 bits. */
-static bool put_int(struct pb *b, const char *s) {
+static bool put_int(struct buf *b, const char *s) {
     char *end;
     errno = 0;
     if (s[0] == '-') {
@@ -57,7 +57,7 @@ static bool put_int(struct pb *b, const char *s) {
 }
 
 /* True when text is a number as Python or JSON writes it; a float's text is the shortest one that gives it back. */
-static bool put_number(struct pb *b, const char *text, size_t len) {
+static bool put_number(struct buf *b, const char *text, size_t len) {
     char s[64];
     if (len == 0 || len >= sizeof s) return false;
     memcpy(s, text, len);
@@ -83,7 +83,7 @@ static bool put_number(struct pb *b, const char *text, size_t len) {
     return true;
 }
 
-static void put_repr(struct pb *b, const char *text, size_t len) {
+static void put_repr(struct buf *b, const char *text, size_t len) {
     if (len == 4 && !memcmp(text, "True", 4))
         pb_u64(b, ARG_BOOL, 1);
     else if (len == 5 && !memcmp(text, "False", 5))
@@ -92,7 +92,7 @@ static void put_repr(struct pb *b, const char *text, size_t len) {
         pb_text(b, ARG_STRING, text, len);
 }
 
-void perfetto_arg_repr(struct pb *b, const char *name, const void *text, size_t len) {
+void perfetto_arg_repr(struct buf *b, const char *name, const void *text, size_t len) {
     size_t start = open_named(b, EVENT_ARGS, name, strlen(name));
     put_repr(b, text, len);
     pb_close(b, start);
@@ -100,7 +100,7 @@ void perfetto_arg_repr(struct pb *b, const char *name, const void *text, size_t 
 
 static size_t get_u16(const uint8_t *p) { return (size_t)(p[0] | p[1] << 8); }
 
-void perfetto_arg_func_args(struct pb *b, const uint8_t *p, size_t len) {
+void perfetto_arg_func_args(struct buf *b, const uint8_t *p, size_t len) {
     const uint8_t *end = p + len;
     size_t start = open_named(b, EVENT_ARGS, "func_args", 9);
     while (end - p >= 4) {
@@ -118,23 +118,23 @@ const char *const perfetto_fold_names[PERFETTO_FOLD_NAMES] = {"folded", "calls",
                                                               "name",   "self_us", "others"};
 enum { FOLDED = 1, CALLS, TOTAL_US, FUNCTIONS, NAME, SELF_US, OTHERS }; /* their iids */
 
-static size_t open_interned(struct pb *b, uint32_t field, uint64_t name) {
+static size_t open_interned(struct buf *b, uint32_t field, uint64_t name) {
     size_t start = pb_open(b, field);
     pb_u64(b, ARG_NAME_ID, name);
     return start;
 }
-static void put_number_as(struct pb *b, uint64_t name, uint64_t v) {
+static void put_number_as(struct buf *b, uint64_t name, uint64_t v) {
     size_t start = open_interned(b, ARG_DICT, name);
     pb_u64(b, ARG_UINT, v);
     pb_close(b, start);
 }
-static void put_us(struct pb *b, uint64_t name, uint64_t ns) {
+static void put_us(struct buf *b, uint64_t name, uint64_t ns) {
     size_t start = open_interned(b, ARG_DICT, name);
     pb_double(b, ARG_DOUBLE, (double)ns / 1000);
     pb_close(b, start);
 }
 
-void perfetto_arg_fold(struct pb *b, const struct trace_fold *fold) {
+void perfetto_arg_fold(struct buf *b, const struct trace_fold *fold) {
     size_t start = open_interned(b, EVENT_ARGS, FOLDED);
     put_number_as(b, CALLS, fold->calls);
     put_us(b, TOTAL_US, fold->total_ns);
@@ -163,7 +163,7 @@ void perfetto_arg_fold(struct pb *b, const struct trace_fold *fold) {
 /* ---- JSON ---- */
 
 struct nesting {
-    struct pb *b;
+    struct buf *b;
     unsigned depth;          /* of the value that is being read: members of the outermost object have 1 */
     size_t start[DEPTH_MAX]; /* of the annotation that holds what is read at each depth */
     bool array[DEPTH_MAX];
@@ -248,7 +248,7 @@ static int on_map(void *arg) { return enter_value(arg, false); }
 static int on_array(void *arg) { return enter_value(arg, true); }
 static int on_end(void *arg) { return leave_value(arg); }
 
-void perfetto_args_json(struct pb *b, const char *json, size_t len) {
+void perfetto_args_json(struct buf *b, const char *json, size_t len) {
     static const yajl_callbacks callbacks = {
         .yajl_null = on_null,
         .yajl_boolean = on_boolean,

@@ -56,10 +56,10 @@ static int get_annotation(const Pf__Annotation *in, const struct perfetto_texts 
 }
 
 /* As Python's repr and as JSON: the shortest digits that are the same number. */
-static void put_double(struct text_buf *json, double v) {
+static void put_double(struct buf *json, double v) {
     char text[40];
     if (!(v - v == 0)) {
-        text_literal(json, "null");
+        buf_literal(json, "null");
         return;
     }
     for (int digits = 15; digits <= 17; digits++) {
@@ -67,36 +67,36 @@ static void put_double(struct text_buf *json, double v) {
         if (strtod(text, NULL) == v) break;
     }
     if (!strpbrk(text, ".e")) strcat(text, ".0");
-    text_literal(json, text);
+    buf_literal(json, text);
 }
 
-static void put_scalar(struct text_buf *json, const struct annotation *a, bool repr) {
+static void put_scalar(struct buf *json, const struct annotation *a, bool repr) {
     char number[24];
     if (a->kind == VALUE_TEXT) {
-        text_string(json, a->text.data, a->text.len);
+        buf_json_string(json, a->text.data, a->text.len);
         return;
     }
-    if (repr) text_literal(json, "\"");
+    if (repr) buf_literal(json, "\"");
     switch (a->kind) {
     case VALUE_BOOL:
-        text_literal(json, repr ? (a->in->bool_value ? "True" : "False") : a->in->bool_value ? "true" : "false");
+        buf_literal(json, repr ? (a->in->bool_value ? "True" : "False") : a->in->bool_value ? "true" : "false");
         break;
     case VALUE_DOUBLE: put_double(json, a->in->double_value); break;
     case VALUE_UINT:
         snprintf(number, sizeof number, "%llu", (unsigned long long)a->in->uint_value);
-        text_literal(json, number);
+        buf_literal(json, number);
         break;
     case VALUE_INT:
         snprintf(number, sizeof number, "%lld", (long long)a->in->int_value);
-        text_literal(json, number);
+        buf_literal(json, number);
         break;
-    default: text_literal(json, "null"); break;
+    default: buf_literal(json, "null"); break;
     }
-    if (repr) text_literal(json, "\"");
+    if (repr) buf_literal(json, "\"");
 }
 
 /* Not deeper than PFTRACE_DEPTH_MAX: the packet was checked. */
-static int put_value(struct text_buf *json, const struct perfetto_texts *texts, const struct annotation *a, bool repr) {
+static int put_value(struct buf *json, const struct perfetto_texts *texts, const struct annotation *a, bool repr) {
     bool dict = a->kind == VALUE_DICT;
     size_t n = dict ? a->in->n_dict : a->in->n_array;
     Pf__Annotation *const *list = dict ? a->in->dict : a->in->array;
@@ -105,18 +105,18 @@ static int put_value(struct text_buf *json, const struct perfetto_texts *texts, 
         put_scalar(json, a, repr);
         return 0;
     }
-    text_literal(json, dict ? "{" : "[");
+    buf_literal(json, dict ? "{" : "[");
     for (size_t i = 0; i < n && !rc; i++) {
         struct annotation member;
         rc = get_annotation(list[i], texts, &member);
-        if (i) text_literal(json, ",");
+        if (i) buf_literal(json, ",");
         if (dict) {
-            text_string(json, member.name.data, member.name.len);
-            text_literal(json, ":");
+            buf_json_string(json, member.name.data, member.name.len);
+            buf_literal(json, ":");
         }
         if (!rc) rc = put_value(json, texts, &member, repr);
     }
-    text_literal(json, dict ? "}" : "]");
+    buf_literal(json, dict ? "}" : "]");
     return rc ? rc : json->failed ? -ENOMEM : 0;
 }
 
@@ -143,16 +143,16 @@ static bool take_note(const struct annotation *a, bool is_call, struct perfetto_
     return false;
 }
 
-int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts, const Pf__Annotation *annotation,
-                         bool is_call, struct perfetto_notes *notes) {
+int perfetto_json_member(struct buf *json, const struct perfetto_texts *texts, const Pf__Annotation *annotation, bool is_call,
+                         struct perfetto_notes *notes) {
     struct annotation a;
     int rc = get_annotation(annotation, texts, &a);
     if (rc || take_note(&a, is_call, notes)) return rc;
-    text_literal(json, json->len ? "," : "{");
-    text_string(json, a.name.data, a.name.len);
-    text_literal(json, ":");
+    buf_literal(json, json->len ? "," : "{");
+    buf_json_string(json, a.name.data, a.name.len);
+    buf_literal(json, ":");
     if (is_call && !a.kind && named(&a, "func_args")) { /* of a function without any */
-        text_literal(json, "{}");
+        buf_literal(json, "{}");
         return 0;
     }
     return put_value(json, texts, &a, is_call && (named(&a, "func_args") || named(&a, "return_value")));

@@ -2,7 +2,7 @@
 #ifndef VT_CLI_PERFETTO_JSON_H
 #define VT_CLI_PERFETTO_JSON_H
 
-#include "cli/base/text_buf.h"
+#include "cli/base/buf.h"
 #include "cli/base/text_map.h"
 #include "cli/format/perfetto/perfetto_subset.pb-c.h"
 #include "proto/base.h"
@@ -30,7 +30,7 @@ void perfetto_texts_free(struct perfetto_texts *texts);
 
 /* One DebugAnnotation as the next member of the object that `json` holds without its end ("{" is written first); a
  * repr that was typed becomes text again. Notes are taken, not written: is_call says which kind. -EBADMSG, -ENOMEM. */
-VT_MUST_CHECK int perfetto_json_member(struct text_buf *json, const struct perfetto_texts *texts,
-                                       const Pf__Annotation *annotation, bool is_call, struct perfetto_notes *notes);
+VT_MUST_CHECK int perfetto_json_member(struct buf *json, const struct perfetto_texts *texts, const Pf__Annotation *annotation,
+                                       bool is_call, struct perfetto_notes *notes);
 
 #endif

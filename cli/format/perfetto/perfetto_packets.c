@@ -49,12 +49,12 @@ void packets_free(struct packets *w) {
     free(w->tracks);
     free(w->control);
     free(w->process_uuids);
-    pb_free(&w->packet);
+    buf_free(&w->packet);
 }
 
 /* ---- packets ---- */
 
-static struct pb *new_packet(struct packets *w) {
+static struct buf *new_packet(struct packets *w) {
     w->packet.len = 0;
     return &w->packet;
 }
@@ -78,7 +78,7 @@ static int end_packet(struct packets *w, const struct sequence *seq) {
     return put_packet(w);
 }
 
-static void put_clock(struct pb *b, uint64_t id, uint64_t ns) {
+static void put_clock(struct buf *b, uint64_t id, uint64_t ns) {
     size_t start = pb_open(b, CLOCKS_CLOCK);
     pb_u64(b, CLOCK_ID, id);
     pb_u64(b, CLOCK_TIME, ns);
@@ -88,7 +88,7 @@ static void put_clock(struct pb *b, uint64_t id, uint64_t ns) {
 
 /* The packet with which a sequence begins, and begins anew after a gap: nothing said before counts any more. */
 static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, bool dropped) {
-    struct pb *b = new_packet(w);
+    struct buf *b = new_packet(w);
     if (ns > seq->last_ns) seq->last_ns = ns;
     size_t start = pb_open(b, PACKET_CLOCKS);
     if (seq == w->control && w->info->real_minus_mono) put_clock(b, CLOCK_REALTIME_ID, seq->last_ns + w->info->real_minus_mono);
@@ -116,7 +116,7 @@ static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, boo
 /* ---- tracks ---- */
 
 static int put_process(struct packets *w, const struct trace_process *process) {
-    struct pb *b = new_packet(w);
+    struct buf *b = new_packet(w);
     size_t len, track = pb_open(b, PACKET_TRACK);
     const char *name = name_of_process(process, &len);
     pb_u64(b, TRACK_UUID, w->process_uuids[process->index]);
@@ -130,7 +130,7 @@ static int put_process(struct packets *w, const struct trace_process *process) {
 
 static int put_thread(struct packets *w, struct sequence *seq, const struct trace_thread *thread) {
     char made_up[NAME_MADE_UP];
-    struct pb *b = new_packet(w);
+    struct buf *b = new_packet(w);
     size_t len, track = pb_open(b, PACKET_TRACK);
     const char *name = name_of_thread(thread, made_up, &len);
     pb_u64(b, TRACK_UUID, seq->uuid);
@@ -147,7 +147,7 @@ static int put_thread(struct packets *w, struct sequence *seq, const struct trac
 
 /* A track below a process. */
 static int put_track(struct packets *w, uint64_t uuid, uint64_t parent, const char *name, size_t len, bool counter) {
-    struct pb *b = new_packet(w);
+    struct buf *b = new_packet(w);
     size_t start = pb_open(b, PACKET_TRACK);
     pb_u64(b, TRACK_UUID, uuid);
     pb_text(b, TRACK_NAME, name, len);
@@ -218,7 +218,7 @@ int packets_ready(struct packets *w, const struct trace_thread *thread, uint64_t
 /* ---- events ---- */
 
 size_t packets_open_event(struct packets *w, struct sequence *seq, uint64_t ns, unsigned type, uint64_t track) {
-    struct pb *b = new_packet(w);
+    struct buf *b = new_packet(w);
     if (ns < seq->last_ns) {
         pb_u64(b, PACKET_TIME, ns);
         pb_u64(b, PACKET_TIME_CLOCK, CLOCK_MONOTONIC_ID);
@@ -242,7 +242,7 @@ static int put_name(struct packets *w, const struct sequence *seq, const struct 
     char *text = malloc(name_text_max(name));
     if (!text) return -ENOMEM;
     size_t len = (size_t)(name_put_text(text, name) - text);
-    struct pb *b = new_packet(w);
+    struct buf *b = new_packet(w);
     size_t interned = pb_open(b, PACKET_INTERNED), start = pb_open(b, INTERNED_NAME);
     pb_u64(b, NAME_ID, id);
     pb_text(b, NAME_TEXT, text, len);
@@ -262,13 +262,13 @@ static int put_name(struct packets *w, const struct sequence *seq, const struct 
 
 int packets_named_track(struct packets *w, const struct trace_thread *thread, bool counter, const char *const text[2],
                         const size_t len[2], const char *title, size_t title_len, struct track **out) {
-    struct pb key = {0};
+    struct buf key = {0};
     bool made = false;
     pb_u64(&key, 1, thread->process->index);
     pb_u64(&key, 2, counter);
     for (int i = 0; i < 2; i++) pb_text(&key, 3, text[i], len[i]);
     *out = key.failed ? NULL : get_track(w, key.data, key.len, &made);
-    pb_free(&key);
+    buf_free(&key);
     if (!*out) return -ENOMEM;
     return made ? put_track(w, (*out)->uuid, packets_process(w, thread), title, title_len, counter) : 0;
 }
@@ -293,7 +293,7 @@ int packets_intern(struct packets *w, struct sequence *seq, const struct trace_n
     return rc ? rc : put_name(w, seq, name);
 }
 
-static void put_string(struct pb *b, uint32_t field, uint64_t id, const char *text, size_t len) {
+static void put_string(struct buf *b, uint32_t field, uint64_t id, const char *text, size_t len) {
     size_t start = pb_open(b, field);
     pb_u64(b, NAME_ID, id);
     pb_text(b, NAME_TEXT, text, len);
@@ -304,7 +304,7 @@ int packets_intern_fold(struct packets *w, struct sequence *seq, const struct tr
     bool news = !seq->fold_names;
     for (uint32_t i = 0; i < fold->listed && !news; i++) news = !packets_has(&seq->strings, fold->functions[i].name);
     if (!news) return 0;
-    struct pb *b = new_packet(w);
+    struct buf *b = new_packet(w);
     size_t interned = pb_open(b, PACKET_INTERNED);
     for (uint32_t i = 0; i < PERFETTO_FOLD_NAMES && !seq->fold_names; i++)
         put_string(b, INTERNED_ARG, i + 1u, perfetto_fold_names[i], strlen(perfetto_fold_names[i]));

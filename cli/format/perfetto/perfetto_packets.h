@@ -45,7 +45,7 @@ struct packets {
     uint64_t *process_uuids;    /* by index */
     struct track **tracks;      /* hash table */
     uint64_t last_uuid;
-    struct pb packet; /* being written */
+    struct buf packet; /* being written */
 };
 
 /* -ENOMEM leaves things for packets_free, which is fine with a zeroed one too. */

@@ -37,7 +37,7 @@ struct open_call {
     struct trace_name *name;
     uint64_t start_ns;
     bool from_attach;
-    struct text_buf args; /* an object without its end */
+    struct buf args; /* an object without its end */
 };
 
 struct sequence {
@@ -57,7 +57,7 @@ struct pftrace_source {
     struct lanes lanes;
     struct text_map tracks, sequences; /* struct track, struct sequence by their numbers */
     struct sequence *first, *last;     /* the same sequences */
-    struct text_buf args;
+    struct buf args;
     uint64_t dropped;
     uint32_t nnames, nthreads, nprocesses; /* after the first reading */
 };
@@ -199,15 +199,15 @@ static int take_interned(struct pass *p, struct sequence *seq, const Pf__Interne
 
 /* ---- events ---- */
 
-static int take_args(struct text_buf *args, const struct perfetto_texts *texts, const Pf__Event *e, bool is_call,
+static int take_args(struct buf *args, const struct perfetto_texts *texts, const Pf__Event *e, bool is_call,
                      struct perfetto_notes *notes) {
     int rc = 0;
     for (size_t i = 0; i < e->n_args && !rc; i++) rc = perfetto_json_member(args, texts, e->args[i], is_call, notes);
     return rc ? rc : args->failed ? -ENOMEM : 0;
 }
 
-static void end_object(struct text_buf *args) {
-    if (args->len) text_literal(args, "}");
+static void end_object(struct buf *args) {
+    if (args->len) buf_literal(args, "}");
 }
 
 static int begin_call(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
@@ -226,7 +226,7 @@ static int begin_call(struct pass *p, struct sequence *seq, const struct track *
     int rc = p->lanes->learns ? 0 : take_args(&open->args, &seq->texts, e, true, &notes);
     open->from_attach = notes.from_attach;
     lanes_seen(p->lanes, seq->thread, ns, ns);
-    if (rc) text_free(&seq->open[--seq->nopen].args); /* half a text */
+    if (rc) buf_free(&seq->open[--seq->nopen].args); /* half a text */
     return rc;
 }
 
@@ -258,7 +258,7 @@ static int end_call(struct pass *p, struct sequence *seq, const struct track *tr
         call.raised = notes.raised;
         rc = lanes_call(p->lanes, &call);
     }
-    text_free(&open.args);
+    buf_free(&open.args);
     return rc;
 }
 
@@ -273,7 +273,7 @@ static int give_mark(struct pass *p, const struct sequence *seq, const struct tr
 
 /* An instant of a thread or process, or a moment of something that has a track of its own. */
 static int take_mark(struct pass *p, const struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
-    struct text_buf *args = &p->s->args;
+    struct buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
     char id[24];
     args->len = 0;
@@ -335,7 +335,7 @@ static int take_gc(struct pass *p, struct sequence *seq, const struct track *tra
 
 static int take_counter(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     char number[40];
-    struct text_buf *args = &p->s->args;
+    struct buf *args = &p->s->args;
     int rc = e->has_counter_value ? take_gc(p, seq, track, ns, e->counter_value) : 0;
     if (rc) return rc < 0 ? rc : 0;
     if (!track->name || (!e->has_counter_value && !(e->double_counter_value - e->double_counter_value == 0))) return 0;
@@ -344,11 +344,11 @@ static int take_counter(struct pass *p, struct sequence *seq, const struct track
     else
         snprintf(number, sizeof number, "%.17g", e->double_counter_value);
     args->len = 0;
-    text_literal(args, "{");
-    text_string(args, track->name, track->name_len);
-    text_literal(args, ":");
-    text_literal(args, number);
-    text_literal(args, "}");
+    buf_literal(args, "{");
+    buf_json_string(args, track->name, track->name_len);
+    buf_literal(args, ":");
+    buf_literal(args, number);
+    buf_literal(args, "}");
     if (args->failed) return -ENOMEM;
     struct trace_mark mark = {.thread = seq->thread,
                               .ns = ns,
@@ -362,14 +362,14 @@ static int take_counter(struct pass *p, struct sequence *seq, const struct track
 
 /* What our writer says at the end of the trace. */
 static int take_note(struct pass *p, const struct sequence *seq, const Pf__Event *e) {
-    struct text_buf *args = &p->s->args;
+    struct buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
     const char *dropped, *limit;
     args->len = 0;
     int rc = take_args(args, &seq->texts, e, false, &notes);
     bool limited = text_is(e->name, "limit on the overhead");
     if (rc || !p->lanes->learns || !args->len || (!limited && !text_is(e->name, "not everything is shown"))) return rc;
-    text_put(args, "", 1);
+    buf_put(args, "", 1);
     if (args->failed) return -ENOMEM;
     if (limited) {
         if ((limit = strstr(args->data, "\"limit\":\""))) limit_take(p->info, limit + 9, strcspn(limit + 9, "\""));
@@ -441,7 +441,7 @@ static void end_pass(struct pftrace_source *s) {
     while (s->first) {
         struct sequence *seq = s->first;
         s->first = seq->next;
-        while (seq->nopen) text_free(&seq->open[--seq->nopen].args);
+        while (seq->nopen) buf_free(&seq->open[--seq->nopen].args);
         free(seq->open);
         text_map_free(&seq->names);
         perfetto_texts_free(&seq->texts);
@@ -462,7 +462,7 @@ static void pftrace_close(struct trace_info *info, void *state) {
     }
     text_map_free(&s->tracks);
     lanes_free(&s->lanes);
-    text_free(&s->args);
+    buf_free(&s->args);
     info_build_free(&s->build);
     free(s->path);
     free(s);

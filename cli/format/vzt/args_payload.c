@@ -15,12 +15,12 @@ struct parse {
     struct args_payload *p;
     unsigned depth;
     enum place place;
-    struct text_buf key; /* in func_args */
+    struct buf key; /* in func_args */
 };
 
-static void put_u16(struct text_buf *b, size_t v) {
+static void put_u16(struct buf *b, size_t v) {
     const uint8_t bytes[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
-    text_put(b, bytes, sizeof bytes);
+    buf_put(b, bytes, sizeof bytes);
 }
 
 static int other(void *arg) {
@@ -41,7 +41,7 @@ static int on_string(void *arg, const unsigned char *text, size_t len) {
     struct parse *s = arg;
     struct args_payload *p = s->p;
     if (s->depth == 1 && s->place == AT_RETVAL && len <= VT_PAYLOAD_MAX) {
-        text_put(&p->retval, text, len);
+        buf_put(&p->retval, text, len);
         p->has_retval = true;
         return 1;
     }
@@ -50,8 +50,8 @@ static int on_string(void *arg, const unsigned char *text, size_t len) {
     if (!fits) return other(arg);
     put_u16(&p->args, s->key.len);
     put_u16(&p->args, len);
-    text_put(&p->args, s->key.data, s->key.len);
-    text_put(&p->args, text, len);
+    buf_put(&p->args, s->key.data, s->key.len);
+    buf_put(&p->args, text, len);
     return 1;
 }
 
@@ -65,7 +65,7 @@ static int on_key(void *arg, const unsigned char *key, size_t len) {
         if (again) s->place = ELSEWHERE;
     }
     s->key.len = 0;
-    text_put(&s->key, key, len);
+    buf_put(&s->key, key, len);
     return 1;
 }
 
@@ -113,11 +113,11 @@ int args_payload_from_json(struct args_payload *p, const char *json, size_t len)
         p->rest = true;
     yajl_free(parser);
     bool failed = s.key.failed || p->args.failed || p->retval.failed;
-    text_free(&s.key);
+    buf_free(&s.key);
     return failed ? -ENOMEM : 0;
 }
 
 void args_payload_free(struct args_payload *p) {
-    text_free(&p->args);
-    text_free(&p->retval);
+    buf_free(&p->args);
+    buf_free(&p->retval);
 }

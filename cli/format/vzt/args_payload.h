@@ -3,10 +3,10 @@
 #ifndef VT_CLI_ARGS_PAYLOAD_H
 #define VT_CLI_ARGS_PAYLOAD_H
 
-#include "cli/base/text_buf.h"
+#include "cli/base/buf.h"
 
 struct args_payload { /* all zero = new; used again and again */
-    struct text_buf args, retval;
+    struct buf args, retval;
     bool has_args, has_retval;
     bool rest; /* something there fits neither: other members, values that are no strings, texts above the format's limits */
 };
