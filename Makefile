@@ -143,7 +143,7 @@ quoted = "$(subst ",\",$(subst \,\\,$(1)))"
 command = {"directory": $(call quoted,$(CURDIR)), "file": "$(1)", "output": "$(2)", "command": $(call quoted,$(3) -c -o $(2) $(1))},
 COMPILED := $(PROTO_SRC) $(ATTACH_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)
 .PHONY: FORCE
-compile_commands.json $(BUILD)/compile_commands.json: FORCE | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/perfetto_subset.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
+compile_commands.json $(BUILD)/compile_commands.json: FORCE | $(BUILD)/gen/viztracerd.pb-c.h $(PERFETTO_GEN).h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
 	$(file >$@.tmp,[)
 	$(foreach s,$(COMPILED),$(file >>$@.tmp,$(call command,$(s),$(call obj,$(s)),$(CC) $(CFLAGS_ALL) $(CPPFLAGS))))
 	$(foreach s,$(AGENT_SRC),$(file >>$@.tmp,$(call command,$(s),$(BUILD)/agentobj/$(s:.c=.o),$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS))))
