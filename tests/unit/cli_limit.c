@@ -13,6 +13,7 @@
 #include "cli/trace/source.h"
 #include "proto/frame.h"
 #include "tests/lib/capture.h"
+#include "tests/lib/pftrace.h"
 #include "tests/lib/trace_build.h"
 
 #define SAID                                                                                                                     \
@@ -22,13 +23,13 @@
 static struct trace_build trace;
 static char path[96];
 
-static void make(uint32_t max_overhead, size_t nfunctions) {
+static void make_of(uint32_t max_overhead, size_t nfunctions, const char *calls) {
     Vt__Throttled t = VT__THROTTLED__INIT;
     Vt__ThrottledFunction f[2] = {VT__THROTTLED_FUNCTION__INIT, VT__THROTTLED_FUNCTION__INIT}, *all[2] = {&f[0], &f[1]};
     trace_build_open(&trace);
     trace_build_letters(&trace);
     trace_build_thread(&trace, 7, 107, 1, "MainThread");
-    trace_build_calls(&trace, 0, 7, 1000, 100, "(a(bb)(bb)a)");
+    trace_build_calls(&trace, 0, 7, 1000, 100, calls);
     f[0].id = 2;
     f[0].counted = 1200;
     f[1].id = 9; /* not recorded once */
@@ -43,6 +44,7 @@ static void make(uint32_t max_overhead, size_t nfunctions) {
     trace_build_frame(&trace, VT_FRAME_THROTTLED, &t.base);
     trace_build_end(&trace, 900, 0);
 }
+static void make(uint32_t max_overhead, size_t nfunctions) { make_of(max_overhead, nfunctions, "(a(bb)(bb)a)"); }
 static void set_up(void) { make(250, 2); }
 static void tear_down(void) {
     unlink(path);
@@ -99,6 +101,18 @@ START_TEST(goes_with_the_trace) {
         ck_assert_msg(!strcmp(trace_source_info(source)->limit, SAID), "%s: %s", suffixes[i], trace_source_info(source)->limit);
         trace_source_close(source);
     }
+}
+END_TEST
+
+/* Calls that were running when the hooks went out end there, the innermost first: each is written once. */
+START_TEST(test_calls_at_the_end_are_written_once) {
+    trace_build_remove(&trace);
+    make_of(250, 2, "(a(b(cc)(b");
+    convert(".pftrace");
+    struct pftrace *pf = pftrace_read(path);
+    ck_assert_uint_eq(pf->nslices, 4);
+    for (size_t i = 0; i < pf->nslices; i++) ck_assert_ptr_nonnull(pf->slices[i].end);
+    pftrace_free(pf);
 }
 END_TEST
 
@@ -166,6 +180,7 @@ int main(void) {
     tcase_add_test(tc, outputs);
     tcase_add_test(tc, each_function);
     tcase_add_test(tc, goes_with_the_trace);
+    tcase_add_test(tc, test_calls_at_the_end_are_written_once);
     tcase_add_test(tc, reports);
     tcase_add_test(tc, without_effect);
     tcase_add_test(tc, foreign_text);

@@ -353,14 +353,16 @@ static int take_drops(struct model *m, const struct ahead_frame *frame) {
 }
 
 static int give_open_frames(struct model *m) {
-    /* with the hooks out now and then nobody knows what was still running at the end */
+    /* With the hooks out now and then, nobody knows what was still running at the end: then calls end there, the innermost
+     * first, as calls that end do. */
     bool open = !(m->info->throttled && m->info->throttled->windows);
     int rc = 0;
     for (uint32_t i = 0; i < m->info->nthreads && !rc; i++) {
         struct stream *s = &m->streams[i];
         const struct trace_thread *thread = m->call.thread = m->info->threads[i];
         if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
-        for (uint32_t k = 0; k < s->depth && !rc; k++) rc = give(m, s, k, s->last_ns, open, false, NULL);
+        for (uint32_t k = 0; k < s->depth && !rc; k++)
+            rc = give(m, s, open ? k : s->depth - 1 - k, s->last_ns, open, false, NULL);
     }
     return rc;
 }
