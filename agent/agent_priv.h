@@ -69,7 +69,9 @@ struct thread {
     uint32_t starved;
     uint32_t unrecorded; /* events that were left out, for a look now and then */
     uint32_t window;     /* window.c: the last one that it had an event in */
-    uint64_t pad[2];
+    uint32_t missed;     /* enum vt_window_cause: its hook was gone until now; its next event tells */
+    uint32_t pad0;
+    uint64_t pad1;
 };
 _Static_assert(sizeof(struct thread) == 128, "thread");
 
@@ -153,14 +155,17 @@ struct thread *thread_current(void);
 bool thread_is_ours(const struct thread *thread);
 bool emit_here(uint64_t id_and_type);
 uint32_t thread_native_id(void);
+void thread_send_slow(struct thread *thread);
 /* session.c */
 void agent_not_busy(void);
 bool session_visit(void);
 void session_leave(uint32_t why);
+void session_wake(void);
 void session_child(void);
 /* names.c */
 int names_start(char *why, size_t why_size);
 uint32_t name_code_slow(void *code);
+uint32_t name_code_entered(void *code, void *globals);
 uint32_t name_function_slow(void *callable, void *definition);
 uint32_t name_code(void *code, void *frame);
 /* threads.c */
@@ -171,6 +176,7 @@ void *thread_object_name(uint64_t ident, uint32_t *native_id);
 /* stacks.c */
 void stacks_emit(void);
 void stacks_emit_current(void);
+void stacks_emit_thread(void *tstate);
 uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first);
 /* task.c */
 void tasks_start(void);

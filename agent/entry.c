@@ -1,6 +1,7 @@
 /* Owns the way in: vt_agent_main, called by the bootstrap thread (a plain C thread of the target, without
  * the GIL), and the steps that pymod.c shares. It ends by returning: the thread is gone then. */
 #include "agent/hooks/detail.h"
+#include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
 
@@ -132,7 +133,7 @@ int agent_prepare(uint64_t dlsym_address) {
 
 static const struct hook_ops *choose_hooks(void) {
     if (layout.python >= 0x30c) return &hook_monitoring;
-    if (!agent.c_calls && !agent.full && hook_eval_possible()) return &hook_eval;
+    if (!agent.c_calls && !agent.full && eval_slot_possible()) return &hook_eval;
     return &hook_profile;
 }
 
@@ -279,7 +280,7 @@ void *vt_agent_main(struct vt_boot *shared) {
     if (boot.op == VT_OP_START) start(&boot, ctl);
     if (boot.op == VT_OP_STOP) with_gil(stop);
     if (boot.op == VT_OP_WAKE) {
-        with_gil(window_wake);
+        with_gil(agent.governed ? window_wake : session_wake);
         vt_fetch_add(&vt_agent_info.woken, 1u);
     }
     return NULL;

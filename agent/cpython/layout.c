@@ -15,6 +15,8 @@ struct layout layout;
     .co_filename = 112, .co_name = 128 /* qualname */, .co_flags = 48, .co_firstlineno = 68, .co_argcount = 52,                  \
     .co_kwonlyargcount = 60, .co_varnames = 96, .co_kinds = 104, .str_data = 40
 #define TS_308 .ts_interp = 16, .ts_frame = 24, .ts_profilefunc = 56, .ts_tracefunc = 64, .ts_profileobj = 72, .ts_tracing = 44
+#define PROFILE_313 .ts_profilefunc = 80, .ts_tracefunc = 88, .ts_profileobj = 96
+#define PROFILE_315 .ts_profilefunc = 104, .ts_tracefunc = 112, .ts_profileobj = 120
 #define FRAME_314 .ts_interp = 16, .ts_current_frame = 72, .frame_locals = 80, .reference_tags = 3
 
 static const struct layout layouts[] = {
@@ -45,6 +47,9 @@ static const struct layout layouts[] = {
      .co_extra = CO_EXTRA_312,
      CODE_312,
      .ts_interp = 16,
+     .ts_profilefunc = 64,
+     .ts_tracefunc = 72,
+     .ts_profileobj = 80,
      .ts_cframe = 56,
      .frame_locals = 72,
      .is_next = 0,
@@ -53,14 +58,29 @@ static const struct layout layouts[] = {
     {.python = 0x30d,
      .co_extra = CO_EXTRA_313,
      CODE_312,
+     PROFILE_313,
      .ts_interp = 16,
      .ts_current_frame = 72,
      .frame_locals = 72,
      .is_next = 7264,
      .is_finalizing = 7320,
      .is_gil = 16},
-    {.python = 0x30e, .co_extra = CO_EXTRA_314, CODE_312, FRAME_314, .is_next = 7272, .is_finalizing = 7320, .is_gil = 16},
-    {.python = 0x30f, .co_extra = CO_EXTRA_314, CODE_312, FRAME_314, .is_next = 7264, .is_finalizing = 7312, .is_gil = 16},
+    {.python = 0x30e,
+     .co_extra = CO_EXTRA_314,
+     CODE_312,
+     PROFILE_313,
+     FRAME_314,
+     .is_next = 7272,
+     .is_finalizing = 7320,
+     .is_gil = 16},
+    {.python = 0x30f,
+     .co_extra = CO_EXTRA_314,
+     CODE_312,
+     PROFILE_315,
+     FRAME_314,
+     .is_next = 7264,
+     .is_finalizing = 7312,
+     .is_gil = 16},
 };
 
 static int refuse(char *why, size_t why_size, const char *what) {
@@ -178,19 +198,25 @@ static int check_tstate(const void *tstate, char *why, size_t why_size) {
     return found ? 0 : refuse(why, why_size, "interpreter of a thread");
 }
 
-/* Below 3.12 we write a thread's profile function ourselves: prove where it is, on our own thread, by what
- * sys.getprofile() says. PyEval_SetProfile would do, but it runs audit hooks of the target. */
-static int check_profile(void *tstate, char *why, size_t why_size) {
-    if (!layout.ts_profilefunc || field(tstate, layout.ts_profilefunc)) return 0;
+/* Below 3.12 we write a thread's profile function ourselves, later one that the target has set: prove where it is, on our own
+ * thread, by what sys.getprofile() says. PyEval_SetProfile would do, but it runs audit hooks of the target. */
+static bool profile_is_there(void *tstate) {
     void **slot = (void **)(void *)((char *)tstate + layout.ts_profileobj), *mark = py.PyLong_Type;
     void *getprofile = py.PySys_GetObject("getprofile"); /* borrowed */
-    if (!getprofile || *slot || field(tstate, layout.ts_tracefunc)) return refuse(why, why_size, "profile function of a thread");
+    if (!getprofile || *slot || field(tstate, layout.ts_tracefunc)) return false;
     *slot = mark;
     void *seen = py.PyObject_CallObject(getprofile, NULL);
     *slot = NULL;
     if (py.PyErr_Occurred()) py.PyErr_Clear();
     drop_ref(seen);
-    return seen == mark ? 0 : refuse(why, why_size, "profile function of a thread");
+    return seen == mark;
+}
+
+static int check_profile(void *tstate, char *why, size_t why_size) {
+    if (!layout.ts_profilefunc || field(tstate, layout.ts_profilefunc) || profile_is_there(tstate)) return 0;
+    if (layout.python < 0x30c) return refuse(why, why_size, "profile function of a thread");
+    layout.ts_profilefunc = 0; /* profile functions of the target's are left as they are */
+    return 0;
 }
 
 static uint32_t state_of(void *str) { return field32(str, STR_STATE) & (STR_IS_COMPACT | STR_IS_ASCII); }

@@ -47,7 +47,7 @@ enum {
 struct layout {
     uint32_t python; /* 0x030c */
     uint32_t co_extra, co_filename, co_name, co_flags, co_firstlineno, co_argcount, co_kwonlyargcount;
-    /* PyThreadState; 0 where not used on that version */
+    /* PyThreadState; 0 where not used on that version, or not found where it was expected */
     uint32_t ts_interp, ts_frame, ts_profilefunc, ts_tracefunc, ts_profileobj, ts_tracing, ts_use_tracing, ts_cframe;
     uint32_t use_tracing_on; /* value that switches tracing on */
     /* PyInterpreterState, 3.12+; behind `next` comes the id, before `finalizing` whether it is initialized */

@@ -91,6 +91,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     O(int, Py_IsFinalizing, (void))                                                                                              \
     O(int, _Py_IsFinalizing, (void))                                                                                             \
     O(void *, PyThreadState_GetFrame, (void *))                                                                                  \
+    O(uint64_t, PyThreadState_GetID, (void *))                                                                                   \
     O(void *, PyFrame_GetBack, (void *))                                                                                         \
     O(void *, PyFrame_GetCode, (void *))                                                                                         \
     O(void *, PyInterpreterState_Main, (void))                                                                                   \

@@ -7,6 +7,8 @@
 
 enum { UNRECORDED_VISIT = 1024 };
 
+bool detail_switched;
+
 bool detail_wanted(const struct vt_ctl *ctl) {
     const uint32_t flags = VT_F_ARGS | VT_F_RETVAL | VT_F_ASYNC | VT_F_IGNORE_FROZEN;
     return ctl->clock != VT_CLOCK_TSC || ctl->flags & flags || ctl->max_stack_depth >= 0 || ctl->include_bytes ||
@@ -31,7 +33,9 @@ static void unrecorded(struct thread *thread) {
 
 /* Keeps the depths; true = record the event. */
 ALWAYS_INLINE bool passes(struct thread *thread, void *code, bool enter, uint64_t flags) {
-    if (flags & FILTER_LEFT_OUT) {
+    if (detail_switched) {
+        if (flags & FILTER_LEFT_OUT || thread->ignored) return false;
+    } else if (flags & FILTER_LEFT_OUT) {
         if (!(flags & FILTER_SILENCES) || (filter_by_caller(code) && !(flags & FILTER_WAS_OPEN))) return false;
         if (enter)
             thread->ignored++;

@@ -26,6 +26,8 @@ ALWAYS_INLINE bool detail_deep_enough(struct thread *thread, bool enter) {
     if (enter) return thread->depth++ < max;
     return thread->depth > 0 ? --thread->depth < max : true; /* at 0: a frame that was open at the start */
 }
+/* Below 3.12: frames of functions that are left out give no events at all (hook_profile.c): nothing to be counted for them. */
+extern HIDDEN bool detail_switched;
 /* No event of this function is wanted, nor needed to keep the depths. */
 bool detail_unwanted(void *code, uint64_t flags);
 /* The current thread is about to leave calls that it was not seen entering, below others that it was. */
@@ -37,6 +39,7 @@ void detail_entered_unseen(uint32_t calls);
 #define FILTER_SILENCES (1ull << 33) /* nor anything that it calls */
 #define FILTER_WAS_OPEN (1ull << 34) /* it was running at the start: such a call silences nothing */
 void filter_start(void);
+bool filter_is_set(void);
 uint64_t filter_code_flags(const char *name, const char *file, void *globals);
 bool filter_leaves_out_function(const char *owner, const char *name);
 bool filter_has_subtrees(void);

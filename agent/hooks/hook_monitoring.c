@@ -6,6 +6,7 @@
 #include "agent/hooks/detail.h"
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/parallel.h"
+#include "agent/hooks/profilers.h"
 #include "agent/limit/governor.h"
 #include "agent/record/emit.h"
 #include "agent/session/interps.h"
@@ -339,6 +340,22 @@ static int hook_and_tell(void) {
     return tool;
 }
 
+/* Does the interpreter's own tool for profile functions have its events on already? Then the call that sets one is instrumented
+ * without us, too. */
+static bool profile_tool_is_on(void) {
+    const long bit = 1 << 6;
+    struct pending_error error;
+    error_save(&error);
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    void *tools = monitoring ? py.PyObject_CallMethod(monitoring, "_all_events", NULL) : NULL;
+    void *of_call = tools ? py.PyDict_GetItemString(tools, event_names[EVENT_CALL]) : NULL; /* borrowed */
+    bool on = of_call && py.PyLong_AsLong(of_call) & bit;
+    drop_ref(tools);
+    error_restore(&error);
+    return on;
+}
+static const struct profilers_hooks profilers_hooks = {.before = profile_tool_is_on, .after = profilers_stand_in};
+
 static const struct interp_hooks in_interpreter = {.in = hook_and_tell, .out = unhook_here, .rearm = rearm_here};
 
 /* ---- the session ---- */
@@ -364,6 +381,7 @@ static int monitoring_install(char *why, size_t why_size) {
     void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
     memset(other_sites, 0, sizeof other_sites);
     c_lap += 1ull << 48;
+    profilers_start(&profilers_hooks);
     int rc = monitoring ? read_names(monitoring) : -VT_ENOTSUP;
     if (!rc) {
         interps_start(&in_interpreter);
@@ -371,6 +389,7 @@ static int monitoring_install(char *why, size_t why_size) {
     }
     if (rc == -VT_EBUSY) say_who_has_them(monitoring, why, why_size);
     if (rc < 0) {
+        profilers_stop();
         if (!*why) text_append(why, why_size, "sys.monitoring does not work as expected");
         return rc;
     }
@@ -380,6 +399,8 @@ static int monitoring_install(char *why, size_t why_size) {
 }
 
 static void monitoring_remove(void) {
+    profilers_stop();
+    profilers_stand_aside();
     interps_settle();
     interps_ask();
 }

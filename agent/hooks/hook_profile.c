@@ -1,47 +1,52 @@
-/* Hook back end below 3.12: the C profile function of every thread. A profile function that a thread has
- * already is called by ours, with its own object, which stays where it was: sys.getprofile() does not change.
+/* Hook back end below 3.12: the C profile function of every thread. A profile function of the target's own is called by ours,
+ * with its own object, which stays where it was: sys.getprofile() does not change.
  *
- * New threads: when a thread starts another one from Python, the child's state exists before the call
- * returns and cannot have run, so the parent's C_RETURN event is the moment to hook it. Threads born in C,
- * and hooks that somebody displaced, are found by the periodic visit. */
+ * Where the frame evaluation function is to be had as well (switch.c), threads that have no hook are found at their next
+ * Python call: new ones, however they were born, and those whose function something has taken away. With filters it also keeps
+ * ours out of the frames of functions that are left out. Elsewhere:
+ *   - a thread that is started from Python exists before the call returns and cannot have run: hooked at the C_RETURN
+ *   - where a known C function set a profile function we are called right after it (profilers.c)
+ *   - whatever else is missing is found by the periodic visit, or by the thread that the daemon sends in when the process uses
+ *     the CPU and nothing of it is seen */
+#include "agent/hooks/hook_profile.h"
+
+#include "agent/cpython/frames.h"
 #include "agent/hooks/detail.h"
+#include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
+#include "agent/hooks/profilers.h"
 #include "agent/limit/governor.h"
 #include "agent/record/emit.h"
 
-enum { TRACE_CALL = 0, TRACE_RETURN = 3, TRACE_C_CALL = 4, TRACE_C_EXCEPTION = 5, TRACE_C_RETURN = 6, CHAINED_MAX = 1024 };
-
-/* Profile functions that were there before us, by thread state. */
-struct chained {
-    void *tstate;
-    py_tracefunc function;
-};
-static struct chained chained[CHAINED_MAX];
-static uint32_t nchained;
 static py_tracefunc lean; /* the instance for this version */
+static enum profile_mode mode;
+static uint32_t nhooked; /* threads, at this look */
+static uint64_t newest_id, wake_after_ns;
+#define WAKE_FIRST_NS 20000000u
+#define WAKE_RARELY_NS 2000000000u
+static uint32_t nopen; /* threads with frames open since the start that matter to us */
 
 static void hook_all_threads(void);
+static void open_frame_left(const void *frame);
 
-static struct chained *chained_of(const void *tstate) {
-    for (uint32_t i = 0; i < nchained; i++)
-        if (chained[i].tstate == tstate) return &chained[i];
-    return NULL;
-}
-
-/* ---- functions that change who is hooked ---- */
-
-static int hook_later(void *unused) {
-    (void)unused;
-    if (agent.state == AGENT_TRACING && agent.family->live && !governor_is_off()) hook_all_threads();
-    return 0;
-}
-
-/* Calls that start threads or replace our hook; recognised by name when they get their id. */
+/* Calls that start threads; recognised by name when they get their id. */
 static NOINLINE void special_call(const struct function_slot *slot, int what) {
-    if (agent.state != AGENT_TRACING || !agent.family->live) return;
+    if (agent.state != AGENT_TRACING || !agent.family->live || mode != PROFILE_PLAIN) return;
     if (slot->special == FUNCTION_STARTS_THREAD && what == TRACE_C_RETURN) hook_all_threads();
-    /* it displaces us while it runs: look again right after it */
-    if (slot->special == FUNCTION_SETS_PROFILE && what == TRACE_C_CALL) py.Py_AddPendingCall(hook_later, NULL);
+}
+
+/* This thread's hook was gone: before its first event since then is recorded. */
+static NOINLINE void tell_missed(uint32_t type) {
+    struct pending_error error;
+    error_save(&error);
+    if (session_visit() && this_thread->missed) {
+        window_tell(this_thread, type == VT_REC_CALL, this_thread->missed);
+        this_thread->missed = 0;
+    }
+    error_restore(&error);
+}
+ALWAYS_INLINE void look_back(uint32_t type) {
+    if (UNLIKELY(this_thread->missed)) tell_missed(type);
 }
 
 /* ---- the profile function ---- */
@@ -51,10 +56,12 @@ ALWAYS_INLINE void *frame_code(void *frame, bool is_311) { return is_311 ? field
 /* The lean callbacks are one straight run without a stack frame, as in hook_monitoring.c: whatever is not ordinary is the tail
  * call of a function of its own. */
 static NOINLINE int emit_rare(uint64_t word) {
+    look_back(word & ((1u << VT_REC_TYPE_BITS) - 1));
     emit_slow(word);
     return 0;
 }
 static NOINLINE int python_rare(void *code, uint32_t type) {
+    look_back(type);
     emit(name_code_slow(code) | type);
     return 0;
 }
@@ -84,7 +91,10 @@ ALWAYS_INLINE int on_c(void *code, void *callable, int what, bool full) {
         c_entered(callable, id);
     return 0;
 }
-static NOINLINE int c_rare(void *callable, int what) { return on_c(NULL, callable, what, false); }
+static NOINLINE int c_rare(void *callable, int what) {
+    look_back(c_type(what));
+    return on_c(NULL, callable, what, false);
+}
 
 ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, bool is_311) {
     uint64_t now = arch_ticks();
@@ -110,10 +120,12 @@ ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, 
 }
 
 static int full_event(void *frame, int what, void *argument, bool is_311) {
+    look_back(what == TRACE_CALL ? VT_REC_CALL : VT_REC_RETURN);
     switch (what) {
     case TRACE_CALL: detail_python(frame_code(frame, is_311), VT_REC_CALL, NULL, frame); return 0;
     case TRACE_RETURN:
         detail_python(frame_code(frame, is_311), argument ? VT_REC_RETURN : VT_REC_UNWIND, argument, frame);
+        if (UNLIKELY(nopen)) open_frame_left(frame);
         return 0;
     case TRACE_C_CALL:
     case TRACE_C_RETURN:
@@ -134,16 +146,20 @@ static int profile_full(void *object, void *frame, int what, void *argument) {
     (void)object;
     return full_event(frame, what, argument, layout.python == 0x30b);
 }
-/* In a thread that had a profile function already. */
-static int profile_chained(void *object, void *frame, int what, void *argument) {
-    const struct chained *previous = chained_of(py.PyThreadState_Get());
-    py_tracefunc theirs = previous ? previous->function : NULL;
-    profile_full(object, frame, what, argument);
-    return theirs ? theirs(object, frame, what, argument) : 0;
-}
-
 static bool is_ours(const void *function) {
     return function == (void *)profile_308 || function == (void *)profile_311 || function == (void *)profile_full;
+}
+
+static void *function_of(const void *tstate) { return field(tstate, layout.ts_profilefunc); }
+
+/* In a thread that has a profile function of the target's. One that raises is taken away by the interpreter, and we with it. */
+static int profile_chained(void *object, void *frame, int what, void *argument) {
+    void *tstate = py.PyThreadState_Get();
+    profile_full(object, frame, what, argument);
+    int result = beside_pass_on(tstate, object, frame, what, argument);
+    if (UNLIKELY(!function_of(tstate)) && agent.state == AGENT_TRACING && agent.family->live && !governor_is_off())
+        profile_put(tstate, true, false);
+    return result;
 }
 
 /* ---- in and out ---- */
@@ -163,32 +179,67 @@ static void set_use_tracing(void *tstate) {
         *(uint32_t *)field(tstate, layout.ts_cframe) = value;
 }
 
-static void hook_thread(void *tstate) {
-    void *function = field(tstate, layout.ts_profilefunc);
-    if (layout.ts_cframe && !field(tstate, layout.ts_cframe)) return; /* still being made, without the GIL */
-    if (is_ours(function) || function == (void *)profile_chained) return;
-    struct chained *previous = chained_of(tstate);
-    if (!function) {
-        if (previous) *previous = chained[--nchained];
-        set_field(tstate, layout.ts_profilefunc, (void *)lean);
-    } else {
-        if (!previous && nchained == CHAINED_MAX) return;
-        if (!previous) previous = &chained[nchained++];
-        *previous = (struct chained){tstate, (py_tracefunc)function};
-        set_field(tstate, layout.ts_profilefunc, (void *)profile_chained);
+bool profile_is_on(const void *tstate) {
+    void *function = function_of(tstate);
+    return is_ours(function) || function == (void *)profile_chained;
+}
+
+/* What the thread has of the target's; whatever was kept of it is brought up to date. False: it cannot be kept. */
+static bool theirs_of(void *tstate, py_tracefunc *theirs, bool knows_all) {
+    void *function = function_of(tstate);
+    struct beside *beside = beside_find(tstate);
+    *theirs = NULL;
+    if (function == (void *)profile_chained) {
+        *theirs = beside ? beside->theirs : NULL;
+    } else if (function && !is_ours(function)) {
+        *theirs = (py_tracefunc)function;
+        return beside_set(tstate, *theirs, knows_all);
+    } else if (beside) {
+        beside->theirs = NULL;
+        if (!beside->open_from) beside_drop(beside);
     }
+    return true;
+}
+
+void profile_put(void *tstate, bool on, bool knows_all) {
+    py_tracefunc theirs;
+    if (!theirs_of(tstate, &theirs, knows_all)) return;
+    void *function = (void *)(!on ? theirs : theirs ? profile_chained : lean);
+    if (function == function_of(tstate)) return;
+    set_field(tstate, layout.ts_profilefunc, function);
     set_use_tracing(tstate);
 }
 
-static void unhook_thread(void *tstate) {
-    void *function = field(tstate, layout.ts_profilefunc);
-    const struct chained *previous = chained_of(tstate);
-    if (is_ours(function))
-        set_field(tstate, layout.ts_profilefunc, NULL);
-    else if (function == (void *)profile_chained)
-        set_field(tstate, layout.ts_profilefunc, previous ? (void *)previous->function : NULL);
-    else
+/* Its calls until now were not seen. */
+void profile_missed(void *tstate) {
+    uint64_t ident = frames_ident(tstate);
+    for (uint32_t i = 0; i < agent.nthreads; i++) {
+        struct thread *thread = &agent.threads[i];
+        if (thread->ident != ident || !thread->tid || !thread->seq) continue;
+        thread->missed = VT_WINDOW_DISPLACED;
+        thread_send_slow(thread);
         return;
+    }
+    if (frames_any(tstate)) stacks_emit_thread(tstate);
+}
+
+static bool is_being_made(const void *tstate) { /* without the GIL */
+    return layout.ts_cframe && !field(tstate, layout.ts_cframe);
+}
+
+static void hook_thread(void *tstate) {
+    if (is_being_made(tstate) || profile_is_on(tstate)) return;
+    if (agent.state == AGENT_TRACING && tstate == py.PyThreadState_Get()) return; /* a thread that the daemon has sent */
+    profile_put(tstate, true, true);
+    nhooked++;
+    if (agent.state == AGENT_TRACING && !agent.governed) profile_missed(tstate);
+}
+
+static void unhook_thread(void *tstate) {
+    struct beside *beside = beside_find(tstate);
+    if (!profile_is_on(tstate)) return;
+    set_field(tstate, layout.ts_profilefunc,
+              function_of(tstate) == (void *)profile_chained && beside ? (void *)beside->theirs : NULL);
     set_use_tracing(tstate);
 }
 
@@ -199,36 +250,151 @@ static void each_thread(void (*visit)(void *tstate)) {
 
 static void hook_all_threads(void) { each_thread(hook_thread); }
 
-/* Thread states that are gone must not be mistaken for new ones at the same address. */
-static void forget_dead(void) {
-    for (uint32_t i = 0; i < nchained; i++) {
-        bool alive = false;
-        for (void *it = py.PyInterpreterState_Head(); it && !alive; it = py.PyInterpreterState_Next(it))
-            for (void *t = py.PyInterpreterState_ThreadHead(it); t && !alive; t = py.PyThreadState_Next(t))
-                alive = t == chained[i].tstate;
-        if (!alive) chained[i--] = chained[--nchained];
+static void see(void *tstate) {
+    struct beside *beside = beside_find(tstate);
+    if (beside) beside->seen = true;
+}
+static void see_all(void) { each_thread(see); }
+
+/* ---- frames that were open at the start, with filters ---- */
+
+/* They do not come to the evaluation function. While one that is recorded is among them ours stays on, and looks at each of
+ * them as it is left. */
+static bool any_wanted(void *frame) {
+    bool any = false;
+    while (frame && !any) {
+        void *code = frames_code(frame);
+        name_code(code, frame);
+        any = !(filter_flags_of(code) & FILTER_LEFT_OUT);
+        frame = any ? (drop_ref(frame), NULL) : frames_next(frame);
     }
+    return any;
+}
+
+static void set_open(void *tstate, const void *frame) {
+    struct beside *beside = frame ? beside_make(tstate) : beside_find(tstate);
+    if (!beside) return;
+    nopen += (frame != NULL) - (beside->open_from != NULL);
+    beside->open_from = frame;
+    if (!frame && !beside->theirs) beside_drop(beside);
+}
+
+/* Takes the reference to `frame`: the innermost that is open. */
+static void begin_open(void *tstate, void *frame) {
+    const void *innermost = frame;
+    bool on = any_wanted(frame);
+    profile_put(tstate, on, true);
+    set_open(tstate, on ? innermost : NULL);
+}
+
+static void begin_thread(void *tstate) {
+    if (!is_being_made(tstate)) begin_open(tstate, frames_first(tstate));
+}
+
+static NOINLINE void open_frame_left(const void *frame) {
+    void *tstate = py.PyThreadState_Get(), *innermost;
+    const struct beside *beside = beside_find(tstate);
+    if (!beside || beside->open_from != frame || mode != PROFILE_SWITCH) return;
+    innermost = frames_first(tstate);
+    begin_open(tstate, innermost ? frames_next(innermost) : NULL);
+}
+
+/* ---- the session ---- */
+
+/* In the thread that has set or removed a profile function, and in the frame that called for it. */
+static void changed(bool all, bool knows_all) {
+    (void)knows_all;
+    void *tstate = py.PyThreadState_Get();
+    if (governor_is_off()) return;
+    const struct beside *beside = beside_find(tstate);
+    bool open = beside && beside->open_from;
+    profile_put(tstate, mode != PROFILE_SWITCH || open || switch_on_here(tstate), false);
+    if (all && mode != PROFILE_SWITCH) hook_all_threads();
+}
+
+static const struct profilers_hooks profilers_hooks = {.after = changed};
+
+static void all_in(void) {
+    nopen = 0;
+    detail_switched = mode == PROFILE_SWITCH;
+    if (mode != PROFILE_PLAIN) switch_install(mode, lean);
+    each_thread(mode == PROFILE_SWITCH ? begin_thread : hook_thread);
+}
+
+static void all_out(void) {
+    switch_remove();
+    each_thread(unhook_thread);
+    detail_switched = false;
+    nopen = 0;
+}
+
+static enum profile_mode choose_mode(void) {
+    if (!eval_slot_possible()) return PROFILE_PLAIN;
+    if (filter_is_set() && agent.full && !(agent.flags & VT_F_ASYNC)) return PROFILE_SWITCH;
+    return layout.python < 0x30b ? PROFILE_GUARD : PROFILE_PLAIN;
+}
+
+/* When the process uses the CPU and no hooked thread does, the daemon sends one in. One that finds nothing new makes the next
+ * one rarer: C code that runs for long looks the same. */
+static void want_wake(uint32_t found) {
+    uint64_t cpu = process_cpu_ns();
+    if (agent.governed) return;
+    if (found)
+        wake_after_ns = WAKE_FIRST_NS;
+    else if (agent.ctl->wake_cpu_ns && cpu >= agent.ctl->wake_cpu_ns && wake_after_ns < WAKE_RARELY_NS)
+        wake_after_ns *= 2;
+    vt_store_release(&agent.ctl->wake_cpu_ns, cpu + wake_after_ns);
+}
+
+/* 3.11: thread states come and go between two looks, as those of callbacks in threads of C do: only the evaluation function
+ * meets them. Of the thread that is sent in. */
+static bool misses_short_threads(void) {
+    if (!py.PyThreadState_GetID || profile_is_on(py.PyThreadState_Get())) return false;
+    uint64_t id = py.PyThreadState_GetID(py.PyThreadState_Get()), before = newest_id;
+    newest_id = id;
+    return before && id > before + 1 && !agent.governed && eval_slot_possible();
+}
+
+static void look_at_all(void) {
+    nhooked = 0;
+    bool guard = misses_short_threads();
+    hook_all_threads();
+    want_wake(nhooked);
+    if (!guard) return;
+    mode = PROFILE_GUARD;
+    switch_install(mode, lean);
+    vt_store_release(&agent.ctl->wake_cpu_ns, 0ull);
 }
 
 static int profile_install(char *why, size_t why_size) {
     (void)why, (void)why_size;
-    nchained = 0;
+    profilers_start(&profilers_hooks);
     lean = agent.full ? profile_full : layout.python == 0x30b ? profile_311 : profile_308;
-    hook_all_threads();
+    mode = choose_mode();
+    all_in();
+    newest_id = py.PyThreadState_GetID ? py.PyThreadState_GetID(py.PyThreadState_Get()) : 0;
+    wake_after_ns = WAKE_FIRST_NS;
+    if (mode == PROFILE_PLAIN) want_wake(0);
     return 0;
 }
 
-static void profile_pause(void) { each_thread(unhook_thread); }
-
 static void profile_remove(void) {
-    each_thread(unhook_thread);
-    nchained = 0;
+    profilers_stop();
+    all_out();
 }
 
 static void profile_visit(void) {
     if (governor_is_off()) return;
-    if (nchained) forget_dead();
-    hook_all_threads();
+    beside_sweep(see_all);
+    if (mode == PROFILE_PLAIN) {
+        look_at_all();
+    } else if (eval_slot_too_deep()) {
+        all_out();
+        mode = PROFILE_PLAIN;
+        all_in();
+    } else {
+        switch_visit();
+    }
 }
 
 const struct hook_ops hook_profile = {
@@ -236,6 +402,6 @@ const struct hook_ops hook_profile = {
     .install = profile_install,
     .remove = profile_remove,
     .visit = profile_visit,
-    .pause = profile_pause,
-    .resume = hook_all_threads,
+    .pause = all_out,
+    .resume = all_in,
 };

@@ -23,6 +23,5 @@ struct hook_ops {
     void (*resume)(void);
 };
 extern const struct hook_ops hook_monitoring, hook_profile, hook_eval;
-bool hook_eval_possible(void);
 
 #endif

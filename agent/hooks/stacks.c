@@ -46,7 +46,7 @@ uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_firs
     return n;
 }
 
-static void emit_thread(void *tstate) {
+void stacks_emit_thread(void *tstate) {
     struct part part = {.head = {.ident = frames_ident(tstate)}};
     uint64_t count = frames_depth(tstate, ~0ull), at = count;
     if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);
@@ -98,7 +98,7 @@ static void threads_drop(const struct threads *threads) {
 
 void stacks_emit(void) {
     struct threads threads = threads_find();
-    for (uint32_t i = 0; i < threads.n; i++) emit_thread(threads.list[i]);
+    for (uint32_t i = 0; i < threads.n; i++) stacks_emit_thread(threads.list[i]);
     threads_drop(&threads);
 }
 
@@ -130,7 +130,7 @@ void stacks_emit_current(void) {
     for (uint32_t i = 0; i < threads.n; i++) {
         void *tstate = threads.list[i];
         bool late = field(tstate, layout.ts_interp) == interpreter && !has_events(frames_ident(tstate));
-        if (late && !is_elsewhere(&threads, tstate)) emit_thread(tstate);
+        if (late && !is_elsewhere(&threads, tstate)) stacks_emit_thread(tstate);
     }
     threads_drop(&threads);
 }

@@ -64,6 +64,7 @@ void throttle_tell(void);
 void window_start(void);
 void window_close(void);
 void window_event(void *frame, bool enter);
+void window_tell(struct thread *thread, bool entered, uint32_t cause);
 bool governor_whole(void);
 void window_wake(void);
 

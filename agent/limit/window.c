@@ -18,11 +18,11 @@ void window_start(void) { window = 1; }
 
 /* Frames of this thread as they were before an event; outermost first. `entered`: the innermost is the function
  * that the event enters. */
-static void tell_frames(struct thread *thread, bool entered) {
+void window_tell(struct thread *thread, bool entered, uint32_t cause) {
     uint32_t ids[FRAMES_MAX], n = 0;
     /* the frame evaluation function would never see these return */
     if (agent.hooks->kind != VT_HOOK_EVAL) n = stack_ids(py.PyThreadState_Get(), ids, FRAMES_MAX, entered);
-    struct vt_pl_window head = {.nframes = n};
+    struct vt_pl_window head = {.nframes = n, .cause = cause};
     uint32_t bytes = (uint32_t)sizeof head + n * 4;
     uint8_t *to = payload_reserve(bytes);
     if (!to) return;
@@ -41,7 +41,7 @@ void window_event(void *frame, bool enter) {
     }
     struct pending_error error;
     error_save(&error);
-    if (session_visit()) tell_frames(this_thread, frame && enter);
+    if (session_visit()) window_tell(this_thread, frame && enter, VT_WINDOW_LIMIT);
     error_restore(&error);
 }
 

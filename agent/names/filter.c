@@ -166,6 +166,8 @@ void filter_start(void) {
 
 bool filter_has_subtrees(void) { return include_files.bytes || exclude_files.bytes || agent.flags & VT_F_IGNORE_FROZEN; }
 
+bool filter_is_set(void) { return any_filter; }
+
 bool filter_needs_modules(void) { return globs[VT_GLOB_INCLUDE_MODULES].bytes || globs[VT_GLOB_EXCLUDE_MODULES].bytes; }
 
 static bool file_left_out(const char *file) {

@@ -6,6 +6,7 @@
 
 struct function_slot function_slots[1u << FUNCTION_BITS];
 struct c_open c_open;
+void (*name_profile_setter)(void *definition, bool all);
 enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
 #define ID_UNKNOWN (VT_ID_MAX << VT_REC_TYPE_BITS)
 
@@ -91,12 +92,15 @@ static uint32_t code_register(void *code, void *globals) {
     return result;
 }
 
-NOINLINE uint32_t name_code_slow(void *code) {
+/* `globals`: of the frame that is about to run `code`. */
+NOINLINE uint32_t name_code_entered(void *code, void *globals) {
     uint64_t begun = agent.governed ? clock_full() : 0;
-    uint32_t id = session_visit() ? code_register(code, NULL) : 0;
+    uint32_t id = session_visit() ? code_register(code, globals) : 0;
     if (begun) governor.naming += clock_full() - begun;
     return id;
 }
+
+uint32_t name_code_slow(void *code) { return name_code_entered(code, NULL); }
 
 /* Of an open frame, with hooks maybe not in yet; NULL = of the one that runs. */
 uint32_t name_code(void *code, void *frame) {
@@ -151,9 +155,15 @@ static const struct {
     const char *owner, *name;
     uint16_t special;
 } specials[] = {
-    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},  {"_thread", "start_new", FUNCTION_STARTS_THREAD},
-    {"_xxsubinterpreters", "create", FUNCTION_STARTS_THREAD}, {"sys", "setprofile", FUNCTION_SETS_PROFILE},
-    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
+    {"_thread", "start_new_thread", FUNCTION_STARTS_THREAD},
+    {"_thread", "start_new", FUNCTION_STARTS_THREAD},
+    {"_xxsubinterpreters", "create", FUNCTION_STARTS_THREAD},
+    {"sys", "setprofile", FUNCTION_SETS_PROFILE},
+    {"sys", "_setprofileallthreads", FUNCTION_SETS_PROFILES},
+    {"_lsprof.Profiler", "enable", FUNCTION_SETS_PROFILE},
+    {"_lsprof.Profiler", "disable", FUNCTION_SETS_PROFILE},
+    {"_yappi", "start", FUNCTION_SETS_PROFILES},
+    {"_yappi", "stop", FUNCTION_SETS_PROFILES},
 };
 
 static uint16_t special_of(const char *owner, const char *name) {
@@ -201,6 +211,8 @@ static uint32_t function_register(struct function_slot *room, void *callable, vo
     bool left_out = agent.full && filter_leaves_out_function(owner.bytes, name.bytes);
     if (id == ID_UNKNOWN || left_out || tell_name(id, 1, 0, &name, &owner)) {
         uint16_t special = special_of(owner.bytes, name.bytes);
+        if (special >= FUNCTION_SETS_PROFILE && name_profile_setter)
+            name_profile_setter(definition, special == FUNCTION_SETS_PROFILES);
         vt_store_relaxed(&room->id, 0u);
         __atomic_thread_fence(__ATOMIC_RELEASE);
         vt_store_relaxed(&room->definition, definition);

@@ -75,8 +75,15 @@ struct function_slot {
     uint16_t special;  /* enum function_special */
     uint16_t left_out; /* by a filter */
 };
-/* Functions after which the profile back end must look at the threads again. */
-enum function_special { FUNCTION_PLAIN = 0, FUNCTION_STARTS_THREAD, FUNCTION_SETS_PROFILE };
+/* Functions after which threads must be looked at again. */
+enum function_special {
+    FUNCTION_PLAIN = 0,
+    FUNCTION_STARTS_THREAD,
+    FUNCTION_SETS_PROFILE,
+    FUNCTION_SETS_PROFILES /* of all threads */
+};
+/* Called before the first call in the session of a C function that sets profile functions; NULL = nobody wants to know. */
+extern HIDDEN void (*name_profile_setter)(void *definition, bool all);
 const struct function_slot *name_function_slot(const struct function_slot *slots, const void *definition);
 extern HIDDEN struct function_slot function_slots[1u << FUNCTION_BITS];
 uint32_t name_function(struct function_slot *slots, void *callable, void *definition);

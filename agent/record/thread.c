@@ -127,6 +127,7 @@ static void count_drop(struct thread *thread) {
 
 static uint64_t next_limit(const struct thread *thread, uint64_t now) {
     uint64_t wrap = ((now >> VT_REC_TS_BITS) + 1) << VT_REC_TS_BITS, limit = now + agent.ctl->span;
+    if (thread->missed) limit = now;
     if (thread->name_tries < NAME_TRIES_EACH_EVENT) limit = now; /* a new thread's name is found at its first events */
     return limit < wrap ? limit : wrap;
 }
@@ -163,6 +164,12 @@ static bool chunk_take(struct thread *thread, uint64_t now) {
     thread->cursor = cursor;
     vt_store_release(&chunk->state, (uint32_t)VT_CHUNK_OWNED);
     return set_limit(chunk, next_limit(thread, now));
+}
+
+/* The thread's next event goes the slow way. In another thread, while it cannot run. */
+void thread_send_slow(struct thread *thread) {
+    if (((uint64_t)thread->cursor & VT_CHUNK_MASK) == 0) return;
+    vt_store_relaxed(&((struct vt_chunk *)((uint64_t)thread->cursor & ~VT_CHUNK_MASK))->limit, 0ull);
 }
 
 /* Makes thread->cursor usable for at least one word at time `now`. */

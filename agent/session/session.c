@@ -97,6 +97,17 @@ static void periodic(uint64_t now) {
     error_restore(&error);
 }
 
+/* In a thread that is not the program's: no hooked thread comes here by itself. */
+void session_wake(void) {
+    if (agent.state != AGENT_TRACING || !agent.family->live) return;
+    uint64_t now = clock_full();
+    bool stop = !vt_load_acquire(&agent.ctl->enabled);
+    if (stop || now >= vt_load_relaxed(&agent.ctl->lease))
+        session_leave(stop ? VT_WHY_STOP : VT_WHY_LEASE);
+    else if (!interpreter_ends())
+        periodic(now);
+}
+
 static void name_this_thread(struct thread *thread) {
     struct pending_error error;
     error_save(&error);

@@ -39,6 +39,7 @@
 #define STOP_HELPER_AFTER (100 * MS)
 #define STOP_GIVE_UP (5000 * MS)
 #define WAKE_EVERY (1000 * MS)
+#define WAKE_UNSEEN (20 * MS) /* without a limit: nothing was seen for so long */
 #define WAKE_RARELY (16000 * MS)
 #define FUSE_MAGIC 0x65735546
 
@@ -224,6 +225,7 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
     if (*got) {
         vt_debug(VT_AREA_DRAIN, "session %d: %llu words read, %llu chunks given back, %llu bytes on disk", s->pid,
                  (unsigned long long)*got, (unsigned long long)s->totals.chunks, (unsigned long long)s->spool.size);
+        s->got_ns = now;
         s->moved_ns = now;
         if (s->peer) peer_kick(s->peer);
     }
@@ -279,12 +281,14 @@ static void start_stop_helper(struct session *s) {
 }
 
 /* The agent's governor can remove the hooks (below 3.12) or switch off all functions that run; then no code of ours runs in
- * the target any more. When the process has used the CPU time that the agent asked for, a helper wakes the agent. */
+ * the target any more. When the process has used the CPU time that the agent asked for, a helper wakes the agent. The same below
+ * 3.12 where only threads without a hook run: the agent then looks for them. */
 static void wake_agent(struct session *s, uint64_t now) {
     struct timespec had;
     clockid_t clock;
     uint64_t due = vt_load_acquire(&s->arena.ctl->wake_cpu_ns);
-    if (!due || !s->max_overhead || s->helper_running || now - s->wake_ns < s->wake_wait) return;
+    if (!due || s->helper_running || now - s->wake_ns < s->wake_wait) return;
+    if (!s->max_overhead && now - s->got_ns < WAKE_UNSEEN) return;
     if (clock_getcpuclockid(s->pid, &clock) || clock_gettime(clock, &had)) return;
     if ((uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec < due) return;
     s->wake_ns = now;
@@ -292,11 +296,13 @@ static void wake_agent(struct session *s, uint64_t now) {
     s->waking = s->helper_running;
 }
 
+static uint64_t wake_every(const struct session *s) { return s->max_overhead ? WAKE_EVERY : WAKE_UNSEEN; }
+
 /* After each failure the wait doubles. */
 static void woken(struct session *s, const struct helper_msg *msg) {
     s->waking = false;
     s->wake_ns = vt_mono_ns();
-    s->wake_wait = !msg->rc ? WAKE_EVERY : s->wake_wait < WAKE_RARELY ? 2 * s->wake_wait : WAKE_RARELY;
+    s->wake_wait = !msg->rc ? wake_every(s) : s->wake_wait < WAKE_RARELY ? 2 * s->wake_wait : WAKE_RARELY;
     if (msg->rc) vt_log(VT_LOG_INFO, "session %d: wake helper: %s", s->pid, msg->err.msg);
 }
 
@@ -546,7 +552,7 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
     s->timer.fn = tick;
     s->timer.ctx = s;
     s->poll_ns = POLL_MIN;
-    s->wake_wait = WAKE_EVERY;
+    s->wake_wait = wake_every(s);
     s->duration_ns = req->duration_ns;
     s->nchunks = req->options && req->options->arena_chunks ? req->options->arena_chunks : VT_CHUNKS_DEFAULT;
     if (s->nchunks < VT_CHUNKS_MIN) s->nchunks = VT_CHUNKS_MIN;

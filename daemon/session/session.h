@@ -43,6 +43,7 @@ struct session {
     bool helper_running;
     bool stop_helper_used;
     bool waking;                 /* the helper puts the hooks back in */
+    uint64_t got_ns;             /* last time that there was something in the arena */
     uint64_t wake_ns, wake_wait; /* when that was last tried; how long until it may be again */
     bool injected;               /* the helper said so */
     struct attach_info info;

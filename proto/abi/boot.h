@@ -22,7 +22,7 @@
 enum vt_boot_op {
     VT_OP_START = 1, /* map the arena, install the hooks */
     VT_OP_STOP = 2,  /* remove the hooks now, also in an idle target (--uninstall) */
-    VT_OP_WAKE = 3,  /* 1.2: wake the governor, if vt_ctl.wake_cpu_ns is due: it installs the hooks again or starts a look */
+    VT_OP_WAKE = 3,  /* 1.2: vt_ctl.wake_cpu_ns is due: install hooks again, start a look, or find threads without a hook */
 };
 
 /* boot.go, W injector, R bootstrap thread: the hijacked thread has left the scratch mapping. */

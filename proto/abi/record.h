@@ -58,14 +58,14 @@ enum vt_rec_type {
  * terminator, lengths given. Structs below are the fixed heads; strings follow in the order named. */
 enum vt_payload_kind {
     VT_PL_NONE = 0,
-    VT_PL_NAME = 1,    /* struct vt_pl_name + qualname + file (Python) or owner (C) */
-    VT_PL_STACK = 2,   /* struct vt_pl_stack + thread name + u32 ids[nframes], outermost first */
-    VT_PL_THREAD = 3,  /* struct vt_pl_thread + name */
-    VT_PL_ARGS = 4,    /* belongs to the next enter record of this thread: n x {u16 namelen, u16 vallen, name, value} */
-    VT_PL_RETVAL = 5,  /* belongs to the next leave record of this thread: the repr */
-    VT_PL_TASK = 6,    /* struct vt_pl_task + name */
-    VT_PL_COUNTER = 7, /* struct vt_pl_counter (garbage collection; --log_gc) */
-    VT_PL_WINDOW = 8, /* struct vt_pl_window + u32 ids[nframes], outermost first: the hooks were out until now (--max_overhead) */
+    VT_PL_NAME = 1,      /* struct vt_pl_name + qualname + file (Python) or owner (C) */
+    VT_PL_STACK = 2,     /* struct vt_pl_stack + thread name + u32 ids[nframes], outermost first */
+    VT_PL_THREAD = 3,    /* struct vt_pl_thread + name */
+    VT_PL_ARGS = 4,      /* belongs to the next enter record of this thread: n x {u16 namelen, u16 vallen, name, value} */
+    VT_PL_RETVAL = 5,    /* belongs to the next leave record of this thread: the repr */
+    VT_PL_TASK = 6,      /* struct vt_pl_task + name */
+    VT_PL_COUNTER = 7,   /* struct vt_pl_counter (garbage collection; --log_gc) */
+    VT_PL_WINDOW = 8,    /* struct vt_pl_window + u32 ids[nframes], outermost first: this thread had no hook until now */
     VT_PL_THROTTLED = 9, /* n x struct vt_pl_throttled (--max_overhead); later ones replace what they say of an id */
     VT_PL_KINDS = 64
 };
@@ -110,9 +110,14 @@ struct vt_pl_counter { /* VizTracer's "garbage collection" counter */
 };
 _Static_assert(sizeof(struct vt_pl_counter) == 24, "vt_pl_counter");
 
+/* Why a thread's events were not seen for a while. */
+enum vt_window_cause {
+    VT_WINDOW_LIMIT = 0,    /* the governor had taken the hooks out */
+    VT_WINDOW_DISPLACED = 1 /* something in the process had taken the thread's profile function away */
+};
 struct vt_pl_window { /* frames of this thread that are open now; nothing is known of the frames that were open before */
     uint32_t nframes;
-    uint32_t pad;
+    uint32_t cause; /* enum vt_window_cause; 1.2 and before: 0 */
 };
 _Static_assert(sizeof(struct vt_pl_window) == 8, "vt_pl_window");
 

@@ -18,6 +18,7 @@ enum {
     SYS_GETPID = 39,
     SYS_PRCTL = 157,
     SYS_GETTID = 186,
+    SYS_FUTEX = 202,
     SYS_OPENAT = 257 /* instead of open: C libraries no longer call open, so a seccomp filter may kill for it */
 };
 

@@ -3,6 +3,7 @@
 #include "cli/format/vzt/model.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/format/vzt/ahead.h"
@@ -231,10 +232,33 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
     return count ? m->ops->gap(m->w, &mark) : 0;
 }
 
+/* Shows in the picture for how long a thread was not seen because its profile function was gone. */
+static int mark_displaced(struct model *m, const struct trace_thread *thread, const struct stream *s, uint64_t ns) {
+    static const char name[] = "calls not seen";
+    char args[160];
+    if (!m->ops->mark) return 0;
+    int len = snprintf(args, sizeof args,
+                       "{\"cause\":\"something in the process took the thread's profile function away\",\"ns\":%llu}",
+                       (unsigned long long)(s->event_ns && ns > s->event_ns ? ns - s->event_ns : 0));
+    struct trace_mark mark = {.thread = thread,
+                              .ns = ns,
+                              .ph = 'i',
+                              .scope = 't',
+                              .name = name,
+                              .name_len = sizeof name - 1,
+                              .args_json = args,
+                              .args_json_len = (size_t)len};
+    return m->ops->mark(m->w, &mark);
+}
+
 /* The hooks were out: what was open before ends at the last event. */
-static int take_window(struct model *m, struct stream *s, const struct vt_event *ev) {
+static int take_window(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
+                       uint64_t ns) {
+    struct vt_pl_window head;
     int rc = 0;
-    if (ev->payload_len < sizeof(struct vt_pl_window)) return 0;
+    if (ev->payload_len < sizeof head) return 0;
+    memcpy(&head, ev->payload, sizeof head);
+    if (head.cause == VT_WINDOW_DISPLACED) rc = mark_displaced(m, thread, s, ns);
     while (!rc && s->depth) {
         struct frame *frame = &s->frames[--s->depth];
         rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, false, false, NULL);
@@ -269,7 +293,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
-    if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
+    if (ev->id == VT_PL_WINDOW) return take_window(m, s, thread, ev, ns);
     return 0; /* the other kinds come as frames of their own */
 }
 

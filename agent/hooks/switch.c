@@ -1,0 +1,152 @@
+/* Owns the frame evaluation function (PEP 523) that helps the profile function below 3.12: each Python call looks whether the
+ * thread's profile function is as it is to be in that frame, and sets it for the frame if it is not.
+ *
+ *   GUARD   ours, always: threads of which nobody told us, and those whose function was taken away
+ *   SWITCH  ours in frames of functions that are recorded, none of ours in others. What an excluded function costs is then one
+ *           comparison; what is recorded is exactly what the profile function would have recorded.
+ *
+ * Frames that are open when we leave still return through our function: it then only passes on. */
+#include "agent/hooks/detail.h"
+#include "agent/hooks/eval_slot.h"
+#include "agent/hooks/hook_profile.h"
+#include "agent/limit/governor.h"
+#include "agent/record/emit.h"
+
+/* Where a frame has what: a frame object up to 3.10, from 3.11 on the interpreter's own frame. */
+enum { FRAME_CODE = 32, GLOBALS_308 = 48, GLOBALS_311 = 8, CFRAME_FRAME = 8, TS_FRAME = 24 };
+enum { PROFILE_308 = 56, PROFILE_311 = 64 };
+
+static py_tracefunc lean;
+static enum profile_mode mode;
+static bool subtrees;       /* a function that is left out may silence what it calls */
+static uint32_t generation; /* one up whenever the hooks go in or out: who entered before must not touch anything */
+static void *installed;
+
+/* The frame that runs: the one that is about to is not it yet. */
+static void *caller_of(const void *tstate) {
+    return layout.python == 0x30b ? field(field(tstate, layout.ts_cframe), CFRAME_FRAME) : field(tstate, TS_FRAME);
+}
+
+ALWAYS_INLINE bool known_flags(const void *code, size_t extra_offset, uint64_t *flags) {
+    const struct co_extra *extra = field(code, extra_offset);
+    if (UNLIKELY(!extra || extra->size <= agent.extra_index)) return false;
+    *flags = extra->value[agent.extra_index];
+    return LIKELY((uint32_t)*flags >= agent.base_id);
+}
+
+static uint64_t flags_of(const void *frame) {
+    void *code = field(frame, FRAME_CODE);
+    uint64_t flags = 0;
+    if (!known_flags(code, layout.co_extra, &flags)) {
+        name_code_entered(code, field(frame, layout.python == 0x30b ? GLOBALS_311 : GLOBALS_308));
+        if (!known_flags(code, layout.co_extra, &flags)) flags = 0;
+    }
+    return flags & (FILTER_LEFT_OUT | FILTER_SILENCES);
+}
+
+/* Is ours to be on in this frame? */
+static bool wanted(uint64_t flags) { return mode == PROFILE_GUARD || !(flags & FILTER_LEFT_OUT || this_thread->ignored); }
+
+bool switch_on_here(const void *tstate) {
+    const void *frame = caller_of(tstate);
+    return mode == PROFILE_GUARD || (frame && wanted(flags_of(frame)));
+}
+
+static bool begins_silence(uint64_t flags) {
+    if (!(flags & FILTER_SILENCES) || this_thread->ignored || mode == PROFILE_GUARD) return false;
+    return this_thread->tid || (session_visit() && this_thread->tid);
+}
+
+/* The frame needs another profile function than the one that is there. */
+static NOINLINE void *change(void *tstate, void *frame, int throwing) {
+    if (agent.state != AGENT_TRACING || field32(tstate, layout.ts_tracing)) goto pass_on;
+    if (!agent.family->live) {
+        session_visit();
+        goto pass_on;
+    }
+    uint64_t flags = mode == PROFILE_SWITCH ? flags_of(frame) : 0;
+    if (agent.state != AGENT_TRACING) goto pass_on;
+    uint32_t entered = generation;
+    bool on = wanted(flags), was_on = profile_is_on(tstate), back = was_on;
+    if (on && !was_on) {
+        back = switch_on_here(tstate); /* it should have been on there, too */
+        if (back) profile_missed(tstate);
+        if (entered != generation) goto pass_on;
+    }
+    if (on != was_on) profile_put(tstate, on, on && back);
+    struct thread *silent = begins_silence(flags) ? this_thread : NULL;
+    if (!silent && on == back) goto pass_on;
+    if (silent) silent->ignored = 1;
+    void *result = eval_default(tstate, frame, throwing, layout.python);
+    if (entered != generation) return result;
+    if (silent && silent == this_thread) silent->ignored = 0;
+    if (profile_is_on(tstate) != back) profile_put(tstate, back, false);
+    return result;
+pass_on:
+    return eval_default(tstate, frame, throwing, layout.python);
+}
+
+/* `guard`, `silences` and `python` are constants in each instance. */
+ALWAYS_INLINE bool is_right(const void *tstate, const void *frame, size_t extra, size_t profile_at, bool guard, bool silences) {
+    const void *have = field(tstate, profile_at);
+    uint64_t flags;
+    if (guard) return have == (void *)lean;
+    if (UNLIKELY(!known_flags(field(frame, FRAME_CODE), extra, &flags))) return false;
+    bool off = flags & FILTER_LEFT_OUT;
+    if (silences) {
+        uint32_t ignored = (uint32_t)this_thread->ignored;
+        if (flags & FILTER_SILENCES && !ignored) return false;
+        off |= ignored != 0;
+    }
+    return have == (off ? NULL : (void *)lean);
+}
+
+#define EVALS(tag, guard, silences)                                                                                              \
+    static void *eval_308_##tag(void *frame, int throwing) {                                                                     \
+        void *tstate = py.PyThreadState_Get();                                                                                   \
+        if (LIKELY(is_right(tstate, frame, CO_EXTRA_308, PROFILE_308, guard, silences)))                                         \
+            return eval_default(NULL, frame, throwing, 0x308);                                                                   \
+        return change(tstate, frame, throwing);                                                                                  \
+    }                                                                                                                            \
+    static void *eval_309_##tag(void *tstate, void *frame, int throwing) {                                                       \
+        if (LIKELY(is_right(tstate, frame, CO_EXTRA_308, PROFILE_308, guard, silences)))                                         \
+            return eval_default(tstate, frame, throwing, 0x309);                                                                 \
+        return change(tstate, frame, throwing);                                                                                  \
+    }                                                                                                                            \
+    static void *eval_311_##tag(void *tstate, void *frame, int throwing) {                                                       \
+        if (LIKELY(is_right(tstate, frame, CO_EXTRA_311, PROFILE_311, guard, silences)))                                         \
+            return eval_default(tstate, frame, throwing, 0x30b);                                                                 \
+        return change(tstate, frame, throwing);                                                                                  \
+    }
+EVALS(guard, true, false)
+EVALS(single, false, false)
+EVALS(subtrees, false, true)
+
+static void *function_for_version(void) {
+    static void *const functions[3][3] = {
+        {(void *)eval_308_guard, (void *)eval_309_guard, (void *)eval_311_guard},
+        {(void *)eval_308_single, (void *)eval_309_single, (void *)eval_311_single},
+        {(void *)eval_308_subtrees, (void *)eval_309_subtrees, (void *)eval_311_subtrees},
+    };
+    uint32_t version = layout.python == 0x308 ? 0 : layout.python == 0x30b ? 2 : 1;
+    return functions[mode == PROFILE_GUARD ? 0 : subtrees ? 2 : 1][version];
+}
+
+void switch_install(enum profile_mode with, py_tracefunc function) {
+    generation++;
+    mode = with;
+    lean = function;
+    subtrees = filter_has_subtrees();
+    installed = function_for_version();
+    eval_slot_put(installed);
+}
+
+void switch_remove(void) {
+    generation++;
+    if (installed) eval_slot_take(installed);
+    installed = NULL;
+}
+
+void switch_visit(void) {
+    if (installed) eval_slot_put(installed);
+}
