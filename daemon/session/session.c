@@ -400,6 +400,7 @@ static void tick(void *ctx) {
     if (held_up > HELD_UP)
         vt_log(VT_LOG_ERROR, "held up for %.1f s, by a slow spool folder (%s) or by too little CPU: events may be lost",
                (double)held_up / 1e9, s->host->spool_dir);
+    if (s->state != VT__SESSION_STATE__STARTING && !s->injected) return; /* no trace: only the stop helper is waited for */
     if (s->state != VT__SESSION_STATE__STARTING && watch_agent(s, now)) return;
     drain_once(s, now, &got);
     if (s->state == VT__SESSION_STATE__TRACING) {
@@ -482,9 +483,10 @@ static void on_injector_died(struct session *s, const struct helper_msg *msg) {
     if (s->peer && !s->answered) peer_error(s->peer, msg->rc, msg->err.msg);
     s->answered = true;
     let_go_of_client(s);
-    s->state = VT__SESSION_STATE__STOPPING;
+    set_state(s, VT__SESSION_STATE__STOPPING);
     if (!s->stop_ns) s->stop_ns = vt_mono_ns();
-    if (s->arena.ctl) arena_stop_writers(&s->arena);
+    arena_keep(&s->arena, false);
+    arena_stop_writers(&s->arena);
     start_stop_helper(s);
     if (!s->helper_running) session_free(s);
 }

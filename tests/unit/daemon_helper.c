@@ -1,0 +1,237 @@
+/* A daemon whose helper process dies, lies or repeats itself at every step: the client gets one line, the daemon goes on, and
+ * nothing of the session stays. The helper that a daemon starts is this very program, as /proc/self/exe. The pid that a client
+ * asks for chooses what the helper does. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/client/client.h"
+#include "daemon/serve/server.h"
+#include "daemon/session/helper.h"
+
+#define FIRST_PID 4200000u /* above the highest pid of Linux: no such process */
+#define CHUNKS 16u
+
+static char dir[64], spool[96];
+static pid_t daemon_pid;
+static struct client client;
+static struct vt_err err;
+
+/* ---- the helper ---- */
+
+enum step {
+    STEP_END = 0, /* exits */
+    STEP_KILLED,  /* dies by SIGKILL */
+    STEP_SHORT,   /* sends half a message */
+    STEP_LOG,     /* a log line without a NUL */
+    STEP_ARENA,   /* hands over an arena */
+    STEP_SMALL,   /* hands over an arena of one page */
+    STEP_PIPE,    /* hands over something that is no file */
+    STEP_NO_FD,   /* says that it hands over an arena, and does not */
+    STEP_GONE,    /* the agent's state in the arena: GONE */
+    STEP_OK,      /* says that the attach worked */
+    STEP_DIED,    /* says the error that the daemon uses for a dead helper */
+    STEP_FAILED,  /* says another error */
+    STEP_SLEEP,   /* 100 ms */
+};
+
+struct script {
+    const char *name;
+    enum step steps[8];      /* of the first helper */
+    enum step stop_steps[4]; /* of the helper that is to remove the agent */
+    int rc;                  /* what the client gets: 0 = ATTACHED */
+};
+
+static const struct script scripts[] = {
+    {"exits at once", {STEP_END}, {0}, -ECHILD},
+    {"killed at once", {STEP_KILLED}, {0}, -ECHILD},
+    {"half a message", {STEP_SHORT, STEP_SLEEP}, {0}, -ECHILD},
+    {"killed after a log line", {STEP_LOG, STEP_KILLED}, {0}, -ECHILD},
+    {"killed after the arena", {STEP_ARENA, STEP_KILLED}, {STEP_FAILED}, -ECHILD},
+    {"killed after the arena, the stop helper too", {STEP_ARENA, STEP_KILLED}, {STEP_KILLED}, -ECHILD},
+    {"killed after the arena, agent gone, slow stop",
+     {STEP_ARENA, STEP_GONE, STEP_KILLED},
+     {STEP_SLEEP, STEP_SLEEP, STEP_OK},
+     -ECHILD},
+    {"killed later, agent gone, slow stop", {STEP_ARENA, STEP_GONE, STEP_SLEEP, STEP_KILLED}, {STEP_SLEEP, STEP_KILLED}, -ECHILD},
+    {"killed after the arena, stop brings another",
+     {STEP_ARENA, STEP_GONE, STEP_KILLED},
+     {STEP_ARENA, STEP_SLEEP, STEP_OK},
+     -ECHILD},
+    {"two arenas, then killed", {STEP_ARENA, STEP_ARENA, STEP_KILLED}, {STEP_OK}, -ECHILD},
+    {"small arena, then killed", {STEP_SMALL, STEP_KILLED}, {0}, -ECHILD},
+    {"pipe as arena, then killed", {STEP_PIPE, STEP_KILLED}, {0}, -ECHILD},
+    {"small arena, then success", {STEP_SMALL, STEP_OK}, {0}, -EPROTO},
+    {"arena without descriptor, then success", {STEP_NO_FD, STEP_OK}, {0}, -EPROTO},
+    {"success without arena", {STEP_OK}, {0}, -EPROTO},
+    {"arena, says that it died", {STEP_ARENA, STEP_GONE, STEP_DIED}, {STEP_SLEEP, STEP_DIED}, -ECHILD},
+    {"says that it died", {STEP_DIED}, {0}, -ECHILD},
+    {"arena, then an error", {STEP_ARENA, STEP_GONE, STEP_FAILED, STEP_SLEEP}, {0}, -EPERM},
+    {"success, then killed, agent gone", {STEP_ARENA, STEP_OK, STEP_SLEEP, STEP_GONE, STEP_KILLED}, {STEP_OK}, 0},
+};
+
+static void put_msg(int fd, struct helper_msg *msg, size_t len, int pass) {
+    struct iovec iov = {msg, len};
+    char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (pass >= 0) {
+        mh.msg_control = control;
+        mh.msg_controllen = sizeof(control);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &pass, sizeof(int));
+    }
+    if (sendmsg(fd, &mh, MSG_NOSIGNAL) < 0) _exit(1);
+}
+
+static int arena_of(size_t bytes) {
+    int fd = memfd_create("viztracer-arena", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)bytes)) _exit(2);
+    return fd;
+}
+
+static void do_step(int fd, enum step step, struct vt_ctl **ctl) {
+    static struct helper_msg msg;
+    int pair[2], arena;
+    memset(&msg, 0, sizeof(msg));
+    switch (step) {
+    case STEP_END: _exit(0);
+    case STEP_KILLED: kill(getpid(), SIGKILL); break;
+    case STEP_SHORT: put_msg(fd, &msg, sizeof(msg) / 2, -1); break;
+    case STEP_LOG:
+        msg.kind = HELPER_LOG;
+        memset(msg.err.msg, 'x', sizeof(msg.err.msg));
+        put_msg(fd, &msg, sizeof(msg), -1);
+        break;
+    case STEP_ARENA:
+        arena = arena_of(vt_arena_bytes(CHUNKS));
+        msg.kind = HELPER_ARENA;
+        *ctl = mmap(NULL, VT_CTL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, arena, 0);
+        if (*ctl == MAP_FAILED) _exit(3);
+        put_msg(fd, &msg, sizeof(msg), arena);
+        break;
+    case STEP_SMALL:
+        msg.kind = HELPER_ARENA;
+        put_msg(fd, &msg, sizeof(msg), arena_of(4096));
+        break;
+    case STEP_PIPE:
+        if (pipe(pair)) _exit(4);
+        msg.kind = HELPER_ARENA;
+        put_msg(fd, &msg, sizeof(msg), pair[0]);
+        break;
+    case STEP_NO_FD:
+        msg.kind = HELPER_ARENA;
+        put_msg(fd, &msg, sizeof(msg), -1);
+        break;
+    case STEP_GONE: vt_store_release(&(*ctl)->state, (uint32_t)VT_AGENT_GONE); break;
+    case STEP_OK:
+    case STEP_DIED:
+    case STEP_FAILED:
+        msg.kind = HELPER_DONE;
+        msg.rc = step == STEP_OK ? 0 : step == STEP_DIED ? -ECHILD : -EPERM;
+        if (msg.rc) strcpy(msg.err.msg, "no, says the helper");
+        put_msg(fd, &msg, sizeof(msg), -1);
+        break;
+    case STEP_SLEEP: usleep(100000); break;
+    }
+}
+
+static int false_helper(int fd) {
+    static struct helper_req req;
+    struct vt_ctl *ctl = NULL;
+    if (recv(fd, &req, sizeof(req), 0) != (ssize_t)sizeof(req)) return 1;
+    uint32_t n = (uint32_t)req.pid - FIRST_PID;
+    if (n >= VT_ARRAY_LEN(scripts)) return 1;
+    const enum step *steps = req.op == HELPER_ATTACH ? scripts[n].steps : scripts[n].stop_steps;
+    for (;; steps++) do_step(fd, *steps, &ctl);
+}
+
+/* ---- the test ---- */
+
+static void start(void) {
+    int pair[2];
+    strcpy(dir, "/tmp/helper-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(spool, sizeof(spool), "%s/spool", dir);
+    setenv("XDG_RUNTIME_DIR", dir, 1);
+    setenv("VIZTRACER_AGENT", "/dev/null", 1);
+    setenv("VIZTRACERD_SOCKET", "none", 1);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    daemon_pid = fork();
+    if (daemon_pid == 0) {
+        struct server_opts opts = {.private_fd = pair[1], .spool_dir = spool};
+        close(pair[0]);
+        _exit(server_run(&opts, &err) ? 1 : 0);
+    }
+    close(pair[1]);
+    memset(&client, 0, sizeof(client));
+    client.fd = pair[0];
+    memset(&err, 0, sizeof(err));
+    Vt__Hello m = VT__HELLO__INIT;
+    m.protocol = VT_PROTOCOL;
+    ck_assert_msg(!client_request(&client, VT_CTL_HELLO, &m.base, VT_CTL_HELLO, NULL, &err), "%s", err.msg);
+}
+
+static void must_leave(const char *what) {
+    int status = -1;
+    client_close(&client);
+    for (int i = 0; i < 1000 && waitpid(daemon_pid, &status, WNOHANG) == 0; i++) usleep(10000);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: the daemon ended with %#x", what, (unsigned)status);
+    char command[256];
+    snprintf(command, sizeof(command), "test -z \"$(find %s -type f -o -type s)\" && rm -rf %s", dir, dir);
+    ck_assert_msg(system(command) == 0, "%s: something was left in %s", what, dir);
+}
+
+/* How many sessions the daemon has. */
+static size_t sessions(const char *what) {
+    ProtobufCMessage *reply = NULL;
+    memset(&err, 0, sizeof(err));
+    int rc = client_request(&client, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, &err);
+    ck_assert_msg(!rc, "%s: the daemon is gone: %s", what, err.msg);
+    size_t n = ((Vt__StatusRep *)reply)->n_sessions;
+    vt_msg_free(reply);
+    return n;
+}
+
+START_TEST(test_helper_that_dies_or_lies_ends_its_session_only) {
+    const struct script *s = &scripts[_i];
+    Vt__AttachReq req = VT__ATTACH_REQ__INIT;
+    start();
+    req.pid = FIRST_PID + (uint32_t)_i;
+    int rc = client_request(&client, VT_CTL_ATTACH, &req.base, VT_CTL_ATTACHED, NULL, &err);
+    ck_assert_msg(rc == s->rc, "%s: %d instead of %d: %s", s->name, rc, s->rc, err.msg);
+    ck_assert_msg(!rc || (err.msg[0] && !strchr(err.msg, '\n')), "%s: no line", s->name);
+    for (int ms = 0; rc && sessions(s->name) && ms < 8000; ms += 20) usleep(20000);
+    ck_assert_msg(!rc || sessions(s->name) == 0, "%s: the session is still there", s->name);
+    for (int ms = 0; !rc && (rc = client_request(&client, VT_CTL_SAVED, NULL, VT_CTL_OK, NULL, NULL)) && ms < 8000; ms += 20) {
+        usleep(20000); /* until its session has ended */
+        rc = 0;
+    }
+    must_leave(s->name);
+}
+END_TEST
+
+int main(int argc, char **argv) {
+    if (argc == 3 && !strcmp(argv[1], "--helper")) return false_helper(atoi(argv[2]));
+    Suite *suite = suite_create("daemon_helper");
+    TCase *tc = tcase_create("helper");
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, test_helper_that_dies_or_lies_ends_its_session_only, 0, (int)VT_ARRAY_LEN(scripts));
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
