@@ -15,9 +15,15 @@
 #define VT_BLOCK_EVENTS 16384u /* at most, in one block */
 #define VT_BLOCK_RAW_MAX (1u << 21)
 
-struct vt_block_enc; /* one per stream being encoded; ~100 KB */
+struct vt_block_enc;    /* one per stream with an open block; about 100 KB and the payloads in the block */
+struct vt_block_packer; /* the compressor and its buffers, some MB; only used within vt_block_finish */
+/* NULL = out of memory. */
 struct vt_block_enc *vt_block_enc_new(void);
+/* The same for many encoders in one thread: they share the packer, which must outlive them. */
+struct vt_block_enc *vt_block_enc_new_with(struct vt_block_packer *packer);
 void vt_block_enc_free(struct vt_block_enc *e);
+struct vt_block_packer *vt_block_packer_new(void);
+void vt_block_packer_free(struct vt_block_packer *p);
 
 /* Starts a block. base: full stamp of the thread's previous event, or of the chunk. */
 void vt_block_begin(struct vt_block_enc *e, uint64_t base);
@@ -32,7 +38,7 @@ VT_MUST_CHECK int vt_block_gap(struct vt_block_enc *e, uint64_t dropped);
 uint32_t vt_block_count(const struct vt_block_enc *e);  /* events, payloads and gaps in the open block */
 uint32_t vt_block_enters(const struct vt_block_enc *e); /* of these: functions entered */
 bool vt_block_full(const struct vt_block_enc *e);       /* finish it, begin another */
-/* Compressed bytes, owned by e, valid until the next begin. */
+/* Compressed bytes, owned by the packer, valid until the next vt_block_finish with it. */
 VT_MUST_CHECK int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, uint32_t *raw_len);
 
 struct vt_event {

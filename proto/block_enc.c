@@ -29,31 +29,58 @@ struct vt_block_enc {
     uint8_t side[SIDE_BYTES];
     uint8_t *payload; /* grows up to what a block may hold */
     size_t payload_len, payload_size;
+    struct vt_block_packer *packer, *own; /* own: NULL when it is shared with others */
+};
+
+struct vt_block_packer {
     uint8_t *raw, *packed;
     size_t raw_size, packed_size;
     ZSTD_CCtx *zstd;
 };
 
-struct vt_block_enc *vt_block_enc_new(void) {
-    struct vt_block_enc *e = calloc(1, sizeof *e);
-    if (!e) return NULL;
-    e->zstd = ZSTD_createCCtx();
-    if (!e->zstd) {
-        free(e);
+struct vt_block_packer *vt_block_packer_new(void) {
+    struct vt_block_packer *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    p->zstd = ZSTD_createCCtx();
+    if (!p->zstd) {
+        free(p);
         return NULL;
     }
-    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, 1);
-    ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_blockDelimiters, ZSTD_sf_explicitBlockDelimiters);
+    ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, 1);
+    ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_blockDelimiters, ZSTD_sf_explicitBlockDelimiters);
+    return p;
+}
+
+void vt_block_packer_free(struct vt_block_packer *p) {
+    if (!p) return;
+    ZSTD_freeCCtx(p->zstd);
+    free(p->raw);
+    free(p->packed);
+    free(p);
+}
+
+struct vt_block_enc *vt_block_enc_new_with(struct vt_block_packer *packer) {
+    struct vt_block_enc *e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    e->packer = packer;
     vt_block_begin(e, 0);
+    return e;
+}
+
+struct vt_block_enc *vt_block_enc_new(void) {
+    struct vt_block_packer *packer = vt_block_packer_new();
+    struct vt_block_enc *e = packer ? vt_block_enc_new_with(packer) : NULL;
+    if (e)
+        e->own = packer;
+    else
+        vt_block_packer_free(packer);
     return e;
 }
 
 void vt_block_enc_free(struct vt_block_enc *e) {
     if (!e) return;
-    ZSTD_freeCCtx(e->zstd);
+    vt_block_packer_free(e->own);
     free(e->payload);
-    free(e->raw);
-    free(e->packed);
     free(e);
 }
 
@@ -183,11 +210,12 @@ static int reserve(uint8_t **buf, size_t *size, size_t need) {
 int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, uint32_t *raw_len) {
     size_t side_len = (size_t)(e->side_end - e->side);
     size_t raw = BLOCK_HEAD + 2 * (size_t)e->count + side_len + e->payload_len;
-    int rc = reserve(&e->raw, &e->raw_size, raw);
-    if (!rc) rc = reserve(&e->packed, &e->packed_size, ZSTD_compressBound(raw));
+    struct vt_block_packer *k = e->packer;
+    int rc = reserve(&k->raw, &k->raw_size, raw);
+    if (!rc) rc = reserve(&k->packed, &k->packed_size, ZSTD_compressBound(raw));
     if (rc) return rc;
 
-    uint8_t *p = e->raw;
+    uint8_t *p = k->raw;
     block_put_u32(p, e->count);
     block_put_u32(p + 4, (uint32_t)side_len);
     block_put_u32(p + 8, (uint32_t)e->payload_len);
@@ -201,11 +229,11 @@ int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, u
     if (e->payload_len < raw / TEXTS_SHARE && raw < ZSTD_BLOCKSIZE_MAX) {
         const ZSTD_Sequence planes[PLANES] = {
             {.litLength = BLOCK_HEAD + e->count}, {.litLength = e->count}, {.litLength = (unsigned)rest}};
-        packed = ZSTD_compressSequences(e->zstd, e->packed, e->packed_size, planes, rest ? PLANES : PLANES - 1, e->raw, raw);
+        packed = ZSTD_compressSequences(k->zstd, k->packed, k->packed_size, planes, rest ? PLANES : PLANES - 1, k->raw, raw);
     }
-    if (!packed || ZSTD_isError(packed)) packed = ZSTD_compress2(e->zstd, e->packed, e->packed_size, e->raw, raw);
+    if (!packed || ZSTD_isError(packed)) packed = ZSTD_compress2(k->zstd, k->packed, k->packed_size, k->raw, raw);
     if (ZSTD_isError(packed)) return -ENOMEM; /* the buffer is large enough by construction */
-    *data = e->packed;
+    *data = k->packed;
     *len = packed;
     *raw_len = (uint32_t)raw;
     return 0;

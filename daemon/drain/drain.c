@@ -15,7 +15,9 @@
 
 #define PASS_WORDS (64u * VT_CHUNK_WORDS) /* read in one pass, so that the event loop goes on */
 #define REAP_AGE_NS 1000000000ull
-#define WARM_AHEAD 64u /* chunks that have pages before the target takes them */
+#define ALIVE_AGE_NS 3000000000ull    /* a thread that was alive is not looked at again before */
+#define UNKNOWN_AGE_NS 30000000000ull /* after this a thread whose tid is not known counts as ended; it may come back */
+#define WARM_AHEAD 64u                /* chunks that have pages before the target takes them */
 
 struct slot {      /* what is known of one chunk */
     uint32_t next; /* queue: index + 1 */
@@ -33,6 +35,11 @@ struct drain {
     uint32_t most_used;  /* highest chunk in use at the last look */
     uint64_t known[VT_CHUNKS_MAX / 64];
     struct slot slots[VT_CHUNKS_MAX];
+    uint64_t told; /* dropped events reported of streams that were retired */
+    struct {
+        uint32_t serial_plus_1;
+        uint64_t dropped;
+    } told_slots[VT_DROP_SLOTS]; /* drop slots of retired streams that were counted in `told` */
     uint64_t payload[VT_PAYLOAD_MAX / 8];
 };
 
@@ -40,8 +47,11 @@ int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, stru
     struct drain *d = calloc(1, sizeof(*d));
     if (!d) return -ENOMEM;
     d->arena = a;
-    streams_init(&d->streams, pid, ns_pid, min_ticks, sink);
     LIST_INIT(&d->active);
+    if (streams_init(&d->streams, pid, ns_pid, min_ticks, sink)) {
+        drain_free(d);
+        return -ENOMEM;
+    }
     arena_warm(a, WARM_AHEAD / 4);
     *out = d;
     return 0;
@@ -218,6 +228,48 @@ int drain_pass(struct drain *d, uint64_t now_ns, uint64_t *got) {
     return rc ? rc : check_broken(d);
 }
 
+static int tell_drops(struct drain *d, uint32_t serial, uint64_t count, uint64_t ticks) {
+    Vt__Drops m = VT__DROPS__INIT;
+    m.serial = serial;
+    m.count = count;
+    m.ticks = ticks;
+    return d->streams.sink.put(d->streams.sink.ctx, VT_FRAME_DROPS, &m.base);
+}
+
+/* The stream's thread has ended, and all its chunks were read. */
+static int retire(struct drain *d, struct stream *s) {
+    uint32_t slot = s->serial % VT_DROP_SLOTS, serial = s->serial;
+    bool in_slot = vt_load_relaxed(&d->arena->ctl->drops[slot].thread) == serial;
+    uint64_t dropped = in_slot ? vt_load_relaxed(&d->arena->ctl->drops[slot].dropped) : 0;
+    if (dropped > s->dropped) s->dropped = dropped;
+    uint64_t all = s->dropped > s->gaps ? s->dropped : s->gaps, silent = all - s->gaps, ticks = s->now, before = s->told_before;
+    int rc = streams_retire(&d->streams, s, all);
+    if (!rc && silent) rc = tell_drops(d, serial, silent, ticks);
+    d->told += all - before;
+    if (in_slot && dropped) {
+        d->told_slots[slot].serial_plus_1 = serial + 1;
+        d->told_slots[slot].dropped = dropped;
+    }
+    return rc;
+}
+
+/* Streams without chunks whose threads have ended. A thread that lives is looked at again after a while only. */
+static int retire_ended(struct drain *d, uint64_t now_ns) {
+    struct stream *s, *next;
+    int rc = 0;
+    for (s = LIST_FIRST(&d->streams.table.all); s && !rc; s = next) {
+        next = LIST_NEXT(s, all);
+        if (s->head || (!s->ended && now_ns - s->moved_ns < REAP_AGE_NS)) continue;
+        if (!s->ended && s->tid && now_ns - s->alive_ns < ALIVE_AGE_NS) continue;
+        if (!s->ended && !s->tid && now_ns - s->moved_ns < UNKNOWN_AGE_NS) continue;
+        if (!s->ended && s->tid && tids_alive(&d->streams.tids, s->tid))
+            s->alive_ns = now_ns;
+        else
+            rc = retire(d, s);
+    }
+    return rc;
+}
+
 int drain_reap(struct drain *d, uint64_t now_ns) {
     struct stream *s, *next;
     uint64_t got = 0;
@@ -236,6 +288,7 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
             if (!rc) chunk_done(d, s, i);
         }
     }
+    if (!rc) rc = retire_ended(d, now_ns);
     if (rc || !d->claimed_ns || now_ns - d->claimed_ns < REAP_AGE_NS) return rc;
     d->claimed_ns = 0;
     for (uint32_t w = 0; w * 64 < d->arena->nchunks; w++)
@@ -254,34 +307,27 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
     return 0;
 }
 
-static int tell_drops(struct drain *d, uint32_t serial, uint64_t count, uint64_t ticks) {
-    Vt__Drops m = VT__DROPS__INIT;
-    m.serial = serial;
-    m.count = count;
-    m.ticks = ticks;
-    return d->streams.sink.put(d->streams.sink.ctx, VT_FRAME_DROPS, &m.base);
-}
-
 /* Reports dropped events that no gap record counts: per thread from chunk headers and drop slots, the rest as thread ~0. */
 static int report_drops(struct drain *d, uint64_t now_ticks) {
     struct vt_ctl *ctl = d->arena->ctl;
-    uint64_t told = 0;
+    uint64_t told = d->told;
+    struct stream *s;
     int rc = 0;
 
     for (uint32_t i = 0; i < VT_DROP_SLOTS; i++) {
         uint32_t serial = vt_load_relaxed(&ctl->drops[i].thread);
         uint64_t dropped = vt_load_relaxed(&ctl->drops[i].dropped);
-        struct stream *s = serial < d->streams.n ? d->streams.by_serial[serial] : NULL;
+        s = stream_table_find(&d->streams.table, serial);
         if (s && dropped > s->dropped) s->dropped = dropped;
+        if (d->told_slots[i].serial_plus_1 == serial + 1)
+            dropped -= dropped < d->told_slots[i].dropped ? dropped : d->told_slots[i].dropped;
         if (s || !dropped || rc) continue;
         rc = tell_drops(d, serial, dropped, now_ticks); /* it never got a chunk */
         told += dropped;
     }
-    for (uint32_t i = 0; i < d->streams.n && !rc; i++) {
-        struct stream *s = d->streams.by_serial[i];
-        if (!s) continue;
-        told += s->gaps;
-        if (s->dropped <= s->gaps) continue;
+    LIST_FOREACH(s, &d->streams.table.all, all) {
+        told += s->gaps - s->told_before;
+        if (s->dropped <= s->gaps || rc) continue;
         told += s->dropped - s->gaps;
         rc = tell_drops(d, s->serial, s->dropped - s->gaps, now_ticks);
     }
@@ -307,10 +353,12 @@ int drain_finish(struct drain *d, uint64_t now_ticks) {
     return rc ? rc : check_broken(d);
 }
 
+void drain_limit_memory(struct drain *d, uint64_t bytes) { streams_limit_memory(&d->streams, bytes); }
+
+int drain_flush(struct drain *d) { return streams_finish(&d->streams); }
+
 void drain_totals(const struct drain *d, struct drain_totals *t) {
     *t = d->streams.totals;
     t->throttled = d->streams.throttled.n;
-    for (uint32_t i = 0; i < d->streams.n && d->streams.min_ticks; i++)
-        if (d->streams.by_serial[i] && d->streams.by_serial[i]->held)
-            t->short_calls += min_duration_short_calls(d->streams.by_serial[i]->held);
+    t->short_calls = d->streams.held.short_calls;
 }

@@ -35,14 +35,19 @@ struct drain_totals {
 VT_MUST_CHECK int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink,
                             struct drain **out);
 void drain_free(struct drain *d);
+/* Another limit than STREAMS_MEMORY for what is kept of the target. Before the first pass. */
+void drain_limit_memory(struct drain *d, uint64_t bytes);
 
-/* Reads what was written, with a bound per call; *got = words read. Writes out blocks older than about 50 ms. */
+/* Reads what was written, with a bound per call; *got = words read. Writes out blocks older than about 50 ms. -ENOBUFS: the
+ * target has more threads or longer stacks than one session may keep; -EFAULT: the arena was damaged; else -errno of the sink. */
 VT_MUST_CHECK int drain_pass(struct drain *d, uint64_t now_ns, uint64_t *got);
 /* Takes in the chunks of threads that ended without closing them. Call about once a second while the target lives. */
 VT_MUST_CHECK int drain_reap(struct drain *d, uint64_t now_ns);
 /* To be called when nobody writes any more: reads the rest, writes out all blocks, and reports dropped events that no gap
  * record counts. */
 VT_MUST_CHECK int drain_finish(struct drain *d, uint64_t now_ticks);
+/* Writes out what was read so far, without reading more: for a session that ends because of an error. */
+VT_MUST_CHECK int drain_flush(struct drain *d);
 void drain_totals(const struct drain *d, struct drain_totals *t);
 
 #endif

@@ -8,7 +8,6 @@
 
 #define HELD_MAX 16384u
 #define BYTES_MAX (1u << 20)
-#define RUN_MAX 1024u
 #define STEP_MAX (1ull << (VT_REC_TS_BITS - 2)) /* between two events of a run */
 
 struct held {
@@ -19,52 +18,53 @@ struct held {
 struct min_duration {
     uint64_t ticks;
     struct min_duration_sink sink;
-    uint64_t short_calls;
+    struct min_duration_shared *shared;
     struct held *held;
     uint32_t first, n, room; /* held[first..n) */
     uint8_t *bytes;
     uint32_t bytes_len, bytes_room;
     uint32_t args_at, args_len; /* for the next enter */
     bool has_args, has_retval;
-    uint32_t retval_len;
-    size_t nrun;
-    uint64_t run_first, run_last; /* whole stamps */
-    uint64_t run[RUN_MAX];
-    uint8_t retval[VT_PAYLOAD_MAX];
+    uint8_t *retval;
+    uint32_t retval_len, retval_room;
 };
 
-int min_duration_new(uint64_t ticks, struct min_duration_sink sink, struct min_duration **out) {
+int min_duration_new(uint64_t ticks, struct min_duration_sink sink, struct min_duration_shared *shared,
+                     struct min_duration **out) {
     struct min_duration *m = calloc(1, sizeof(*m));
     if (!m) return -ENOMEM;
     m->ticks = ticks;
     m->sink = sink;
+    m->shared = shared;
     *out = m;
     return 0;
 }
 
 void min_duration_free(struct min_duration *m) {
     if (!m) return;
+    memory_give(m->shared->memory, m->room * sizeof(struct held) + m->bytes_room + m->retval_room);
     free(m->held);
     free(m->bytes);
+    free(m->retval);
     free(m);
 }
-
-uint64_t min_duration_short_calls(const struct min_duration *m) { return m->short_calls; }
 
 /* ---- out ---- */
 
 int min_duration_hand_on(struct min_duration *m) {
-    size_t n = m->nrun;
-    m->nrun = 0;
-    return n ? m->sink.events(m->sink.ctx, m->sink.stream, m->run, n, m->run_first >> VT_REC_TS_BITS << VT_REC_TS_BITS) : 0;
+    struct min_duration_shared *all = m->shared;
+    size_t n = all->nrun;
+    all->nrun = 0;
+    return n ? m->sink.events(m->sink.ctx, m->sink.stream, all->run, n, all->run_first >> VT_REC_TS_BITS << VT_REC_TS_BITS) : 0;
 }
 
 static int give(struct min_duration *m, uint64_t rec, uint64_t full) {
+    struct min_duration_shared *all = m->shared;
     int rc = 0;
-    if (m->nrun == RUN_MAX || (m->nrun && full - m->run_last > STEP_MAX)) rc = min_duration_hand_on(m);
-    if (!m->nrun) m->run_first = full;
-    m->run[m->nrun++] = rec;
-    m->run_last = full;
+    if (all->nrun == MIN_DURATION_RUN || (all->nrun && full - all->run_last > STEP_MAX)) rc = min_duration_hand_on(m);
+    if (!all->nrun) all->run_first = full;
+    all->run[all->nrun++] = rec;
+    all->run_last = full;
     return rc;
 }
 
@@ -110,22 +110,31 @@ int min_duration_flush(struct min_duration *m) {
 
 /* ---- in ---- */
 
+/* Too many are held, or there is no more memory for them: the older half is kept whatever its length. */
+static int make_room(struct min_duration *m) {
+    int rc = 0;
+    while (!rc && m->n > m->first && m->n - m->first > m->room / 2) rc = give_oldest(m);
+    memmove(m->held, m->held + m->first, (m->n - m->first) * sizeof(*m->held));
+    m->n -= m->first;
+    m->first = 0;
+    return rc;
+}
+
+/* Not held at all: there is no memory for it. */
+static int keep_now(struct min_duration *m, uint64_t rec, uint64_t full) {
+    int rc = m->has_args ? give_payload(m, VT_PL_ARGS, m->bytes + m->args_at, m->args_len) : 0;
+    m->has_args = false;
+    return rc ? rc : give(m, rec, full);
+}
+
 static int hold(struct min_duration *m, uint64_t rec, uint64_t full) {
+    int rc = 0;
     if (m->n == m->room) {
-        uint32_t room = m->room ? m->room * 2 : 64;
-        struct held *grown = room <= HELD_MAX ? realloc(m->held, room * sizeof(*grown)) : NULL;
-        if (!grown && room <= HELD_MAX) return -ENOMEM;
-        if (grown) {
-            m->held = grown;
-            m->room = room;
-        } else { /* deep recursion: the oldest calls are kept whatever their length */
-            int rc = 0;
-            while (!rc && m->n - m->first > HELD_MAX / 2) rc = give_oldest(m);
-            if (rc) return rc;
-            memmove(m->held, m->held + m->first, (m->n - m->first) * sizeof(*m->held));
-            m->n -= m->first;
-            m->first = 0;
-        }
+        rc = m->room < HELD_MAX ? memory_grow(m->shared->memory, &m->held, &m->room, m->n + 1, sizeof(*m->held), HELD_MAX)
+                                : -ENOBUFS;
+        if (rc == -ENOBUFS && !m->room) return keep_now(m, rec, full);
+        if (rc == -ENOBUFS) rc = make_room(m);
+        if (rc) return rc;
     }
     m->held[m->n++] = (struct held){full, rec, m->has_args ? m->args_at : m->bytes_len, m->has_args ? m->args_len : 0};
     m->has_args = false;
@@ -147,7 +156,7 @@ int min_duration_event(struct min_duration *m, uint64_t rec, uint64_t full) {
         m->n--;
         m->bytes_len = m->held[m->n].args_at;
         if (m->first == m->n) m->first = m->n = 0;
-        m->short_calls++;
+        m->shared->short_calls++;
         m->has_retval = m->has_args = false;
         return 0;
     }
@@ -161,6 +170,8 @@ int min_duration_payload(struct min_duration *m, uint32_t kind, const uint8_t *p
     int rc = 0;
     if (len > VT_PAYLOAD_MAX) return -EPROTO;
     if (kind == VT_PL_RETVAL) {
+        rc = memory_grow(m->shared->memory, &m->retval, &m->retval_room, len, 1, VT_PAYLOAD_MAX);
+        if (rc) return rc;
         if (len) memcpy(m->retval, p, len);
         m->retval_len = len;
         m->has_retval = true;
@@ -169,13 +180,12 @@ int min_duration_payload(struct min_duration *m, uint32_t kind, const uint8_t *p
     if (kind != VT_PL_ARGS || len > BYTES_MAX - m->bytes_len) rc = min_duration_flush(m);
     if (rc || kind != VT_PL_ARGS) return rc ? rc : m->sink.payload(m->sink.ctx, m->sink.stream, kind, p, len);
     if (m->has_args) m->bytes_len = m->args_at; /* those of a call that never came */
-    if (m->bytes_len + len > m->bytes_room) {
-        uint32_t room = (m->bytes_len + len) * 2;
-        uint8_t *grown = realloc(m->bytes, room);
-        if (!grown) return -ENOMEM;
-        m->bytes = grown;
-        m->bytes_room = room;
+    rc = memory_grow(m->shared->memory, &m->bytes, &m->bytes_room, m->bytes_len + len, 1, BYTES_MAX);
+    if (rc == -ENOBUFS && m->bytes_len) { /* without what is held there is room */
+        rc = min_duration_flush(m);
+        if (!rc) rc = memory_grow(m->shared->memory, &m->bytes, &m->bytes_room, m->bytes_len + len, 1, BYTES_MAX);
     }
+    if (rc) return rc;
     if (len) memcpy(m->bytes + m->bytes_len, p, len);
     m->args_at = m->bytes_len;
     m->args_len = len;

@@ -11,9 +11,11 @@
 
 #include "daemon/drain/payload.h"
 
-#define STREAMS_MAX (1u << 22) /* thread serials above are hostile */
 #define BLOCK_AGE_NS 50000000ull
 #define STACK_IDS_MAX 250000u
+#define OPEN_MAX 256u                 /* blocks open at the same time; then the oldest is written out */
+#define PAYLOADS_MAX (32u << 20)      /* bytes of payloads in open blocks; the same */
+#define SPARE_PAYLOAD_MAX (64u << 10) /* an encoder that has grown beyond this is not kept */
 #define TICKS_HALF (1ull << (VT_REC_TS_BITS - 1))
 
 struct stack {
@@ -23,8 +25,10 @@ struct stack {
     uint16_t parts;
 };
 
-static void stack_free(struct stack *st) {
-    if (st) free(st->ids);
+static void stack_free(struct streams *all, struct stack *st) {
+    if (!st) return;
+    memory_give(&all->memory, sizeof(*st) + st->size * sizeof(uint32_t));
+    free(st->ids);
     free(st);
 }
 
@@ -64,35 +68,11 @@ static int flush_stack(struct streams *all, struct stream *s) {
     m.n_ids = st->n;
     m.ids = st->ids;
     int rc = put(all, VT_FRAME_STACK, &m.base);
-    stack_free(st);
+    stack_free(all, st);
     return rc;
 }
 
 /* ---- blocks ---- */
-
-static int open_block(struct streams *all, struct stream *s) {
-    s->enc = all->nspare ? all->spare[--all->nspare] : vt_block_enc_new();
-    if (!s->enc) return -ENOMEM;
-    vt_block_begin(s->enc, s->now);
-    s->base = s->now;
-    s->block_ns = all->now_ns;
-    TAILQ_INSERT_TAIL(&all->open, s, open);
-    return 0;
-}
-
-static void keep_spare(struct streams *all, struct vt_block_enc *enc) {
-    if (all->nspare == all->spare_size) {
-        uint32_t size = all->spare_size ? all->spare_size * 2 : 16;
-        struct vt_block_enc **p = size <= 256 ? realloc(all->spare, size * sizeof(struct vt_block_enc *)) : NULL;
-        if (!p) {
-            vt_block_enc_free(enc);
-            return;
-        }
-        all->spare = p;
-        all->spare_size = size;
-    }
-    all->spare[all->nspare++] = enc;
-}
 
 static int flush_block(struct streams *all, struct stream *s) {
     struct vt_block_enc *enc = s->enc;
@@ -104,6 +84,8 @@ static int flush_block(struct streams *all, struct stream *s) {
     if (!enc) return 0;
     s->enc = NULL;
     TAILQ_REMOVE(&all->open, s, open);
+    all->nopen--;
+    all->payload_bytes -= s->payload_bytes;
     if (vt_block_count(enc)) {
         rc = vt_block_finish(enc, &data, &len, &raw_len);
         if (!rc) {
@@ -120,8 +102,25 @@ static int flush_block(struct streams *all, struct stream *s) {
             rc = put(all, VT_FRAME_BLOCK, &m.base);
         }
     }
-    keep_spare(all, enc);
+    if (all->nspare < STREAMS_SPARE && s->payload_bytes <= SPARE_PAYLOAD_MAX)
+        all->spare[all->nspare++] = enc;
+    else
+        vt_block_enc_free(enc);
+    s->payload_bytes = 0;
     return rc;
+}
+
+static int open_block(struct streams *all, struct stream *s) {
+    int rc = all->nopen >= OPEN_MAX ? flush_block(all, TAILQ_FIRST(&all->open)) : 0;
+    if (rc) return rc;
+    s->enc = all->nspare ? all->spare[--all->nspare] : vt_block_enc_new_with(all->packer);
+    if (!s->enc) return -ENOMEM;
+    vt_block_begin(s->enc, s->now);
+    s->base = s->now;
+    s->block_ns = all->now_ns;
+    TAILQ_INSERT_TAIL(&all->open, s, open);
+    all->nopen++;
+    return 0;
 }
 
 static int flush_old_blocks(struct streams *all) {
@@ -186,10 +185,10 @@ static int age_held(struct streams *all) {
     int rc = 0;
     if (!all->min_ticks || all->now_ns - all->aged_ns < BLOCK_AGE_NS) return 0;
     all->aged_ns = all->now_ns;
-    for (uint32_t i = 0; i < all->n && !rc; i++) {
-        struct stream *s = all->by_serial[i];
-        if (s && s->held) rc = min_duration_age(s->held, all->newest);
-        if (s && s->held && !rc) rc = min_duration_hand_on(s->held);
+    struct stream *s;
+    LIST_FOREACH(s, &all->table.all, all) {
+        if (!rc) rc = min_duration_age(s->held, all->newest);
+        if (!rc) rc = min_duration_hand_on(s->held);
     }
     return rc;
 }
@@ -214,6 +213,11 @@ static int in_block(struct streams *all, struct stream *s, uint32_t kind, const 
     for (int tries = 0; tries < 2; tries++) {
         int rc = s->enc ? 0 : open_block(all, s);
         if (!rc) rc = vt_block_payload(s->enc, kind, p, len);
+        if (!rc) {
+            s->payload_bytes += len;
+            all->payload_bytes += len;
+            while (!rc && all->payload_bytes > PAYLOADS_MAX) rc = flush_block(all, TAILQ_FIRST(&all->open));
+        }
         if (rc != -ENOSPC) return rc;
         rc = flush_block(all, s);
         if (rc) return rc;
@@ -301,21 +305,17 @@ static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uin
     if (!rc && head.part == 0) rc = put_thread(all, head.ident, head.tid, head.ident == s->ident ? s->serial + 1 : 0, name);
     if (rc) return rc;
     if (!s->stack) {
-        s->stack = calloc(1, sizeof(*s->stack));
-        if (!s->stack) return -ENOMEM;
+        rc = memory_take(&all->memory, sizeof(*s->stack));
+        s->stack = rc ? NULL : calloc(1, sizeof(*s->stack));
+        if (!s->stack) return rc ? rc : -ENOMEM;
         s->stack->ident = head.ident;
         s->stack->ticks = ticks;
     }
     struct stack *st = s->stack;
     st->parts = (uint16_t)(head.part + 1);
     uint32_t n = head.nframes <= STACK_IDS_MAX - st->n ? head.nframes : STACK_IDS_MAX - st->n;
-    if (st->n + n > st->size) {
-        uint32_t size = (st->n + n) * 2;
-        uint32_t *grown = realloc(st->ids, size * sizeof(uint32_t));
-        if (!grown) return -ENOMEM;
-        st->ids = grown;
-        st->size = size;
-    }
+    rc = memory_grow(&all->memory, &st->ids, &st->size, st->n + n, sizeof(uint32_t), STACK_IDS_MAX);
+    if (rc) return rc;
     if (n) memcpy(st->ids + st->n, ids, n * sizeof(uint32_t));
     st->n += n;
     return 0;
@@ -344,54 +344,80 @@ int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const u
 
 /* ---- all of them ---- */
 
-void streams_init(struct streams *all, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink) {
+void streams_limit_memory(struct streams *all, uint64_t bytes) { all->memory.most = all->held_memory.most = bytes / 2; }
+
+int streams_init(struct streams *all, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink) {
     all->sink = sink;
     all->min_ticks = min_ticks;
+    streams_limit_memory(all, STREAMS_MEMORY);
+    all->held.memory = &all->held_memory;
     tids_init(&all->tids, pid, ns_pid);
     TAILQ_INIT(&all->open);
+    stream_table_init(&all->table);
+    all->packer = vt_block_packer_new();
+    return all->packer ? 0 : -ENOMEM;
+}
+
+static void stream_free(struct streams *all, struct stream *s) {
+    if (s->enc) TAILQ_REMOVE(&all->open, s, open);
+    vt_block_enc_free(s->enc);
+    min_duration_free(s->held);
+    stack_free(all, s->stack);
+    free(s);
+    memory_give(&all->memory, sizeof(*s));
 }
 
 void streams_free(struct streams *all) {
-    for (uint32_t i = 0; i < all->n; i++) {
-        struct stream *s = all->by_serial[i];
-        if (!s) continue;
-        vt_block_enc_free(s->enc);
-        min_duration_free(s->held);
-        stack_free(s->stack);
-        free(s);
+    struct stream *s;
+    while ((s = LIST_FIRST(&all->table.all))) {
+        stream_table_remove(&all->table, s, 0);
+        stream_free(all, s);
     }
-    free(all->by_serial);
     throttled_free(&all->throttled);
-    for (uint32_t i = 0; i < all->nspare; i++) vt_block_enc_free(all->spare[i]);
-    free(all->spare);
+    while (all->nspare) vt_block_enc_free(all->spare[--all->nspare]);
+    vt_block_packer_free(all->packer);
+}
+
+static int stream_new(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out) {
+    struct stream_gone gone;
+    int rc = memory_take(&all->memory, sizeof(struct stream));
+    struct stream *s = rc ? NULL : calloc(1, sizeof(*s));
+    if (!s) return rc ? rc : -ENOMEM;
+    s->serial = serial;
+    s->ident = ident;
+    s->ns_tid = (uint32_t)(owner >> 32);
+    s->tid = tids_outer(&all->tids, s->ns_tid);
+    s->alive_ns = all->now_ns;
+    stream_table_add(&all->table, s);
+    if (stream_table_back(&all->table, serial, &gone)) {
+        s->next_seq = gone.next_seq;
+        s->gaps = s->dropped = s->told_before = gone.told;
+    } else {
+        all->totals.threads++;
+    }
+    struct min_duration_sink sink = {from_held_events, from_held_payload, all, s};
+    if (all->min_ticks) rc = min_duration_new(all->min_ticks, sink, &all->held, &s->held);
+    if (!rc) rc = put_thread(all, ident, s->ns_tid, serial + 1, (struct text){NULL, 0});
+    *out = s;
+    return rc;
 }
 
 int streams_get(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out) {
-    if (serial >= STREAMS_MAX) return -EPROTO;
-    if (serial >= all->n) {
-        uint32_t n = serial + 64 + serial / 2;
-        struct stream **p = realloc(all->by_serial, n * sizeof(struct stream *));
-        if (!p) return -ENOMEM;
-        memset(p + all->n, 0, (n - all->n) * sizeof(struct stream *));
-        all->by_serial = p;
-        all->n = n;
-    }
-    struct stream *s = all->by_serial[serial];
-    if (!s) {
-        s = calloc(1, sizeof(*s));
-        if (!s) return -ENOMEM;
-        s->serial = serial;
-        s->ident = ident;
-        s->ns_tid = (uint32_t)(owner >> 32);
-        s->tid = tids_outer(&all->tids, s->ns_tid);
-        all->by_serial[serial] = s;
-        all->totals.threads++;
-        struct min_duration_sink sink = {from_held_events, from_held_payload, all, s};
-        int rc = all->min_ticks ? min_duration_new(all->min_ticks, sink, &s->held) : 0;
-        if (!rc) rc = put_thread(all, ident, s->ns_tid, serial + 1, (struct text){NULL, 0});
-        if (rc) return rc;
-    }
-    *out = s;
+    *out = stream_table_find(&all->table, serial);
+    return *out ? 0 : stream_new(all, serial, owner, ident, out);
+}
+
+static int flush_stream(struct streams *all, struct stream *s) {
+    int rc = flush_stack(all, s);
+    return !rc && s->held ? min_duration_flush(s->held) : rc;
+}
+
+int streams_retire(struct streams *all, struct stream *s, uint64_t told) {
+    int rc = flush_stream(all, s);
+    if (!rc) rc = flush_block(all, s);
+    if (rc) return rc;
+    stream_table_remove(&all->table, s, told);
+    stream_free(all, s);
     return 0;
 }
 
@@ -402,12 +428,10 @@ int streams_age(struct streams *all) {
 }
 
 int streams_finish(struct streams *all) {
+    struct stream *s;
     int rc = 0;
-    for (uint32_t i = 0; i < all->n && !rc; i++) {
-        struct stream *s = all->by_serial[i];
-        if (s) rc = flush_stack(all, s);
-        if (s && s->held && !rc) rc = min_duration_flush(s->held);
-    }
+    LIST_FOREACH(s, &all->table.all, all)
+    if (!rc) rc = flush_stream(all, s);
     if (!rc) rc = flush_names(all);
     while (!rc && !TAILQ_EMPTY(&all->open)) rc = flush_block(all, TAILQ_FIRST(&all->open));
     return rc;

@@ -4,49 +4,34 @@
 #ifndef VT_DAEMON_STREAM_H
 #define VT_DAEMON_STREAM_H
 
-#include <sys/queue.h>
-
 #include "daemon/drain/drain.h"
+#include "daemon/drain/memory.h"
 #include "daemon/drain/min_duration.h"
+#include "daemon/drain/stream_table.h"
 #include "daemon/drain/throttled.h"
 #include "daemon/drain/tids.h"
 #include "proto/abi/record.h"
 #include "proto/block.h"
 
+#define STREAMS_MEMORY (256u << 20) /* bytes that a session may use for its streams */
+#define STREAMS_SPARE 64u           /* encoders kept for the next blocks */
 #define NAMES_BATCH 256u
 #define NAMES_BYTES (1u << 20)
-
-struct stack; /* the frames of one thread that were open at the attach; they come in parts */
-
-struct stream {
-    LIST_ENTRY(stream) active; /* has chunks queued */
-    TAILQ_ENTRY(stream) open;  /* has a block open; oldest first */
-    uint32_t serial;
-    uint32_t next_seq;
-    uint32_t head, tail; /* queue of chunks, index + 1; 0 = empty */
-    uint32_t ns_tid, tid;
-    uint64_t ident;
-    uint64_t now;              /* full stamp of the last event */
-    uint64_t base;             /* of the open block */
-    uint64_t block_ns;         /* when it was opened */
-    uint64_t moved_ns;         /* last progress */
-    uint64_t gaps;             /* dropped events that gaps in blocks count */
-    uint64_t dropped;          /* highest count of dropped events in a chunk header of this thread */
-    struct vt_block_enc *enc;  /* NULL = no block open */
-    struct min_duration *held; /* NULL = every call is kept */
-    struct stack *stack;       /* parts so far, or NULL */
-};
 
 /* All streams of one target. */
 struct streams {
     struct drain_sink sink;
     struct drain_totals totals;
+    struct memory memory, held_memory; /* of streams and stacks; of calls held back, which are kept when there is no more */
     struct tids tids;
-    TAILQ_HEAD(, stream) open;
-    struct stream **by_serial;
-    uint32_t n;
-    struct vt_block_enc **spare;
-    uint32_t nspare, spare_size;
+    struct stream_table table;
+    TAILQ_HEAD(, stream) open; /* streams with an open block, oldest first */
+    uint32_t nopen;
+    uint64_t payload_bytes; /* in all open blocks */
+    struct vt_block_packer *packer;
+    struct vt_block_enc *spare[STREAMS_SPARE];
+    uint32_t nspare;
+    struct min_duration_shared held;
     uint64_t now_ns;
     struct throttled throttled;
     uint64_t min_ticks; /* shorter calls are left out; 0 = none are */
@@ -59,13 +44,18 @@ struct streams {
     uint8_t names_buf[NAMES_BYTES];
 };
 
-/* *all is zero. */
-void streams_init(struct streams *all, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink);
+/* *all is zero. 0 or -ENOMEM; streams_free in both cases. */
+VT_MUST_CHECK int streams_init(struct streams *all, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink);
 void streams_free(struct streams *all);
-/* Finds the stream of a thread, or makes one and announces it with a Thread frame. owner, ident: from its first chunk. */
+void streams_limit_memory(struct streams *all, uint64_t bytes);
+/* Finds the stream of a thread, or makes one and announces it with a Thread frame. owner, ident: from its first chunk.
+ * -ENOBUFS: the streams of this target need more than STREAMS_MEMORY. */
 VT_MUST_CHECK int streams_get(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out);
 /* Writes out names that wait, held calls that are old enough, and blocks that were open long enough. */
 VT_MUST_CHECK int streams_age(struct streams *all);
+/* Its thread has ended and all it wrote was read: writes out what is open, and frees it. told: dropped events that were
+ * reported of it. */
+VT_MUST_CHECK int streams_retire(struct streams *all, struct stream *s, uint64_t told);
 /* Writes out everything: nothing more will come. */
 VT_MUST_CHECK int streams_finish(struct streams *all);
 

@@ -25,13 +25,7 @@ int throttled_take(struct throttled *t, const uint8_t *p, uint32_t len) {
         memcpy(&one, p + at, sizeof(one));
         struct vt_pl_throttled *known = find(t, one.id, hint);
         if (!known && t->n == FUNCTIONS_MAX) return -EPROTO;
-        if (!known && t->n == t->room) {
-            uint32_t room = t->room ? t->room * 2 : 64;
-            struct vt_pl_throttled *grown = realloc(t->of, room * sizeof(*grown));
-            if (!grown) return -ENOMEM;
-            t->of = grown;
-            t->room = room;
-        }
+        if (!known && vt_grow(&t->of, &t->room, t->n + 1, sizeof(*t->of), FUNCTIONS_MAX)) return -ENOMEM;
         if (!known) known = &t->of[t->n++];
         *known = one;
         hint = (uint32_t)(known - t->of);

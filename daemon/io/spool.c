@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TAIL_MAX (1u << 20) /* bytes; the last frames of a trace are a few hundred */
+
 int spool_dir_prepare(const char *dir, bool shared, struct vt_err *err) {
     struct stat st;
     mode_t mode = shared ? 0711 : 0700; /* shared: clients open their own files by name */
@@ -118,11 +120,9 @@ int spool_put_last(struct spool *s, uint32_t type, const ProtobufCMessage *msg) 
     s->max_bytes = limit;
     if (full) s->full = full;
     if (rc) {
-        uint8_t *grown = realloc(s->tail, s->tail_len + len);
-        rc = grown ? 0 : -ENOMEM;
-        if (grown) {
-            memcpy(grown + s->tail_len, frame, len);
-            s->tail = grown;
+        rc = vt_grow(&s->tail, &s->tail_room, s->tail_len + len, 1, TAIL_MAX);
+        if (!rc) {
+            memcpy(s->tail + s->tail_len, frame, len);
             s->tail_len += len;
         }
     }

@@ -15,6 +15,7 @@ struct spool {
     uint64_t max_bytes; /* 0 = none */
     uint8_t *tail;      /* last frames of a trace that did not fit on the disk: a live client still gets them */
     size_t tail_len;
+    uint32_t tail_room;
     int full; /* 0, -ENOSPC, -EDQUOT or -EFBIG (max_bytes) */
 };
 

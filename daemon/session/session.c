@@ -209,6 +209,12 @@ static bool watch_agent(struct session *s, uint64_t now) {
     return false;
 }
 
+static const char *drain_error_text(int rc) {
+    if (rc == -ENOMEM) return "viztracerd is out of memory";
+    if (rc == -ENOBUFS) return "the target has more threads and deeper stacks than viztracerd keeps for one session";
+    return "the shared memory was damaged from outside";
+}
+
 static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
     char text[300];
     *got = 0;
@@ -237,8 +243,8 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
         session_stop(s, VT__END_REASON__SPOOL_FULL, text);
     } else {
         vt_log(VT_LOG_ERROR, "session %d: drain: %s", s->pid, strerror(-rc));
-        session_stop(s, VT__END_REASON__AGENT,
-                     rc == -ENOMEM ? "viztracerd is out of memory" : "the shared memory was damaged from outside");
+        session_stop(s, VT__END_REASON__AGENT, drain_error_text(rc));
+        if (drain_flush(s->drain)) vt_log(VT_LOG_ERROR, "session %d: the last events were lost", s->pid);
         s->spool.full = rc; /* nothing more from this arena */
     }
 }

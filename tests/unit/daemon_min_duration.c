@@ -52,6 +52,14 @@ static int take_payload(void *ctx, void *stream, uint32_t kind, const uint8_t *p
 }
 static const struct min_duration_sink sink = {take_events, take_payload, NULL, NULL};
 
+static struct min_duration_shared shared;
+static struct memory memory;
+static struct min_duration_shared *shared_new(void) {
+    memory = (struct memory){.most = 64u << 20};
+    shared = (struct min_duration_shared){.memory = &memory};
+    return &shared;
+}
+
 static void event(uint32_t id, uint32_t type, uint32_t partner) {
     now += 1 + rnd(20);
     add(&in, (struct event){.rec = vt_rec_make(now, id, type), .full = now, .partner = partner});
@@ -97,7 +105,7 @@ static void make_reference(uint64_t min) {
 static struct min_duration *m;
 
 static void run(uint64_t min) {
-    ck_assert_int_eq(min_duration_new(min, sink, &m), 0);
+    ck_assert_int_eq(min_duration_new(min, sink, shared_new(), &m), 0);
     for (size_t i = 0; i < in.n; i++) {
         const struct event *e = &in.e[i];
         if (e->rec)
@@ -125,7 +133,7 @@ START_TEST(calls_that_nest) {
     size_t plain = 0;
     for (size_t i = 0; i < in.n; i++) plain += in.e[i].rec && !in.e[i].partner ? 0 : in.e[i].rec != 0;
     for (size_t i = 0; i < out.n; i++) plain -= out.e[i].rec != 0;
-    ck_assert_uint_eq(min_duration_short_calls(m) * 2, plain);
+    ck_assert_uint_eq(shared.short_calls * 2, plain);
     min_duration_free(m);
 }
 END_TEST
@@ -155,7 +163,7 @@ END_TEST
 START_TEST(deep_and_large_is_bounded) {
     static uint8_t big[VT_PAYLOAD_MAX];
     in.n = out.n = 0;
-    ck_assert_int_eq(min_duration_new(1ull << 30, sink, &m), 0);
+    ck_assert_int_eq(min_duration_new(1ull << 30, sink, shared_new(), &m), 0);
     for (uint64_t i = 0; i < 17000; i++) ck_assert_int_eq(min_duration_event(m, vt_rec_make(i + 1, 3, VT_REC_CALL), i + 1), 0);
     ck_assert_int_eq(min_duration_hand_on(m), 0);
     ck_assert_uint_gt(out.n, 600);
