@@ -49,7 +49,7 @@ static void take(void *arg, const char *key, size_t key_len, double value) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct buf b = {0};
     char sink = 0;
-    perfetto_arg_func_args(&b, data, size);
+    perfetto_arg_func_args(&b, &(struct trace_call){.args = data, .args_len = (uint32_t)size});
     perfetto_arg_repr(&b, "return_value", data, size);
     perfetto_args_json(&b, (const char *)data, size);
     json_numbers((const char *)data, size, take, &sink);

@@ -7,6 +7,7 @@
 
 #include "cli/base/json.h"
 #include "cli/format/json/chrome_json.h"
+#include "cli/trace/call_args.h"
 #include "cli/trace/file_info.h"
 #include "cli/trace/fold_text.h"
 #include "cli/trace/limit.h"
@@ -162,8 +163,6 @@ static int note_task(struct trace_writer *w, struct trace_task *task, uint32_t p
     return 0;
 }
 
-static uint32_t get_u16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
-
 static void put_string(struct trace_writer *w, const uint8_t *text, size_t len) {
     const size_t step = OUTPUT_BUF / 8; /* longer texts in pieces, cut between characters */
     put_literal(w, "\"");
@@ -180,17 +179,15 @@ static void put_string(struct trace_writer *w, const uint8_t *text, size_t len) 
 }
 
 /* "func_args":{...} */
-static void put_func_args(struct trace_writer *w, const uint8_t *p, size_t args_len) {
-    const uint8_t *end = p + args_len;
+static void put_func_args(struct trace_writer *w, const struct trace_call *call) {
+    struct call_args args = call_args_of(call);
+    struct call_text name, value;
     put_literal(w, "\"func_args\":{");
-    for (const char *comma = ""; end - p >= 4; comma = ",") {
-        size_t name_len = get_u16(p), value_len = get_u16(p + 2);
-        if (name_len + value_len > (size_t)(end - p - 4)) break;
+    for (const char *comma = ""; call_args_next(&args, &name, &value); comma = ",") {
         put_literal(w, comma);
-        put_string(w, p + 4, name_len);
+        put_string(w, name.data, name.len);
         put_literal(w, ":");
-        put_string(w, p + 4 + name_len, value_len);
-        p += 4 + name_len + value_len;
+        put_string(w, value.data, value.len);
     }
     put_literal(w, "}");
 }
@@ -209,6 +206,7 @@ static void put_members(struct trace_writer *w, const char *json, size_t len) {
 /* ,"args":{"func_args":{...},"return_value":"...","folded":{...}} */
 static int put_args(struct trace_writer *w, const struct trace_call *call) {
     const char *comma = "";
+    struct call_text retval;
     put_literal(w, ",\"args\":");
     if (call->args_json && !call->folded) {
         output_write(w->out, call->args_json, call->args_json_len);
@@ -227,14 +225,13 @@ static int put_args(struct trace_writer *w, const struct trace_call *call) {
     if (call->args_json) put_members(w, call->args_json, call->args_json_len);
     if (call->args) {
         put_literal(w, comma);
-        put_func_args(w, call->args, call->args_len);
+        put_func_args(w, call);
         comma = ",";
     }
-    if (call->retval) {
-        size_t len = call->retval_len < VT_PAYLOAD_MAX ? call->retval_len : VT_PAYLOAD_MAX;
+    if (call_retval(call, &retval)) {
         put_literal(w, comma);
         put_literal(w, "\"return_value\":");
-        put_string(w, call->retval, len);
+        put_string(w, retval.data, retval.len);
     }
     put_literal(w, "}");
     return 0;

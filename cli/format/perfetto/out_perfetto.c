@@ -13,6 +13,7 @@
 #include "cli/format/perfetto/perfetto.h"
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/format/perfetto/perfetto_packets.h"
+#include "cli/trace/call_args.h"
 #include "cli/trace/limit.h"
 #include "cli/trace/names.h"
 
@@ -97,7 +98,7 @@ static int put_begin(struct trace_writer *w, struct sequence *seq, const struct 
     if (task && in_order && task->depth == 0) pb_fixed64(b, EVENT_FLOW, task->uuid);
     if (task && entered) task->depth++;
     if (call->from_attach) perfetto_arg_true(b, "from_attach");
-    if (call->args) perfetto_arg_func_args(b, call->args, call->args_len);
+    if (call->args) perfetto_arg_func_args(b, call);
     if (call->args_json) perfetto_args_json(b, call->args_json, call->args_json_len);
     return packets_close_event(&w->packets, seq, start);
 }
@@ -113,8 +114,8 @@ static int put_end(struct trace_writer *w, struct sequence *seq, const struct tr
     if (call->folded && (rc = packets_intern_fold(&w->packets, seq, call->folded))) return rc;
     size_t start = packets_open_event(&w->packets, seq, call->end_ns, TYPE_END, task ? task->uuid : 0);
     struct buf *b = &w->packets.packet;
-    size_t len = call->retval_len < VT_PAYLOAD_MAX ? call->retval_len : VT_PAYLOAD_MAX;
-    if (call->retval) perfetto_arg_repr(b, "return_value", call->retval, len);
+    struct call_text retval;
+    if (call_retval(call, &retval)) perfetto_arg_repr(b, "return_value", retval.data, retval.len);
     if (call->raised) perfetto_arg_true(b, "raised");
     if (call->folded) perfetto_arg_fold(b, call->folded);
     return packets_close_event(&w->packets, seq, start);

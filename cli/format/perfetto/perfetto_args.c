@@ -6,6 +6,7 @@
 
 #include "cli/base/json_walk.h"
 #include "cli/format/perfetto/perfetto_fields.h"
+#include "cli/trace/call_args.h"
 #include "cli/trace/fold_text.h"
 
 #define DEPTH_MAX 64 /* of nested JSON; deeper values are left out */
@@ -98,18 +99,14 @@ void perfetto_arg_repr(struct buf *b, const char *name, const void *text, size_t
     pb_close(b, start);
 }
 
-static size_t get_u16(const uint8_t *p) { return (size_t)(p[0] | p[1] << 8); }
-
-void perfetto_arg_func_args(struct buf *b, const uint8_t *p, size_t len) {
-    const uint8_t *end = p + len;
+void perfetto_arg_func_args(struct buf *b, const struct trace_call *call) {
+    struct call_args args = call_args_of(call);
+    struct call_text name, value;
     size_t start = open_named(b, EVENT_ARGS, "func_args", 9);
-    while (end - p >= 4) {
-        size_t name_len = get_u16(p), value_len = get_u16(p + 2);
-        if (name_len + value_len > (size_t)(end - p - 4)) break;
-        size_t one = open_named(b, ARG_DICT, p + 4, name_len);
-        put_repr(b, (const char *)p + 4 + name_len, value_len);
+    while (call_args_next(&args, &name, &value)) {
+        size_t one = open_named(b, ARG_DICT, name.data, name.len);
+        put_repr(b, (const char *)value.data, value.len);
         pb_close(b, one);
-        p += 4 + name_len + value_len;
     }
     pb_close(b, start);
 }

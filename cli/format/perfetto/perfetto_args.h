@@ -12,8 +12,8 @@ void perfetto_arg_true(struct buf *b, const char *name);
 void perfetto_arg_text(struct buf *b, const char *name, const void *text, size_t len);
 /* A repr: int, float and bool as such where that is exact, else its text. */
 void perfetto_arg_repr(struct buf *b, const char *name, const void *text, size_t len);
-/* func_args from a VT_PL_ARGS payload. */
-void perfetto_arg_func_args(struct buf *b, const uint8_t *payload, size_t len);
+/* func_args: the recorded arguments of a call. */
+void perfetto_arg_func_args(struct buf *b, const struct trace_call *call);
 /* Its names are iids: those of perfetto_fold_names from 1 on; functions' names are the string of their index + 1. */
 void perfetto_arg_fold(struct buf *b, const struct trace_fold *fold);
 #define PERFETTO_FOLD_NAMES 7u
