@@ -18,7 +18,7 @@ static inline void *id_table_get(const struct id_table *t, uint32_t id) {
     void **page = t->pages[id / ID_TABLE_PAGE];
     return page ? page[id % ID_TABLE_PAGE] : NULL;
 }
-/* Where the pointer of id stands; NULL = out of memory or id too large. */
+/* The slot for the pointer of id; NULL = out of memory or id too large. */
 static inline void **id_table_slot(struct id_table *t, uint32_t id) {
     if (id > ID_TABLE_MAX) return NULL;
     void ***page = &t->pages[id / ID_TABLE_PAGE];

@@ -52,7 +52,7 @@ size_t json_utf8_len(const uint8_t *s, size_t n) {
     return 0;
 }
 
-/* Bytes of a Python lone surrogate as it stands in "surrogatepass" UTF-8, else one bad byte. */
+/* The bytes of a lone surrogate of Python ("surrogatepass" UTF-8), else one bad byte. */
 static size_t bad_len(const uint8_t *s, size_t n) {
     return n >= 3 && s[0] == 0xed && s[1] >= 0xa0 && s[1] <= 0xbf && (s[2] & 0xc0) == 0x80 ? 3 : 1;
 }
@@ -72,7 +72,7 @@ static char *put_escape(char *p, uint8_t c) {
     return p + 5;
 }
 
-/* One character, or what stands for a bad one; *s moves on. */
+/* One character, or U+FFFD for a bad one; *s moves on. */
 static char *put_beyond_ascii(char *p, const uint8_t **s, const uint8_t *end) {
     size_t n = json_utf8_len(*s, (size_t)(end - *s));
     if (n) {

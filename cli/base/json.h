@@ -21,7 +21,7 @@ char *json_put_text(char *p, const void *text, size_t len);
 /* "text" with quotes; needs JSON_TEXT_MAX(len) + 2. */
 char *json_put_string(char *p, const void *text, size_t len);
 
-/* The bytes as they are, with U+FFFD in place of what is no UTF-8; needs UTF8_MAX(len). */
+/* The bytes as they are, with U+FFFD in place of bytes that are not UTF-8; needs UTF8_MAX(len). */
 #define UTF8_MAX(len) (3 * (size_t)(len))
 char *utf8_put(char *p, const void *text, size_t len);
 

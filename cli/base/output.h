@@ -1,5 +1,5 @@
-/* Where a writer's bytes go: a file that appears under its name only when it is whole. Plain or gzip. Errors stick:
- * after the first one everything is accepted and thrown away, and output_commit tells. */
+/* The output file of a writer, plain or gzip. It appears under its name only when it is complete. The first error is kept:
+ * after it all bytes are accepted and thrown away, and output_commit returns it. */
 #ifndef VT_CLI_OUTPUT_H
 #define VT_CLI_OUTPUT_H
 

@@ -1,4 +1,4 @@
-/* Protobuf bytes read by hand, field by field, never beyond their end. */
+/* Walks over the fields of protobuf bytes without unpacking them, never beyond their end. */
 #ifndef VT_CLI_PB_GET_H
 #define VT_CLI_PB_GET_H
 

@@ -1,4 +1,4 @@
-/* Protobuf bytes written by hand: varints straight into a buffer for what is hot, a growing message for the rest. */
+/* Writes protobuf bytes: varints straight into a buffer on hot paths, fields of a growing message elsewhere. */
 #ifndef VT_CLI_PB_PUT_H
 #define VT_CLI_PB_PUT_H
 

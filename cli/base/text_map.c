@@ -1,5 +1,5 @@
 /* Owns the hash table of text_map.h: open addressing, half full at most. Keys come from files: the hash starts from a
- * number of this process, so that nobody can write a file whose names all fall together. */
+ * number of this process, so that no file can be made whose names all collide. */
 #include "cli/base/text_map.h"
 
 #include <stdlib.h>

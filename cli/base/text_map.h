@@ -1,4 +1,4 @@
-/* A table from any bytes to a pointer: names, threads and processes of a trace by how they are called in its file. */
+/* A hash table from any bytes to a pointer: names, threads and processes of a trace by their texts in its file. */
 #ifndef VT_CLI_TEXT_MAP_H
 #define VT_CLI_TEXT_MAP_H
 
@@ -17,7 +17,7 @@ struct text_map { /* all zero = empty */
 
 /* NULL when there is none. */
 void *text_map_get(const struct text_map *map, const void *key, size_t len);
-/* Where the value of key stands, NULL in it when the key is new; NULL = out of memory. Valid until the next call. */
+/* The slot for the value of key; it holds NULL when the key is new. NULL = out of memory. Valid until the next call. */
 void **text_map_slot(struct text_map *map, const void *key, size_t len);
 /* Frees keys, not values. */
 void text_map_free(struct text_map *map);

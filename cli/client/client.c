@@ -20,7 +20,7 @@
 
 void client_close(struct client *c) {
     vt_close(&c->fd);
-    /* It goes with its last session. Where nobody else reaps, it should not stay as a zombie. */
+    /* It ends with its last session. It must not stay as a zombie when no other process reaps it. */
     for (int ms = 0; c->child > 0 && ms < REAP_MS && waitpid(c->child, NULL, WNOHANG) == 0; ms++) usleep(1000);
     c->child = 0;
     vt_frame_buf_free(&c->in);

@@ -1,4 +1,4 @@
-/* Traces that a daemon kept because nobody was there to save them: in its spool folder, not locked any more. */
+/* Traces that a daemon kept because no client saved them. They are in its spool folder and no longer locked. */
 #ifndef VT_CLI_KEPT_H
 #define VT_CLI_KEPT_H
 

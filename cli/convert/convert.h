@@ -8,17 +8,17 @@
 #include "proto/base.h"
 
 struct convert_opts {
-    const char *input;         /* a trace of any kind that source.h knows */
+    const char *input;         /* a trace of any format that we read */
     const char *const *inputs; /* several of them, made one trace; then input is not looked at. NULL = one */
     size_t ninputs;
     bool align;                                /* several: source_many.h */
     void (*note)(void *arg, const char *text); /* several: what the user should know; may be NULL */
-    const char *output;                        /* how its name ends says the kind */
+    const char *output;                        /* the suffix chooses the format (format.h) */
     uint64_t min_duration_ns;
-    uint64_t newest_calls;      /* --tracer_entries: at most so many, the newest; 0 = all. Not for .vzt outputs */
-    uint64_t budget;            /* --budget: at most so many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
-    uint64_t usual_budget;      /* where neither is given: about so many; 0 = what is usual for the output */
-    uint64_t usual_whole;       /* and a trace of up to so many is shown whole */
+    uint64_t newest_calls; /* --tracer_entries: at most this many, the newest; 0 = all. Not for .vzt outputs */
+    uint64_t budget;       /* --budget: at most this many calls are shown, the others folded; 0 = all. Not for .vzt outputs */
+    uint64_t usual_budget; /* when neither is given: about this many; 0 = the default of the format */
+    uint64_t usual_whole;  /* and a trace with up to this many calls is shown whole */
     struct trace_select select; /* the wanted part */
     bool log_async;             /* calls under their asyncio task's tid; the trace's own flag does it too */
     bool no_file_info;          /* without source text */
@@ -32,10 +32,10 @@ struct convert_opts {
 };
 
 struct convert_result {
-    struct trace_totals totals;  /* for .vzt outputs as the trace's end says; open and short_calls are 0 */
+    struct trace_totals totals;  /* for .vzt outputs: from the end record; open and short_calls are 0 */
     uint64_t bytes;              /* of the output */
     bool cut_off;                /* the trace has no end: its writer died */
-    struct writer_unheld unheld; /* what the output has no place for */
+    struct writer_unheld unheld; /* what the format cannot hold */
     char limit[256];             /* as of trace_info */
     char damage[384];            /* not "": the trace is damaged and what comes after that place is not in the output */
 };

@@ -19,7 +19,7 @@
 #define BUCKETS_PER_OCTAVE (1u << BUCKET_BITS)
 #define BUCKETS ((64u - BUCKET_BITS + 1) * BUCKETS_PER_OCTAVE)
 
-#define COMPACT_ITEMS 8192u /* so many of one pending entry are summed per function */
+#define COMPACT_ITEMS 8192u /* a pending entry with this many items is summed per function */
 
 #define SAMPLE_LEAST 4u /* to leave out fewer than 3 of 4 is not worth it */
 
@@ -43,7 +43,7 @@ struct lane {                /* of a thread */
     uint32_t still_open; /* at the end: how many have been handed over */
     struct pending *pending;
     size_t npending, pending_room;
-    size_t barrier; /* entries before it stand before a gap: what ends there may not include what comes after */
+    size_t barrier; /* entries before this one are before a gap: a call that ends there cannot include later ones */
     struct item *items;
     size_t nitems, items_room;
     size_t compact_at;
@@ -55,7 +55,7 @@ struct trace_writer {
     uint64_t *buckets;      /* not NULL: only count */
     uint64_t calls;         /* counted */
     uint32_t border;        /* bucket: shorter ones are folded, longer ones are shown */
-    uint64_t border_folded; /* of those in it, the first so many are folded */
+    uint64_t border_folded; /* this many of those in it are folded, the first ones */
     uint64_t folded;
     uint32_t listed_max; /* functions of a fold */
     struct lane *lanes;  /* by index of the thread */
@@ -190,7 +190,7 @@ static int fold_away(struct trace_writer *w, struct lane *lane, const struct tra
     return 0;
 }
 
-/* The last two entries become one when both are known to stand in the same call. */
+/* Merges the last two entries when both are known to be in the same call. */
 static void join_last(struct trace_writer *w, struct lane *lane) {
     size_t n = lane->npending;
     if (n < 2 || n - 1 <= lane->barrier) return;

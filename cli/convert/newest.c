@@ -1,4 +1,4 @@
-/* Owns a writer that stands in front of another one: it counts calls, or leaves out the first ones.
+/* Owns a writer in front of another one: it counts calls, or leaves out the first ones.
  * "Newest" is by the order in which the model hands calls over: calls of one thread in the order in which they ended, threads
  * as their blocks come in the trace, so between threads the border is exact to a block's age (~50 ms). */
 #include "cli/convert/newest.h"

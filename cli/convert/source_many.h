@@ -5,7 +5,7 @@
 #include "cli/trace/source.h"
 
 struct many_opts {
-    bool align; /* shift each trace so that their sync markers stand at one time; without a marker, its first event */
+    bool align; /* shift each trace so that the sync markers, or without one the first events, are at the same time */
     void (*note)(void *arg, const char *text); /* one line of what the user should know; may be NULL */
     void *note_arg;
 };

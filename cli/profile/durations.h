@@ -1,6 +1,6 @@
 /* Many durations of one function in little room, and their percentiles. The first DURATIONS_EXACT are kept as they are;
  * then they are counted in classes 1/64 of an octave wide, so a percentile is within 0.8 % of the true one. Memory: at
- * most 16 KB, as a rule some 256 bytes per octave that occurs. */
+ * most 16 KB, usually 256 bytes for each octave that occurs. */
 #ifndef VT_CLI_DURATIONS_H
 #define VT_CLI_DURATIONS_H
 

@@ -51,7 +51,7 @@ struct profile_opts {
     uint32_t slowest; /* how many single calls */
     bool tree;
     uint32_t tid;       /* only this thread; 0 = all */
-    const char *thread; /* only threads of which the name matches this pattern; NULL = all */
+    const char *thread; /* only threads whose name matches this pattern; NULL = all */
     const char *match;  /* slow calls: only of functions that match; NULL = all */
     const volatile int *stop;
 };

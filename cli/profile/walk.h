@@ -1,5 +1,5 @@
-/* From calls as a writer is told them (in the order in which they ended) to stacks: what is on top of what, outermost first,
- * with the time of each call that is its own. For writers that add up: report, diff, flame graphs.
+/* Turns calls, which a writer gets in the order of their ends, into stacks, the outermost call first, and gives the own time
+ * of each call. For writers that add calls up: report, diff, flame graphs.
  *
  * Sources that announce calls (.vzt) need memory for the open frames only. From others the calls of a thread are kept (24
  * bytes each) and played back at the end.
@@ -8,7 +8,7 @@
  * - A call that was open when tracing began counts from that moment; one that is still open at the end counts up to the
  *   end of the trace.
  * - Names with the same text, kind, file and line are one function, whatever their ids.
- * - A zero-duration call that stands where another begins is beside that one, not below it. */
+ * - A call of no duration at the moment when another begins is beside that one, not below it. */
 #ifndef VT_CLI_WALK_H
 #define VT_CLI_WALK_H
 
@@ -59,7 +59,7 @@ struct walk_ops {
 struct trace_writer {
     struct trace_info *info;
     const struct walk_ops *ops;
-    struct trace_name **functions; /* by function: one name that stands for it */
+    struct trace_name **functions; /* by function: one of its names */
     uint32_t nfunctions;
     uint32_t *function_of; /* by index of the name */
     struct walk_thread *threads;

@@ -24,7 +24,7 @@
 
 /* ---- joining ---- */
 
-/* Without the line: it moves when somebody edits above. Lambdas and the like of one file fall together. */
+/* Without the line, which moves when the file is edited above it. Lambdas of one file become one row. */
 static int same_function(const void *x, const void *y) {
     const struct profile_function *a = *(const struct profile_function *const *)x,
                                   *b = *(const struct profile_function *const *)y;

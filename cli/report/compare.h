@@ -22,7 +22,7 @@ struct compare_side {
 
 struct compare_row {
     struct compare_side side[2]; /* before, after */
-    double change;               /* of what it is sorted by */
+    double change;               /* of the figure that rows are sorted by */
 };
 
 /* Rows with the largest change first, up or down; the caller frees *out. */

@@ -1,4 +1,4 @@
-/* What `report` and `diff` show, and how: options, and the ways to print a profile on stdout. */
+/* Prints profiles on stdout for `report` and `diff`: the options, and a function for each form. */
 #ifndef VT_CLI_REPORT_H
 #define VT_CLI_REPORT_H
 

@@ -309,7 +309,7 @@ static void put_quoted(const char *word) {
     putchar('\'');
 }
 
-/* Of each function its slowest call only, and none of which the beginning is not known, unless so many are asked for. */
+/* Only the slowest call of each function, and no call whose begin is not known, unless --slowest asks for more. */
 static bool shown_before(const struct profile *p, uint32_t at) {
     for (uint32_t i = 0; i < at; i++)
         if (p->slow[i].name == p->slow[at].name) return true;

@@ -17,7 +17,7 @@ void progress_bar_clear(struct progress_bar *bar, FILE *to);
 
 struct progress {
     bool on;
-    bool shown;                  /* a line stands there */
+    bool shown;                  /* a line is on the terminal now */
     uint64_t events, elapsed_ns; /* at the last line, for the rate */
     uint64_t last_ns;
     struct progress_bar saving;

@@ -12,7 +12,7 @@ struct term {
     unsigned width; /* columns; 0 = no limit (not a terminal, and COLUMNS is not set) */
     bool colour;
 };
-/* Of stdout: COLUMNS, else what the terminal says; colour on a terminal that is not "dumb", unless NO_COLOR is set. */
+/* For stdout. Width: COLUMNS, else that of the terminal. Colour: on a terminal that is not "dumb", unless NO_COLOR is set. */
 void term_init(struct term *term);
 /* An escape sequence, or "" without colour. */
 const char *term_bold(const struct term *term);

@@ -41,7 +41,7 @@ static int open_source(const struct file_source *source, const char *path) {
     return (int)syscall(SYS_openat2, source->root_fd, path, &how, sizeof how);
 }
 
-/* Text of a source file into *text (malloc'd); -errno when it is not to be had. */
+/* Text of a source file into *text (malloc'd); -errno when it cannot be read. */
 static int read_source(const struct file_source *source, const struct trace_name *name, char **text, size_t *len) {
     char path[2 * PATH_MAX];
     struct stat st;
@@ -86,7 +86,7 @@ static int compare_bytes(const char *a, uint32_t a_len, const char *b, uint32_t 
     return diff ? diff : (a_len > b_len) - (a_len < b_len);
 }
 
-/* By file, then name, then line: files stand together, and so do functions that would be one JSON key. */
+/* By file, then name, then line: names of one file are together, and so are functions that would be one JSON key. */
 static int compare_names(const void *a, const void *b) {
     const struct trace_name *x = *(struct trace_name *const *)a, *y = *(struct trace_name *const *)b;
     int diff = compare_bytes(x->file, x->file_len, y->file, y->file_len);

@@ -1,4 +1,4 @@
-/* Fills a trace_info from what a file of calls says, as it is met: names, processes and threads by how the file calls them. */
+/* Fills a trace_info while a file of calls is read. Names, processes and threads are found by the texts that the file uses. */
 #ifndef VT_CLI_INFO_BUILD_H
 #define VT_CLI_INFO_BUILD_H
 

@@ -77,7 +77,7 @@ static int hold(struct lane *lane, const struct trace_call *call) {
 }
 
 /* Outer calls first: of those that begin and end together the one that the file has last, as callers follow callees;
- * open ones stand in the file as they were entered. */
+ * open calls are in the file in the order in which they were entered. */
 static int compare(const void *a, const void *b) {
     const struct lane_call *x = a, *y = b;
     if (x->start != y->start) return x->start < y->start ? -1 : 1;

@@ -1,8 +1,8 @@
-/* Calls on their way from a file that has them in any order to a writer, which wants those of a thread in the order of
- * their end, and nested (writer.h): one lane per thread. Files of tracers are in that order but for rounding; a lane mends
- * a rounding of a nanosecond or two as calls pass. When a call does not fit, the lane holds all calls of its thread
- * instead (56 bytes for each, and its arguments) and sorts them.
- * A file is read twice: to learn which lanes have to hold, and to hand over. */
+/* Puts the calls of a file into the order that a writer needs (writer.h): those of a thread in the order of their ends, and
+ * nested. Each thread has a lane. Files of tracers are in this order except for rounding, and a lane corrects one or two
+ * nanoseconds while calls pass. When a call does not fit, the lane keeps all calls of its thread (56 bytes each, and the
+ * arguments) and sorts them.
+ * A file is read twice: first to learn which lanes have to keep their calls, then to hand the calls over. */
 #ifndef VT_CLI_LANE_H
 #define VT_CLI_LANE_H
 
@@ -42,10 +42,10 @@ struct lanes_reading {
     int (*read)(void *ctx, struct vt_err *err); /* the whole file, into the lanes */
     int (*rest)(void *ctx);                     /* the file is over: lanes_open and lanes_end for what is left */
     void *ctx;
-    const uint64_t *dropped; /* events, as the file says; looked at when it was read */
+    const uint64_t *dropped; /* number of events, from the file; read after the file was read */
 };
 
-/* Reads the file once more and hands over what is met: begin, calls, end. *err says what failed. */
+/* Reads the file once more and hands over begin, the calls, end. *err says what failed. */
 VT_MUST_CHECK int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct run_opts *opts,
                             const struct trace_writer_ops *ops, struct trace_writer *w, struct trace_totals *totals,
                             struct vt_err *err);

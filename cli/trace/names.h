@@ -1,4 +1,5 @@
-/* How a function is called in outputs: "qualname (file:line)" for Python, "module.func" or "type.func" for C. */
+/* The texts for functions, threads, processes and tasks in outputs. A function is "qualname (file:line)" for Python,
+ * "module.func" or "type.func" for C. */
 #ifndef VT_CLI_NAMES_H
 #define VT_CLI_NAMES_H
 
@@ -16,7 +17,7 @@ char *name_put_json(char *p, const struct trace_name *name);
 /* The same without " (file:line)". */
 char *name_put_short_json(char *p, const struct trace_name *name);
 
-/* What a thread, a process, a task is called when it has no name of its own too; not terminated. buf: room for a made-up
+/* The name of a thread, process or task, or a made-up one when it has none; not terminated. buf: room for the made-up
  * name. */
 #define NAME_MADE_UP 32u
 const char *name_of_thread(const struct trace_thread *thread, char buf[NAME_MADE_UP], size_t *len);

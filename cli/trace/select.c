@@ -120,7 +120,7 @@ static int note_subtree(struct trace_writer *w, const struct trace_call *call, u
     return 0;
 }
 
-/* Subtrees stand in the order of their starts and do not overlap. */
+/* Subtrees are in the order of their starts and do not overlap. */
 static const struct subtree *subtree_at(const struct select_thread *t, uint64_t ns) {
     size_t low = 0, high = t->nsubtrees;
     while (low < high) {

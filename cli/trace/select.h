@@ -1,5 +1,5 @@
-/* Which part of a trace is wanted: a window of time, processes, threads, functions. A writer that stands in front of
- * another (writer.h), put there by trace_source_run: whatever follows sees the part only. */
+/* Selects part of a trace: a window of time, processes, threads, functions. The selection is a writer in front of another
+ * (writer.h). trace_source_run puts it there, so that everything behind it sees only the selected part. */
 #ifndef VT_CLI_SELECT_H
 #define VT_CLI_SELECT_H
 

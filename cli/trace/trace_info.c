@@ -6,7 +6,7 @@
 
 #include "cli/trace/limit.h"
 
-#define MADE_UP_TID 0x40000000u /* tids of threads that nobody knew one for: above every real one */
+#define MADE_UP_TID 0x40000000u /* made-up tids begin here, above every real one */
 
 /* State that is only needed while reading. */
 struct loader {
@@ -288,7 +288,7 @@ int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *
     else if (rc && rc != -EBADMSG && rc != -EPROTO)
         vt_err_set(err, rc, "%s", info->damage.msg);
     else
-        rc = finish(&l); /* what stands before a damaged place is good */
+        rc = finish(&l); /* everything before a damaged place is good */
     free(l.by_ident);
     if (rc) {
         trace_info_free(info);

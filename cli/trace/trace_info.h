@@ -1,4 +1,4 @@
-/* What a trace says about itself, gathered in one pass that does not decode events: processes, threads, names, clock, the
+/* The facts of a trace, gathered in one pass that does not decode events: processes, threads, names, clock, the
  * stacks open at attach, tasks, the end. Memory grows with functions and threads, not with events. Filled from a .vzt by
  * trace_info_load, from other kinds of files by their source (source.h). */
 #ifndef VT_CLI_TRACE_INFO_H
@@ -37,9 +37,10 @@ struct trace_thread {
     uint64_t ident;
     uint32_t index;  /* in trace_info.threads */
     uint32_t serial; /* of its stream; TRACE_NO_SERIAL = no events */
-    bool shown;      /* has events, or had frames open at attach; others (our own thread in the target) say nothing */
-    uint32_t tid;    /* as shown: the daemon's view, else the target's, else made up from the serial */
-    char *name;      /* may be NULL */
+    bool shown; /* has events, or had frames open at attach; others have nothing to show, for example our own thread in the target
+                 */
+    uint32_t tid; /* as shown: the daemon's view, else the target's, else made up from the serial */
+    char *name;   /* may be NULL */
     uint32_t name_len;
     uint32_t nstack; /* frames open at attach, outermost first */
     uint32_t *stack;
@@ -58,7 +59,7 @@ struct trace_task {
 struct trace_text {
     uint64_t lines;
     size_t len;
-    char json[]; /* as it stands in JSON, with quotes */
+    char json[]; /* as in the JSON file, with quotes */
 };
 
 struct trace_info {
@@ -74,7 +75,7 @@ struct trace_info {
     uint64_t real_minus_mono;  /* ns */
     uint64_t hooks_on_ticks;   /* 0 = not known */
     struct id_table names;     /* struct trace_name by id */
-    struct trace_name unknown; /* stands for ids without a name: index 0 */
+    struct trace_name unknown; /* the name of ids without a name: index 0 */
     uint32_t nnames;           /* indexes in use */
     struct trace_process **processes;
     uint32_t nprocesses;

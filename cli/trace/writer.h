@@ -1,9 +1,10 @@
-/* One output format = one table of functions. A source (source.h) calls them: begin, then calls, marks and counters as
- * it meets them, then end. What changes the picture on the way (the newest calls only, folding, a window) is a writer as
- * well, one that stands in front of another. Calls of one thread come in the order in which they ended (a call whose
- * end was lost comes when that is found out); slices of a thread always nest, and a call begins at least 1 ns after the
- * call around it. A writer that wants calls in the order in which they began has `enter`.
- * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno; after an error only free is called. */
+/* One output format = one table of functions. A source (source.h) calls begin, then one function for each call, mark and
+ * counter in the trace, then end. A stage that changes the trace on the way (only the newest calls, folding, a window) is also
+ * a writer; it passes on to the next one.
+ * Order: calls of a thread come as they end. A call whose end was lost comes when the loss is found. Calls of a thread always
+ * nest, and a call begins at least 1 ns after the call around it where there is room. A writer that wants calls in the
+ * order of their begins has `enter`.
+ * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno. After an error only free is called. */
 #ifndef VT_CLI_WRITER_H
 #define VT_CLI_WRITER_H
 
@@ -19,7 +20,7 @@ struct trace_call {
     struct trace_name *name;
     struct trace_task *task; /* asyncio task it ran in, with --log_async; else NULL */
     uint64_t start_ns, end_ns;
-    bool open;           /* still open when the trace ended: end_ns says nothing */
+    bool open;           /* still open when the trace ended: end_ns means nothing */
     bool from_attach;    /* was open when tracing began: start_ns is that moment */
     bool raised;         /* left by an exception */
     bool announced;      /* `enter` was called for it */
@@ -37,10 +38,10 @@ struct trace_call {
  * it. Folded are whole subtrees, because no call is longer than the one around it. Sums are exact: the self time of a
  * shown call is its time without its shown callees and without total_ns. */
 struct trace_fold {
-    uint64_t calls;    /* folded calls below this call, at any depth, as far as no shown call stands between */
+    uint64_t calls;    /* folded calls below this call, at any depth, without those below a shown call in between */
     uint64_t total_ns; /* time of the outermost of them: the sum of self_ns over all functions */
     uint32_t nfunctions;
-    uint32_t listed; /* outputs name the first so many functions, enough for most of the time; the rest are "others" */
+    uint32_t listed; /* outputs name this many functions, those with most of the time; the rest are "others" */
     struct trace_fold_function {
         struct trace_name *name;
         uint64_t calls, self_ns; /* self_ns: without its callees */
@@ -59,7 +60,7 @@ struct trace_counter { /* "garbage collection" */
     struct vt_pl_counter value;
 };
 
-/* Anything that is neither a call nor a gap: from JSON traces (log_instant, log_var, objects ...). */
+/* Events other than calls and gaps, from JSON traces: log_instant, log_var, objects ... */
 struct trace_mark {
     const struct trace_thread *thread;
     uint64_t ns;
@@ -69,7 +70,7 @@ struct trace_mark {
     size_t name_len, cat_len, id_len;
     const char *args_json; /* text of "args", any JSON value; NULL = none */
     size_t args_json_len;
-    const struct trace_fold *folded; /* calls of the thread that stand below no call in the picture; else NULL */
+    const struct trace_fold *folded; /* folded calls of the thread that are below no shown call; else NULL */
 };
 
 struct trace_totals {
@@ -85,10 +86,10 @@ struct trace_totals {
     uint64_t unselected; /* not chosen by --slice, --pid, --tid, --match */
 };
 
-/* What an output has no place for, filled in by the time that `free` has been called. */
+/* Parts of the trace that the format cannot hold. Complete after `free`. */
 struct writer_unheld {
     uint64_t marks, args, texts; /* args: calls that lost some of theirs; texts: source files */
-    char refusal[192];           /* why there can be no such output at all; "" = the error says it */
+    char refusal[192];           /* why this trace cannot be written in this format; "" = the error explains it */
 };
 
 struct writer_opts {
@@ -109,10 +110,10 @@ struct trace_writer_ops {
     uint64_t budget; /* of convert.h, where neither that nor newest_calls is given */
     struct trace_writer *(*open)(struct output *out, struct trace_info *info, const struct writer_opts *opts);
     int (*begin)(struct trace_writer *w);
-    /* NULL = not wanted. Announces a call before the first call in it is handed over, the outermost first; one without calls
-     * in it is not announced. What stands in *call of its end (end_ns, open, raised, retval, folded) is not known yet. It
-     * comes again in `call`; until then its args stay where they are. A source or a stage that cannot tell announces
-     * nothing and leaves in_order unset. */
+    /* NULL = not wanted. Announces a call before the first call in it is handed over, the outermost first. A call without
+     * calls in it is not announced. The end of the call is not known yet: end_ns, open, raised, retval and folded mean
+     * nothing. The same call comes again in `call`, and its args stay valid until then. A source or stage that does not know
+     * the order announces nothing and leaves in_order unset. */
     int (*enter)(struct trace_writer *w, const struct trace_call *call);
     int (*call)(struct trace_writer *w, const struct trace_call *call);
     int (*gap)(struct trace_writer *w, const struct trace_gap *gap);

@@ -1,6 +1,6 @@
-/* What the parts of `viztracer view` share: traces being shown, the UI's folder, the server.
- * cmd_view.c options, signals, browser · view_server.c HTTP, who may see what · view_trace.c a trace in the kind that a
- * browser takes · view_ui.c the folder of the Perfetto UI · view_scan.c one member of a large JSON text. */
+/* The parts of `viztracer view`: traces that are shown, the folder of the UI, the server.
+ * view_server.c: HTTP and access. view_trace.c: a trace in the forms that a browser takes. view_ui.c: the folder of the
+ * Perfetto UI. view_scan.c: one member of a large JSON text. cmd_view.c has the options, the signals and the browser. */
 #ifndef VT_CLI_VIEW_H
 #define VT_CLI_VIEW_H
 
@@ -13,7 +13,7 @@
 
 /* ---- view_trace.c ---- */
 
-/* What the Perfetto UI has on screen within seconds: so many calls, or so many in which others are folded. */
+/* The Perfetto UI shows this many calls within seconds: of a whole trace, and of one with folded calls. */
 #define VIEW_WHOLE 2000000u
 #define VIEW_BUDGET 500000u
 
@@ -52,8 +52,8 @@ void view_temp_stop(struct view_temp *temp);
 
 /* ---- view_scan.c ---- */
 
-/* The value of `key` in the outermost object of a JSON text, read piece by piece. Not a validator: what is no JSON gives
- * nothing or something that is no JSON either. */
+/* The value of `key` in the outermost object of a JSON text, read piece by piece. It does not validate: text that is
+ * not JSON gives nothing, or something that is not JSON either. */
 struct view_scan;
 VT_MUST_CHECK int view_scan_new(const char *key, size_t most, struct view_scan **out);
 void view_scan_free(struct view_scan *s);
@@ -92,9 +92,9 @@ struct view_server;
 VT_MUST_CHECK int view_server_start(const struct view_opts *opts, struct view_server **out, struct vt_err *err);
 void view_server_stop(struct view_server *s); /* NULL is fine; frees it */
 uint16_t view_server_port(const struct view_server *s);
-/* Address to be shown to the user, and one that works once: what a browser is started with stands in the process list. */
+/* The address to show to the user; or one that works once, for starting a browser: other users can read its command line. */
 void view_server_url(const struct view_server *s, bool once, char *url, size_t size);
-/* True when a trace has been fetched; when, besides, no more of it is to come. */
+/* True when a trace has been fetched. served: and nothing of it is still being sent. */
 bool view_server_fetched(struct view_server *s);
 bool view_server_served(struct view_server *s);
 

@@ -14,7 +14,7 @@ struct view_scan {
     uint64_t depth;
     bool in_string, escaped, done;
     bool at_key;    /* depth 1: the next string is a key */
-    bool matched;   /* the last key was it: behind its colon stands the value */
+    bool matched;   /* the last key was the wanted one: the value is behind its colon */
     bool taking;    /* inside the value */
     size_t key_len; /* of the string that may be it; KEY_MAX = it is not */
     char *value;

@@ -164,7 +164,7 @@ static int read_folder(struct view_server *s) {
     return rc;
 }
 
-/* Of "NUMBER/...", what stands behind in *rest. NULL and err: no such number, or no trace. */
+/* The trace of "NUMBER/..."; *rest is the text behind the slash. NULL and err: no such number, or not a trace. */
 static struct view_trace *get_trace(struct view_server *s, const char *text, const char **rest, struct vt_err *err) {
     char path[8192], *end = NULL;
     struct view_trace *trace = NULL;
@@ -335,7 +335,7 @@ static enum MHD_Result answer_trace(struct request *r, const char *rest) {
     return send_ui(r, trace, rest);
 }
 
-/* ---- who asks ---- */
+/* ---- access ---- */
 
 /* In time that does not depend on where they differ. */
 static bool same_secret(const char *ours, const char *theirs) {
@@ -350,7 +350,7 @@ static const char *header(const struct request *r, const char *name) {
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
 }
 
-/* text begins with our address: what stands behind it, else NULL. */
+/* The text behind our address when text begins with it, else NULL. */
 static const char *after_address(const struct view_server *s, const char *text) {
     static const char *const names[] = {"127.0.0.1", "localhost"};
     char address[64];

@@ -59,7 +59,7 @@ void view_temp_free(struct view_temp *temp) {
     free(temp);
 }
 
-/* ---- what it is ---- */
+/* ---- the format of the file ---- */
 
 static int check_file(const char *path, struct vt_err *err) {
     struct stat st;
@@ -149,7 +149,7 @@ static int open_itself(struct view_trace *t, int *fd, struct vt_err *err) {
     return *fd < 0 ? vt_err_set(err, -errno, "%s: %s", t->path, strerror(errno)) : 0;
 }
 
-/* What a JSON trace says itself about its functions. */
+/* Takes file_info out of a JSON trace. */
 static int scan_file_info(const char *path, struct view_scan *scan, struct vt_err *err) {
     char *buf = malloc(1u << 18);
     gzFile f = gzopen(path, "rbe");

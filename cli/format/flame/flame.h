@@ -1,5 +1,5 @@
-/* What the outputs made of a merged call tree share (.folded, .speedscope.json, .pprof, .svg): a writer that builds the tree
- * and hands it to a function that writes it. The tree is that of all threads together unless opts.per_thread asks. */
+/* A writer that builds a merged call tree and hands it to a function of the format (.folded, .speedscope.json, .pprof, .svg).
+ * The tree is of all threads together, or has a root per thread with opts.per_thread. */
 #ifndef VT_CLI_FLAME_H
 #define VT_CLI_FLAME_H
 
@@ -32,7 +32,8 @@ void flame_free(struct trace_writer *w);
 #define FLAME_WRITER_OPS WALK_WRITER_OPS, .free = flame_free
 
 #define FLAME_NAME (2 * CLEAN_TEXT_MAX + 32)
-/* What a node is called, clean: "qualname (file:line)", "module.func", "thread 12 name", "(other)". Into to[FLAME_NAME]. */
+/* The name of a node, clean (clean_text.h): "qualname (file:line)", "module.func", "thread 12 name", "(other)". Into
+ * to[FLAME_NAME]. */
 char *flame_node_name(const struct flame *f, const struct stacks_node *n, char *to);
 /* The next node of a walk through the whole tree from node 0 on, callers before callees; 0 = that was the last. */
 uint32_t flame_next(const struct flame *f, uint32_t node);

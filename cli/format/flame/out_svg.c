@@ -18,7 +18,7 @@
 #define ROW 17.0
 #define CHAR 6.6 /* columns of the font, in pixels */
 #define NARROWEST (WIDTH / 20000)
-#define DEPTH_MAX 250u /* a stack beyond that is a recursion that nobody reads */
+#define DEPTH_MAX 250u /* deeper frames are not drawn */
 
 struct svg {
     struct flame *f;
@@ -54,7 +54,7 @@ static void put_text(struct svg *s, const char *clean, size_t len) {
     }
 }
 
-/* The start of clean text that fits into so many columns, with ".." when it was cut; nothing below three columns. */
+/* The beginning of clean text that fits into `most` columns, with ".." when it was cut; nothing below three columns. */
 static void put_short(struct svg *s, const char *clean, double columns) {
     unsigned most = columns > 0 ? (unsigned)columns : 0;
     if (most < 3) return;
@@ -101,7 +101,7 @@ static void put_frame(struct svg *s, uint32_t node) {
     put(s, "</text></g>\n");
 }
 
-/* Where every node stands; how deep the picture is. */
+/* The place of every node, and the depth of the picture. */
 static void lay_out(struct svg *s) {
     const struct stacks_node *nodes = s->f->stacks.nodes;
     for (uint32_t n = 0; (n = flame_next(s->f, n));) s->level[n] = s->level[nodes[n].parent] + 1;

@@ -78,7 +78,7 @@ static int add_track(struct html_tracks *tracks, const struct trace_thread *thre
     return 0;
 }
 
-/* Where the task's track stands, or an empty place for it. */
+/* The slot of the task's track, or an empty slot for it. */
 static struct html_track **task_slot(struct html_track **hash, size_t room, const struct trace_thread *thread,
                                      const struct trace_task *task) {
     uint64_t h = ((uint64_t)(uintptr_t)task >> 4 ^ (uint64_t)thread->index << 32) * 0x9e3779b97f4a7c15u;

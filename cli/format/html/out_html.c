@@ -117,7 +117,7 @@ static int add_detail(struct trace_writer *w, const struct trace_call *call, uin
     return 0;
 }
 
-/* The functions with the most time stand in a fold, or in its mark; the sums over all folds are exact. */
+/* A fold or its mark names the functions with the most time. The sums over all folds are exact. */
 static void add_sums(struct trace_writer *w, const struct trace_fold *fold) {
     for (uint32_t i = 0; i < fold->nfunctions; i++) {
         uint32_t name = name_number(w, fold->functions[i].name);

@@ -16,7 +16,7 @@
 enum place { OUTSIDE, ROOT, EVENTS, EVENT, ARGS, META, INFO, FILES, ONE_FILE };
 enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT };
 
-/* A stretch of the file that is kept as it stands. */
+/* Part of the file that is kept unchanged. */
 struct capture {
     bool on;
     size_t from; /* in the chunk */

@@ -12,7 +12,7 @@
 #define JSON_EVENT_MAX (64u << 20)   /* bytes of one event, of one source text: more is no trace */
 #define JSON_MEMBER_MAX (512u << 20) /* bytes of a member that is wanted as a whole */
 #define JSON_DEPTH_MAX 100000u       /* objects and arrays in one another */
-#define JSON_TIME_MAX (1ull << 62)   /* ns; times above it are as good as none */
+#define JSON_TIME_MAX (1ull << 62)   /* ns; later times are ignored */
 
 struct json_text {
     const char *text; /* not terminated; NULL = not there */
@@ -27,10 +27,10 @@ struct json_event {
     struct json_text pid, tid;   /* the number's text, or the string */
     struct json_text name, cat;  /* decoded */
     struct json_text id;         /* decoded */
-    struct json_text args;       /* as it stands in the file */
+    struct json_text args;       /* as in the file */
     struct json_text args_name;  /* "name" in args, decoded */
     struct json_text args_count; /* "count" in args: the number's text */
-    struct json_text whole;      /* the event as it stands in the file, if the handler has `member` */
+    struct json_text whole;      /* the event as in the file, if the handler has `member` */
 };
 
 /* What is met; each may be NULL. All texts are valid during the call only. Not 0 = stop reading with that. */
@@ -39,7 +39,7 @@ struct json_handler {
     int (*meta)(void *ctx, struct json_text key,
                 struct json_text value); /* of viztracer_metadata: numbers, true, false, strings (decoded, not empty) */
     int (*file)(void *ctx, struct json_text path, struct json_text text, uint64_t lines); /* of file_info; text: with quotes */
-    /* viztracer_metadata and file_info as they stand in the file, when they are objects. */
+    /* viztracer_metadata and file_info as in the file, when they are objects. */
     int (*member)(void *ctx, struct json_text key, struct json_text value);
     void (*progress)(void *arg, uint64_t done, uint64_t size);
     void *progress_arg;
@@ -47,7 +47,7 @@ struct json_handler {
 };
 
 /* 0: read whole, or up to a place that damage names (code != 0: not whole). -EBADMSG: no Chrome trace at all; other
- * -errno: not readable, stopped (-EINTR), or what a handler returned; err says which, but for a handler's. */
+ * -errno: not readable, stopped (-EINTR), or what a handler returned; err says which, but not for a handler's. */
 VT_MUST_CHECK int json_events_read(const char *path, const struct json_handler *handler, void *ctx, struct vt_err *damage,
                                    struct vt_err *err);
 /* Microseconds in a JSON number to ns; false when it is no such number or above JSON_TIME_MAX. */

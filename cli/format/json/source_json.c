@@ -36,7 +36,7 @@ struct json_source {
     struct json_thread *threads; /* by index */
     size_t threads_room;
     struct lanes lanes;
-    uint64_t dropped; /* as the file's metadata says */
+    uint64_t dropped; /* from the file's metadata */
 };
 
 /* One reading of the file. */

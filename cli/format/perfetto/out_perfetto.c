@@ -1,7 +1,7 @@
 /* Owns Perfetto's protobuf format (.pftrace). One sequence per thread, with a clock that counts from event to event; names
  * are interned per sequence; tracks for processes, threads, asyncio tasks and counters.
  *
- * Packets of a sequence stand in the order of their times where calls are announced (writer.h). What has to go back (calls
+ * Packets of a sequence are in the order of their times where calls are announced (writer.h). Packets that go back (calls
  * that were not announced, ends that were lost in a gap) carries an absolute time: readers sort by time, and packets of
  * the same time keep the order of the file, which the 1 ns between nested calls makes the right one. */
 #include <errno.h>

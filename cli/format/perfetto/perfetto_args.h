@@ -18,7 +18,7 @@ void perfetto_arg_func_args(struct buf *b, const struct trace_call *call);
 void perfetto_arg_fold(struct buf *b, const struct trace_fold *fold);
 #define PERFETTO_FOLD_NAMES 7u
 extern const char *const perfetto_fold_names[PERFETTO_FOLD_NAMES];
-/* The members of a JSON object, nested; other values as "args"; what is no JSON as text. */
+/* The members of a JSON object, nested; other values as "args"; text that is not JSON as a string. */
 void perfetto_args_json(struct buf *b, const char *json, size_t len);
 
 #endif

@@ -1,4 +1,4 @@
-/* Annotations of a Perfetto event back to the text of a JSON object: the other way of perfetto_args.h. */
+/* Turns annotations of a Perfetto event into the text of a JSON object. perfetto_args.h does the reverse. */
 #ifndef VT_CLI_PERFETTO_JSON_H
 #define VT_CLI_PERFETTO_JSON_H
 
@@ -7,7 +7,7 @@
 #include "cli/format/perfetto/perfetto_subset.pb-c.h"
 #include "proto/base.h"
 
-/* What annotations say that is no argument. */
+/* Annotations that are not arguments. */
 struct perfetto_notes {
     bool from_attach, raised;
     bool has_count;
@@ -16,7 +16,7 @@ struct perfetto_notes {
     ProtobufCBinaryData id;
 };
 
-/* Texts that the sequence said before, by their numbers (u64): struct perfetto_text. */
+/* Texts that the sequence has interned, by their iids (u64): struct perfetto_text. */
 struct perfetto_texts {
     struct text_map names, strings;
 };

@@ -86,7 +86,7 @@ static void put_clock(struct buf *b, uint64_t id, uint64_t ns) {
     pb_close(b, start);
 }
 
-/* The packet with which a sequence begins, and begins anew after a gap: nothing said before counts any more. */
+/* The packet at the begin of a sequence and after a gap: everything interned before is forgotten. */
 static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, bool dropped) {
     struct buf *b = new_packet(w);
     if (ns > seq->last_ns) seq->last_ns = ns;

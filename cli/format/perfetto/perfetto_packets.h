@@ -31,8 +31,8 @@ struct sequence {
     struct name_bits {
         uint8_t *bits; /* one per name */
         uint32_t n;
-    } interned, strings;           /* said as names of functions, as values of arguments */
-    bool fold_names;               /* said */
+    } interned, strings;           /* names interned as functions, and as values of arguments */
+    bool fold_names;               /* perfetto_fold_names are interned */
     const struct trace_task *task; /* the last one, and its track */
     struct track *task_track;
 };
@@ -71,7 +71,7 @@ static inline bool packets_has(const struct name_bits *said, const struct trace_
 static inline bool packets_interned(const struct sequence *seq, const struct trace_name *name) {
     return packets_has(&seq->interned, name);
 }
-/* Says what perfetto_arg_fold refers to, as far as this sequence has not said it. */
+/* Interns the texts that perfetto_arg_fold refers to, if this sequence has not yet. */
 VT_MUST_CHECK int packets_intern_fold(struct packets *w, struct sequence *seq, const struct trace_fold *fold);
 
 static inline uint64_t packets_process(const struct packets *w, const struct trace_thread *thread) {
@@ -79,7 +79,7 @@ static inline uint64_t packets_process(const struct packets *w, const struct tra
 }
 /* The track of call->task as far as it runs on this thread: slices of one thread nest. */
 VT_MUST_CHECK int packets_task_track(struct packets *w, struct sequence *seq, const struct trace_call *call, struct track **out);
-/* The track of something named by two texts, below the thread's process; title is what it shows. */
+/* The track with this key of two texts, below the thread's process. title: its name in the viewer. */
 VT_MUST_CHECK int packets_named_track(struct packets *w, const struct trace_thread *thread, bool counter,
                                       const char *const text[2], const size_t len[2], const char *title, size_t title_len,
                                       struct track **out);

@@ -82,7 +82,8 @@ static int next_length(struct input *in, uint64_t *len) {
     return -EBADMSG;
 }
 
-/* 1 and the packet's bytes; 0; -EBADMSG; -ENOMEM. What is there is read before room is made for what is said to come. */
+/* 1 and the packet's bytes; 0; -EBADMSG; -ENOMEM. Room grows with the bytes that arrived, not with the length that the file
+ * claims. */
 static int next_packet(struct input *in, struct pb_bytes *packet) {
     uint64_t len;
     size_t got = 0;
@@ -105,7 +106,7 @@ static int next_packet(struct input *in, struct pb_bytes *packet) {
     return 1;
 }
 
-/* Our first packet clears the first sequence and says where its clocks stand. */
+/* Our first packet clears the first sequence and gives the times of its clocks. */
 static bool is_ours(const Pf__Packet *p) {
     return p->sequence_id == 1 && (p->flags & PFTRACE_FLAG_CLEARED) && p->defaults &&
            p->defaults->timestamp_clock_id == PFTRACE_CLOCK_OWN && p->defaults->event && p->defaults->event->track_uuid &&

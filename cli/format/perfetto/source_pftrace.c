@@ -360,7 +360,7 @@ static int take_counter(struct pass *p, struct sequence *seq, const struct track
     return give_mark(p, seq, &mark);
 }
 
-/* What our writer says at the end of the trace. */
+/* The notes that our writer puts at the end of the trace. */
 static int take_note(struct pass *p, const struct sequence *seq, const Pf__Event *e) {
     struct buf *args = &p->s->args;
     struct perfetto_notes notes = {0};

@@ -1,5 +1,5 @@
-/* The events of a .vzt, read and decoded by a second thread a few blocks ahead of who uses them. Only frames that make
- * calls come: blocks and drops. Without a second thread (none to be had) it is the same, only later. */
+/* Reads and decodes the events of a .vzt in a second thread, a few blocks ahead of the caller. Hands out only the frames that
+ * make calls: blocks and drops. When no thread can be started, the caller's own thread does the work. */
 #ifndef VT_CLI_AHEAD_H
 #define VT_CLI_AHEAD_H
 

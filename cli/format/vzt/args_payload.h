@@ -1,5 +1,4 @@
-/* The "args" of a call in a JSON trace back to the payloads of an event (abi/record.h): what out_chrome makes of them, the
- * other way. */
+/* Turns the "args" of a call in a JSON trace back into the payloads of an event (abi/record.h). out_chrome does the reverse. */
 #ifndef VT_CLI_ARGS_PAYLOAD_H
 #define VT_CLI_ARGS_PAYLOAD_H
 
@@ -11,7 +10,7 @@ struct args_payload { /* all zero = new; used again and again */
     bool rest; /* something there fits neither: other members, values that are no strings, texts above the format's limits */
 };
 
-/* {"func_args":{"name":"repr",...},"return_value":"repr"}. 0 or -ENOMEM; what is no JSON object is `rest`. */
+/* {"func_args":{"name":"repr",...},"return_value":"repr"}. 0 or -ENOMEM; anything that is not a JSON object is `rest`. */
 VT_MUST_CHECK int args_payload_from_json(struct args_payload *p, const char *json, size_t len);
 void args_payload_free(struct args_payload *p);
 

@@ -1,23 +1,22 @@
-/* From events to calls: the second pass over a trace. Matches enter and leave per thread and hands whole calls to a
+/* Turns events into calls, in the second pass over a trace: matches enter and leave of each thread and hands whole calls to a
  * writer.
  *
  * Rules
  * - A thread starts with the stack that was open at attach; these frames begin when tracing began, the outermost a
  *   nanosecond apart so that they nest without doubt.
- * - A leave takes the top of the stack when it is the same function. Otherwise the nearest frame of that function
- *   below it is taken, and the frames above are closed: at the last gap since they began, unless something shows that
- *   they were open after it (there their leave was lost), else now. A leave of a function that is not on the stack is counted as
- * unmatched and ignored.
+ * - A leave closes the top of the stack when it is the same function. Otherwise it closes the nearest frame of that function.
+ *   The frames above lost their leave: they end at the last gap since they began, or now when there was no gap or something
+ *   shows that they were open after it. A leave of a function that is not on the stack is counted as unmatched and ignored.
  * - A gap is shown where it ended. Frames open before it stay open until a leave proves otherwise, so right after a
  *   gap calls can hang under a function that had already returned.
- * - No call reaches over a time in which the hooks were out (--max_overhead): it ends with the last event before, and what
- *   is open afterwards begins again.
+ * - No call reaches over a time in which the hooks were out (--max_overhead): it ends with the last event before, and the
+ *   calls that are open afterwards begin again.
  * - Generators and coroutines: each resume to yield is a slice of its own.
  * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it and after a gap.
  * - Frames still open at the end come last, outermost first.
  * - min_duration leaves out short calls, never their callees.
- * - Calls are announced (writer.h) only when a call in them is handed over, so never when they are short; one that turns
- *   out to be short because its end was lost in a gap is shown all the same. */
+ * - Calls are announced (writer.h) only when a call in them is handed over, so a short call never is. A call that was
+ *   announced and turns out short, because its end was lost in a gap, is shown anyway. */
 #ifndef VT_CLI_MODEL_H
 #define VT_CLI_MODEL_H
 

@@ -1,7 +1,7 @@
 /* Owns the native format as an output: a .vzt from any source (a copy of a whole .vzt is convert.c's). Times are ns of the
  * monotonic clock.
  *
- * Events of a thread stand in the order of their times. Where calls are announced (writer.h) they are written as they come;
+ * Events of a thread are in the order of their times. Where calls are announced (writer.h) they are written as they come;
  * gaps and counters wait until what they fall into is known. Where they are not, all calls of a thread wait for the end of
  * the trace (56 bytes each and their arguments) and are sorted then.
  *
@@ -280,7 +280,7 @@ static const uint8_t *kept(const struct lane *lane, const struct pending *p, siz
     return lane->data ? lane->data + p->data + at : NULL;
 }
 
-/* A gap or a counter has the time of the event before it: one that says nothing new gives it that. */
+/* A gap or a counter has the time of the event before it: an event that changes nothing is put there for its time. */
 static int put_moment(struct trace_writer *w, uint32_t at, const struct pending *p) {
     int rc = put_task(w, at, p->start, w->lanes[at].task);
     if (rc) return rc;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define OPEN_MAX 128u /* blocks in the making, about 200 KB each; when there would be more all are written */
+#define OPEN_MAX 128u /* open blocks, about 200 KB each; one more, and all are written */
 
 int vzt_put_frame(struct output *out, uint32_t type, const ProtobufCMessage *msg) {
     uint8_t *frame;

@@ -1,4 +1,4 @@
-/* Events into the frames of a .vzt (proto/FORMAT.md): one block in the making per thread, written when it is full. Ticks are
+/* Events into the frames of a .vzt (proto/FORMAT.md): one block per thread, written when it is full. Ticks are
  * ns. Functions return 0 or -errno. */
 #ifndef VT_CLI_VZT_PUT_H
 #define VT_CLI_VZT_PUT_H
@@ -25,7 +25,7 @@ struct vzt_put { /* zeroed; out and streams are the caller's */
 VT_MUST_CHECK int vzt_put_frame(struct output *out, uint32_t type, const ProtobufCMessage *msg);
 /* CALL .. TASK. A time before the thread's last one counts as that. */
 VT_MUST_CHECK int vzt_put_event(struct vzt_put *p, uint32_t stream, uint64_t ns, uint32_t type, uint32_t id);
-/* These have no time of their own: that of the event before. ns: only for the very first of a thread. */
+/* These have the time of the event before them. ns is used only for the first event of a thread. */
 VT_MUST_CHECK int vzt_put_payload(struct vzt_put *p, uint32_t stream, uint64_t ns, uint32_t kind, const void *data, uint32_t len);
 VT_MUST_CHECK int vzt_put_gap(struct vzt_put *p, uint32_t stream, uint64_t ns, uint64_t count);
 /* Writes all open blocks. */
