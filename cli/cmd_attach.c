@@ -12,6 +12,7 @@
 
 #include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/text.h"
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
@@ -65,12 +66,11 @@ static void say(const struct attach *a, const char *text) {
 
 static void cmdline(pid_t pid, char *buf, size_t size) {
     char path[64], raw[4096];
-    size_t len = 0;
     snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, raw, sizeof(raw)) : 0;
     vt_close(&fd);
-    for (ssize_t i = 0; i < n && len + 1 < size; i++) buf[len++] = (unsigned char)raw[i] < 0x20 || raw[i] == 0x7f ? ' ' : raw[i];
+    size_t len = text_one_line(buf, size, raw, n > 0 ? (size_t)n : 0, ' ');
     while (len && buf[len - 1] == ' ') len--;
     if (len > 60) strcpy(buf + 57, "..."), len = 60;
     buf[len] = 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/base/interrupt.h"
+#include "cli/base/text.h"
 #include "cli/cli.h"
 #include "cli/format/cvf/cvf.h"
 
@@ -13,11 +14,6 @@ struct direction {
     const char *suffixes[2];
     int (*run)(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err);
 };
-
-static bool ends_with(const char *text, const char *suffix) {
-    size_t n = strlen(text), m = strlen(suffix);
-    return n > m && !strcmp(text + n - m, suffix);
-}
 
 /* CLI_OK, CLI_USAGE, or -1 when help was asked for. */
 static int parse(const struct direction *d, int argc, char **argv, struct cvf_opts *opts, bool *quiet) {
@@ -36,7 +32,7 @@ static int parse(const struct direction *d, int argc, char **argv, struct cvf_op
     }
     if (optind + 1 != argc) return cli_usage("%s: one file, please: viztracer %s", d->name, d->usage);
     opts->input = argv[optind];
-    if (!ends_with(opts->output, d->suffixes[0]) && (!d->suffixes[1] || !ends_with(opts->output, d->suffixes[1])))
+    if (!text_ends_with(opts->output, d->suffixes[0]) && (!d->suffixes[1] || !text_ends_with(opts->output, d->suffixes[1])))
         return cli_usage("%s: %s: the output is a %s file", d->name, opts->output, d->suffixes[0]);
     return CLI_OK;
 }

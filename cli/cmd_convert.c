@@ -145,8 +145,7 @@ static int parse(const struct convert_kind *kind, int argc, char **argv, struct 
     if (opts->budget && opts->newest_calls) return cli_usage("%s: either --budget or --tracer_entries", kind->name);
     if (!opts->output) opts->output = kind->output;
     if (!opts->output) return cli_usage("%s: where to? Give -o FILE", kind->name);
-    size_t len = strlen(opts->output);
-    if (len > 4 && !strcmp(opts->output + len - 4, ".vzt") && (opts->newest_calls || opts->budget))
+    if (format_is_native(opts->output) && (opts->newest_calls || opts->budget))
         return cli_usage("%s: a .vzt holds all calls of its part; --%s is for .json and .pftrace", kind->name,
                          opts->budget ? "budget" : "tracer_entries");
     if (kind->many) {

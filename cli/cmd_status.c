@@ -7,6 +7,7 @@
 
 #include "cli/base/figures.h"
 #include "cli/base/json.h"
+#include "cli/base/text.h"
 #include "cli/cli.h"
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
@@ -19,12 +20,8 @@ struct status {
     size_t npaths;
 };
 
-/* Words of another user's daemon: no control characters on our terminal. */
-static void clean(char *to, size_t size, const char *from) {
-    size_t n = 0;
-    for (; from[n] && n + 1 < size; n++) to[n] = (unsigned char)from[n] < 0x20 || from[n] == 0x7f ? '?' : from[n];
-    to[n] = 0;
-}
+/* Text of another user's daemon: no control characters on our terminal. */
+static void clean(char *to, size_t size, const char *from) { text_one_line(to, size, from, strlen(from), '?'); }
 
 static void put_json_string(const char *key, const char *text, char end) {
     char *buf = malloc(JSON_TEXT_MAX(strlen(text)) + 3);

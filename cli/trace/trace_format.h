@@ -32,7 +32,7 @@ enum format_part {
 
 struct trace_format {
     const char *name;                                   /* "json"; unique */
-    const char *help;                                   /* a few words: what it is */
+    const char *help;                                   /* a few words: what it is; for help and docs/formats.md */
     struct format_suffix suffixes[FORMAT_SUFFIXES_MAX]; /* the usual one first */
 
     /* True when a file begins like this format. head: the first bytes, unpacked when the file is gzipped. NULL = files of
@@ -41,6 +41,7 @@ struct trace_format {
     bool is_needs_suffix; /* `is` alone proves little: vizviewer also wants one of the suffixes */
 
     const struct trace_source_ops *source; /* reads it; NULL = not read */
+    const char *read_note;                 /* which files of the format are read; NULL = all */
     const struct trace_writer_ops *writer; /* writes it; NULL = not written */
 
     bool native;    /* our own format: holds all calls, so it is not limited by count, and a whole copy is a file copy */

@@ -103,9 +103,34 @@ START_TEST(test_format_first_bytes_choose_the_row) {
 }
 END_TEST
 
+/* docs/formats.md has the rows' texts: the table between its two marks. */
+START_TEST(test_format_table_of_the_docs_is_that_of_the_rows) {
+    static const char mark[] = "<!-- generated: formats -->\n";
+    char want[4096], got[16384] = "";
+    size_t len = (size_t)snprintf(want, sizeof want, "%s| ending | format | can be read again |\n|---|---|---|\n", mark);
+#define ADD(...) len += (size_t)snprintf(want + len, sizeof want - len, __VA_ARGS__)
+    for (const struct trace_format *f = format_next(NULL); f; f = format_next(f)) {
+        for (size_t i = 0; i < FORMAT_SUFFIXES_MAX && f->suffixes[i].text; i++)
+            if (!f->suffixes[i].unlisted) ADD("%s`%s`", i ? ", " : "| ", f->suffixes[i].text);
+        ADD(" | %s | %s%s%s |\n", f->help, f->source ? "yes" : "no", f->read_note ? ", " : "", f->read_note ? f->read_note : "");
+        ck_assert_uint_lt(len, sizeof want - 512);
+    }
+    ADD("<!-- end -->\n");
+#undef ADD
+    FILE *file = fopen("docs/formats.md", "re");
+    ck_assert_ptr_nonnull(file);
+    size_t n = fread(got, 1, sizeof got - 1, file);
+    fclose(file);
+    got[n] = 0;
+    char *at = strstr(got, mark);
+    ck_assert_ptr_nonnull(at);
+    ck_assert_msg(!strncmp(at, want, strlen(want)), "docs/formats.md has to have:\n%s", want);
+}
+END_TEST
+
 int main(void) {
-    const TTest *const tests[] = {test_format_rows_are_complete, test_format_name_chooses_the_row,
-                                  test_format_longest_suffix_wins, test_format_refusal_lists_what_is_written,
-                                  test_format_first_bytes_choose_the_row};
+    const TTest *const tests[] = {test_format_rows_are_complete,          test_format_name_chooses_the_row,
+                                  test_format_longest_suffix_wins,        test_format_refusal_lists_what_is_written,
+                                  test_format_first_bytes_choose_the_row, test_format_table_of_the_docs_is_that_of_the_rows};
     return case_main("cli/format", tests, VT_ARRAY_LEN(tests), NULL, NULL);
 }

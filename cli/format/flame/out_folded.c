@@ -62,7 +62,7 @@ static const struct trace_writer_ops out_folded = {.open = folded_open, FLAME_WR
 
 const struct trace_format format_folded = {
     .name = "folded",
-    .help = "call stacks with their times, for flamegraph.pl and the like",
+    .help = "flame graph: stacks as text",
     .suffixes = {{.text = ".folded"}},
     .writer = &out_folded,
 };

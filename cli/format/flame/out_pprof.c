@@ -176,7 +176,7 @@ static const struct trace_writer_ops out_pprof = {.open = pprof_open, FLAME_WRIT
 
 const struct trace_format format_pprof = {
     .name = "pprof",
-    .help = "for go tool pprof",
+    .help = "profile for go tool pprof",
     .suffixes = {{.text = ".pprof", .gzip = true}},
     .writer = &out_pprof,
 };

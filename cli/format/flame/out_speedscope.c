@@ -225,7 +225,7 @@ static const struct trace_writer_ops out_speedscope = {.open = speedscope_open, 
 
 const struct trace_format format_speedscope = {
     .name = "speedscope",
-    .help = "for speedscope.app",
+    .help = "flame graph for speedscope",
     .suffixes = {{.text = ".speedscope.json"}},
     .writer = &out_speedscope,
 };

@@ -178,7 +178,7 @@ static const struct trace_writer_ops out_svg = {.open = svg_open, FLAME_WRITER_O
 
 const struct trace_format format_svg = {
     .name = "svg",
-    .help = "flame graph, a picture",
+    .help = "flame graph for any browser",
     .suffixes = {{.text = ".svg"}},
     .writer = &out_svg,
     .part = FORMAT_FLAME_PART,

@@ -490,7 +490,7 @@ static bool html_is(const uint8_t *head, size_t len) {
 
 const struct trace_format format_html = {
     .name = "html",
-    .help = "a page that shows the trace without network",
+    .help = "one page that needs nothing else",
     .suffixes = {{.text = ".html"}},
     .is = html_is,
     .is_needs_suffix = true,

@@ -368,7 +368,7 @@ static bool json_is(const uint8_t *head, size_t len) {
 
 const struct trace_format format_json = {
     .name = "json",
-    .help = "Chrome JSON, as VizTracer writes it",
+    .help = "Chrome JSON as VizTracer writes it, with the source text of the functions",
     .suffixes = {{.text = ".json"}, {.text = ".json.gz", .gzip = true}, {.text = ".gz", .gzip = true, .unlisted = true}},
     .is = json_is,
     .source = &source_json,

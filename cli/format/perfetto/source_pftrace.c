@@ -537,11 +537,12 @@ static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && hea
 
 const struct trace_format format_pftrace = {
     .name = "pftrace",
-    .help = "Perfetto trace; small, and quick in the Perfetto UI",
+    .help = "Perfetto's protobuf: a quarter of the JSON's size; asyncio tasks with flows, typed arguments",
     .suffixes = {{.text = ".pftrace"}, {.text = ".pftrace.gz", .gzip = true}},
     .is = pftrace_is,
     .is_needs_suffix = true,
     .source = &source_pftrace,
+    .read_note = "files of viztracer",
     .writer = &out_perfetto,
     .view = FORMAT_VIEW_AS_TRACE,
     .part = FORMAT_TRACE_PART,

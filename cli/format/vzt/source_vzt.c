@@ -39,7 +39,7 @@ static bool vzt_is(const uint8_t *head, size_t len) { return len >= 3 && !memcmp
 
 const struct trace_format format_vzt = {
     .name = "vzt",
-    .help = "our own format: compact, and holds everything that was recorded",
+    .help = "native: the smallest, one process, all calls",
     .suffixes = {{.text = ".vzt"}},
     .is = vzt_is,
     .source = &source_vzt,
