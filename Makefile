@@ -22,6 +22,7 @@ CLI_LIBS    := -ldeflate -lmicrohttpd -lyajl
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_SRC  := $(wildcard proto/*.c)
+OPTIONS_SRC := $(wildcard options/*.c)
 ATTACH_SRC := $(wildcard attach/*.c attach/arch/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c cli/*/*.c cli/*/*/*.c)
@@ -103,16 +104,18 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_
 	$(CC) $(CFLAGS_ALL) $(CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
 $(BUILD)/libvtproto.a: $(call obj,$(PROTO_SRC)) $(BUILD)/gen/viztracerd.pb-c.o
 	rm -f $@ && ar rcs $@ $^
+$(BUILD)/libvtoptions.a: $(call obj,$(OPTIONS_SRC))
+	rm -f $@ && ar rcs $@ $^
 $(BUILD)/libvtattach.a: $(call obj,$(ATTACH_SRC))
 	rm -f $@ && ar rcs $@ $^
 $(BUILD)/libvtdaemon.a: $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
 	rm -f $@ && ar rcs $@ $^
 $(BUILD)/libvtcli.a: $(call obj,$(filter-out cli/main.c,$(CLI_SRC))) $(PERFETTO_GEN).o
 	rm -f $@ && ar rcs $@ $^
-$(BUILD)/bin/viztracerd: $(BUILD)/obj/daemon/main.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+$(BUILD)/bin/viztracerd: $(BUILD)/obj/daemon/main.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(ATTACH_LIBS) $(PROTO_LIBS)
-$(BUILD)/bin/viztracer: $(BUILD)/obj/cli/main.o $(BUILD)/libvtcli.a $(BUILD)/libvtproto.a
+$(BUILD)/bin/viztracer: $(BUILD)/obj/cli/main.o $(BUILD)/libvtcli.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) $(PROTO_LIBS)
 $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
@@ -120,7 +123,7 @@ $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
 
 # ---- tests: one program per file of tests/unit and tests/integration ----
 TESTLIB := $(BUILD)/libvttest.a
-HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 $(call obj,$(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC)): | $(BUILD)/.deps-units
 $(TESTLIB): $(call obj,$(TESTLIB_SRC))
 	rm -f $@ && ar rcs $@ $^

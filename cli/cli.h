@@ -6,31 +6,37 @@
 #include <stdint.h>
 
 #include "cli/term/usage.h"
+#include "options/options.h"
+
+/* Of each command: cmd_<name>.c defines cli_<name>. This list is their order in help. */
+#define CLI_COMMANDS(X)                                                                                                          \
+    X(attach)                                                                                                                    \
+    X(detach) X(status) X(uninstall) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
 
 struct cli_cmd {
-    const char *name;
-    const char *flag; /* VizTracer's spelling, "--attach"; its value becomes the first argument. NULL = none */
-    const char *args; /* for help */
-    const char *help;
+    struct options_command options;
+    const char *group;                 /* heading in --help; commands of one group follow each other */
     int (*run)(int argc, char **argv); /* argv[0] = name; returns enum cli_exit */
-    void (*more_help)(void);           /* options; may be NULL */
 };
-extern const struct cli_cmd cli_cmds[];
+#define CLI_DECLARE(name) extern const struct cli_cmd cli_##name;
+CLI_COMMANDS(CLI_DECLARE)
+#undef CLI_DECLARE
+extern const struct cli_cmd *const cli_cmds[];
 extern const size_t cli_ncmds;
 
-/* cmd_<name>.c */
-int cmd_attach(int argc, char **argv);
-void cmd_attach_help(void);
-int cmd_detach(int argc, char **argv);
-int cmd_uninstall(int argc, char **argv);
-int cmd_status(int argc, char **argv);
-int cmd_convert(int argc, char **argv);
-int cmd_compress(int argc, char **argv);
-int cmd_decompress(int argc, char **argv);
-int cmd_combine(int argc, char **argv);
-int cmd_align_combine(int argc, char **argv);
-int cmd_view(int argc, char **argv);
-int cmd_report(int argc, char **argv);
-int cmd_diff(int argc, char **argv);
+#define CLI_TRACING "Tracing a process"
+#define CLI_LOOKING "Looking at a trace"
+#define CLI_CHANGING "Changing a trace"
+
+/* `viztracer ARGS`, and `vizviewer ARGS` where argv[0] says so; returns enum cli_exit. */
+int cli_main(int argc, char **argv);
+void cli_print_help(void);
+/* The version, and which libraries were built in, on two lines. */
+void cli_print_version(const char *program);
+
+/* Fills *to by the command's rows. CLI_OK: go on. Else -1 when --help or --version was printed, or CLI_USAGE after a line on
+ * stderr: CLI_RETURN makes the exit code of it. */
+int cli_parse(const struct cli_cmd *cmd, void *to, int argc, char **argv);
+#define CLI_RETURN(rc) ((rc) < 0 ? CLI_OK : (rc))
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/attach_options.h"
 #include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
 #include "cli/base/text.h"
@@ -17,7 +18,6 @@
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
 #include "cli/format/format.h"
-#include "cli/options.h"
 #include "cli/target_path.h"
 #include "cli/term/progress.h"
 #include "proto/abi/arena.h"
@@ -92,11 +92,11 @@ static void on_attached(struct attach *a, const Vt__Attached *m) {
     a->attached = true;
     a->pending = m->pending;
     a->attach_pause_ns = m->pause_ns;
-    cmdline(a->o.pid, name, sizeof(name));
-    unsigned long threads = thread_count(a->o.pid);
-    if (a->o.max_overhead) snprintf(limit, sizeof limit, " with a limit of %g %%", (double)a->o.max_overhead / 100);
-    snprintf(line, sizeof(line), "Attached to %d (%s), Python %s, %lu thread%s; paused %s. %s%s; Ctrl+C to stop and save.%s%s\n",
-             a->o.pid, name, m->python, threads, threads == 1 ? "" : "s", format_ns(pause, sizeof(pause), m->pause_ns),
+    cmdline((pid_t)a->o.req.pid, name, sizeof(name));
+    unsigned long threads = thread_count((pid_t)a->o.req.pid);
+    if (a->o.trace.max_overhead) snprintf(limit, sizeof limit, " with a limit of %g %%", (double)a->o.trace.max_overhead / 100);
+    snprintf(line, sizeof(line), "Attached to %u (%s), Python %s, %lu thread%s; paused %s. %s%s; Ctrl+C to stop and save.%s%s\n",
+             a->o.req.pid, name, m->python, threads, threads == 1 ? "" : "s", format_ns(pause, sizeof(pause), m->pause_ns),
              m->pending ? "It holds the GIL: waiting" : "Tracing", limit, m->note[0] ? " Note: " : "", m->note);
     say(a, line);
 }
@@ -148,7 +148,7 @@ static void send_stop(struct attach *a) {
     Vt__PidReq req = VT__PID_REQ__INIT;
     if (a->stop_sent) return;
     a->stop_sent = true;
-    req.pid = (uint32_t)a->o.pid;
+    req.pid = a->o.req.pid;
     int rc = client_send(&a->client, VT_CTL_STOP, &req.base, NULL);
     (void)rc; /* a daemon that has gone is seen when reading */
 }
@@ -190,64 +190,16 @@ static int receive(struct attach *a) {
 
 /* ---- request ---- */
 
-struct strings { /* owned */
-    size_t n;
-    char *item[4 * OPTIONS_FILES_MAX];
-};
-
-/* As VizTracer does: a prefix counts as typed and as absolute path. *to: part of `all`, which is filled in turn. */
-static int add_paths(struct strings *all, const struct options_list *from, char ***to, size_t *n) {
-    *to = all->item + all->n;
-    *n = 0;
-    for (size_t i = 0; i < from->n; i++) {
-        char *typed = strdup(from->item[i]), *real = realpath(from->item[i], NULL);
-        if (typed) (*to)[(*n)++] = typed;
-        if (real && strcmp(real, from->item[i]))
-            (*to)[(*n)++] = real;
-        else
-            free(real);
-        all->n = (size_t)(*to - all->item) + *n;
-        if (!typed) return -ENOMEM;
-    }
-    return 0;
-}
-
 static int request(struct attach *a) {
-    Vt__AttachReq req = VT__ATTACH_REQ__INIT;
-    Vt__Options opts = VT__OPTIONS__INIT;
-    static const char *const methods[] = {"auto", "ptrace", "remote-exec"};
-    struct strings files = {0};
     char output[PATH_MAX + 256], cwd[PATH_MAX];
 
     if (a->path.output[0] != '/' && getcwd(cwd, sizeof(cwd)))
         snprintf(output, sizeof(output), "%.2000s/%.2000s", cwd, a->path.output);
     else
         snprintf(output, sizeof(output), "%s", a->path.output);
-    opts.flags = a->o.flags;
-    opts.max_stack_depth = (int32_t)a->o.max_stack_depth;
-    opts.min_duration_ns = a->o.min_duration_ns;
-    opts.max_overhead = (uint32_t)a->o.max_overhead;
-    int rc = add_paths(&files, &a->o.include, &opts.include_files, &opts.n_include_files);
-    if (!rc) rc = add_paths(&files, &a->o.exclude, &opts.exclude_files, &opts.n_exclude_files);
-#define GLOBS(list) opts.n_##list = a->o.list.n, opts.list = (char **)(void *)a->o.list.item
-    GLOBS(include_functions);
-    GLOBS(exclude_functions);
-    GLOBS(include_modules);
-    GLOBS(exclude_modules);
-#undef GLOBS
-    opts.repr_limit = (uint32_t)a->o.repr_limit;
-    opts.text = a->o.text;
-    req.pid = (uint32_t)a->o.pid;
-    for (uint32_t i = 0; i < VT_ARRAY_LEN(methods); i++)
-        if (!strcmp(a->o.method, methods[i])) req.method = i;
-    req.force = a->o.force;
-    req.options = &opts;
-    req.duration_ns = a->o.duration_ns;
-    req.max_bytes = a->o.max_size;
-    req.output = output;
-    if (rc) vt_err_set(&a->err, rc, "out of memory");
-    if (!rc) rc = client_send(&a->client, VT_CTL_ATTACH, &req.base, &a->err);
-    while (files.n) free(files.item[--files.n]);
+    a->o.req.output = output;
+    int rc = client_send(&a->client, VT_CTL_ATTACH, &a->o.req.base, &a->err);
+    a->o.req.output = NULL;
     return rc;
 }
 
@@ -258,7 +210,7 @@ static void on_saving(void *arg, uint64_t done, uint64_t size) { progress_saving
 /* What the daemon kept, once it has let go of the file. */
 static bool find_kept(const struct attach *a, struct spooldir_file *k) {
     for (int ms = 0; ms < KEPT_WAIT_MS; ms += 50) {
-        if (!kept_find(a->o.pid, k)) return true;
+        if (!kept_find((pid_t)a->o.req.pid, k)) return true;
         usleep(50000);
     }
     return false;
@@ -325,14 +277,14 @@ static int save(struct attach *a) {
     char root[64], cwd[64], text[sizeof(err.msg)];
 
     interrupts_seen = 0; /* from here on one more gives up */
-    snprintf(root, sizeof(root), "/proc/%d/root", a->o.pid);
-    snprintf(cwd, sizeof(cwd), "/proc/%d/cwd", a->o.pid);
+    snprintf(root, sizeof(root), "/proc/%u/root", a->o.req.pid);
+    snprintf(cwd, sizeof(cwd), "/proc/%u/cwd", a->o.req.pid);
     bool alive = access(root, F_OK) == 0 && access(cwd, F_OK) == 0;
     struct convert_opts opts = {.input = a->path.raw,
                                 .output = a->path.output,
-                                .min_duration_ns = a->o.min_duration_ns,
+                                .min_duration_ns = a->o.trace.min_duration_ns,
                                 .newest_calls = (uint64_t)a->o.tracer_entries,
-                                .log_async = a->o.flags & VT_F_ASYNC,
+                                .log_async = a->o.trace.flags & VT_F_ASYNC,
                                 .move_input = true,
                                 .source_root = alive ? root : NULL,
                                 .source_cwd = alive ? cwd : NULL,
@@ -381,24 +333,24 @@ static void open_viewer(const struct attach *a) {
 
 /* Does this daemon trace the pid? */
 static int has_session(void *ctx, struct client *c) {
-    const pid_t *pid = ctx;
+    const uint32_t *pid = ctx;
     ProtobufCMessage *reply;
     int found = 0;
     if (client_request(c, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, NULL)) return 0;
     const Vt__StatusRep *m = (const Vt__StatusRep *)reply;
     for (size_t i = 0; i < m->n_sessions; i++)
-        if ((pid_t)m->sessions[i]->pid == *pid && !m->sessions[i]->spool[0]) found = 1;
+        if (m->sessions[i]->pid == *pid && !m->sessions[i]->spool[0]) found = 1;
     vt_msg_free(reply);
     return found;
 }
 
-static int run(struct attach *a) {
+static int trace(struct attach *a) {
     char text[PATH_MAX + 128];
     int rc = request(a);
     if (!rc) rc = receive(a);
     /* Busy with a session whose daemon was killed: its lease runs out in a moment. */
     for (int ms = 0;
-         rc == -EBUSY && !a->attached && !interrupts_seen && ms < LEASE_WAIT_MS && !client_each(has_session, &a->o.pid);
+         rc == -EBUSY && !a->attached && !interrupts_seen && ms < LEASE_WAIT_MS && !client_each(has_session, &a->o.req.pid);
          ms += LEASE_STEP_MS) {
         usleep(LEASE_STEP_MS * 1000);
         memset(&a->err, 0, sizeof(a->err));
@@ -426,26 +378,18 @@ static int run(struct attach *a) {
     return save(a);
 }
 
-int cmd_attach(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct attach *a = calloc(1, sizeof(*a));
-    int rc = CLI_FAILED;
-
-    if (argc > 1 && cli_is_help(argv[1])) {
-        printf("usage: viztracer attach PID [options]   (or viztracer --attach PID [options])\n");
-        options_help();
-        free(a);
-        return CLI_OK;
-    }
     if (!a) return cli_fail("out of memory");
     a->client.fd = a->path.raw_fd = -1;
-    rc = options_parse(&a->o, argc, argv);
+    int rc = attach_options_parse(&a->o, argc, argv);
     if (!rc && a->o.output_file && format_check_output(a->o.output_file, &a->err)) rc = cli_usage("%s", a->err.msg);
     if (!rc && a->o.output_file && format_is_native(a->o.output_file) && a->o.tracer_entries)
         rc = cli_usage("a .vzt file keeps all calls: give --tracer_entries to viztracer convert");
     if (rc) goto out;
     rc = CLI_FAILED;
-    if (kill(a->o.pid, 0) && errno == ESRCH) {
-        cli_fail("process %d does not exist", a->o.pid);
+    if (kill((pid_t)a->o.req.pid, 0) && errno == ESRCH) {
+        cli_fail("process %u does not exist", a->o.req.pid);
         goto out;
     }
     if (target_path_open(&a->path, &a->o, &a->err) || catch_signals(&a->err)) {
@@ -469,14 +413,37 @@ int cmd_attach(int argc, char **argv) {
         target_path_discard(&a->path);
         goto out;
     }
-    rc = run(a);
+    rc = trace(a);
     client_close(&a->client);
     target_path_discard(&a->path);
     if (!rc && a->o.open) open_viewer(a);
 out:
     if (a->end) vt_msg_free(&a->end->base);
+    attach_options_free(&a->o);
     free(a);
-    return rc;
+    return CLI_RETURN(rc);
 }
 
-void cmd_attach_help(void) { options_help(); }
+static const struct option_row rows[] = {
+    {"PID", NULL, OPTION_PID, OPTION_AT(struct attach_options, req.pid), .ask = "which process?",
+     .wants = "one process at a time", .help = "the Python process to trace"},
+    OPTION_END,
+};
+
+const struct cli_cmd cli_attach = {
+    .options = {.program = "viztracer",
+                .name = "attach",
+                .flag = "--attach",
+                .args = "PID [options]",
+                .summary = "traces a process until Ctrl+C, then saves",
+                .about =
+                    "Traces a running Python process until Ctrl+C, SIGTERM, SIGHUP, -t, --max_size, viztracer --detach PID from "
+                    "another terminal, or the end of the process. The trace is saved in each of these cases.",
+                .examples = "viztracer --attach 1234 -t 2 -o slow.vzt\n"
+                            "viztracer --attach 1234 --ignore_c_function --min_duration 100us\n"
+                            "viztracer --attach 1234 --include_functions 'Store.*' --log_func_args",
+                .rows = rows,
+                .shared = attach_option_rows},
+    .group = CLI_TRACING,
+    .run = run,
+};

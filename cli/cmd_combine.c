@@ -1,27 +1,40 @@
 /* `viztracer --combine A B.. -o OUT` and `--align_combine`, as VizTracer's: several traces in one. */
-#include "cli/cli.h"
-#include "cli/convert/convert.h"
+#include "cli/cmd_convert.h"
 
-int cmd_combine(int argc, char **argv) {
-    static const struct convert_kind kind = {
-        .name = "combine",
-        .usage = "--combine IN.. -o OUT",
-        .about = "Several traces become one. Times stay: traces of one machine line up by themselves.\n",
-        .many = true,
-        .output = "result.json",
-    };
-    return convert_command(&kind, argc, argv);
-}
+static const struct option_row rows[] = {
+    {"FILE...", NULL, OPTION_LIST, OPTION_AT(struct convert_line, opts.inputs),
+     .count = offsetof(struct convert_line, opts.ninputs), .ask = "which traces?",
+     .help = "the traces, of any format that can be read"},
+    OPTION_END,
+};
 
-int cmd_align_combine(int argc, char **argv) {
-    static const struct convert_kind kind = {
-        .name = "align_combine",
-        .usage = "--align_combine IN.. -o OUT",
-        .about = "Several traces become one. Each is shifted: their sync markers, or where there is none their first events,\n"
-                 "stand at the same time.\n",
-        .many = true,
-        .align = true,
-        .output = "result.json",
-    };
-    return convert_command(&kind, argc, argv);
-}
+static int combine(int argc, char **argv) { return convert_command(&cli_combine, true, false, "result.json", argc, argv); }
+static int align(int argc, char **argv) { return convert_command(&cli_align_combine, true, true, "result.json", argc, argv); }
+
+const struct cli_cmd cli_combine = {
+    .options = {.program = "viztracer",
+                .name = "combine",
+                .flag = "--combine",
+                .args = "FILE... -o OUT",
+                .summary = "puts several traces into one",
+                .about = "Puts several traces into one. Times stay: traces of one machine line up by themselves.",
+                .examples = "viztracer --combine slow.vzt other.vzt -o all.json.gz",
+                .rows = rows,
+                .shared = convert_rows},
+    .group = CLI_CHANGING,
+    .run = combine,
+};
+const struct cli_cmd cli_align_combine = {
+    .options = {.program = "viztracer",
+                .name = "align_combine",
+                .flag = "--align_combine",
+                .args = "FILE... -o OUT",
+                .summary = "the same, shifted to begin together",
+                .about = "Puts several traces into one, and shifts them: their sync markers, or their first events where a trace "
+                         "has none, get the same time.",
+                .examples = "viztracer --align_combine monday.json tuesday.json -o both.json",
+                .rows = rows,
+                .shared = convert_rows},
+    .group = CLI_CHANGING,
+    .run = align,
+};

@@ -1,6 +1,4 @@
 /* `viztracer --compress FILE.json -o FILE.cvf` and `--decompress FILE.cvf -o FILE.json`, as VizTracer's. */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,71 +7,80 @@
 #include "cli/cli.h"
 #include "cli/format/cvf/cvf.h"
 
+struct line {
+    struct cvf_opts opts;
+    bool quiet;
+};
+
 struct direction {
-    const char *name, *usage, *output; /* output: without -o */
+    const struct cli_cmd *cmd;
+    const char *output; /* without -o */
     const char *suffixes[2];
     int (*run)(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err);
 };
 
-/* CLI_OK, CLI_USAGE, or -1 when help was asked for. */
-static int parse(const struct direction *d, int argc, char **argv, struct cvf_opts *opts, bool *quiet) {
-    static const struct option options[] = {
-        {"output_file", required_argument, NULL, 'o'}, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
-    int c;
-    optind = 0;
-    while ((c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
-        switch (c) {
-        case 'o': opts->output = optarg; break;
-        case 'q': *quiet = true; break;
-        case 'h': return -1;
-        case ':': return cli_usage("%s: %s needs a value", d->name, argv[optind - 1]);
-        default: return cli_usage("%s: unknown option %s", d->name, argv[optind - 1]);
-        }
-    }
-    if (optind + 1 != argc) return cli_usage("%s: one file, please: viztracer %s", d->name, d->usage);
-    opts->input = argv[optind];
-    if (!text_ends_with(opts->output, d->suffixes[0]) && (!d->suffixes[1] || !text_ends_with(opts->output, d->suffixes[1])))
-        return cli_usage("%s: %s: the output is a %s file", d->name, opts->output, d->suffixes[0]);
-    return CLI_OK;
-}
-
 static int run(const struct direction *d, int argc, char **argv) {
-    struct cvf_opts opts = {.output = d->output, .stop = &interrupts_seen};
+    struct line line = {.opts = {.output = d->output, .stop = &interrupts_seen}};
+    const struct cvf_opts *opts = &line.opts;
     struct cvf_result result;
     struct vt_err err = {0};
-    bool quiet = false;
-    int parsed = parse(d, argc, argv, &opts, &quiet);
-    if (parsed < 0) {
-        printf("usage: viztracer %s [--quiet]\n", d->usage);
-        return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-    }
-    if (parsed) return parsed;
+    int parsed = cli_parse(d->cmd, &line, argc, argv);
+    if (parsed) return CLI_RETURN(parsed);
+    if (!text_ends_with(opts->output, d->suffixes[0]) && (!d->suffixes[1] || !text_ends_with(opts->output, d->suffixes[1])))
+        return cli_usage("%s: %s: the output is a %s file", d->cmd->options.name, opts->output, d->suffixes[0]);
     struct interrupt interrupt;
     interrupt_catch(&interrupt, 0);
-    int rc = d->run(&opts, &result, &err);
+    int rc = d->run(opts, &result, &err);
     interrupt_release(&interrupt);
     if (rc) return cli_fail("%s", err.msg);
     if (result.damage[0])
-        fprintf(stderr, "viztracer: %s: %s; what comes after that place is not in %s\n", opts.input, result.damage, opts.output);
-    if (quiet) return CLI_OK;
-    printf("%s: %llu events, %.1f MB\n", opts.output, (unsigned long long)result.events, (double)result.bytes / 1e6);
-    return fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
+        fprintf(stderr, "viztracer: %s: %s; what comes after that place is not in %s\n", opts->input, result.damage,
+                opts->output);
+    if (line.quiet) return CLI_OK;
+    printf("%s: %llu events, %.1f MB\n", opts->output, (unsigned long long)result.events, (double)result.bytes / 1e6);
+    return cli_flush();
 }
 
-int cmd_compress(int argc, char **argv) {
-    static const struct direction d = {.name = "compress",
-                                       .usage = "--compress FILE.json [-o FILE.cvf]",
-                                       .output = "result.cvf",
-                                       .suffixes = {".cvf"},
-                                       .run = cvf_compress};
+static const struct option_row rows[] = {
+    {"FILE", NULL, OPTION_TEXT, OPTION_AT(struct line, opts.input), .ask = "one file, please:", .wants = "one file at a time",
+     .help = "the file to read"},
+    {"--output_file", "-o", OPTION_TEXT, OPTION_AT(struct line, opts.output), .arg = "FILE",
+     .help = "the file to write (result.cvf, result.json)"},
+    {"--quiet", NULL, OPTION_FLAG, OPTION_AT(struct line, quiet), .help = "prints nothing when all is well"},
+    OPTION_END,
+};
+
+static int compress(int argc, char **argv) {
+    static const struct direction d = {.cmd = &cli_compress, .output = "result.cvf", .suffixes = {".cvf"}, .run = cvf_compress};
     return run(&d, argc, argv);
 }
 
-int cmd_decompress(int argc, char **argv) {
-    static const struct direction d = {.name = "decompress",
-                                       .usage = "--decompress FILE.cvf [-o FILE.json]",
-                                       .output = "result.json",
-                                       .suffixes = {".json", ".json.gz"},
-                                       .run = cvf_decompress};
+static int decompress(int argc, char **argv) {
+    static const struct direction d = {
+        .cmd = &cli_decompress, .output = "result.json", .suffixes = {".json", ".json.gz"}, .run = cvf_decompress};
     return run(&d, argc, argv);
 }
+
+const struct cli_cmd cli_compress = {
+    .options = {.program = "viztracer",
+                .name = "compress",
+                .flag = "--compress",
+                .args = "FILE [-o OUT]",
+                .summary = "writes VizTracer's compressed format",
+                .examples = "viztracer --compress slow.json -o slow.cvf",
+                .rows = rows},
+    .group = CLI_CHANGING,
+    .run = compress,
+};
+const struct cli_cmd cli_decompress = {
+    .options = {.program = "viztracer",
+                .name = "decompress",
+                .flag = "--decompress",
+                .args = "FILE [-o OUT]",
+                .summary = "reads it back",
+                .about = "Turns VizTracer's compressed format back into JSON.",
+                .examples = "viztracer --decompress slow.cvf -o slow.json",
+                .rows = rows},
+    .group = CLI_CHANGING,
+    .run = decompress,
+};

@@ -1,35 +1,47 @@
 /* `viztracer convert IN -o OUT`: the command around convert_trace. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/base/interrupt.h"
-#include "cli/cli.h"
-#include "cli/convert/convert.h"
+#include "cli/cmd_convert.h"
 #include "cli/format/format.h"
-#include "cli/options.h"
 #include "cli/term/progress.h"
 
-static int help(const struct convert_kind *kind) {
-    printf("usage: viztracer %s [options]\n\n"
-           "IN: .vzt; .cvf; .pftrace of ours, Chrome JSON (VizTracer's too), both also gzipped\n%s\n"
-           "  -o, --output_file FILE  what to write; how its name ends says the kind\n"
-           "  --min_duration TIME     leave out shorter calls: 0.3ms, 13us; no unit = us\n"
-           "  --tracer_entries N      only the newest N calls\n"
-           "  --budget N              show the N longest calls, fold the others into the call around them: 500k, 5M\n"
-           "  --slice FROM..TO        this window, in seconds from the first event; also 20ms..1.5s; either may be left out\n"
-           "  --pid N, --tid N        only this process, this thread; may be given again for more\n"
-           "  --match GLOB            only functions of this name and what they call; may be given again for more\n"
-           "  --log_async             one track per asyncio task, where the trace has tasks\n"
-           "  --no_file_info          without the source text of the functions\n"
-           "  --per_thread            flame graphs (.svg, .folded, .pprof): each thread by itself\n"
-           "  --quiet                 print nothing when all is well\n",
-           kind->usage, kind->about);
-    return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-}
+int convert_take_slice(void *select, const char *text) { return select_parse_slice(text, select); }
+static int take_pid(void *select, const char *text) { return select_add_pid(select, text); }
+static int take_tid(void *select, const char *text) { return select_add_tid(select, text); }
+static int take_match(void *select, const char *text) { return select_add_match(select, text); }
+
+#define AT(field) OPTION_AT(struct convert_line, field)
+const struct option_row convert_rows[] = {
+    {"--output_file", "-o", OPTION_TEXT, AT(opts.output), .arg = "FILE",
+     .help = "what to write; the name's ending chooses the format"},
+    {"--slice", NULL, OPTION_CUSTOM, AT(opts.select), .take = convert_take_slice, .wants = CONVERT_SLICE_WANTS, .arg = "FROM..TO",
+     .help = "only this window: seconds from the first event, or 20ms..1.5s; either side may be empty"},
+    {"--pid", NULL, OPTION_CUSTOM, AT(opts.select), .take = take_pid, .wants = "a process id", .arg = "N",
+     .help = "only this process; may be given several times"},
+    {"--tid", NULL, OPTION_CUSTOM, AT(opts.select), .take = take_tid, .wants = "a thread id", .arg = "N",
+     .help = "only this thread; may be given several times"},
+    {"--match", NULL, OPTION_CUSTOM, AT(opts.select), .take = take_match, .wants = "a glob, or there are more than 64",
+     .arg = "GLOB",
+     .help = "only functions of this name and what they call: 'Store.*', '*views.py:*'; may be given several times"},
+    {"--budget", NULL, OPTION_COUNT, AT(opts.budget), .arg = "N",
+     .help = "shows the N longest calls and folds the others into the call around them: 500k, 5M"},
+    {"--min_duration", NULL, OPTION_DURATION, AT(opts.min_duration_ns), .arg = "TIME",
+     .help = "leaves out shorter calls: 0.3ms, 13us; no unit = microseconds"},
+    {"--tracer_entries", NULL, OPTION_INT, AT(opts.newest_calls), .min = 1, .max = INT64_MAX, .arg = "N",
+     .help = "only the newest N calls"},
+    {"--log_async", NULL, OPTION_FLAG, AT(opts.log_async),
+     .help = "makes one track for each asyncio task, where the trace has tasks"},
+    {"--no_file_info", NULL, OPTION_FLAG, AT(opts.no_file_info), .help = "leaves out the source text of the functions"},
+    {"--per_thread", NULL, OPTION_FLAG, AT(opts.per_thread),
+     .help = "flame graphs (.svg, .folded, .pprof): each thread by itself"},
+    {"--quiet", NULL, OPTION_FLAG, AT(quiet), .help = "prints nothing when all is well"},
+    OPTION_END,
+};
 
 static void show_progress(void *arg, uint64_t done, uint64_t size) { progress_bar_show(arg, stderr, "Converting", done, size); }
 
@@ -58,7 +70,7 @@ static int report(const struct convert_opts *opts, const struct convert_result *
         printf(", without what a .vzt has no place for: %llu marks, arguments of %llu calls, source text of %llu files",
                (unsigned long long)u->marks, (unsigned long long)u->args, (unsigned long long)u->texts);
     printf("\n");
-    return fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
+    return cli_flush();
 }
 
 static void show_note(void *arg, const char *text) {
@@ -66,107 +78,23 @@ static void show_note(void *arg, const char *text) {
     fprintf(stderr, "viztracer: %s\n", text);
 }
 
-/* Fills opts: CLI_OK, CLI_USAGE, or -1 when help was asked for. */
-static int parse(const struct convert_kind *kind, int argc, char **argv, struct convert_opts *opts, bool *quiet) {
-    enum {
-        OPT_MIN_DURATION = 256,
-        OPT_ENTRIES,
-        OPT_BUDGET,
-        OPT_ASYNC,
-        OPT_NO_FILE_INFO,
-        OPT_PER_THREAD,
-        OPT_QUIET,
-        OPT_SLICE,
-        OPT_PID,
-        OPT_TID,
-        OPT_MATCH
-    };
-    static const struct option options[] = {
-        {"output_file", required_argument, NULL, 'o'},
-        {"min_duration", required_argument, NULL, OPT_MIN_DURATION},
-        {"tracer_entries", required_argument, NULL, OPT_ENTRIES},
-        {"budget", required_argument, NULL, OPT_BUDGET},
-        {"log_async", no_argument, NULL, OPT_ASYNC},
-        {"no_file_info", no_argument, NULL, OPT_NO_FILE_INFO},
-        {"slice", required_argument, NULL, OPT_SLICE},
-        {"pid", required_argument, NULL, OPT_PID},
-        {"tid", required_argument, NULL, OPT_TID},
-        {"match", required_argument, NULL, OPT_MATCH},
-        {"per_thread", no_argument, NULL, OPT_PER_THREAD},
-        {"quiet", no_argument, NULL, OPT_QUIET},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int c;
-    optind = 0;
-    while ((c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
-        switch (c) {
-        case 'o': opts->output = optarg; break;
-        case OPT_MIN_DURATION:
-            if (options_duration(optarg, &opts->min_duration_ns))
-                return cli_usage("%s: can't convert %s to time; the format is 0.3ms or 13us", kind->name, optarg);
-            break;
-        case OPT_ENTRIES: {
-            char *end;
-            errno = 0;
-            opts->newest_calls = strtoull(optarg, &end, 10);
-            if (errno || *end || optarg[0] < '1' || optarg[0] > '9')
-                return cli_usage("%s: --tracer_entries wants a number of calls, not %s", kind->name, optarg);
-            break;
-        }
-        case OPT_BUDGET:
-            if (options_count(optarg, &opts->budget) || !opts->budget)
-                return cli_usage("%s: --budget wants a number of calls like 500k or 5M, not %s", kind->name, optarg);
-            break;
-        case OPT_ASYNC: opts->log_async = true; break;
-        case OPT_NO_FILE_INFO: opts->no_file_info = true; break;
-        case OPT_SLICE:
-            if (select_parse_slice(optarg, &opts->select))
-                return cli_usage("%s: --slice wants FROM..TO, like 1.5..2 or 20ms..30ms, not %s", kind->name, optarg);
-            break;
-        case OPT_PID:
-            if (select_add_pid(&opts->select, optarg)) return cli_usage("%s: --pid: %s is not a process id", kind->name, optarg);
-            break;
-        case OPT_TID:
-            if (select_add_tid(&opts->select, optarg)) return cli_usage("%s: --tid: %s is not a thread id", kind->name, optarg);
-            break;
-        case OPT_MATCH:
-            if (select_add_match(&opts->select, optarg)) return cli_usage("%s: --match: too many, or an empty one", kind->name);
-            break;
-        case OPT_PER_THREAD: opts->per_thread = true; break;
-        case OPT_QUIET: *quiet = true; break;
-        case 'h': return -1;
-        case ':': return cli_usage("%s: %s needs a value", kind->name, argv[optind - 1]);
-        default: return cli_usage("%s: unknown option %s", kind->name, argv[optind - 1]);
-        }
-    }
-    if (optind >= argc) return cli_usage("%s: which trace? viztracer %s", kind->name, kind->usage);
-    if (!kind->many && optind + 1 < argc) return cli_usage("%s: one trace at a time; what is %s?", kind->name, argv[optind + 1]);
-    if (opts->budget && opts->newest_calls) return cli_usage("%s: either --budget or --tracer_entries", kind->name);
-    if (!opts->output) opts->output = kind->output;
-    if (!opts->output) return cli_usage("%s: where to? Give -o FILE", kind->name);
+/* What the rows cannot say about options that were given together: CLI_OK or CLI_USAGE. */
+static int check(const char *name, const struct convert_opts *opts) {
+    if (opts->budget && opts->newest_calls) return cli_usage("%s: either --budget or --tracer_entries", name);
+    if (!opts->output) return cli_usage("%s: where to? Give -o FILE", name);
     if (format_is_native(opts->output) && (opts->newest_calls || opts->budget))
-        return cli_usage("%s: a .vzt holds all calls of its part; --%s is for .json and .pftrace", kind->name,
+        return cli_usage("%s: a .vzt holds all calls of its part; --%s is for .json and .pftrace", name,
                          opts->budget ? "budget" : "tracer_entries");
-    if (kind->many) {
-        opts->inputs = (const char *const *)(argv + optind);
-        opts->ninputs = (size_t)(argc - optind);
-        opts->align = kind->align;
-        opts->note = show_note;
-    }
-    opts->input = argv[optind];
+    struct vt_err err = {0};
+    if (format_check_output(opts->output, &err)) return cli_usage("%s: %s", name, err.msg);
     return CLI_OK;
 }
 
-int convert_command(const struct convert_kind *kind, int argc, char **argv) {
-    struct convert_opts opts = {.stop = &interrupts_seen};
-    bool quiet = false;
+static int convert(const struct convert_opts *given, bool quiet) {
+    struct convert_opts opts = *given;
     struct progress_bar bar = {0};
-    int parsed = parse(kind, argc, argv, &opts, &quiet);
-    if (parsed < 0) return help(kind);
-    if (parsed) return parsed;
     struct vt_err err = {0};
-    if (format_check_output(opts.output, &err)) return cli_usage("%s: %s", kind->name, err.msg);
+    opts.stop = &interrupts_seen;
     if (!quiet && isatty(STDERR_FILENO)) {
         opts.progress = show_progress;
         opts.progress_arg = &bar;
@@ -181,7 +109,41 @@ int convert_command(const struct convert_kind *kind, int argc, char **argv) {
     return report(&opts, &result, quiet);
 }
 
-int cmd_convert(int argc, char **argv) {
-    static const struct convert_kind kind = {.name = "convert", .usage = "convert IN -o OUT", .about = ""};
-    return convert_command(&kind, argc, argv);
+int convert_command(const struct cli_cmd *cmd, bool many, bool align, const char *output, int argc, char **argv) {
+    struct convert_line line = {0};
+    int rc = cli_parse(cmd, &line, argc, argv);
+    if (!rc) {
+        if (!line.opts.output) line.opts.output = output;
+        line.opts.align = align;
+        line.opts.note = many ? show_note : NULL;
+        rc = check(cmd->options.name, &line.opts);
+        if (!rc) rc = convert(&line.opts, line.quiet);
+    }
+    options_free(&cmd->options, &line);
+    return CLI_RETURN(rc);
 }
+
+static const struct option_row rows[] = {
+    {"FILE", NULL, OPTION_TEXT, AT(opts.input), .ask = "which trace?", .wants = "one trace at a time",
+     .help = "the trace, of any format that can be read"},
+    OPTION_END,
+};
+
+static int run(int argc, char **argv) { return convert_command(&cli_convert, false, false, NULL, argc, argv); }
+
+const struct cli_cmd cli_convert = {
+    .options = {.program = "viztracer",
+                .name = "convert",
+                .args = "FILE -o OUT",
+                .summary = "writes a trace, or a part, in another format",
+                .about =
+                    "Turns a trace, or a part of it, into another format. The first bytes of FILE say what it is, the ending of "
+                    "OUT what is written.",
+                .examples = "viztracer convert slow.vzt -o slow.json\n"
+                            "viztracer convert slow.vzt --slice 0.5..1s --match 'Store.*' -o part.pftrace\n"
+                            "viztracer convert slow.vzt -o slow.svg",
+                .rows = rows,
+                .shared = convert_rows},
+    .group = CLI_CHANGING,
+    .run = run,
+};

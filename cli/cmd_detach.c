@@ -14,6 +14,7 @@
 
 struct detach {
     pid_t pid;
+    const char *output;
     bool found; /* some daemon had a session */
     Vt__Detached *answer;
     struct vt_err err;
@@ -51,27 +52,13 @@ static int save_kept(const struct spooldir_file *k, const char *output) {
     return CLI_OK;
 }
 
-int cmd_detach(int argc, char **argv) {
-    const char *output = NULL, *pid = NULL;
+static int run(int argc, char **argv) {
     struct detach d = {0};
     struct spooldir_file k;
 
-    for (int i = 1; i < argc; i++) {
-        if (cli_is_help(argv[i])) return puts("usage: viztracer detach PID [-o FILE]   (or viztracer --detach PID)"), CLI_OK;
-        if ((!strcmp(argv[i], "-o") || !strcmp(argv[i], "--output_file")) && i + 1 < argc)
-            output = argv[++i];
-        else if (!strncmp(argv[i], "--output_file=", 14))
-            output = argv[i] + 14;
-        else if (argv[i][0] == '-' && !(argv[i][1] >= '0' && argv[i][1] <= '9'))
-            return cli_usage("detach: %s: no such option, or no value", argv[i]);
-        else if (pid)
-            return cli_usage("detach: one process at a time");
-        else
-            pid = argv[i];
-    }
-    if (!pid) return cli_usage("detach: which process? viztracer --detach PID");
-    int rc = cli_parse_pid("detach", pid, &d.pid);
-    if (rc) return rc;
+    int rc = cli_parse(&cli_detach, &d, argc, argv);
+    if (rc) return CLI_RETURN(rc);
+    const char *output = d.output;
     if (output && format_check_output(output, &d.err)) return cli_usage("%s", d.err.msg);
     client_each(ask, &d);
     if (d.err.msg[0]) return cli_fail("%s", d.err.msg);
@@ -98,3 +85,26 @@ int cmd_detach(int argc, char **argv) {
            detached ? "Detached; the" : "Not traced now; a", " trace", d.pid, k.path, d.pid);
     return CLI_OK;
 }
+
+static const struct option_row rows[] = {
+    {"PID", NULL, OPTION_PID, OPTION_AT(struct detach, pid), .ask = "which process?", .wants = "one process at a time",
+     .help = "the traced process"},
+    {"--output_file", "-o", OPTION_TEXT, OPTION_AT(struct detach, output), .arg = "FILE",
+     .help = "saves here a trace that was kept because its client had gone"},
+    OPTION_END,
+};
+
+const struct cli_cmd cli_detach = {
+    .options = {.program = "viztracer",
+                .name = "detach",
+                .flag = "--detach",
+                .args = "PID [-o FILE]",
+                .summary = "ends a trace from another terminal",
+                .about =
+                    "Ends a trace from another terminal: the client that attached saves it. Only the user who attached, or root, "
+                    "may do it. A trace whose client had gone is kept; -o saves it.",
+                .examples = "viztracer --detach 1234\nviztracer --detach 1234 -o kept.json",
+                .rows = rows},
+    .group = CLI_TRACING,
+    .run = run,
+};

@@ -1,6 +1,4 @@
 /* `viztracer diff A B`: what got slower or faster between two traces, function by function. */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,55 +9,27 @@
 #include "cli/report/compare.h"
 #include "cli/report/report.h"
 
-static int help(void) {
-    printf("usage: viztracer diff BEFORE AFTER [options]\n\n"
-           "  --sort KEY     by the change of: self (default), total, calls (all per second of trace), mean (per call); or name\n"
-           "  --limit N      rows (default 20)\n"
-           "  --match GLOB   only functions like this: 'tax_*', '*/shop.py', 'sqlite3.*'\n"
-           "  --json         for programs (fields: docs/formats.md)\n\n"
-           "Functions are the same when name and file are; lines may have moved. Traces need not be of one length: times and\n"
-           "calls are per second of trace.\n");
-    return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-}
+static int take_sort(void *at, const char *text) { return report_sort_of(text, at); }
 
-/* -1 when help was asked for. */
-static int parse(int argc, char **argv, struct compare_opts *o) {
-    enum { OPT_SORT = 256, OPT_LIMIT, OPT_MATCH, OPT_JSON };
-    static const struct option options[] = {
-        {"sort", required_argument, NULL, OPT_SORT},
-        {"limit", required_argument, NULL, OPT_LIMIT},
-        {"match", required_argument, NULL, OPT_MATCH},
-        {"json", no_argument, NULL, OPT_JSON},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int c, rc = CLI_OK;
-    optind = 0;
-    while (!rc && (c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (c) {
-        case OPT_SORT: rc = report_parse_sort("diff", optarg, &o->sort); break;
-        case OPT_LIMIT: rc = report_parse_number("diff", "--limit", optarg, &o->limit); break;
-        case OPT_MATCH: o->match = optarg; break;
-        case OPT_JSON: o->json = true; break;
-        case 'h': return -1;
-        case ':': return cli_usage("diff: %s needs a value", argv[optind - 1]);
-        default: return cli_usage("diff: unknown option %s", argv[optind - 1]);
-        }
-    }
-    if (rc) return rc;
-    if (o->sort == PROFILE_P50 || o->sort == PROFILE_P99 || o->sort == PROFILE_MAX)
-        return cli_usage("diff: cannot sort by %s; by self, total, calls, mean or name", profile_sort_names[o->sort]);
-    if (argc - optind != 2) return cli_usage("diff: two traces, please: viztracer diff BEFORE AFTER");
-    o->files[0] = argv[optind];
-    o->files[1] = argv[optind + 1];
-    return CLI_OK;
-}
+#define AT(field) OPTION_AT(struct compare_opts, field)
+static const struct option_row rows[] = {
+    {"BEFORE", NULL, OPTION_TEXT, AT(files[0]), .ask = "two traces, please:", .wants = "two traces at a time",
+     .help = "a trace, of any format that can be read"},
+    {"AFTER", NULL, OPTION_TEXT, AT(files[1]), .ask = "two traces, please:", .wants = "two traces at a time",
+     .help = "the trace to compare with it"},
+    {"--sort", NULL, OPTION_CHOICE, AT(sort), .choices = "self total calls mean name", .take = take_sort, .arg = "KEY",
+     .help = "by the change of self (default), total, calls (all per second of trace), mean (per call), or by name"},
+    {"--limit", NULL, OPTION_INT, AT(limit), .min = 1, .arg = "N", .help = "rows (20)"},
+    {"--match", NULL, OPTION_TEXT, AT(match), .arg = "GLOB",
+     .help = "only functions of that name or file: 'tax_*', '*/shop.py', 'sqlite3.*'"},
+    {"--json", NULL, OPTION_FLAG, AT(json), .help = "for programs (fields: docs/formats.md)"},
+    OPTION_END,
+};
 
-int cmd_diff(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct compare_opts o = {0};
-    int parsed = parse(argc, argv, &o);
-    if (parsed < 0) return help();
-    if (parsed) return parsed;
+    int parsed = cli_parse(&cli_diff, &o, argc, argv);
+    if (parsed) return CLI_RETURN(parsed);
     struct profile_opts profile_opts = {.stop = &interrupts_seen};
     struct trace_source *sources[2] = {NULL, NULL};
     struct profile *profiles[2] = {NULL, NULL};
@@ -82,5 +52,19 @@ int cmd_diff(int argc, char **argv) {
         trace_source_close(sources[i]);
     }
     if (rc) return cli_fail("diff: %s", err.msg);
-    return fflush(stdout) == 0 && !ferror(stdout) ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
+    return cli_flush();
 }
+
+const struct cli_cmd cli_diff = {
+    .options =
+        {.program = "viztracer",
+         .name = "diff",
+         .args = "BEFORE AFTER",
+         .summary = "shows what got slower between two traces",
+         .about = "Compares two traces function by function: own time and calls per second of trace, and the mean per call. The "
+                  "largest change comes first. Two functions are the same when name and file are the same; lines may move.",
+         .examples = "viztracer diff monday.vzt tuesday.vzt --match '*/shop.py'",
+         .rows = rows},
+    .group = CLI_LOOKING,
+    .run = run,
+};

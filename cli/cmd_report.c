@@ -1,6 +1,5 @@
 /* `viztracer report FILE`: where the time went. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,102 +13,58 @@
 #define LIMIT_MAX 1000000u
 #define SLOWEST_MAX 1000u
 
-static int help(void) {
-    printf("usage: viztracer report FILE [options]\n\n"
-           "  --sort KEY       self (default), total, calls, mean, p50, p99, max, name\n"
-           "  --limit N        rows per table\n"
-           "  --slowest N      so many single calls (up to 3 of a function)\n"
-           "  --match GLOB     only functions like this: 'tax_*', '*/shop.py', 'sqlite3.*'\n"
-           "  --thread GLOB    only threads with such a name      --tid N  only this thread\n"
-           "  --tree           the call tree instead; --min_share PERCENT of the time (default 1) to be in it\n"
-           "  --threads        every thread, and where it was at the end\n"
-           "  --gaps           where events were dropped\n"
-           "  --json           all of it for programs (fields: docs/formats.md)\n\n"
-           "self is the time in a function without what it calls; total with it (of a recursive function: its outermost calls);\n"
-           "mean, p50, p99 and max are per call. Percentiles of more than %u calls are within 0.8 %%.\n",
-           DURATIONS_EXACT);
-    return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-}
-
-struct options {
+struct line {
     struct report_opts report;
     struct profile_opts profile;
 };
 
-static int parse_share(const char *text, double *to) {
+static int take_sort(void *at, const char *text) { return report_sort_of(text, at); }
+
+static int take_share(void *at, const char *text) {
     char *end;
-    *to = strtod(text, &end);
-    if (end == text || *end || !(*to >= 0) || *to > 100)
-        return cli_usage("report: --min_share wants percent, 0 to 100, not %s", text);
-    return CLI_OK;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= 0) || v > 100) return -EINVAL;
+    *(double *)at = v;
+    return 0;
 }
 
-/* -1 when help was asked for. */
-static int parse(int argc, char **argv, struct options *o) {
-    enum {
-        OPT_SORT = 256,
-        OPT_LIMIT,
-        OPT_SLOWEST,
-        OPT_MATCH,
-        OPT_THREAD,
-        OPT_TID,
-        OPT_TREE,
-        OPT_SHARE,
-        OPT_THREADS,
-        OPT_GAPS,
-        OPT_JSON
-    };
-    static const struct option options[] = {
-        {"sort", required_argument, NULL, OPT_SORT},
-        {"limit", required_argument, NULL, OPT_LIMIT},
-        {"slowest", required_argument, NULL, OPT_SLOWEST},
-        {"match", required_argument, NULL, OPT_MATCH},
-        {"thread", required_argument, NULL, OPT_THREAD},
-        {"tid", required_argument, NULL, OPT_TID},
-        {"tree", no_argument, NULL, OPT_TREE},
-        {"threads", no_argument, NULL, OPT_THREADS},
-        {"min_share", required_argument, NULL, OPT_SHARE},
-        {"gaps", no_argument, NULL, OPT_GAPS},
-        {"json", no_argument, NULL, OPT_JSON},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int c, rc = CLI_OK;
-    optind = 0;
-    while (!rc && (c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (c) {
-        case OPT_SORT: rc = report_parse_sort("report", optarg, &o->report.sort); break;
-        case OPT_LIMIT: rc = report_parse_number("report", "--limit", optarg, &o->report.limit); break;
-        case OPT_SLOWEST: rc = report_parse_number("report", "--slowest", optarg, &o->report.slowest); break;
-        case OPT_MATCH: o->report.match = o->profile.match = optarg; break;
-        case OPT_THREAD: o->profile.thread = optarg; break;
-        case OPT_TID: rc = report_parse_number("report", "--tid", optarg, &o->profile.tid); break;
-        case OPT_TREE: o->report.tree = o->profile.tree = true; break;
-        case OPT_SHARE: rc = parse_share(optarg, &o->report.min_percent); break;
-        case OPT_THREADS: o->report.threads = true; break;
-        case OPT_GAPS: o->report.gaps = true; break;
-        case OPT_JSON: o->report.json = true; break;
-        case 'h': return -1;
-        case ':': return cli_usage("report: %s needs a value", argv[optind - 1]);
-        default: return cli_usage("report: unknown option %s", argv[optind - 1]);
-        }
-    }
-    if (rc) return rc;
-    if (optind >= argc) return cli_usage("report: which trace? viztracer report FILE");
-    if (optind + 1 < argc)
-        return cli_usage("report: one trace at a time; what is %s? (viztracer diff A B compares two)", argv[optind + 1]);
-    o->report.file = argv[optind];
+#define AT(field) OPTION_AT(struct line, field)
+static const struct option_row rows[] = {
+    {"FILE", NULL, OPTION_TEXT, AT(report.file), .ask = "which trace?",
+     .wants = "one trace at a time (viztracer diff A B compares two)", .help = "the trace, of any format that can be read"},
+    {"--sort", NULL, OPTION_CHOICE, AT(report.sort), .choices = "self total calls mean p50 p99 max name", .take = take_sort,
+     .arg = "KEY", .help = "self (own time, the default), total, calls, mean, p50, p99, max or name"},
+    {"--limit", NULL, OPTION_INT, AT(report.limit), .min = 1, .arg = "N", .help = "rows per table"},
+    {"--slowest", NULL, OPTION_INT, AT(report.slowest), .arg = "N",
+     .help = "how many single calls to show, at most 3 of one function; 0 = none"},
+    {"--match", NULL, OPTION_TEXT, AT(report.match), .arg = "GLOB",
+     .help = "only functions of that name or file: 'tax_*', '*/shop.py', 'sqlite3.*'"},
+    {"--thread", NULL, OPTION_TEXT, AT(profile.thread), .arg = "GLOB", .help = "only threads with such a name"},
+    {"--tid", NULL, OPTION_INT, AT(profile.tid), .min = 1, .arg = "N", .help = "only this thread"},
+    {"--tree", NULL, OPTION_FLAG, AT(report.tree), .help = "shows the call tree, merged by stack, instead"},
+    {"--min_share", NULL, OPTION_CUSTOM, AT(report.min_percent), .take = take_share, .wants = "a percentage, 0 to 100",
+     .arg = "PERCENT", .help = "with --tree: hides what has less than this share of the time (1)"},
+    {"--threads", NULL, OPTION_FLAG, AT(report.threads), .help = "shows every thread, and where it was at the end"},
+    {"--gaps", NULL, OPTION_FLAG, AT(report.gaps), .help = "shows where events were dropped"},
+    {"--json", NULL, OPTION_FLAG, AT(report.json), .help = "everything, for programs (fields: docs/formats.md)"},
+    OPTION_END,
+};
+
+static int parse(struct line *o, int argc, char **argv) {
+    int rc = cli_parse(&cli_report, o, argc, argv);
+    o->profile.match = o->report.match;
+    o->profile.tree = o->report.tree;
     if (o->report.limit > LIMIT_MAX) o->report.limit = LIMIT_MAX;
-    if (o->report.slowest > SLOWEST_MAX) o->report.slowest = SLOWEST_MAX;
-    o->profile.slowest = o->report.slowest < SLOWEST_KEPT ? SLOWEST_KEPT : o->report.slowest;
-    return CLI_OK;
+    if (o->report.slowest != REPORT_AS_FITS && o->report.slowest > SLOWEST_MAX) o->report.slowest = SLOWEST_MAX;
+    o->profile.slowest =
+        o->report.slowest < SLOWEST_KEPT || o->report.slowest == REPORT_AS_FITS ? SLOWEST_KEPT : o->report.slowest;
+    return rc;
 }
 
-int cmd_report(int argc, char **argv) {
-    struct options o = {.report = {.min_percent = 1}, .profile = {.stop = &interrupts_seen}};
-    int parsed = parse(argc, argv, &o);
-    if (parsed < 0) return help();
-    if (parsed) return parsed;
+static int run(int argc, char **argv) {
+    struct line o = {.report = {.min_percent = 1, .slowest = REPORT_AS_FITS}, .profile = {.stop = &interrupts_seen}};
+    int parsed = parse(&o, argc, argv);
+    if (parsed) return CLI_RETURN(parsed);
     struct trace_source *source = NULL;
     struct profile *p = NULL;
     struct vt_err err = {0};
@@ -123,5 +78,22 @@ int cmd_report(int argc, char **argv) {
     profile_free(p);
     trace_source_close(source);
     if (rc) return cli_fail("report: %s", err.msg);
-    return fflush(stdout) == 0 && !ferror(stdout) ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
+    return cli_flush();
 }
+
+_Static_assert(DURATIONS_EXACT == 64, "the text below names it");
+const struct cli_cmd cli_report = {
+    .options =
+        {.program = "viztracer",
+         .name = "report",
+         .args = "FILE",
+         .summary = "shows where the time went",
+         .about =
+             "Adds up a trace: functions by own time, threads, and the slowest single calls.\n"
+             "self is the time in a function without what it calls; total is with it (of a recursive function: its outermost "
+             "calls); mean, p50, p99 and max are per call. Percentiles of more than 64 calls are within 0.8 %.",
+         .examples = "viztracer report slow.vzt\nviztracer report slow.vzt --tree --min_share 5",
+         .rows = rows},
+    .group = CLI_LOOKING,
+    .run = run,
+};

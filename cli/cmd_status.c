@@ -109,13 +109,10 @@ static int show_kept(void *ctx, const struct spooldir_file *k) {
     return 0;
 }
 
-int cmd_status(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct status s = {0};
-    for (int i = 1; i < argc; i++) {
-        if (cli_is_help(argv[i])) return puts("usage: viztracer status [--json]"), CLI_OK;
-        if (strcmp(argv[i], "--json")) return cli_usage("status: %s: no such option", argv[i]);
-        s.json = true;
-    }
+    int rc = cli_parse(&cli_status, &s, argc, argv);
+    if (rc) return CLI_RETURN(rc);
     if (s.json) printf("[");
     client_each(ask, &s);
     kept_each(show_kept, &s);
@@ -127,3 +124,22 @@ int cmd_status(int argc, char **argv) {
     free(s.paths);
     return CLI_OK;
 }
+
+static const struct option_row rows[] = {
+    {"--json", NULL, OPTION_FLAG, OPTION_AT(struct status, json), .help = "prints it for programs"},
+    OPTION_END,
+};
+
+const struct cli_cmd cli_status = {
+    .options = {.program = "viztracer",
+                .name = "status",
+                .flag = "--status",
+                .args = "[--json]",
+                .summary = "lists traced processes and kept traces",
+                .about =
+                    "Lists who traces what on this host, and the traces that were kept because nobody saved them. One line per "
+                    "trace: pid, state, who, since when, events, size, file.",
+                .rows = rows},
+    .group = CLI_TRACING,
+    .run = run,
+};

@@ -25,16 +25,13 @@ static int end_session(void *ctx, struct client *c) {
     return 0;
 }
 
-int cmd_uninstall(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct uninstall u = {0};
     Vt__PidReq req = VT__PID_REQ__INIT;
     struct client c;
 
-    if (argc > 1 && cli_is_help(argv[1])) return puts("usage: viztracer uninstall PID   (or viztracer --uninstall PID)"), CLI_OK;
-    if (argc < 2) return cli_usage("uninstall: which process? viztracer --uninstall PID");
-    if (argc > 2) return cli_usage("uninstall: one process, no options");
-    int rc = cli_parse_pid("uninstall", argv[1], &u.pid);
-    if (rc) return rc;
+    int rc = cli_parse(&cli_uninstall, &u, argc, argv);
+    if (rc) return CLI_RETURN(rc);
     if (kill(u.pid, 0) && errno == ESRCH) return cli_fail("process %d does not exist", u.pid);
     client_each(end_session, &u);
     if (u.err.msg[0]) return cli_fail("%s", u.err.msg);
@@ -46,3 +43,23 @@ int cmd_uninstall(int argc, char **argv) {
     printf("%d is clear%s\n", u.pid, u.ended ? "; a session was ended" : "");
     return CLI_OK;
 }
+
+static const struct option_row rows[] = {
+    {"PID", NULL, OPTION_PID, OPTION_AT(struct uninstall, pid), .ask = "which process?", .wants = "one process at a time",
+     .help = "the process to clear"},
+    OPTION_END,
+};
+
+const struct cli_cmd cli_uninstall = {
+    .options = {.program = "viztracer",
+                .name = "uninstall",
+                .flag = "--uninstall",
+                .args = "PID",
+                .summary = "clears a process of us in any state",
+                .about =
+                    "Ends a trace if there is one, and takes out whatever is left in the process. It is safe on any process.",
+                .examples = "viztracer --uninstall 1234",
+                .rows = rows},
+    .group = CLI_TRACING,
+    .run = run,
+};

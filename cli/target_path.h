@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-#include "cli/options.h"
+#include "cli/attach_options.h"
 
 struct target_path {
     char output[PATH_MAX]; /* what the user gets */

@@ -34,7 +34,7 @@ FAULT_SRC := $(wildcard tests/faults/*.c)
 FAULT_BIN := $(patsubst tests/faults/%.c,build-faults/tests/faults/%,$(FAULT_SRC))
 
 # linked with the fuzzer's own main; only make with $(FUZZ_FLAGS) gets here
-$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtproto.a
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(HOSTLIBS)
 	@mkdir -p $(@D)
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 .PHONY: fuzz-bin faults-bin asan-bin tsan-bin

@@ -40,14 +40,6 @@ struct convert_result {
     char damage[384];            /* not "": the trace is damaged and what comes after that place is not in the output */
 };
 
-/* A command around convert_trace, for those that share its options. */
-struct convert_kind {
-    const char *name, *usage, *about; /* about: lines of help */
-    bool many, align;
-    const char *output; /* without -o; NULL = has to be given */
-};
-int convert_command(const struct convert_kind *kind, int argc, char **argv); /* enum cli_exit */
-
 /* 0 and a whole output file, or -errno, err, and no output file. */
 VT_MUST_CHECK int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err);
 

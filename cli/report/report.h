@@ -7,20 +7,19 @@
 
 #include "cli/profile/profile.h"
 
+#define REPORT_AS_FITS UINT32_MAX
 struct report_opts {
     const char *file; /* as typed */
     enum profile_sort sort;
     uint32_t limit;     /* rows of a table; 0 = as fits the view */
-    uint32_t slowest;   /* single calls; 0 = as fits the view, of each function one */
+    uint32_t slowest;   /* single calls; REPORT_AS_FITS: of each function one in text, all that are known in JSON */
     const char *match;  /* NULL = all functions */
     double min_percent; /* of the tree */
     bool tree, threads, gaps, json;
 };
 
-/* "self", "total" ...: CLI_OK, or CLI_USAGE after a line on stderr. */
-int report_parse_sort(const char *command, const char *text, enum profile_sort *sort);
-/* A number above 0: the same. what: "--limit". */
-int report_parse_number(const char *command, const char *what, const char *text, uint32_t *to);
+/* "self", "total" ...: 0 or -EINVAL. */
+VT_MUST_CHECK int report_sort_of(const char *text, enum profile_sort *sort);
 /* Offsets from the start of a trace, as --slice takes them: "1234.567ms". into buf[32]; returns buf. */
 char *report_offset(char *buf, uint64_t ns);
 

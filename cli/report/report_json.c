@@ -165,7 +165,7 @@ static int put_threads(const struct profile *p) {
 static int put_calls(const struct profile *p, const struct report_opts *opts) {
     int rc = 0;
     printf("\"calls\":[");
-    for (uint32_t i = 0; i < p->nslow && !rc && (!opts->slowest || i < opts->slowest); i++) {
+    for (uint32_t i = 0; i < p->nslow && !rc && i < opts->slowest; i++) {
         const struct profile_slow *s = &p->slow[i];
         rc = report_json_function(i ? ",\n" : "\n", s->name);
         put_where(",", s->thread);

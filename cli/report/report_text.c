@@ -39,23 +39,13 @@ char *report_offset(char *buf, uint64_t ns) {
     return buf;
 }
 
-int report_parse_sort(const char *command, const char *text, enum profile_sort *sort) {
+int report_sort_of(const char *text, enum profile_sort *sort) {
     for (int i = 0; i < PROFILE_SORTS; i++)
         if (!strcmp(text, profile_sort_names[i])) {
             *sort = (enum profile_sort)i;
-            return CLI_OK;
+            return 0;
         }
-    return cli_usage("%s: cannot sort by %s; by self, total, calls, mean, p50, p99, max or name", command, text);
-}
-
-int report_parse_number(const char *command, const char *what, const char *text, uint32_t *to) {
-    char *end;
-    errno = 0;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (errno || *end || text[0] < '0' || text[0] > '9' || !v || v > UINT32_MAX)
-        return cli_usage("%s: %s wants a number, not %s", command, what, text);
-    *to = (uint32_t)v;
-    return CLI_OK;
+    return -EINVAL;
 }
 
 /* Local time of a moment of the trace; sub: digits after the second. */
@@ -318,13 +308,14 @@ static bool shown_before(const struct profile *p, uint32_t at) {
 
 static void put_slow(const struct view *v) {
     const struct profile *p = v->p;
-    uint32_t limit = v->opts->slowest ? v->opts->slowest : SLOWEST;
-    if (!p->nslow) return;
+    bool fits = v->opts->slowest == REPORT_AS_FITS;
+    uint32_t limit = fits ? SLOWEST : v->opts->slowest;
+    if (!p->nslow || !limit) return;
     heading(v, "Slowest single calls");
     for (uint32_t i = 0, shown = 0; i < p->nslow && shown < limit; i++) {
         const struct profile_slow *s = &p->slow[i];
         char took[16], self[16], at[16], from[32], to[32], when[64];
-        if (!v->opts->slowest && (s->from_attach || shown_before(p, i))) continue;
+        if (fits && (s->from_attach || shown_before(p, i))) continue;
         shown++;
         printf("%9s  ", format_duration(took, s->end_ns - s->start_ns));
         put_name(&v->term, s->name, room_for_name(v, 11));

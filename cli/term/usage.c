@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/term/usage.h"
@@ -30,13 +29,6 @@ int cli_usage(const char *fmt, ...) {
     return CLI_USAGE;
 }
 
-int cli_parse_pid(const char *what, const char *text, pid_t *pid) {
-    char *end;
-    errno = 0;
-    long v = strtol(text, &end, 10);
-    if (end == text || *end || errno || v <= 0 || v > INT32_MAX) return cli_usage("%s: %s is not a process id", what, text);
-    *pid = (pid_t)v;
-    return 0;
+int cli_flush(void) {
+    return fflush(stdout) == 0 && !ferror(stdout) ? CLI_OK : cli_fail("cannot write to stdout: %s", strerror(errno));
 }
-
-bool cli_is_help(const char *arg) { return !strcmp(arg, "--help") || !strcmp(arg, "-h"); }

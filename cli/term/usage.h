@@ -2,9 +2,6 @@
 #ifndef VT_CLI_USAGE_H
 #define VT_CLI_USAGE_H
 
-#include <stdbool.h>
-#include <sys/types.h>
-
 #include "proto/base.h"
 
 enum cli_exit {
@@ -16,9 +13,7 @@ enum cli_exit {
 /* Print "viztracer: ..." on stderr and return the exit code. */
 int cli_fail(const char *fmt, ...) VT_PRINTF(1, 2);
 int cli_usage(const char *fmt, ...) VT_PRINTF(1, 2);
-/* A pid from the command line: 0, or CLI_USAGE after a line on stderr. what: "--attach". */
-int cli_parse_pid(const char *what, const char *text, pid_t *pid);
-/* True for --help and -h. */
-bool cli_is_help(const char *arg);
+/* CLI_OK when stdout took everything; else a line and CLI_FAILED. */
+int cli_flush(void);
 
 #endif

@@ -298,6 +298,29 @@ static const struct {
     {"--uninstall abc", "abc"},
     {"convert", "convert"},
     {"no-such-command", "no-such-command"},
+    {"reprot x", "did you mean report?"},
+    {"--atach %d", "did you mean --attach?"},
+    {"--att %d", "could be --attach or --attach_installed"},
+    {"--com a b", "could be --combine or --compress"},
+    {"--include_file x foo.py", "--include_files: without --attach PID"},
+    {"--log_var x foo.py", "--log_var"},
+    {"--log_sparse foo.py", "--log_sparse"},
+    {"--no_such foo.py", "no_such"},
+    {"-m module", "-m"},
+    {"-- script.py", "starts a program"},
+    {"foo.py --quiet", "foo.py: no such command; starting a program"},
+    {"--quiet", "nothing to do"},
+    {"help nothing", "nothing"},
+    {"--status=1", "takes no value"},
+    {"status x", "what is x?"},
+    {"report a.vzt b.vzt", "viztracer diff"},
+    {"report a.vzt --sort magic", "none of self, total"},
+    {"report a.vzt --qiuet", "no such option"},
+    {"diff a.vzt", "two traces"},
+    {"convert a.vzt -o b.json --budgte 5", "did you mean --budget?"},
+    {"convert a.vzt -o b.json --slice 3", "FROM..TO"},
+    {"view a.vzt --port 99999", "0 to 65535"},
+    {"uninstall %d %d", "one process at a time"},
 };
 
 START_TEST(wrong_usage) {
@@ -316,6 +339,7 @@ START_TEST(wrong_usage) {
             snprintf(line, sizeof line, "%s", usage[i].line);
         tool_runf(&tool, "%s", line);
         must_exit(&tool, 2, line);
+        ck_assert_msg(tool_one_line(&tool), "%s: not one line on stderr: %s", line, tool.err);
         ck_assert_msg(says(tool.err, usage[i].says), "%s: stderr does not say %s: %s", line, usage[i].says, tool.err);
     }
     census_take(t.pid, &after);

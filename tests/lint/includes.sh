@@ -1,6 +1,6 @@
 #!/bin/bash
 # Who may include whom. Includes are written from the top folder, so that each line shows where it leads.
-# 1. Between folders: the list in allowed().
+# 1. Between folders: the list in allowed(). options/ parses command lines for the client and for the daemon: it is below both.
 # 2. Inside a folder: the orders below. A room may include itself and the rooms to its right; rooms with a comma between them do
 #    not include one another. A room is a subfolder; root: the files beside the subfolders; format/*: each folder in format/. In
 #    proto/, which has no rooms, the words are names of files.
@@ -10,6 +10,7 @@ bad=0
 orders='
 cli: root > view > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
 daemon: root > serve > session > drain, io
+options: parse > values > help, suggest > options
 proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > clock, rundir, spooldir, texts > base > abi
 '
 
@@ -17,6 +18,8 @@ allowed() { # FOLDER INCLUDE
     case $1:$2 in
     agent:agent/* | agent:proto/abi/*) return 0 ;;
     attach:attach/* | attach:proto/base.h | attach:proto/abi/*) return 0 ;;
+    options:options/* | options:proto/base.h) return 0 ;;
+    daemon:options/options.h | cli:options/options.h) return 0 ;;
     daemon:daemon/* | daemon:attach/* | daemon:proto/* | daemon:viztracerd.pb-c.h) return 0 ;;
     cli:cli/* | cli:proto/* | cli:viztracerd.pb-c.h) return 0 ;;
     proto:proto/* | proto:viztracerd.pb-c.h) return 0 ;;
@@ -69,7 +72,7 @@ self_test() { # WANTED-LINES FOLDER ORDER LINE...
 self_test 0 d 'root > a > a/* > b, c' d/main.c:1:d/a/x.h d/a/x.c:1:d/a/y/z.h d/a/y/z.c:1:d/b/b.h d/b/b.c:1:d/b/c.h
 self_test 5 d 'root > a > a/* > b, c' d/b/b.c:1:d/a/x.h d/b/b.c:1:d/c/c.h d/a/y/z.c:1:d/a/x.h d/a/y/z.c:1:d/a/w/z.h d/e/e.c:1:d/b/b.h
 
-for folder in agent attach daemon cli proto; do
+for folder in agent options attach daemon cli proto; do
     while IFS=: read -r file line include; do
         [ -n "$include" ] || continue
         allowed "$folder" "$include" || { echo "$file:$line: $folder/ may not include \"$include\""; bad=1; }

@@ -120,7 +120,7 @@ static char *printed(const char *command, const char *option) {
     struct capture c;
     char *out, *err_text, *argv[] = {(char *)(uintptr_t)command, trace.path, (char *)(uintptr_t)option, NULL};
     capture_begin(&c);
-    int rc = !strcmp(command, "diff") ? cmd_diff(3, argv) : cmd_report(option ? 3 : 2, argv);
+    int rc = !strcmp(command, "diff") ? cli_diff.run(3, argv) : cli_report.run(option ? 3 : 2, argv);
     capture_end(&c, &out, &err_text);
     ck_assert_msg(rc == CLI_OK, "%s", err_text);
     free(err_text);

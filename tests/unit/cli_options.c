@@ -1,12 +1,13 @@
 /* The option table of attach: VizTracer's spelling, argparse's rules, refusals by name, numbers with units. */
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/attach_options.h"
 #include "cli/base/figures.h"
-#include "cli/options.h"
 #include "proto/abi/arena.h"
 
 static struct attach_options o;
@@ -22,7 +23,8 @@ static int parse(const char *line) {
     FILE *err = tmpfile();
     int old = dup(2);
     dup2(fileno(err), 2);
-    int rc = options_parse(&o, argc, argv);
+    attach_options_free(&o);
+    int rc = attach_options_parse(&o, argc, argv);
     fflush(stderr);
     dup2(old, 2);
     close(old);
@@ -35,9 +37,9 @@ static int parse(const char *line) {
 
 START_TEST(defaults) {
     ck_assert_int_eq(parse("123"), 0);
-    ck_assert_int_eq(o.pid, 123);
-    ck_assert_uint_eq(o.flags, VT_F_C_CALLS);
-    ck_assert_int_eq(o.max_stack_depth, -1);
+    ck_assert_int_eq(o.req.pid, 123);
+    ck_assert_uint_eq(o.trace.flags, VT_F_C_CALLS);
+    ck_assert_int_eq(o.trace.max_stack_depth, -1);
     ck_assert_int_eq(o.tracer_entries, 0);
     ck_assert_ptr_null(o.output_file);
 }
@@ -48,36 +50,172 @@ START_TEST(every_spelling) {
         parse("-t 1.5 77 -o a.json --max_stack_depth=7 --min_duration 3ms --ignore_c --log_func_a --log_func_ret --log_gc "
               "--log_as --ignore_fro --tracer_entries 1000 --quiet --open --force --method ptrace --max_size 2G"),
         0);
-    ck_assert_int_eq(o.pid, 77);
-    ck_assert_uint_eq(o.duration_ns, 1500000000u);
+    ck_assert_int_eq(o.req.pid, 77);
+    ck_assert_uint_eq(o.req.duration_ns, 1500000000u);
     ck_assert_str_eq(o.output_file, "a.json");
-    ck_assert_int_eq(o.max_stack_depth, 7);
-    ck_assert_uint_eq(o.min_duration_ns, 3000000);
-    ck_assert_uint_eq(o.flags, VT_F_ARGS | VT_F_RETVAL | VT_F_GC | VT_F_ASYNC | VT_F_IGNORE_FROZEN);
+    ck_assert_int_eq(o.trace.max_stack_depth, 7);
+    ck_assert_uint_eq(o.trace.min_duration_ns, 3000000);
+    ck_assert_uint_eq(o.trace.flags, VT_F_ARGS | VT_F_RETVAL | VT_F_GC | VT_F_ASYNC | VT_F_IGNORE_FROZEN);
     ck_assert_int_eq(o.tracer_entries, 1000);
-    ck_assert(o.quiet && o.open && o.force);
-    ck_assert_str_eq(o.method, "ptrace");
-    ck_assert_uint_eq(o.max_size, 2ull << 30);
+    ck_assert(o.quiet && o.open && o.req.force);
+    ck_assert_uint_eq(o.req.method, 1);
+    ck_assert_uint_eq(o.req.max_bytes, 2ull << 30);
     ck_assert_int_eq(parse("-ofile.json -t2 5"), 0);
     ck_assert_str_eq(o.output_file, "file.json");
-    ck_assert_uint_eq(o.duration_ns, 2000000000u);
+    ck_assert_uint_eq(o.req.duration_ns, 2000000000u);
 }
 END_TEST
 
 START_TEST(lists_end_at_the_next_option) {
     ck_assert_int_eq(parse("9 --include_files /a /b --quiet --t 2"), 0);
-    ck_assert_uint_eq(o.include.n, 2);
-    ck_assert_str_eq(o.include.item[1], "/b");
+    ck_assert_uint_eq(o.trace.n_include_files, 2);
+    ck_assert_str_eq(o.trace.include_files[1], "/b");
     ck_assert_int_eq(parse("9 --exclude_files=/a"), 0);
-    ck_assert_uint_eq(o.exclude.n, 1);
+    ck_assert_uint_eq(o.trace.n_exclude_files, 1);
     ck_assert_int_eq(
         parse("9 --include_functions f* g --exclude_functions=h --include_modules m n.o --exclude_modules p --quiet"), 0);
-    ck_assert_uint_eq(o.include_functions.n, 2);
-    ck_assert_str_eq(o.exclude_functions.item[0], "h");
-    ck_assert_str_eq(o.include_modules.item[1], "n.o");
-    ck_assert_uint_eq(o.exclude_modules.n, 1);
+    ck_assert_uint_eq(o.trace.n_include_functions, 2);
+    ck_assert_str_eq(o.trace.exclude_functions[0], "h");
+    ck_assert_str_eq(o.trace.include_modules[1], "n.o");
+    ck_assert_uint_eq(o.trace.n_exclude_modules, 1);
     ck_assert_int_eq(parse("9 --include_files /a --include_files /b"), 0);
-    ck_assert_uint_eq(o.include.n, 1);
+    ck_assert_uint_eq(o.trace.n_include_files, 1);
+}
+END_TEST
+
+/* As argparse: "-" is "_", letters of flags together, a value may look like a negative number. */
+START_TEST(spelling_follows_argparse) {
+    ck_assert_int_eq(parse("9 --output-file=a.json --max-stack-depth -1"), 0);
+    ck_assert_str_eq(o.output_file, "a.json");
+    ck_assert_int_eq(parse("9 -uo x.json"), CLI_USAGE); /* both were read: they exclude one another */
+    ck_assert_msg(strstr(said, "-u makes its own name") != NULL, "%s", said);
+    ck_assert_int_eq(parse("9 --include_file /a"), 0); /* unique: --include_files */
+    ck_assert_uint_eq(o.trace.n_include_files, 1);
+    ck_assert_int_eq(parse("9 -o=b.json"), 0);
+    ck_assert_str_eq(o.output_file, "b.json");
+}
+END_TEST
+
+/* -t as VizTracer has it: not above 0 is until Ctrl+C. */
+START_TEST(no_duration_means_until_ctrl_c) {
+    static const char *const lines[] = {"9", "9 -t 0", "9 -t -1", "9 -t=-0.5", "9 -t 3 -t 0"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(lines); i++) {
+        ck_assert_int_eq(parse(lines[i]), 0);
+        ck_assert_uint_eq(o.req.duration_ns, 0);
+    }
+}
+END_TEST
+
+/* A path counts as typed and as absolute path; the last list counts. */
+START_TEST(paths_are_kept_as_typed_and_absolute) {
+    char here[4096];
+    ck_assert_ptr_nonnull(realpath(".", here));
+    ck_assert_int_eq(parse("9 --exclude_files . /nowhere"), 0);
+    ck_assert_uint_eq(o.trace.n_exclude_files, 3);
+    ck_assert_str_eq(o.trace.exclude_files[0], ".");
+    ck_assert_str_eq(o.trace.exclude_files[1], here);
+    ck_assert_str_eq(o.trace.exclude_files[2], "/nowhere");
+}
+END_TEST
+
+/* Values of other commands: defaults stay, integers of all sizes, several positional arguments. */
+struct other {
+    uint8_t flag;
+    uint16_t port;
+    int64_t big;
+    const char *name;
+    char **files;
+    size_t nfiles;
+    int rest;
+};
+#define OTHER(field) OPTION_AT(struct other, field)
+static const struct option_row other_rows[] = {
+    {"NAME", NULL, OPTION_TEXT, OTHER(name), .ask = "which name?", .wants = "one name"},
+    {"FILE...", NULL, OPTION_LIST, OTHER(files), .count = offsetof(struct other, nfiles), .ask = "which files?"},
+    {"--flag", "-f", OPTION_FLAG, OTHER(flag), .help = "a flag"},
+    {"--port", "-p", OPTION_INT, OTHER(port), .max = 65535, .arg = "N", .help = "a port"},
+    {"--big", NULL, OPTION_INT, OTHER(big), .min = INT64_MIN, .max = INT64_MAX, .arg = "N", .help = "a number"},
+    {"--internal", NULL, OPTION_FLAG, OTHER(flag)},
+    OPTION_END,
+};
+static const struct options_command other = {.program = "tool", .name = "other", .args = "NAME FILE...", .rows = other_rows};
+static const struct option_row launch_rows[] = {
+    {"SCRIPT", NULL, OPTION_REST, OTHER(rest)},
+    {"--flag", "-f", OPTION_FLAG, OTHER(flag), .help = "a flag"},
+    OPTION_END,
+};
+static const struct options_command launch = {.program = "tool", .args = "SCRIPT ...", .rows = launch_rows};
+
+static int parse_other(const struct options_command *c, struct other *x, char *const *words) {
+    struct vt_err err = {0};
+    char *argv[16] = {(char *)"tool"};
+    int argc = 1;
+    memset(x, 0, sizeof(*x));
+    while (words[argc - 1]) argv[argc] = words[argc - 1], argc++;
+    int rc = options_parse(c, x, argc, argv, &err);
+    snprintf(said, sizeof(said), "%s", err.msg);
+    return rc;
+}
+#define PARSE(c, x, ...) parse_other(c, x, (char *const[]){__VA_ARGS__, NULL})
+
+START_TEST(values_of_any_size_and_arguments_in_any_order) {
+    struct other x;
+    ck_assert_int_eq(PARSE(&other, &x, "a", "-fp", "65535", "b", "--big=-5000000000", "c", "--", "-d"), 0);
+    ck_assert_uint_eq(x.flag, 1);
+    ck_assert_uint_eq(x.port, 65535);
+    ck_assert_int_eq(x.big, -5000000000);
+    ck_assert_str_eq(x.name, "a");
+    ck_assert_uint_eq(x.nfiles, 3);
+    ck_assert_str_eq(x.files[2], "-d");
+    options_free(&other, &x);
+    ck_assert_int_eq(PARSE(&other, &x, "a", "-p65536"), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(said, "65536 is not a number from 0 to 65535"));
+    ck_assert_int_eq(PARSE(&other, &x, "a"), -EINVAL);
+    ck_assert_str_eq(said, "other: which files? tool other NAME FILE...");
+    ck_assert_int_eq(PARSE(&other, &x, "a", "b", "--inter"), -EINVAL); /* internal ones have no abbreviation */
+    options_free(&other, &x);
+    ck_assert_int_eq(PARSE(&other, &x, "a", "b", "--internal"), 0);
+    options_free(&other, &x);
+    ck_assert_int_eq(PARSE(&other, &x, "--hel"), OPTIONS_WANT_HELP);
+    ck_assert_int_eq(PARSE(&other, &x, "--version"), OPTIONS_WANT_VERSION);
+}
+END_TEST
+
+/* What stands behind the program to start is the program's. */
+START_TEST(rest_is_not_looked_at) {
+    struct other x;
+    ck_assert_int_eq(PARSE(&launch, &x, "-f", "script.py", "--no-such", "-f=3"), 0);
+    ck_assert_int_eq(x.rest, 2);
+    ck_assert_uint_eq(x.flag, 1);
+    ck_assert_int_eq(PARSE(&launch, &x, "--no-such", "script.py"), -EINVAL);
+}
+END_TEST
+
+static const struct {
+    const char *typed, *meant; /* meant NULL: nothing is near */
+} mistyped[] = {
+    {"--atach", "--attach"},
+    {"--attahc", "--attach"},
+    {"-attach", "--attach"},
+    {"reprot", "report"},
+    {"covnert", "convert"},
+    {"--incldue_files=x", "--include_files"},
+    {"--log-fnc-args", "--log_func_args"},
+    {"xyz", NULL},
+    {"--", NULL},
+    {"foo.py", NULL},
+    {"", NULL},
+    {"a_word_that_is_much_longer_than_any_name_of_an_option_could_be", NULL},
+};
+
+START_TEST(mistyped_words_are_recognised) {
+    static const char *const names[] = {"--attach",        "--detach",        "report",          "convert",
+                                        "--include_files", "--exclude_files", "--log_func_args", "--log_gc"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(mistyped); i++) {
+        const char *meant = options_suggest(mistyped[i].typed, names, VT_ARRAY_LEN(names));
+        ck_assert_msg(meant == mistyped[i].meant || (meant && mistyped[i].meant && !strcmp(meant, mistyped[i].meant)), "%s: %s",
+                      mistyped[i].typed, meant ? meant : "nothing");
+    }
 }
 END_TEST
 
@@ -92,7 +230,6 @@ static const struct {
     {"1 2", "one process"},
     {"1 -t", "-t"},
     {"1 -t abc", "abc"},
-    {"1 -t -1", "-1"},
     {"1 -t 0x10", "0x10"},
     {"1 --max_stack_depth x", "max_stack_depth"},
     {"1 --max_stack_depth -2", "-2"},
@@ -101,7 +238,15 @@ static const struct {
     {"1 --min_duration", "min_duration"},
     {"1 --quiet=1", "quiet"},
     {"1 --no_such", "no_such"},
-    {"1 --log_func", "could be"},
+    {"1 --log_func",
+     "could be --log_func_args, --log_func_retval, --log_func_exec, --log_func_entry or --log_func_with_objprint"},
+    {"1 --no_such", "no such option; see viztracer help attach"},
+    {"1 --qiuet", "did you mean --quiet?"},
+    {"1 -quiet", "did you mean --quiet?"},
+    {"1 --incldue_file x", "did you mean --include_files?"},
+    {"1 --run", "starts a program"},
+    {"1 -m x", "starts a program"},
+    {"1 -u=1", "takes no value"},
     {"1 --log_var x", "--log_var"},
     {"1 --log_number x", "--log_number"},
     {"1 --magic_comment", "--magic_comment"},
@@ -131,12 +276,12 @@ END_TEST
 
 START_TEST(units) {
     uint64_t v;
-    int64_t share;
-    ck_assert(!options_overhead("5%", &share) && share == 500);
-    ck_assert(!options_overhead("0.05", &share) && share == 500);
-    ck_assert(!options_overhead("100%", &share) && share == 10000);
-    ck_assert(!options_overhead("0.01%", &share) && share == 1);
-    ck_assert(options_overhead("0", &share) && options_overhead("1.5", &share) && options_overhead("-1%", &share));
+    uint64_t share;
+    ck_assert(!options_share("5%", &share) && share == 500);
+    ck_assert(!options_share("0.05", &share) && share == 500);
+    ck_assert(!options_share("100%", &share) && share == 10000);
+    ck_assert(!options_share("0.01%", &share) && share == 1);
+    ck_assert(options_share("0", &share) && options_share("1.5", &share) && options_share("-1%", &share));
     ck_assert(!options_duration("5", &v) && v == 5000);
     ck_assert(!options_duration("0.3ms", &v) && v == 300000);
     ck_assert(!options_duration("7ns", &v) && v == 7);
@@ -172,6 +317,12 @@ int main(void) {
     tcase_add_test(tc, defaults);
     tcase_add_test(tc, every_spelling);
     tcase_add_test(tc, lists_end_at_the_next_option);
+    tcase_add_test(tc, spelling_follows_argparse);
+    tcase_add_test(tc, no_duration_means_until_ctrl_c);
+    tcase_add_test(tc, paths_are_kept_as_typed_and_absolute);
+    tcase_add_test(tc, values_of_any_size_and_arguments_in_any_order);
+    tcase_add_test(tc, rest_is_not_looked_at);
+    tcase_add_test(tc, mistyped_words_are_recognised);
     tcase_add_loop_test(tc, wrong_lines_are_refused_by_name, 0, (int)VT_ARRAY_LEN(wrong));
     tcase_add_test(tc, units);
     tcase_add_test(tc, numbers_for_people);

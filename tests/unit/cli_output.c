@@ -154,7 +154,7 @@ END_TEST
 
 /* A raw trace is always a new file: what has its name already stays as it is. */
 START_TEST(test_raw_trace_is_a_new_file) {
-    struct attach_options o = {.output_file = path, .pid = 1};
+    struct attach_options o = {.output_file = path, .req.pid = 1};
     struct target_path t;
     struct stat st;
     char taken[160];

@@ -44,7 +44,7 @@ static int run(const char *const *words) {
     struct capture c;
     forget();
     capture_begin(&c);
-    int rc = !strcmp(argv[0], "diff") ? cmd_diff(argc, argv) : cmd_report(argc, argv);
+    int rc = !strcmp(argv[0], "diff") ? cli_diff.run(argc, argv) : cli_report.run(argc, argv);
     capture_end(&c, &out, &err_text);
     return rc;
 }
