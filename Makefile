@@ -38,13 +38,15 @@ BIN := $(BUILD)/bin/viztracer $(BUILD)/bin/viztracerd $(BUILD)/bin/vizviewer
 AGENT := $(BUILD)/lib/libviztracer_agent.so
 .PHONY: all help clean
 ## Building
-##   make                 builds the programs and the agent (make all)
+##   make                 builds the programs, the agent and the man pages (make all)
 ##   make help            prints this text
+##   make docs            builds the man pages and the completion (part of make)
+##   make docs-tables     writes the tables of options and formats in docs/ anew
 ##   make clean           removes every build folder
 ##   make compile_commands.json  writes the compiler's command for each file, for editors
 ##   Variables, each with a build folder of its own: CC=clang SAN=address,undefined SAN=thread FAULTS=1
 ##   CONSTANT_CLOCK=1; and BUILD=folder WERROR=1
-all: $(BIN) $(AGENT)
+all: $(BIN) $(AGENT) docs
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile Makefile.setup tests/tests.mk
@@ -121,6 +123,27 @@ $(BUILD)/bin/viztracer: $(BUILD)/obj/cli/main.o $(BUILD)/libvtcli.a $(BUILD)/lib
 $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
 	ln -sf viztracer $@
 
+# ---- man pages and completion, from the tables of the programs ----
+DOCGEN_SRC := $(wildcard tools/docgen/*.c)
+DOCGEN := $(BUILD)/bin-build/docgen
+DOCS := $(addprefix $(BUILD)/man/,viztracer.1 vizviewer.1 viztracerd.8) $(addprefix $(BUILD)/completion/,viztracer.bash _viztracer)
+.PHONY: docs docs-tables
+docs: $(DOCS)
+docs-tables: $(DOCGEN) # those in docs/, made anew
+	for page in docs/options.md docs/formats.md; do $(DOCGEN) page $$page >$(BUILD)/page.tmp && cat $(BUILD)/page.tmp >$$page || exit 1; done
+$(DOCGEN): $(call obj,$(DOCGEN_SRC)) $(BUILD)/libvtcli.a $(BUILD)/obj/daemon/command_line.o $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) $(PROTO_LIBS)
+$(BUILD)/man/%: $(DOCGEN)
+	@mkdir -p $(@D)
+	$(DOCGEN) man $(basename $*) >$@.tmp && mv $@.tmp $@
+$(BUILD)/completion/viztracer.bash: $(DOCGEN)
+	@mkdir -p $(@D)
+	$(DOCGEN) completion bash >$@.tmp && mv $@.tmp $@
+$(BUILD)/completion/_viztracer: $(DOCGEN)
+	@mkdir -p $(@D)
+	$(DOCGEN) completion zsh >$@.tmp && mv $@.tmp $@
+
 # ---- tests: one program per file of tests/unit and tests/integration ----
 TESTLIB := $(BUILD)/libvttest.a
 HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
@@ -144,7 +167,7 @@ tests-bin: $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN) $(BUILD)/lib/floor.so
 # ---- for editors: what the rules above would run, as JSON ----
 quoted = "$(subst ",\",$(subst \,\\,$(1)))"
 command = {"directory": $(call quoted,$(CURDIR)), "file": "$(1)", "output": "$(2)", "command": $(call quoted,$(3) -c -o $(2) $(1))},
-COMPILED := $(PROTO_SRC) $(ATTACH_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)
+COMPILED := $(PROTO_SRC) $(OPTIONS_SRC) $(DOCGEN_SRC) $(ATTACH_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)
 .PHONY: FORCE
 compile_commands.json $(BUILD)/compile_commands.json: FORCE | $(BUILD)/gen/viztracerd.pb-c.h $(PERFETTO_GEN).h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
 	$(file >$@.tmp,[)

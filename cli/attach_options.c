@@ -19,7 +19,7 @@
 
 const struct option_row attach_option_rows[] = {
     {"Output", .kind = OPTION_HEADING},
-    {"--output_file", "-o", OPTION_TEXT, AT(output_file), .arg = "FILE",
+    {"--output_file", "-o", OPTION_TEXT, AT(output_file), .arg = "OUT",
      .help = "where the trace goes; the name's ending chooses the format (result.json)"},
     {"--unique_output_file", "-u", OPTION_FLAG, AT(unique),
      .help = "makes a name that does not exist yet: python_<date>_<time>_<pid>.json"},

@@ -34,6 +34,11 @@ void cli_print_help(void);
 /* The version, and which libraries were built in, on two lines. */
 void cli_print_version(const char *program);
 
+/* `more` of commands, from the table of formats: "Formats: ..." in a line, or a row for each. */
+void cli_help_written(void);
+void cli_help_viewed(void);
+void cli_help_formats(void);
+
 /* Fills *to by the command's rows. CLI_OK: go on. Else -1 when --help or --version was printed, or CLI_USAGE after a line on
  * stderr: CLI_RETURN makes the exit code of it. */
 int cli_parse(const struct cli_cmd *cmd, void *to, int argc, char **argv);

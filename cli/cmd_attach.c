@@ -442,6 +442,7 @@ const struct cli_cmd cli_attach = {
                 .examples = "viztracer --attach 1234 -t 2 -o slow.vzt\n"
                             "viztracer --attach 1234 --ignore_c_function --min_duration 100us\n"
                             "viztracer --attach 1234 --include_functions 'Store.*' --log_func_args",
+                .more = cli_help_written,
                 .rows = rows,
                 .shared = attach_option_rows},
     .group = CLI_TRACING,

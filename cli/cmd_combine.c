@@ -19,6 +19,7 @@ const struct cli_cmd cli_combine = {
                 .summary = "puts several traces into one",
                 .about = "Puts several traces into one. Times stay: traces of one machine line up by themselves.",
                 .examples = "viztracer --combine slow.vzt other.vzt -o all.json.gz",
+                .more = cli_help_written,
                 .rows = rows,
                 .shared = convert_rows},
     .group = CLI_CHANGING,
@@ -33,6 +34,7 @@ const struct cli_cmd cli_align_combine = {
                 .about = "Puts several traces into one, and shifts them: their sync markers, or their first events where a trace "
                          "has none, get the same time.",
                 .examples = "viztracer --align_combine monday.json tuesday.json -o both.json",
+                .more = cli_help_written,
                 .rows = rows,
                 .shared = convert_rows},
     .group = CLI_CHANGING,

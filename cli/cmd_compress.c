@@ -44,7 +44,7 @@ static int run(const struct direction *d, int argc, char **argv) {
 static const struct option_row rows[] = {
     {"FILE", NULL, OPTION_TEXT, OPTION_AT(struct line, opts.input), .ask = "one file, please:", .wants = "one file at a time",
      .help = "the file to read"},
-    {"--output_file", "-o", OPTION_TEXT, OPTION_AT(struct line, opts.output), .arg = "FILE",
+    {"--output_file", "-o", OPTION_TEXT, OPTION_AT(struct line, opts.output), .arg = "OUT",
      .help = "the file to write (result.cvf, result.json)"},
     {"--quiet", NULL, OPTION_FLAG, OPTION_AT(struct line, quiet), .help = "prints nothing when all is well"},
     OPTION_END,
@@ -67,6 +67,7 @@ const struct cli_cmd cli_compress = {
                 .flag = "--compress",
                 .args = "FILE [-o OUT]",
                 .summary = "writes VizTracer's compressed format",
+                .about = "Turns JSON into VizTracer's compressed format, .cvf.",
                 .examples = "viztracer --compress slow.json -o slow.cvf",
                 .rows = rows},
     .group = CLI_CHANGING,

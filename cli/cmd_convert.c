@@ -17,7 +17,7 @@ static int take_match(void *select, const char *text) { return select_add_match(
 
 #define AT(field) OPTION_AT(struct convert_line, field)
 const struct option_row convert_rows[] = {
-    {"--output_file", "-o", OPTION_TEXT, AT(opts.output), .arg = "FILE",
+    {"--output_file", "-o", OPTION_TEXT, AT(opts.output), .arg = "OUT",
      .help = "what to write; the name's ending chooses the format"},
     {"--slice", NULL, OPTION_CUSTOM, AT(opts.select), .take = convert_take_slice, .wants = CONVERT_SLICE_WANTS, .arg = "FROM..TO",
      .help = "only this window: seconds from the first event, or 20ms..1.5s; either side may be empty"},
@@ -142,6 +142,7 @@ const struct cli_cmd cli_convert = {
                 .examples = "viztracer convert slow.vzt -o slow.json\n"
                             "viztracer convert slow.vzt --slice 0.5..1s --match 'Store.*' -o part.pftrace\n"
                             "viztracer convert slow.vzt -o slow.svg",
+                .more = cli_help_formats,
                 .rows = rows,
                 .shared = convert_rows},
     .group = CLI_CHANGING,

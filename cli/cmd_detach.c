@@ -89,7 +89,7 @@ static int run(int argc, char **argv) {
 static const struct option_row rows[] = {
     {"PID", NULL, OPTION_PID, OPTION_AT(struct detach, pid), .ask = "which process?", .wants = "one process at a time",
      .help = "the traced process"},
-    {"--output_file", "-o", OPTION_TEXT, OPTION_AT(struct detach, output), .arg = "FILE",
+    {"--output_file", "-o", OPTION_TEXT, OPTION_AT(struct detach, output), .arg = "OUT",
      .help = "saves here a trace that was kept because its client had gone"},
     OPTION_END,
 };
@@ -98,7 +98,7 @@ const struct cli_cmd cli_detach = {
     .options = {.program = "viztracer",
                 .name = "detach",
                 .flag = "--detach",
-                .args = "PID [-o FILE]",
+                .args = "PID [-o OUT]",
                 .summary = "ends a trace from another terminal",
                 .about =
                     "Ends a trace from another terminal: the client that attached saves it. Only the user who attached, or root, "

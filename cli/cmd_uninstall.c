@@ -55,7 +55,7 @@ const struct cli_cmd cli_uninstall = {
                 .name = "uninstall",
                 .flag = "--uninstall",
                 .args = "PID",
-                .summary = "clears a process of us in any state",
+                .summary = "takes viztracer out of a process",
                 .about =
                     "Ends a trace if there is one, and takes out whatever is left in the process. It is safe on any process.",
                 .examples = "viztracer --uninstall 1234",

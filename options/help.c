@@ -68,6 +68,7 @@ void options_print_help(const struct options_command *c) {
         options = true;
         print_row(r);
     }
+    if (c->more) c->more();
     if (c->examples) {
         printf("\nExamples:\n");
         for (const char *p = c->examples; *p;) {

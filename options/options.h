@@ -54,7 +54,7 @@ struct option_row {
     int (*take)(void *at, const char *text);
     const char *wants; /* CUSTOM: "a window like 1.5..2"; arguments: "one trace at a time" */
     const char *ask;   /* arguments: "which trace?", said when it is missing. NULL = may be left out */
-    const char *arg;   /* what help calls the value; FILE, DIR, PATH..., PID are completed by the shell */
+    const char *arg;   /* what help calls the value; FILE, OUT, DIR, PATH..., PID are completed by the shell */
     const char *help;  /* third person, no full stop. NULL: internal, never shown, no abbreviations */
 };
 #define OPTION_END                                                                                                               \
@@ -69,6 +69,7 @@ struct options_command {
     const char *args;                /* "FILE -o OUT": behind the name in usage lines */
     const char *summary;             /* one line, third person, no full stop */
     const char *about;               /* sentences; a newline starts a paragraph. NULL = none */
+    void (*more)(void);              /* prints what help says besides, behind the options. NULL = nothing */
     const char *examples;            /* one per line; NULL = none */
     const struct option_row *rows;   /* options and, in their order, arguments; the last one is OPTION_END */
     const struct option_row *shared; /* more rows, that several commands have; NULL = none */

@@ -83,7 +83,7 @@ def check_page(page):
 def literals():
     """Every text in the C sources, adjacent literals joined as the compiler does."""
     texts = []
-    for folder in ("agent", "attach", "cli", "daemon", "options", "proto"):
+    for folder in ("agent", "attach", "cli", "daemon", "options", "proto", "tools"):
         for path in glob.glob(folder + "/**/*.[ch]", recursive=True):
             source = re.sub(r'"\s*\n\s*"', "", open(path).read())
             texts += re.findall(r'"((?:[^"\\\n]|\\.)*)"', source)
