@@ -161,8 +161,11 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 $(BUILD)/lib/floor.so: tests/bench/floor/floor.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 $(WARN) -fPIC -shared -fvisibility=hidden -o $@ $<
+$(BUILD)/tests/vtarena_layout.py: tests/agent/layout.sh $(wildcard proto/abi/*.h)
+	@mkdir -p $(@D)
+	tests/agent/layout.sh $(CC) >$@.tmp && mv $@.tmp $@
 .PHONY: tests-bin
-tests-bin: $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN) $(BUILD)/lib/floor.so
+tests-bin: $(BUILD)/tests/vtarena_layout.py $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN) $(BUILD)/lib/floor.so
 
 # ---- for editors: what the rules above would run, as JSON ----
 quoted = "$(subst ",\",$(subst \,\\,$(1)))"

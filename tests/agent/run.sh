@@ -4,6 +4,7 @@
 # Prints each failure and a count at the end; exit 1 if anything failed.
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
+VT_LAYOUT=$(realpath "${BUILD:-build}")/tests # vtarena_layout.py
 : "${VT_AGENT:=$(realpath "${BUILD:-build}")/lib/libviztracer_agent.so}"
 : "${VT_PYTHONS:=$(tests/setup/interpreters.sh)}"
 case ${1:-} in
@@ -14,7 +15,7 @@ case ${1:-} in
         ;;
 esac
 cd "$here" || exit 1
-export VT_AGENT
+export VT_AGENT VT_LAYOUT
 pass=0 fail=0
 drivers=${*:-$(ls test_*.py)}
 log=$(mktemp)
@@ -29,9 +30,9 @@ run() {
             copy=$root/tmp/viztracer-agent-test-$$
             if [ ! -d "$copy" ]; then
                 copies="$copies $copy"
-                mkdir -p "$copy" && cp ./*.py "$VT_AGENT" "$copy/" || return 1
+                mkdir -p "$copy" && cp ./*.py "$VT_LAYOUT/vtarena_layout.py" "$VT_AGENT" "$copy/" || return 1
             fi
-            VT_AGENT=/tmp/viztracer-agent-test-$$/$(basename "$VT_AGENT") PYTHONDONTWRITEBYTECODE=1 \
+            VT_AGENT=/tmp/viztracer-agent-test-$$/$(basename "$VT_AGENT") VT_LAYOUT=/tmp/viztracer-agent-test-$$ PYTHONDONTWRITEBYTECODE=1 \
                 timeout 240 unshare -m sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" "$2" -u "$3"' sh "$root" "$inside" "/tmp/viztracer-agent-test-$$/$1"
             ;;
         *) PYTHONDONTWRITEBYTECODE=1 timeout 240 "$where" -u "$1" ;;

@@ -125,10 +125,10 @@ def tools():
     m = sys.monitoring
     m.use_tool_id(4, "theirs")
     s = session(lambda: work(5))
-    assert s.get("i", O["tool"]) == 3 and ours(s) == 5
+    assert s.get("i", O["tool_id"]) == 3 and ours(s) == 5
     m.use_tool_id(3, "also")
     s = session(lambda: work(5))
-    assert s.get("i", O["tool"]) == 5 and ours(s) == 5
+    assert s.get("i", O["tool_id"]) == 5 and ours(s) == 5
     m.use_tool_id(5, "third")
     s = Session()
     s.run(1)

@@ -4,7 +4,7 @@ from vtarena import *
 
 PL_WINDOW, PL_THROTTLED = 8, 9
 WHY_STOP, WHY_LEASE = 1, 2
-WAKE, WAKE_CPU_NS = 3, 336
+WAKE, WAKE_CPU_NS = 3, O["wake_cpu_ns"]
 NEW = sys.version_info >= (3, 12)
 
 
@@ -273,7 +273,7 @@ def with_filters():
 def hooks_out():
     s = run(1.0, overhead=50)
     assert not told(s)
-    n, off = s.get("I", 316), s.get("Q", 320)
+    n, off = s.get("I", O["windows"]), s.get("Q", O["off_ticks"])
     assert n >= 1 and off > 0, (n, off)
     assert n >= len(windows(s)) >= n - 1 or sys.version_info >= (3, 11), (n, len(windows(s)))
     assert nested(s)[0] == 0, nested(s)
@@ -282,7 +282,7 @@ def hooks_out():
     s = run(0.05)
     assert events(s, "hot", {CALL}) == 200 * calls["rare"] and not windows(s)
     s = run(0.6, overhead=50, flags=0)
-    assert s.get("I", 316) >= 1 and nested(s)[0] == 0
+    assert s.get("I", O["windows"]) >= 1 and nested(s)[0] == 0
 
 
 def until(s, condition, what, seconds=60):
@@ -320,11 +320,11 @@ def comes_back():
         s.stop()
         s = Session(chunks=4096, overhead=50, flags=flags)
         s.start()
-        until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        until(s, lambda: s.get("Q", O["off_since"]), "the hooks stay in")
         assert not hooked(), "they are out, and one is still in"
         s.run(WAKE)
-        assert s.get("Q", 328) and s.get("I", 316) == 1, "they came back too early"
-        until(s, lambda: s.get("I", 316) >= 3, "the hooks stay out")
+        assert s.get("Q", O["off_since"]) and s.get("I", O["windows"]) == 1, "they came back too early"
+        until(s, lambda: s.get("I", O["windows"]) >= 3, "the hooks stay out")
         s.stop()
         s.decode()
         assert s.state == GONE and s.dropped == 0
@@ -396,9 +396,9 @@ def new_window():
         space = {"deeper": deeper}
         exec(compile("def left_out(*arguments):\n    return deeper(*arguments)\n", "/elsewhere/lib.py", "exec"), space)
         s.start()
-        until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        until(s, lambda: s.get("Q", O["off_since"]), "the hooks stay in")
         frames = space["left_out"](depth, s, what)
-        assert not s.get("Q", 328), "they did not come back"
+        assert not s.get("Q", O["off_since"]), "they did not come back"
         s.stop()
         s.decode()
         frames = [name for name in frames if name != "left_out"]
@@ -408,7 +408,7 @@ def new_window():
         assert nested(s)[0] == 0
     s = Session(chunks=4096, overhead=50, flags=0)
     s.start()
-    until(s, lambda: s.get("Q", 328), "the hooks stay in")
+    until(s, lambda: s.get("Q", O["off_since"]), "the hooks stay in")
     first_is(s, "call")
     s.stop()
     s.decode()
@@ -420,7 +420,7 @@ def leaves_while_out():
     for why in WHY_STOP, WHY_LEASE:
         s = Session(chunks=1024, overhead=10)
         s.start()
-        until(s, lambda: s.get("Q", 328), "the hooks stay in")
+        until(s, lambda: s.get("Q", O["off_since"]), "the hooks stay in")
         if why == WHY_STOP:
             s.ask_stop()
         else:

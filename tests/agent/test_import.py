@@ -26,7 +26,7 @@ def prepared(s):
     info = image.index(struct.pack("<QI", 0x31464e495a5656, 1))
     at = info + boot_at - base
     boot = s.boot(1)
-    boot.f[5] = 0
+    boot.f_dlsym = 0
     image[at:at + ctypes.sizeof(boot)] = bytes(boot)
     path = os.path.join(tempfile.mkdtemp(), "viztracer_agent.so")
     with open(path, "wb") as f:

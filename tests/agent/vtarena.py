@@ -12,13 +12,28 @@ F_C_CALLS, F_ARGS, F_RETVAL, F_GC, F_ASYNC, F_FROZEN = 1, 2, 4, 8, 16, 32
 NONE, MAPPED, WAIT_GIL, TRACING, LEAVING, GONE, REFUSED = range(7)
 TICKS_PER_MS = 2300000
 
-# offsets in struct vt_ctl (proto/abi/arena.h)
-O = dict(magic=0, major=8, minor=12, nchunks=16, clock=20, flags=24, depth=28, repr=32, include=36, exclude=40, rearm=44, span=48,
-         start=56, globs=136, overhead=152, enabled=168, lease=176, freed=184, state=232, why=236, hook=240, tool=244, python=248, threads=252,
-         dropped=256, on=264, off=272, hold_on=280, hold_off=288, base=296, after=304, next_id=312, err=344)
-O["free"] = 664
-O["drops"] = O["free"] + 16384 // 8
-O["filters"] = O["drops"] + 1024 * 16
+# the structs of proto/abi as the compiler lays them out: made by tests/agent/layout.sh
+sys.path.append(os.environ.get("VT_LAYOUT") or os.path.join(os.path.dirname(__file__), "..", "..", "build", "tests"))
+import vtarena_layout as layout
+
+FORMATS = {"uint64_t": "Q", "uint32_t": "I", "int32_t": "i"}
+O = {name: offset for name, (_, offset, _) in layout.VT_CTL.items()}
+
+
+def structure(rows):
+    """A ctypes.Structure with these members."""
+    types = {"uint64_t": ctypes.c_uint64, "uint32_t": ctypes.c_uint32, "int32_t": ctypes.c_int32, "char": ctypes.c_char}
+    fields = []
+    for name, (kind, _, size) in rows.items():
+        one = types[kind]
+        fields.append((name, one if ctypes.sizeof(one) == size else one * (size // ctypes.sizeof(one))))
+    made = type("Struct", (ctypes.Structure,), {"_fields_": fields})
+    for name, (_, offset, _) in rows.items():
+        assert getattr(made, name).offset == offset, (name, offset)
+    return made
+
+
+Boot, Info = structure(layout.VT_BOOT), structure(layout.VT_AGENT_INFO)
 
 _lib = None
 
@@ -28,26 +43,6 @@ def lib():
     if _lib is None:
         _lib = ctypes.CDLL(LIB)
     return _lib
-
-
-class Boot(ctypes.Structure):
-    _fields_ = [("magic", ctypes.c_uint64), ("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("op", ctypes.c_uint32),
-                ("go", ctypes.c_uint32), ("state", ctypes.c_uint32), ("create_rc", ctypes.c_int32), ("parked", ctypes.c_uint32),
-                ("agent_fd", ctypes.c_int32), ("arena_fd", ctypes.c_int32), ("pad0", ctypes.c_uint32),
-                ("arena_bytes", ctypes.c_uint64), ("scratch", ctypes.c_uint64), ("scratch_len", ctypes.c_uint64),
-                ("agent_entry", ctypes.c_uint64), ("thread", ctypes.c_uint64), ("tid", ctypes.c_uint64),
-                ("reserved0", ctypes.c_uint64), ("wait_ns", ctypes.c_uint64), ("stack_size", ctypes.c_uint64),
-                ("f", ctypes.c_uint64 * 8), ("dlopen_flags", ctypes.c_uint64), ("attr", ctypes.c_uint64 * 16),
-                ("agent_path", ctypes.c_char * 256), ("arena_path", ctypes.c_char * 256), ("entry", ctypes.c_char * 32),
-                ("err", ctypes.c_char * 256)]
-
-
-class Info(ctypes.Structure):
-    _fields_ = [("magic", ctypes.c_uint64), ("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("busy", ctypes.c_uint32),
-                ("pad", ctypes.c_uint32), ("ctl", ctypes.c_uint64), ("build", ctypes.c_char * 32)]
-
-
-assert Boot.f.offset == 120 and Boot.agent_path.offset == 320, (Boot.f.offset, Boot.agent_path.offset)
 
 
 def memfd():
@@ -71,15 +66,21 @@ class Session:
         self.map = mmap.mmap(self.fd, self.size)
         self.chunks, self.dlsym = chunks, dlsym
         lists = [b"".join(p.encode() + b"\0" for p in names) for names in (include, exclude) + tuple(globs)]
-        struct.pack_into("<QIIIIIiIIIIQQ", self.map, 0, 0x314152415a495656, 1, 1, chunks, clock, flags, depth, repr_limit,
-                         len(lists[0]), len(lists[1]), rearm, span, time.time_ns())
-        struct.pack_into("<5I", self.map, O["globs"], *[len(names) for names in lists[2:]], overhead)
+        self.set(magic=0x314152415a495656, abi_major=1, abi_minor=1, nchunks=chunks, clock=clock, flags=flags, max_stack_depth=depth,
+                 repr_limit=repr_limit, include_bytes=len(lists[0]), exclude_bytes=len(lists[1]), rearm_ms=rearm, span=span,
+                 session_start=time.time_ns(), max_overhead=overhead)
+        struct.pack_into("<4I", self.map, O["glob_bytes"], *[len(names) for names in lists[2:]])
         text = b"".join(lists)
         self.map[O["filters"]:O["filters"] + len(text)] = text
         for i in range(0, chunks, 64):
             self.put("Q", O["free"] + i // 8, (1 << min(64, chunks - i)) - 1)
-        self.put("Q", O["lease"], lease)
-        self.put("I", O["enabled"], 1)
+        self.set(lease=lease)
+        self.set(enabled=1)
+
+    def set(self, **members):
+        """Members of struct vt_ctl."""
+        for name, value in members.items():
+            self.put(FORMATS[layout.VT_CTL[name][0]], O[name], value)
 
     def get(self, kind, offset):
         return struct.unpack_from("<" + kind, self.map, offset)[0]
@@ -89,17 +90,17 @@ class Session:
 
     state = property(lambda self: self.get("I", O["state"]))
     why = property(lambda self: self.get("I", O["why"]))
-    hook = property(lambda self: self.get("I", O["hook"]))
+    hook = property(lambda self: self.get("I", O["hook_kind"]))
     dropped = property(lambda self: self.get("Q", O["dropped"]))
     err = property(lambda self: self.map[O["err"]:O["err"] + 256].split(b"\0")[0].decode())
 
     def boot(self, op):
-        boot = Boot(magic=0x31544f4f425a5656, major=1, minor=0, op=op, agent_fd=-1, arena_fd=-1)
+        boot = Boot(magic=0x31544f4f425a5656, abi_major=1, abi_minor=0, op=op, agent_fd=-1, arena_fd=-1)
         if op == 1:
             boot.arena_fd = os.dup(self.fd)
             boot.arena_bytes = self.size
         if self.dlsym:
-            boot.f[5] = ctypes.cast(ctypes.CDLL(None).dlsym, ctypes.c_void_p).value
+            boot.f_dlsym = ctypes.cast(ctypes.CDLL(None).dlsym, ctypes.c_void_p).value
         return boot
 
     def run(self, op):

@@ -19,6 +19,7 @@ allowed() { # FOLDER INCLUDE
     agent:agent/* | agent:proto/abi/*) return 0 ;;
     attach:attach/* | attach:proto/base.h | attach:proto/abi/*) return 0 ;;
     options:options/* | options:proto/base.h) return 0 ;;
+    tools:tools/* | tools:options/options.h | tools:cli/cli.h | tools:cli/format/format.h | tools:daemon/command_line.h | tools:proto/rundir.h) return 0 ;;
     daemon:options/options.h | cli:options/options.h) return 0 ;;
     daemon:daemon/* | daemon:attach/* | daemon:proto/* | daemon:viztracerd.pb-c.h) return 0 ;;
     cli:cli/* | cli:proto/* | cli:viztracerd.pb-c.h) return 0 ;;
@@ -72,7 +73,7 @@ self_test() { # WANTED-LINES FOLDER ORDER LINE...
 self_test 0 d 'root > a > a/* > b, c' d/main.c:1:d/a/x.h d/a/x.c:1:d/a/y/z.h d/a/y/z.c:1:d/b/b.h d/b/b.c:1:d/b/c.h
 self_test 5 d 'root > a > a/* > b, c' d/b/b.c:1:d/a/x.h d/b/b.c:1:d/c/c.h d/a/y/z.c:1:d/a/x.h d/a/y/z.c:1:d/a/w/z.h d/e/e.c:1:d/b/b.h
 
-for folder in agent options attach daemon cli proto; do
+for folder in agent options attach daemon cli proto tools; do
     while IFS=: read -r file line include; do
         [ -n "$include" ] || continue
         allowed "$folder" "$include" || { echo "$file:$line: $folder/ may not include \"$include\""; bad=1; }
