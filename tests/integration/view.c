@@ -38,8 +38,8 @@ START_TEST(test_refusals) {
         int code;
     } rows[] = {
         {"view", "which trace?", 2},
-        {"view --port 70000 x.json", "--port wants", 2},
-        {"view --timeout never x.json", "--timeout wants", 2},
+        {"view --port 70000 x.json", "--port: 70000 is not a number from 0 to 65535", 2},
+        {"view --timeout never x.json", "--timeout: never is not a number", 2},
         {"view --nonsense x.json", "--nonsense", 2},
         {"view a.json b.json", "b.json", 2},
         {"view /nowhere/trace.json", "/nowhere/trace.json: there is no such file", 1},

@@ -160,7 +160,7 @@ static int parse_other(const struct options_command *c, struct other *x, char *c
 
 START_TEST(values_of_any_size_and_arguments_in_any_order) {
     struct other x;
-    ck_assert_int_eq(PARSE(&other, &x, "a", "-fp", "65535", "b", "--big=-5000000000", "c", "--", "-d"), 0);
+    ck_assert_int_eq(PARSE(&other, &x, "a", "--big=-5000000000", "-fp", "65535", "b", "c", "--", "-d"), 0);
     ck_assert_uint_eq(x.flag, 1);
     ck_assert_uint_eq(x.port, 65535);
     ck_assert_int_eq(x.big, -5000000000);
