@@ -10,10 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool rundir_is_safe(const char *dir, uid_t uid) {
-    struct stat st;
-    return !lstat(dir, &st) && S_ISDIR(st.st_mode) && st.st_uid == uid && !(st.st_mode & 077);
-}
+#include "proto/owndir.h"
 
 /* The folder below xdg, or with xdg NULL the one in /tmp. */
 static void dir_name(char *dir, size_t size, const char *xdg) {
@@ -28,18 +25,18 @@ int rundir_prepare(char *dir, size_t size, struct vt_err *err) {
     struct stat st;
     if (xdg && xdg[0] == '/' && strlen(xdg) < size - 32 && !stat(xdg, &st) && st.st_uid == geteuid()) {
         dir_name(dir, size, xdg);
-        if ((!mkdir(dir, 0700) || errno == EEXIST) && rundir_is_safe(dir, geteuid())) return 0;
+        if ((!mkdir(dir, 0700) || errno == EEXIST) && owndir_is_safe(dir, geteuid(), OWNDIR_PRIVATE)) return 0;
     }
-    dir_name(dir, size, NULL);
-    if (mkdir(dir, 0700) && errno != EEXIST) return vt_err_set(err, -errno, "%s: %s", dir, strerror(errno));
-    if (!rundir_is_safe(dir, geteuid())) return vt_err_set(err, -EPERM, "%s: not a folder of ours alone", dir);
-    return 0;
+    char stem[RUNDIR_MAX];
+    dir_name(stem, sizeof(stem), NULL);
+    int rc = owndir_prepare(stem, 0700, OWNDIR_PRIVATE, dir, size);
+    return rc ? vt_err_set(err, rc, "cannot make the folder %s for the socket: %s; set XDG_RUNTIME_DIR", stem, strerror(-rc)) : 0;
 }
 
 static int each_in(const char *dir, uid_t owner, int (*fn)(void *, const char *, uid_t), void *ctx) {
     char path[400];
     int rc = 0;
-    if (!rundir_is_safe(dir, owner)) return 0;
+    if (!owndir_is_safe(dir, owner, OWNDIR_PRIVATE)) return 0;
     DIR *d = opendir(dir);
     for (struct dirent *e; d && !rc && (e = readdir(d));) {
         size_t len = strlen(e->d_name);
@@ -61,12 +58,22 @@ static int each_user(const char *parent, const char *prefix, const char *suffix,
         if (strncmp(e->d_name, prefix, strlen(prefix))) continue;
         const char *digits = e->d_name + strlen(prefix);
         unsigned long uid = strtoul(digits, &end, 10);
-        if (*digits < '0' || *digits > '9' || *end) continue;
+        if (*digits < '0' || *digits > '9' || (*end && (*end != '-' || suffix[0]))) continue;
         if (snprintf(dir, sizeof(dir), "%s/%s%s", parent, e->d_name, suffix) < (int)sizeof(dir))
             rc = each_in(dir, (uid_t)uid, fn, ctx);
     }
     if (d) closedir(d);
     return rc;
+}
+
+struct own {
+    int (*fn)(void *, const char *, uid_t);
+    void *ctx;
+};
+
+static int each_in_own(void *ctx, const char *dir) {
+    struct own *own = ctx;
+    return each_in(dir, geteuid(), own->fn, own->ctx);
 }
 
 int rundir_each(int (*fn)(void *ctx, const char *socket_path, uid_t owner), void *ctx) {
@@ -82,6 +89,7 @@ int rundir_each(int (*fn)(void *ctx, const char *socket_path, uid_t owner), void
         rc = each_user("/tmp", "viztracerd-", "", fn, ctx);
         return rc ? rc : each_user("/run/user", "", "/viztracerd", fn, ctx);
     }
+    struct own own = {fn, ctx};
     dir_name(dir, sizeof(dir), NULL);
-    return each_in(dir, geteuid(), fn, ctx);
+    return owndir_each(dir, geteuid(), OWNDIR_PRIVATE, each_in_own, &own);
 }

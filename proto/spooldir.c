@@ -10,10 +10,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int spooldir_default(char *dir, size_t size) {
+#include "proto/owndir.h"
+
+#define STEM "/var/tmp/viztracerd-%u"
+
+int spooldir_prepare(mode_t mode, char *dir, size_t size) {
     const char *env = getenv("VIZTRACERD_SPOOL");
-    int n = env && env[0] ? snprintf(dir, size, "%s", env) : snprintf(dir, size, "/var/tmp/viztracerd-%u", geteuid());
-    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+    char stem[64];
+    if (env && env[0]) return snprintf(dir, size, "%s", env) >= (int)size ? -ENAMETOOLONG : 0;
+    snprintf(stem, sizeof(stem), STEM, geteuid());
+    return owndir_prepare(stem, mode, OWNDIR_SHARED, dir, size);
+}
+
+int spooldir_each_own(int (*fn)(void *ctx, const char *dir), void *ctx) {
+    const char *env = getenv("VIZTRACERD_SPOOL");
+    char stem[64];
+    if (env && env[0]) return fn(ctx, env);
+    snprintf(stem, sizeof(stem), STEM, geteuid());
+    return owndir_each(stem, geteuid(), OWNDIR_SHARED, fn, ctx);
 }
 
 /* True when `name` is a kept trace that uid may see; then *f is filled. */

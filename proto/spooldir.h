@@ -16,8 +16,12 @@ struct spooldir_file {
     char path[PATH_MAX];
 };
 
-/* $VIZTRACERD_SPOOL, else /var/tmp/viztracerd-<uid>. -ENAMETOOLONG. */
-VT_MUST_CHECK int spooldir_default(char *dir, size_t size);
+/* Where to keep traces: $VIZTRACERD_SPOOL, which may not be there yet, else /var/tmp/viztracerd-<uid>, made with `mode`, or
+ * /var/tmp/viztracerd-<uid>-XXXXXX where another user has taken that name. 0 or -errno. */
+VT_MUST_CHECK int spooldir_prepare(mode_t mode, char *dir, size_t size);
+/* Calls fn for each folder where daemons of this user may have kept traces. fn returns non-zero to end the walk; that value is
+ * returned. */
+int spooldir_each_own(int (*fn)(void *ctx, const char *dir), void *ctx);
 /* Calls fn for every kept trace in dir that belongs to uid (root: to anybody). fn returns non-zero to end the walk; that value
  * is returned. */
 int spooldir_each(const char *dir, uid_t uid, int (*fn)(void *ctx, const struct spooldir_file *file), void *ctx);

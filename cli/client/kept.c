@@ -7,9 +7,19 @@
 
 #include "cli/client/client.h"
 
+struct each {
+    int (*fn)(void *ctx, const struct spooldir_file *k);
+    void *ctx;
+};
+
+static int each_in(void *ctx, const char *dir) {
+    const struct each *each = ctx;
+    return spooldir_each(dir, geteuid(), each->fn, each->ctx);
+}
+
 int kept_each(int (*fn)(void *ctx, const struct spooldir_file *k), void *ctx) {
-    char dir[PATH_MAX];
-    return spooldir_default(dir, sizeof(dir)) ? 0 : spooldir_each(dir, geteuid(), fn, ctx);
+    struct each each = {fn, ctx};
+    return spooldir_each_own(each_in, &each);
 }
 
 struct search {

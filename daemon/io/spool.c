@@ -11,11 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/owndir.h"
+
 #define TAIL_MAX (1u << 20) /* bytes; the last frames of a trace are a few hundred */
+
+mode_t spool_dir_mode(bool shared) { return shared ? 0711 : 0700; }
 
 int spool_dir_prepare(const char *dir, bool shared, struct vt_err *err) {
     struct stat st;
-    mode_t mode = shared ? 0711 : 0700; /* shared: clients open their own files by name */
+    mode_t mode = spool_dir_mode(shared);
     int rc = 0;
 
     if (mkdir(dir, mode) && errno != EEXIST) {
@@ -26,7 +30,7 @@ int spool_dir_prepare(const char *dir, bool shared, struct vt_err *err) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st)) {
         rc = vt_err_set(err, -errno, "spool folder %s: %s", dir, strerror(errno));
-    } else if (st.st_uid != geteuid() || (st.st_mode & 022)) {
+    } else if (st.st_uid != geteuid() || (st.st_mode & OWNDIR_SHARED)) {
         rc = vt_err_set(err, -EPERM, "spool folder %s: belongs to another user or others can write to it; set VIZTRACERD_SPOOL",
                         dir);
     }

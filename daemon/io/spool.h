@@ -19,7 +19,9 @@ struct spool {
     int full; /* 0, -ENOSPC, -EDQUOT or -EFBIG (max_bytes) */
 };
 
-/* Makes the folder if it is missing. Refuses a folder that others own or can write to. shared: mode 0711, else 0700. */
+/* Mode of the folder. shared: clients open their own files in it by name. */
+mode_t spool_dir_mode(bool shared);
+/* Makes the folder if it is missing. Refuses a folder that others own or can write to. */
 VT_MUST_CHECK int spool_dir_prepare(const char *dir, bool shared, struct vt_err *err);
 /* Makes <dir>/<pid>-<date>-<time>.vzt with mode 0600, owned by uid. */
 VT_MUST_CHECK int spool_open(struct spool *s, const char *dir, pid_t pid, uid_t uid, gid_t gid, uint64_t max_bytes,

@@ -169,6 +169,9 @@ static int catch_signals(struct server *s) {
     return loop_add(&s->service.host.loop, &s->signal_io, s->signal_fd, EPOLLIN, on_signal, s);
 }
 
+/* A daemon of root for all users. */
+static bool is_shared(const struct server *s) { return !s->service.is_private && geteuid() == 0; }
+
 static int set_up(struct server *s, const struct server_opts *opts, struct vt_err *err) {
     struct requester *starter;
     int rc = loop_init(&s->service.host.loop);
@@ -182,7 +185,7 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
     s->leave_timer.fn = on_leave_timeout;
     s->leave_timer.ctx = s;
     rc = find_agent(s, err);
-    if (!rc) rc = spool_dir_prepare(s->service.host.spool_dir, !s->service.is_private && geteuid() == 0, err);
+    if (!rc) rc = spool_dir_prepare(s->service.host.spool_dir, is_shared(s), err);
     if (rc) return rc;
     if (!s->service.is_private) return listen_system(s, opts->socket_path, err);
     int flags = fcntl(opts->private_fd, F_GETFL);
@@ -209,8 +212,8 @@ int server_run(const struct server_opts *opts, struct vt_err *err) {
     if (opts->spool_dir)
         snprintf(host->spool_dir, sizeof(host->spool_dir), "%s", opts->spool_dir);
     else
-        rc = spooldir_default(host->spool_dir, sizeof(host->spool_dir));
-    if (rc) vt_err_set(err, rc, "VIZTRACERD_SPOOL: the name of the folder is too long");
+        rc = spooldir_prepare(spool_dir_mode(is_shared(s)), host->spool_dir, sizeof(host->spool_dir));
+    if (rc) vt_err_set(err, rc, "cannot make a spool folder: %s; set VIZTRACERD_SPOOL to a folder with room", strerror(-rc));
     if (!rc) rc = set_up(s, opts, err);
     if (!rc) {
         rc = loop_run(&host->loop);

@@ -11,7 +11,7 @@ orders='
 cli: root > view > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
 daemon: root > serve > session > drain, io
 options: parse > values > help, suggest > options
-proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > clock, rundir, spooldir, texts > base > abi
+proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > clock, rundir, spooldir, texts > owndir > base > abi
 '
 
 allowed() { # FOLDER INCLUDE

@@ -15,7 +15,6 @@
 #include "cli/client/client.h"
 #include "daemon/serve/server.h"
 #include "daemon/session/helper.h"
-#include "proto/rundir.h"
 
 static char dir[64], spool[96];
 static pid_t daemon_pid;

@@ -13,7 +13,7 @@
 
 #include "daemon/drain/payload.h"
 #include "daemon/io/spool.h"
-#include "proto/rundir.h"
+#include "proto/owndir.h"
 #include "proto/trace_reader.h"
 
 static char dir[64];
@@ -119,19 +119,50 @@ START_TEST(folders) {
     snprintf(path, sizeof(path), "%s/a", dir);
     ck_assert_int_eq(spool_dir_prepare(path, false, &err), 0);
     ck_assert_int_eq(spool_dir_prepare(path, false, &err), 0);
-    ck_assert(rundir_is_safe(path, geteuid()) && !rundir_is_safe(path, geteuid() + 1));
+    ck_assert(owndir_is_safe(path, geteuid(), OWNDIR_PRIVATE) && !owndir_is_safe(path, geteuid() + 1, OWNDIR_PRIVATE));
     ck_assert_int_eq(chmod(path, 0777), 0);
     ck_assert_int_eq(spool_dir_prepare(path, false, &err), -EPERM);
-    ck_assert(!rundir_is_safe(path, geteuid()));
+    ck_assert(!owndir_is_safe(path, geteuid(), OWNDIR_PRIVATE));
     ck_assert_int_eq(chmod(path, 0700), 0);
     snprintf(to, sizeof(to), "%s/link", dir);
     ck_assert_int_eq(symlink(path, to), 0);
     memset(&err, 0, sizeof(err));
     ck_assert_int_ne(spool_dir_prepare(to, false, &err), 0);
-    ck_assert(!rundir_is_safe(to, geteuid()));
+    ck_assert(!owndir_is_safe(to, geteuid(), OWNDIR_PRIVATE));
     memset(&err, 0, sizeof(err));
     ck_assert_int_eq(spool_dir_prepare("/proc/no/such", false, &err), -ENOENT);
     ck_assert_ptr_nonnull(strstr(err.msg, "VIZTRACERD_SPOOL"));
+}
+END_TEST
+
+static int count_folder(void *ctx, const char *folder) {
+    (*(int *)ctx)++;
+    ck_assert(!strncmp(folder, dir, strlen(dir)));
+    return 0;
+}
+
+/* What another user may have put under the name of our folder: a folder of his, one of ours that he may write to, a link, a file.
+ * There is another folder then, and it is found again. */
+enum taken { TAKEN_BY_OTHER, TAKEN_OPEN, TAKEN_BY_LINK, TAKEN_BY_FILE };
+
+START_TEST(test_owndir_goes_elsewhere_when_its_name_is_taken) {
+    char stem[128], first[160], second[160];
+    int n = 0;
+    if (_i == TAKEN_BY_OTHER && geteuid()) return (void)puts("SKIP daemon/spool owndir of another user: needs root");
+    snprintf(stem, sizeof(stem), "%s/vt-%u", dir, geteuid());
+    switch ((enum taken)_i) {
+    case TAKEN_BY_OTHER: ck_assert(!mkdir(stem, 0700) && !chown(stem, 54321, 54321)); break;
+    case TAKEN_OPEN: ck_assert(!mkdir(stem, 0700) && !chmod(stem, 0777)); break;
+    case TAKEN_BY_LINK: ck_assert_int_eq(symlink("/", stem), 0); break;
+    case TAKEN_BY_FILE: ck_assert_int_eq(mknod(stem, S_IFREG | 0600, 0), 0); break;
+    }
+    ck_assert_int_eq(owndir_prepare(stem, 0700, OWNDIR_PRIVATE, first, sizeof(first)), 0);
+    ck_assert_str_ne(first, stem);
+    ck_assert(owndir_is_safe(first, geteuid(), OWNDIR_PRIVATE));
+    ck_assert_int_eq(owndir_prepare(stem, 0700, OWNDIR_PRIVATE, second, sizeof(second)), 0);
+    ck_assert_str_eq(first, second);
+    ck_assert_int_eq(owndir_each(stem, geteuid(), OWNDIR_PRIVATE, count_folder, &n), 0);
+    ck_assert_int_eq(n, 1);
 }
 END_TEST
 
@@ -170,6 +201,7 @@ int main(void) {
     tcase_add_test(tc, size_limit);
     tcase_add_test(tc, full_disk);
     tcase_add_test(tc, folders);
+    tcase_add_loop_test(tc, test_owndir_goes_elsewhere_when_its_name_is_taken, TAKEN_BY_OTHER, TAKEN_BY_FILE + 1);
     tcase_add_test(tc, payload_bounds);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
