@@ -89,8 +89,8 @@ AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-p
 AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS) $(if $(CONSTANT_CLOCK),-DVT_CONSTANT_CLOCK)
 # The agent's identity: one that is still loaded in a target is used again only if the identity is the same.
 AGENT_ID := $(shell { cat $(AGENT_FILES); echo $(CC) $(FAULTS) $(CONSTANT_CLOCK); } | sha1sum | cut -c1-30)
-$(BUILD)/agentobj/agent/entry.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
-$(BUILD)/agentobj/agent/entry.o: $(AGENT_FILES)
+$(BUILD)/agentobj/agent/record/state.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
+$(BUILD)/agentobj/agent/record/state.o: $(AGENT_FILES)
 AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))
 $(BUILD)/agentobj/%.o: %.c | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
@@ -153,7 +153,7 @@ $(TESTLIB): $(call obj,$(TESTLIB_SRC))
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
-$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,governor throttle window) # on a clock of the test's
+$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,account governor throttle window) # on a clock of the test's
 PICK_CASE := -Wl,--wrap=tcase_create,--wrap=_tcase_add_test,--wrap=srunner_run_all # tests/lib/pick.c: VT_CASE
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 	@mkdir -p $(@D)

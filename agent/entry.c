@@ -1,20 +1,17 @@
-/* Owns the way in: vt_agent_main, called by the bootstrap thread (a plain C thread of the target, without
- * the GIL), and the steps that pymod.c shares. It ends by returning: the thread is gone then. */
-#include "agent/hooks/detail.h"
+/* Owns the way in of an injection: vt_agent_main, called on the bootstrap thread, a plain C thread of the target that does not
+ * hold the GIL and ends when vt_agent_main returns. Owns also the steps of a start that pymod.c shares. */
+#include "agent/entry.h"
+
+#include "agent/cpython/gil.h"
+#include "agent/cpython/layout.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
-
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x) STRINGIFY_(x)
-#ifndef VT_AGENT_BUILD
-#define VT_AGENT_BUILD VT_VERSION " " STRINGIFY(VT_ABI_MAJOR) "." STRINGIFY(VT_ABI_MINOR)
-#endif
-
-EXPORT struct vt_agent_info vt_agent_info = {
-    .magic = VT_AGENT_INFO_MAGIC, .abi_major = VT_ABI_MAJOR, .abi_minor = VT_ABI_MINOR, .build = VT_AGENT_BUILD};
-/* Filled in in the file itself before a remote exec; see pymod.c. */
-EXPORT struct vt_boot vt_agent_boot = {.abi_major = VT_ABI_MAJOR, .abi_minor = VT_ABI_MINOR, .agent_fd = -1, .arena_fd = -1};
+#include "agent/names/filter.h"
+#include "agent/names/ids.h"
+#include "agent/record/thread.h"
+#include "agent/session/session.h"
+#include "agent/session/threads.h"
 
 enum {
     MADV_DONTFORK = 10,
@@ -32,7 +29,6 @@ static bool failed(int64_t rc) { return rc < 0 && rc > -4096; }
 
 static void refuse(struct vt_ctl *ctl) { vt_store_release(&ctl->state, (uint32_t)VT_AGENT_REFUSED); }
 
-/* Maps the arena at a chunk-aligned address, not inherited by forks. 0 or -errno. */
 int arena_open(const struct vt_boot *boot, struct vt_ctl **ctl_out) {
     uint64_t bytes = boot->arena_bytes;
     int64_t fd = boot->arena_fd, at;
@@ -81,8 +77,7 @@ void agent_close_fds(const struct vt_boot *boot) {
 
 /* ---- start ---- */
 
-/* One session at a time; a forked child of a traced process inherited our memory but is not traced.
- * The arena becomes ours, or is told that we are busy. */
+/* A forked child of a traced process has inherited `busy`, but is not traced. */
 bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
     uint32_t free = 0;
     bool inherited = agent.family && !agent.family->live && agent.state == AGENT_TRACING;
@@ -90,7 +85,7 @@ bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
         agent.ctl = ctl;
         agent.arena_bytes = bytes;
         vt_store_release(&vt_agent_info.ctl,
-                         (uint64_t)ctl); /* another injector sees whose it is, also while we wait for the GIL */
+                         (uint64_t)ctl); /* shows other injectors whose session it is, from before we have the GIL */
         vt_store_release(&ctl->state, (uint32_t)VT_AGENT_MAPPED);
         return true;
     }
@@ -100,7 +95,6 @@ bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
     return false;
 }
 
-/* Without the GIL. 0, or -errno with vt_ctl.err filled in. */
 int agent_prepare(uint64_t dlsym_address) {
     struct vt_ctl *ctl = agent.ctl;
     uint64_t family_of_child = agent.family && !agent.family->live && agent.state == AGENT_TRACING;
@@ -137,7 +131,15 @@ static const struct hook_ops *choose_hooks(void) {
     return &hook_profile;
 }
 
-/* With the GIL. Hooks in and open frames told in one go: no Python code runs in between. */
+/* What belongs to a session besides its hooks. A new part is a row here; parts are started and stopped in this order. */
+static const struct session_part parts[] = {
+    {.start = callers_start},
+    {.start = governor_start, .tell = governor_tell, .stop = governor_stop, .child = governor_stop},
+    {.start = tasks_start, .stop = tasks_stop, .child = tasks_stop},
+    {.start = gc_log_start, .stop = gc_log_stop, .child = gc_log_stop},
+};
+
+/* The hooks go in and the open frames are told in one go: no Python code runs in between. */
 void agent_start(void) {
     struct vt_ctl *ctl = agent.ctl;
     uint64_t start = clock_full();
@@ -150,21 +152,20 @@ void agent_start(void) {
     agent.visit_at = start + ctl->span;
     agent.rearm_at = start + agent.rearm_ticks;
     agent.hooks = choose_hooks();
-    if (agent.governed && layout.python >= 0x30c) agent.rearm_ticks *= 2; /* each look costs */
-    governor_start();
+    if (agent.governed && layout.python >= 0x30c)
+        agent.rearm_ticks *= 2; /* a look costs more in such a session (limit/throttle.c) */
     if (py.PyGC_Disable) rc = py.PyGC_Disable();
     bool collecting = rc == 1;
     rc = 0;
-    /* callbacks that come before we are done find us not tracing yet and do nothing */
+    /* callbacks that are called before AGENT_TRACING do nothing */
     agent.state = AGENT_STARTING;
-    tasks_start();
+    session_start_parts(parts, sizeof parts / sizeof parts[0]);
     thread_names_find_module();
     rc = agent.hooks->install(ctl->err, sizeof ctl->err);
     if (!rc) {
         ctl->hook_kind = agent.hooks->kind;
         ctl->t_hooks_on = clock_full();
         stacks_emit();
-        if (agent.flags & VT_F_GC) gc_log_start();
     }
     if (collecting) py.PyGC_Enable();
     if (!rc) {
@@ -174,9 +175,7 @@ void agent_start(void) {
         return;
     }
     agent.state = AGENT_LEAVING;
-    governor_stop();
-    drop_ref(agent.threading_active);
-    agent.threading_active = NULL;
+    session_stop_parts();
     threads_stop();
 refused:
     agent.ctl = ctl;
@@ -187,7 +186,7 @@ refused:
     agent.state = AGENT_IDLE;
     refuse(ctl);
     arena_drop();
-    agent_not_busy();
+    session_not_busy();
 }
 
 static bool still_wanted(const struct vt_ctl *ctl) {
@@ -200,10 +199,9 @@ void agent_give_up(const char *why) {
     refuse(ctl);
     arena_drop();
     agent.state = agent.state == AGENT_LEAVING ? AGENT_IDLE : agent.state;
-    agent_not_busy();
+    session_not_busy();
 }
 
-/* In a forked child of a traced process that is to be traced itself: first out with the inherited hooks. */
 void agent_forget_parent(struct vt_ctl *ctl) {
     session_child();
     agent.governed = ctl->max_overhead;
@@ -248,7 +246,7 @@ static void stop(void) {
         session_child();
 }
 
-/* In the session that is on, if one is. */
+/* Does `work` with the GIL if a session is on. */
 static void with_gil(void (*work)(void)) {
     if (!vt_load_acquire(&vt_agent_info.busy) || !py.PyGILState_Ensure) return;
     if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return;
@@ -280,7 +278,7 @@ void *vt_agent_main(struct vt_boot *shared) {
     if (boot.op == VT_OP_START) start(&boot, ctl);
     if (boot.op == VT_OP_STOP) with_gil(stop);
     if (boot.op == VT_OP_WAKE) {
-        with_gil(agent.governed ? window_wake : session_wake);
+        with_gil(agent.governed ? governor_wake : session_wake);
         vt_fetch_add(&vt_agent_info.woken, 1u);
     }
     return NULL;

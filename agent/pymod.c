@@ -1,7 +1,10 @@
-/* The agent as a Python extension module, for a remote exec: the file was prepared with a filled-in
- * vt_agent_boot, and importing it starts the session on the importing thread, which has the GIL. It is not
- * a module: the import fails on purpose, with tracing on. */
-#include "agent/agent_priv.h"
+/* Owns the way in of a remote exec: the agent as a Python extension module. The injector fills in vt_agent_boot in a copy of the
+ * file, and importing that starts the session on the importing thread, which holds the GIL. The import always fails with an
+ * ImportError, because this is not a module. */
+#include "agent/entry.h"
+
+/* The injector fills this in, in the file. */
+EXPORT struct vt_boot vt_agent_boot = {.abi_major = VT_ABI_MAJOR, .abi_minor = VT_ABI_MINOR, .agent_fd = -1, .arena_fd = -1};
 
 static int start_here(const struct vt_boot *boot) {
     struct vt_ctl *ctl = NULL;

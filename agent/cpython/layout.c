@@ -104,7 +104,7 @@ int layout_select(char *why, size_t why_size) {
         text_append(why, why_size, "free-threaded builds of Python are not supported yet");
         return -VT_ENOTSUP;
     }
-    if (layout.python == (major << 8 | minor)) return 0; /* with what was found: an interpreter of its own GIL may read it now */
+    if (layout.python == (major << 8 | minor)) return 0; /* keep what was found: a thread with a GIL of its own may read it now */
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
         if (layouts[i].python == (major << 8 | minor)) layout = layouts[i];
     if (layout.python) return 0;
@@ -124,7 +124,7 @@ static bool same_text(void *unicode, const char *expected) {
     return same;
 }
 
-/* What the interpreter itself says this attribute is. */
+/* The value that the interpreter itself gives for this attribute. */
 static int64_t number_attribute(void *object, const char *name) {
     void *value = py.PyObject_GetAttrString(object, name);
     int64_t number = value ? py.PyLong_AsLong(value) : -1;
@@ -181,7 +181,7 @@ static int check_functions(char *why, size_t why_size) {
     return wrong ? refuse(why, why_size, wrong) : 0;
 }
 
-/* Where this tstate keeps thread_id (pthread_self) and, on 3.11+, right behind it the native id. */
+/* Finds thread_id (pthread_self) in the thread state, which 3.11+ keeps right before the native id. */
 static int check_tstate(const void *tstate, char *why, size_t why_size) {
     uint64_t self = arch_thread_pointer();
     uint32_t tid = (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
@@ -198,8 +198,9 @@ static int check_tstate(const void *tstate, char *why, size_t why_size) {
     return found ? 0 : refuse(why, why_size, "interpreter of a thread");
 }
 
-/* Below 3.12 we write a thread's profile function ourselves, later one that the target has set: prove where it is, on our own
- * thread, by what sys.getprofile() says. PyEval_SetProfile would do, but it runs audit hooks of the target. */
+/* Below 3.12 the agent writes the profile function of a thread itself, because PyEval_SetProfile runs audit hooks of the target.
+ * On later versions it replaces one that the target has set. The field is proved on this thread: sys.getprofile() must return
+ * what was written there. */
 static bool profile_is_there(void *tstate) {
     void **slot = (void **)(void *)((char *)tstate + layout.ts_profileobj), *mark = py.PyLong_Type;
     void *getprofile = py.PySys_GetObject("getprofile"); /* borrowed */
@@ -215,13 +216,13 @@ static bool profile_is_there(void *tstate) {
 static int check_profile(void *tstate, char *why, size_t why_size) {
     if (!layout.ts_profilefunc || field(tstate, layout.ts_profilefunc) || profile_is_there(tstate)) return 0;
     if (layout.python < 0x30c) return refuse(why, why_size, "profile function of a thread");
-    layout.ts_profilefunc = 0; /* profile functions of the target's are left as they are */
+    layout.ts_profilefunc = 0; /* profile functions of the target are then left as they are */
     return 0;
 }
 
 static uint32_t state_of(void *str) { return field32(str, STR_STATE) & (STR_IS_COMPACT | STR_IS_ASCII); }
 
-/* Only a shortcut: where it is not true, the interpreter is asked for the text. */
+/* Not required: if this differs, the interpreter is asked for the text. */
 static void check_str(void) {
     static const char plain[] = "viztracer", other[] = "v\xc3\xaf";
     void *ascii = py.PyUnicode_FromString(plain), *latin = py.PyUnicode_FromString(other);

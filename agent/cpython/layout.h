@@ -37,7 +37,7 @@ enum {
 #define TYPE_FLAG_ON_HEAP (1u << 9)
 #define TYPE_FLAG_IMMUTABLE (1u << 8) /* on the heap: a type made by C code */
 
-/* co_extra differs most: the hot callbacks are compiled once per value. */
+/* The hot callbacks are compiled once for each of these values. */
 #define CO_EXTRA_308 144u
 #define CO_EXTRA_311 176u
 #define CO_EXTRA_312 184u
@@ -50,15 +50,15 @@ struct layout {
     /* PyThreadState; 0 where not used on that version, or not found where it was expected */
     uint32_t ts_interp, ts_frame, ts_profilefunc, ts_tracefunc, ts_profileobj, ts_tracing, ts_use_tracing, ts_cframe;
     uint32_t use_tracing_on; /* value that switches tracing on */
-    /* PyInterpreterState, 3.12+; behind `next` comes the id, before `finalizing` whether it is initialized */
+    /* PyInterpreterState, 3.12+; the word after `next` is the id, the one before `finalizing` says whether it is ready */
     uint32_t is_next, is_finalizing, is_gil;
-    /* where arguments are while their function runs; locals.c proves it */
+    /* where arguments are while their function runs; locals.c proves these */
     uint32_t co_varnames, co_nlocals, co_cellvars, co_cell2arg; /* names: of all locals, the arguments first */
     uint32_t co_kinds;                                          /* 3.11+: a byte for each local */
     uint32_t frame_code, frame_locals;                          /* of a frame object, 3.11+ of the interpreter's own frame */
     uint32_t ts_current_frame;                                  /* 3.12+; with ts_cframe: of what that points to */
-    uint32_t reference_tags;                                    /* low bits of a reference in a frame that are no address */
-    uint32_t str_data;                                          /* of a compact ASCII str; 0 = not as expected */
+    uint32_t reference_tags; /* low bits of a reference in a frame that do not belong to the address */
+    uint32_t str_data;       /* bytes of a compact ASCII str; 0 = this build differs, ask the interpreter */
     /* found in the live process */
     uint32_t ts_thread_id, ts_native_id;
 };

@@ -1,8 +1,8 @@
-/* Owns how arguments are read from the frame that runs: where its variables are on this version, and the proof of it.
+/* Owns reading the variables of the frame that runs: where they are on this version, and the proof of it.
  *
- * The proof is made with the program's own first calls: they are read both ways, also through f_locals, which needs a dict
- * each time, and must be the same objects. (A frame made for the purpose would need code of ours to be compiled in the
- * target, which audit hooks see.) One that differs, and f_locals is used for good. */
+ * The proof uses the first calls of the program: their arguments are also read through f_locals, which costs a dict each time,
+ * and must be the same objects. A single difference, and f_locals is used from then on. (A frame of our own would prove it at
+ * once, but for that code would have to be compiled in the target, which audit hooks see.) */
 #include "agent/cpython/locals.h"
 
 #include "agent/cpython/layout.h"
@@ -11,7 +11,7 @@
 
 enum { PROOFS = 16, STACK_MOST = 64 << 20, TSTATE_MOST = 4096, KIND_CELL = 0x40, TAGGED_INT = 3 };
 
-/* Of this process: layouts do not change. Threads with a GIL of their own read and add, too. */
+/* For the life of the process, because layouts do not change. Threads with a GIL of their own use these, too. */
 static uint32_t proofs, refuted;
 
 static bool is_refuted(void) { return vt_load_relaxed(&refuted); }
@@ -26,7 +26,7 @@ void locals_tried(const struct locals *locals, bool same) {
 
 static bool is_near(const void *at, const void *base, uint64_t most) { return (uint64_t)at - (uint64_t)base < most; }
 
-/* 3.12+: the interpreter's own frame, which the thread points to. */
+/* 3.12+: the interpreter's own frame, to which the thread state points. NULL = not found. */
 static const char *running_frame(void) {
     const void *tstate = py.PyThreadState_Get(), *holder = tstate;
     if (layout.ts_cframe) {
@@ -36,7 +36,7 @@ static const char *running_frame(void) {
     }
     const char *inner = field(holder, layout.ts_current_frame);
     if (locals_trusted()) return inner;
-    const void *object = py.PyEval_GetFrame(); /* borrowed; says the same from another side */
+    const void *object = py.PyEval_GetFrame(); /* borrowed; must lead to the same frame */
     return object && field(object, FRAME_INNER) == inner ? inner : NULL;
 }
 
@@ -53,7 +53,7 @@ struct locals locals_of(void *code, const void *frame) {
     return locals;
 }
 
-/* Below 3.11 the cell of an argument that inner functions use is behind the locals, and its slot is empty. */
+/* Below 3.11 an argument that inner functions use lies in a cell behind the locals, and its own slot is empty. */
 static void *cell_308(const struct locals *locals, int64_t i) {
     const int64_t *argument_of = field(locals->code, layout.co_cell2arg);
     void *const *cells = locals->slots + field32(locals->code, layout.co_nlocals);

@@ -1,6 +1,6 @@
-/* Owns the text of one value: at most `limit` characters, and work in proportion to them. Plain values and
- * containers are written here, item by item until the text is full; only other objects are asked for their repr, which
- * is code of the target (values.c has this thread paused). What was cut ends in "...". */
+/* Owns the text of one value: at most `limit` characters, with work in proportion to them. Plain values and containers are
+ * written here, item by item until the text is full. Other objects are asked for their repr, which is code of the target; the
+ * caller has paused the thread. */
 #include "agent/cpython/repr.h"
 
 #include "agent/cpython/layout.h"

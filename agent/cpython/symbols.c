@@ -75,7 +75,7 @@ static void *find_in(const struct link_map *object, const char *name, uint32_t h
     const uint16_t *versions = NULL;
     if (!object->dynamic) return NULL;
     for (const struct dynamic_entry *d = object->dynamic; d->tag; d++) {
-        /* glibc has relocated these, musl and the vDSO have not */
+        /* glibc relocates these addresses; musl and the vDSO do not */
         uint64_t address = d->value < object->base ? d->value + object->base : d->value;
         if (d->tag == DT_GNU_HASH) table = (const uint32_t *)address;
         if (d->tag == DT_STRTAB) strings = (const char *)address;

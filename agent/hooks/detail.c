@@ -1,13 +1,15 @@
-/* Owns what a session with options does per event: calls below one that is left out (filter.c says which are),
- * how deep to look, tasks, arguments and return values. Lean sessions never come here. */
+/* Owns what a session with options does at each event: filters, depth, --max_overhead, tasks, arguments and return values. Lean
+ * sessions never come here. */
 #include "agent/hooks/detail.h"
+
+#include "agent/hooks/depth.h"
 #include "agent/hooks/hooks.h"
+#include "agent/hooks/task.h"
+#include "agent/hooks/values.h"
 #include "agent/limit/governor.h"
-#include "agent/record/emit.h"
+#include "agent/session/slow.h"
 
 enum { UNRECORDED_VISIT = 1024 };
-
-bool detail_switched;
 
 bool detail_wanted(const struct vt_ctl *ctl) {
     const uint32_t flags = VT_F_ARGS | VT_F_RETVAL | VT_F_ASYNC | VT_F_IGNORE_FROZEN;
@@ -15,8 +17,8 @@ bool detail_wanted(const struct vt_ctl *ctl) {
            ctl->exclude_bytes || ctl->glob_bytes[0] || ctl->glob_bytes[1] || ctl->glob_bytes[2] || ctl->glob_bytes[3];
 }
 
-/* This thread's block, or NULL when nothing is to be recorded on it now. A block that is all zero belongs to an older
- * session or to the parent of a forked child. */
+/* This thread's block; NULL = record nothing on it now. A block that is all zero belongs to an older session, or to the parent of
+ * a forked child. */
 static struct thread *detail_thread(void) {
     struct thread *thread = this_thread;
     if (UNLIKELY(!thread->tid)) {
@@ -26,66 +28,25 @@ static struct thread *detail_thread(void) {
     return thread->paused ? NULL : thread;
 }
 
-/* A thread that records nothing comes to no slow path by itself: it looks now and then whether it is still to trace. */
+/* A thread that records nothing comes to no slow path by itself, so it looks after the session at every 1024th event. */
 static void unrecorded(struct thread *thread) {
     if (UNLIKELY(++thread->unrecorded % UNRECORDED_VISIT == 0)) session_visit();
 }
 
-/* Keeps the depths; true = record the event. */
-ALWAYS_INLINE bool passes(struct thread *thread, void *code, bool enter, uint64_t flags) {
-    if (detail_switched) {
-        if (flags & FILTER_LEFT_OUT || thread->ignored) return false;
-    } else if (flags & FILTER_LEFT_OUT) {
-        if (!(flags & FILTER_SILENCES) || (filter_by_caller(code) && !(flags & FILTER_WAS_OPEN))) return false;
-        if (enter)
-            thread->ignored++;
-        else if (thread->ignored)
-            thread->ignored--;
-        return false;
-    }
-    if (thread->ignored) {
-        thread->ignored += enter ? 1 : -1;
-        return false;
-    }
-    if (enter && filter_by_caller(code) && filter_caller_silences()) {
-        thread->ignored = 1;
-        return false;
-    }
-    return detail_deep_enough(thread, enter);
-}
-
-bool detail_passes(struct thread *thread, void *code, bool enter, uint64_t flags) { return passes(thread, code, enter, flags); }
-
-bool detail_keeps_depths(void) { return agent.full && (this_thread->ignored || this_thread->depth); }
-
-void detail_entered_unseen(uint32_t calls) {
-    struct thread *thread = this_thread;
-    if (thread->ignored)
-        thread->ignored += (int32_t)calls;
-    else if (thread->depth)
-        thread->depth += (int32_t)calls;
-}
-
-/* Nothing of this function is ever wanted: no event of it is needed to keep the depths. It runs now. */
-bool detail_unwanted(void *code, uint64_t flags) {
-    if (!(flags & FILTER_LEFT_OUT) || flags & FILTER_WAS_OPEN) return false;
-    return !(flags & FILTER_SILENCES) || filter_by_caller(code);
-}
-
 /* ---- events ---- */
 
-/* With a limit on the overhead: is this event to be recorded? Which task runs is known from coroutines: they stay on. */
+/* With --max_overhead: record this event? `pinned`: a coroutine, whose events show which task runs and are never switched off. */
 static enum governor_verdict govern(uint32_t id, void *frame, uint32_t type, bool pinned) {
     bool enter = VT_REC_IS_ENTER(type);
     if (agent.hooks->pause) {
-        if (!governor.off) window_event(frame, enter && type != VT_REC_C_CALL);
-        if (!governor.off) governor.events++;
+        if (!account.off) window_event(frame, enter && type != VT_REC_C_CALL);
+        if (!account.off) account.events++;
         governor_looks();
-        return governor.off ? GOVERNOR_PASS : GOVERNOR_RECORD;
+        return account.off ? GOVERNOR_PASS : GOVERNOR_RECORD;
     }
+    governor_looks(); /* may end the session */
     if (!pinned) return throttle_event(id, enter, type >= VT_REC_C_CALL);
-    governor.events++;
-    governor_looks();
+    account.events++;
     return GOVERNOR_RECORD;
 }
 
@@ -104,19 +65,19 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
         if (!agent.governed || !(thread = detail_thread())) return DETAIL_KEEP;
     }
     if (verdict >= GOVERNOR_PASS) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
-    if (thread && passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
+    if (thread && depth_passes(thread, code, enter, flags) && verdict == GOVERNOR_RECORD) {
         uint64_t begun = agent.governed ? clock_full() : 0;
         if (type == VT_REC_CALL && agent.flags & VT_F_ARGS) values_tell_arguments(code, frame, WAY_MAIN);
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL)
             values_tell_result(value, WAY_MAIN);
         if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) throttle_values(id, clock_full() - begun);
-        /* repr ran code of the target: the session may be over, and another one be on */
+        /* repr may have run code of the target: this session may be over, and another one on */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
     } else if (thread) {
         unrecorded(thread);
     }
     if (coroutine && !enter) task_leave(WAY_MAIN);
-    return thread && !coroutine && detail_unwanted(code, flags) ? DETAIL_OFF : DETAIL_KEEP;
+    return thread && !coroutine && depth_is_unwanted(code, flags) ? DETAIL_OFF : DETAIL_KEEP;
 }
 
 enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t type) {
@@ -142,6 +103,6 @@ enum detail_next detail_c(void *code, void *callable, void *definition, uint32_t
         if (verdict != GOVERNOR_RECORD) return verdict == GOVERNOR_OFF ? DETAIL_OFF : DETAIL_KEEP;
         if (!detail_thread()) return DETAIL_KEEP;
     }
-    if (detail_deep_enough(this_thread, VT_REC_IS_ENTER(type))) emit_any_clock(id | type);
+    if (depth_fits(this_thread, VT_REC_IS_ENTER(type))) emit_any_clock(id | type);
     return DETAIL_KEEP;
 }

@@ -2,6 +2,7 @@
 #include "agent/hooks/eval_slot.h"
 
 #include "agent/cpython/frames.h"
+#include "agent/cpython/layout.h"
 
 enum { SLOTS_SEARCHED = 256, RECURSION_LIMIT_MAX = 5000, DEPTH_MAX = 2000 };
 

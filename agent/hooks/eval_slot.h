@@ -2,7 +2,7 @@
 #ifndef VT_AGENT_EVAL_SLOT_H
 #define VT_AGENT_EVAL_SLOT_H
 
-#include "agent/agent_priv.h"
+#include "agent/cpython/py_api.h"
 
 /* Nobody else has it, and our use of the C stack is within what the program's recursion allows. */
 bool eval_slot_possible(void);

@@ -1,5 +1,7 @@
-/* Owns --log_gc: an entry in gc.callbacks that writes counters; gone again at leave. */
-#include "agent/agent_priv.h"
+/* Owns --log_gc: a callback in gc.callbacks that writes counters. It is taken out when the session ends. */
+#include "agent/cpython/text.h"
+#include "agent/hooks/hooks.h"
+#include "agent/record/thread.h"
 
 struct method_definition {
     const char *name;
@@ -16,7 +18,7 @@ static uint64_t count_in(void *info, const char *key) {
     return value ? (uint64_t)py.PyLong_AsLong(value) : 0;
 }
 
-/* gc.callbacks calls (phase, info); counters as VizTracer shows them */
+/* Called by `gc` with (phase, info). The counters are those that VizTracer shows. */
 static void *on_gc(void *self, void *arguments) {
     struct vt_pl_counter counter = {0};
     struct text phase;
@@ -42,8 +44,9 @@ static void *on_gc(void *self, void *arguments) {
 
 static struct method_definition definition = {"viztracer_gc", on_gc, 1 /* METH_VARARGS */, NULL};
 
-/* `gc` itself is a builtin module: asking for it runs no code of the target unless it was never imported. */
-int gc_log_start(void) {
+/* `gc` is a builtin module. If the target has imported it, no code of the target runs here. */
+void gc_log_start(void) {
+    if (!(agent.flags & VT_F_GC)) return;
     void *modules = py.PyImport_GetModuleDict(), *module = py.PyDict_GetItemString(modules, "gc");
     if (module)
         py.Py_IncRef(module);
@@ -52,10 +55,9 @@ int gc_log_start(void) {
     callback_list = module ? py.PyObject_GetAttrString(module, "callbacks") : NULL;
     callback = callback_list ? py.PyCFunction_NewEx(&definition, NULL, NULL) : NULL;
     drop_ref(module);
-    if (callback && py.PyList_Append(callback_list, callback) == 0) return 0;
+    if (callback && py.PyList_Append(callback_list, callback) == 0) return;
     py.PyErr_Clear();
     gc_log_stop();
-    return -VT_ENOMEM;
 }
 
 void gc_log_stop(void) {

@@ -1,19 +1,18 @@
-/* Hook back end below 3.12 without C calls: the frame evaluation function (PEP 523), cheaper than the profile
- * function. It does not see frames return that were open before, and shows a yield as a return.
+/* Owns the hook back end below 3.12 for sessions without C calls: the frame evaluation function (PEP 523). It costs less than the
+ * profile function. It does not see the returns of frames that were open at the start, and shows a yield as a return.
  *
- * Frames that are open when we leave still return through our function, for ever if need be: it then only
- * passes on. On 3.11 the hook makes Python calls use the C stack, so deep recursion is left to the profile
- * function. */
-#include "agent/hooks/detail.h"
+ * Frames that are open when we leave return through our function whenever they end; it then records nothing. On 3.11 the
+ * hook makes Python calls use the C stack, so processes with deep recursion get the profile function instead. */
+#include "agent/cpython/layout.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
-#include "agent/record/emit.h"
+#include "agent/session/slow.h"
 
-static void *installed;     /* which of ours is or was in the slot */
-static uint32_t generation; /* one up at each install and removal: who entered before must not record */
+static void *installed;     /* our function that is or was in the slot */
+static uint32_t generation; /* grows at each install and removal: a frame entered in another generation is not recorded */
 
-/* `governed` is a constant in each instance: without a limit on the overhead there is no trace of it. */
+/* `governed` is a constant in each instance, so that sessions without --max_overhead pay nothing for it. */
 ALWAYS_INLINE uint32_t enter(void *frame, int throwing, size_t extra, bool governed) {
     uint32_t id = code_id(field(frame, 32), extra);
     if (governed && !governor_whole()) return 0;
@@ -47,8 +46,8 @@ ALWAYS_INLINE void leave(uint32_t id, uint32_t entered, const void *result, bool
         return result;                                                                                                           \
     }
 
-/* On 3.11 the call of a generator function runs its frame up to RETURN_GENERATOR, which copies it into the generator and
- * returns that: no call of the body. Such a frame is still owned by the thread. (pycore_frame.h, code.h of 3.11) */
+/* On 3.11 the call of a generator function runs its frame up to RETURN_GENERATOR, which copies the frame into the generator and
+ * returns that. This is not a call of the body. Such a frame is still owned by the thread. (pycore_frame.h, code.h of 3.11) */
 enum { FRAME_OWNER_311 = 69, FRAME_OWNED_BY_THREAD = 0, CODE_MAKES_GENERATOR = 0x20 | 0x80 | 0x200 };
 ALWAYS_INLINE bool makes_generator(const void *frame) {
     const uint8_t *bytes = frame;
@@ -89,8 +88,8 @@ static void eval_remove(void) {
     eval_slot_take(installed);
 }
 
-/* New interpreters. And when the program asked for a deeper recursion than our use of the C stack allows: on with the other
- * back end. */
+/* Hooks new interpreters. If the program has raised its recursion limit beyond what the C stack allows with our hook, the session
+ * goes on with the profile function. */
 static void eval_visit(void) {
     if (governor_is_off()) return;
     eval_slot_put(installed);
@@ -98,7 +97,7 @@ static void eval_visit(void) {
     eval_remove();
     agent.hooks = &hook_profile;
     agent.full |= agent.governed;
-    governor_costs();
+    account_costs();
     hook_profile.install(NULL, 0);
     agent.ctl->hook_kind = VT_HOOK_PROFILE;
 }

@@ -1,15 +1,18 @@
-/* Hook back end for 3.12+: sys.monitoring. One object of a vectorcall type of our own per event: the
- * cheapest thing that the interpreter can call, and distinct because the callback is not told the event.
+/* Owns the hook back end for 3.12+: sys.monitoring. Each event has a callback object of its own, because a callback is not told
+ * which event it is called for. The objects have a vectorcall type of ours: the interpreter calls nothing at a lower cost.
  *
- * CALL also fires for callees that are not C functions. Such a site is switched off (DISABLE) once it has
- * met SITE_CALLS of them and no C function: one that calls both stays on, so that no C call is missed. */
+ * CALL is also sent for callees that are not C functions. A call site is switched off (DISABLE) after SITE_CALLS such callees
+ * and no C function. A site that has called a C function stays on, so that no C call is missed. */
+#include "agent/cpython/layout.h"
+#include "agent/cpython/text.h"
 #include "agent/hooks/detail.h"
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/parallel.h"
 #include "agent/hooks/profilers.h"
+#include "agent/hooks/stacks.h"
 #include "agent/limit/governor.h"
-#include "agent/record/emit.h"
 #include "agent/session/interps.h"
+#include "agent/session/slow.h"
 
 enum { EVENT_CALL = 6, EVENT_C_RETURN = 7, EVENT_C_RAISE = 8, EVENTS = 9, SITE_CALLS = 1000, SITE_CALLS_GOVERNED = 30 };
 
@@ -17,17 +20,17 @@ static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RET
                                                 "PY_THROW", "CALL",      "C_RETURN",  "C_RAISE"};
 static void *disable; /* sys.monitoring.DISABLE, immortal */
 static long event_bits[EVENTS], events;
-static uint32_t nevents; /* those that the session wants, in the order of the names */
+static uint32_t nevents; /* the session uses event_names[0] to [nevents - 1] */
 
 /* ---- call sites ---- */
 
-/* A site is the address of its instruction. Those are even, and super() and the call of what it gives are only two of them apart:
- * neighbours never share a place in a table. Code objects of one size lie at equal distances: without the upper bits, those of
- * thousands of like functions would share a few. */
+/* A site is identified by the address of its instruction. Addresses are even, and two call sites may be only two bytes of address
+ * apart, as in super().f(): so the index into a table begins at bit 1. Code objects of equal size lie at equal distances: so the
+ * upper bits are mixed in, or the sites of thousands of similar functions would share a few places. */
 enum { C_BITS = 16, OTHER_BITS = 14 };
-static uint64_t c_sites[1u << C_BITS];         /* that have called a C function: address + c_lap */
-static uint64_t other_sites[1u << OTHER_BITS]; /* others: address << 16 | calls of callees that are no C functions */
-static uint64_t c_lap;                         /* session << 48: what an older one left counts for nothing, nor needs clearing */
+static uint64_t c_sites[1u << C_BITS];         /* sites that have called a C function: address + c_lap */
+static uint64_t other_sites[1u << OTHER_BITS]; /* other sites: address << 16 | number of calls */
+static uint64_t c_lap;                         /* session << 48: entries of older sessions do not match and need no clearing */
 static uint32_t contested;
 
 ALWAYS_INLINE uint64_t site_of(void *const *args) { return (uint64_t)args[0] + field32(args[1], LONG_DIGIT_312); }
@@ -39,13 +42,12 @@ ALWAYS_INLINE void site_calls_c(uint64_t site) {
     if (UNLIKELY(!site_is_mixed(site))) *site_place(c_sites, C_BITS, site) = site + c_lap;
 }
 
-/* Of two sites that share a place one is counted until it is switched off, or until the other has come so often that it may well
- * never be called again: taking turns, neither would ever have enough. */
+/* Colliding sites: keep the first until it is disabled or the other has come often enough; alternating would disable neither. */
 static NOINLINE void *call_of_other(void *const *args) {
     uint64_t site = site_of(args), *place = site_place(other_sites, OTHER_BITS, site);
     uint32_t enough = SITE_CALLS;
     if (agent.governed) {
-        governor.others++;
+        account.others++;
         enough = SITE_CALLS_GOVERNED;
     }
     if (site_is_mixed(site)) return py._Py_NoneStruct;
@@ -62,9 +64,8 @@ static NOINLINE void *call_of_other(void *const *args) {
 /* PY_UNWIND and PY_THROW cannot be switched off. */
 ALWAYS_INLINE bool may_disable(uint32_t type) { return type != VT_REC_UNWIND && type != VT_REC_THROW; }
 
-/* The lean callbacks are one straight run without a stack frame: whatever is not ordinary is the tail call of a function of
- * its own. The clock is read first, because the CPU needs long for it and can look things up meanwhile; who does anything
- * that is not ordinary reads it again. */
+/* A lean callback is straight-line code without a stack frame: every rare case is a tail call of a function of its own. The
+ * clock is read first, because that takes the CPU long, and it can do the look-ups meanwhile. Slow paths read the clock again. */
 static NOINLINE void *emit_rare(uint64_t word) {
     emit_slow(word);
     return py._Py_NoneStruct;
@@ -88,7 +89,7 @@ static NOINLINE void *c_leave_rare(void *const *args, uint32_t type) {
     return py._Py_NoneStruct;
 }
 
-/* code, ... */
+/* args: code, ... */
 ALWAYS_INLINE void *on_python(void *const *args, uint32_t type, size_t extra) {
     uint64_t now = arch_ticks();
     uint32_t id;
@@ -97,7 +98,7 @@ ALWAYS_INLINE void *on_python(void *const *args, uint32_t type, size_t extra) {
     return py._Py_NoneStruct;
 }
 
-/* code, offset, callable, first argument */
+/* args: code, offset, callable, first argument */
 ALWAYS_INLINE void *on_call(void *const *args) {
     uint64_t now = arch_ticks();
     void *callable = args[2], *definition;
@@ -122,7 +123,7 @@ ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type) {
     return py._Py_NoneStruct;
 }
 
-/* The others: a session with options, or an interpreter with a GIL of its own. */
+/* The other callbacks: for sessions with options, and for interpreters with a GIL of their own. */
 enum mode { FULL, PARALLEL, PARALLEL_FULL };
 
 ALWAYS_INLINE void *other_python(void *const *args, uint32_t type, enum mode mode) {
@@ -218,7 +219,7 @@ struct spec {
 enum { T_PYSSIZET = 19, READONLY = 1, SLOT_CALL = 50, SLOT_MEMBERS = 72, OBJECT_HEAD = 16 };
 #define TYPE_FLAGS_WANTED (1u << 18 | 1u << 11 | 1u << 7) /* default, vectorcall, no instances from Python */
 
-/* The members of the objects stay where they are, the spec is copied. */
+/* Python copies the spec, but keeps a pointer to the members. */
 static void *callback_type(void) {
     static struct member members[2] = {{"__vectorcalloffset__", T_PYSSIZET, OBJECT_HEAD, READONLY, NULL}};
     struct slot slots[3] = {{SLOT_MEMBERS, members}, {SLOT_CALL, (void *)py.PyVectorcall_Call}};
@@ -247,7 +248,7 @@ static bool done(void *result) {
     return result != NULL;
 }
 
-/* Ids 0 to 2 belong to debuggers, coverage and profilers; one that is taken is left alone. */
+/* Tool ids 0 to 2 are reserved for debuggers, coverage and profilers. An id that another tool has is left alone. */
 static const int wanted_tools[] = {4, 3, 5};
 enum { TOOLS = sizeof wanted_tools / sizeof wanted_tools[0] };
 
@@ -273,9 +274,9 @@ static void say_who_has_them(void *monitoring, char *why, size_t why_size) {
     }
 }
 
-/* ---- one interpreter: whichever is current; sys.monitoring's functions work on that one ---- */
+/* ---- the current interpreter: sys.monitoring's functions work on that one ---- */
 
-/* Whoever is inside a callback has its function already; nothing of the object is used after it. */
+/* A thread inside a callback does not use the callback object any more, so it may be freed. */
 static void unhook_here(int tool) {
     void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
     if (!monitoring) return;
@@ -287,7 +288,7 @@ static void unhook_here(int tool) {
     py.Py_DecRef(monitoring);
 }
 
-/* Each interpreter has callbacks of its own, which it owns. */
+/* Each interpreter gets callback objects of its own, and owns them. */
 static bool register_callbacks(void *monitoring, int tool) {
     const vectorcall *table = pick_table();
     void *type = callback_type();
@@ -302,7 +303,7 @@ static bool register_callbacks(void *monitoring, int tool) {
     return all;
 }
 
-/* Its tool id, -EBUSY or -ENOMEM. */
+/* The tool id, -EBUSY or -ENOMEM. */
 static int hook_here(void) {
     void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
     int tool = -1;
@@ -313,7 +314,7 @@ static int hook_here(void) {
         tool = -VT_EBUSY;
         goto out;
     }
-    /* what an earlier session switched off stays off in code that has not run since: restart */
+    /* events that an earlier session switched off are still off in code that has not run since */
     if (!register_callbacks(monitoring, tool) || !done(py.PyObject_CallMethod(monitoring, "set_events", "il", tool, events)) ||
         !done(py.PyObject_CallMethod(monitoring, "restart_events", NULL))) {
         unhook_here(tool);
@@ -329,7 +330,7 @@ static void rearm_here(void) {
     if (monitoring) done(py.PyObject_CallMethod(monitoring, "restart_events", NULL));
 }
 
-/* One that we come to later: frames that are open there now were not seen being entered. */
+/* In an interpreter that is hooked later, the begins of its open frames were not seen. */
 static int hook_and_tell(void) {
     int tool = hook_here();
     if (tool < 0) return tool;
@@ -405,7 +406,7 @@ static void monitoring_remove(void) {
     interps_ask();
 }
 
-/* Sites that were switched off get another chance now and then. Other tools see their own again, too. */
+/* Switches disabled events on again from time to time. restart_events does so for the events of other tools, too. */
 static void monitoring_visit(void) {
     interps_look();
     if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !(agent.c_calls || agent.governed)) return;

@@ -11,12 +11,16 @@
 #include "agent/hooks/hook_profile.h"
 
 #include "agent/cpython/frames.h"
+#include "agent/cpython/layout.h"
+#include "agent/hooks/depth.h"
 #include "agent/hooks/detail.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/profilers.h"
 #include "agent/limit/governor.h"
-#include "agent/record/emit.h"
+#include "agent/names/filter.h"
+#include "agent/session/session.h"
+#include "agent/session/slow.h"
 
 static py_tracefunc lean; /* the instance for this version */
 static enum profile_mode mode;
@@ -146,82 +150,20 @@ static int profile_full(void *object, void *frame, int what, void *argument) {
     (void)object;
     return full_event(frame, what, argument, layout.python == 0x30b);
 }
-static bool is_ours(const void *function) {
-    return function == (void *)profile_308 || function == (void *)profile_311 || function == (void *)profile_full;
-}
-
-static void *function_of(const void *tstate) { return field(tstate, layout.ts_profilefunc); }
-
 /* In a thread that has a profile function of the target's. One that raises is taken away by the interpreter, and we with it. */
 static int profile_chained(void *object, void *frame, int what, void *argument) {
     void *tstate = py.PyThreadState_Get();
     profile_full(object, frame, what, argument);
     int result = beside_pass_on(tstate, object, frame, what, argument);
-    if (UNLIKELY(!function_of(tstate)) && agent.state == AGENT_TRACING && agent.family->live && !governor_is_off())
+    if (UNLIKELY(!field(tstate, layout.ts_profilefunc)) && agent.state == AGENT_TRACING && agent.family->live &&
+        !governor_is_off())
         profile_put(tstate, true, false);
     return result;
 }
 
+static const struct profile_functions functions = {.own = {profile_308, profile_311, profile_full}, .chained = profile_chained};
+
 /* ---- in and out ---- */
-
-static void set_field(void *object, size_t offset, void *value) { *(void **)(void *)((char *)object + offset) = value; }
-
-/* Inside a trace callback the interpreter has switched tracing off and works it out again afterwards. */
-static void set_use_tracing(void *tstate) {
-    bool on = field(tstate, layout.ts_profilefunc) || field(tstate, layout.ts_tracefunc);
-    uint32_t value = on ? layout.use_tracing_on : 0;
-    if (field32(tstate, layout.ts_tracing)) return;
-    if (layout.ts_use_tracing)
-        *(uint32_t *)(void *)((char *)tstate + layout.ts_use_tracing) = value;
-    else if (layout.use_tracing_on == 255)
-        *(uint8_t *)field(tstate, layout.ts_cframe) = (uint8_t)value;
-    else
-        *(uint32_t *)field(tstate, layout.ts_cframe) = value;
-}
-
-bool profile_is_on(const void *tstate) {
-    void *function = function_of(tstate);
-    return is_ours(function) || function == (void *)profile_chained;
-}
-
-/* What the thread has of the target's; whatever was kept of it is brought up to date. False: it cannot be kept. */
-static bool theirs_of(void *tstate, py_tracefunc *theirs, bool knows_all) {
-    void *function = function_of(tstate);
-    struct beside *beside = beside_find(tstate);
-    *theirs = NULL;
-    if (function == (void *)profile_chained) {
-        *theirs = beside ? beside->theirs : NULL;
-    } else if (function && !is_ours(function)) {
-        *theirs = (py_tracefunc)function;
-        return beside_set(tstate, *theirs, knows_all);
-    } else if (beside) {
-        beside->theirs = NULL;
-        if (!beside->open_from) beside_drop(beside);
-    }
-    return true;
-}
-
-void profile_put(void *tstate, bool on, bool knows_all) {
-    py_tracefunc theirs;
-    if (!theirs_of(tstate, &theirs, knows_all)) return;
-    void *function = (void *)(!on ? theirs : theirs ? profile_chained : lean);
-    if (function == function_of(tstate)) return;
-    set_field(tstate, layout.ts_profilefunc, function);
-    set_use_tracing(tstate);
-}
-
-/* Its calls until now were not seen. */
-void profile_missed(void *tstate) {
-    uint64_t ident = frames_ident(tstate);
-    for (uint32_t i = 0; i < agent.nthreads; i++) {
-        struct thread *thread = &agent.threads[i];
-        if (thread->ident != ident || !thread->tid || !thread->seq) continue;
-        thread->missed = VT_WINDOW_DISPLACED;
-        thread_send_slow(thread);
-        return;
-    }
-    if (frames_any(tstate)) stacks_emit_thread(tstate);
-}
 
 static bool is_being_made(const void *tstate) { /* without the GIL */
     return layout.ts_cframe && !field(tstate, layout.ts_cframe);
@@ -233,14 +175,6 @@ static void hook_thread(void *tstate) {
     profile_put(tstate, true, true);
     nhooked++;
     if (agent.state == AGENT_TRACING && !agent.governed) profile_missed(tstate);
-}
-
-static void unhook_thread(void *tstate) {
-    struct beside *beside = beside_find(tstate);
-    if (!profile_is_on(tstate)) return;
-    set_field(tstate, layout.ts_profilefunc,
-              function_of(tstate) == (void *)profile_chained && beside ? (void *)beside->theirs : NULL);
-    set_use_tracing(tstate);
 }
 
 static void each_thread(void (*visit)(void *tstate)) {
@@ -316,15 +250,15 @@ static const struct profilers_hooks profilers_hooks = {.after = changed};
 
 static void all_in(void) {
     nopen = 0;
-    detail_switched = mode == PROFILE_SWITCH;
+    depth_switched = mode == PROFILE_SWITCH;
     if (mode != PROFILE_PLAIN) switch_install(mode, lean);
     each_thread(mode == PROFILE_SWITCH ? begin_thread : hook_thread);
 }
 
 static void all_out(void) {
     switch_remove();
-    each_thread(unhook_thread);
-    detail_switched = false;
+    each_thread(profile_take);
+    depth_switched = false;
     nopen = 0;
 }
 
@@ -370,6 +304,7 @@ static int profile_install(char *why, size_t why_size) {
     (void)why, (void)why_size;
     profilers_start(&profilers_hooks);
     lean = agent.full ? profile_full : layout.python == 0x30b ? profile_311 : profile_308;
+    profile_use(&functions, lean);
     mode = choose_mode();
     all_in();
     newest_id = py.PyThreadState_GetID ? py.PyThreadState_GetID(py.PyThreadState_Get()) : 0;

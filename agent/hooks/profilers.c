@@ -9,8 +9,10 @@
  * so neither we nor they miss an event. */
 #include "agent/hooks/profilers.h"
 
-#include "agent/record/emit.h"
+#include "agent/cpython/layout.h"
+#include "agent/names/ids.h"
 #include "agent/session/interps.h"
+#include "agent/session/session.h"
 
 enum { PLACES = 8192, PLACES_USED = 6144, WRAPPED_MAX = 8, FUTEX_WAKE_OP = 133 /* private */, FUTEX_ADD_NOTHING = 1 << 28 };
 

@@ -2,7 +2,7 @@
 #ifndef VT_AGENT_PROFILERS_H
 #define VT_AGENT_PROFILERS_H
 
-#include "agent/agent_priv.h"
+#include "agent/cpython/py_api.h"
 
 enum { TRACE_CALL = 0, TRACE_RETURN = 3, TRACE_C_CALL = 4, TRACE_C_EXCEPTION = 5, TRACE_C_RETURN = 6 };
 

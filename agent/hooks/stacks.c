@@ -1,9 +1,17 @@
-/* Owns the frames that are open when the hooks go in: STACK payloads for every thread of every interpreter,
- * through the stream of the thread that puts them in. */
+/* Owns telling the frames that are open when the hooks go in: STACK payloads for every thread of every interpreter, in the stream
+ * of the thread that puts the hooks in. */
+#include "agent/hooks/stacks.h"
+
 #include "agent/cpython/frames.h"
-#include "agent/hooks/detail.h"
+#include "agent/cpython/layout.h"
+#include "agent/cpython/text.h"
+#include "agent/hooks/depth.h"
+#include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
+#include "agent/names/filter.h"
+#include "agent/names/ids.h"
 #include "agent/session/interps.h"
+#include "agent/session/threads.h"
 
 enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, UNSEEN_MAX = 512 };
 #define THREADS_BYTES (THREADS_PER_SESSION * sizeof(void *))
@@ -24,26 +32,6 @@ static void emit_part(struct part *part, const uint32_t *ids) {
     }
     part->head.part++;
     part->head.namelen = 0;
-}
-
-/* Ids of the innermost `most` open frames of a thread, outermost first; how many. Those that are left out are not among
- * them. `without_first`: not the innermost. */
-uint32_t stack_ids(void *tstate, uint32_t *ids, uint32_t most, bool without_first) {
-    uint32_t n = 0;
-    void *frame = frames_first(tstate);
-    if (frame && without_first) frame = frames_next(frame);
-    for (; frame && n < most; frame = frames_next(frame)) {
-        void *code = frames_code(frame);
-        uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
-        if (id && !(filter_flags_of(code) & FILTER_LEFT_OUT)) ids[n++] = id;
-    }
-    drop_ref(frame);
-    for (uint32_t i = 0; i < n / 2; i++) {
-        uint32_t id = ids[i];
-        ids[i] = ids[n - 1 - i];
-        ids[n - 1 - i] = id;
-    }
-    return n;
 }
 
 void stacks_emit_thread(void *tstate) {
@@ -84,7 +72,7 @@ struct threads {
     uint32_t n;
 };
 
-/* Those that have frames open and stand still while we hold the GIL. */
+/* Threads with open frames that cannot run while we hold the GIL. */
 static struct threads threads_find(void) {
     int64_t area = arch_syscall6(SYS_MMAP, 0, THREADS_BYTES, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0);
     if (area <= 0) return (struct threads){NULL, 0};
@@ -110,7 +98,7 @@ static bool has_events(uint64_t ident) {
     return false;
 }
 
-/* A thread may be in several interpreters, one in the other; its frames are told once. */
+/* A thread may have frames in several interpreters, one called from the other; they are told once. */
 static bool is_elsewhere(const struct threads *threads, const void *tstate) {
     for (uint32_t i = 0; i < threads->n; i++) {
         const void *other = threads->list[i];
@@ -120,12 +108,12 @@ static bool is_elsewhere(const struct threads *threads, const void *tstate) {
     return false;
 }
 
-/* Of threads of the current interpreter that have recorded nothing: what was told of them at the start may have ended since. */
+/* Only threads that have recorded nothing: the reader already knows the open calls of the others. */
 void stacks_emit_current(void) {
     const void *interpreter = field(py.PyThreadState_Get(), layout.ts_interp);
     uint32_t ids[UNSEEN_MAX];
-    if (detail_keeps_depths()) detail_entered_unseen(stack_ids(py.PyThreadState_Get(), ids, UNSEEN_MAX, false));
-    if (agent.governed) return; /* it has counted them */
+    if (depth_is_kept()) depth_entered_unseen(stack_ids(py.PyThreadState_Get(), ids, UNSEEN_MAX, false));
+    if (agent.governed) return; /* the governor has counted the open calls already */
     struct threads threads = threads_find();
     for (uint32_t i = 0; i < threads.n; i++) {
         void *tstate = threads.list[i];

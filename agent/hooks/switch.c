@@ -6,11 +6,13 @@
  *           comparison; what is recorded is exactly what the profile function would have recorded.
  *
  * Frames that are open when we leave still return through our function: it then only passes on. */
-#include "agent/hooks/detail.h"
+#include "agent/cpython/layout.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hook_profile.h"
-#include "agent/limit/governor.h"
-#include "agent/record/emit.h"
+#include "agent/names/filter.h"
+#include "agent/record/thread.h"
+#include "agent/session/session.h"
+#include "agent/session/slow.h"
 
 /* Where a frame has what: a frame object up to 3.10, from 3.11 on the interpreter's own frame. */
 enum { FRAME_CODE = 32, GLOBALS_308 = 48, GLOBALS_311 = 8, CFRAME_FRAME = 8, TS_FRAME = 24 };

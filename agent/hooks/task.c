@@ -1,17 +1,20 @@
-/* Owns --log_async: which asyncio task a thread runs. Asked when the event loop enters a coroutine, forgotten
- * when the outermost coroutine is left. */
-#include "agent/hooks/detail.h"
-#include "agent/hooks/parallel.h"
-#include "agent/record/emit.h"
+/* Owns --log_async: which asyncio task a thread runs. asyncio is asked when the outermost coroutine of the thread is entered; the
+ * task ends when that coroutine is left. */
+#include "agent/hooks/task.h"
+
+#include "agent/cpython/text.h"
+#include "agent/hooks/hooks.h"
+#include "agent/record/parallel_lock.h"
+#include "agent/session/slow.h"
 
 enum { TASK_SLOTS = 4096, TASK_PROBES = 16, TASK_NAME_MAX = 256 };
 
-/* A task's address may be reused by another one: its name is part of the key. */
+/* The address of a task may be reused by another task, so the name is part of the key. */
 struct task_slot {
     uint64_t address, name_hash;
     uint32_t id;
 };
-/* Of those who hold the main interpreter's GIL, and of the others, with parallel_lock */
+/* Tasks of threads with the main interpreter's GIL; tasks of other threads, under parallel_lock */
 static struct task_slot slots[TASK_SLOTS], parallel_slots[TASK_SLOTS];
 static uint32_t next_task;
 static void *current_task; /* asyncio.tasks.current_task of the main GIL's interpreters, owned; NULL until asyncio is there */
@@ -94,7 +97,7 @@ static void tell(struct thread *thread, uint32_t id, enum detail_way way) {
         emit_here(word);
 }
 
-/* True: the session is still the one that this thread is known in. With the lock that its way needs. */
+/* Takes the lock that `way` needs. True: the session in which the event began is still on. */
 static bool begin(struct thread *thread, enum detail_way way) {
     bool on = way == WAY_MAIN ? agent.state == AGENT_TRACING : parallel_lock_known();
     return on && thread == this_thread && thread->tid;

@@ -1,21 +1,25 @@
-/* Owns arguments and return values as payloads: texts (repr.c) made with this thread paused, because repr() is code
- * of the target and may do anything, also end the session. No arena pointer is held across it. Where all values are plain
- * ones (numbers, ASCII texts, None) nothing of the target runs, and none of this is needed. */
+/* Owns arguments and return values as payloads. Their texts (cpython/repr.c) are made with this thread paused, because repr()
+ * runs code of the target, which may do anything, even end the session. No pointer into the arena is held across it. If all
+ * values are plain (numbers, ASCII texts, None), no code of the target runs, and the payload is written at once. */
+#include "agent/hooks/values.h"
+
+#include "agent/cpython/layout.h"
 #include "agent/cpython/locals.h"
 #include "agent/cpython/repr.h"
-#include "agent/hooks/detail.h"
-#include "agent/hooks/parallel.h"
+#include "agent/cpython/text.h"
 #include "agent/record/emit.h"
+#include "agent/record/parallel_write.h"
+#include "agent/session/session.h"
 
 enum { BYTES_MAX = 8192, PLAIN_MAX = 1024, NAME_MAX = 255, CODE_VARARGS = 4, CODE_VARKEYWORDS = 8 };
 
-/* A text in the making, with room to be zero up to the next word. */
+/* A payload under construction, with room for zeros up to the next word. */
 union plain {
     uint64_t words[PLAIN_MAX / 8 + 1];
     char bytes[PLAIN_MAX + 8];
 };
 
-/* Cuts at `limit` characters, never inside one. */
+/* The length in bytes of at most `limit` whole characters. */
 static uint32_t cut_utf8(const char *bytes, int64_t len, uint32_t limit) {
     uint32_t at = 0, characters = 0;
     while (at < (uint64_t)len && at < BYTES_MAX) {
@@ -84,7 +88,7 @@ static void put_lens(char *to, uint32_t name_len, uint32_t value_len) {
     *(uint32_t *)(void *)to = both; /* x86-64: little endian, any alignment */
 }
 
-/* 0 = not a plain one, or no room */
+/* 0 = the value is not plain, or there is no room */
 static uint32_t plain_argument(const struct locals *locals, int64_t i, char *to, uint32_t room) {
     void *value, *name = py.PyTuple_GetItem(field(locals->code, layout.co_varnames), i); /* borrowed */
     uint64_t len;
@@ -111,7 +115,7 @@ static bool plain_arguments(const struct locals *locals, int64_t count, enum det
     return true;
 }
 
-/* The arguments of one call, wherever they are had from. */
+/* Where the arguments of one call are read from. */
 struct source {
     struct locals locals;
     void *names, *frame, *by_name; /* by_name: f_locals, once it is needed */

@@ -1,71 +1,57 @@
 /* --max_overhead: keeps what tracing costs the target under a share of its CPU time.
  *
- *   governor.c  the account: events seen times what one costs on this back end, against the CPU time of the process
- *   throttle.c  3.12+: hot functions are only counted, then switched off but for short looks
- *   window.c    below 3.12, where a hook cannot be kept from a function: all hooks out, and in again when the daemon sends a
- * thread
+ *   account.c   what the events of a period cost, against the CPU time of the process
+ *   throttle.c  3.12+: hot functions are only counted, then switched off except for short looks
+ *   window.c    below 3.12, where events of one function cannot be switched off: all hooks are taken out, and put in again when
+ * the daemon sends a thread governor.c  ends periods, and decides
  *
- * All with the GIL held. Nothing here is called in a session without a limit. */
+ * This header is what the rest of the agent calls. With the main interpreter's GIL, in sessions with a limit
+ * (agent.governed) unless a comment says otherwise. */
 #ifndef VT_AGENT_GOVERNOR_H
 #define VT_AGENT_GOVERNOR_H
 
-#include "agent/agent_priv.h"
-
-enum { SHARE_UNIT = 10000 }; /* of vt_ctl.max_overhead */
-
-struct governor {
-    uint64_t events, skipped, others; /* of this period: recorded, only counted, C calls of callables that are none */
-    uint64_t values, naming;          /* ticks of this period, measured: texts of values, names told once */
-    uint32_t look;
-    uint64_t tick_at, tick_last;    /* clock */
-    uint64_t cpu_last;              /* CPU time of the process, ns */
-    uint64_t bare;                  /* ticks that the program itself has run, in all, up to tick_last */
-    int64_t debt;                   /* cost above the limit so far, ticks */
-    uint64_t cost_event, cost_skip; /* ticks: recorded; counted */
-    uint64_t tell_at;
-    bool off; /* window.c: the hooks are out */
-};
-extern struct governor governor;
+#include "agent/limit/account.h"
 
 /* What to do with an event of a function. */
 enum governor_verdict {
     GOVERNOR_RECORD = 0,
-    GOVERNOR_SKIP, /* seen, not recorded; its partner will be seen, too */
-    GOVERNOR_PASS, /* as if it were not there */
-    GOVERNOR_OFF   /* the same, and no more of it at this place */
+    GOVERNOR_SKIP, /* count it for the depth, do not record it: the other end of the call will be seen, too */
+    GOVERNOR_PASS, /* ignore it: the other end may not be seen */
+    GOVERNOR_OFF   /* the same, and switch this event off at this place */
 };
 
-/* governor.c */
+/* governor.c: a part of the session. All four do nothing without a limit. */
 void governor_start(void);
-void governor_costs(void);
+void governor_tell(void);
 void governor_stop(void);
+/* In a thread that the daemon sent in. */
+void governor_wake(void);
+/* Are the hooks out? Any session. */
 bool governor_is_off(void);
+/* Called with each event, before it is counted. Ends a period when that is due; may end the session. */
 void governor_look_now(void);
-void governor_paid(uint64_t now);
-uint64_t governor_bare(uint64_t now);
-int64_t governor_allowed(uint64_t active);
-uint64_t process_cpu_ns(void);
 ALWAYS_INLINE void governor_looks(void) {
-    if (UNLIKELY((++governor.look & 31) == 0)) governor_look_now();
+    if (UNLIKELY((++account.look & 31) == 0)) governor_look_now();
 }
-/* throttle.c */
-bool throttle_start(void);
-void throttle_stop(void);
-enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function);
-void throttle_was_open(uint32_t id);
-bool throttle_is_transparent(uint32_t id);
-bool throttle_most(uint64_t room, uint64_t bare);
-void throttle_values(uint32_t id, uint64_t ticks);
-void throttle_next_period(void);
-void throttle_looks_begin(uint64_t now);
-void throttle_wake(uint64_t now);
-void throttle_tell(void);
-/* window.c */
-void window_start(void);
-void window_close(void);
-void window_event(void *frame, bool enter);
-void window_tell(struct thread *thread, bool entered, uint32_t cause);
+/* An event of the frame evaluation function: record it? */
 bool governor_whole(void);
-void window_wake(void);
+
+/* throttle.c. An event of a function; id as in a record. */
+enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function);
+/* `ticks`: what the texts of the event's values have cost. */
+void throttle_values(uint32_t id, uint64_t ticks);
+/* It has an open frame at the start. */
+void throttle_was_open(uint32_t id);
+/* Its events are no longer seen: it does not stand between its caller and what it calls. */
+bool throttle_is_transparent(uint32_t id);
+/* sys.monitoring.restart_events has just switched every event on again. now: clock. */
+void throttle_looks_begin(uint64_t now);
+
+/* window.c. Before an event is recorded. `frame`: the running frame where the hook has it; NULL: the innermost frame is the one
+ * around it. */
+void window_event(void *frame, bool enter);
+/* Writes the open frames of this thread, because its calls until now may have been missed. `entered`: the innermost frame is the
+ * one that the next event enters. cause: enum vt_window_cause. Any session below 3.12. */
+void window_tell(struct thread *thread, bool entered, uint32_t cause);
 
 #endif

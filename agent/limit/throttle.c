@@ -1,27 +1,31 @@
-/* Owns what a limit on the overhead does to single functions, 3.12+:
+/* Owns the throttling of single functions under --max_overhead, 3.12+. A function has one of these states:
  *
- *   FULL      recorded                            -> DRAINING when it is among the hottest of a period that was too dear
- *   DRAINING  calls that were recorded still get their end; new ones are counted -> COUNTED or DARK when none is open
- *   COUNTED   each call is counted; nothing tells of its end                     -> DARK when that is too dear as well
- *   DARK      switched off; restart_events brings it back now and then for a look, from which its rate is known
+ *   FULL      its calls are recorded                 -> DRAINING when it is among the hottest of a period that cost too much
+ *   DRAINING  recorded calls still get their end, new calls are counted      -> COUNTED or DARK when no recorded call is open
+ *   COUNTED   calls are counted, their ends are switched off                 -> DARK when counting costs too much as well
+ *   DARK      its events are switched off; restart_events brings them back from time to time for a look, which gives its rate
  *
- * A call is recorded with both ends or not at all. Calls of several threads in one function are told apart by number only: when
- * it is throttled while recorded and counted calls of it are open on different threads, an end can go to the wrong one, which
- * readers ignore as an end of nothing. A C function that is dark is switched off where it is called. */
-#include "agent/hooks/detail.h"
-#include "agent/hooks/hooks.h"
+ * A call is recorded with both ends or not at all. The calls of several threads in one function share one counter: if the
+ * function is throttled while recorded and counted calls of it are open on different threads, an end may go to the wrong thread.
+ * Readers ignore an end without a begin. A DARK C function is switched off at the places that call it. */
+#include "agent/limit/throttle.h"
+
+#include "agent/limit/account.h"
 #include "agent/limit/governor.h"
+#include "agent/names/filter.h"
+#include "agent/record/thread.h"
+#include "agent/session/session.h"
 
 enum {
-    FUNCTIONS_MAX = 1 << 17, /* later ones are not throttled */
+    FUNCTIONS_MAX = 1 << 17, /* functions with greater numbers are not throttled */
     ACTIVE_MAX = 8192,
     CALLS_MIN = 4,
     LOOK_CALLS = 16,
     FIRST_LOOK_MS = 250,
-    LOOK_US = 1000,    /* no shorter: code that is instrumented again is slow at first */
-    LOOK_COST_US = 10, /* of one function: instrumented and specialized again (tests/bench/limit.py, flat) */
-    LOOKS_SHARE = 5,   /* of what the limit allows, as one part of */
-    DRAIN_MAX = 50000, /* events; then the ends of what is still open are lost */
+    LOOK_US = 1000,    /* a shorter look would see only code that is slow because it has just been instrumented again */
+    LOOK_COST_US = 10, /* of one function, for instrumenting and specializing it again (tests/bench/limit.py, flat) */
+    LOOKS_SHARE = 5,   /* looks may take one part in this many of what the limit allows */
+    DRAIN_MAX = 50000, /* events; then the ends of calls that are still open are lost */
     TOLD_AT_ONCE = 1000,
     BUCKETS = 32
 };
@@ -36,18 +40,18 @@ struct function {
     uint32_t look_calls; /* of this look */
     uint8_t state, next_state;
     bool c_function;
-    bool asleep;     /* dark, and the calls of this look have been seen */
-    bool looked;     /* look_ticks and looked_calls are of looks, no more of the period that was too dear */
-    uint64_t values; /* of that period: ticks that the texts of its values have cost */
+    bool asleep;     /* DARK, and the calls of this look have been seen */
+    bool looked;     /* look_ticks and looked_calls are those of looks; false: of the period that cost too much */
+    uint64_t values; /* of that period: cost of the texts of its values, ticks */
     uint64_t counted, since;
-    uint64_t asleep_since, asleep_ticks; /* in governor_bare() time */
+    uint64_t asleep_since, asleep_ticks; /* in account_bare() time */
     uint64_t look_ticks, looked_calls;   /* of all looks */
 };
 
 static struct function *functions;
 static uint32_t period, nactive, nthrottled;
 static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
-static uint64_t look_from;  /* governor_bare() time at which the present look began */
+static uint64_t look_from;  /* account_bare() time at which the present look began */
 static uint64_t look_until; /* clock */
 
 #define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
@@ -86,7 +90,7 @@ ALWAYS_INLINE void count_call(struct function *f) {
     f->calls++;
 }
 
-/* The first period, which has the costs of a beginning in it, is forgotten for the first look. */
+/* The first look replaces the figures of the period that cost too much, because that contains the costs of the start. */
 static void look_ends(struct function *f, uint64_t active) {
     if (!f->looked) f->look_ticks = f->looked_calls = 0;
     f->looked = true;
@@ -95,22 +99,22 @@ static void look_ends(struct function *f, uint64_t active) {
 }
 
 static void fall_asleep(struct function *f) {
-    uint64_t active = governor_bare(clock_full());
+    uint64_t active = account_bare(clock_full());
     f->asleep = true;
     f->asleep_since = active;
     look_ends(f, active);
 }
 
-/* Ticks between two looks; 0 = there are none. Each has a price for each function that comes back. */
+/* Ticks between two looks; 0 = there are none. A look costs more the more functions it brings back. */
 static uint64_t look_every(void) {
     uint64_t dear = (uint64_t)nthrottled * LOOK_COST_US * LOOKS_SHARE * agent.ticks_per_ms / 1000;
-    uint64_t allowed = (uint64_t)governor_allowed(SHARE_UNIT);
+    uint64_t allowed = (uint64_t)account_allowed(SHARE_UNIT);
     if (!agent.rearm_ticks || !allowed) return agent.rearm_ticks;
     dear = dear * SHARE_UNIT / allowed;
     return dear > agent.rearm_ticks ? dear : agent.rearm_ticks;
 }
 
-/* Where all that runs is dark nothing of ours is called, and no look begins by itself: then the daemon sends a thread in. */
+/* If every function that runs is DARK, no callback is called and no look begins by itself: the daemon then sends a thread. */
 static void want_looks(void) {
     uint64_t every = look_every() / agent.ticks_per_ms, ms = look_from ? every : FIRST_LOOK_MS;
     vt_store_release(&agent.ctl->wake_cpu_ns, every ? process_cpu_ns() + ms * 1250000u : 0);
@@ -121,7 +125,7 @@ static void drained(struct function *f) {
     if (f->state == DARK) {
         f->look_calls = 0;
         f->asleep = true;
-        f->asleep_since = governor_bare(clock_full());
+        f->asleep_since = account_bare(clock_full());
         if (!vt_load_relaxed(&agent.ctl->wake_cpu_ns)) want_looks();
     }
 }
@@ -138,7 +142,7 @@ static NOINLINE enum governor_verdict drain(struct function *f, bool enter) {
         if (f->open) f->open--;
         verdict = GOVERNOR_RECORD;
     }
-    /* below a function that is left out with all it calls, calls are told by their ends: none may be missed */
+    /* below a function that is left out with all it calls, the depth is counted from the ends of calls: none may be missed */
     bool enough = ++f->drained >= DRAIN_MAX && !filter_has_subtrees();
     if ((!f->open && !f->open_counted) || enough) drained(f);
     return verdict;
@@ -147,18 +151,17 @@ static NOINLINE enum governor_verdict drain(struct function *f, bool enter) {
 static enum governor_verdict dark(struct function *f, bool enter) {
     if (!enter) return GOVERNOR_OFF;
     f->counted++;
-    if (f->asleep) return GOVERNOR_OFF; /* another place of it */
+    if (f->asleep) return GOVERNOR_OFF; /* at another place of the function, which is still on */
     if (++f->look_calls % LOOK_CALLS || clock_full() < look_until) return GOVERNOR_PASS;
     fall_asleep(f);
     return GOVERNOR_OFF;
 }
 
 enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function) {
-    governor_looks(); /* may end the session, and the table with it */
     struct function *f = function_of(id);
     if (UNLIKELY(!f)) return GOVERNOR_RECORD;
     if (LIKELY(f->state == FULL)) {
-        governor.events++;
+        account.events++;
         if (enter) {
             f->open++;
             f->c_function = c_function;
@@ -168,7 +171,7 @@ enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function) {
         }
         return GOVERNOR_RECORD;
     }
-    governor.skipped++;
+    account.skipped++;
     if (f->state == DRAINING) return drain(f, enter);
     if (f->state == DARK) return dark(f, enter);
     if (!enter) return c_function ? GOVERNOR_PASS : GOVERNOR_OFF;
@@ -177,10 +180,9 @@ enum governor_verdict throttle_event(uint32_t id, bool enter, bool c_function) {
     return GOVERNOR_PASS;
 }
 
-/* What an event of it has cost beside the event. */
 void throttle_values(uint32_t id, uint64_t ticks) {
     struct function *f = function_of(id);
-    governor.values += ticks;
+    account.values += ticks;
     if (f && f->period == period) f->values += ticks;
 }
 
@@ -189,7 +191,6 @@ void throttle_was_open(uint32_t id) {
     if (f) f->open++;
 }
 
-/* Its events are no longer seen: as if it did not stand between its caller and what it calls. */
 bool throttle_is_transparent(uint32_t id) {
     const struct function *f = function_of(id);
     return f && f->state >= COUNTED;
@@ -198,13 +199,13 @@ bool throttle_is_transparent(uint32_t id) {
 /* ---- decisions ---- */
 
 static uint64_t cost_of(const struct function *f) {
-    if (f->state == COUNTED) return f->calls * governor.cost_skip * (f->c_function ? 2 : 1);
-    return f->calls * governor.cost_event * 2 + f->values;
+    if (f->state == COUNTED) return f->calls * account.cost_skip * (f->c_function ? 2 : 1);
+    return f->calls * account.cost_event * 2 + f->values;
 }
 
-/* By calls, and what its values have cost as if they were calls. */
+/* By its calls, with the cost of its values converted to calls. */
 static uint32_t bucket_of(const struct function *f) {
-    uint64_t calls = (f->calls | 1) + f->values / (governor.cost_event * 2 + 1);
+    uint64_t calls = (f->calls | 1) + f->values / (account.cost_event * 2 + 1);
     return calls >> BUCKETS ? BUCKETS - 1 : 31 - (uint32_t)__builtin_clz((uint32_t)calls);
 }
 
@@ -213,13 +214,13 @@ static bool may_be_throttled(const struct function *f) {
 }
 
 static void throttle(struct function *f, uint64_t room, uint64_t bare) {
-    bool dear = f->calls * governor.cost_skip * (f->c_function ? 2 : 1) > room / 8;
+    bool dear = f->calls * account.cost_skip * (f->c_function ? 2 : 1) > room / 8;
     if (f->state == FULL) {
         if (nthrottled == ACTIVE_MAX) return;
         throttled[nthrottled++] = (uint32_t)(f - functions);
         f->since = clock_full();
     }
-    f->look_ticks = bare; /* the period that was too dear is the first look */
+    f->look_ticks = bare; /* the period that cost too much serves as the first look */
     f->looked_calls = f->calls;
     if (f->state == COUNTED) {
         f->next_state = DARK;
@@ -232,12 +233,10 @@ static void throttle(struct function *f, uint64_t room, uint64_t bare) {
     if (!f->open) drained(f);
 }
 
-/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. False: there
- * was none. */
 bool throttle_most(uint64_t room, uint64_t bare) {
     bool any = false;
     uint64_t in_bucket[BUCKETS] = {0}, kept = 0;
-    uint32_t most = 0; /* buckets below that are kept */
+    uint32_t most = 0; /* lower buckets are kept */
     for (uint32_t i = 0; i < nactive; i++) {
         const struct function *f = &functions[active_functions[i]];
         if (may_be_throttled(f)) in_bucket[bucket_of(f)] += cost_of(f);
@@ -257,16 +256,15 @@ void throttle_next_period(void) {
     nactive = 0;
 }
 
-/* restart_events has just switched everything on again. */
 void throttle_looks_begin(uint64_t now) {
-    uint64_t active = governor_bare(now);
+    uint64_t active = account_bare(now);
     for (uint32_t i = 0; i < nthrottled; i++) {
         struct function *f = &functions[throttled[i]];
         if (f->state != DARK) continue;
         if (f->asleep) {
             f->asleep_ticks += active - f->asleep_since;
             f->asleep = false;
-        } else { /* fewer calls than a look takes, all of them seen */
+        } else { /* fewer calls than a look takes: all of them were seen */
             look_ends(f, active);
         }
         f->look_calls = 0;
@@ -277,7 +275,6 @@ void throttle_looks_begin(uint64_t now) {
     want_looks();
 }
 
-/* In a thread that is not the program's. */
 void throttle_wake(uint64_t now) {
     if (process_cpu_ns() < vt_load_relaxed(&agent.ctl->wake_cpu_ns)) return;
     vt_store_release(&agent.ctl->wake_cpu_ns, 0ull);
@@ -295,7 +292,7 @@ static uint64_t estimate(const struct function *f, uint64_t active) {
 }
 
 void throttle_tell(void) {
-    uint64_t active = governor_bare(clock_full());
+    uint64_t active = account_bare(clock_full());
     for (uint32_t from = 0; from < nthrottled; from += TOLD_AT_ONCE) {
         uint32_t n = nthrottled - from < TOLD_AT_ONCE ? nthrottled - from : TOLD_AT_ONCE;
         struct vt_pl_throttled *to = (void *)payload_reserve(n * (uint32_t)sizeof *to);

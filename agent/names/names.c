@@ -1,8 +1,9 @@
-/* Owns name ids: a code object carries its id in co_extra, a C function in a hash on its definition. An id
- * is announced by a NAME payload in the stream of the thread that met it first, before its first use. */
-#include "agent/hooks/detail.h"
-#include "agent/limit/governor.h"
-#include "agent/record/emit.h"
+/* Owns giving ids to functions. Before its first use an id is announced by a NAME payload, in the stream of the thread that met
+ * the function first. */
+#include "agent/cpython/text.h"
+#include "agent/names/filter.h"
+#include "agent/names/ids.h"
+#include "agent/record/thread.h"
 
 struct function_slot function_slots[1u << FUNCTION_BITS];
 struct c_open c_open;
@@ -12,7 +13,7 @@ enum { PROBES = 16, NAME_BYTES_MAX = 8192 };
 
 /* ---- ids ---- */
 
-/* Asks the current interpreter for co_extra slots until it has the one that we use everywhere. */
+/* Asks the current interpreter for co_extra slots until it hands out the one that the agent uses in all interpreters. */
 static bool extra_index_here(void) {
     for (int64_t index = -1; index < agent.extra_index;) {
         int64_t next = py.PyUnstable_Eval_RequestCodeExtraIndex(NULL);
@@ -72,9 +73,9 @@ static bool code_remember(void *code, uint64_t value) {
     return false;
 }
 
-/* Gives a code object an id. 0 when there is no room to say its name. One that is left out needs no name.
- * `globals`: NULL = of the frame that runs. */
-static uint32_t code_register(void *code, void *globals) {
+/* 0 = there is no room for its name. A function that is left out needs no name. `globals`: NULL = those of the frame that runs.
+ */
+uint32_t name_code_new(void *code, void *globals) {
     struct pending_error error;
     struct text name, file;
     uint32_t result = 0;
@@ -92,23 +93,12 @@ static uint32_t code_register(void *code, void *globals) {
     return result;
 }
 
-/* `globals`: of the frame that is about to run `code`. */
-NOINLINE uint32_t name_code_entered(void *code, void *globals) {
-    uint64_t begun = agent.governed ? clock_full() : 0;
-    uint32_t id = session_visit() ? code_register(code, globals) : 0;
-    if (begun) governor.naming += clock_full() - begun;
-    return id;
-}
-
-uint32_t name_code_slow(void *code) { return name_code_entered(code, NULL); }
-
-/* Of an open frame, with hooks maybe not in yet; NULL = of the one that runs. */
 uint32_t name_code(void *code, void *frame) {
     const struct co_extra *extra = field(code, layout.co_extra);
     if (extra && extra->size > agent.extra_index && (uint32_t)extra->value[agent.extra_index] >= agent.base_id)
         return (uint32_t)extra->value[agent.extra_index];
     void *globals = frame && agent.full && filter_needs_modules() ? py.PyObject_GetAttrString(frame, "f_globals") : NULL;
-    uint32_t id = code_register(code, globals);
+    uint32_t id = name_code_new(code, globals);
     drop_ref(globals);
     return id;
 }
@@ -129,7 +119,7 @@ static const char *defining_type(const char *type, const char *definition) {
     return NULL;
 }
 
-/* What goes before the dot: the module of a module's function, the defining type of a method. */
+/* The text before the dot: the module of a function, the defining type of a method. */
 static void function_owner(struct text *owner, const void *callable, const void *definition) {
     const char *type = NULL;
     *owner = (struct text){"", 0, NULL};
@@ -172,7 +162,6 @@ static uint16_t special_of(const char *owner, const char *name) {
     return FUNCTION_PLAIN;
 }
 
-/* The slot that name_function or, in function_slots, name_function_slow used or filled; or NULL. */
 const struct function_slot *name_function_slot(const struct function_slot *slots, const void *definition) {
     uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
     for (uint32_t i = 0; i < PROBES; i++) {
@@ -182,7 +171,7 @@ const struct function_slot *name_function_slot(const struct function_slot *slots
     return NULL;
 }
 
-/* Where this definition is or may go; its id if it has one, else 0. */
+/* The slot that this definition has or may take. *id: the id that it has, or 0. */
 static struct function_slot *function_place(struct function_slot *slots, const void *definition, uint32_t *id) {
     uint32_t home = function_slot_of(definition), mask = (1u << FUNCTION_BITS) - 1;
     struct function_slot *room = NULL;
@@ -228,14 +217,12 @@ static uint32_t function_register(struct function_slot *room, void *callable, vo
     return id;
 }
 
-NOINLINE uint32_t name_function_slow(void *callable, void *definition) {
+uint32_t name_function_known(struct function_slot *slots, const void *definition) {
     uint32_t id;
-    struct function_slot *place = function_place(function_slots, definition, &id);
-    if (id) return id;
-    return session_visit() ? function_register(place, callable, definition) : 0;
+    function_place(slots, definition, &id);
+    return id;
 }
 
-/* In a table of the caller's, while tracing. */
 uint32_t name_function(struct function_slot *slots, void *callable, void *definition) {
     uint32_t id;
     struct function_slot *place = function_place(slots, definition, &id);

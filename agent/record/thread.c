@@ -1,17 +1,20 @@
-/* Owns the slow path of a record: a thread's block, its chunks, drops and gaps, payload space.
+/* Owns thread blocks and the slow path of a record: chunks, drops, gaps and payload space.
  *
- * Blocks: each session uses a region of its own of one wipe-on-fork mapping, so that a thread's pointer
- * into an older region finds zeros ("slow path") and never another thread's block. */
-#include "agent/record/emit.h"
+ * All blocks lie in one wipe-on-fork mapping, and each session uses another region of it. A thread's pointer into an older
+ * region finds zeros, which mean "slow path", and never another thread's block. */
+#include "agent/record/thread.h"
 
-struct thread thread_nobody; /* stays all zero: what threads without a block point to */
+#include "agent/cpython/layout.h"
+#include "agent/record/state.h"
+
+struct thread thread_nobody;
 __thread struct thread *this_thread __attribute__((tls_model("initial-exec"))) = &thread_nobody;
 
 #define REGION_BYTES ((uint64_t)THREADS_PER_SESSION * sizeof(struct thread))
 #define FAMILY_BYTES (4096 + SESSIONS_PER_LAP * REGION_BYTES)
 enum { MADV_DONTNEED = 4, MADV_WIPEONFORK = 18 };
 
-uint32_t thread_native_id(void) {
+static uint32_t native_id(void) {
     if (LIKELY(agent.tid_in_pthread)) return field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID);
     return (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
 }
@@ -41,7 +44,6 @@ static void thread_ended(void *argument) {
     agent_unlock();
 }
 
-/* This thread's block, claimed if need be; NULL when there are none left. */
 struct thread *thread_current(void) {
     struct thread *thread = this_thread;
     if (LIKELY(thread_is_ours(thread))) return thread;
@@ -57,13 +59,12 @@ struct thread *thread_current(void) {
     thread->ident = arch_thread_pointer();
     thread->serial = vt_fetch_add(&agent.ctl->next_thread, 1u);
     thread->freed_seen = ~0ull;
-    thread->tid = thread_native_id();
+    thread->tid = native_id();
     this_thread = thread;
     if (agent.key_made) py.pthread_setspecific(agent.key, thread);
     return thread;
 }
 
-/* 0 or -errno. Called once per session, before any hook is in. */
 int threads_start(void) {
     if (!agent.family) {
         int64_t at = arch_syscall6(SYS_MMAP, 0, FAMILY_BYTES, 3, 0x4022 /* PRIVATE|ANONYMOUS|NORESERVE */, ~0ull, 0);
@@ -85,7 +86,6 @@ int threads_start(void) {
     return 0;
 }
 
-/* Closes every thread's chunk and forgets the blocks; nothing of the arena is touched afterwards. */
 void threads_stop(void) {
     agent_lock();
     for (uint32_t i = 0; i < agent.nthreads; i++) chunk_close(&agent.threads[i]);
@@ -99,7 +99,8 @@ void threads_stop(void) {
 
 /* ---- chunks ---- */
 
-/* Lowest free first: warm pages. Reading the owner before writing lets the kernel map the chunk at once. */
+/* The lowest free chunk first, because its pages are warm. Reading the owner before writing it lets the kernel map the
+ * whole chunk in one fault. */
 static struct vt_chunk *chunk_claim(uint64_t owner) {
     struct vt_ctl *ctl = agent.ctl;
     uint32_t words = (ctl->nchunks + 63) / 64;
@@ -132,7 +133,7 @@ static uint64_t next_limit(const struct thread *thread, uint64_t now) {
     return limit < wrap ? limit : wrap;
 }
 
-/* Pairs with the daemon's "limit = 0, enabled = 0, limit = 0": either it sees our limit or we see its 0. */
+/* Pairs with the daemon's "limit = 0, enabled = 0, limit = 0": either the daemon sees our limit, or we see its 0. */
 static bool set_limit(struct vt_chunk *chunk, uint64_t limit) {
     vt_store_relaxed(&chunk->limit, limit);
     vt_full_fence();
@@ -166,7 +167,6 @@ static bool chunk_take(struct thread *thread, uint64_t now) {
     return set_limit(chunk, next_limit(thread, now));
 }
 
-/* The thread's next event goes the slow way. In another thread, while it cannot run. */
 void thread_send_slow(struct thread *thread) {
     if (((uint64_t)thread->cursor & VT_CHUNK_MASK) == 0) return;
     vt_store_relaxed(&((struct vt_chunk *)((uint64_t)thread->cursor & ~VT_CHUNK_MASK))->limit, 0ull);
@@ -185,13 +185,9 @@ static bool chunk_ready(struct thread *thread, uint64_t now) {
     return chunk_take(thread, now);
 }
 
-/* An event that the hot path could not write: writes it, or counts it as dropped, or we are not tracing. */
-NOINLINE bool emit_slow(uint64_t word) { return session_visit() && emit_here(word); }
-
-/* The same when it is known that we are tracing, and that this thread has its block. */
 bool emit_here(uint64_t word) {
     struct thread *thread = this_thread;
-    if (!(word >> VT_REC_TYPE_BITS) && word != VT_REC_TASK) { /* its function could not be named: no chunk then */
+    if (!(word >> VT_REC_TYPE_BITS) && word != VT_REC_TASK) { /* the function has no id: the reader could not show it */
         count_drop(thread);
         return false;
     }
@@ -205,8 +201,6 @@ bool emit_here(uint64_t word) {
     return true;
 }
 
-/* Room for a payload in this thread's stream, zero-filled up to the next word; NULL = not now. Nothing
- * else may be emitted before payload_commit. */
 uint8_t *payload_reserve(uint32_t bytes) {
     uint64_t words = 1 + (bytes + 7) / 8, now;
     if (bytes > VT_PAYLOAD_MAX || !agent.ctl || !agent.family->live) return NULL;
@@ -225,7 +219,7 @@ uint8_t *payload_reserve(uint32_t bytes) {
 void payload_commit(uint32_t kind, uint32_t bytes) {
     struct thread *thread = this_thread;
     uint64_t now = clock_full();
-    /* a wrap between reserve and commit: keep the stamp in the epoch that the stream knows */
+    /* the clock wrapped between reserve and commit: stay in the epoch that the stream knows */
     if (now >> VT_REC_TS_BITS != thread->epoch) now = ((thread->epoch + 1) << VT_REC_TS_BITS) - 1;
     arch_publish(thread->cursor, vt_rec_make(now, vt_rec_payload_id(kind, bytes), VT_REC_PAYLOAD));
     thread->cursor += 1 + (bytes + 7) / 8;

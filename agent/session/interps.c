@@ -1,17 +1,19 @@
-/* Owns which interpreters of the process have our hooks, 3.12+. (Below, hooks are put into all of them from outside.)
+/* Owns which interpreters of the process have our hooks, 3.12+. (Below 3.12, one thread puts hooks into all interpreters.)
  *
- * An interpreter is hooked and unhooked by one of its own threads, through a pending call: with a thread state of ours in it,
- * Py_EndInterpreter would be a fatal error, and taking its GIL may end the thread that tries. Until such a thread runs, what is
- * in an idle interpreter after the end of a session does nothing, and its first event takes it out.
+ * An interpreter is hooked and unhooked by one of its own threads, through a pending call. A thread of ours cannot do it: with a
+ * thread state of ours in the interpreter, Py_EndInterpreter would be a fatal error, and taking its GIL may end the thread that
+ * tries. After the end of a session the hooks of an idle interpreter therefore stay in and do nothing; its first event takes
+ * them out.
  *
- * PyInterpreterState_Delete gives up the GIL before it unlinks and frees: the list is only walked with the runtime's own lock on
- * it, which is never waited for. An interpreter that is not finalizing under that lock cannot be freed, nor lose the lock of
- * its pending calls, before the lock is released: clearing its threads takes it, too. One that shares our GIL and
- * is not finalizing stays what it is until we give up the GIL. Interpreters are known by their ids, which are never used twice.
- */
+ * PyInterpreterState_Delete gives up the GIL before it unlinks and frees an interpreter. So the list of interpreters is walked
+ * only under the runtime's own lock on it, which is tried a bounded number of times. An interpreter that is not finalizing under
+ * that lock cannot be freed before the lock is released, nor lose the lock of its pending calls, because clearing its
+ * threads takes the same lock. An interpreter that shares our GIL and is not finalizing stays so until we give up the GIL.
+ * Interpreters are identified by their ids, which are never reused. */
 #include "agent/session/interps.h"
 
-#include "agent/hooks/parallel.h"
+#include "agent/cpython/layout.h"
+#include "agent/record/parallel_lock.h"
 
 enum {
     INTERPS_MAX = 128,
@@ -27,30 +29,30 @@ enum { FREE = -1, PROT_READ_WRITE = 3, MAP_OVER_PRIVATE = 0x4032 /* FIXED|ANONYM
 enum { IS_ID = 8 /* behind layout.is_next */, IS_READY = -4 /* before layout.is_finalizing */ };
 
 struct interp {
-    int64_t id;       /* -1: free. One that is in use stays where it is */
-    uint32_t session; /* the last one that it was hooked for, or that found no tool id free */
+    int64_t id;       /* FREE = this entry is unused; a used entry never moves */
+    uint32_t session; /* the last session that hooked it, or found no free tool id in it */
     uint32_t rearms;
-    int tool; /* that it has from us, -1 = none */
+    int tool; /* our tool id in it, -1 = none */
     bool own_gil;
     bool asked; /* a pending call is on its way */
     bool seen, busy, again;
-    uint32_t arenas; /* a bit for each of the arenas that it may still write into */
+    uint32_t arenas; /* one bit for each arena that it may still write into */
 };
-/* With registry_lock; what `busy` is for belongs to the thread that set it. */
+/* Under registry_lock; `tool`, `session` and `rearms` of a busy entry belong to the thread that set `busy`. */
 static struct interp interps[INTERPS_MAX];
 static uint32_t ninterps, rearms, registry_lock;
 static void *home_gil;
 
-/* Address space that arenas were mapped at, now empty private memory. */
+/* Address ranges where arenas were mapped; they are empty private memory now. */
 static struct arena {
     void *at;
     uint64_t bytes;
 } arenas[ARENAS_MAX];
 
 static const struct interp_hooks *hooks;
-/* In _PyRuntime: lock, first interpreter, main interpreter, next id; NULL when not found */
+/* In _PyRuntime: lock, first interpreter (where this points), main interpreter, next id. NULL = not found. */
 static void **list_head;
-/* When the list was last walked; and, with nothing left to do then, or -1 */
+/* The next id when the list was last walked; the same if nothing was left to do then, else -1 */
 static int64_t seen_next_id, done_next_id;
 
 static void *current(void) { return field(py.PyThreadState_Get(), layout.ts_interp); }
@@ -65,19 +67,19 @@ static void note(const char *what) {
 
 /* ---- the list ---- */
 
-/* With the lock, or of the current one: are its fields where we look for them? */
+/* Are its fields at the offsets of `layout`? Under the list's lock, or for the current interpreter. */
 static bool layout_fits(void *interpreter) {
     return field(interpreter, layout.is_next) == py.PyInterpreterState_Next(interpreter) &&
            (int64_t)field(interpreter, layout.is_next + IS_ID) == id_of(interpreter);
 }
 
-/* The main interpreter's GIL is a part of it. */
+/* The GIL of the main interpreter lies inside its struct. */
 static bool main_fits(const void *main) {
     uint64_t gil_at = (uint64_t)gil_of(main) - (uint64_t)main;
     return ready(main) && !finalizing(main) && gil_at < INTERPRETER_SIZE_MAX;
 }
 
-/* The first one may change at any time: one with a GIL of its own may be making another one. */
+/* The head of the list may change at any time, because an interpreter with a GIL of its own may make another one: retry. */
 static void **find_list(void) {
     void **words = py._PyRuntime, *main = py.PyInterpreterState_Main();
     if (!layout_fits(current()) || !main_fits(main)) return NULL;
@@ -118,14 +120,15 @@ static void *list_first(void) { return list_head[0]; }
 static void *list_next(void *interpreter) { return py.PyInterpreterState_Next(interpreter); }
 static int64_t next_id(void) { return (int64_t)vt_load_relaxed((uint64_t *)(void *)&list_head[2]); }
 
-/* Does this one run only while we do not? Below 3.12 there is one GIL for all. */
+/* Does it share our GIL, so that nothing of it runs now? Below 3.12 all interpreters do. */
 static bool shares_gil(void *interpreter) {
     if (!list_head) return true;
     return layout_fits(interpreter) && gil_of(interpreter) == gil_of(current()) && ready(interpreter) && !finalizing(interpreter);
 }
 
-/* A thread with a GIL of its own deletes thread states of other interpreters, too, and without their GIL: _interpreters takes the
- * GIL of the interpreter that it comes from first, and an import of an extension module takes a turn in the main interpreter. */
+/* A thread with a GIL of its own also deletes thread states of other interpreters without their GIL: _interpreters first takes
+ * the GIL of the interpreter that it comes from, and importing an extension module switches to the main interpreter for a while.
+ */
 static bool may_lose_threads(void) {
     return layout.python >= 0x30c && (list_head || py.PyInterpreterState_Next(py.PyInterpreterState_Head()));
 }
@@ -149,7 +152,7 @@ uint32_t interps_threads(void **list, uint32_t most, bool (*wanted)(void *tstate
 
 bool interps_own_gil(void) { return list_head && gil_of(current()) != home_gil; }
 
-/* ---- what each of them has ---- */
+/* ---- the registry ---- */
 
 static void lock(void) { process_lock(&registry_lock); }
 static void unlock(void) { process_unlock(&registry_lock); }
@@ -160,7 +163,7 @@ static struct interp *find(int64_t id) {
     return NULL;
 }
 
-/* NULL when there are too many of them. */
+/* NULL = the registry is full. */
 static struct interp *find_or_make(int64_t id) {
     struct interp *interp = find(id);
     if (!interp) interp = find(FREE);
@@ -169,7 +172,7 @@ static struct interp *find_or_make(int64_t id) {
     return interp;
 }
 
-/* ---- arenas that are over ---- */
+/* ---- arenas of earlier sessions ---- */
 
 static uint32_t arena_place(void) {
     uint32_t i = 0;
@@ -177,7 +180,7 @@ static uint32_t arena_place(void) {
     return i;
 }
 
-/* One of them needs these no longer. */
+/* An interpreter no longer writes into the arenas of `held`: unmaps those that no other interpreter may write into. */
 static void arenas_drop(uint32_t held) {
     uint32_t others = 0;
     for (uint32_t i = 0; i < ninterps; i++) others |= interps[i].arenas;
@@ -205,20 +208,20 @@ bool interps_keep(void *at, uint64_t bytes) {
     return holders;
 }
 
-/* ---- what is to be ---- */
+/* ---- the current interpreter ---- */
 
 static bool wanted(void) {
     bool on = agent.state == AGENT_TRACING || agent.state == AGENT_STARTING;
     return on && agent.family->live && vt_load_relaxed(&agent.ctl->enabled);
 }
 
-/* From the main interpreter's side. */
+/* Should the interpreter be asked to settle? Called with the main interpreter's GIL. */
 static bool is_due(const struct interp *interp) {
     if (!wanted() || (interp->own_gil && !agent.parallel)) return interp->tool >= 0 || interp->arenas;
     return interp->session != agent.session || (interp->tool >= 0 && interp->rearms != rearms);
 }
 
-/* It may still be importing what it needs to begin. */
+/* A new interpreter is left alone until it has imported what it needs to start. */
 static bool initialized(void) {
     void *modules = py.PySys_GetObject("modules"); /* borrowed */
     return modules && type_of(modules) == py.PyDict_Type && py.PyDict_GetItemString(modules, "__main__");
@@ -243,7 +246,8 @@ static void settle(struct interp *interp, void *interpreter) {
     }
 }
 
-/* While hooks go in or out an audit hook of the target may run Python code, and come here again. */
+/* While hooks go in or out, an audit hook of the target may run Python code, which may come here again. False: this interpreter
+ * is busy, and its thread will look once more. */
 static bool take(struct interp *interp) {
     bool mine = !interp->busy;
     interp->again = interp->busy;
@@ -252,11 +256,11 @@ static bool take(struct interp *interp) {
     return mine;
 }
 
-/* False: once more. */
+/* False: look once more. */
 static bool give_back(struct interp *interp) {
     lock();
     bool again = interp->again;
-    uint32_t held = interp->arenas; /* we have its GIL: none of its threads is inside an event */
+    uint32_t held = interp->arenas; /* we hold its GIL, so none of its threads is inside an event */
     interp->arenas = 0;
     arenas_drop(held);
     interp->again = false;
@@ -292,7 +296,7 @@ int interps_enter(void) {
     if (!interp) interp = &interps[0];
     interp->busy = true;
     unlock();
-    if (interp->tool >= 0) hooks->out(interp->tool); /* from an older session, still */
+    if (interp->tool >= 0) hooks->out(interp->tool); /* still hooked for an older session */
     interp->session = agent.session;
     interp->rearms = rearms;
     interp->tool = hooks->in();
@@ -300,9 +304,9 @@ int interps_enter(void) {
     return interp->tool;
 }
 
-/* ---- the others ---- */
+/* ---- the other interpreters ---- */
 
-/* They are gone, and their threads with them. */
+/* Interpreters that are no longer in the list are gone, with their threads. */
 static void forget_unseen(void) {
     for (uint32_t i = 0; i < ninterps; i++) {
         if (interps[i].id == FREE || interps[i].seen || interps[i].busy) continue;
@@ -312,7 +316,7 @@ static void forget_unseen(void) {
     }
 }
 
-/* With both locks. True: nothing is left to do with it for now. */
+/* Under both locks. True: nothing is left to do with it for now. */
 static bool ask(void *interpreter) {
     if (!layout_fits(interpreter)) {
         note(UNKNOWN_BUILD);
@@ -330,7 +334,7 @@ static bool ask(void *interpreter) {
         note(agent.governed ? "an interpreter with a GIL of its own is not traced with --max_overhead"
                             : "an interpreter with a GIL of its own is not traced: idle ones still hold on to earlier sessions");
     if (interp->asked || !is_due(interp)) return true;
-    /* 3.12: the lock of its pending calls lives as long as it has a thread state. */
+    /* 3.12: the lock of its pending calls exists only while the interpreter has a thread state */
     if (!gil_of(interpreter) || !ready(interpreter)) return false;
     if (layout.python == 0x30c && !py.PyInterpreterState_ThreadHead(interpreter)) return false;
     interp->asked = py._PyEval_AddPendingCall(interpreter, pending, NULL, 0) == 0;

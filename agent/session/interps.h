@@ -1,37 +1,40 @@
-/* The interpreters of the process, 3.12+: which there are, and how each comes to have our hooks. */
+/* The interpreters of the process, 3.12+, and how each gets and loses our hooks. With the main interpreter's GIL unless a comment
+ * says otherwise. */
 #ifndef VT_AGENT_INTERPS_H
 #define VT_AGENT_INTERPS_H
 
-#include "agent/agent_priv.h"
+#include "agent/record/state.h"
 
-/* What a back end does in the interpreter that is current. */
+/* What a back end does in the current interpreter, with its GIL. */
 struct interp_hooks {
-    /* Tool id that it has now, or -errno. */
+    /* Puts the hooks in; the tool id, or -errno. */
     int (*in)(void);
     void (*out)(int tool);
     void (*rearm)(void);
 };
 
-/* Once per session, before anything else. */
+/* Once per session, before the functions below. */
 void interps_start(const struct interp_hooks *hooks);
-/* Hooks the current interpreter: what `in` says. */
+/* Hooks the current interpreter; returns what `in` returned. */
 int interps_enter(void);
-/* Brings the current interpreter into the state that it is to have now: hooked, or not. May be called from inside a
- * callback, and when no session is on. */
+/* Hooks or unhooks the current interpreter, as the session demands now. With its GIL; may be called from inside a callback, and
+ * when no session is on. */
 void interps_settle(void);
-/* Asks the others to do so: all of them; at a visit; in between, when there is one that was not seen before. */
+/* Asks the other interpreters to do the same. interps_ask: whenever something changed. interps_look: at a visit, if there may
+ * be something to do. interps_news: between visits, if there is a new interpreter. */
 void interps_ask(void);
 void interps_look(void);
 void interps_news(void);
-/* Sites that were switched off get another chance, in each of them. */
+/* Switches events that were switched off on again, in every interpreter. */
 void interps_rearm(void);
-/* Thread states of the interpreters of which nothing runs while we hold the GIL, at most `most`: how many. They stay as long as
- * the GIL is held. `wanted` runs under the runtime's lock on them and must choose only such as cannot be deleted without the GIL:
- * with open frames. When the lock is not to be had: only the current one. */
+/* Fills `list` with at most `most` thread states, of interpreters that share our GIL, and returns how many. They stay valid while
+ * the GIL is held. `wanted` is called under the runtime's lock, and must accept only thread states with open frames, which cannot
+ * be deleted without the GIL. If the lock is busy, only the current thread is considered. */
 uint32_t interps_threads(void **list, uint32_t most, bool (*wanted)(void *tstate));
-/* Has the current interpreter a GIL that is not the main interpreter's? */
+/* Has the current interpreter a GIL of its own? With that GIL. */
 bool interps_own_gil(void);
-/* Takes the arena of a session that is over, if an interpreter with a GIL of its own may still write into it. */
+/* The session is over. True: an interpreter with a GIL of its own may still write into its arena, which now belongs to this file.
+ */
 bool interps_keep(void *arena, uint64_t bytes);
 
 #endif

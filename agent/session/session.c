@@ -1,15 +1,46 @@
-/* Owns the end of a session and what happens now and then during it: the visit that every slow path
- * starts with, leaving, the forked child, interpreter shutdown. */
-#include "agent/hooks/hooks.h"
-#include "agent/hooks/parallel.h"
-#include "agent/limit/governor.h"
+/* Owns the life of a session after its start: the visit that every slow path begins with, leaving, the forked child, and the
+ * shutdown of the interpreter. */
+#include "agent/session/session.h"
 
-struct agent agent = {.extra_index = -1};
+#include "agent/record/parallel_lock.h"
+#include "agent/record/thread.h"
+#include "agent/session/threads.h"
+
+static const struct session_part *parts;
+static size_t nparts;
+
+/* ---- parts ---- */
+
+void session_start_parts(const struct session_part *with, size_t n) {
+    parts = with;
+    nparts = n;
+    for (size_t i = 0; i < nparts; i++)
+        if (parts[i].start) parts[i].start();
+}
+
+void session_stop_parts(void) {
+    for (size_t i = 0; i < nparts; i++)
+        if (parts[i].stop) parts[i].stop();
+    thread_names_forget();
+}
+
+static void tell_parts(void) {
+    for (size_t i = 0; i < nparts; i++)
+        if (parts[i].tell) parts[i].tell();
+}
+
+static void end_parts_in_child(void) {
+    for (size_t i = 0; i < nparts; i++)
+        if (parts[i].child) parts[i].child();
+    thread_names_forget();
+}
+
+/* ---- the end ---- */
 
 static bool interpreter_ends(void) { return py.Py_IsFinalizing && py.Py_IsFinalizing(); }
 
-/* The interpreter is going: its objects are no longer ours to touch. The arena stays mapped, what is in it
- * stays readable, every later event is ignored. */
+/* The interpreter is shutting down: its objects must not be touched any more. The arena stays mapped and readable, and later
+ * events are ignored. */
 static void go_inert(void) {
     agent.state = AGENT_INERT;
     parallel_lock();
@@ -18,7 +49,7 @@ static void go_inert(void) {
     agent.ctl = NULL;
     for (uint32_t i = 0; i < agent.nthreads; i++) {
         agent.threads[i].cursor = NULL;
-        agent.threads[i].tid = 0; /* sends also what records nothing to session_visit */
+        agent.threads[i].tid = 0; /* a thread that records nothing then comes to session_visit, too */
     }
     agent_unlock();
     parallel_unlock();
@@ -27,18 +58,11 @@ static void go_inert(void) {
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_GONE);
 }
 
-static void forget_objects(void) {
-    tasks_stop();
-    drop_ref(agent.threading_active);
-    agent.threading_active = NULL;
-}
-
-void agent_not_busy(void) {
+void session_not_busy(void) {
     vt_store_release(&vt_agent_info.ctl, 0ull);
     vt_store_release(&vt_agent_info.busy, 0u);
 }
 
-/* Takes everything out and gives the arena back. Nothing that runs after it touches the arena. */
 void session_leave(uint32_t why) {
     struct pending_error error;
     struct vt_ctl *ctl = agent.ctl;
@@ -46,14 +70,12 @@ void session_leave(uint32_t why) {
     uint64_t start = clock_full();
     error_save(&error);
     thread_names_tell_all();
-    if (agent.governed) throttle_tell();
+    tell_parts();
     agent.state = AGENT_LEAVING;
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_LEAVING);
     agent.hooks->remove();
-    governor_stop();
-    gc_log_stop();
-    forget_objects();
-    parallel_lock(); /* whoever gets it next sees that we are leaving */
+    session_stop_parts();
+    parallel_lock(); /* the next holder of the lock sees that we are leaving */
     threads_stop();
     parallel_unlock();
     uint64_t end = clock_full();
@@ -64,11 +86,11 @@ void session_leave(uint32_t why) {
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_GONE);
     if (!agent.hooks->keep || !agent.hooks->keep(ctl, agent.arena_bytes))
         arch_syscall3(SYS_MUNMAP, (uint64_t)ctl, agent.arena_bytes, 0);
-    agent_not_busy();
+    session_not_busy();
     error_restore(&error);
 }
 
-/* In a forked child of the traced process: only the forking thread is here, the arena is not. */
+/* Only the forking thread is here, and the arena is not mapped. */
 void session_child(void) {
     struct pending_error error;
     agent.lock = 0;
@@ -78,15 +100,15 @@ void session_child(void) {
     this_thread = &thread_nobody;
     error_save(&error);
     agent.hooks->remove();
-    governor_stop();
-    gc_log_stop();
-    forget_objects();
+    end_parts_in_child();
     if (agent.key_made) py.pthread_key_delete(agent.key);
     agent.key_made = false;
     agent.state = AGENT_IDLE;
-    agent_not_busy();
+    session_not_busy();
     error_restore(&error);
 }
+
+/* ---- the visit ---- */
 
 static void periodic(uint64_t now) {
     struct pending_error error;
@@ -97,7 +119,6 @@ static void periodic(uint64_t now) {
     error_restore(&error);
 }
 
-/* In a thread that is not the program's: no hooked thread comes here by itself. */
 void session_wake(void) {
     if (agent.state != AGENT_TRACING || !agent.family->live) return;
     uint64_t now = clock_full();
@@ -116,7 +137,6 @@ static void name_this_thread(struct thread *thread) {
     error_restore(&error);
 }
 
-/* Start of every slow path: are we still to trace, and is this thread known? True = go on. */
 bool session_visit(void) {
     if (UNLIKELY(agent.state != AGENT_TRACING)) {
         if (agent.state == AGENT_IDLE && agent.hooks && agent.hooks->leftover) agent.hooks->leftover();

@@ -1,6 +1,10 @@
-/* Owns names of threads: what `threading` calls them, told in THREAD payloads. Only dictionary look-ups:
- * no Python code of the target runs for it. */
-#include "agent/agent_priv.h"
+/* Owns names of threads: read from `threading`, written in THREAD payloads. Dictionaries and attributes are read in a way that
+ * runs no code of the target. */
+#include "agent/session/threads.h"
+
+#include "agent/cpython/layout.h"
+#include "agent/cpython/text.h"
+#include "agent/record/state.h"
 
 enum { THREAD_NAME_MAX = 1024 };
 
@@ -12,7 +16,7 @@ static void *attribute(void *object, const char *name) {
     return value;
 }
 
-/* `threading` may be imported long after us. Not while the interpreter shuts down: modules may be gone. */
+/* Only in the main interpreter, whose `threading` knows the threads. */
 void thread_names_find_module(void) {
     if (agent.threading_active || py.PyThreadState_Get() == NULL) return;
     if (field(py.PyThreadState_Get(), layout.ts_interp) != agent.main_interpreter) return;
@@ -24,6 +28,11 @@ void thread_names_find_module(void) {
         agent.threading_active = active;
     else
         drop_ref(active);
+}
+
+void thread_names_forget(void) {
+    drop_ref(agent.threading_active);
+    agent.threading_active = NULL;
 }
 
 static bool tell(uint64_t ident, uint32_t tid, void *name) {
@@ -50,7 +59,6 @@ static uint32_t native_id_of(void *thread_object) {
     return (uint32_t)id;
 }
 
-/* New reference to the name that `threading` knows for this thread, or NULL. */
 void *thread_object_name(uint64_t ident, uint32_t *native_id) {
     if (!agent.threading_active) return NULL;
     void *key = py.PyLong_FromUnsignedLong(ident);
@@ -61,7 +69,6 @@ void *thread_object_name(uint64_t ident, uint32_t *native_id) {
     return name;
 }
 
-/* True once the name is known and told. */
 bool thread_name_tell(struct thread *thread) {
     void *name = thread_object_name(thread->ident, NULL);
     bool told = name && tell(thread->ident, thread->tid, name);

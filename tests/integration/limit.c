@@ -14,7 +14,7 @@
 #define SECONDS_MOST 100
 #define DEPTH_MOST 64
 #define LOOKS 4
-#define LOOK_CALLS 16 /* that a look takes at least, as in agent/throttle.c */
+#define LOOK_CALLS 16 /* that a look takes at least, as in agent/limit/throttle.c */
 
 struct scene {
     const struct interp *ip;

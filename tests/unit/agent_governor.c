@@ -1,22 +1,25 @@
-/* The governor on a clock of our own: the agent's governor.c, throttle.c and window.c drive a program that is only told here,
+/* The governor on a clock of our own: the files of agent/limit drive a program that is only told here,
  * so that what it costs, when a period ends and how often it runs are exact. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/hooks/detail.h"
-#include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
+#include "agent/limit/throttle.h"
+#include "agent/names/filter.h"
+#include "agent/names/ids.h"
+#include "agent/record/thread.h"
+#include "agent/session/session.h"
 
 #define MS 1000000ull /* a tick of this clock is a nanosecond */
 #define BASE 1000u    /* number of the first name */
 #define COST_EVENT 100u
 #define COST_SKIP 50u
 #define FUNCTIONS 9000
-#define THROTTLED_MAX 8192 /* as in agent/throttle.c */
+#define THROTTLED_MAX 8192 /* as in agent/limit/throttle.c */
 #define FRAMES 3
 
-/* ---- what the three files need of the agent ---- */
+/* ---- what they need of the agent ---- */
 
 struct agent agent;
 struct layout layout;
@@ -181,6 +184,7 @@ static void costs(uint64_t ns) {
 static enum governor_verdict event(uint32_t i, bool enter) {
     struct function *f = &functions[i];
     if (enter ? f->enter_off : f->leave_off) return GOVERNOR_OFF;
+    governor_looks();
     enum governor_verdict verdict = throttle_event((BASE + i) << VT_REC_TYPE_BITS, enter, f->c_function);
     costs(verdict == GOVERNOR_RECORD ? COST_EVENT : COST_SKIP);
     if (verdict == GOVERNOR_RECORD) enter ? f->recorded++ : f->ended++;
@@ -195,7 +199,7 @@ static void call(uint32_t i, uint64_t body_ns) {
     event(i, true);
     run(body_ns);
     event(i, false);
-    if (ctl.wake_cpu_ns && cpu >= ctl.wake_cpu_ns) window_wake(); /* the daemon does */
+    if (ctl.wake_cpu_ns && cpu >= ctl.wake_cpu_ns) governor_wake(); /* the daemon does */
 }
 
 /* The newest word on a function; NULL = it is not throttled. */
@@ -275,7 +279,7 @@ START_TEST(kept) {
             ck_assert_uint_lt(word->counted, functions[i].calls / 20);
             must_be_near(functions[i].recorded + word->counted + word->estimated, functions[i].calls, "all calls");
         }
-        must_be_near(governor_bare(now), own, "own time");
+        must_be_near(account_bare(now), own, "own time");
         end();
     }
 }
@@ -366,6 +370,7 @@ START_TEST(bounds) {
     begin(&monitoring, 50);
     ck_assert(!throttle_is_transparent((BASE + HOT) << VT_REC_TYPE_BITS));
     for (int n = 0; n < 200000; n++) {
+        governor_looks();
         ck_assert_int_eq(throttle_event((BASE + (1u << 17)) << VT_REC_TYPE_BITS, n % 2 == 0, false), GOVERNOR_RECORD);
         costs(COST_EVENT);
     }
@@ -394,7 +399,7 @@ START_TEST(cpu_time) {
         cpu += 9 * MS;
     }
     ck_assert_uint_lt(spent, (now - before - spent) / 20);
-    must_be_near(governor_bare(now), now - before - spent, "own time");
+    must_be_near(account_bare(now), now - before - spent, "own time");
     end();
 
     begin(&monitoring, 500); /* no such clock: no limit */
@@ -435,13 +440,13 @@ END_TEST
 START_TEST(naming) {
     begin(&monitoring, 1000);
     call(HOT, 10000);
-    governor.naming += 5 * MS;
+    agent.naming += 5 * MS;
     costs(5 * MS);
     for (uint64_t until = now + 20 * MS; now < until;) call(HOT, 10000);
     ck_assert_ptr_null(word_on(HOT));
-    ck_assert_int_gt(governor.debt, 3 * (int64_t)MS);
+    ck_assert_int_gt(account.debt, 3 * (int64_t)MS);
     for (uint64_t until = now + 200 * MS; now < until;) call(HOT, 10000);
-    ck_assert_int_lt(governor.debt, 0);
+    ck_assert_int_lt(account.debt, 0);
     /* nor one long text */
     event(RARE, true);
     throttle_values((BASE + RARE) << VT_REC_TYPE_BITS, MS);
@@ -450,14 +455,14 @@ START_TEST(naming) {
     for (uint64_t until = now + 1000 * MS; now < until;) call(HOT, 10000);
     must_be_exact(HOT);
     ck_assert_ptr_null(word_on(HOT));
-    int64_t debt = governor.debt;
+    int64_t debt = account.debt;
     /* nor calls of what is none of ours */
-    governor.others += 1000000;
+    account.others += 1000000;
     costs(1000000 * COST_SKIP);
     for (uint64_t until = now + 20 * MS; now < until;) call(HOT, 10000);
-    ck_assert_int_gt(governor.debt, debt + 30 * (int64_t)MS);
+    ck_assert_int_gt(account.debt, debt + 30 * (int64_t)MS);
     for (uint64_t until = now + 9000 * MS; now < until;) call(HOT, 10000); /* no more is saved than for a second */
-    ck_assert_int_eq(governor.debt, -governor_allowed(1000 * MS));
+    ck_assert_int_eq(account.debt, -account_allowed(1000 * MS));
     end();
 }
 END_TEST
@@ -501,7 +506,7 @@ START_TEST(at_once) {
     begin(&monitoring, 500);
     hot_loop(MS + MS / 10);
     ck_assert(word_on(HOT)->off && word_on(HOT_C)->off);
-    ck_assert_uint_le(governor.tick_at, now + 2 * MS);
+    ck_assert_uint_le(account.tick_at, now + 2 * MS);
     hot_loop(200 * MS);
     ck_assert_uint_eq(looks, 0);
     const struct vt_pl_throttled *word = word_on(HOT); /* the first moment is what is known */
@@ -519,11 +524,11 @@ START_TEST(looks_when_due) {
     hot_loop(100 * MS);
     uint64_t due = ctl.wake_cpu_ns, before = looks;
     ck_assert_uint_gt(due, cpu);
-    window_wake();
+    governor_wake();
     ck_assert_uint_eq(looks, before);
     ck_assert_uint_eq(ctl.wake_cpu_ns, due);
     cpu = due;
-    window_wake();
+    governor_wake();
     ck_assert_uint_eq(looks, before + 1);
     ck_assert_uint_ge(ctl.wake_cpu_ns, cpu + 1250 * MS); /* a little more CPU time than until a look begins by itself */
     /* such a look sees 16 calls, however long they take, and a millisecond */
@@ -565,7 +570,7 @@ END_TEST
 
 /* ---- below 3.12 ---- */
 
-/* As a callback of the profile function, see agent/detail.c; of the frame evaluation function where that is in use. */
+/* As a callback of the profile function, see agent/hooks/detail.c; of the frame evaluation function where that is in use. */
 static bool window_call_event(bool enter) {
     bool recorded;
     if (!hooks_in) return false;
@@ -573,11 +578,11 @@ static bool window_call_event(bool enter) {
         recorded = governor_whole();
     } else {
         window_event(&threads, enter);
-        governor.events++;
+        account.events++;
         governor_looks();
-        recorded = !governor.off;
+        recorded = !account.off;
     }
-    costs((uint64_t)governor.cost_event);
+    costs((uint64_t)account.cost_event);
     functions[HOT].recorded += recorded;
     return recorded;
 }
@@ -588,7 +593,7 @@ static void window_loop(uint64_t for_ns) {
         window_call_event(true);
         run(500);
         window_call_event(false);
-        if (ctl.wake_cpu_ns && cpu >= ctl.wake_cpu_ns) window_wake();
+        if (ctl.wake_cpu_ns && cpu >= ctl.wake_cpu_ns) governor_wake();
     }
 }
 
@@ -606,7 +611,7 @@ START_TEST(windows) {
         ck_assert_uint_eq(told_windows, hooks_in ? ctl.windows : ctl.windows - 1);
         ck_assert_uint_eq(window_told.head.nframes, kinds[k] == &profile ? FRAMES - 1 : 0);
         must_be_near(ctl.off_ticks + (ctl.off_since ? now - ctl.off_since : 0), own, "out for");
-        must_be_near(governor_bare(now), own, "own time");
+        must_be_near(account_bare(now), own, "own time");
         end();
         ck_assert(!ctl.off_since && !ctl.wake_cpu_ns);
     }
@@ -619,7 +624,7 @@ START_TEST(windows) {
 END_TEST
 
 static void go_out(void) {
-    while (!governor.off) window_call_event(true);
+    while (!account.off) window_call_event(true);
     ck_assert(!hooks_in && ctl.off_since && governor_is_off());
 }
 
@@ -631,22 +636,22 @@ START_TEST(comes_back) {
     ck_assert_uint_gt(due, cpu + 800 * MS); /* the debt is paid first */
     ck_assert(!governor_whole());
     run(due - cpu - MS);
-    window_wake();
+    governor_wake();
     ck_assert(!hooks_in && ctl.off_since == since && ctl.windows == 1);
     must_be_near(ctl.wake_cpu_ns - cpu, MS, "still to be waited");
     run(MS + 1000);
-    window_wake();
+    governor_wake();
     ck_assert(hooks_in && !governor_is_off() && !ctl.off_since && !ctl.wake_cpu_ns);
     ck_assert_uint_eq(ctl.off_ticks, now - since);
-    ck_assert_int_lt(governor.debt, -10 * (int64_t)MS);
-    window_wake(); /* it is in */
+    ck_assert_int_lt(account.debt, -10 * (int64_t)MS);
+    governor_wake(); /* it is in */
     ck_assert(hooks_in && ctl.windows == 1);
     uint64_t before = now;
     go_out();
     ck_assert_uint_gt(now - before, 10 * MS);
     ck_assert_uint_eq(ctl.windows, 2);
     now += 1000 * MS; /* time without CPU time pays nothing */
-    window_wake();
+    governor_wake();
     ck_assert(!hooks_in);
     end();
     ck_assert(!ctl.off_since && !ctl.wake_cpu_ns);
@@ -661,7 +666,7 @@ START_TEST(frames) {
     ck_assert_uint_eq(told_windows, 0);
     go_out();
     run(ctl.wake_cpu_ns - cpu);
-    window_wake();
+    governor_wake();
     ck_assert(hooks_in);
     static const struct {
         void *frame;
@@ -706,7 +711,7 @@ START_TEST(wake_ends) {
         if (what == 2) agent.state = AGENT_INERT;
         if (what == 3) agent.governed = false;
         if (what == 4) agent.family = &child;
-        window_wake();
+        governor_wake();
         ck_assert(!hooks_in);
         ck_assert_uint_eq(left_why, what == 0 ? VT_WHY_STOP : what == 1 ? VT_WHY_LEASE : 0);
         agent.family = family;
@@ -715,11 +720,11 @@ START_TEST(wake_ends) {
     }
     begin(&monitoring, 200);
     ctl.enabled = 0;
-    window_wake();
+    governor_wake();
     ck_assert_uint_eq(left_why, VT_WHY_STOP);
     begin(&profile, 200); /* the hooks are in: they see for themselves */
     ctl.enabled = 0;
-    window_wake();
+    governor_wake();
     ck_assert_uint_eq(left_why, 0);
     end();
 }

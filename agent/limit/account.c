@@ -1,0 +1,85 @@
+/* Owns the account of --max_overhead: what the events of a period have cost, the CPU time that the program itself has had, and
+ * the debt. A cost above the limit is a debt that later periods pay back, so that the limit holds for the whole session. */
+#include "agent/limit/account.h"
+
+#include "agent/cpython/layout.h"
+#include "agent/session/session.h"
+
+enum { BARE_LEAST = 4, CLOCK_PROCESS_CPU = 2 };
+
+struct account account;
+
+/* Cost of one event in nanoseconds, measured with tests/bench/overhead at 2.3 GHz. Converted to ticks, so that it grows on slower
+ * machines. Rounded up, because the benchmark does not see what the target loses in its caches. */
+static const struct cost {
+    uint32_t kind, from_python;
+    uint32_t event, skip;
+} costs[] = {
+    {VT_HOOK_MONITORING, 0x30c, 100, 50}, {VT_HOOK_PROFILE, 0x30b, 180, 100}, {VT_HOOK_PROFILE, 0x308, 130, 25},
+    {VT_HOOK_EVAL, 0x30b, 60, 24},        {VT_HOOK_EVAL, 0x308, 40, 12},
+};
+
+uint64_t process_cpu_ns(void) {
+    int64_t time[2] = {0, 0};
+    if (!py.clock_gettime || py.clock_gettime(CLOCK_PROCESS_CPU, time)) return 0;
+    return (uint64_t)time[0] * 1000000000u + (uint64_t)time[1];
+}
+
+static uint64_t ns_to_ticks(uint64_t ns) { return ns * agent.ticks_per_ms / 1000000; }
+
+/* Four fifths of the limit. The rest covers costs that no event accounts for: colder caches, code that is instrumented again. */
+int64_t account_allowed(uint64_t active) { return (int64_t)(active * agent.ctl->max_overhead / SHARE_UNIT * 4 / 5); }
+
+uint64_t account_counted(void) { return (account.skipped + account.others) * account.cost_skip; }
+uint64_t account_recorded(void) { return account.events * account.cost_event + account.values; }
+
+/* The part of `active` ticks that the program itself ran. Costs are estimates, so the program gets at least a quarter. */
+static uint64_t account_bare_of(uint64_t active, uint64_t cost) {
+    return active > cost + active / BARE_LEAST ? active - cost : active / BARE_LEAST;
+}
+
+/* Ticks that the process has run since the last period, without the time in which it waited for a processor or for anything else.
+ */
+static uint64_t account_active(uint64_t now) {
+    uint64_t ran = ns_to_ticks(process_cpu_ns() - account.cpu_last), wall = now > account.tick_last ? now - account.tick_last : 0;
+    return ran < wall ? ran : wall;
+}
+
+uint64_t account_bare(uint64_t now) {
+    return account.bare + account_bare_of(account_active(now), account_counted() + account_recorded() + agent.naming);
+}
+
+void account_costs(void) {
+    const struct cost *cost = costs;
+    while (cost->kind != agent.hooks->kind || layout.python < cost->from_python) cost++;
+    account.cost_event = ns_to_ticks(cost->event);
+    account.cost_skip = ns_to_ticks(cost->skip);
+}
+
+void account_start(uint64_t now) {
+    account = (struct account){.tick_last = now, .cpu_last = process_cpu_ns()};
+    agent.naming = 0;
+    account_costs();
+}
+
+uint64_t account_period(uint64_t now) {
+    uint64_t cost = account_recorded() + account_counted() + agent.naming;
+    uint64_t bare = account_bare_of(account_active(now), cost);
+    int64_t most = account_allowed(1000 * agent.ticks_per_ms);
+    account.bare += bare;
+    account.tick_last = now;
+    account.cpu_last = process_cpu_ns();
+    account.debt += (int64_t)cost - account_allowed(bare);
+    if (account.debt < -most) account.debt = -most;
+    return bare;
+}
+
+void account_next_period(void) { account.events = account.skipped = account.others = account.values = agent.naming = 0; }
+
+void account_paid(uint64_t now) {
+    uint64_t active = account_active(now);
+    account.bare += active;
+    account.tick_last = now;
+    account.cpu_last = process_cpu_ns();
+    account.debt -= account_allowed(active);
+}
