@@ -4,7 +4,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
-rows="daemon $build/obj/daemon
+rows="agent $build/agentobj/agent
+daemon $build/obj/daemon
 proto $build/obj/proto"
 bad=0
 

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.." || exit 1
 bad=0
 orders='
 cli: root > view > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
+agent: root > hooks > limit > session > names > record > cpython > cpython/*
 daemon: root > serve > session > drain, io
 options: parse > values > help, suggest > options
 proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > clock, rundir, spooldir, texts > owndir > base > abi
