@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/attach_options.h"
+#include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
 #include "cli/base/text.h"
@@ -64,16 +65,17 @@ static void say(const struct attach *a, const char *text) {
 
 /* ---- what the target is called ---- */
 
-static void cmdline(pid_t pid, char *buf, size_t size) {
-    char path[64], raw[4096];
+/* Into to[CLEAN_TEXT_MAX]: "python3 app.py --port 80". */
+static void command_of(pid_t pid, char *to) {
+    char path[64], raw[CLEAN_TEXT_MAX / 2], line[sizeof raw + 1];
     snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, raw, sizeof(raw)) : 0;
+    ssize_t n = fd >= 0 ? read(fd, raw, sizeof(raw) - 1) : 0;
     vt_close(&fd);
-    size_t len = text_one_line(buf, size, raw, n > 0 ? (size_t)n : 0, ' ');
-    while (len && buf[len - 1] == ' ') len--;
-    if (len > 60) strcpy(buf + 57, "..."), len = 60;
-    buf[len] = 0;
+    size_t len = text_one_line(line, sizeof line, raw, n > 0 ? (size_t)n : 0, ' ');
+    while (len && line[len - 1] == ' ') line[--len] = 0;
+    const char *command = clean_command(line);
+    clean_shorten(clean_text(to, command, strlen(command)), 60);
 }
 
 static unsigned long thread_count(pid_t pid) {
@@ -88,16 +90,18 @@ static unsigned long thread_count(pid_t pid) {
 /* ---- frames ---- */
 
 static void on_attached(struct attach *a, const Vt__Attached *m) {
-    char name[128], pause[32], limit[64] = "", line[768];
+    char name[CLEAN_TEXT_MAX], pause[32], limit[64] = "", threads[48], line[768];
     a->attached = true;
     a->pending = m->pending;
     a->attach_pause_ns = m->pause_ns;
-    cmdline((pid_t)a->o.req.pid, name, sizeof(name));
-    unsigned long threads = thread_count((pid_t)a->o.req.pid);
+    command_of((pid_t)a->o.req.pid, name);
+    unsigned long nthreads = thread_count((pid_t)a->o.req.pid);
     if (a->o.trace.max_overhead) snprintf(limit, sizeof limit, " with a limit of %g %%", (double)a->o.trace.max_overhead / 100);
-    snprintf(line, sizeof(line), "Attached to %u (%s), Python %s, %lu thread%s; paused %s. %s%s; Ctrl+C to stop and save.%s%s\n",
-             a->o.req.pid, name, m->python, threads, threads == 1 ? "" : "s", format_ns(pause, sizeof(pause), m->pause_ns),
-             m->pending ? "It holds the GIL: waiting" : "Tracing", limit, m->note[0] ? " Note: " : "", m->note);
+    snprintf(line, sizeof(line), "Attached to %u (%.240s), Python %s%s%s; paused %s. %s%s; Ctrl+C to stop and save.%s%s\n",
+             a->o.req.pid, name, m->python, nthreads ? ", " : "",
+             nthreads ? format_things(threads, sizeof threads, nthreads, "thread") : "",
+             format_ns(pause, sizeof(pause), m->pause_ns), m->pending ? "It holds the GIL: waiting" : "Tracing", limit,
+             m->note[0] ? " Note: " : "", m->note);
     say(a, line);
 }
 
@@ -231,30 +235,33 @@ static const char *reason_text(const struct attach *a) {
 
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
-    char line[PATH_MAX * 2 + 1536], calls[32], bytes[32], in[32], out[32], dropped[32], shorter[32];
+    char line[PATH_MAX * 2 + 1536], calls[48], bytes[32], in[32], out[32], threads[48];
+    const struct trace_totals *t = &r->totals;
     const char *why = reason_text(a);
     char *full = realpath(a->path.output, NULL);
     const char *name = full ? full : a->path.output;
     size_t len = 0;
-    uint64_t drops = a->end && a->end->dropped > r->totals.dropped ? a->end->dropped : r->totals.dropped;
+    uint64_t drops = a->end && a->end->dropped > t->dropped ? a->end->dropped : t->dropped;
 #define ADD(...) len += (size_t)snprintf(line + len, sizeof(line) - len, __VA_ARGS__)
     if (why)
         ADD("%s%s%s%s. ", why, a->end && a->end->text[0] ? " (" : "", a->end ? a->end->text : "",
             a->end && a->end->text[0] ? ")" : "");
     else if (a->end && a->end->text[0])
         ADD("Note: %s. ", a->end->text);
-    uint64_t all = a->end ? a->end->calls : r->totals.calls;
-    char newest[64] = "";
-    if (r->totals.left_out) snprintf(newest, sizeof(newest), "the newest %lld of ", (long long)a->o.tracer_entries);
-    ADD("Saved %s (%s): %s%s calls on %llu thread%s", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes), newest,
-        format_count(calls, sizeof(calls), all), (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s");
-    uint64_t short_calls = r->totals.short_calls; /* a .vzt file is not looked through */
-    if (a->end && a->end->short_calls > short_calls) short_calls = a->end->short_calls;
-    if (short_calls) ADD(" (%s shorter ones left out)", format_count(shorter, sizeof(shorter), short_calls));
+    ADD("Saved %s (%s): ", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes));
+    if (t->left_out) {
+        ADD("the newest %s of ", format_count(calls, sizeof calls, convert_calls(r)));
+        ADD("%s", format_things(calls, sizeof calls, convert_calls(r) + t->left_out, "call"));
+    } else {
+        ADD("%s", format_things(calls, sizeof calls, convert_calls(r), "call"));
+    }
+    ADD(" on %s", format_things(threads, sizeof threads, t->threads, "thread"));
+    if (t->short_calls) ADD("; %s left out", format_things(calls, sizeof calls, t->short_calls, "shorter call"));
+    if (t->folded) ADD("; %s folded into those around them", format_things(calls, sizeof calls, t->folded, "shorter call"));
     if (a->end)
         ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
-    if (drops) ADD("; %s events dropped (gaps are marked)", format_count(dropped, sizeof(dropped), drops));
+    if (drops) ADD("; %s dropped (gaps are marked)", format_things(calls, sizeof calls, drops, "event"));
     if (r->limit[0]) ADD("; %s", r->limit);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
     const char *next = format_by_name(a->path.output, NULL)->next_step, *quote = strchr(name, ' ') ? "\"" : "";

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
 #include "cli/base/text.h"
 #include "cli/cli.h"
@@ -37,7 +38,9 @@ static int run(const struct direction *d, int argc, char **argv) {
         fprintf(stderr, "viztracer: %s: %s; what comes after that place is not in %s\n", opts->input, result.damage,
                 opts->output);
     if (line.quiet) return CLI_OK;
-    printf("%s: %llu events, %.1f MB\n", opts->output, (unsigned long long)result.events, (double)result.bytes / 1e6);
+    char events[48], bytes[32];
+    printf("%s: %s, %s\n", opts->output, format_things(events, sizeof events, result.events, "event"),
+           format_bytes(bytes, sizeof bytes, result.bytes));
     return cli_flush();
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
 #include "cli/cmd_convert.h"
 #include "cli/format/format.h"
@@ -45,6 +46,15 @@ const struct option_row convert_rows[] = {
 
 static void show_progress(void *arg, uint64_t done, uint64_t size) { progress_bar_show(arg, stderr, "Converting", done, size); }
 
+/* A part of the sentence that is there when there is something to say. */
+static void say_some(const char *fmt, uint64_t n, const char *noun) {
+    char things[64];
+    const char *place = strstr(fmt, "%s");
+    if (!n) return;
+    format_things(things, sizeof things, n, noun);
+    printf("%.*s%s%s", (int)(place - fmt), fmt, things, place + 2);
+}
+
 static int report(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
     if (r->damage[0] && opts->inputs)
         ; /* show_note has named them all */
@@ -54,21 +64,21 @@ static int report(const struct convert_opts *opts, const struct convert_result *
         fprintf(stderr, "viztracer: %s has no end: it holds what was written before its writer died\n",
                 opts->inputs ? "one of these traces" : opts->input);
     if (quiet) return CLI_OK;
-    printf("%s: %llu calls on %llu thread%s, %.1f MB", opts->output,
-           (unsigned long long)(r->totals.calls + r->totals.open - r->totals.short_calls - r->totals.left_out - r->totals.folded -
-                                r->totals.unselected),
-           (unsigned long long)r->totals.threads, r->totals.threads == 1 ? "" : "s", (double)r->bytes / 1e6);
-    if (r->totals.short_calls) printf(", %llu shorter calls left out", (unsigned long long)r->totals.short_calls);
+    const struct trace_totals *t = &r->totals;
+    char calls[48], threads[48], bytes[32];
+    printf("%s: %s on %s, %s", opts->output, format_things(calls, sizeof calls, convert_calls(r), "call"),
+           format_things(threads, sizeof threads, t->threads, "thread"), format_bytes(bytes, sizeof bytes, r->bytes));
+    say_some(", %s left out", t->short_calls, "shorter call");
     if (r->limit[0]) printf(", %s", r->limit);
-    if (r->totals.left_out) printf(", %llu older calls left out", (unsigned long long)r->totals.left_out);
-    if (r->totals.folded) printf(", %llu shorter calls folded into those around them", (unsigned long long)r->totals.folded);
-    if (r->totals.unselected) printf(", %llu calls not in the chosen part", (unsigned long long)r->totals.unselected);
-    if (r->totals.cut) printf(", %llu calls cut to the call around them", (unsigned long long)r->totals.cut);
-    if (r->totals.dropped) printf(", %llu events were dropped in the target", (unsigned long long)r->totals.dropped);
-    const struct writer_unheld *u = &r->unheld;
-    if (u->marks || u->args || u->texts)
-        printf(", without what a .vzt has no place for: %llu marks, arguments of %llu calls, source text of %llu files",
-               (unsigned long long)u->marks, (unsigned long long)u->args, (unsigned long long)u->texts);
+    say_some(", %s left out", t->left_out, "older call");
+    say_some(", %s folded into those around them", t->folded, "shorter call");
+    say_some(", %s not in the chosen part", t->unselected, "call");
+    say_some(", %s cut to the call around them", t->cut, "call");
+    say_some(", %s dropped in the target", t->dropped, "event");
+    say_some(", without %s", r->unheld.marks, "mark");
+    say_some(", without arguments of %s", r->unheld.args, "call");
+    say_some(", without the source text of %s", r->unheld.texts, "file");
+    if (r->unheld.marks || r->unheld.args || r->unheld.texts) printf(": a .vzt has no place for that");
     printf("\n");
     return cli_flush();
 }

@@ -42,13 +42,14 @@ static int save_kept(const struct spooldir_file *k, const char *output) {
     struct convert_result result;
     struct convert_opts opts = {.input = k->path, .output = output};
     struct vt_err err = {0};
-    char bytes[32], calls[32];
+    char bytes[32], calls[48], threads[48];
     if (convert_trace(&opts, &result, &err)) return cli_fail("%s; the trace stays in %s", err.msg, k->path);
     unlink(k->path);
     const char *next = format_by_name(output, NULL)->next_step;
-    printf("Saved %s (%s): %s calls on %llu threads, from the trace that was kept%s%s%s\n", output,
-           format_bytes(bytes, sizeof(bytes), result.bytes), format_count(calls, sizeof(calls), result.totals.calls),
-           (unsigned long long)result.totals.threads, next ? ". " : "", next ? next : "", next ? output : "");
+    printf("Saved %s (%s): %s on %s, from the trace that was kept%s%s%s\n", output,
+           format_bytes(bytes, sizeof(bytes), result.bytes), format_things(calls, sizeof(calls), convert_calls(&result), "call"),
+           format_things(threads, sizeof(threads), result.totals.threads, "thread"), next ? ". " : "", next ? next : "",
+           next ? output : "");
     return CLI_OK;
 }
 

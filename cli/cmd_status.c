@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
 #include "cli/base/json.h"
 #include "cli/base/text.h"
@@ -43,8 +44,9 @@ static void show_json(struct status *s, const Vt__SessionInfo *i, const char *st
     put_json_string("spool", i->spool, '}');
 }
 
+/* Two or three lines of at most 80 columns, but for long names of files, which have to stay whole. */
 static void show(struct status *s, const Vt__SessionInfo *i) {
-    char who[64], when[32], events[32], bytes[32], cmdline[64], file[300];
+    char who[64], when[32], events[32], bytes[32], cmdline[CLEAN_TEXT_MAX], file[PATH_MAX];
     time_t start = (time_t)(i->start_real_ns / 1000000000u);
     struct passwd *pw = getpwuid(i->owner_uid);
     struct tm tm;
@@ -65,13 +67,15 @@ static void show(struct status *s, const Vt__SessionInfo *i) {
     else
         snprintf(who, sizeof(who), "%u", i->owner_uid);
     localtime_r(&start, &tm);
-    strftime(when, sizeof(when), "%F %T", &tm);
-    clean(cmdline, sizeof(cmdline), i->cmdline);
+    strftime(when, sizeof(when), "%F %H:%M", &tm);
+    const char *command = clean_command(i->cmdline);
+    clean_shorten(clean_text(cmdline, command, strlen(command)), 71);
     clean(file, sizeof(file), i->spool[0] ? i->spool : i->output);
-    if (!s->rows++) printf("%-8s %-20s %-10s %-19s %14s %10s  %s\n", "PID", "STATE", "BY", "SINCE", "EVENTS", "SIZE", "FILE");
-    printf("%-8u %-20s %-10s %-19s %14s %10s  %s%s%s\n", i->pid, state, who, when,
-           i->spool[0] ? "-" : format_count(events, sizeof(events), i->events), format_bytes(bytes, sizeof(bytes), i->bytes),
-           file, cmdline[0] ? "  " : "", cmdline);
+    if (!s->rows++) printf("%-8s %-19s %-9s %-16s %14s %9s\n", "PID", "STATE", "BY", "SINCE", "EVENTS", "SIZE");
+    printf("%-8u %-19s %-9s %-16s %14s %9s\n", i->pid, state, who, when,
+           i->spool[0] ? "-" : format_count(events, sizeof(events), i->events), format_bytes(bytes, sizeof(bytes), i->bytes));
+    if (cmdline[0]) printf("         %s\n", cmdline);
+    if (file[0]) printf("         %s %s\n", i->spool[0] ? "kept as" : "to", file);
 }
 
 static bool shown_before(struct status *s, const char *path) {
@@ -85,13 +89,25 @@ static bool shown_before(struct status *s, const char *path) {
     return false;
 }
 
+/* The list of kept traces does not say what they are of; their headers do. */
+static void show_kept_info(struct status *s, const Vt__SessionInfo *i) {
+    Vt__SessionInfo told = *i;
+    char cmdline[4096];
+    if (!told.cmdline[0]) told.cmdline = kept_cmdline(told.spool, cmdline, sizeof cmdline);
+    show(s, &told);
+}
+
 static int ask(void *ctx, struct client *c) {
     struct status *s = ctx;
     ProtobufCMessage *reply;
     if (client_request(c, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, NULL)) return 0;
     const Vt__StatusRep *m = (const Vt__StatusRep *)reply;
-    for (size_t i = 0; i < m->n_sessions; i++)
-        if (!m->sessions[i]->spool[0] || !shown_before(s, m->sessions[i]->spool)) show(s, m->sessions[i]);
+    for (size_t i = 0; i < m->n_sessions; i++) {
+        if (!m->sessions[i]->spool[0])
+            show(s, m->sessions[i]);
+        else if (!shown_before(s, m->sessions[i]->spool))
+            show_kept_info(s, m->sessions[i]);
+    }
     vt_msg_free(reply);
     return 0;
 }
@@ -105,7 +121,7 @@ static int show_kept(void *ctx, const struct spooldir_file *k) {
     i.start_real_ns = k->saved_ns;
     i.bytes = k->bytes;
     i.spool = (char *)k->path;
-    show(s, &i);
+    show_kept_info(s, &i);
     return 0;
 }
 

@@ -76,3 +76,19 @@ unsigned clean_columns(const char *clean) {
     for (; *clean; all += one) clean += clean_next(clean, &one);
     return all;
 }
+
+const char *clean_command(const char *cmdline) {
+    const char *name = cmdline;
+    for (const char *c = cmdline; *c && *c != ' '; c++)
+        if (*c == '/' && c[1] && c[1] != ' ') name = c + 1;
+    return name;
+}
+
+char *clean_shorten(char text[CLEAN_TEXT_MAX], unsigned columns) {
+    unsigned all = clean_columns(text), used = 0, one;
+    size_t at = 0;
+    if (all <= columns) return text;
+    for (size_t len; len = clean_next(text + at, &one), used + one < columns; at += len) used += one;
+    memcpy(text + at, CLEAN_CUT, sizeof CLEAN_CUT);
+    return text;
+}

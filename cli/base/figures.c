@@ -2,6 +2,7 @@
 #include "cli/base/figures.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/base.h"
 
@@ -32,19 +33,27 @@ char *format_count(char *buf, size_t size, uint64_t n) {
     return buf;
 }
 
+char *format_things(char *buf, size_t size, uint64_t n, const char *noun) {
+    char count[32];
+    size_t len = strlen(noun);
+    const char *ending = n == 1 ? "" : len && noun[len - 1] == 's' ? "es" : "s";
+    snprintf(buf, size, "%s %s%s", format_count(count, sizeof count, n), noun, ending);
+    return buf;
+}
+
 char *format_bytes(char *buf, size_t size, uint64_t n) {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
     double v = (double)n;
     size_t i = 0;
-    while (v >= 1000 && i + 1 < VT_ARRAY_LEN(units)) v /= 1000, i++;
+    while (v >= (i ? 999.95 : 1000) && i + 1 < VT_ARRAY_LEN(units)) v /= 1000, i++;
     snprintf(buf, size, i ? "%.1f %s" : "%.0f %s", v, units[i]);
     return buf;
 }
 
 char *format_ns(char *buf, size_t size, uint64_t ns) {
-    if (ns < 1000000)
+    if (ns < 995000)
         snprintf(buf, size, "%.2f ms", (double)ns / 1e6);
-    else if (ns < 1000000000)
+    else if (ns < 999950000)
         snprintf(buf, size, "%.1f ms", (double)ns / 1e6);
     else
         snprintf(buf, size, "%.1f s", (double)ns / 1e9);

@@ -9,7 +9,9 @@
 char *format_duration(char *buf, uint64_t ns);
 /* "1,234,567" */
 char *format_count(char *buf, size_t size, uint64_t n);
-/* "12.3 MB"; 1 kB = 1000 bytes */
+/* "1 thread", "1,234 threads", "0 processes": the count and the noun, which is given in the singular. */
+char *format_things(char *buf, size_t size, uint64_t n, const char *noun);
+/* "950 B", "12.3 MB"; 1 kB = 1000 bytes */
 char *format_bytes(char *buf, size_t size, uint64_t n);
 /* "0.80 ms", "1.2 s" */
 char *format_ns(char *buf, size_t size, uint64_t ns);

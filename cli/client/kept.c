@@ -2,10 +2,18 @@
 #include "cli/client/kept.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/client/client.h"
+#include "proto/frame.h"
+#include "proto/msg.h"
+
+#define HEADER_MAX (1u << 20) /* bytes of a trace's header; real ones have a few hundred */
 
 struct each {
     int (*fn)(void *ctx, const struct spooldir_file *k);
@@ -61,4 +69,28 @@ int kept_find(pid_t pid, struct spooldir_file *out) {
         client_close(&c);
     }
     return s.found ? 0 : -ENOENT;
+}
+
+/* The message of the first frame, or NULL. */
+static Vt__TraceHeader *read_header(int fd) {
+    uint8_t head[8 + VT_FRAME_HDR];
+    uint32_t type, len, crc;
+    ProtobufCMessage *msg = NULL;
+    if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head || memcmp(head, VT_FILE_MAGIC, 8)) return NULL;
+    if (vt_frame_get_header(head + 8, &type, &len, &crc) || type != VT_FRAME_HEADER || len > HEADER_MAX) return NULL;
+    uint8_t *payload = malloc(len + 1u);
+    bool whole = payload && pread(fd, payload, len, sizeof head) == (ssize_t)len && !vt_frame_check(crc, payload, len);
+    if (whole && vt_msg_unpack(type, payload, len, &msg)) msg = NULL;
+    free(payload);
+    return (Vt__TraceHeader *)(void *)msg;
+}
+
+char *kept_cmdline(const char *path, char *buf, size_t size) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    Vt__TraceHeader *header = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? read_header(fd) : NULL;
+    snprintf(buf, size, "%s", header ? header->cmdline : "");
+    if (header) vt_msg_free(&header->base);
+    vt_close(&fd);
+    return buf;
 }

@@ -146,6 +146,17 @@ static bool is_copy(const struct convert_opts *opts, const struct trace_info *in
            shortest(opts, info) == info->header->min_duration_ns;
 }
 
+/* What a trace that is copied holds. It is read only when it has no end, which would say it. */
+static int count_calls(struct trace_source *source, const struct convert_opts *opts, struct trace_totals *totals,
+                       struct vt_err *err) {
+    const struct trace_info *info = trace_source_info(source);
+    if (!info->end) return newest_count(source, &(struct run_opts){.stop = opts->stop}, totals, err);
+    *totals = (struct trace_totals){
+        .calls = info->end->calls, .short_calls = info->end->short_calls, .dropped = info->end->dropped, .threads = info->nshown};
+    for (uint32_t i = 0; i < info->nthreads; i++) totals->calls += info->threads[i]->nstack;
+    return 0;
+}
+
 static int open_source(const struct convert_opts *opts, struct trace_source **source, struct vt_err *err) {
     size_t n = opts->inputs ? opts->ninputs : 1;
     for (size_t i = 0; i < n; i++)
@@ -170,12 +181,8 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     if (rc) return rc;
     const struct trace_info *info = trace_source_info(source);
     if (is_copy(opts, info)) {
-        result->totals.threads = info->nshown;
-        if (info->end) {
-            result->totals.calls = info->end->calls;
-            result->totals.dropped = info->end->dropped;
-        }
-        rc = copy_native(opts, result, err);
+        rc = count_calls(source, opts, &result->totals, err);
+        if (!rc) rc = copy_native(opts, result, err);
     } else {
         rc = write_with(format->writer, suffix->gzip, opts, source, result, err);
     }

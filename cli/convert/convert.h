@@ -32,7 +32,7 @@ struct convert_opts {
 };
 
 struct convert_result {
-    struct trace_totals totals;  /* for .vzt outputs: from the end record; open and short_calls are 0 */
+    struct trace_totals totals;  /* of a copied .vzt from its end record: calls are all of them, open is 0 */
     uint64_t bytes;              /* of the output */
     bool cut_off;                /* the trace has no end: its writer died */
     struct writer_unheld unheld; /* what the format cannot hold */
@@ -42,5 +42,12 @@ struct convert_result {
 
 /* 0 and a whole output file, or -errno, err, and no output file. */
 VT_MUST_CHECK int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err);
+
+/* The calls that are in the output, unfinished ones too. */
+static inline uint64_t convert_calls(const struct convert_result *r) {
+    const struct trace_totals *t = &r->totals;
+    uint64_t all = t->calls + t->open, left_out = t->short_calls + t->left_out + t->folded + t->unselected;
+    return all > left_out ? all - left_out : 0;
+}
 
 #endif

@@ -38,6 +38,11 @@ static const struct trace_writer_ops newest_ops = {.begin = newest_begin,
                                                    .mark = newest_mark,
                                                    .end = newest_end};
 
+int newest_count(struct trace_source *s, const struct run_opts *opts, struct trace_totals *totals, struct vt_err *err) {
+    struct trace_writer counter = {0};
+    return trace_source_run(s, opts, &newest_ops, &counter, totals, err);
+}
+
 int newest_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
                uint64_t newest, struct trace_totals *totals, struct vt_err *err) {
     struct trace_writer counter = {0}, front = {.ops = ops, .inner = w};

@@ -21,6 +21,8 @@
 #include "cli/report/report_json.h"
 
 #define ROWS 20u
+#define PAIR 22 /* columns of "before > after" */
+#define NAME_MIN 30u
 
 /* ---- joining ---- */
 
@@ -123,17 +125,31 @@ static void put_pair(double before, double after, bool there, bool here) {
     printf("%10s >%10s", b, a);
 }
 
-static void put_row(const struct term *term, const struct compare_row *r, enum profile_sort sort) {
+/* Of a narrow terminal's columns the mean gives way to the name, or, where rows are in its order, the calls do. */
+struct columns {
+    bool mean, calls;
+    unsigned taken;
+};
+static struct columns choose_columns(const struct term *term, enum profile_sort sort) {
+    struct columns c = {.mean = true, .calls = true, .taken = 2 + 11 + 3 * PAIR};
+    if (!term->width || term->width >= c.taken + NAME_MIN) return c;
+    c.taken -= PAIR;
+    *(sort == PROFILE_MEAN ? &c.calls : &c.mean) = false;
+    return c;
+}
+
+static void put_row(const struct term *term, const struct columns *columns, const struct compare_row *r, enum profile_sort sort) {
     const struct compare_side *b = &r->side[0], *a = &r->side[1];
     bool total = sort == PROFILE_TOTAL;
     char calls[2][32];
     put_change(term, total ? b->total_per_s : b->self_per_s, total ? a->total_per_s : a->self_per_s, 11);
     put_pair(total ? b->total_per_s : b->self_per_s, total ? a->total_per_s : a->self_per_s, b->name, a->name);
-    put_pair((double)b->mean_ns, (double)a->mean_ns, b->name, a->name);
-    printf("%10s >%10s  ", b->name ? format_count(calls[0], sizeof calls[0], (uint64_t)(b->calls_per_s + 0.5)) : "-",
-           a->name ? format_count(calls[1], sizeof calls[1], (uint64_t)(a->calls_per_s + 0.5)) : "-");
-    if (!a->name || !b->name) printf("%s", a->name ? "[new] " : "[gone] ");
-    unsigned taken = 79 + (!a->name || !b->name ? 7 : 0);
+    if (columns->mean) put_pair((double)b->mean_ns, (double)a->mean_ns, b->name, a->name);
+    if (columns->calls)
+        printf("%10s >%10s", b->name ? format_count(calls[0], sizeof calls[0], (uint64_t)(b->calls_per_s + 0.5)) : "-",
+               a->name ? format_count(calls[1], sizeof calls[1], (uint64_t)(a->calls_per_s + 0.5)) : "-");
+    printf("  %s", a->name && b->name ? "" : a->name ? "[new] " : "[gone] ");
+    unsigned taken = columns->taken + (!a->name || !b->name ? 7 : 0);
     put_name(term, name_of(r), !term->width ? 0 : term->width > taken + 12 ? term->width - taken : 12);
     putchar('\n');
 }
@@ -143,21 +159,23 @@ static void put_text(const struct profile *const *p, const struct compare_opts *
     size_t limit = o->limit ? o->limit : ROWS;
     term_init(&term);
     for (int i = 0; i < 2; i++) {
-        char file[CLEAN_TEXT_MAX], took[16], busy[16], calls[32];
-        printf("%s %s%s%s: %s, %s calls, %s of thread time\n", i ? "after " : "before", term_bold(&term),
+        char file[CLEAN_TEXT_MAX], took[16], busy[16], calls[48];
+        printf("%s %s%s%s: %s, %s, %s of thread time\n", i ? "after " : "before", term_bold(&term),
                clean_text(file, o->files[i], strlen(o->files[i])), term_off(&term),
-               format_duration(took, p[i]->end_ns - p[i]->start_ns), format_count(calls, sizeof calls, p[i]->calls),
+               format_duration(took, p[i]->end_ns - p[i]->start_ns), format_things(calls, sizeof calls, p[i]->calls, "call"),
                format_duration(busy, p[i]->total_ns));
         if (o->limits[i] && o->limits[i][0])
             printf("%s       --max_overhead was on here: %s%s\n", term_red(&term), o->limits[i], term_off(&term));
         if (p[i]->totals.dropped)
-            printf("%s       %llu events were dropped here: its figures are too low%s\n", term_red(&term),
-                   (unsigned long long)p[i]->totals.dropped, term_off(&term));
+            printf("%s       %s dropped here: its figures are too low%s\n", term_red(&term),
+                   format_things(calls, sizeof calls, p[i]->totals.dropped, "event"), term_off(&term));
     }
-    printf("\n%s%11s%22s%22s%22s  function%s\n", term_dim(&term), "change",
-           o->sort == PROFILE_TOTAL ? "total per second" : "own per second", "mean per call", "calls per second",
-           term_off(&term));
-    for (size_t i = 0; i < n && i < limit; i++) put_row(&term, &rows[i], o->sort);
+    struct columns columns = choose_columns(&term, o->sort);
+    printf("\n%s%11s%*s", term_dim(&term), "change", PAIR, o->sort == PROFILE_TOTAL ? "total per second" : "own per second");
+    if (columns.mean) printf("%*s", PAIR, "mean per call");
+    if (columns.calls) printf("%*s", PAIR, "calls per second");
+    printf("  function%s\n", term_off(&term));
+    for (size_t i = 0; i < n && i < limit; i++) put_row(&term, &columns, &rows[i], o->sort);
     if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
     if (!n) printf("%s\n", o->match ? "no function matches" : "no calls");
 }

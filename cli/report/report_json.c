@@ -2,8 +2,8 @@
  * as
  * --slice has it:
  * - version: 1
- * - trace: {kind, file, pid, start_ns (of the first event, wall clock), duration_ns, calls, open, functions, threads, total_ns
- * (of all threads), dropped, folded (calls that --budget left out of the file), limit (of
+ * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, open,
+ * functions, threads, total_ns (of all threads), dropped, folded (calls that --budget left out of the file), limit (of
  * --max_overhead and what it left out, text or null), cut_off, damage (text or null)}
  * - functions: [{name, file, line, kind ("python" or "c"; of c, file is the module or type), calls, open, raised, self_ns,
  * total_ns, mean_ns, min_ns, p50_ns, p99_ns, max_ns}]
@@ -72,7 +72,10 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
     printf("{\"version\":1,\n\"trace\":{\"kind\":\"%s\"", trace_source_kind(source));
     int rc = report_json_text("file", opts->file, strlen(opts->file));
     report_json_number("pid", info->nprocesses ? info->processes[0]->pid : 0);
-    report_json_number("start_ns", p->start_ns + info->real_minus_mono);
+    if (info->real_minus_mono)
+        report_json_number("start_ns", p->start_ns + info->real_minus_mono);
+    else
+        printf(",\"start_ns\":null");
     report_json_number("duration_ns", p->end_ns - p->start_ns);
     report_json_number("calls", p->calls);
     report_json_number("open", p->open);
@@ -219,16 +222,20 @@ static int put_nodes(const struct profile *p, uint32_t node, double least_ns) {
 }
 
 /* Functions that --max_overhead throttled, none in what does not come from a .vzt. */
-static int put_throttled(struct trace_info *info) {
+static int put_throttled(struct trace_info *info, const char *match) {
+    const char *before = "\n";
     int rc = 0;
     printf(",\n\"throttled\":[");
     for (size_t i = 0; i < limit_functions(info) && !rc; i++) {
         const Vt__ThrottledFunction *f = info->throttled->functions[i];
-        rc = report_json_function(i ? ",\n" : "\n", trace_info_name(info, f->id));
+        const struct trace_name *name = trace_info_name(info, f->id);
+        if (match && !profile_match(name, match)) continue;
+        rc = report_json_function(before, name);
         report_json_number("calls_counted", f->counted);
         report_json_number("calls_estimated", f->estimated);
         put_bool("exact", !f->off && !f->estimated);
         putchar('}');
+        before = ",\n";
     }
     printf("]");
     return rc;
@@ -242,7 +249,7 @@ int report_json(const struct profile *p, struct trace_source *source, const stru
     if (!rc) rc = put_calls(p, opts);
     if (rc) return rc;
     put_drops(p);
-    rc = put_throttled(trace_source_info(source));
+    rc = put_throttled(trace_source_info(source), opts->match);
     if (opts->tree && !rc) {
         printf(",\n\"tree\":");
         rc = put_nodes(p, 0, opts->min_percent / 100 * (double)p->total_ns);

@@ -61,41 +61,60 @@ static char *wall_clock(char *buf, size_t size, const struct trace_info *info, u
 
 static void put_thread(const struct view *v, const struct trace_thread *t, unsigned width) {
     char name[CLEAN_TEXT_MAX], process[CLEAN_TEXT_MAX], text[2 * CLEAN_TEXT_MAX + 64];
+    int columns = printf("%u", t->tid); /* the number stays whole, the name gives way */
     bool main_thread = !t->name_len && t->tid == t->process->pid;
     clean_text(name, main_thread ? "MainThread" : t->name ? t->name : "", main_thread ? 10 : t->name ? t->name_len : 0);
     clean_text(process, t->process->name ? t->process->name : "", t->process->name ? t->process->name_len : 0);
     if (v->info->nprocesses > 1)
-        snprintf(text, sizeof text, "%u %s%sin %u %s", t->tid, name, name[0] ? " " : "", t->process->pid, process);
+        snprintf(text, sizeof text, "%s%sin %u %s", name, name[0] ? " " : "", t->process->pid, process);
     else
-        snprintf(text, sizeof text, "%u%s%s", t->tid, name[0] ? " " : "", name);
-    term_put_tail(text, width);
+        snprintf(text, sizeof text, "%s", name);
+    if (!text[0]) return;
+    putchar(' ');
+    columns++;
+    term_put_tail(text, !width ? 0 : width > (unsigned)columns + 8 ? width - (unsigned)columns : 8);
 }
 
 /* ---- head ---- */
 
+/* "process 123 (python app.py), 5.110 s from 2026-11-30 12:03:51.123": what is not known is left out, and the command line
+ * is cut so that the line fits. */
+static void put_what(const struct view *v, unsigned column) {
+    const struct profile *p = v->p;
+    char cmdline[CLEAN_TEXT_MAX] = "", took[16], when[64] = "", what[64], time[96] = "";
+    const char *command = v->info->header && v->info->header->cmdline ? clean_command(v->info->header->cmdline) : "";
+    clean_text(cmdline, command, strlen(command));
+    if (v->info->nprocesses == 1)
+        snprintf(what, sizeof what, "process %u", v->info->processes[0]->pid);
+    else
+        format_things(what, sizeof what, v->info->nprocesses, "process");
+    if (v->info->real_minus_mono) wall_clock(when, sizeof when, v->info, p->start_ns, true);
+    if (p->end_ns > p->start_ns || p->calls)
+        snprintf(time, sizeof time, ", %s%s%s", format_duration(took, p->end_ns - p->start_ns), when[0] ? " from " : "", when);
+    fputs(what, stdout);
+    if (v->info->nprocesses == 1 && cmdline[0]) {
+        unsigned taken = column + (unsigned)(strlen(what) + strlen(time)) + 3;
+        printf(" (%s)", v->term.width ? clean_shorten(cmdline, room_for_name(v, taken)) : cmdline);
+    }
+    puts(time);
+}
+
 static void put_head(const struct view *v) {
     const struct profile *p = v->p;
-    char file[CLEAN_TEXT_MAX], cmdline[CLEAN_TEXT_MAX] = "", took[16], when[64], calls[32], dropped[32];
+    char file[CLEAN_TEXT_MAX], took[16], calls[48], functions[48], threads[48];
     clean_text(file, v->opts->file, strlen(v->opts->file));
-    if (v->info->header && v->info->header->cmdline)
-        clean_text(cmdline, v->info->header->cmdline, strlen(v->info->header->cmdline));
     printf("%s%s%s: ", term_bold(&v->term), file, term_off(&v->term));
-    if (v->info->nprocesses == 1)
-        printf("process %u%s%s%s, ", v->info->processes[0]->pid, cmdline[0] ? " (" : "", cmdline, cmdline[0] ? ")" : "");
-    else
-        printf("%u processes, ", v->info->nprocesses);
-    printf("%s from %s\n", format_duration(took, p->end_ns - p->start_ns),
-           wall_clock(when, sizeof when, v->info, p->start_ns, true));
-    printf("%s calls of %u functions on %u thread%s", format_count(calls, sizeof calls, p->calls), p->nfunctions, p->nthreads,
-           p->nthreads == 1 ? "" : "s");
-    printf(", %s of thread time\n", format_duration(took, p->total_ns));
+    put_what(v, clean_columns(file) + 2);
+    printf("%s of %s on %s, %s of thread time\n", format_things(calls, sizeof calls, p->calls, "call"),
+           format_things(functions, sizeof functions, p->nfunctions, "function"),
+           format_things(threads, sizeof threads, p->nthreads, "thread"), format_duration(took, p->total_ns));
     if (p->totals.dropped)
-        printf("%s%s events were dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
-               term_red(&v->term), format_count(dropped, sizeof dropped, p->totals.dropped), term_off(&v->term));
+        printf("%s%s dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
+               term_red(&v->term), format_things(calls, sizeof calls, p->totals.dropped, "event"), term_off(&v->term));
     if (v->info->limit[0]) printf("%s--max_overhead was on: %s%s\n", term_red(&v->term), v->info->limit, term_off(&v->term));
     if (p->folded)
-        printf("%s more calls were folded when this file was made (--budget): their time counts as their callers' own\n",
-               format_count(calls, sizeof calls, p->folded));
+        printf("%s folded when this file was made (--budget): their time counts as their callers' own\n",
+               format_things(calls, sizeof calls, p->folded, "more call"));
     if (v->info->damage.code) {
         char why[CLEAN_TEXT_MAX];
         clean_text(why, v->info->damage.msg, strlen(v->info->damage.msg));
@@ -188,11 +207,17 @@ static int most_left_out(const void *x, const void *y) {
 }
 
 static int put_throttled(const struct view *v) {
-    size_t n = limit_functions(v->info), limit = v->opts->limit ? v->opts->limit : THROTTLED;
-    if (!n) return 0;
-    Vt__ThrottledFunction **list = calloc(n, sizeof(Vt__ThrottledFunction *));
+    size_t n = 0, all = limit_functions(v->info), limit = v->opts->limit ? v->opts->limit : THROTTLED;
+    Vt__ThrottledFunction **list = calloc(all + 1, sizeof(Vt__ThrottledFunction *));
     if (!list) return -ENOMEM;
-    memcpy(list, v->info->throttled->functions, n * sizeof(Vt__ThrottledFunction *));
+    for (size_t i = 0; i < all; i++) {
+        Vt__ThrottledFunction *f = v->info->throttled->functions[i];
+        if (!v->opts->match || profile_match(trace_info_name(v->info, f->id), v->opts->match)) list[n++] = f;
+    }
+    if (!n) {
+        free(list);
+        return 0;
+    }
     qsort(list, n, sizeof(Vt__ThrottledFunction *), most_left_out);
     heading(v, "Throttled by --max_overhead: calls that the other tables do not have");
     printf("%s%12s%14s%16s%11s  function%s\n", term_dim(&v->term), "in the trace", "only counted", "not seen, about", "kind",
@@ -274,9 +299,11 @@ static int put_processes(const struct view *v) {
     for (uint32_t i = 0; !rc && i < info->nprocesses; i++) {
         char name[CLEAN_TEXT_MAX], text[16], count[32];
         const struct trace_process *process = info->processes[i];
-        printf("%9s%7.1f%12s  %u %s\n", format_duration(text, time[i]), percent(time[i], v->p->total_ns),
-               format_count(count, sizeof count, calls[i]), process->pid,
-               clean_text(name, process->name ? process->name : "", process->name ? process->name_len : 0));
+        int columns = printf("%9s%7.1f%12s  %u ", format_duration(text, time[i]), percent(time[i], v->p->total_ns),
+                             format_count(count, sizeof count, calls[i]), process->pid);
+        clean_text(name, process->name ? process->name : "", process->name ? process->name_len : 0);
+        term_put_tail(name, room_for_name(v, (unsigned)columns));
+        putchar('\n');
     }
     free(time);
     free(calls);
@@ -314,19 +341,22 @@ static void put_slow(const struct view *v) {
     heading(v, "Slowest single calls");
     for (uint32_t i = 0, shown = 0; i < p->nslow && shown < limit; i++) {
         const struct profile_slow *s = &p->slow[i];
-        char took[16], self[16], at[16], from[32], to[32], when[64];
+        char took[16], self[16], at[16], from[32], to[32], when[64], text[192];
         if (fits && (s->from_attach || shown_before(p, i))) continue;
         shown++;
         printf("%9s  ", format_duration(took, s->end_ns - s->start_ns));
         put_name(&v->term, s->name, room_for_name(v, 11));
-        printf("\n           own time %s, ", format_duration(self, s->self_ns));
+        format_duration(self, s->self_ns);
         if (s->from_attach)
-            printf("running already when tracing began, thread ");
+            snprintf(text, sizeof text, "own time %s, running already when tracing began", self);
+        else if (v->info->real_minus_mono)
+            snprintf(text, sizeof text, "own time %s, %s after the start, at %s", self,
+                     format_duration(at, s->start_ns - p->start_ns), wall_clock(when, sizeof when, v->info, s->start_ns, false));
         else
-            printf("%s after the start, at %s, thread ", format_duration(at, s->start_ns - p->start_ns),
-                   wall_clock(when, sizeof when, v->info, s->start_ns, false));
-        put_thread(v, s->thread, 40);
-        printf("%s\n", s->raised ? ", left by an exception" : "");
+            snprintf(text, sizeof text, "own time %s, %s after the start", self, format_duration(at, s->start_ns - p->start_ns));
+        printf("\n           %s%s\n           thread ", text, s->raised ? ", left by an exception" : "");
+        put_thread(v, s->thread, room_for_name(v, 18));
+        putchar('\n');
         if (s->nstack) put_stack(v, "           in ", s->stack, s->nstack, s->depth);
         printf("           %sviztracer convert ", term_dim(&v->term));
         put_quoted(v->opts->file);
@@ -357,9 +387,10 @@ static void put_gaps(const struct view *v) {
         put_thread(v, g->thread, room_for_name(v, 42));
         putchar('\n');
     }
-    if (p->all_gaps > limit) printf("... and %llu more places\n", (unsigned long long)(p->all_gaps - limit));
+    char count[48];
+    if (p->all_gaps > limit) printf("... and %s\n", format_things(count, sizeof count, p->all_gaps - limit, "more place"));
     if (p->totals.dropped > told && p->all_gaps == p->ngaps)
-        printf("%12llu of threads or moments that are not known\n", (unsigned long long)(p->totals.dropped - told));
+        printf("%12s of threads or moments that are not known\n", format_count(count, sizeof count, p->totals.dropped - told));
 }
 
 /* ---- tree ---- */
@@ -415,7 +446,7 @@ static int put_tree(const struct view *v) {
     struct tree_view tv = {.v = v, .least_ns = (uint64_t)(v->opts->min_percent / 100 * (double)v->p->total_ns)};
     bool *marks = v->opts->match ? mark_matches(v) : NULL;
     if (v->opts->match && !marks) return -ENOMEM;
-    char head[96];
+    char head[96], calls[48];
     snprintf(head, sizeof head, "Call tree, from %g %% of the time on (recursion counts in the outer call)",
              v->opts->min_percent);
     heading(v, head);
@@ -423,8 +454,8 @@ static int put_tree(const struct view *v) {
     tv.marks = marks;
     put_below(&tv, 0, 0);
     if (v->p->stacks.other_calls)
-        printf("%llu calls are in (other): the tree is cut at %u stacks and %u levels\n",
-               (unsigned long long)v->p->stacks.other_calls, STACKS_NODES, STACKS_DEPTH);
+        printf("In (other): %s; the tree is cut at %u stacks and %u levels\n",
+               format_things(calls, sizeof calls, v->p->stacks.other_calls, "call"), STACKS_NODES, STACKS_DEPTH);
     free(marks);
     return 0;
 }

@@ -26,7 +26,7 @@ uint64_t limit_hooks_out_ns(const struct trace_info *info) {
 void limit_describe(struct trace_info *info) {
     const Vt__Throttled *t = info->throttled;
     uint64_t counted = 0, estimated = 0;
-    char calls[32], guess[32], out[32], *text = info->limit;
+    char calls[48], guess[32], out[48], times[48], *text = info->limit;
     size_t len = 0;
     if (!limit_of(info)) return;
 #define ADD(...) len += (size_t)snprintf(text + len, sizeof(info->limit) - len, __VA_ARGS__)
@@ -37,12 +37,11 @@ void limit_describe(struct trace_info *info) {
         estimated += t->functions[i]->estimated;
     }
     if (limit_functions(info))
-        ADD("throttling %zu function%s (%s more calls counted, about %s not seen)", t->n_functions,
-            t->n_functions == 1 ? "" : "s", format_count(calls, sizeof calls, counted),
-            format_count(guess, sizeof guess, estimated));
+        ADD("throttling %s (%s counted, about %s not seen)", format_things(out, sizeof out, t->n_functions, "function"),
+            format_things(calls, sizeof calls, counted, "more call"), format_count(guess, sizeof guess, estimated));
     if (t && t->windows)
-        ADD("%staking the hooks out %u time%s, for %s in all", t->n_functions ? " and " : "", t->windows,
-            t->windows == 1 ? "" : "s", format_ns(out, sizeof out, limit_hooks_out_ns(info)));
+        ADD("%staking the hooks out %s, for %s in all", t->n_functions ? " and " : "",
+            format_things(times, sizeof times, t->windows, "time"), format_ns(out, sizeof out, limit_hooks_out_ns(info)));
 #undef ADD
 }
 
@@ -54,12 +53,12 @@ void limit_take(struct trace_info *info, const char *text, size_t len) {
 }
 
 char *limit_figures(char *buf, size_t size, const Vt__ThrottledFunction *f) {
-    char counted[32], estimated[32];
-    format_count(counted, sizeof counted, f->counted);
+    char counted[48], estimated[32];
+    format_things(counted, sizeof counted, f->counted, "more call");
     format_count(estimated, sizeof estimated, f->estimated);
     if (strcmp(limit_kind(f), "exact"))
-        snprintf(buf, size, "%s more calls counted, about %s not seen (estimated)", counted, estimated);
+        snprintf(buf, size, "%s counted, about %s not seen (estimated)", counted, estimated);
     else
-        snprintf(buf, size, "%s more calls counted (exact)", counted);
+        snprintf(buf, size, "%s counted (exact)", counted);
     return buf;
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cli/base/figures.h"
+
 struct trace_source {
     const char *kind;
     const struct trace_source_ops *ops;
@@ -84,12 +86,22 @@ int trace_source_range(struct trace_source *s, struct vt_err *err) {
     return s->info->range_known ? 0 : run_whole(s, &all, &ops, &w, &totals, err);
 }
 
+/* A window that begins behind the end of the trace is a mistake of the user's. */
+static int check_window(struct trace_source *s, struct vt_err *err) {
+    char from[16], all[16];
+    int rc = trace_source_range(s, err);
+    uint64_t ns = s->info->last_ns - s->info->first_ns;
+    if (rc || s->select.from_ns <= ns) return rc;
+    return vt_err_set(err, -EINVAL, "--slice: nothing is there: it begins at %s, and the trace is %s long",
+                      format_duration(from, s->select.from_ns), format_duration(all, ns));
+}
+
 int trace_source_select(struct trace_source *s, const struct trace_select *select, struct vt_err *err) {
     int rc = select_check(select, s->info, err);
     if (rc) return rc;
     s->select = *select;
     s->selects = !select_is_all(select);
-    return 0;
+    return select->from_ns ? check_window(s, err) : 0;
 }
 
 int trace_source_run(struct trace_source *s, const struct run_opts *opts, const struct trace_writer_ops *ops,

@@ -21,6 +21,7 @@
 
 #include <microhttpd.h>
 
+#include "cli/base/figures.h"
 #include "cli/format/format.h"
 #include "cli/format/html/page.h"
 #include "cli/term/usage.h"
@@ -201,7 +202,7 @@ static enum MHD_Result send_listing(struct request *r) {
         "</head><body><h2>Traces</h2><table>";
     struct view_server *s = r->server;
     struct stat st;
-    char *page = NULL;
+    char *page = NULL, bytes[32];
     size_t len;
     pthread_mutex_lock(&s->lock);
     int rc = read_folder(s), dir = open(s->opts.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -212,8 +213,8 @@ static enum MHD_Result send_listing(struct request *r) {
             if (fstatat(dir, s->entries[i].name, &st, AT_SYMLINK_NOFOLLOW)) continue; /* gone */
             fprintf(f, "<tr><td><a href=\"%zu/\">", i);
             put_html(f, s->entries[i].name);
-            fprintf(f, "</a></td><td class=n>%.1f MB</td><td><a href=\"%zu/-/page\">simple page</a></td></tr>",
-                    (double)st.st_size / 1e6, i);
+            fprintf(f, "</a></td><td class=n>%s</td><td><a href=\"%zu/-/page\">simple page</a></td></tr>",
+                    format_bytes(bytes, sizeof bytes, (uint64_t)st.st_size), i);
         }
         fputs(s->nentries ? "</table></body></html>" : "</table><p>None here.</p></body></html>", f);
         if (fclose(f)) rc = -ENOMEM;

@@ -201,6 +201,27 @@ START_TEST(target_exits) {
 }
 END_TEST
 
+/* What nobody saved is listed with the command that it is of, and can be saved. */
+static void must_be_kept(const struct target *t, const char *out, const char *who) {
+    struct tool tool;
+    char row[64];
+    const char *at = NULL;
+    snprintf(row, sizeof row, "%-8d kept ", (int)t->pid);
+    uint64_t began = now_ms();
+    do {
+        sleep_ms(50);
+        tool_runf(&tool, "status");
+        at = strstr(tool.out, row);
+    } while (!at && now_ms() - began < 5000);
+    ck_assert_msg(at != NULL, "%s: status has no kept trace: %s", who, tool.out);
+    const char *command = strchr(at, '\n');
+    ck_assert_msg(command && strstr(command, "probe.py busy 2\n         kept as /"), "%s: the command line is missing: %s", who,
+                  at);
+    tool_runf(&tool, "--detach %d -o %s", (int)t->pid, out);
+    must_exit(&tool, 0, who);
+    ck_assert_msg(strstr(tool.out, " from the trace that was kept"), "%s: says %s", who, tool.out);
+}
+
 /* Somebody on our side is killed while a trace runs: within 2 s the hooks are gone. */
 static void somebody_killed(int i, const char *what, const char *comm) {
     struct target t;
@@ -235,6 +256,7 @@ static void somebody_killed(int i, const char *what, const char *comm) {
         }
     } else {
         tool_wait(&tool, 100);
+        must_be_kept(&t, out, who);
     }
     tool_runf(&tool, "--attach %d -t 0.2 -o %s", (int)t.pid, out);
     must_exit(&tool, 0, who);

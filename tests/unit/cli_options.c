@@ -307,6 +307,14 @@ START_TEST(numbers_for_people) {
     ck_assert_str_eq(format_count(buf, sizeof(buf), UINT64_MAX), "18,446,744,073,709,551,615");
     ck_assert_str_eq(format_bytes(buf, sizeof(buf), 999), "999 B");
     ck_assert_str_eq(format_bytes(buf, sizeof(buf), 12345678), "12.3 MB");
+    ck_assert_str_eq(format_bytes(buf, sizeof(buf), 999960), "1.0 MB");
+    ck_assert_str_eq(format_bytes(buf, sizeof(buf), 15095500000), "15.1 GB");
+    ck_assert_str_eq(format_ns(buf, sizeof(buf), 999960000), "1.0 s");
+    ck_assert_str_eq(format_things(buf, sizeof(buf), 0, "thread"), "0 threads");
+    ck_assert_str_eq(format_things(buf, sizeof(buf), 1, "thread"), "1 thread");
+    ck_assert_str_eq(format_things(buf, sizeof(buf), 1234, "shorter call"), "1,234 shorter calls");
+    ck_assert_str_eq(format_things(buf, sizeof(buf), 2, "process"), "2 processes");
+    ck_assert_str_eq(format_things(buf, 8, 1234567, "event"), "1,234,5");
     ck_assert_str_eq(format_ns(buf, sizeof(buf), 812345), "0.81 ms");
 }
 END_TEST

@@ -204,7 +204,7 @@ START_TEST(test_text) {
     ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
     ck_assert_ptr_nonnull(strstr(out, "process 100, 5.000 us from 1970-01-01 00:00:05.001"));
     ck_assert_ptr_nonnull(strstr(out, "3 calls of 2 functions on 1 thread, 5.000 us of thread time"));
-    ck_assert_ptr_nonnull(strstr(out, "3 events were dropped"));
+    ck_assert_ptr_nonnull(strstr(out, "3 events dropped in the target"));
     ck_assert_ptr_nonnull(
         strstr(out, " 3.000 us  60.0  5.000 us           1  5.000 us  5.000 us  5.000 us  5.000 us  a (x.py:1)\n"));
     ck_assert_ptr_nonnull(strstr(out, " --slice 0.001ms..0.002ms -o slow.json"));
@@ -325,6 +325,26 @@ START_TEST(test_names_are_cut_where_it_hurts_least) {
 }
 END_TEST
 
+START_TEST(test_commands_lose_their_folder_and_their_end) {
+    static const struct {
+        const char *command, *want;
+        unsigned columns;
+    } rows[] = {{"/usr/bin/python3 /srv/a/app.py", "python3 /srv/a/app.py", 40},
+                {"python3 /srv/a/app.py", "python3 /srv/a/app.py", 21},
+                {"python3 /srv/a/app.py", "python3 /srv/a/app.p", 20},
+                {"/ /", "/ /", 40},
+                {"", "", 1}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        char buf[CLEAN_TEXT_MAX], want[64];
+        const char *command = clean_command(rows[i].command);
+        clean_shorten(clean_text(buf, command, strlen(command)), rows[i].columns);
+        snprintf(want, sizeof want, "%s", rows[i].want);
+        if (strlen(rows[i].want) < strlen(command)) strcpy(want + strlen(want) - 1, CLEAN_CUT);
+        ck_assert_str_eq(buf, want);
+    }
+}
+END_TEST
+
 START_TEST(test_durations_as_text) {
     static const struct {
         uint64_t ns;
@@ -371,10 +391,75 @@ START_TEST(test_diff) {
     ck_assert_str_eq(text(v, "state"), "both");
     ck_assert_str_eq(YAJL_GET_NUMBER(get(v, "change")), "0.000");
     yajl_tree_free(root);
-    setenv("COLUMNS", "130", 1);
-    ck_assert_int_eq(RUN("diff", TRACE, TRACE), CLI_OK);
-    ck_assert_ptr_nonnull(strstr(out, "+0 ns"));
-    must_be_tame(130);
+    for (unsigned width = 80; width <= 130; width += 50) {
+        char columns[16];
+        snprintf(columns, sizeof columns, "%u", width);
+        setenv("COLUMNS", columns, 1);
+        ck_assert_int_eq(RUN("diff", TRACE, TRACE), CLI_OK);
+        ck_assert_ptr_nonnull(strstr(out, "+0 ns"));
+        ck_assert((strstr(out, "mean per call") != NULL) == (width == 130));
+        must_be_tame(width);
+        ck_assert_int_eq(RUN("diff", TRACE, TRACE, "--sort", "mean"), CLI_OK);
+        ck_assert_ptr_nonnull(strstr(out, "mean per call"));
+        must_be_tame(width);
+    }
+}
+END_TEST
+
+/* Traces of VizTracer before 1.0 have no base time: a date would be one of 1970. */
+START_TEST(test_no_date_without_a_base) {
+    static const char json[] = "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\",\"cat\":\"FEE\"}]";
+    ck_assert_int_eq(ftruncate(trace.fd, 0), 0);
+    ck_assert_int_eq(pwrite(trace.fd, json, sizeof json - 1, 0), sizeof json - 1);
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, ": process 1, 9.000 us\n1 call of 1 function on 1 thread, 9.000 us of thread time\n"));
+    ck_assert_ptr_nonnull(strstr(out, " after the start\n"));
+    ck_assert_ptr_null(strstr(out, "1970"));
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    yajl_val root = parse();
+    ck_assert(YAJL_IS_NULL(get(get(root, "trace"), "start_ns")));
+    yajl_tree_free(root);
+}
+END_TEST
+
+/* The number of a thread is what --tid takes: it stays whole when the line is narrow. */
+START_TEST(test_thread_ids_are_not_cut) {
+    trace_build_thread(&trace, 1, 1234567890, 1, "a-thread-with-a-name-that-is-far-longer-than-this-terminal-0_17");
+    trace_build_calls(&trace, 0, 1, 1000000, 1000, "(a (b b) ~ (b b) a)");
+    trace_build_end(&trace, 1000000, 3);
+    setenv("COLUMNS", "60", 1);
+    for (int i = 0; i < 3; i++) {
+        const char *view = ((const char *const[]){"--gaps", "--threads", "--slowest=3"})[i];
+        ck_assert_int_eq(RUN("report", TRACE, view), CLI_OK);
+        ck_assert_msg(strstr(out, " 1234567890 \xe2\x80\xa6") && strstr(out, "-0_17\n"), "%s:\n%s", view, out);
+    }
+}
+END_TEST
+
+START_TEST(test_match_chooses_throttled_functions) {
+    Vt__ThrottledFunction f[] = {VT__THROTTLED_FUNCTION__INIT, VT__THROTTLED_FUNCTION__INIT}, *list[] = {&f[0], &f[1]};
+    Vt__Throttled t = VT__THROTTLED__INIT;
+    f[0].id = 1;
+    f[0].counted = 77;
+    f[1].id = 2;
+    f[1].counted = 88;
+    t.n_functions = 2;
+    t.functions = list;
+    t.max_overhead = 100;
+    trace_build_calls(&trace, 0, 1, 1000000, 1000, "(a (b b) a)");
+    trace_build_frame(&trace, VT_FRAME_THROTTLED, &t.base);
+    trace_build_end(&trace, 1000000, 0);
+    ck_assert_int_eq(RUN("report", TRACE, "--match", "b"), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "Throttled by"));
+    ck_assert_ptr_nonnull(strstr(out, "            88"));
+    ck_assert_ptr_null(strstr(out, "            77"));
+    ck_assert_int_eq(RUN("report", TRACE, "--match", "b", "--json"), CLI_OK);
+    yajl_val root = parse();
+    ck_assert_uint_eq(length(root, "throttled"), 1);
+    ck_assert_int_eq(number(at(root, "throttled", 0), "calls_counted"), 88);
+    yajl_tree_free(root);
+    ck_assert_int_eq(RUN("report", TRACE, "--match", "c"), CLI_OK);
+    ck_assert_ptr_null(strstr(out, "Throttled by"));
 }
 END_TEST
 
@@ -393,7 +478,7 @@ START_TEST(test_folded_calls_are_told) {
     ck_assert_int_eq(number(at(root, "functions", 0), "total_ns"), 9000);
     yajl_tree_free(root);
     ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
-    ck_assert_ptr_nonnull(strstr(out, "12 more calls were folded"));
+    ck_assert_ptr_nonnull(strstr(out, "12 more calls folded when"));
 }
 END_TEST
 
@@ -408,10 +493,14 @@ int main(void) {
     tcase_add_test(tests, test_text);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_names_are_cut_where_it_hurts_least);
+    tcase_add_test(tests, test_commands_lose_their_folder_and_their_end);
     tcase_add_test(tests, test_durations_as_text);
     tcase_add_test(tests, test_refusals);
     tcase_add_test(tests, test_diff);
     tcase_add_test(tests, test_folded_calls_are_told);
+    tcase_add_test(tests, test_no_date_without_a_base);
+    tcase_add_test(tests, test_thread_ids_are_not_cut);
+    tcase_add_test(tests, test_match_chooses_throttled_functions);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -89,6 +89,14 @@ START_TEST(test_slice) {
 }
 END_TEST
 
+/* The trace is 900 ns long. */
+START_TEST(test_slice_behind_the_end_is_refused) {
+    ck_assert_int_eq(select_parse_slice("99..100", &want), 0);
+    ck_assert_int_eq(record_file(&rec, trace.path, NULL, &want), -EINVAL);
+    ck_assert_str_eq(rec.err.msg, "--slice: nothing is there: it begins at 99.00 s, and the trace is 900 ns long");
+}
+END_TEST
+
 START_TEST(test_slice_text) {
     static const char *const bad[] = {"",     "..",   "1",     "1...2",  "-1..2", "2..1",
                                       "1..1", "a..b", "1..2x", "..1e99", "nan..", "0..0"};
@@ -225,6 +233,7 @@ int main(void) {
     const TTest *const tests[] = {test_all,
                                   test_slice,
                                   test_slice_text,
+                                  test_slice_behind_the_end_is_refused,
                                   test_threads,
                                   test_match,
                                   test_match_with_late_ends,

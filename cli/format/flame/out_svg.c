@@ -86,7 +86,7 @@ static void colour_of(const struct flame *f, const struct stacks_node *n, char *
 static void put_frame(struct svg *s, uint32_t node) {
     const struct stacks_node *n = &s->f->stacks.nodes[node];
     const struct stacks_node *root = s->f->stacks.nodes;
-    char name[FLAME_NAME], colour[32], total[16], self[16];
+    char name[FLAME_NAME], colour[32], total[16], self[16], calls[48];
     double x = SIDE + s->x[node] * s->scale, w = (double)n->total_ns * s->scale, y = TOP + s->down + s->level[node] * ROW;
     flame_node_name(s->f, n, name);
     colour_of(s->f, n, colour, sizeof colour);
@@ -94,7 +94,7 @@ static void put_frame(struct svg *s, uint32_t node) {
     put_text(s, name, strlen(name));
     putf(s, "&#10;%s, %.2f %%, own %s", format_duration(total, n->total_ns),
          root->total_ns ? 100 * (double)n->total_ns / (double)root->total_ns : 100, format_duration(self, n->self_ns));
-    if (n->calls) putf(s, ", %llu call%s", (unsigned long long)n->calls, n->calls == 1 ? "" : "s");
+    if (n->calls) putf(s, ", %s", format_things(calls, sizeof calls, n->calls, "call"));
     putf(s, "</title><rect x=\"%.3f\" y=\"%.0f\" width=\"%.3f\" height=\"%.0f\" fill=\"%s\"/>", x, y, w, ROW - 1, colour);
     putf(s, "<text x=\"%.3f\" y=\"%.0f\">", x + 3, y + ROW - 5);
     put_short(s, name, (w - 6) / CHAR);

@@ -11,6 +11,7 @@ const state = {
 
 // ---- text ----
 const group = n => String(Math.round(n)).replace(/\B(?=(\d{3})+$)/g, ',');
+const plural = (n, what) => `${group(n)} ${what}${n === 1 ? '' : 's'}`;
 function timeText(ns) {
   const a = Math.abs(ns);
   if (a >= 1e9) return (ns / 1e9).toFixed(a >= 1e10 ? 2 : 3) + ' s';
@@ -487,27 +488,29 @@ function select(call) {
   };
   row('duration', timeText(dur) + (flags & FLAG_OPEN ? ' (still open at the end)' : ''), true);
   row('self time', `${timeText(track.self[index])}${dur ? ` (${(100 * track.self[index] / dur).toFixed(1)} %)` : ''}`, true);
-  row('start', `${timeText(start)}, at ${wallTime(start)}${flags & FLAG_FROM_ATTACH ? ' (was open when tracing began)' : ''}`, true);
+  row('start', `${timeText(start)}${wallTime(', at ', start)}${flags & FLAG_FROM_ATTACH ? ' (was open when tracing began)' : ''}`, true);
   if (flags & FLAG_RAISED) row('left by', 'an exception', true);
   if (!name.c) row('place', `${name.place}:${name.line}`);
   if (track.tasks) row('task', taskOf(track, index), true);
   row('thread', `${track.label}, tid ${track.tid}, pid ${process.pid}, depth ${track.depth[index] + 1}`, true);
   const f = state.trace.functions[track.fn[index]];
-  row('function', `${group(f.calls + f.folded)} call${f.calls + f.folded === 1 ? '' : 's'}, ${timeText(f.self)} self, ${timeText(f.total)} in all`, true);
+  row('function', `${plural(f.calls + f.folded, 'call')}, ${timeText(f.self)} self, ${timeText(f.total)} in all`, true);
   const detail = track.details.get(index);
   if (detail) for (const [key, text] of readDetail(state.trace, detail)) row(key, text);
   const fold = track.folds.get(index);
   if (fold) {
-    row('folded', `${group(fold.calls)} short calls below, ${timeText(fold.ns)}, are counted but not drawn:`, true);
+    row('folded', `${plural(fold.calls, 'short call')} below, ${timeText(fold.ns)}, counted but not drawn:`, true);
     const others = fold.calls - fold.functions.reduce((sum, part) => sum + part.calls, 0);
     for (const part of fold.functions) row('', `${group(part.calls)} \u00d7 ${state.trace.names[part.name].short}: ${timeText(part.ns)}`);
     if (others > 0) row('', `${group(others)} \u00d7 other functions`);
   }
   showSource(name);
 }
-function wallTime(ns) {
+// The date and time after a word; nothing when the trace does not say.
+function wallTime(before, ns) {
+  if (!state.trace.base) return '';
   const ms = (state.trace.base + state.trace.start + ns) / 1e6;
-  return new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC');
+  return before + new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC');
 }
 function showSource(name) {
   const box = $('source');
@@ -738,14 +741,13 @@ function keys(e, pointer) {
 function describe() {
   const {trace} = state, t = trace.totals, threads = trace.tracks.filter(track => track.n && !track.tasks).length;
   const process = trace.processes[0], notes = [];
-  const plural = (n, what) => `${group(n)} ${what}${n === 1 ? '' : 's'}`;
   $('title').textContent = process ? `${plain(process.name) || 'Python'} (${trace.processes.length > 1 ? trace.processes.length + ' processes' : 'pid ' + process.pid})` : 'viztracer';
   document.title = $('title').textContent + ' - viztracer';
-  $('summary').textContent = `${plural(trace.ncalls, 'call')} on ${plural(threads, 'thread')}, ${timeText(trace.end)}, from ${wallTime(0)}`;
+  $('summary').textContent = `${plural(trace.ncalls, 'call')} on ${plural(threads, 'thread')}, ${timeText(trace.end)}${wallTime(', from ', 0)}`;
   if (t.dropped) notes.push(`${plural(t.dropped, 'event')} dropped: red marks show where`);
-  if (t.folded) notes.push(`${group(t.folded)} short calls are folded into their callers`);
-  if (t.left_out) notes.push(`${group(t.left_out)} older calls left out`);
-  if (t.short_calls) notes.push(`${group(t.short_calls)} shorter calls left out`);
+  if (t.folded) notes.push(`${plural(t.folded, 'short call')} folded into their callers`);
+  if (t.left_out) notes.push(`${plural(t.left_out, 'older call')} left out`);
+  if (t.short_calls) notes.push(`${plural(t.short_calls, 'shorter call')} left out`);
   if (trace.limit) notes.push(trace.limit);
   if (trace.cut_off) notes.push('the trace has no end: its writer died');
   if (trace.damage) notes.push('damaged: ' + trace.damage);
