@@ -8,14 +8,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A message may take this many times its own length when unpacked, and this much besides. */
+/* A message may take this many times its own length when unpacked, this much besides, and this much for each of the
+ * elements that its row allows: an element without figures is 2 bytes, and becomes a struct, a pointer and two notes of the
+ * parser. */
 #define UNPACK_FACTOR 16u
 #define UNPACK_BASE 65536u
+#define UNPACK_ELEMENT 192u
 #define RECV_STEP 65536u
 
 int vt_msg_pack(uint32_t type, const ProtobufCMessage *msg, uint8_t **out, size_t *len) {
     const struct vt_msg_desc *desc = vt_msg_desc(type);
     if (!desc || (msg == NULL) != (desc->pb == NULL) || (msg && msg->descriptor != desc->pb)) return -EINVAL;
+    if (desc->is_valid && !desc->is_valid(msg)) return -EMSGSIZE;
     size_t payload_len = msg ? protobuf_c_message_get_packed_size(msg) : 0;
     if (payload_len > desc->max_len) return -EMSGSIZE;
     uint8_t *buf = malloc(VT_FRAME_HDR + payload_len);
@@ -44,9 +48,13 @@ int vt_msg_unpack(uint32_t type, const uint8_t *payload, uint32_t len, ProtobufC
     *out = NULL;
     if (!desc || !desc->pb) return -ENOMSG;
     if (len > desc->max_len) return -EPROTO;
-    size_t budget = UNPACK_BASE + (size_t)UNPACK_FACTOR * len;
+    size_t budget = UNPACK_BASE + (size_t)UNPACK_FACTOR * len + (size_t)UNPACK_ELEMENT * desc->elements;
     ProtobufCAllocator bounded = {.alloc = budget_alloc, .free = budget_free, .allocator_data = &budget};
     *out = protobuf_c_message_unpack(desc->pb, &bounded, len, payload);
+    if (*out && desc->is_valid && !desc->is_valid(*out)) {
+        vt_msg_free(*out);
+        *out = NULL;
+    }
     return *out ? 0 : -EPROTO;
 }
 

@@ -3,11 +3,14 @@
 #ifndef VT_PROTO_MSG_TABLE_H
 #define VT_PROTO_MSG_TABLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "viztracerd.pb-c.h" /* generated into the build directory */
 
-#define VT_FRAME_MAX (4u << 20) /* bytes of payload, whatever the type */
+#define VT_FRAME_MAX (4u << 20)           /* bytes of payload, whatever the type */
+#define VT_NAMES_BATCH 256u               /* names that our writers put into one NAMES frame at most */
+#define VT_THROTTLED_FUNCTIONS_MAX 16384u /* in one THROTTLED frame */
 
 enum vt_frame_type {
     VT_FRAME_HEADER = 1,
@@ -41,6 +44,9 @@ struct vt_msg_desc {
     const ProtobufCMessageDescriptor *pb; /* NULL: no payload */
     uint32_t max_len;                     /* of the payload, bytes */
     uint8_t trace;                        /* may occur in a .vzt file */
+    uint32_t elements;                    /* short ones, of its list, that can be unpacked whatever its length; 0 = not many */
+    /* What the fields have to keep to besides: asked when a message is packed and when one was unpacked. NULL = nothing. */
+    bool (*is_valid)(const ProtobufCMessage *msg);
 };
 /* NULL: unknown type. */
 const struct vt_msg_desc *vt_msg_desc(uint32_t type);

@@ -249,7 +249,7 @@ static int on_name(struct streams *all, const uint8_t *p, uint32_t len) {
         all->totals.violations++;
         return 0;
     }
-    if (all->nnames == NAMES_BATCH || all->names_len + name.len + file.len > NAMES_BYTES) {
+    if (all->nnames == VT_NAMES_BATCH || all->names_len + name.len + file.len > NAMES_BYTES) {
         int rc = flush_names(all);
         if (rc) return rc;
     }

@@ -15,7 +15,6 @@
 
 #define STREAMS_MEMORY (256u << 20) /* bytes that a session may use for its streams */
 #define STREAMS_SPARE 64u           /* encoders kept for the next blocks */
-#define NAMES_BATCH 256u
 #define NAMES_BYTES (1u << 20)
 
 /* All streams of one target. */
@@ -37,8 +36,8 @@ struct streams {
     uint64_t min_ticks; /* shorter calls are left out; 0 = none are */
     uint64_t newest;    /* newest stamp of all streams */
     uint64_t aged_ns;   /* when held calls were last looked at */
-    Vt__Name names[NAMES_BATCH];
-    Vt__Name *name_ptr[NAMES_BATCH];
+    Vt__Name names[VT_NAMES_BATCH];
+    Vt__Name *name_ptr[VT_NAMES_BATCH];
     uint32_t nnames;
     uint32_t names_len;
     uint8_t names_buf[NAMES_BYTES];

@@ -4,37 +4,56 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "proto/frame.h"
 
-#define FUNCTIONS_MAX 16384u
+#define SLOTS (2 * VT_THROTTLED_FUNCTIONS_MAX) /* a power of two: the table is half full at most */
 
-/* Payloads name the functions in the order in which they were throttled, so `hint` is nearly always right. */
-static struct vt_pl_throttled *find(const struct throttled *t, uint32_t id, uint32_t hint) {
-    if (hint < t->n && t->of[hint].id == id) return &t->of[hint];
-    for (uint32_t i = 0; i < t->n; i++)
-        if (t->of[i].id == id) return &t->of[i];
-    return NULL;
+static int make_slots(struct throttled *t) {
+    if (t->slots) return 0;
+    t->slots = calloc(SLOTS, sizeof(*t->slots));
+    if (!t->slots) return -ENOMEM;
+    if (getrandom(&t->seed, sizeof(t->seed), GRND_NONBLOCK) != sizeof(t->seed)) t->seed = (uintptr_t)t->slots;
+    return 0;
+}
+
+/* Each half of the product depends on the whole seed: a target cannot choose ids that meet in one slot. */
+static uint32_t hash(const struct throttled *t, uint32_t id) {
+    __extension__ unsigned __int128 product = (unsigned __int128)(t->seed ^ id) * 0x9e3779b97f4a7c15ull;
+    uint64_t mixed = (uint64_t)product ^ (uint64_t)(product >> 64);
+    product = (unsigned __int128)(mixed ^ t->seed) * 0xc2b2ae3d27d4eb4full;
+    return (uint32_t)((uint64_t)product ^ (uint64_t)(product >> 64));
+}
+
+/* The slot of id, or the free one where it belongs. */
+static uint32_t *slot_of(const struct throttled *t, uint32_t id) {
+    uint32_t at = hash(t, id) & (SLOTS - 1);
+    while (t->slots[at] && t->of[t->slots[at] - 1].id != id) at = (at + 1) & (SLOTS - 1);
+    return &t->slots[at];
 }
 
 int throttled_take(struct throttled *t, const uint8_t *p, uint32_t len) {
     struct vt_pl_throttled one;
-    uint32_t hint = 0;
     if (len % sizeof(one)) return -EPROTO;
-    for (uint32_t at = 0; at < len; at += sizeof(one), hint++) {
+    int rc = make_slots(t);
+    for (uint32_t at = 0; at < len && !rc; at += sizeof(one)) {
         memcpy(&one, p + at, sizeof(one));
-        struct vt_pl_throttled *known = find(t, one.id, hint);
-        if (!known && t->n == FUNCTIONS_MAX) return -EPROTO;
-        if (!known && vt_grow(&t->of, &t->room, t->n + 1, sizeof(*t->of), FUNCTIONS_MAX)) return -ENOMEM;
-        if (!known) known = &t->of[t->n++];
-        *known = one;
-        hint = (uint32_t)(known - t->of);
+        uint32_t *slot = slot_of(t, one.id);
+        if (!*slot) {
+            if (t->n == VT_THROTTLED_FUNCTIONS_MAX) return -EPROTO;
+            rc = vt_grow(&t->of, &t->room, t->n + 1, sizeof(*t->of), VT_THROTTLED_FUNCTIONS_MAX);
+            if (rc) return rc;
+            *slot = ++t->n;
+        }
+        t->of[*slot - 1] = one;
     }
-    return 0;
+    return rc;
 }
 
 void throttled_free(struct throttled *t) {
     free(t->of);
+    free(t->slots);
     *t = (struct throttled){0};
 }
 

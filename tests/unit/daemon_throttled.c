@@ -47,6 +47,64 @@ START_TEST(the_newest_word_counts) {
 }
 END_TEST
 
+/* Functions without figures are the shortest elements that a frame can hold: the reader has to take them too. */
+START_TEST(test_the_most_functions_are_read_back) {
+    static struct vt_ctl ctl = {.max_overhead = 500};
+    static struct vt_pl_throttled most[VT_THROTTLED_FUNCTIONS_MAX];
+    struct throttled t = {0};
+    for (int full = 0; full < 2; full++) {
+        for (uint32_t i = 0; i < VT_THROTTLED_FUNCTIONS_MAX; i++) {
+            most[i].id = full ? UINT32_MAX - i : i;
+            if (full) most[i].since = most[i].counted = most[i].estimated = most[i].off = UINT32_MAX;
+            if (full) most[i].since = most[i].counted = most[i].estimated = UINT64_MAX;
+        }
+        ck_assert_int_eq(take(&t, most, VT_THROTTLED_FUNCTIONS_MAX), 0);
+        ck_assert_int_eq(throttled_put(&t, &ctl, 1, take_frame, NULL), 0);
+        ck_assert_uint_eq(got->n_functions, VT_THROTTLED_FUNCTIONS_MAX);
+        vt_msg_free(&got->base);
+        throttled_free(&t);
+    }
+}
+END_TEST
+
+START_TEST(test_more_functions_than_allowed_are_neither_packed_nor_unpacked) {
+    Vt__Throttled m = VT__THROTTLED__INIT;
+    Vt__ThrottledFunction one = VT__THROTTLED_FUNCTION__INIT;
+    ProtobufCMessage *back = NULL;
+    uint8_t *frame;
+    size_t len;
+    m.n_functions = VT_THROTTLED_FUNCTIONS_MAX + 1;
+    m.functions = calloc(m.n_functions, sizeof(Vt__ThrottledFunction *));
+    for (size_t i = 0; i < m.n_functions; i++) m.functions[i] = &one;
+    ck_assert_int_eq(vt_msg_pack(VT_FRAME_THROTTLED, &m.base, &frame, &len), -EMSGSIZE);
+    len = protobuf_c_message_get_packed_size(&m.base);
+    frame = malloc(len);
+    protobuf_c_message_pack(&m.base, frame);
+    ck_assert_int_eq(vt_msg_unpack(VT_FRAME_THROTTLED, frame, (uint32_t)len, &back), -EPROTO);
+    ck_assert_ptr_null(back);
+    free(frame);
+    free(m.functions);
+}
+END_TEST
+
+/* The ids come in another order than the list has: the time of a payload does not grow with the list. Searching the list
+ * for each of them takes minutes here. */
+START_TEST(test_functions_in_any_order_cost_linear_time) {
+    static struct vt_pl_throttled many[1024];
+    struct throttled t = {0};
+    for (uint32_t i = 0; i < VT_THROTTLED_FUNCTIONS_MAX; i++) {
+        many[0].id = i;
+        ck_assert_int_eq(take(&t, many, 1), 0);
+    }
+    for (uint32_t round = 0; round < 20000; round++) {
+        for (uint32_t i = 0; i < 1024; i++) many[i].id = (i * 7919 + round) % VT_THROTTLED_FUNCTIONS_MAX;
+        ck_assert_int_eq(take(&t, many, 1024), 0);
+    }
+    ck_assert_uint_eq(t.n, VT_THROTTLED_FUNCTIONS_MAX);
+    throttled_free(&t);
+}
+END_TEST
+
 START_TEST(nothing_to_tell_is_no_frame) {
     static struct vt_ctl ctl = {.max_overhead = 500};
     struct throttled t = {0};
@@ -76,6 +134,9 @@ int main(void) {
     Suite *suite = suite_create("daemon_throttled");
     TCase *tc = tcase_create("all");
     tcase_add_test(tc, the_newest_word_counts);
+    tcase_add_test(tc, test_the_most_functions_are_read_back);
+    tcase_add_test(tc, test_more_functions_than_allowed_are_neither_packed_nor_unpacked);
+    tcase_add_test(tc, test_functions_in_any_order_cost_linear_time);
     tcase_add_test(tc, nothing_to_tell_is_no_frame);
     tcase_add_test(tc, nonsense_is_refused);
     suite_add_tcase(suite, tc);
