@@ -60,6 +60,8 @@ const struct option_row attach_option_rows[] = {
     {"What is recorded besides", .kind = OPTION_HEADING},
     {"--log_func_args", NULL, OPTION_BIT, TRACE_BIT(VT_F_ARGS), .help = "records arguments"},
     {"--log_func_retval", NULL, OPTION_BIT, TRACE_BIT(VT_F_RETVAL), .help = "records return values"},
+    {"--log_func_repr", NULL, OPTION_BIT, TRACE_BIT(VT_F_REPR),
+     .help = "tells values as their own classes do: runs code of the target and can deadlock it"},
     {"--repr_limit", NULL, OPTION_INT, AT(trace.repr_limit), .min = 1, .arg = "N",
      .help = "most characters of one argument or value (256)"},
     {"--log_gc", NULL, OPTION_BIT, TRACE_BIT(VT_F_GC), .help = "records garbage collections"},

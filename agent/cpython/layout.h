@@ -20,6 +20,17 @@ enum {
     TYPE_FLAGS = 168,
     TYPE_METHODS = 232,
     TYPE_BASE = 256,
+    TYPE_SIZEOF = 32, /* of an object of that type */
+    TYPE_ITEM_SIZE = 40,
+    TYPE_REPR = 88,
+    TYPE_MEMBERS = 240,
+    TYPE_DICT = 264,
+    TYPE_DICT_OFFSET = 288,
+    LONG_SIZE = 16,
+    LONG_DIGITS = 24,
+    SET_USED = 24,
+    SET_MASK = 32,
+    SET_TABLE = 40,
     LONG_DIGIT_312 = 24, /* first 30-bit digit, 3.12+ */
     METHOD_FUNCTION = 16,
     STR_LENGTH = 16,
@@ -34,6 +45,10 @@ enum {
 #define TYPE_FLAG_IS_DICT (1u << 29)
 #define TYPE_FLAG_IS_TUPLE (1u << 26)
 #define TYPE_FLAG_IS_LIST (1u << 25)
+#define TYPE_FLAG_IS_EXCEPTION (1u << 30)
+#define TYPE_FLAG_IS_STR (1u << 28)
+#define TYPE_FLAG_IS_BYTES (1u << 27)
+#define TYPE_FLAG_IS_LONG (1u << 24)
 #define TYPE_FLAG_ON_HEAP (1u << 9)
 #define TYPE_FLAG_IMMUTABLE (1u << 8) /* on the heap: a type made by C code */
 
@@ -59,6 +74,7 @@ struct layout {
     uint32_t ts_current_frame;                                  /* 3.12+; with ts_cframe: of what that points to */
     uint32_t reference_tags; /* low bits of a reference in a frame that do not belong to the address */
     uint32_t str_data;       /* bytes of a compact ASCII str; 0 = this build differs, ask the interpreter */
+    uint32_t ht_qualname;    /* of a class, behind its type; then come the keys that its instances share */
     /* found in the live process */
     uint32_t ts_thread_id, ts_native_id;
 };

@@ -59,6 +59,9 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     F(void *, PyUnicode_FromString, (const char *))                                                                              \
     F(const char *, PyUnicode_AsUTF8AndSize, (void *, int64_t *))                                                                \
     F(void *, PyUnicode_AsEncodedString, (void *, const char *, const char *))                                                   \
+    F(int64_t, PyUnicode_GetLength, (void *))                                                                                    \
+    F(uint32_t, PyUnicode_ReadChar, (void *, int64_t))                                                                           \
+    F(int, _PyUnicode_IsPrintable, (uint32_t))                                                                                   \
     F(int, PyBytes_AsStringAndSize, (void *, char **, int64_t *))                                                                \
     F(void *, PyImport_GetModuleDict, (void))                                                                                    \
     F(void *, PyImport_ImportModule, (const char *))                                                                             \

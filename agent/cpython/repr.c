@@ -1,103 +1,101 @@
-/* Owns the text of one value: at most `limit` characters, with work in proportion to them. Plain values and containers are
- * written here, item by item until the text is full. Other objects are asked for their repr, which is code of the target; the
- * caller has paused the thread. */
+/* Owns the text of one value as its own repr() tells it (--log_func_repr): plain values and containers are written here, item by
+ * item until the text is full; other objects are asked for their repr, which is code of the target (values.c has this thread
+ * paused). */
 #include "agent/cpython/repr.h"
 
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
 #include "agent/cpython/text.h"
+#include "agent/cpython/value_put.h"
 
-enum {
-    DEPTH_MAX = 16,
-    ITEMS_MAX = 10000,
-    INT_BITS_MAX = 8192,
-    SHORT = 24 /* where a loop is faster than what starts up slowly */
-};
-static const char cut_mark[] = "...";
-
-struct out {
-    char *to;
-    uint32_t room, len;    /* bytes */
-    uint32_t limit, chars; /* characters */
-    bool full;
-    uint32_t depth;
-    const void *around[DEPTH_MAX]; /* the containers that we are in */
-    const void *main_interpreter;
-};
+enum { ITEMS_MAX = 10000, INT_BITS_MAX = 8192 };
 
 static void put_value(struct out *out, void *value);
-
-/* Whole characters of a UTF-8 text as long as there is room. */
-static void put(struct out *out, const char *bytes, int64_t len) {
-    for (int64_t at = 0; at < len && !out->full;) {
-        int64_t n = 1;
-        while (at + n < len && ((uint8_t)bytes[at + n] & 0xc0) == 0x80) n++;
-        if (out->chars == out->limit || (uint64_t)n > out->room - out->len) {
-            out->full = true;
-            break;
-        }
-        memcpy(out->to + out->len, bytes + at, (size_t)n);
-        out->len += (uint32_t)n;
-        out->chars++;
-        at += n;
-    }
-}
-
-/* Characters of one byte each. */
-static void put_ascii(struct out *out, const char *bytes, uint64_t len) {
-    uint64_t room = out->room - out->len, chars = out->limit - out->chars, n = len;
-    if (n > room) n = room;
-    if (n > chars) n = chars;
-    char *to = out->to + out->len;
-    if (n > SHORT)
-        memcpy(to, bytes, n);
-    else
-        for (uint64_t i = 0; i < n; i++) to[i] = bytes[i];
-    out->len += (uint32_t)n;
-    out->chars += (uint32_t)n;
-    out->full |= n < len;
-}
-
-static void put_text(struct out *out, const char *text) { put(out, text, (int64_t)strlen(text)); }
-
-static void put_number(struct out *out, int64_t number) {
-    char digits[24];
-    uint32_t at = sizeof digits;
-    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
-    do digits[--at] = (char)('0' + left % 10), left /= 10;
-    while (left);
-    if (number < 0) digits[--at] = '-';
-    put_ascii(out, digits + at, sizeof digits - at);
-}
-
-static void mark_cut(struct out *out) {
-    uint32_t mark = (uint32_t)sizeof cut_mark - 1, keep = out->limit > mark ? out->limit - mark : 0;
-    if (!keep) return;
-    while (out->len && (out->chars > keep || out->room - out->len < mark)) {
-        while (--out->len && ((uint8_t)out->to[out->len] & 0xc0) == 0x80) continue;
-        out->chars--;
-    }
-    memcpy(out->to + out->len, cut_mark, mark);
-    out->len += mark;
-}
-
 /* ---- objects of other types ---- */
 
 static void put_type_name(struct out *out, const void *type) { put_text(out, field(type, TYPE_NAME)); }
 
-/* What repr() raised. */
+/* ---- exceptions of signal handlers that ran inside of a repr ---- */
+
+/* The first such exception; raised in the program by a pending call, which runs in the main thread as handlers do. */
+static struct pending_error handed_on;
+
+static int raise_handed_on(void *nothing) {
+    struct pending_error error = handed_on;
+    (void)nothing;
+    handed_on = (struct pending_error){0};
+    if (!error.type) return 0;
+    error_restore(&error);
+    return -1;
+}
+
+static void *attribute(void *object, const char *name) {
+    void *value = object ? py.PyObject_GetAttrString(object, name) : NULL;
+    if (!value) py.PyErr_Clear();
+    return value;
+}
+
+/* The code that runs when the handler is called, a new reference, or NULL. */
+static void *code_of_handler(void *handler) {
+    void *code = attribute(handler, "__code__");
+    if (code) return code;
+    void *call = attribute(handler, "__call__");
+    code = attribute(call, "__code__");
+    drop_ref(call);
+    return code;
+}
+
+static bool was_running(void *traceback, const void *code) {
+    bool found = false;
+    void *at = traceback, *next;
+    if (at) py.Py_IncRef(at);
+    for (; at && type_of(at) == type_of(traceback) && !found; drop_ref(at), at = next) {
+        void *frame = attribute(at, "tb_frame"), *runs = attribute(frame, "f_code");
+        found = runs == code;
+        next = attribute(at, "tb_next");
+        drop_ref(runs);
+        drop_ref(frame);
+    }
+    drop_ref(at);
+    return found;
+}
+
+static bool is_of_signal_handler(const struct pending_error *error) {
+    enum { SIGNALS = 65 };
+    void *module = error->traceback ? py.PyDict_GetItemString(py.PyImport_GetModuleDict(), "_signal") : NULL; /* borrowed */
+    bool found = false;
+    for (int i = 1; module && i < SIGNALS && !found; i++) {
+        void *handler = py.PyObject_CallMethod(module, "getsignal", "i", i);
+        if (!handler) py.PyErr_Clear();
+        void *code = code_of_handler(handler);
+        found = code && was_running(error->traceback, code);
+        drop_ref(code);
+        drop_ref(handler);
+    }
+    return found;
+}
+
+/* True: the program gets it. */
+static bool hand_on(const struct pending_error *error) {
+    if (handed_on.type || !is_of_signal_handler(error) || py.Py_AddPendingCall(raise_handed_on, NULL)) return false;
+    handed_on = *error;
+    return true;
+}
+
+/* What repr() raised. What was meant for the program goes there: Ctrl+C and exceptions of signal handlers, which only the main
+ * interpreter gets. */
 static void put_error(struct out *out) {
     struct pending_error error;
     error_save(&error);
-    /* Ctrl+C in the middle of it was meant for the program; only the main interpreter gets it */
     bool main = field(py.PyThreadState_Get(), layout.ts_interp) == out->main_interpreter;
-    if (main && error.type == *(void **)py.PyExc_KeyboardInterrupt) py.PyErr_SetInterrupt();
     put_text(out, "<repr raised ");
     if (error.type && field32(type_of(error.type), TYPE_FLAGS) & TYPE_FLAG_IS_TYPE)
         put_type_name(out, error.type);
     else
         put_text(out, "an exception");
     put_text(out, ">");
+    if (main && hand_on(&error)) return;
+    if (main && error.type == *(void **)py.PyExc_KeyboardInterrupt) py.PyErr_SetInterrupt();
     drop_ref(error.type);
     drop_ref(error.value);
     drop_ref(error.traceback);
@@ -145,89 +143,9 @@ static void put_object(struct out *out, void *value) {
         put_repr(out, value);
 }
 
-/* ---- plain values: no code of the target runs, no exception is raised or touched ---- */
-
-static bool put_long(struct out *out, void *value) {
-    int overflow = 0;
-    long number = py.PyLong_AsLongAndOverflow(value, &overflow);
-    if (!overflow) put_number(out, number);
-    return !overflow;
-}
-
-static bool put_float(struct out *out, void *value) {
-    enum { ADD_DOT_0 = 2 };
-    char *text = py.PyOS_double_to_string(py.PyFloat_AsDouble(value), 'r', 0, ADD_DOT_0, NULL);
-    if (!text) return false;
-    put_text(out, text);
-    py.PyMem_Free(text);
-    return true;
-}
-
-static void put_escaped(struct out *out, uint8_t c, char quote) {
-    static const char hex[] = "0123456789abcdef";
-    char text[4] = {'\\', (char)c, hex[c >> 4], hex[c & 15]};
-    uint32_t n = 2;
-    if (c == '\n')
-        text[1] = 'n';
-    else if (c == '\t')
-        text[1] = 't';
-    else if (c == '\r')
-        text[1] = 'r';
-    else if (c != '\\' && c != (uint8_t)quote)
-        text[1] = 'x', n = 4;
-    put_ascii(out, text, n);
-}
-
-/* Only what is compact ASCII: its bytes are behind its head. No more of it is looked at than fits. */
-static bool put_ascii_str(struct out *out, const void *value) {
-    uint64_t n;
-    const char *bytes = str_ascii(value, &n);
-    if (!bytes) return false;
-    uint64_t seen = n < out->limit ? n : out->limit, odd = 0, single = 0, twice = 0;
-    for (uint64_t i = 0; i < seen; i++) {
-        uint8_t c = (uint8_t)bytes[i];
-        odd += c < 0x20 || c == 0x7f || c == '\\';
-        single += c == '\'';
-        twice += c == '"';
-    }
-    char quote = single && !twice ? '"' : '\'';
-    put_ascii(out, &quote, 1);
-    if (!odd && (!single || quote == '"')) {
-        put_ascii(out, bytes, seen);
-    } else {
-        for (uint64_t i = 0; i < seen && !out->full; i++) {
-            uint8_t c = (uint8_t)bytes[i];
-            if (c < 0x20 || c == 0x7f || c == '\\' || c == (uint8_t)quote)
-                put_escaped(out, c, quote);
-            else
-                put_ascii(out, bytes + i, 1);
-        }
-    }
-    if (!out->full) put_ascii(out, &quote, 1);
-    out->full |= seen < n;
-    return true;
-}
-
-/* True: that was it. False: nothing has been written. */
-static bool put_plain(struct out *out, void *value) {
-    const void *type = type_of(value);
-    if (type == py.PyLong_Type) return put_long(out, value);
-    if (type == py.PyUnicode_Type) return put_ascii_str(out, value);
-    if (type == py.PyFloat_Type) return put_float(out, value);
-    if (value == py._Py_NoneStruct)
-        put_ascii(out, "None", 4);
-    else if (value == py._Py_TrueStruct)
-        put_ascii(out, "True", 4);
-    else if (value == py._Py_FalseStruct)
-        put_ascii(out, "False", 5);
-    else
-        return false;
-    return true;
-}
-
 /* ---- long ints, other strings ---- */
 
-static void put_int(struct out *out, void *value) {
+static void put_big(struct out *out, void *value) {
     void *bits = py.PyObject_CallMethod(value, "bit_length", NULL);
     long n = bits ? py.PyLong_AsLong(bits) : -1;
     drop_ref(bits);
@@ -314,15 +232,6 @@ static void put_set(struct out *out, void *value) {
     drop_ref(items);
 }
 
-/* False when the value is one of the containers that we are in, or too deep. */
-static bool go_in(struct out *out, const void *value) {
-    for (uint32_t i = 0; i < out->depth; i++)
-        if (out->around[i] == value) return false;
-    if (out->depth == DEPTH_MAX) return false;
-    out->around[out->depth++] = value;
-    return true;
-}
-
 static void put_value(struct out *out, void *value) {
     const void *type = type_of(value);
     bool tuple = type == py.PyTuple_Type, list = type == py.PyList_Type, dict = type == py.PyDict_Type;
@@ -330,7 +239,7 @@ static void put_value(struct out *out, void *value) {
     if (put_plain(out, value)) {
         return;
     } else if (type == py.PyLong_Type) {
-        put_int(out, value);
+        put_big(out, value);
     } else if (type == py.PyUnicode_Type || type == py.PyBytes_Type) {
         put_string(out, value);
     } else if (tuple || list || dict || set) {
@@ -348,13 +257,6 @@ static void put_value(struct out *out, void *value) {
     } else {
         put_object(out, value);
     }
-}
-
-int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit) {
-    struct out out = {.to = to, .room = room, .limit = limit};
-    if (!put_plain(&out, value) || (out.full && out.chars < limit)) return -1; /* more fits elsewhere */
-    if (out.full) mark_cut(&out);
-    return (int32_t)out.len;
 }
 
 uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit, const void *main_interpreter) {

@@ -5,7 +5,12 @@
 
 #include "agent/cpython/base.h"
 
-/* Any value; the length in bytes. May run code of the target (__repr__), which may do anything: pause the thread first. No
+/* Any value; the length in bytes. Runs no code of the target and makes no object that the garbage collector knows: types are told
+ * by their layout, instances by their fields. A pending exception is left alone unless a text had to be made for it. */
+uint32_t value_text(void *value, char *to, uint32_t room, uint32_t limit);
+/* Proves how instances are laid out, once a session; where it is not as expected, they are told without their fields. */
+void value_check(void);
+/* The same by repr(). May run code of the target (__repr__), which may do anything: pause the thread first. No
  * exception is pending afterwards. `main_interpreter`: a KeyboardInterrupt that is raised there is handed on to the program. */
 uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit, const void *main_interpreter);
 /* A number, None, a bool or an ASCII str: no code of the target runs, a pending exception is left alone. The length in bytes,

@@ -1,5 +1,6 @@
-/* Owns arguments and return values as payloads. Their texts (cpython/repr.c) are made with this thread paused, because repr()
- * runs code of the target, which may do anything, even end the session. No pointer into the arena is held across it. If all
+/* Owns arguments and return values as payloads. Their texts are made with this thread paused: with
+ * --log_func_repr code of the target runs (cpython/repr.c), which may do anything, even end the session; without it none
+ * does (cpython/value.c). No pointer into the arena is held across it. If all
  * values are plain (numbers, ASCII texts, None), no code of the target runs, and the payload is written at once. */
 #include "agent/hooks/values.h"
 
@@ -42,6 +43,12 @@ static bool resume(struct thread *thread) {
     return thread == this_thread && thread->tid;
 }
 
+/* No exception is pending. */
+static uint32_t text_of(void *value, char *to, uint32_t room) {
+    if (agent.flags & VT_F_REPR) return repr_value(value, to, room, agent.repr_limit, agent.main_interpreter);
+    return value_text(value, to, room, agent.repr_limit);
+}
+
 static void tell(uint32_t kind, const char *bytes, uint32_t len, enum detail_way way) {
     if (way != WAY_MAIN) {
         parallel_payload(kind, bytes, len);
@@ -75,7 +82,7 @@ NOINLINE bool values_tell_result(void *value, enum detail_way way) {
     if (plain_result(value, way)) return false;
     struct thread *thread = pause();
     error_save(&error);
-    uint32_t len = repr_value(value, bytes, sizeof bytes, agent.repr_limit, agent.main_interpreter);
+    uint32_t len = text_of(value, bytes, sizeof bytes);
     if (resume(thread)) tell(VT_PL_RETVAL, bytes, len, way);
     error_restore(&error);
     return true;
@@ -155,7 +162,7 @@ static uint32_t argument_text(struct source *source, int64_t i, char *to, uint32
     text_of_unicode(&name, key);
     uint32_t name_len = cut_utf8(name.bytes, name.len, NAME_MAX), head = 4 + name_len, value_len = 0;
     if (head < room) {
-        value_len = repr_value(value, to + head, room - head, agent.repr_limit, agent.main_interpreter);
+        value_len = text_of(value, to + head, room - head);
         put_lens(to, name_len, value_len);
         memcpy(to + 4, name.bytes, name_len);
     } else {

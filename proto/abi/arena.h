@@ -88,6 +88,7 @@ enum vt_hook_kind { VT_HOOK_NONE = 0, VT_HOOK_MONITORING = 1, VT_HOOK_PROFILE = 
 #define VT_F_GC 0x08u            /* --log_gc */
 #define VT_F_ASYNC 0x10u         /* --log_async */
 #define VT_F_IGNORE_FROZEN 0x20u /* --ignore_frozen */
+#define VT_F_REPR 0x40u          /* --log_func_repr */
 
 /* Lists of globs behind the prefixes in vt_ctl.filters. */
 enum vt_glob_list {

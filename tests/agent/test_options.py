@@ -122,7 +122,7 @@ def arguments():
             pass
         leaf()
 
-    by = values_of(run(work, flags=F_C_CALLS | F_ARGS | F_RETVAL, repr_limit=60), "many")
+    by = values_of(run(work, flags=F_C_CALLS | F_ARGS | F_RETVAL | F_REPR, repr_limit=60), "many")
     args, ret = by["many"][0]
     assert list(args) == ["a", "b", "key", "rest", "more"], args
     assert args["a"] == "1" and args["b"] == "'t\u00e4xt'" and args["key"] == "slow \u00e4", args
@@ -172,7 +172,7 @@ def texts():
         for x in plain + odd:
             give(x)
 
-    s = run(work, flags=F_RETVAL, repr_limit=200)
+    s = run(work, flags=F_RETVAL | F_REPR, repr_limit=200)
     stream, got, pending = s.stream_of("give" if sys.version_info < (3, 11) else "texts.<locals>.give"), [], None
     for kind, _, what in stream:
         if kind == PAYLOAD and what[0] == PL_RETVAL:

@@ -257,7 +257,7 @@ static const struct trace_event *must_say(const struct scene *x, const char *nam
 START_TEST(values) {
     struct scene x;
     if (!begin(&x, _i)) return;
-    trace_round(&x, "--log_func_args --log_func_retval");
+    trace_round(&x, "--log_func_args --log_func_retval --log_func_repr");
     must(&x, "arguments", 23);
     must(&x, "direct", 1); /* what a __repr__ calls is not recorded */
     const struct trace_event *e = must_say(&x, "arguments", NULL, "func_args.y='two';");

@@ -273,6 +273,9 @@ START_TEST(values) {
     begin(&x, _i);
     trace_round(&x, "--log_func_args --log_func_retval", temp_path(".json"));
     must(&x, "arguments", 2);
+    must_args(&x, trace_find(&x.trace, "arguments", trace_find(&x.trace, "arguments", NULL)), "func_args.y=<__main__.Odd at 0x");
+    trace_round(&x, "--log_func_args --log_func_retval --log_func_repr", temp_path(".json"));
+    must(&x, "arguments", 2);
     const struct trace_event *e = trace_find(&x.trace, "arguments", NULL);
     must_args(&x, e, "func_args.x=1;");
     must_args(&x, e, "func_args.y='two';");
@@ -291,6 +294,34 @@ START_TEST(values) {
     e = trace_find(&x.trace, "arguments", NULL);
     ck_assert_msg(e && !e->args, "%s: args without being asked", x.who);
     end(&x);
+}
+END_TEST
+
+/* What repr() would do to the target: by default it is not called. */
+static void reprs(const struct interp *ip, const char *kind, const char *options, const char *name, size_t calls) {
+    struct target t;
+    struct trace trace;
+    char who[128];
+    const char *out = temp_path(".json");
+    snprintf(who, sizeof who, "reprs %s %s on %s", kind, options, ip->version);
+    ck_assert_int_eq(target_spawn(&t, ip, "reprs.py", (const char *[]){kind, NULL}, NULL), 0);
+    must_trace_round(&t, 1, options, out, &trace, who);
+    ck_assert_msg(trace_count(&trace, name, 0) >= calls, "%s: %zu calls of %s", who, trace_count(&trace, name, 0), name);
+    ck_assert_msg(t.slots[3] == 0, "%s: %llu time limits were lost", who, (unsigned long long)t.slots[3]);
+    ck_assert_msg(strcmp(kind, "alarm") || t.slots[2] == 3, "%s: %llu of 3 time limits held", who,
+                  (unsigned long long)t.slots[2]);
+    must_round(&t, 2, who);
+    trace_free(&trace);
+    target_kill(&t);
+    unlink(out);
+}
+
+START_TEST(values_of_locked_objects) { reprs(suite_interp(_i), "lock", "--log_func_args --log_func_retval", "store", 10); }
+END_TEST
+
+START_TEST(values_beside_signal_handlers) {
+    reprs(suite_interp(_i), "alarm", "--log_func_args", "step", 1);
+    reprs(suite_interp(_i), "alarm", "--log_func_args --log_func_repr", "step", 1);
 }
 END_TEST
 
@@ -395,6 +426,8 @@ int main(void) {
     suite_add(s, "max-overhead", max_overhead, 90);
     suite_add(s, "entries", entries, 60);
     suite_add(s, "values", values, 60);
+    suite_add(s, "values-of-locked-objects", values_of_locked_objects, 60);
+    suite_add(s, "values-beside-signal-handlers", values_beside_signal_handlers, 60);
     suite_add(s, "gc", collections, 60);
     suite_add(s, "async", tasks, 60);
     suite_add(s, "forms", forms, 90);
