@@ -1,5 +1,6 @@
 /* Owns the lock on a target, so that one injector works on it at a time. Without it two attaches in the same instant would
- * both find the target free. */
+ * both find the target free. The lock is on /proc/PID/mem, because the kernel opens that file for those only who may trace the
+ * process: no other user can hold the lock and so keep us out. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 int claim_target(pid_t pid, uint64_t timeout_ns, int *fd, struct vt_err *err) {
     char path[64];
     uint64_t end = vt_mono_ns() + timeout_ns;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd < 0) return 0; /* the preflight finds out why, and says it better */
     while (flock(*fd, LOCK_EX | LOCK_NB)) {

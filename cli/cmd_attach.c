@@ -29,6 +29,7 @@
 #define KEPT_WAIT_MS 2000
 #define LEASE_WAIT_MS 2400
 #define LEASE_STEP_MS 300
+#define SILENCE_NS 90000000000ull /* while it attaches a daemon may say nothing for a minute, later for a moment only */
 
 struct attach {
     struct attach_options o;
@@ -40,7 +41,6 @@ struct attach {
     int raw_error; /* the first -errno of writing it */
     bool attached, pending, ended, stop_sent;
     uint64_t attach_pause_ns;
-    uint32_t end_reason;
     Vt__End *end;
     struct vt_err err;
 };
@@ -166,20 +166,26 @@ static int receive(struct attach *a) {
     char drop[64];
     int rc = buf ? 0 : vt_err_set(&a->err, -ENOMEM, "out of memory");
 
+    uint64_t heard = vt_mono_ns();
     while (!rc && !a->ended) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR) rc = vt_err_set(&a->err, -errno, "poll: %s", strerror(errno));
-        if (rc) break;
+        int n = poll(fds, 2, 1000);
+        if (n < 0 && errno != EINTR) rc = vt_err_set(&a->err, -errno, "poll: %s", strerror(errno));
+        if (!rc && !n && vt_mono_ns() - heard > SILENCE_NS)
+            rc = vt_err_set(&a->err, -EPIPE, "viztracerd (process %d) has been silent for %llu s", a->client.daemon_pid,
+                            SILENCE_NS / 1000000000ull);
+        if (rc || n <= 0) continue;
         if (fds[1].revents & POLLIN)
             while (read(signal_pipe[0], drop, sizeof(drop)) > 0) continue;
         if (interrupts_seen) send_stop(a);
         if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR))) continue;
-        ssize_t n = recv(a->client.fd, buf, RECV_BUF, 0);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
+        ssize_t len_in = recv(a->client.fd, buf, RECV_BUF, MSG_DONTWAIT);
+        if (len_in < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        heard = vt_mono_ns();
+        if (len_in <= 0) {
             rc = vt_err_set(&a->err, -EPIPE, "viztracerd ended before the trace did");
             break;
         }
-        rc = vt_frame_buf_add(&a->client.in, buf, (size_t)n);
+        rc = vt_frame_buf_add(&a->client.in, buf, (size_t)len_in);
         while (!rc && !a->ended) {
             int got = vt_frame_buf_next(&a->client.in, &type, &payload, &len);
             if (got < 0) rc = vt_err_set(&a->err, got, "viztracerd sent damaged data");

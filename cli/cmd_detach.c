@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/base/figures.h"
@@ -20,11 +21,29 @@ struct detach {
     struct vt_err err;
 };
 
+/* Root walks over the daemons of all users. What another user's daemon says counts for that user's processes only, and it has
+ * to say that it traces this one: else it could claim any process, or make root wait for nothing. */
+static bool may_be_there(const struct detach *d, struct client *c) {
+    char path[64];
+    struct stat st;
+    ProtobufCMessage *reply;
+    bool listed = false;
+    if (c->owner == 0 || c->owner == geteuid()) return true;
+    snprintf(path, sizeof(path), "/proc/%d", d->pid);
+    if (stat(path, &st) || st.st_uid != c->owner) return false;
+    if (client_request(c, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, NULL)) return false;
+    const Vt__StatusRep *m = (const Vt__StatusRep *)reply;
+    for (size_t i = 0; i < m->n_sessions; i++) listed |= (pid_t)m->sessions[i]->pid == d->pid;
+    vt_msg_free(reply);
+    return listed;
+}
+
 static int ask(void *ctx, struct client *c) {
     struct detach *d = ctx;
     Vt__PidReq req = VT__PID_REQ__INIT;
     ProtobufCMessage *reply;
     struct vt_err err = {0};
+    if (!may_be_there(d, c)) return 0;
     req.pid = (uint32_t)d->pid;
     int rc = client_request(c, VT_CTL_DETACH, &req.base, VT_CTL_DETACHED, &reply, &err);
     if (rc == -ESRCH) return 0;                      /* not this one */
@@ -84,7 +103,7 @@ static int run(int argc, char **argv) {
     if (output) return save_kept(&k, output);
     printf("%s%s of %d is kept as %s; save it with: viztracer --detach %d -o FILE\n",
            detached ? "Detached; the" : "Not traced now; a", " trace", d.pid, k.path, d.pid);
-    return CLI_OK;
+    return cli_flush();
 }
 
 static const struct option_row rows[] = {

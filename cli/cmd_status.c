@@ -100,7 +100,9 @@ static void show_kept_info(struct status *s, const Vt__SessionInfo *i) {
 static int ask(void *ctx, struct client *c) {
     struct status *s = ctx;
     ProtobufCMessage *reply;
-    if (client_request(c, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, NULL)) return 0;
+    struct vt_err err = {0};
+    if (client_request(c, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, &err))
+        return fprintf(stderr, "viztracer: %s\n", err.msg), 0;
     const Vt__StatusRep *m = (const Vt__StatusRep *)reply;
     for (size_t i = 0; i < m->n_sessions; i++) {
         if (!m->sessions[i]->spool[0])
@@ -108,6 +110,7 @@ static int ask(void *ctx, struct client *c) {
         else if (!shown_before(s, m->sessions[i]->spool))
             show_kept_info(s, m->sessions[i]);
     }
+    if (m->left_out) fprintf(stderr, "viztracer: %u more sessions of process %d are not shown\n", m->left_out, c->daemon_pid);
     vt_msg_free(reply);
     return 0;
 }
@@ -138,7 +141,7 @@ static int run(int argc, char **argv) {
         puts("Nothing is being traced.");
     while (s.npaths) free(s.paths[--s.npaths]);
     free(s.paths);
-    return CLI_OK;
+    return cli_flush();
 }
 
 static const struct option_row rows[] = {

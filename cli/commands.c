@@ -1,4 +1,5 @@
 /* Owns the table of commands, which of them a command line means, VizTracer's flag spelling, and `viztracer --help`. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,7 @@ static int run_no_command(int argc, char **argv) {
 
 int cli_main(int argc, char **argv) {
     vt_log_name("viztracer");
+    signal(SIGXFSZ, SIG_IGN); /* writing beyond RLIMIT_FSIZE is then an error with a line */
     const char *slash = strrchr(argv[0] ? argv[0] : "", '/'), *self = slash ? slash + 1 : argv[0];
     if (self && !strcmp(self, "vizviewer")) return cli_view.run(argc, argv);
     if (argc < 2) return cli_print_help(), cli_flush();

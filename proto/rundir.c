@@ -4,10 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proto/owndir.h"
@@ -33,15 +36,37 @@ int rundir_prepare(char *dir, size_t size, struct vt_err *err) {
     return rc ? vt_err_set(err, rc, "cannot make the folder %s for the socket: %s; set XDG_RUNTIME_DIR", stem, strerror(-rc)) : 0;
 }
 
+bool rundir_is_stale(const char *socket_path) {
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    const char *dash = strrchr(socket_path, '-');
+    char *end = NULL;
+    long pid = dash ? strtol(dash + 1, &end, 10) : 0;
+    if (pid <= 0 || strcmp(end, ".sock") || !kill((pid_t)pid, 0) || errno != ESRCH) return false;
+    /* A daemon in another pid namespace may have that number: then it listens. */
+    if (strlen(socket_path) >= sizeof(sa.sun_path)) return false;
+    strcpy(sa.sun_path, socket_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool stale = fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) && errno == ECONNREFUSED;
+    vt_close(&fd);
+    return stale;
+}
+
+static int remove_stale(void *ctx, const char *socket_path, uid_t owner) {
+    (void)ctx, (void)owner;
+    if (rundir_is_stale(socket_path)) unlink(socket_path);
+    return 0;
+}
+
 static int each_in(const char *dir, uid_t owner, int (*fn)(void *, const char *, uid_t), void *ctx) {
     char path[400];
     int rc = 0;
+    unsigned n = 0;
     if (!owndir_is_safe(dir, owner, OWNDIR_PRIVATE)) return 0;
     DIR *d = opendir(dir);
-    for (struct dirent *e; d && !rc && (e = readdir(d));) {
+    for (struct dirent *e; d && !rc && n < RUNDIR_SOCKETS && (e = readdir(d));) {
         size_t len = strlen(e->d_name);
         if (strncmp(e->d_name, "viztracerd-", 11) || len < 16 || strcmp(e->d_name + len - 5, ".sock")) continue;
-        if (snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < (int)sizeof(path)) rc = fn(ctx, path, owner);
+        if (snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < (int)sizeof(path)) n++, rc = fn(ctx, path, owner);
     }
     if (d) closedir(d);
     return rc;
@@ -93,3 +118,5 @@ int rundir_each(int (*fn)(void *ctx, const char *socket_path, uid_t owner), void
     dir_name(dir, sizeof(dir), NULL);
     return owndir_each(dir, geteuid(), OWNDIR_PRIVATE, each_in_own, &own);
 }
+
+void rundir_sweep(const char *dir) { each_in(dir, geteuid(), remove_stale, NULL); }

@@ -17,6 +17,10 @@
 
 #define PRIVATE_FD 3
 #define REAP_MS 300
+#define SEND_SECONDS 5
+#define EXIT_MS 2000
+enum { NO_PROC = 126, NOT_FOUND = 127 }; /* exit codes of a daemon that could not be started */
+#define SILENT_USERS 64                  /* whose daemons do not answer: remembered in one walk */
 
 void client_close(struct client *c) {
     vt_close(&c->fd);
@@ -42,13 +46,54 @@ int client_send(struct client *c, uint32_t type, const ProtobufCMessage *msg, st
     return rc ? vt_err_set(err, rc, "viztracerd does not answer: %s", strerror(-rc)) : 0;
 }
 
+/* How long a daemon may take to answer, by the answer that is wanted. The longest are those for which a helper of the daemon
+ * works on the target (daemon/session/helper.c: a minute). */
+static unsigned patience_ms(uint32_t want) {
+    static const struct {
+        uint32_t want;
+        unsigned ms;
+    } rows[] = {{VT_CTL_HELLO, 5000}, {VT_CTL_STATUS_REP, 10000}, {VT_CTL_DETACHED, 90000}, {VT_CTL_OK, 90000}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++)
+        if (rows[i].want == want) return rows[i].ms;
+    return 90000;
+}
+
+/* The next frame, until `end` (vt_mono_ns): 0, -ETIMEDOUT, -EPIPE, -errno. */
+static int receive(struct client *c, uint64_t end, uint32_t *type, const uint8_t **payload, uint32_t *len) {
+    uint8_t buf[16384];
+    int rc;
+    while ((rc = vt_frame_buf_next(&c->in, type, payload, len)) == 0) {
+        uint64_t now = vt_mono_ns();
+        struct pollfd pfd = {.fd = c->fd, .events = POLLIN};
+        if (now >= end) return -ETIMEDOUT;
+        int n = poll(&pfd, 1, (int)((end - now) / 1000000u + 1));
+        if (n < 0 && errno != EINTR) return -errno;
+        if (n <= 0) continue;
+        ssize_t got = recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (got <= 0) return got < 0 ? -errno : -EPIPE;
+        rc = vt_frame_buf_add(&c->in, buf, (size_t)got);
+        if (rc) return rc;
+    }
+    return rc > 0 ? 0 : rc;
+}
+
 int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg, uint32_t want, ProtobufCMessage **reply,
                    struct vt_err *err) {
     const uint8_t *payload;
     uint32_t got, len;
-    int rc = client_send(c, type, msg, err);
+    unsigned ms = patience_ms(want);
+    uint64_t end = vt_mono_ns() + ms * 1000000ull;
+    struct vt_err why = {0};
+    int rc = client_send(c, type, msg, &why), sent = rc;
+    if (rc == -EPIPE || rc == -ECONNRESET) rc = 0; /* a daemon that refuses us says why, and closes */
+    if (rc) return vt_err_set(err, rc, "%s", why.msg);
     while (!rc) {
-        rc = vt_msg_recv(c->fd, &c->in, &got, &payload, &len);
+        rc = receive(c, end, &got, &payload, &len);
+        if (rc == -ETIMEDOUT)
+            return vt_err_set(err, rc, "viztracerd (process %d of user %u) has not answered for %u s: end it, or try again",
+                              c->daemon_pid, c->owner, ms / 1000);
+        if (rc && sent) return vt_err_set(err, sent, "%s", why.msg);
         if (rc)
             return vt_err_set(err, rc, "viztracerd ended without an answer: %s",
                               rc == -EPIPE ? "connection closed" : strerror(-rc));
@@ -74,7 +119,6 @@ static int handshake(struct client *c, struct vt_err *err) {
         rc = vt_err_set(err, -EPROTO, "viztracerd speaks protocol %u, this viztracer %u: use the same version of both",
                         m->protocol, VT_PROTOCOL);
     c->is_private = m->is_private;
-    c->daemon_pid = (pid_t)m->pid;
     vt_msg_free(reply);
     return rc;
 }
@@ -91,12 +135,18 @@ int client_open_path(struct client *c, const char *path, uid_t owner, struct vt_
     strcpy(sa.sun_path, path);
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0) return vt_err_set(err, -errno, "socket: %s", strerror(errno));
+    /* For connect and send: a daemon that accepts nothing and reads nothing. */
+    const struct timeval patience = {SEND_SECONDS, 0};
+    if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)))
+        return client_close(c), vt_err_set(err, -errno, "socket: %s", strerror(errno));
     if (connect(c->fd, (struct sockaddr *)&sa, sizeof(sa))) {
-        rc = -errno;
-        vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+        rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
+        vt_err_set(err, rc, "%s: %s", path, rc == -ETIMEDOUT ? "nothing accepts connections there" : strerror(-rc));
     } else if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || (cred.uid != owner && cred.uid != 0)) {
         rc = vt_err_set(err, -EPERM, "%s: another user answers there", path);
     } else {
+        c->daemon_pid = cred.pid; /* as the kernel says, not the daemon */
+        c->owner = cred.uid;
         rc = handshake(c, err);
     }
     if (rc) client_close(c);
@@ -129,6 +179,7 @@ static void exec_daemon(void) {
         }
     }
     execvp("viztracerd", argv);
+    _exit(n > 0 ? NOT_FOUND : NO_PROC);
 }
 
 static int start_private(struct client *c, struct vt_err *err) {
@@ -157,15 +208,30 @@ static int start_private(struct client *c, struct vt_err *err) {
             dup2(pair[1], PRIVATE_FD);
         close_range(PRIVATE_FD + 1, ~0u, 0);
         exec_daemon();
-        _exit(127);
     }
     vt_close(&pair[1]);
     c->fd = pair[0];
     c->child = pid;
+    c->daemon_pid = pid;
+    c->owner = geteuid();
     struct vt_err why = {0};
-    int rc = handshake(c, &why);
-    if (rc == -EPIPE || rc == -ECONNRESET)
+    int rc = handshake(c, &why), status = 0;
+    bool ended = rc == -EPIPE || rc == -ECONNRESET;
+    for (int ms = 0; ended && c->child && ms < EXIT_MS; ms += 10)
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            c->child = 0;
+        else
+            usleep(10000);
+    ended = ended && !c->child;
+    if (ended && WIFEXITED(status) && WEXITSTATUS(status) == NO_PROC)
+        vt_err_set(err, rc, "cannot start viztracerd: /proc is not there, and nothing can be traced without it; mount it");
+    else if (ended && WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
         vt_err_set(err, rc, "cannot start viztracerd: it is not beside this program, in ../libexec or on PATH");
+    else if (ended)
+        vt_err_set(err, rc, "viztracerd ended as soon as it was started (%s %d)", WIFSIGNALED(status) ? "signal" : "exit code",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    else if (rc == -EPIPE || rc == -ECONNRESET)
+        vt_err_set(err, rc, "viztracerd closed the connection as soon as it was started");
     else if (rc)
         vt_err_set(err, rc, "%s", why.msg);
     if (rc) client_close(c);
@@ -185,13 +251,28 @@ int client_open(struct client *c, struct vt_err *err) {
 struct walk {
     int (*fn)(void *ctx, struct client *c);
     void *ctx;
+    uid_t silent[SILENT_USERS];
+    size_t nsilent;
 };
 
+static bool is_silent(const struct walk *w, uid_t owner) {
+    for (size_t i = 0; i < w->nsilent; i++)
+        if (w->silent[i] == owner) return true;
+    return w->nsilent == SILENT_USERS && owner != 0 && owner != geteuid();
+}
+
+/* A user could make root wait at any number of sockets: once is enough. */
 static int each_private(void *ctx, const char *path, uid_t owner) {
     struct walk *w = ctx;
     struct client c;
-    int rc = client_open_path(&c, path, owner, NULL);
-    if (rc == -ECONNREFUSED) unlink(path); /* its daemon was killed */
+    struct vt_err err = {0};
+    if (is_silent(w, owner)) return 0;
+    int rc = client_open_path(&c, path, owner, &err);
+    if (rc == -ECONNREFUSED && rundir_is_stale(path)) unlink(path);
+    if (rc == -ETIMEDOUT) {
+        fprintf(stderr, "viztracer: %s; the daemons of user %u are left out\n", err.msg, owner);
+        w->silent[w->nsilent++] = owner;
+    }
     if (rc) return 0;
     rc = w->fn(w->ctx, &c);
     client_close(&c);
@@ -199,12 +280,15 @@ static int each_private(void *ctx, const char *path, uid_t owner) {
 }
 
 int client_each(int (*fn)(void *ctx, struct client *c), void *ctx) {
-    struct walk w = {fn, ctx};
+    struct walk w = {.fn = fn, .ctx = ctx};
     struct client c;
-    int rc = 0;
-    if (!client_open_system(&c, NULL)) {
+    struct vt_err err = {0};
+    int rc = client_open_system(&c, &err);
+    if (rc == -ETIMEDOUT) fprintf(stderr, "viztracer: %s; the system daemon is left out\n", err.msg);
+    if (!rc) {
         rc = fn(ctx, &c);
         client_close(&c);
+        if (rc) return rc;
     }
-    return rc ? rc : rundir_each(each_private, &w);
+    return rundir_each(each_private, &w);
 }

@@ -12,7 +12,8 @@ struct client {
     int fd;
     struct vt_frame_buf in;
     bool is_private;
-    pid_t daemon_pid;
+    pid_t daemon_pid; /* and its user, as the kernel says */
+    uid_t owner;
     pid_t child; /* the private daemon that we started, or 0 */
 };
 
@@ -25,14 +26,15 @@ VT_MUST_CHECK int client_open_path(struct client *c, const char *path, uid_t own
 void client_close(struct client *c);
 
 VT_MUST_CHECK int client_send(struct client *c, uint32_t type, const ProtobufCMessage *msg, struct vt_err *err);
-/* Sends and waits for the answer of type `want`; *reply (may be NULL) is freed with vt_msg_free. An answer that
- * is an error comes back as its code and text. */
+/* Sends and waits for the answer of type `want`, with a limit of time (-ETIMEDOUT); *reply (may be NULL) is freed with
+ * vt_msg_free. An answer that is an error comes back as its code and text. */
 VT_MUST_CHECK int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg, uint32_t want,
                                  ProtobufCMessage **reply, struct vt_err *err);
 /* Takes an Error payload apart. */
 int client_error(const uint8_t *payload, uint32_t len, struct vt_err *err);
 
-/* Calls fn for every daemon that can be reached: the system one, then private ones. Non-zero ends the walk. */
+/* Calls fn for every daemon that can be reached: the system one, then private ones. Non-zero ends the walk. Prints a line on
+ * stderr for a daemon that does not answer. */
 int client_each(int (*fn)(void *ctx, struct client *c), void *ctx);
 
 #endif

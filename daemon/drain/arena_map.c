@@ -1,6 +1,6 @@
 /* Owns the mapping of an arena and the SIGBUS guard. A memfd is sealed against shrinking. An arena can also be a file in
- * the target's mount namespace, and the owner of that file can truncate it at any time: then the handler maps an empty page
- * in place of the lost one, and the session ends as broken. */
+ * the target's mount namespace, and the owner of that file can truncate it at any time: then the handler maps empty pages
+ * in place of the lost ones, and the session ends as broken. */
 #include "daemon/drain/arena_map.h"
 
 #include <errno.h>
@@ -29,9 +29,11 @@ static void on_sigbus(int sig, siginfo_t *info, void *uc) {
         uintptr_t start = (uintptr_t)a->ctl;
         if (addr < start || addr >= start + a->bytes) continue;
         int saved = errno;
-        void *page = (void *)(addr & ~(PAGE - 1));
+        uintptr_t page = addr & ~(PAGE - 1); /* with all behind it: a file is cut at its end; and it stays one mapping */
         a->broken = 1;
-        if (mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) break;
+        if (mmap((void *)page, start + a->bytes - page, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+            break;
         errno = saved;
         return;
     }

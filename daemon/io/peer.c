@@ -9,9 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUT_MAX (8u << 20)      /* bytes of answers that wait for a client that does not read */
-#define SEND_STEP (4u << 20)    /* bytes sent before other connections get their turn */
-#define SEND_AT_ONCE (1u << 20) /* bytes of the stream sent as one, with no answer between its frames */
+#define OUT_MAX (8u << 20)       /* bytes of answers that wait for a client that does not read */
+#define IN_MAX (512u << 10)      /* bytes of a frame that is not whole; the longest request has half of that */
+#define ANSWERS_MAX (256u << 10) /* bytes of answers that wait; no more requests are read then */
+#define SEND_STEP (4u << 20)     /* bytes sent before other connections get their turn */
+#define SEND_AT_ONCE (1u << 20)  /* bytes of the stream sent as one, with no answer between its frames */
 
 /* ---- out ---- */
 
@@ -21,6 +23,7 @@ void peer_send(struct peer *p, uint32_t type, const ProtobufCMessage *msg) {
     int rc = vt_msg_pack(type, msg, &frame, &len);
     if (rc) {
         vt_log(VT_LOG_ERROR, "answer %u cannot be packed: %s", type, strerror(-rc));
+        if (type != VT_CTL_ERROR) peer_error(p, rc, "viztracerd's answer is too long to be sent");
         return;
     }
     if (vt_grow(&p->out, &p->out_size, p->out_len + len, 1, OUT_MAX)) {
@@ -48,7 +51,11 @@ void peer_stream(struct peer *p, const struct spool *spool) {
     if (spool) peer_kick(p);
 }
 
-void peer_kick(struct peer *p) { loop_want(p->loop, &p->io, EPOLLIN | EPOLLOUT); }
+static void want(struct peer *p, bool out) {
+    loop_want(p->loop, &p->io, (peer_backlog(p) <= ANSWERS_MAX ? EPOLLIN : 0u) | (out ? EPOLLOUT : 0u));
+}
+
+void peer_kick(struct peer *p) { want(p, true); }
 
 size_t peer_backlog(const struct peer *p) { return p->out_len - p->out_pos; }
 
@@ -104,7 +111,7 @@ static int flush_out(struct peer *p) {
         if (rc == -EAGAIN) return 0;
         if (rc < 0) return rc;
         if (rc == 0) {
-            loop_want(p->loop, &p->io, EPOLLIN);
+            want(p, false);
             return p->closing ? -ECONNRESET : 0;
         }
         sent += left;
@@ -128,7 +135,7 @@ static int read_in(struct peer *p) {
         if (rc <= 0) break;
         rc = p->frame(p->ctx, type, payload, len);
     }
-    return rc;
+    return !rc && p->in.len - p->in.pos > IN_MAX ? -EPROTO : rc;
 }
 
 static void on_io(void *ctx, uint32_t events) {

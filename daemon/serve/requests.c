@@ -10,6 +10,10 @@
 #include "proto/spooldir.h"
 
 #define KEPT_MAX 256 /* kept traces in one answer to STATUS */
+#define CONNECTIONS_PER_USER 64u
+#define CONNECTIONS_OF_ROOT 1024u
+#define HELLO_NS 10000000000ull
+#define STATUS_ROOM (VT_FRAME_MAX - (64u << 10)) /* bytes of sessions in one answer to STATUS */
 
 static int on_hello(struct requester *r, const ProtobufCMessage *msg) {
     const Vt__Hello *m = (const Vt__Hello *)msg;
@@ -24,6 +28,7 @@ static int on_hello(struct requester *r, const ProtobufCMessage *msg) {
         return 0;
     }
     r->greeted = true;
+    loop_timer_del(&r->service->host.loop, &r->deadline);
     answer.protocol = VT_PROTOCOL;
     answer.tool_version = (char *)VT_VERSION;
     answer.pid = (uint32_t)getpid();
@@ -149,6 +154,9 @@ struct status {
     size_t n, nkept;
 };
 
+/* Bytes of an info in an answer, not less than it really takes. */
+static size_t info_size(const Vt__SessionInfo *info) { return vt__session_info__get_packed_size(info) + 16; }
+
 static int add_kept(void *ctx, const struct spooldir_file *file) {
     struct status *st = ctx;
     struct spooldir_file *own = &st->kept[st->nkept++];
@@ -180,8 +188,12 @@ static int on_status(struct requester *r, const ProtobufCMessage *msg) {
         LIST_FOREACH(s, &host->sessions, link)
         if (creds_may(&r->peer.creds, s->creds.uid)) session_fill_info(s, &st.infos[st.n++]);
         if (!r->service->is_private) spooldir_each(host->spool_dir, r->peer.creds.uid, add_kept, &st);
-        for (size_t i = 0; i < st.n; i++) ptrs[i] = &st.infos[i];
-        m.n_sessions = st.n;
+        size_t room = STATUS_ROOM;
+        for (size_t i = 0; i < st.n && info_size(&st.infos[i]) <= room; i++) {
+            room -= info_size(&st.infos[i]);
+            ptrs[m.n_sessions++] = &st.infos[i];
+        }
+        m.left_out = (uint32_t)(st.n - m.n_sessions);
         m.sessions = ptrs;
         m.daemon_pid = (uint32_t)getpid();
         peer_send(&r->peer, VT_CTL_STATUS_REP, &m.base);
@@ -238,27 +250,64 @@ static void on_gone(void *ctx) { requester_free(ctx); }
 
 /* ---- life ---- */
 
-int requester_new(struct service *service, int fd, struct requester **out) {
+static void on_no_hello(void *ctx) {
+    struct requester *r = ctx;
+    vt_debug(VT_AREA_CLIENT, "client %d: no hello", r->peer.creds.pid);
+    requester_free(r);
+}
+
+/* 0, or -EUSERS with the line. */
+static int may_connect(const struct service *service, const struct requester *r, struct vt_err *err) {
+    const struct requester *other;
+    uid_t uid = r->peer.creds.uid;
+    unsigned n = 0;
+    LIST_FOREACH(other, &service->requesters, link) n += other->peer.creds.uid == uid;
+    if (n >= (uid ? CONNECTIONS_PER_USER : CONNECTIONS_OF_ROOT))
+        return vt_err_set(err, -EUSERS, "user %u has %u connections to this viztracerd already: end some of them", uid, n);
+    if (uid && service->connections >= service->connections_most)
+        return vt_err_set(err, -EUSERS,
+                          "this viztracerd has %u connections already; try again later, or set VIZTRACERD_SOCKET=none",
+                          service->connections);
+    return 0;
+}
+
+static int open_requester(struct service *service, int fd, bool starter) {
     static const struct peer_user user = {on_frame, on_gone};
+    struct vt_err err = {0};
     struct requester *r = calloc(1, sizeof(*r));
     if (!r) {
         vt_close(&fd);
         return -ENOMEM;
     }
     r->service = service;
+    r->starter = starter;
     r->helper.fd = -1;
     int rc = peer_open(&r->peer, &service->host.loop, fd, &user, r);
+    if (!rc && !starter) rc = may_connect(service, r, &err);
+    if (rc == -EUSERS) {
+        peer_error(&r->peer, rc, err.msg);
+        peer_flush(&r->peer, 100); /* it is a new socket: its buffer has room */
+    }
     if (rc) {
+        if (r->peer.fd >= 0) peer_close(&r->peer);
         free(r);
         return rc;
     }
     LIST_INSERT_HEAD(&service->requesters, r, link);
-    if (out) *out = r;
+    service->connections++;
+    r->deadline.fn = on_no_hello;
+    r->deadline.ctx = r;
+    if (!starter) loop_timer_set(&service->host.loop, &r->deadline, vt_mono_ns() + HELLO_NS);
     return 0;
 }
 
+int requester_new(struct service *service, int fd) { return open_requester(service, fd, false); }
+int requester_new_starter(struct service *service, int fd) { return open_requester(service, fd, true); }
+
 void requester_free(struct requester *r) {
     LIST_REMOVE(r, link);
+    r->service->connections--;
+    loop_timer_del(&r->service->host.loop, &r->deadline);
     session_unwait(&r->waiter);
     helper_close(&r->helper);
     if (r->session) session_orphan(r->session);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,11 +26,15 @@
 #define LEAVE_AFTER_NS 10000000000ull
 #define BACKLOG 64
 #define FLUSH_MS 1000
+#define LISTEN_AGAIN_NS 100000000ull
+#define DESCRIPTORS_MAX 65536u
+#define CONNECTIONS_LEAST 128u
 
 struct server {
     struct service service;
     struct loop_io listen_io, signal_io;
-    struct loop_timer leave_timer;
+    struct loop_timer leave_timer, listen_timer;
+    bool paused; /* no descriptor for the last client */
     int listen_fd, signal_fd;
     char socket_path[108];
 };
@@ -60,13 +65,43 @@ static int find_agent(struct server *s, struct vt_err *err) {
 
 /* ---- sockets ---- */
 
+/* No descriptor or memory for one more client: the others go on, and it waits in the socket's queue. */
+static void pause_listening(struct server *s, int why) {
+    if (!s->paused) vt_log(VT_LOG_ERROR, "no new clients for now: %s", strerror(why));
+    s->paused = true;
+    loop_want(&s->service.host.loop, &s->listen_io, 0);
+    loop_timer_set(&s->service.host.loop, &s->listen_timer, vt_mono_ns() + LISTEN_AGAIN_NS);
+}
+
+static void on_listen_again(void *ctx) {
+    struct server *s = ctx;
+    loop_want(&s->service.host.loop, &s->listen_io, EPOLLIN);
+}
+
 static void on_listen(void *ctx, uint32_t events) {
     struct server *s = ctx;
     (void)events;
     int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) pause_listening(s, errno);
     if (fd < 0) return;
-    int rc = requester_new(&s->service, fd, NULL);
-    if (rc) vt_log(VT_LOG_ERROR, "client refused: %s", strerror(-rc));
+    s->paused = false;
+    int rc = requester_new(&s->service, fd);
+    if (rc) vt_log(VT_LOG_INFO, "client refused: %s", strerror(-rc));
+}
+
+/* A system daemon needs several descriptors for each client and each session. */
+static void raise_descriptors(struct server *s) {
+    struct rlimit limit;
+    s->service.connections_most = CONNECTIONS_LEAST;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+    rlim_t most = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+    if (limit.rlim_cur < most) {
+        limit.rlim_cur = most;
+        if (setrlimit(RLIMIT_NOFILE, &limit)) vt_log(VT_LOG_INFO, "limit of open files: %s", strerror(errno));
+        if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+    }
+    if (limit.rlim_cur / 2 > CONNECTIONS_LEAST)
+        s->service.connections_most = (unsigned)(limit.rlim_cur < DESCRIPTORS_MAX ? limit.rlim_cur / 2 : DESCRIPTORS_MAX / 2);
 }
 
 static int listen_on(struct server *s, const char *path, mode_t mode, struct vt_err *err) {
@@ -97,6 +132,7 @@ static void listen_private(struct server *s) {
     struct vt_err err = {0};
     int rc = rundir_prepare(dir, sizeof(dir), &err);
     if (!rc) {
+        rundir_sweep(dir);
         snprintf(path, sizeof(path), "%s/viztracerd-%d.sock", dir, getpid());
         rc = listen_on(s, path, 0600, &err);
     }
@@ -159,6 +195,7 @@ static int catch_signals(struct server *s) {
     sigset_t set;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* then writing fails with EFBIG */
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -173,8 +210,8 @@ static int catch_signals(struct server *s) {
 static bool is_shared(const struct server *s) { return !s->service.is_private && geteuid() == 0; }
 
 static int set_up(struct server *s, const struct server_opts *opts, struct vt_err *err) {
-    struct requester *starter;
     int rc = loop_init(&s->service.host.loop);
+    raise_descriptors(s);
     s->service.host.loop.round = leave_if_idle;
     s->service.host.loop.round_ctx = s;
     if (!rc) rc = catch_signals(s);
@@ -184,6 +221,8 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
     if (rc) return vt_err_set(err, rc, "cannot start the thread that renews leases: %s", strerror(-rc));
     s->leave_timer.fn = on_leave_timeout;
     s->leave_timer.ctx = s;
+    s->listen_timer.fn = on_listen_again;
+    s->listen_timer.ctx = s;
     rc = find_agent(s, err);
     if (!rc) rc = spool_dir_prepare(s->service.host.spool_dir, is_shared(s), err);
     if (rc) return rc;
@@ -191,9 +230,8 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
     int flags = fcntl(opts->private_fd, F_GETFL);
     if (flags < 0 || fcntl(opts->private_fd, F_SETFL, flags | O_NONBLOCK) || fcntl(opts->private_fd, F_SETFD, FD_CLOEXEC))
         return vt_err_set(err, -errno, "--private %d: %s", opts->private_fd, strerror(errno));
-    rc = requester_new(&s->service, opts->private_fd, &starter);
+    rc = requester_new_starter(&s->service, opts->private_fd);
     if (rc) return vt_err_set(err, rc, "--private %d: %s", opts->private_fd, strerror(-rc));
-    starter->starter = true;
     listen_private(s);
     return 0;
 }

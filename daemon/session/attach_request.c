@@ -2,11 +2,13 @@
 #include "daemon/session/attach_request.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #define SPAN_NS 20000000ull
 #define REARM_MS 100
+#define OPTIONS_TEXT_MAX 16384u /* bytes; longer is cut: it is for people */
 
 /* Appends to the filters, which are `*used` bytes long. */
 static int add_filters(struct vt_ctl *ctl, uint32_t *used, char *const *list, size_t n, uint32_t *bytes, struct vt_err *err) {
@@ -63,7 +65,9 @@ int request_fill(struct session *s, const Vt__AttachReq *req, struct helper_req 
     int rc = 0;
     for (size_t i = 0; i < VT_ARRAY_LEN(filters) && !rc; i++)
         rc = add_filters(ctl, &used, filters[i].list, filters[i].n, filters[i].bytes, err);
-    s->options_text = strdup(o->text ? o->text : "");
+    if (!rc && req->output && strlen(req->output) >= PATH_MAX)
+        rc = vt_err_set(err, -ENAMETOOLONG, "the name of the output is longer than %u bytes", PATH_MAX - 1);
+    s->options_text = strndup(o->text ? o->text : "", OPTIONS_TEXT_MAX);
     s->output = strdup(req->output ? req->output : "");
     if (!s->options_text || !s->output) return vt_err_set(err, -ENOMEM, "out of memory");
     return rc;

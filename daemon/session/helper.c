@@ -111,6 +111,7 @@ int helper_main(int fd) {
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* then making the arena fails with EFBIG, and a line says so */
     prctl(PR_SET_NAME, "viztracerd-help");
     if (!req || !run) goto out;
     ssize_t n = recv(fd, req, sizeof(*req), 0);

@@ -36,12 +36,15 @@
 #define CLOCK_EVERY (5000 * MS)
 #define CHECK_EVERY (500 * MS)
 #define PENDING_ANSWER (500 * MS)
+#define START_PATIENCE (10000 * MS) /* for the agent to map the arena: what it does first */
 #define STOP_HELPER_AFTER (100 * MS)
 #define STOP_GIVE_UP (5000 * MS)
 #define WAKE_EVERY (1000 * MS)
 #define WAKE_UNSEEN (20 * MS) /* without a limit: nothing was seen for so long */
 #define WAKE_RARELY (16000 * MS)
 #define FUSE_MAGIC 0x65735546
+#define SESSIONS_PER_USER 32u
+#define SESSIONS_OF_ROOT 256u
 
 static void tick(void *ctx);
 static void finish(struct session *s);
@@ -190,7 +193,18 @@ static bool watch_agent(struct session *s, uint64_t now) {
         s->hooks_ns = s->moved_ns = s->check_ns = now;
         answer_attached(s, false);
     }
-    if (s->state == VT__SESSION_STATE__PENDING && now - s->injected_ns > PENDING_ANSWER) answer_attached(s, true);
+    if (s->state == VT__SESSION_STATE__PENDING && state == VT_AGENT_NONE && now - s->injected_ns > START_PATIENCE) {
+        arena_stop_writers(&s->arena); /* should it start after all, it leaves */
+        snprintf(
+            text, sizeof(text),
+            "process %d: the agent was loaded but cannot use its %lu MB of shared memory; is the address space of the process "
+            "limited (ulimit -v)?",
+            s->pid, (unsigned long)(s->arena.bytes >> 20));
+        refuse(s, -ENOMEM, text);
+        return true;
+    }
+    if (s->state == VT__SESSION_STATE__PENDING && state != VT_AGENT_NONE && now - s->injected_ns > PENDING_ANSWER)
+        answer_attached(s, true);
     if (s->state == VT__SESSION_STATE__TRACING && state == VT_AGENT_GONE) {
         static const struct {
             Vt__EndReason reason;
@@ -236,7 +250,7 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
         if (s->peer) peer_kick(s->peer);
     }
     if (!rc) return;
-    if (s->spool.full == -EFBIG) {
+    if (s->spool.full == -EFBIG && s->spool.max_bytes) {
         session_stop(s, VT__END_REASON__SPOOL_FULL, "the size limit was reached");
     } else if (s->spool.full) {
         snprintf(text, sizeof(text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
@@ -327,12 +341,25 @@ void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
     wake(s);
 }
 
+/* By SIGSTOP, a terminal or a debugger. */
+static bool is_stopped(pid_t pid) {
+    char path[64], stat[1024];
+    size_t len;
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    if (vt_read_file(path, stat, sizeof(stat), &len)) return false;
+    const char *p = strrchr(stat, ')'); /* behind the name, which may hold anything */
+    return p && (!strncmp(p, ") T", 3) || !strncmp(p, ") t", 3));
+}
+
 /* STOPPING: true when nothing more will be written, or we cannot wait longer. */
 static bool stop_is_over(struct session *s, uint64_t now) {
     uint32_t state = vt_load_acquire(&s->arena.ctl->state);
     if (s->target_gone || state == VT_AGENT_GONE || state == VT_AGENT_REFUSED) return true;
     if (now - s->stop_ns > STOP_HELPER_AFTER && !s->stop_helper_used && !s->helper_running) start_stop_helper(s);
     if (now - s->stop_ns < STOP_GIVE_UP) return false;
+    if (!s->end_text[0] && is_stopped(s->pid))
+        snprintf(s->end_text, sizeof(s->end_text), "the target is stopped; the hooks leave when it goes on (kill -CONT %d)",
+                 s->pid);
     if (!s->end_text[0])
         snprintf(s->end_text, sizeof(s->end_text),
                  "the target has not given up the GIL; the hooks leave at its next Python call");
@@ -535,12 +562,24 @@ static int refuse_second(const struct session *other, struct vt_err *err) {
                       other->pid, other->owner_name, when, other->pid);
 }
 
+/* A user's sessions cost the daemon memory, mappings and descriptors. */
+static int check_limit(const struct host *host, uid_t uid, struct vt_err *err) {
+    const struct session *s;
+    unsigned n = 0;
+    LIST_FOREACH(s, &host->sessions, link) n += s->creds.uid == uid;
+    if (n < (uid ? SESSIONS_PER_USER : SESSIONS_OF_ROOT)) return 0;
+    return vt_err_set(err, -EUSERS, "user %u has %u sessions in this viztracerd already: end one (viztracer status shows them)",
+                      uid, n);
+}
+
 int session_start(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req, struct vt_err *err) {
     struct session *other = session_find(host, (pid_t)req->pid);
     if (other) return refuse_second(other, err);
     if (req->pid == 0 || req->pid > INT32_MAX) return vt_err_set(err, -EINVAL, "%u is not a pid", req->pid);
     if ((pid_t)req->pid == getpid()) return vt_err_set(err, -EINVAL, "viztracerd does not trace itself");
 
+    int rc = check_limit(host, peer->creds.uid, err);
+    if (rc) return rc;
     struct helper_req *h = calloc(1, sizeof(*h));
     struct session *s = calloc(1, sizeof(*s));
     if (!h || !s) {
@@ -570,7 +609,7 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
     s->begun_ticks = clock_ticks(&host->clock);
     LIST_INSERT_HEAD(&host->sessions, s, link);
 
-    int rc = request_fill(s, req, h, err);
+    rc = request_fill(s, req, h, err);
     if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
     if (!rc) {
         /* Opened before the attach, so that a reused pid cannot confuse us. If this fails the preflight says why. */

@@ -3,10 +3,13 @@
 #include <check.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -533,6 +536,40 @@ START_TEST(test_refusals) {
 }
 END_TEST
 
+/* ---- the lock on a target ---- */
+
+START_TEST(test_claim_is_not_kept_out_by_another_user) {
+    char status[64], mem[64], done;
+    int fd = -1, second = -1, ready[2];
+    struct vt_err err = {0};
+    pid_t target = fork();
+    if (target == 0) pause(), _exit(0);
+    snprintf(status, sizeof status, "/proc/%d/status", (int)target);
+    snprintf(mem, sizeof mem, "/proc/%d/mem", (int)target);
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t other = fork();
+    if (other == 0) {
+        if (!geteuid() && (setgroups(0, NULL) || setgid(65534) || setuid(65534))) _exit(1);
+        int lock = open(status, O_RDONLY), bad = open(mem, O_RDONLY);
+        done = lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB) && (getuid() != 65534 || bad < 0);
+        if (bad >= 0) close(bad);
+        if (write(ready[1], &done, 1) != 1) _exit(1);
+        pause();
+        _exit(0);
+    }
+    ck_assert_int_eq(read(ready[0], &done, 1), 1);
+    ck_assert_int_eq(done, 1); /* it locks what all may open, and cannot open what we lock */
+    ck_assert_msg(!claim_target(target, 0, &fd, &err) && fd >= 0, "%s", err.msg);
+    ck_assert_int_eq(claim_target(target, 0, &second, &err), -EBUSY); /* one injector at a time */
+    ck_assert_int_eq(second, -1);
+    close(fd);
+    kill(other, SIGKILL);
+    kill(target, SIGKILL);
+    waitpid(other, NULL, 0);
+    waitpid(target, NULL, 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("attach/preflight");
     TCase *tests = tcase_create("preflight");
@@ -553,6 +590,7 @@ int main(void) {
     tcase_add_test(tests, test_agent_to_use_again);
     tcase_add_test(tests, test_agent_file);
     tcase_add_test(tests, test_refusals);
+    tcase_add_test(tests, test_claim_is_not_kept_out_by_another_user);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
