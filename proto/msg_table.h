@@ -38,6 +38,9 @@ enum vt_frame_type {
     VT_CTL_SAVED = 75, /* empty, from the client: the trace is saved, the daemon may remove its copy */
 };
 
+/* Name.kind */
+enum vt_name_kind { VT_NAME_PYTHON = 0, VT_NAME_C = 1, VT_NAME_INSIDE = 2 };
+
 struct vt_msg_desc {
     uint32_t type; /* enum vt_frame_type */
     const char *name;

@@ -123,7 +123,8 @@ static int take_names(struct loader *l, ProtobufCMessage **msg) {
             .line = from->line,
             .name_len = (uint32_t)from->name.len,
             .file_len = (uint32_t)from->file.len,
-            .kind = from->kind != 0,
+            .kind = from->kind != VT_NAME_PYTHON,
+            .inside = from->kind == VT_NAME_INSIDE,
             .name = text,
             .file = text + from->name.len,
         };

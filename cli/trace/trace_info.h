@@ -21,6 +21,7 @@ struct trace_name {
     uint32_t name_len, file_len;
     uint8_t kind;            /* 0 Python, 1 C */
     bool used;               /* set by a writer that wants to know */
+    bool inside;             /* a system call that a thread was in at the attach; kind is 1, it has no events */
     const char *name, *file; /* not terminated, any bytes */
 };
 

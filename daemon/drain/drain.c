@@ -353,6 +353,8 @@ int drain_finish(struct drain *d, uint64_t now_ticks) {
     return rc ? rc : check_broken(d);
 }
 
+void drain_inside(struct drain *d, struct inside *in) { d->streams.inside = in; }
+
 void drain_limit_memory(struct drain *d, uint64_t bytes) { streams_limit_memory(&d->streams, bytes); }
 
 int drain_flush(struct drain *d) { return streams_finish(&d->streams); }

@@ -11,6 +11,7 @@
 #include "proto/msg.h"
 
 struct drain;
+struct inside;
 
 struct drain_sink {
     /* Takes one frame; an error ends the pass and is returned from it. */
@@ -35,6 +36,8 @@ struct drain_totals {
 VT_MUST_CHECK int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, struct drain_sink sink,
                             struct drain **out);
 void drain_free(struct drain *d);
+/* What the target's threads were in (may be NULL), stays the caller's and must outlive d. Before the first pass. */
+void drain_inside(struct drain *d, struct inside *in);
 /* Another limit than STREAMS_MEMORY for what is kept of the target. Before the first pass. */
 void drain_limit_memory(struct drain *d, uint64_t bytes);
 

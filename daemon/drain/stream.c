@@ -6,6 +6,7 @@
 #include "daemon/drain/stream.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 
 struct stack {
     uint64_t ident, ticks;
+    uint32_t tid; /* as the target sees it, 0 = not known */
     uint32_t *ids;
     uint32_t n, size;
     uint16_t parts;
@@ -58,16 +60,46 @@ static int flush_names(struct streams *all) {
     return put(all, VT_FRAME_NAMES, &m.base);
 }
 
+/* The system call that the thread was in goes on top. */
+static int add_inside(struct streams *all, struct stack *st) {
+    bool is_new = false;
+    const char *text;
+    uint32_t tid = all->inside && st->tid ? tids_outer(&all->tids, st->tid) : 0, id = inside_id(all->inside, tid, &is_new, &text);
+    if (!id || st->n == STACK_IDS_MAX) return 0;
+    if (is_new) {
+        char full[INSIDE_TEXT_MAX + 16];
+        Vt__Name name = VT__NAME__INIT, *names[] = {&name};
+        Vt__Names m = VT__NAMES__INIT;
+        int len = snprintf(full, sizeof(full), "[in C: %s]", text);
+        name.id = id;
+        name.kind = VT_NAME_INSIDE;
+        name.name.data = (uint8_t *)full;
+        name.name.len = (size_t)len;
+        m.n_names = 1;
+        m.names = names;
+        int rc = put(all, VT_FRAME_NAMES, &m.base);
+        if (rc) return rc;
+    }
+    int rc = memory_grow(&all->memory, &st->ids, &st->size, st->n + 1, sizeof(uint32_t), STACK_IDS_MAX);
+    if (!rc) st->ids[st->n++] = id;
+    return rc;
+}
+
 static int flush_stack(struct streams *all, struct stream *s) {
     struct stack *st = s->stack;
     if (!st) return 0;
     s->stack = NULL;
+    int rc = add_inside(all, st);
+    if (rc) {
+        stack_free(all, st);
+        return rc;
+    }
     Vt__Stack m = VT__STACK__INIT;
     m.ident = st->ident;
     m.ticks = st->ticks;
     m.n_ids = st->n;
     m.ids = st->ids;
-    int rc = put(all, VT_FRAME_STACK, &m.base);
+    rc = put(all, VT_FRAME_STACK, &m.base);
     stack_free(all, st);
     return rc;
 }
@@ -309,6 +341,7 @@ static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uin
         s->stack = rc ? NULL : calloc(1, sizeof(*s->stack));
         if (!s->stack) return rc ? rc : -ENOMEM;
         s->stack->ident = head.ident;
+        s->stack->tid = head.tid;
         s->stack->ticks = ticks;
     }
     struct stack *st = s->stack;

@@ -5,6 +5,7 @@
 #define VT_DAEMON_STREAM_H
 
 #include "daemon/drain/drain.h"
+#include "daemon/drain/inside.h"
 #include "daemon/drain/memory.h"
 #include "daemon/drain/min_duration.h"
 #include "daemon/drain/stream_table.h"
@@ -23,6 +24,7 @@ struct streams {
     struct drain_totals totals;
     struct memory memory, held_memory; /* of streams and stacks; of calls held back, which are kept when there is no more */
     struct tids tids;
+    struct inside *inside; /* borrowed, may be NULL */
     struct stream_table table;
     TAILQ_HEAD(, stream) open; /* streams with an open block, oldest first */
     uint32_t nopen;

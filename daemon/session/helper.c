@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attach/inside.h"
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/calibrate.h"
 
@@ -53,6 +54,18 @@ struct run {
     struct helper_msg msg;
 };
 
+static int send_inside(void *ctx, pid_t tid, const char *text) {
+    struct run *run = ctx;
+    struct helper_msg *msg = calloc(1, sizeof(*msg));
+    if (!msg) return -ENOMEM;
+    msg->kind = HELPER_INSIDE;
+    msg->err.code = tid;
+    snprintf(msg->err.msg, sizeof(msg->err.msg), "%s", text);
+    int rc = send_msg(run->fd, msg, sizeof(*msg), -1);
+    free(msg);
+    return rc;
+}
+
 static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
     struct run *run = ctx;
     struct arena_clock {
@@ -86,7 +99,8 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
         int rc = n < 0 ? -errno : -ENOSPC;
         return vt_err_set(err, rc, "cannot write the shared arena: %s", strerror(-rc));
     }
-    run->msg.kind = HELPER_ARENA; /* from here on the daemon renews the lease */
+    inside_each(run->req->pid, send_inside, run); /* as late as may be: the agent comes next */
+    run->msg.kind = HELPER_ARENA;                 /* from here on the daemon renews the lease */
     int rc = send_msg(run->fd, &run->msg, sizeof(run->msg), arena_fd);
     if (rc) return vt_err_set(err, rc, "viztracerd has gone");
     return 0;
@@ -229,7 +243,7 @@ static void on_readable(void *ctx, uint32_t events) {
     }
     seal_strings(&msg);
     if (msg.kind == HELPER_LOG) vt_debug(VT_AREA_ATTACH, "attach %d: %s", h->pid, msg.err.msg);
-    if (msg.kind == HELPER_ARENA && fd >= 0) {
+    if ((msg.kind == HELPER_ARENA && fd >= 0) || msg.kind == HELPER_INSIDE) {
         h->fn(h->ctx, &msg, fd);
         return;
     }

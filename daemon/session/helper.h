@@ -23,11 +23,11 @@ struct helper_req {
     struct vt_ctl ctl; /* the daemon's fields, filters included; the rest is 0 */
 };
 
-enum helper_kind { HELPER_LOG = 1, HELPER_ARENA = 2, HELPER_DONE = 3 };
+enum helper_kind { HELPER_LOG = 1, HELPER_ARENA = 2, HELPER_DONE = 3, HELPER_INSIDE = 4 };
 struct helper_msg {
     uint32_t kind;     /* enum helper_kind */
     int32_t rc;        /* DONE */
-    struct vt_err err; /* DONE; LOG: the line */
+    struct vt_err err; /* DONE; LOG: the line; INSIDE: the system call that a thread is in, and the thread's id as code */
     struct attach_info info;
     struct attach_result res;
 };

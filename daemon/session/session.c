@@ -108,6 +108,7 @@ static void session_free(struct session *s) {
     spool_close(&s->spool, !s->keep_spool);
     free(s->options_text);
     free(s->output);
+    free(s->inside);
     free(s);
 }
 
@@ -504,6 +505,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
         refuse(s, rc, "viztracerd is out of memory");
         return;
     }
+    drain_inside(s->drain, s->inside);
     s->injected = true;
     set_state(s, VT__SESSION_STATE__PENDING);
     if (s->target_gone) session_stop(s, VT__END_REASON__TARGET_EXIT, "");
@@ -530,6 +532,8 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
         take_arena(s, arena_fd, msg->res.pages_first);
         return;
     }
+    if (msg->kind == HELPER_INSIDE && s->state == VT__SESSION_STATE__STARTING)
+        inside_add(&s->inside, (uint32_t)msg->err.code, msg->err.msg);
     if (msg->kind != HELPER_DONE) return;
     s->helper_running = false;
     helper_close(&s->helper);

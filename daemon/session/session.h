@@ -6,6 +6,7 @@
 
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/drain.h"
+#include "daemon/drain/inside.h"
 #include "daemon/io/peer.h"
 #include "daemon/io/spool.h"
 #include "daemon/session/helper.h"
@@ -53,6 +54,7 @@ struct session {
     /* trace */
     struct arena arena;
     struct drain *drain;
+    struct inside *inside; /* system calls that threads were in; NULL = none is known */
     struct drain_totals totals;
     struct spool spool;
     uint64_t poll_ns;                                /* current interval */

@@ -151,6 +151,20 @@ START_TEST(test_stack_open_at_attach) {
 }
 END_TEST
 
+/* A thread that was in a system call at the attach is back at its first event, whatever that is. */
+START_TEST(test_system_call_at_the_attach_ends_with_the_next_event) {
+    uint32_t ids[] = {1, 2, 500};
+    trace_build_name(&trace, 500, VT_NAME_INSIDE, "[in C: futex]", "", 0);
+    for (uint64_t ident = 42; ident < 46; ident++) trace_build_stack(&trace, ident, 900, 3, ids);
+    block_of(0, 42, 1000, 10, "(c c) b)");
+    block_of(1, 43, 2000, 10, "b) a)");
+    block_of(2, 44, 3000, 10, "[c c]");
+    expect("[in C: futex] 900+100, c 1000+10, b 899+121, [in C: futex] 900+1100, b 899+1101, a 898+1112, "
+           "[in C: futex] 900+2100, c 3000+10, a 898-, a 898-, b 899-, a 898-, b 899-, [in C: futex] 900-");
+    ck_assert_uint_eq(totals.unmatched, 0);
+}
+END_TEST
+
 START_TEST(test_stack_goes_to_the_first_stream_of_an_ident) { /* idents are used again by later threads */
     uint32_t ids[] = {1};
     trace_build_stack(&trace, 42, 900, 1, ids);
@@ -354,6 +368,7 @@ int main(void) {
     tcase_add_test(tests, test_exceptions_and_generators);
     tcase_add_test(tests, test_open_at_end_outermost_first);
     tcase_add_test(tests, test_stack_open_at_attach);
+    tcase_add_test(tests, test_system_call_at_the_attach_ends_with_the_next_event);
     tcase_add_test(tests, test_stack_goes_to_the_first_stream_of_an_ident);
     tcase_add_test(tests, test_stack_never_begins_after_the_first_event);
     tcase_add_test(tests, test_stack_when_a_payload_comes_first);

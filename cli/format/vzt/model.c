@@ -38,6 +38,7 @@ struct stream {
     uint32_t gaps;     /* so far */
     uint32_t run;      /* of the sample */
     bool started;
+    bool inside; /* the top frame is the system call that the thread was in at the attach: its next event ends it */
     struct trace_task *task;
     struct payload args, retval; /* for the next enter, the next leave */
     struct payload window;       /* frames that are open when the next event comes */
@@ -107,6 +108,7 @@ static int start_stream(struct model *m, struct stream *s, const struct trace_th
         if (frame)
             *frame = (struct frame){
                 .id = thread->stack[i], .from_attach = true, .start_ns = attach_ns > before ? attach_ns - before : 0};
+        s->inside = frame && !before && trace_info_name(m->info, frame->id)->inside;
     }
     s->last_ns = attach_ns;
     return 0;
@@ -223,6 +225,14 @@ static int leave(struct model *m, struct stream *s, const struct vt_event *ev, u
     return rc;
 }
 
+/* The thread is back in Python code. */
+static int leave_inside(struct model *m, struct stream *s, uint64_t ns) {
+    s->inside = false;
+    if (!s->depth || !trace_info_name(m->info, s->frames[s->depth - 1].id)->inside) return 0;
+    s->depth--;
+    return give(m, s, s->depth, ns, false, false, NULL);
+}
+
 static int gap(struct model *m, const struct trace_thread *thread, struct stream *s, uint64_t count, uint64_t ns) {
     add_saturated(&m->totals->dropped, count);
     s->gaps++;
@@ -303,7 +313,8 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
     s->last_ns = ns;
     if (ev->type < VT_REC_TASK) {
         s->event_ns = ns;
-        int rc = s->window.data ? begin_window(m, s, &ns) : 0;
+        int rc = s->inside ? leave_inside(m, s, ns) : 0;
+        if (!rc && s->window.data) rc = begin_window(m, s, &ns);
         if (rc) return rc;
     }
     if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);

@@ -204,7 +204,7 @@ static int name_id(struct trace_writer *w, const struct trace_name *from, uint32
     Vt__Name one = VT__NAME__INIT, *list[] = {&one};
     Vt__Names names = VT__NAMES__INIT;
     one.id = *id;
-    one.kind = from->kind;
+    one.kind = from->inside ? VT_NAME_INSIDE : from->kind;
     one.line = from->line;
     one.name = (ProtobufCBinaryData){from->name_len < NAME_MAX_BYTES ? from->name_len : NAME_MAX_BYTES, (uint8_t *)from->name};
     one.file = (ProtobufCBinaryData){from->file_len < NAME_MAX_BYTES ? from->file_len : NAME_MAX_BYTES, (uint8_t *)from->file};

@@ -1,0 +1,82 @@
+/* Threads that are in a system call when the attach comes: the call is there, by name and by what it waits for, from the attach
+ * to the thread's next event, and is nobody's own time. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+static const struct {
+    const char *thread, *call; /* "%s": the ends of the connection */
+    const char *other;         /* what another C library or CPython uses for it */
+} waits[] = {
+    {"accepting", "[in C: accept4(", "[in C: poll"},
+    {"receiving", "[in C: recvfrom(", "[in C: poll"},
+    {"locked", "[in C: futex]", NULL},
+    {"reading", "[in C: read(", NULL},
+    {"MainThread", "[in C: clock_nanosleep]", "[in C: pselect6]"},
+};
+
+static pid_t thread_named(const struct trace *t, const char *name) {
+    pid_t ids[64];
+    int n = trace_threads(t, ids, 64);
+    for (int i = 0; i < n; i++) {
+        const char *is = trace_thread_name(t, ids[i]);
+        if (is && !strcmp(is, name)) return ids[i];
+    }
+    return 0;
+}
+
+/* The slice of a thread whose name begins so. */
+static const struct trace_event *slice(const struct trace *t, pid_t tid, const char *begins) {
+    for (size_t i = 0; begins && i < t->n; i++) {
+        const struct trace_event *e = &t->events[i];
+        if ((e->ph == 'X' || e->ph == 'B') && e->tid == tid && !strncmp(e->name, begins, strlen(begins))) return e;
+    }
+    return NULL;
+}
+
+START_TEST(waiting_threads) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    struct trace trace;
+    const char *out = temp_path(".json");
+    char who[64], ends[128] = "";
+    snprintf(who, sizeof who, "inside on %s", ip->version);
+    ck_assert_msg(!target_spawn(&t, ip, "inside.py", NULL, NULL), "%s: the target does not start", who);
+    ck_assert_int_eq(target_expect(&t, "|", 5000), 0);
+    const char *line = strstr(t.text, "tcp ");
+    ck_assert(line && sscanf(line, "%127[^|]", ends) == 1);
+    tool_runf(&tool, "--attach %d -t 0.5 -o %s --exclude_functions computing", (int)t.pid, out);
+    must_exit(&tool, 0, who);
+    must_load(&trace, out, who);
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        pid_t tid = thread_named(&trace, waits[i].thread);
+        const struct trace_event *e = slice(&trace, tid, waits[i].call);
+        if (!e) e = slice(&trace, tid, waits[i].other);
+        ck_assert_msg(e, "%s: thread %s is not in %s", who, waits[i].thread, waits[i].call);
+        ck_assert_msg(e->ph == 'B' || e->dur > 400000000, "%s: %s lasts %ld ns", who, e->name, (long)e->dur);
+    }
+    const struct trace_event *e = slice(&trace, thread_named(&trace, "receiving"), "[in C: recvfrom(");
+    ck_assert_msg(!e || strstr(e->name, ends), "%s: %s, not %s", who, e ? e->name : "", ends);
+    /* The nap that the attach came into ends with it; the next one is an ordinary call. */
+    pid_t napping = thread_named(&trace, "napping");
+    e = slice(&trace, napping, "[in C: ");
+    ck_assert_msg(!e || (e->ph == 'X' && e->dur < 300000000), "%s: a nap of 200 ms lasts %ld ns", who, (long)(e ? e->dur : 0));
+    e = slice(&trace, napping, "time.sleep");
+    ck_assert_msg(e && (e->ph == 'B' || e->dur > 150000000), "%s: no nap after the first", who);
+    ck_assert_msg(!slice(&trace, thread_named(&trace, "computing"), "[in C: "), "%s: a thread that computes is in a call", who);
+    trace_free(&trace);
+    ck_assert_msg(!target_progresses(&t, 2, 10000), "%s: the target does not run on", who);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("inside");
+    suite_add(s, "waiting-threads", waiting_threads, 60);
+    return suite_main(s);
+}
