@@ -31,6 +31,45 @@ void *frames_code(void *frame) {
     return code;
 }
 
+/* 3.12 to 3.15: f_trace_lines in a frame object; the frame object in the interpreter's own frame. */
+enum { TRACE_LINES = 44, LINES_ON = 1, LINES_ON_MARKED = 3, INNER_OBJECT = 48 };
+
+static uint8_t *trace_lines_of(void *frame) { return (uint8_t *)frame + TRACE_LINES; }
+
+static bool says(void *frame, const void *expected) {
+    void *value = py.PyObject_GetAttrString(frame, "f_trace_lines");
+    if (!value) py.PyErr_Clear();
+    drop_ref(value);
+    return value == expected;
+}
+
+/* Once per process: what the interpreter says follows what we write. */
+static bool mark_works(void *frame) {
+    static int known;
+    uint8_t *lines = trace_lines_of(frame);
+    if (known) return known > 0;
+    bool on = says(frame, py._Py_TrueStruct);
+    *lines = 0;
+    bool off = !says(frame, py._Py_TrueStruct);
+    *lines = LINES_ON;
+    known = on && off ? 1 : -1;
+    return known > 0;
+}
+
+bool frames_mark(void *frame) {
+    if (layout.python < 0x30c) return false;
+    const void *inner = field(frame, FRAME_INNER);
+    uint8_t *lines = trace_lines_of(frame);
+    if (!inner || field(inner, INNER_OBJECT) != frame) return false;
+    if (*lines == LINES_ON && mark_works(frame)) *lines = LINES_ON_MARKED;
+    return *lines == LINES_ON_MARKED;
+}
+
+bool frames_is_marked(const void *inner) {
+    void *frame = field(inner, INNER_OBJECT);
+    return frame && *trace_lines_of(frame) == LINES_ON_MARKED;
+}
+
 uint64_t frames_ident(const void *tstate) { return (uint64_t)field(tstate, layout.ts_thread_id); }
 
 bool frames_any(void *tstate) {

@@ -10,6 +10,11 @@ void *frames_first(void *tstate);
 void *frames_next(void *frame);
 /* Its code object, borrowed from the frame. */
 void *frames_code(void *frame);
+/* 3.12+: marks an open frame, for as long as it is open. Its byte behind f_trace_lines, a bool, is 3 instead of 1: neither the
+ * interpreter nor Python code can tell. False: this frame cannot be marked. */
+bool frames_mark(void *frame);
+/* Of the interpreter's own frame. */
+bool frames_is_marked(const void *inner);
 bool frames_any(void *tstate);
 /* How many are open; stops counting at `most`. */
 uint64_t frames_depth(void *tstate, uint64_t most);

@@ -4,6 +4,7 @@
  * object points to it as on 3.11. This is compared with what the interpreter says before it is relied on. */
 #include "agent/hooks/callers.h"
 
+#include "agent/cpython/frames.h"
 #include "agent/cpython/layout.h"
 #include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
@@ -70,7 +71,7 @@ bool callers_silence(void) {
             walked++;
             continue;
         }
-        return flags & FILTER_SILENCES && !(flags & FILTER_WAS_OPEN);
+        return flags & FILTER_SILENCES && !(flags & FILTER_WAS_OPEN) && !frames_is_marked(frame);
     }
     return false;
 }

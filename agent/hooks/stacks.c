@@ -50,7 +50,7 @@ void stacks_emit_thread(void *tstate) {
             void *code = frames_code(frame);
             uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
             uint64_t flags = filter_flags_of(code);
-            filter_was_open(code);
+            filter_was_open(code, frame);
             if (agent.governed) throttle_was_open(id << VT_REC_TYPE_BITS);
             if (id && !(flags & FILTER_LEFT_OUT)) ids[--at] = id;
         }

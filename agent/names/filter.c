@@ -14,6 +14,7 @@
  * already counted as silenced. */
 #include "agent/names/filter.h"
 
+#include "agent/cpython/frames.h"
 #include "agent/cpython/layout.h"
 #include "agent/cpython/text.h"
 #include "agent/record/state.h"
@@ -233,7 +234,7 @@ uint64_t filter_flags_of(void *code) {
     return extra->value[agent.extra_index] & (FILTER_LEFT_OUT | FILTER_SILENCES | FILTER_WAS_OPEN);
 }
 
-void filter_was_open(void *code) {
+void filter_was_open(void *code, void *frame) {
     struct co_extra *extra = field(code, layout.co_extra);
-    if (filter_flags_of(code) & FILTER_SILENCES) extra->value[agent.extra_index] |= FILTER_WAS_OPEN;
+    if (filter_flags_of(code) & FILTER_SILENCES && !frames_mark(frame)) extra->value[agent.extra_index] |= FILTER_WAS_OPEN;
 }

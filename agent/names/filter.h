@@ -8,7 +8,7 @@
 /* Kept with a code object's id. */
 #define FILTER_LEFT_OUT (1ull << 32) /* the function itself is not recorded */
 #define FILTER_SILENCES (1ull << 33) /* nor anything that it calls */
-#define FILTER_WAS_OPEN (1ull << 34) /* it was running at the start: that call silences nothing */
+#define FILTER_WAS_OPEN (1ull << 34) /* one of its frames was open at the start and cannot be told from others */
 
 /* Reads the session's lists. Without the GIL, before any hook is in. */
 void filter_start(void);
@@ -24,6 +24,6 @@ bool filter_leaves_out_function(const char *owner, const char *name);
 /* The flags that a code object has; 0 without an id of this session. */
 uint64_t filter_flags_of(void *code);
 /* It has an open frame at the start: its events must stay on, and be counted. */
-void filter_was_open(void *code);
+void filter_was_open(void *code, void *frame);
 
 #endif
