@@ -13,7 +13,7 @@
 #include "agent/session/interps.h"
 #include "agent/session/threads.h"
 
-enum { IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, UNSEEN_MAX = 512 };
+enum { IDS_HERE = 256, IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, UNSEEN_MAX = 512 };
 #define THREADS_BYTES (THREADS_PER_SESSION * sizeof(void *))
 
 struct part {
@@ -42,8 +42,10 @@ void stacks_emit_thread(void *tstate) {
     void *name = foreign ? NULL : thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
     text_of_unicode(&part.name, name);
     part.head.namelen = (uint16_t)(part.name.len > THREAD_NAME_MAX ? THREAD_NAME_MAX : part.name.len);
+    uint32_t few[IDS_HERE];
     uint64_t bytes = count * 4 + 4;
-    int64_t area = arch_syscall6(SYS_MMAP, 0, bytes, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0);
+    bool mapped = count > IDS_HERE; /* a mapping for each of thousands of threads would take longer than all the rest */
+    int64_t area = mapped ? arch_syscall6(SYS_MMAP, 0, bytes, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0) : (int64_t)few;
     if (area > 0) {
         uint32_t *ids = (uint32_t *)area;
         for (void *frame = frames_first(tstate); frame && at; frame = frames_next(frame)) {
@@ -59,7 +61,7 @@ void stacks_emit_thread(void *tstate) {
             emit_part(&part, ids + at);
             at += part.head.nframes;
         } while (at < count);
-        arch_syscall3(SYS_MUNMAP, (uint64_t)area, bytes, 0);
+        if (mapped) arch_syscall3(SYS_MUNMAP, (uint64_t)area, bytes, 0);
     }
     text_done(&part.name);
     drop_ref(name);

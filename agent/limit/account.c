@@ -45,8 +45,13 @@ static uint64_t account_active(uint64_t now) {
     return ran < wall ? ran : wall;
 }
 
-uint64_t account_bare(uint64_t now) {
-    return account.bare + account_bare_of(account_active(now), account_counted() + account_recorded() + agent.naming);
+static uint64_t account_cost(void) { return account_recorded() + account_counted() + agent.naming; }
+
+uint64_t account_bare(uint64_t now) { return account.bare + account_bare_of(account_active(now), account_cost()); }
+
+void account_totals(uint64_t now, uint64_t *active, uint64_t *cost) {
+    *active = account.active + account_active(now);
+    *cost = account.cost + account_cost();
 }
 
 void account_costs(void) {
@@ -63,10 +68,13 @@ void account_start(uint64_t now) {
 }
 
 uint64_t account_period(uint64_t now) {
-    uint64_t cost = account_recorded() + account_counted() + agent.naming;
-    uint64_t bare = account_bare_of(account_active(now), cost);
+    uint64_t cost = account_cost(), active = account_active(now), bare = account_bare_of(active, cost);
     int64_t most = account_allowed(1000 * agent.ticks_per_ms);
     account.bare += bare;
+    account.active += active;
+    account.cost += cost;
+    account.last_active = active;
+    account.last_cost = cost;
     account.tick_last = now;
     account.cpu_last = process_cpu_ns();
     account.debt += (int64_t)cost - account_allowed(bare);

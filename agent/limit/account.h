@@ -14,6 +14,8 @@ struct account {
     uint32_t look;
     uint64_t tick_at, tick_last;    /* clock */
     uint64_t cpu_last;              /* CPU time of the process, ns */
+    uint64_t active, cost;          /* up to tick_last: ticks that the process has run; at most so many were events' */
+    uint64_t last_active, last_cost; /* the same of the last period alone */
     uint64_t bare;                  /* ticks that the program itself has run, in all, up to tick_last */
     int64_t debt;                   /* cost above the limit so far, ticks */
     uint64_t cost_event, cost_skip; /* ticks: recorded; counted */
@@ -36,6 +38,8 @@ void account_next_period(void);
 void account_paid(uint64_t now);
 /* Ticks that the program itself has run up to `now`, in all. */
 uint64_t account_bare(uint64_t now);
+/* The totals of `active` and `cost` up to `now`. */
+void account_totals(uint64_t now, uint64_t *active, uint64_t *cost);
 /* Ticks of cost that the limit allows for `active` ticks of the program. */
 int64_t account_allowed(uint64_t active);
 /* CPU time of the process, ns; 0 = not known. */

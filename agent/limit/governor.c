@@ -51,7 +51,7 @@ static void period_ends(uint64_t now) {
         if (account.debt > 0) window_close();
     } else {
         /* if nothing could be throttled, the next period is longer: this one was too short to show which functions are hot */
-        bool soon = over && throttle_most(room, bare);
+        bool soon = over && throttle_most(room);
         throttle_next_period();
         account.tick_at = now + (soon ? PERIOD_SHORT_US * agent.ticks_per_ms / 1000 : PERIOD_MS * agent.ticks_per_ms);
     }

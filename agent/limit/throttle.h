@@ -8,9 +8,9 @@
 /* False: no memory for the table. */
 bool throttle_start(void);
 void throttle_stop(void);
-/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. `bare`: ticks
- * that the program itself ran in it. False: there was none to throttle. */
-bool throttle_most(uint64_t room, uint64_t bare);
+/* Throttles the hottest functions of the period until recording the others would have fitted into `room` ticks. False:
+ * there was none to throttle. */
+bool throttle_most(uint64_t room);
 void throttle_next_period(void);
 /* In the thread that the daemon sends when nothing is recorded any more: begins the next look if it is due. now: clock. */
 void throttle_wake(uint64_t now);

@@ -23,7 +23,8 @@ uint64_t filter_code_flags(const char *name, const char *file, void *globals);
 bool filter_leaves_out_function(const char *owner, const char *name);
 /* The flags that a code object has; 0 without an id of this session. */
 uint64_t filter_flags_of(void *code);
-/* It has an open frame at the start: its events must stay on, and be counted. */
+/* This frame of it is open at the start: the call silences nothing. Where the frame cannot be marked, the events of all
+ * calls of the function stay on. */
 void filter_was_open(void *code, void *frame);
 
 #endif

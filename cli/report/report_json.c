@@ -12,8 +12,8 @@
  * - calls: [{name, file, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, stack (its callers)}], the
  * slowest single calls, at most 3 of a function
  * - drops: [{pid, tid, from_ns, to_ns, count}], where events were dropped
- * - throttled: [{name, file, line, kind, calls_counted, calls_estimated, exact}]: of --max_overhead, calls that are not in the
- * trace
+ * - throttled: [{name, file, line, kind, calls_counted, calls_estimated, at_least, exact}]: of --max_overhead, calls that are not
+ * in the trace
  * - tree, with --tree only: [{name, file, line, kind, calls, total_ns, self_ns, children: [...]}]
  *
  * A stack is a list of names, outermost first, the innermost 64 of them; of C functions "module.func".
@@ -233,6 +233,7 @@ static int put_throttled(struct trace_info *info, const char *match) {
         rc = report_json_function(before, name);
         report_json_number("calls_counted", f->counted);
         report_json_number("calls_estimated", f->estimated);
+        put_bool("at_least", f->at_least);
         put_bool("exact", !f->off && !f->estimated);
         putchar('}');
         before = ",\n";

@@ -26,6 +26,7 @@ uint64_t limit_hooks_out_ns(const struct trace_info *info) {
 void limit_describe(struct trace_info *info) {
     const Vt__Throttled *t = info->throttled;
     uint64_t counted = 0, estimated = 0;
+    bool at_least = false;
     char calls[48], guess[32], out[48], times[48], *text = info->limit;
     size_t len = 0;
     if (!limit_of(info)) return;
@@ -35,10 +36,11 @@ void limit_describe(struct trace_info *info) {
     for (size_t i = 0; i < limit_functions(info); i++) {
         counted += t->functions[i]->counted;
         estimated += t->functions[i]->estimated;
+        at_least |= t->functions[i]->at_least;
     }
     if (limit_functions(info))
-        ADD("throttling %s (%s counted, about %s not seen)", format_things(out, sizeof out, t->n_functions, "function"),
-            format_things(calls, sizeof calls, counted, "more call"), format_count(guess, sizeof guess, estimated));
+        ADD("throttling %s (%s counted, %s %s not seen)", format_things(out, sizeof out, t->n_functions, "function"),
+            format_things(calls, sizeof calls, counted, "more call"), at_least ? "at least" : "about", format_count(guess, sizeof guess, estimated));
     if (t && t->windows)
         ADD("%staking the hooks out %s, for %s in all", t->n_functions ? " and " : "",
             format_things(times, sizeof times, t->windows, "time"), format_ns(out, sizeof out, limit_hooks_out_ns(info)));
@@ -56,7 +58,9 @@ char *limit_figures(char *buf, size_t size, const Vt__ThrottledFunction *f) {
     char counted[48], estimated[32];
     format_things(counted, sizeof counted, f->counted, "more call");
     format_count(estimated, sizeof estimated, f->estimated);
-    if (strcmp(limit_kind(f), "exact"))
+    if (f->at_least)
+        snprintf(buf, size, "%s counted, at least %s not seen", counted, estimated);
+    else if (strcmp(limit_kind(f), "exact"))
         snprintf(buf, size, "%s counted, about %s not seen (estimated)", counted, estimated);
     else
         snprintf(buf, size, "%s counted (exact)", counted);

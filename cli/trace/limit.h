@@ -14,8 +14,11 @@ char *limit_percent(char *buf, const struct trace_info *info);
 uint64_t limit_hooks_out_ns(const struct trace_info *info);
 /* The number of throttled functions; 0 when the trace is not a .vzt. */
 static inline size_t limit_functions(const struct trace_info *info) { return info->throttled ? info->throttled->n_functions : 0; }
-/* "exact": calls that are not in the trace were all counted. "estimated": some were not seen. */
-static inline const char *limit_kind(const Vt__ThrottledFunction *f) { return f->off || f->estimated ? "estimated" : "exact"; }
+/* "exact": every call that is not in the trace was counted; "estimated": some were not seen; "at least": the number of those
+ * that were not seen is a lower bound. */
+static inline const char *limit_kind(const Vt__ThrottledFunction *f) {
+    return f->at_least ? "at least" : f->off || f->estimated ? "estimated" : "exact";
+}
 
 /* "1,234 more calls counted (exact)": the text behind one function in a list. Writes into buf and returns it. */
 char *limit_figures(char *buf, size_t size, const Vt__ThrottledFunction *f);

@@ -73,7 +73,8 @@ int throttled_put(const struct throttled *t, struct vt_ctl *ctl, uint64_t now,
         of[i].counted = t->of[i].counted;
         of[i].estimated = t->of[i].estimated;
         of[i].since_ticks = t->of[i].since;
-        of[i].off = t->of[i].off != 0;
+        of[i].off = t->of[i].flags & VT_THROTTLED_OFF;
+        of[i].at_least = t->of[i].flags & VT_THROTTLED_AT_LEAST;
         ptr[i] = &of[i];
     }
     m.functions = ptr;

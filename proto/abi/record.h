@@ -121,9 +121,11 @@ struct vt_pl_window { /* frames of this thread that are open now; nothing is kno
 };
 _Static_assert(sizeof(struct vt_pl_window) == 8, "vt_pl_window");
 
+#define VT_THROTTLED_OFF 1u      /* its events are switched off most of the time */
+#define VT_THROTTLED_AT_LEAST 2u /* `estimated` is a lower bound at a steady rate; how many more is not known */
 struct vt_pl_throttled {
     uint32_t id;
-    uint32_t off;       /* 1 = its events are switched off most of the time */
+    uint32_t flags;     /* VT_THROTTLED_* */
     uint64_t since;     /* clock ticks */
     uint64_t counted;   /* calls seen since then, not recorded */
     uint64_t estimated; /* calls not seen since then: an estimate */

@@ -90,6 +90,21 @@ START_TEST(each_function) {
 }
 END_TEST
 
+/* Where the real cost of the events is not known well enough, the figure is a lower bound. */
+START_TEST(at_least) {
+    Vt__ThrottledFunction f = VT__THROTTLED_FUNCTION__INIT;
+    char text[128];
+    f.counted = 7;
+    f.estimated = 5000;
+    f.off = true;
+    ck_assert_str_eq(limit_figures(text, sizeof text, &f), "7 more calls counted, about 5,000 not seen (estimated)");
+    ck_assert_str_eq(limit_kind(&f), "estimated");
+    f.at_least = true;
+    ck_assert_str_eq(limit_figures(text, sizeof text, &f), "7 more calls counted, at least 5,000 not seen");
+    ck_assert_str_eq(limit_kind(&f), "at least");
+}
+END_TEST
+
 /* A trace of another kind that was made from one with a limit has it, too. */
 START_TEST(goes_with_the_trace) {
     static const char *const suffixes[] = {".json", ".pftrace", ".vzt"};
@@ -135,8 +150,8 @@ START_TEST(reports) {
     free(out);
     out = printed("report", "--json");
     ck_assert_ptr_nonnull(strstr(out, "\"limit\":\"" SAID "\""));
-    ck_assert_ptr_nonnull(strstr(out, "\"calls_counted\":7,\"calls_estimated\":5000000,\"exact\":false}"));
-    ck_assert_ptr_nonnull(strstr(out, "\"calls_counted\":1200,\"calls_estimated\":0,\"exact\":true}"));
+    ck_assert_ptr_nonnull(strstr(out, "\"calls_counted\":7,\"calls_estimated\":5000000,\"at_least\":false,\"exact\":false}"));
+    ck_assert_ptr_nonnull(strstr(out, "\"calls_counted\":1200,\"calls_estimated\":0,\"at_least\":false,\"exact\":true}"));
     free(out);
     out = printed("diff", trace.path);
     ck_assert_ptr_nonnull(strstr(out, "--max_overhead was on here: " SAID "\n"));
@@ -179,6 +194,7 @@ int main(void) {
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, outputs);
     tcase_add_test(tc, each_function);
+    tcase_add_test(tc, at_least);
     tcase_add_test(tc, goes_with_the_trace);
     tcase_add_test(tc, test_calls_at_the_end_are_written_once);
     tcase_add_test(tc, reports);

@@ -28,8 +28,11 @@ static int take(struct throttled *t, const struct vt_pl_throttled *of, size_t n)
 START_TEST(the_newest_word_counts) {
     static struct vt_ctl ctl = {.max_overhead = 500, .windows = 2, .off_ticks = 10, .off_since = 100};
     struct throttled t = {0};
-    struct vt_pl_throttled first[] = {{.id = 7, .counted = 1}, {.id = 9, .counted = 2, .off = 1, .estimated = 50, .since = 77}};
-    struct vt_pl_throttled second[] = {{.id = 9, .counted = 3, .off = 1, .estimated = 60, .since = 77}, {.id = 8, .counted = 4}};
+    struct vt_pl_throttled first[] = {
+        {.id = 7, .counted = 1},
+        {.id = 9, .counted = 2, .flags = VT_THROTTLED_OFF | VT_THROTTLED_AT_LEAST, .estimated = 50, .since = 77}};
+    struct vt_pl_throttled second[] = {{.id = 9, .counted = 3, .flags = VT_THROTTLED_OFF, .estimated = 60, .since = 77},
+                                       {.id = 8, .counted = 4}};
     ck_assert_int_eq(take(&t, first, 2), 0);
     ck_assert_int_eq(take(&t, second, 2), 0);
     ck_assert_int_eq(throttled_put(&t, &ctl, 130, take_frame, NULL), 0);

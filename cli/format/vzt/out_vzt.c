@@ -513,6 +513,7 @@ static int put_throttled(struct trace_writer *w) {
         all[i].counted = f->counted;
         all[i].estimated = f->estimated;
         all[i].off = f->off;
+        all[i].at_least = f->at_least;
         all[i].since_ticks = ns_of(w, f->since_ticks);
         rc = name_id(w, trace_info_name(w->info, f->id), &all[i].id);
     }
