@@ -12,13 +12,13 @@ struct account {
         others;      /* of this period: recorded; only counted; CALL events of callables that are not C functions */
     uint64_t values; /* ticks that the texts of values have cost in this period, measured; names: agent.naming */
     uint32_t look;
-    uint64_t tick_at, tick_last;    /* clock */
-    uint64_t cpu_last;              /* CPU time of the process, ns */
-    uint64_t active, cost;          /* up to tick_last: ticks that the process has run; at most so many were events' */
+    uint64_t tick_at, tick_last;     /* clock */
+    uint64_t cpu_last;               /* CPU time of the process, ns */
+    uint64_t active, cost;           /* up to tick_last: ticks that the process has run; at most so many were events' */
     uint64_t last_active, last_cost; /* the same of the last period alone */
-    uint64_t bare;                  /* ticks that the program itself has run, in all, up to tick_last */
-    int64_t debt;                   /* cost above the limit so far, ticks */
-    uint64_t cost_event, cost_skip; /* ticks: recorded; counted */
+    uint64_t bare;                   /* ticks that the program itself has run, in all, up to tick_last */
+    int64_t debt;                    /* cost above the limit so far, ticks */
+    uint64_t cost_event, cost_skip;  /* ticks: recorded; counted */
     uint64_t tell_at;
     bool off; /* window.c: the hooks are out */
 };

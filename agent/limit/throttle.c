@@ -44,16 +44,16 @@ struct function {
     bool looked;     /* what follows at the end is of looks; false: of the period that cost too much */
     uint64_t values; /* of that period: cost of the texts of its values, ticks */
     uint64_t counted, since;
-    uint64_t asleep_since, asleep_ticks; /* in account_bare() time */
+    uint64_t asleep_since, asleep_ticks;           /* in account_bare() time */
     uint64_t look_active, look_cost, looked_calls; /* of all looks: ticks that the process ran, that events have cost */
 };
 
 static struct function *functions;
 static uint32_t period, nactive, nthrottled;
 static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
-static uint64_t look_from;  /* account_bare() time at which the present look began */
+static uint64_t look_from;                        /* account_bare() time at which the present look began */
 static uint64_t look_from_active, look_from_cost; /* account_totals() then */
-static uint64_t look_until; /* clock */
+static uint64_t look_until;                       /* clock */
 
 #define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
 

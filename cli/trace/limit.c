@@ -40,7 +40,8 @@ void limit_describe(struct trace_info *info) {
     }
     if (limit_functions(info))
         ADD("throttling %s (%s counted, %s %s not seen)", format_things(out, sizeof out, t->n_functions, "function"),
-            format_things(calls, sizeof calls, counted, "more call"), at_least ? "at least" : "about", format_count(guess, sizeof guess, estimated));
+            format_things(calls, sizeof calls, counted, "more call"), at_least ? "at least" : "about",
+            format_count(guess, sizeof guess, estimated));
     if (t && t->windows)
         ADD("%staking the hooks out %s, for %s in all", t->n_functions ? " and " : "",
             format_things(times, sizeof times, t->windows, "time"), format_ns(out, sizeof out, limit_hooks_out_ns(info)));

@@ -231,7 +231,8 @@ static void must_be_near(uint64_t value, uint64_t truth, const char *what) {
 static void must_estimate(uint32_t i, const struct vt_pl_throttled *word) {
     uint64_t all = functions[i].recorded + word->counted + word->estimated, calls = functions[i].calls;
     bool at_least = word->flags & VT_THROTTLED_AT_LEAST;
-    uint64_t low = at_least ? calls / 8 : calls - calls * 15 / 100, high = at_least ? calls + calls / 50 : calls + calls * 15 / 100;
+    uint64_t low = at_least ? calls / 8 : calls - calls * 15 / 100,
+             high = at_least ? calls + calls / 50 : calls + calls * 15 / 100;
     ck_assert_msg(all >= low && all <= high, "function %u: %s %llu of %llu calls", i, at_least ? "at least" : "about",
                   (unsigned long long)all, (unsigned long long)calls);
 }
