@@ -57,7 +57,10 @@ static const struct mode modes[] = {
     {"ours-py-noclock", "the same, constant clock", "bare", "--ignore_c_function", true, true, false, "floor-py", NULL},
     {"viztracer-py", "VizTracer ignore_c_function", "viztracer-py", NULL, false, true, false, "floor-py", NULL},
     {"cprofile", "cProfile", "cprofile", NULL, false, false, false, "floor", NULL},
-    {"ours-excluded", "19 of 20 excluded by file", "bare", "--exclude_files %s", false, false, true, NULL, "viztracer-excluded"},
+    {"ours-nothing", "everything excluded", "bare", "--exclude_functions *", false, false, false, "floor-py", NULL},
+    {"floor-excluded", "no-op hook, Python only", "floor-py", NULL, false, false, true, NULL, NULL},
+    {"ours-excluded", "19 of 20 excluded by file", "bare", "--exclude_files %s", false, false, true, "floor-excluded",
+     "viztracer-excluded"},
     {"viztracer-excluded", "VizTracer, the same", "viztracer-excluded", NULL, false, false, true, NULL, NULL},
 };
 #define MODES (sizeof modes / sizeof modes[0])

@@ -73,12 +73,13 @@ def cost_tables(path):
             "read the clock: what is left above the no-op hook is all that the agent does besides.", ""]
     get = rows.get
     out += table(["python", "fib: bare ns/call", "viztracer", "constant clock, ns/event", "with arguments and return values", "VizTracer, the same", "cProfile",
-                  "19 of 20 functions excluded", "VizTracer, the same"],
+                  "everything excluded", "a no-op hook (below 3.12: frame evaluation)", "19 of 20 functions excluded", "a no-op hook", "VizTracer, the same"],
                  [[p, "%.1f" % (get((p, "fib", "bare"))["ns_per_iteration"] / (get((p, "fib", "bare"))["calls"] or 1)) if get((p, "fib", "bare")) else "–",
                    cell(get((p, "fib", "ours")), "x_bare", 2), cell(get((p, "fib", "ours-noclock")), "over_bare_ns_per_event"),
                    cell(get((p, "fib", "ours-args")), "x_bare", 2), cell(get((p, "fib", "viztracer-args")), "x_bare", 2),
                    cell(get((p, "fib", "cprofile")), "x_bare", 2),
-                   cell(get((p, "filtered", "ours-excluded")), "x_bare", 2), cell(get((p, "filtered", "viztracer-excluded")), "x_bare", 2)]
+                   cell(get((p, "fib", "ours-nothing")), "x_bare", 2), cell(get((p, "fib", "floor-py")), "x_bare", 2),
+                   cell(get((p, "filtered", "ours-excluded")), "x_bare", 2), cell(get((p, "filtered", "floor-excluded")), "x_bare", 2), cell(get((p, "filtered", "viztracer-excluded")), "x_bare", 2)]
                   for p in pythons])
     return out
 

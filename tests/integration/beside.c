@@ -13,8 +13,9 @@ static const struct other {
     const char *kind;
     int from, to; /* minor versions */
 } others[] = {
-    {"cprofile", 8, 99},    {"setprofile", 8, 99}, {"settrace", 8, 99},
-    {"monitoring", 12, 99}, {"evalhook", 9, 11},   {"coverage", 8, 99},
+    {"cprofile", 8, 99}, {"setprofile", 8, 99}, {"settrace", 8, 99}, {"monitoring", 12, 99},
+    {"evalhook", 9, 11}, {"coverage", 8, 99},   {"runcall", 8, 99},  {"capi", 8, 10},
+    {"capi", 12, 99},    {"cthread", 8, 10},    {"cthread", 12, 99}, /* 3.11: found by the next look, too late for 300 calls */
 };
 
 #define DEBIAN_MODULES "/usr/lib/python3/dist-packages" /* also for other interpreters: coverage has a tracer in plain Python */

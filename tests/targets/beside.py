@@ -1,4 +1,4 @@
-"""Another tool works in this process too: beside.py cprofile|setprofile|settrace|monitoring|evalhook [HOOK.so] | coverage FOLDER.
+"""Another tool works in this process too: beside.py cprofile|setprofile|settrace|monitoring|evalhook [HOOK.so]|runcall|capi|cthread | coverage FOLDER.
 Three rounds (before, during and after a trace), each when the test sets slot 60: 300 calls of f. Slot 10+round: calls that the
 other tool saw; slot 20+round: 1 when its hook is still in place; slot 61: the round that is done."""
 import ctypes
@@ -54,6 +54,63 @@ class Hook:
 
     def there(self):
         return self.get() is self.ours
+
+
+class Runcall:
+    """`profile` of the standard library, once per round: it checks that each end that it is told of has a beginning."""
+
+    def __init__(self):
+        import profile
+
+        self.make, self.count = profile.Profile, 0
+
+    def run(self, work):
+        p = self.make(timer=lambda: 0)
+        p.runcall(work)
+        p.create_stats()
+        self.count += sum(v[0] for k, v in p.stats.items() if k[2] == "f")
+
+    def seen(self):
+        return self.count
+
+    def there(self):
+        return sys.getprofile() is None
+
+
+class ByApi(Runcall):
+    """A profiler in C, as yappi: it sets and removes its function without a call that the interpreter tells of."""
+
+    def __init__(self):
+        self.count = 0
+        self.type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.py_object, ctypes.c_int, ctypes.c_void_p)
+        self.function = self.type(self.call)
+
+    def call(self, obj, frame, what, arg):
+        self.count += what == 0 and frame.f_code is f.__code__
+        return 0
+
+    def run(self, work):
+        ctypes.pythonapi.PyEval_SetProfile(self.function, None)
+        work()
+        ctypes.pythonapi.PyEval_SetProfile(None, None)
+
+
+class Born(Runcall):
+    """A thread that C code starts makes the calls."""
+
+    def __init__(self):
+        self.count = 0
+        self.libc = ctypes.CDLL(None)
+        self.body = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(self.calls)
+
+    def calls(self, unused):
+        calls()
+        self.count += CALLS
+
+    def run(self, work):
+        thread = ctypes.c_ulong()
+        self.libc.pthread_create(ctypes.byref(thread), None, self.body, None)
+        self.libc.pthread_join(thread, None)
 
 
 class Monitor:
@@ -140,7 +197,10 @@ def rounds(other):
             pass
         if isinstance(other, EvalHook):
             other.last = other.lib.hook_count()
-        calls()
+        if isinstance(other, Runcall):
+            other.run(calls)
+        else:
+            calls()
         if isinstance(other, Coverage):
             other.marks[n - 1]()
         seen = other.seen()
@@ -158,6 +218,9 @@ tools = {
     "monitoring": Monitor,
     "evalhook": EvalHook,
     "coverage": Coverage,
+    "runcall": Runcall,
+    "capi": ByApi,
+    "cthread": Born,
 }
 other = tools[kind]()
 ready()
