@@ -17,6 +17,9 @@ def raising(n):
     leaf()
     raise KeyError
 
+def own_function(at):
+    return c_void_p.from_address(at).value
+
 def producer(n):
     for i in range(n):
         leaf()
@@ -24,6 +27,7 @@ def producer(n):
 """
 space = {}
 exec(compile("def leaf():\n    return abs(1)\n", "/in/leaf.py", "exec"), space)
+space["c_void_p"] = ctypes.c_void_p
 exec(compile(OUT, "/out/outer.py", "exec"), space)
 leaf, outer, raising, producer = (space[n] for n in ("leaf", "outer", "raising", "producer"))
 
@@ -106,8 +110,34 @@ def switched_off():
     assert seen == [[False, False], [False, False]], seen
 
 
+def own_function_here(at):
+    return ctypes.c_void_p.from_address(at).value
+
+
+def switched_by_frame():
+    """Below 3.12: a function that is left out runs without any profile function, one that is recorded with ours, also where one
+    calls the other."""
+    state = ctypes.pythonapi.PyThreadState_Get
+    state.restype = ctypes.c_void_p
+    at = state() + (64 if sys.version_info >= (3, 11) else 56)
+    for more in ({"exclude": ["/out/"]}, {"globs": ((), ("own_function",), (), ())}):
+        s = Session(**more)
+        s.start()
+        seen = [space["own_function"](at), own_function_here(at), space["own_function"](at)]
+        s.stop()
+        after = own_function_here(at)
+        assert seen[0] is None and seen[1] and seen[2] is None and after is None, (more, seen, after)
+    s = Session()
+    s.start()
+    seen = space["own_function"](at)
+    s.stop()
+    assert seen, "without filters ours is always on"
+
+
 by_file()
 by_name()
 if sys.version_info >= (3, 12):
     switched_off()
+else:
+    switched_by_frame()
 print("ok")
