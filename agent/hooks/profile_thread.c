@@ -72,6 +72,7 @@ void profile_put(void *tstate, bool on, bool knows_all) {
 
 void profile_missed(void *tstate) {
     uint64_t ident = frames_ident(tstate);
+    if (!frames_any(tstate)) return; /* nothing was missed; a new thread's state still has its parent's ident */
     for (uint32_t i = 0; i < agent.nthreads; i++) {
         struct thread *thread = &agent.threads[i];
         if (thread->ident != ident || !thread->tid || !thread->seq) continue;
@@ -79,7 +80,7 @@ void profile_missed(void *tstate) {
         thread_send_slow(thread);
         return;
     }
-    if (frames_any(tstate)) stacks_emit_thread(tstate);
+    stacks_emit_thread(tstate);
 }
 
 void profile_take(void *tstate) {

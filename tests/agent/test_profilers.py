@@ -210,6 +210,23 @@ def main():
                 lost = 7  # nobody tells us; found by the next look
             assert calls + 1 - lost <= ours <= calls + 1, (f.__name__, options, ours, calls + 1)
     around()
+    new_threads()
+
+
+def new_threads():
+    """Nothing is missed of threads that start threads."""
+    s = Session()
+    s.start()
+    for i in range(20):
+        t = threading.Thread(target=work, args=(2,))
+        t.start()
+        work(1)
+        t.join()
+    s.stop()
+    s.decode()
+    assert steps(s) == 60, steps(s)
+    missed = [what for st in s.streams.values() for kind, _, what in st if kind == PAYLOAD and what[0] == 8]
+    assert not missed, len(missed)
 
 
 def around():

@@ -58,7 +58,7 @@ START_TEST(test_the_most_functions_are_read_back) {
     for (int full = 0; full < 2; full++) {
         for (uint32_t i = 0; i < VT_THROTTLED_FUNCTIONS_MAX; i++) {
             most[i].id = full ? UINT32_MAX - i : i;
-            if (full) most[i].since = most[i].counted = most[i].estimated = most[i].off = UINT32_MAX;
+            if (full) most[i].since = most[i].counted = most[i].estimated = most[i].flags = UINT32_MAX;
             if (full) most[i].since = most[i].counted = most[i].estimated = UINT64_MAX;
         }
         ck_assert_int_eq(take(&t, most, VT_THROTTLED_FUNCTIONS_MAX), 0);
