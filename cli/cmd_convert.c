@@ -55,6 +55,15 @@ static void say_some(const char *fmt, uint64_t n, const char *noun) {
     printf("%.*s%s%s", (int)(place - fmt), fmt, things, place + 2);
 }
 
+static void say_left_out(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
+    char text[LEFT_OUT_TEXT];
+    if (opts->inputs) return; /* show_note has named them all */
+    if (r->left_out.wrong_checksum) fprintf(stderr, "viztracer: %s: %s\n", opts->input, LEFT_OUT_WRONG_CHECKSUM);
+    if (left_out_events(&r->left_out, text)[0]) fprintf(stderr, "viztracer: %s: left out: %s\n", opts->input, text);
+    if (!quiet && left_out_parts(&r->left_out, text)[0])
+        fprintf(stderr, "viztracer: %s has what is not carried over: %s\n", opts->input, text);
+}
+
 static int report(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
     if (r->damage[0] && opts->inputs)
         ; /* show_note has named them all */
@@ -63,6 +72,7 @@ static int report(const struct convert_opts *opts, const struct convert_result *
     else if (r->cut_off)
         fprintf(stderr, "viztracer: %s has no end: it holds what was written before its writer died\n",
                 opts->inputs ? "one of these traces" : opts->input);
+    say_left_out(opts, r, quiet);
     if (quiet) return CLI_OK;
     const struct trace_totals *t = &r->totals;
     char calls[48], threads[48], bytes[32];

@@ -41,6 +41,7 @@ static int run(int argc, char **argv) {
         rc = trace_source_open(o.files[i], &sources[i], &err);
         if (!rc) rc = profile_make(sources[i], &profile_opts, &profiles[i], &err);
         if (!rc) o.limits[i] = trace_source_info(sources[i])->limit;
+        if (!rc) o.left_out[i] = &trace_source_info(sources[i])->left_out;
     }
     interrupt_release(&interrupt);
     if (!rc) {

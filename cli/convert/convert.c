@@ -18,8 +18,8 @@
 
 #define SAMPLE_EVENTS 8000000u /* tell how many calls fit within a few per cent */
 
-static int copy_bytes(const struct convert_opts *opts, struct output *out, struct vt_err *err) {
-    int rc = 0, fd = open(opts->input, O_RDONLY | O_CLOEXEC);
+static int copy_bytes(const struct convert_opts *opts, const char *file, struct output *out, struct vt_err *err) {
+    int rc = 0, fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         rc = -errno;
         return vt_err_set(err, rc, "%s: %s", opts->input, strerror(-rc));
@@ -54,14 +54,14 @@ static bool moved(const struct convert_opts *opts, uint64_t *bytes) {
 }
 
 /* From our own format to the same. */
-static int copy_native(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
+static int copy_native(const struct convert_opts *opts, const char *file, struct convert_result *result, struct vt_err *err) {
     struct output *out;
     int rc = output_make_dirs(opts->output);
     if (rc) return vt_err_set(err, rc, "cannot write %s: %s", opts->output, strerror(-rc));
     if (moved(opts, &result->bytes)) return 0;
     rc = output_open(opts->output, false, &out, err);
     if (rc) return rc;
-    rc = copy_bytes(opts, out, err);
+    rc = copy_bytes(opts, file, out, err);
     if (rc) {
         output_abort(out);
         return rc;
@@ -182,12 +182,13 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     const struct trace_info *info = trace_source_info(source);
     if (is_copy(opts, info)) {
         rc = count_calls(source, opts, &result->totals, err);
-        if (!rc) rc = copy_native(opts, result, err);
+        if (!rc) rc = copy_native(opts, trace_source_file(source), result, err);
     } else {
         rc = write_with(format->writer, suffix->gzip, opts, source, result, err);
     }
     result->cut_off = info->cut_off;
     snprintf(result->limit, sizeof result->limit, "%s", info->limit);
+    result->left_out = info->left_out;
     if (info->damage.code) snprintf(result->damage, sizeof result->damage, "%s", info->damage.msg);
     trace_source_close(source);
     return rc;

@@ -36,6 +36,7 @@ struct convert_result {
     uint64_t bytes;              /* of the output */
     bool cut_off;                /* the trace has no end: its writer died */
     struct writer_unheld unheld; /* what the format cannot hold */
+    struct left_out left_out;    /* what the reader of the trace left out */
     char limit[256];             /* as of trace_info */
     char damage[384];            /* not "": the trace is damaged and what comes after that place is not in the output */
 };

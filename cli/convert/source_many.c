@@ -148,7 +148,7 @@ static const struct trace_source_ops source_many = {.run = many_run, .close = ma
 
 static void note(const struct many_opts *opts, const char *fmt, ...) VT_PRINTF(2, 3);
 static void note(const struct many_opts *opts, const char *fmt, ...) {
-    char text[512];
+    char text[1024];
     va_list ap;
     if (!opts->note) return;
     va_start(ap, fmt);
@@ -175,6 +175,10 @@ static int open_parts(struct many *m, const char *const *paths, size_t n, const 
         const struct trace_info *info = trace_source_info(part->source);
         if (info->limit[0] && !m->build.info->limit[0]) snprintf(m->build.info->limit, sizeof info->limit, "%s", info->limit);
         if (info->damage.code) note(opts, "%s: %s; what comes after that place is left out", paths[i], info->damage.msg);
+        char left_out[LEFT_OUT_TEXT];
+        if (info->left_out.wrong_checksum) note(opts, "%s: %s", paths[i], LEFT_OUT_WRONG_CHECKSUM);
+        if (left_out_events(&info->left_out, left_out)[0]) note(opts, "%s: left out: %s", paths[i], left_out);
+        if (left_out_parts(&info->left_out, left_out)[0]) note(opts, "%s has what is not carried over: %s", paths[i], left_out);
     }
     return m->n ? 0 : vt_err_set(err, -EBADMSG, "none of these files is a trace that viztracer can read");
 }

@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
+#include <unistd.h>
 
+#include "cli/base/input.h"
 #include "cli/base/text.h"
 
 #define HEAD_LEN 256u /* bytes that `is` gets */
@@ -79,21 +80,17 @@ int format_check_output(const char *output, struct vt_err *err) {
     return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it %s", output, format_list(FORMAT_WRITTEN, " or ", list));
 }
 
-/* The first bytes. zlib passes the bytes of files that are not gzipped on unchanged. */
+/* The first bytes, unpacked. */
 static int read_head(const char *path, uint8_t *head, size_t *len, struct vt_err *err) {
-    errno = 0;
-    gzFile f = gzopen(path, "rbe");
-    int rc = errno ? -errno : -ENOMEM;
-    if (!f) return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
-    errno = 0;
-    int n = gzread(f, head, HEAD_LEN);
-    rc = n >= 0 ? 0 : errno ? -errno : -EBADMSG;
-    if (rc == -EBADMSG)
-        vt_err_set(err, rc, "%s: the gzip data is damaged", path);
-    else if (rc)
+    struct input *in;
+    int rc = input_open(path, &in, err);
+    if (rc) return rc;
+    rc = input_read(in, head, HEAD_LEN, len);
+    if (rc)
         vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
-    gzclose(f);
-    *len = n > 0 ? (size_t)n : 0;
+    else if (input_damage(in) && !*len)
+        rc = vt_err_set(err, -EBADMSG, "%s: %s", path, input_damage(in));
+    input_close(in);
     return rc;
 }
 
@@ -109,13 +106,38 @@ int format_of_file(const char *path, const struct trace_format **format, struct 
     return 0;
 }
 
+static int source_of(const char *path, const struct trace_format **format, struct vt_err *err) {
+    int rc = format_of_file(path, format, err);
+    if (rc || (*format && (*format)->source)) return rc;
+    return vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read", path);
+}
+
+static int is_trace(const char *path, struct vt_err *err) {
+    const struct trace_format *f;
+    return source_of(path, &f, err);
+}
+
+/* Readers know the copy of a stream only: the user is told of the stream. */
+static int name_stream(const struct spooled *copy, const char *path, const struct vt_err *why, struct vt_err *err) {
+    size_t len = strlen(copy->path);
+    bool named = len && !strncmp(why->msg, copy->path, len);
+    return vt_err_set(err, why->code, "%s%s", named ? path : "", why->msg + (named ? len : 0));
+}
+
 int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err) {
     const struct trace_format *f;
-    int rc = format_of_file(path, &f, err);
-    if (rc) return rc;
-    if (!f || !f->source) return vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read", path);
+    struct spooled copy;
+    struct vt_err why = {0};
     struct trace_info *info;
     void *state;
-    rc = f->source->open(path, &info, &state, err);
-    return rc ? rc : trace_source_new(f->name, f->source, info, state, out, err);
+    int rc = input_spool(path, is_trace, &copy, &why);
+    const char *file = copy.fd >= 0 ? copy.path : path;
+    if (!rc) rc = source_of(file, &f, &why);
+    if (!rc) rc = f->source->open(file, &info, &state, &why);
+    if (!rc) rc = trace_source_new(f->name, f->source, info, state, out, &why);
+    if (!rc) rc = trace_source_keep_file(*out, file, copy.fd, &why);
+    if (!rc) return 0;
+    name_stream(&copy, path, &why, err);
+    vt_close(&copy.fd);
+    return rc;
 }

@@ -166,6 +166,10 @@ static void put_text(const struct profile *const *p, const struct compare_opts *
                format_duration(busy, p[i]->total_ns));
         if (o->limits[i] && o->limits[i][0])
             printf("%s       --max_overhead was on here: %s%s\n", term_red(&term), o->limits[i], term_off(&term));
+        char left_out[LEFT_OUT_TEXT];
+        if (o->left_out[i]->wrong_checksum) printf("%s       %s%s\n", term_red(&term), LEFT_OUT_WRONG_CHECKSUM, term_off(&term));
+        if (left_out_events(o->left_out[i], left_out)[0])
+            printf("%s       left out here: %s%s\n", term_red(&term), left_out, term_off(&term));
         if (p[i]->totals.dropped)
             printf("%s       %s dropped here: its figures are too low%s\n", term_red(&term),
                    format_things(calls, sizeof calls, p[i]->totals.dropped, "event"), term_off(&term));
@@ -204,6 +208,7 @@ static int put_json(const struct profile *const *p, const struct compare_opts *o
         report_json_number("calls", p[i]->calls);
         rc = report_json_text("file", o->files[i], strlen(o->files[i]));
         if (!rc && o->limits[i] && o->limits[i][0]) rc = report_json_text("limit", o->limits[i], strlen(o->limits[i]));
+        report_json_left_out(o->left_out[i]);
         putchar('}');
     }
     printf(",\n\"functions\":[");

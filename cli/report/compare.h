@@ -5,11 +5,12 @@
 #include "cli/profile/profile.h"
 
 struct compare_opts {
-    const char *files[2];   /* as typed: before, after */
-    const char *limits[2];  /* what --max_overhead did to each (trace_info.limit); NULL or "" = nothing */
-    enum profile_sort sort; /* self, total, calls, mean or name */
-    uint32_t limit;         /* 0 = 20 rows; all for JSON */
-    const char *match;      /* NULL = all */
+    const char *files[2];               /* as typed: before, after */
+    const char *limits[2];              /* what --max_overhead did to each (trace_info.limit); NULL or "" = nothing */
+    const struct left_out *left_out[2]; /* what the reader of each left out */
+    enum profile_sort sort;             /* self, total, calls, mean or name */
+    uint32_t limit;                     /* 0 = 20 rows; all for JSON */
+    const char *match;                  /* NULL = all */
     bool json;
 };
 

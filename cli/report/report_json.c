@@ -4,7 +4,8 @@
  * - version: 1
  * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, open,
  * functions, threads, total_ns (of all threads), dropped, folded (calls that --budget left out of the file), limit (of
- * --max_overhead and what it left out, text or null), cut_off, damage (text or null)}
+ * --max_overhead and what it left out, text or null), cut_off, damage (text or null),
+ * wrong_checksum, left_out {cause: number of events}}
  * - functions: [{name, file, line, kind ("python" or "c"; of c, file is the module or type), calls, open, raised, self_ns,
  * total_ns, mean_ns, min_ns, p50_ns, p99_ns, max_ns}]
  * - processes: [{pid, name, calls, total_ns}]
@@ -67,6 +68,18 @@ static int put_stack(const struct trace_name *const *stack, uint32_t n) {
     return 0;
 }
 
+void report_json_left_out(const struct left_out *l) {
+    const char *comma = "";
+    put_bool("wrong_checksum", l->wrong_checksum);
+    printf(",\"left_out\":{");
+    for (int i = 0; i < LEFT_OUT_EVENTS_END; i++) {
+        if (!l->n[i]) continue;
+        printf("%s\"%s\":%llu", comma, left_out_word((enum left_out_cause)i), (unsigned long long)l->n[i]);
+        comma = ",";
+    }
+    putchar('}');
+}
+
 static int put_trace(const struct profile *p, struct trace_source *source, const struct report_opts *opts) {
     const struct trace_info *info = trace_source_info(source);
     printf("{\"version\":1,\n\"trace\":{\"kind\":\"%s\"", trace_source_kind(source));
@@ -93,6 +106,7 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
         rc = rc ? rc : report_json_text("damage", info->damage.msg, strlen(info->damage.msg));
     else
         printf(",\"damage\":null");
+    report_json_left_out(&info->left_out);
     printf("},\n");
     return rc;
 }

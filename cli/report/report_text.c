@@ -122,6 +122,10 @@ static void put_head(const struct view *v) {
     } else if (v->info->cut_off) {
         printf("The trace has no end: its writer died.\n");
     }
+    char left_out[LEFT_OUT_TEXT];
+    if (v->info->left_out.wrong_checksum) printf("%s%s%s\n", term_red(&v->term), LEFT_OUT_WRONG_CHECKSUM, term_off(&v->term));
+    if (left_out_events(&v->info->left_out, left_out)[0])
+        printf("%sleft out: %s%s\n", term_red(&v->term), left_out, term_off(&v->term));
 }
 
 /* ---- functions ---- */

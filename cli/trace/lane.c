@@ -13,6 +13,7 @@ struct lane_call {
     uint64_t args_at;
     struct trace_name *name;
     struct trace_task *task;
+    const struct trace_category *category;
     uint32_t args_len, seq;
     bool has_args, from_attach, raised;
 };
@@ -65,6 +66,7 @@ static int hold(struct lane *lane, const struct trace_call *call) {
                                                    .end = call->open ? OPEN : call->end_ns,
                                                    .name = call->name,
                                                    .task = call->task,
+                                                   .category = call->category,
                                                    .seq = (uint32_t)lane->ncalls,
                                                    .args_at = lane->nargs,
                                                    .args_len = (uint32_t)len,
@@ -110,6 +112,7 @@ static int give_held(const struct giver *g, const struct lane_call *held) {
     struct trace_call call = {.thread = g->thread,
                               .name = held->name,
                               .task = held->task,
+                              .category = held->category,
                               .start_ns = held->start,
                               .end_ns = held->end,
                               .open = held->end == OPEN,

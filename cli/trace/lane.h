@@ -1,6 +1,6 @@
 /* Puts the calls of a file into the order that a writer needs (writer.h): those of a thread in the order of their ends, and
  * nested. Each thread has a lane. Files of tracers are in this order except for rounding, and a lane corrects one or two
- * nanoseconds while calls pass. When a call does not fit, the lane keeps all calls of its thread (56 bytes each, and the
+ * nanoseconds while calls pass. When a call does not fit, the lane keeps all calls of its thread (72 bytes each, and the
  * arguments) and sorts them.
  * A file is read twice: first to learn which lanes have to keep their calls, then to hand the calls over. */
 #ifndef VT_CLI_LANE_H

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/base/figures.h"
 
@@ -13,6 +14,8 @@ struct trace_source {
     void *state;
     struct trace_select select;
     bool selects;
+    char *file;
+    int fd; /* of a copy without a name; -1 = none */
 };
 
 int trace_source_new(const char *kind, const struct trace_source_ops *ops, struct trace_info *info, void *state,
@@ -22,7 +25,7 @@ int trace_source_new(const char *kind, const struct trace_source_ops *ops, struc
         ops->close(info, state);
         return vt_err_set(err, -ENOMEM, "out of memory");
     }
-    *s = (struct trace_source){.kind = kind, .ops = ops, .info = info, .state = state};
+    *s = (struct trace_source){.kind = kind, .ops = ops, .info = info, .state = state, .fd = -1};
     *out = s;
     return 0;
 }
@@ -30,8 +33,21 @@ int trace_source_new(const char *kind, const struct trace_source_ops *ops, struc
 void trace_source_close(struct trace_source *s) {
     if (!s) return;
     s->ops->close(s->info, s->state);
+    vt_close(&s->fd);
+    free(s->file);
     free(s);
 }
+
+int trace_source_keep_file(struct trace_source *s, const char *file, int fd, struct vt_err *err) {
+    s->fd = fd;
+    s->file = strdup(file);
+    if (s->file) return 0;
+    s->fd = -1;
+    trace_source_close(s);
+    return vt_err_set(err, -ENOMEM, "out of memory");
+}
+
+const char *trace_source_file(const struct trace_source *s) { return s->file; }
 
 const char *trace_source_kind(const struct trace_source *s) { return s->kind; }
 struct trace_info *trace_source_info(struct trace_source *s) {

@@ -20,6 +20,11 @@ struct trace_source_ops {
 /* kind: a name of the format, which has to stay valid. Takes info and state, and frees them on -ENOMEM. */
 VT_MUST_CHECK int trace_source_new(const char *kind, const struct trace_source_ops *ops, struct trace_info *info, void *state,
                                    struct trace_source **out, struct vt_err *err);
+/* Remembers where the trace is. fd (-1 = none) belongs to the source from now on: the file's, which has no name. On -ENOMEM
+ * the source is closed and fd is not. */
+VT_MUST_CHECK int trace_source_keep_file(struct trace_source *s, const char *file, int fd, struct vt_err *err);
+/* The file that is read: of a stream its copy. NULL = of several files. */
+const char *trace_source_file(const struct trace_source *s);
 void trace_source_close(struct trace_source *s); /* NULL is fine */
 const char *trace_source_kind(const struct trace_source *s);
 /* Of a trace in it: names, threads, processes. Valid until the source is closed. */

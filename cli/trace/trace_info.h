@@ -10,6 +10,7 @@
 
 #include "cli/base/id_table.h"
 #include "cli/base/text_map.h"
+#include "cli/trace/left_out.h"
 #include "proto/base.h"
 #include "proto/clock.h"
 #include "proto/msg.h"
@@ -96,6 +97,7 @@ struct trace_info {
     struct text_map texts;     /* struct trace_text by path */
     bool only_texts;           /* of sources: files of this machine have nothing to do with it */
     char limit[256];           /* --max_overhead: that there was one, and what it left out, one line (limit.h); "" = none */
+    struct left_out left_out;  /* of traces that others wrote */
     struct vt_err damage;      /* code != 0: nothing behind that place was read */
     uint64_t good_until;       /* offset in the file: frames from there on are not used */
 };

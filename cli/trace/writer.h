@@ -15,6 +15,12 @@
 #include "cli/trace/trace_info.h"
 #include "proto/abi/record.h"
 
+/* Of a call of a trace that came as JSON: "cat". Lives as long as its source. */
+struct trace_category {
+    size_t len;
+    char text[]; /* not terminated */
+};
+
 struct trace_call {
     const struct trace_thread *thread;
     struct trace_name *name;
@@ -31,7 +37,8 @@ struct trace_call {
     uint32_t retval_len;
     const char *args_json; /* of a trace that came as JSON: the text of the whole "args" object, braces too; else NULL */
     size_t args_json_len;
-    const struct trace_fold *folded; /* calls below this one that are not in the picture; else NULL */
+    const struct trace_category *category; /* NULL = the usual one */
+    const struct trace_fold *folded;       /* calls below this one that are not in the picture; else NULL */
 };
 
 /* Calls left out of the picture to make it fit (--budget): every one is counted here, in the nearest shown call around
@@ -66,6 +73,7 @@ struct trace_mark {
     uint64_t ns;
     char ph;                     /* Chrome's letter: i, C, N, O, D, s, t, f, b, n, e */
     char scope;                  /* of an instant: g, p, t; else 0 */
+    char bind;                   /* of the end of a flow, Chrome's "bp": e = to the call around it; else 0 */
     const char *name, *cat, *id; /* not terminated; id and cat may be NULL */
     size_t name_len, cat_len, id_len;
     const char *args_json; /* text of "args", any JSON value; NULL = none */

@@ -102,7 +102,8 @@ START_TEST(test_json) {
     yajl_val root = parse(), v = get(root, "trace");
     must_have(root, "version trace functions processes threads calls drops throttled tree");
     ck_assert_int_eq(number(root, "version"), 1);
-    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped folded limit cut_off damage");
+    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped folded limit cut_off damage "
+                 "wrong_checksum left_out");
     ck_assert_str_eq(text(v, "kind"), "vzt");
     ck_assert_str_eq(text(v, "file"), trace.path);
     ck_assert_int_eq(number(v, "pid"), 100);
@@ -385,7 +386,7 @@ START_TEST(test_diff) {
     ck_assert_int_eq(RUN("diff", TRACE, TRACE, "--json"), CLI_OK);
     yajl_val root = parse(), v = at(root, "functions", 0);
     must_have(root, "version before after functions");
-    must_have(get(root, "before"), "duration_ns total_ns calls file");
+    must_have(get(root, "before"), "duration_ns total_ns calls file wrong_checksum left_out");
     must_have(v, NAME_KEYS " state before after change");
     must_have(get(v, "after"), "calls self_ns total_ns mean_ns calls_per_s self_ns_per_s total_ns_per_s");
     ck_assert_str_eq(text(v, "state"), "both");
@@ -463,6 +464,32 @@ START_TEST(test_match_chooses_throttled_functions) {
 }
 END_TEST
 
+START_TEST(test_what_was_left_out_is_told) {
+    static const char json[] = "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":2,\"name\":\"f\"},{\"ph\":\"X\",\"name\":"
+                               "\"g\"},{\"ph\":\"E\",\"ts\":1}]",
+                      said[] = "1 event without a time (ts), 1 end (E) without a begin (B)";
+    char path[] = "/tmp/left-out-XXXXXX";
+    int fd = mkstemp(path);
+    ck_assert_int_eq(vt_write_full(fd, json, sizeof json - 1), 0);
+    close(fd);
+    ck_assert_int_eq(RUN("report", path), 0);
+    ck_assert_ptr_nonnull(strstr(out, said));
+    ck_assert_int_eq(RUN("report", path, "--json"), 0);
+    yajl_val root = parse();
+    yajl_val left = get(get(root, "trace"), "left_out");
+    ck_assert_int_eq(number(left, "no_time"), 1);
+    ck_assert_int_eq(number(left, "no_begin"), 1);
+    yajl_tree_free(root);
+    ck_assert_int_eq(RUN("diff", TRACE, path), 0);
+    ck_assert_ptr_nonnull(strstr(out, said));
+    ck_assert_int_eq(RUN("diff", path, TRACE, "--json"), 0);
+    root = parse();
+    ck_assert_int_eq(number(get(get(root, "before"), "left_out"), "no_time"), 1);
+    yajl_tree_free(root);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(test_folded_calls_are_told) {
     static const char json[] =
         "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\","
@@ -498,6 +525,7 @@ int main(void) {
     tcase_add_test(tests, test_refusals);
     tcase_add_test(tests, test_diff);
     tcase_add_test(tests, test_folded_calls_are_told);
+    tcase_add_test(tests, test_what_was_left_out_is_told);
     tcase_add_test(tests, test_no_date_without_a_base);
     tcase_add_test(tests, test_thread_ids_are_not_cut);
     tcase_add_test(tests, test_match_chooses_throttled_functions);

@@ -1,13 +1,18 @@
 /* Chrome JSON as a source: what each kind of event becomes, order and nesting, source text, and files that mean harm. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "cli/base/buf.h"
 #include "cli/convert/convert.h"
+#include "cli/format/json/json_words.h"
 #include "tests/lib/case.h"
 #include "tests/lib/record.h"
 #include "tests/lib/trace_build.h"
@@ -161,7 +166,7 @@ START_TEST(test_damage) {
         const char *text, *why;
     } files[] = {
         {"{\"traceEvents\":[" X(1, 1, 1, "f") ",{\"ph\":\"X\",\"ts\"", "ends in the middle"},
-        {"{\"traceEvents\":[" X(1, 1, 1, "f") ",{\"ph\":\"X\",\"ts\":NaN}]}", "damaged at byte"},
+        {"{\"traceEvents\":[" X(1, 1, 1, "f") ",{\"ph\":\"X\",\"ts\":Nan}]}", "damaged at byte"},
         {"{\"traceEvents\":[" X(1, 1, 1, "f") ",{\"ph\":\"X\",\"name\":\"\xff\"}]}", "invalid bytes in UTF8"},
         {"{\"traceEvents\":[" X(1, 1, 1, "f") "],\"x\":01}", "damaged at byte"},
         {"[" X(1, 1, 1, "f"), "ends in the middle"},
@@ -184,7 +189,7 @@ END_TEST
 
 /* Wrong types, keys twice, numbers out of this world: such events count for nothing, the others stay. */
 START_TEST(test_strange_events) {
-    check("{\"traceEvents\":[1,null,[{\"ph\":\"X\",\"ts\":1}],{},{\"ph\":5,\"ts\":1},{\"ph\":\"X\",\"ts\":\"1\"},{\"ph\":\"X\","
+    check("{\"traceEvents\":[1,null,[{\"ph\":\"X\",\"ts\":1}],{},{\"ph\":5,\"ts\":1},{\"ph\":\"X\",\"ts\":\"1x\"},{\"ph\":\"X\","
           "\"ts\":1e300},"
           "{\"ph\":\"X\",\"ts\":99999999999999999999},{\"ph\":\"XY\",\"ts\":1},{\"ph\":\"\",\"ts\":1},{\"ph\":\"X\"},"
           "{\"ph\":\"X\",\"ph\":\"X\",\"pid\":{},\"tid\":[1],\"ts\":5,\"ts\":-3.5,\"dur\":1e-3,\"name\":\"a\",\"name\":\"b\","
@@ -307,6 +312,210 @@ END_TEST
 START_TEST(test_round_trip_with_gaps) { round_trip(true); }
 END_TEST
 
+/* ---- files of other programs ---- */
+
+START_TEST(test_times_may_be_strings) {
+    check("[{\"ph\":\"X\",\"pid\":7,\"tid\":8,\"ts\":\"1747100000123456.750\",\"dur\":\"5.25\",\"name\":\"aten::add\"}]",
+          "call 7/8 aten::add 1747100000123456750..1747100000123462000\n");
+}
+END_TEST
+
+/* Python's json writes these words. In strings they are text. */
+START_TEST(test_nan_and_infinity_are_read) {
+    check("[{\"ph\":\"C\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"NaN \\\" Infinity\",\"args\":{\"x\":NaN,\"y\":-Infinity,"
+          "\"z\":[Infinity,-1,1e-5,\"-Infinity \\\\\"]}},{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":NaN,\"name\":\"no time\"},"
+          "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":2,\"dur\":NaN,\"name\":\"f\"}]",
+          "mark 1/1 C NaN \" Infinity 1000 args={\"x\":\"NaN\",\"y\":\"-Infinity\",\"z\":[\"Infinity\",-1,1e-5,\"-Infinity "
+          "\\\\\"]}\ncall 1/1 f 2000..2000\n");
+    ck_assert_int_eq(rec.info->damage.code, 0);
+    static const char *const bad[] = {"[" X(1, 1, 1, "f") ",Nan]", "[" X(1, 1, 1, "f") ",-Infinit]", "[" X(1, 1, 1, "f") ",1NaN]",
+                                      "[" X(1, 1, 1, "f") ",NaNa]", "[" X(1, 1, 1, "f") ",N"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(bad); i++) {
+        record_free(&rec);
+        ck_assert_int_eq(run_text(bad[i]), 0);
+        ck_assert_int_eq(rec.info->damage.code, -EBADMSG);
+        ck_assert_uint_eq(rec.totals.calls, 1);
+    }
+}
+END_TEST
+
+/* What the search makes of a text that comes in pieces of these lengths, and then whole. */
+static void pieces_of(const char *text, size_t first, size_t second, struct buf *to) {
+    struct json_words w = {0};
+    size_t len = strlen(text), at = 0, ends[] = {first, first + second, len};
+    for (size_t i = 0; i < VT_ARRAY_LEN(ends); i++)
+        while (at < ends[i]) {
+            const char *word;
+            size_t n, plain = json_words_next(&w, text + at, ends[i] - at, ends[i] == len, &word, &n);
+            buf_put(to, text + at, plain);
+            if (word) buf_literal(to, word);
+            at += plain + n;
+            if (!plain && !word) break; /* the rest has to come with what follows */
+        }
+    ck_assert_uint_eq(at, len);
+    buf_put(to, "", 1);
+}
+
+START_TEST(test_words_are_found_across_pieces) {
+    static const char text[] = "[NaN,\"NaN\\\\\",-Infinity,{\"\\\"Infinity\":Infinity},\"-Infinity\",-1,NaN]",
+                      want[] = "[\"NaN\",\"NaN\\\\\",\"-Infinity\",{\"\\\"Infinity\":\"Infinity\"},\"-Infinity\",-1,\"NaN\"]";
+    for (size_t a = 0; a < sizeof text; a++)
+        for (size_t b = 0; a + b < sizeof text; b++) {
+            struct buf got = {0};
+            pieces_of(text, a, b, &got);
+            ck_assert_str_eq(got.data, want);
+            buf_free(&got);
+        }
+}
+END_TEST
+
+START_TEST(test_what_is_left_out_is_counted_by_cause) {
+    char text[LEFT_OUT_TEXT];
+    run_text("{\"displayTimeUnit\":\"ns\",\"stackFrames\":{},\"traceEvents\":[7,null,[1]," X(
+        1, 1, 1, "f") ",{\"ph\":\"X\",\"name\":\"a\"},"
+                      "{\"ph\":\"i\",\"ts\":\"x\"},{\"ph\":\"X\",\"ts\":null},{\"ph\":\"E\",\"ts\":9},{\"ph\":\"v\",\"ts\":1},{"
+                      "\"ph\":\"P\"},{\"ph\":\"v\"},"
+                      "{\"ts\":3},{\"ph\":\"XX\",\"ts\":3},{\"ph\":\"M\",\"name\":\"num_cpus\",\"args\":{\"number\":3}},"
+                      "{\"ph\":\"X\",\"ts\":50,\"pid\":5,\"tid\":1,\"name\":\"g\",\"cname\":\"red\",\"tts\":1}]}");
+    ck_assert_uint_eq(rec.totals.calls, 2);
+    ck_assert_str_eq(
+        left_out_events(&rec.info->left_out, text),
+        "3 elements that are no events, 2 events without a kind (ph), 3 events of kinds that are not read (ph: v, P), "
+        "3 events without a time (ts), 1 end (E) without a begin (B)");
+    ck_assert_str_eq(left_out_parts(&rec.info->left_out, text),
+                     "1 event of metadata (num_cpus), 2 fields of events (cname, tts), 2 members of the file (displayTimeUnit, "
+                     "stackFrames)");
+    record_free(&rec);
+    run_text("[" X(1, 1, 1, "f") "]");
+    ck_assert_str_eq(left_out_events(&rec.info->left_out, text), "");
+    ck_assert_str_eq(left_out_parts(&rec.info->left_out, text), "");
+}
+END_TEST
+
+/* From JSON to JSON: where a flow ends, and the categories of calls, also when they are put in order. */
+START_TEST(test_flow_ends_and_categories_are_kept) {
+    static const char text[] =
+        "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":5,\"dur\":1,\"name\":\"late\",\"cat\":\"a\\\"b\"},"
+        "{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"early\",\"cat\":\"second\"},{\"ph\":\"E\",\"pid\":1,\"tid\":1,"
+        "\"ts\":2},"
+        "{\"ph\":\"f\",\"bp\":\"e\",\"cat\":\"ac2g\",\"name\":\"flow\",\"id\":77,\"pid\":1,\"tid\":1,\"ts\":3}]";
+    static const char *const kept[] = {"\"name\":\"late\",\"cat\":\"a\\\"b\"}", "\"name\":\"early\",\"cat\":\"second\"}",
+                                       "\"name\":\"flow\",\"bp\":\"e\"}"};
+    struct convert_result result;
+    struct vt_err err = {0};
+    char out[64];
+    write_file(text, sizeof text - 1);
+    snprintf(out, sizeof out, "%s.json", path);
+    struct convert_opts opts = {.input = path, .output = out};
+    ck_assert_msg(convert_trace(&opts, &result, &err) == 0, "%s", err.msg);
+    char *json = trace_build_slurp(out, NULL);
+    for (size_t i = 0; i < VT_ARRAY_LEN(kept); i++) ck_assert_msg(strstr(json, kept[i]), "%s is not in %s", kept[i], json);
+    free(json);
+    unlink(out);
+}
+END_TEST
+
+/* ---- gzip ---- */
+
+#define MANY 30000
+static void write_gzip(const char *mode) {
+    gzFile f = gzopen(path, mode);
+    gzputs(f, mode[0] == 'a' ? "" : "[");
+    for (int i = mode[0] == 'a' ? MANY / 2 : 0; i < (mode[0] == 'a' ? MANY : MANY / 2); i++)
+        gzprintf(f, "%s{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%d,\"dur\":0.%03d,\"name\":\"f%d\"}", i ? "," : "", i,
+                 i * 7 % 1000, i);
+    if (mode[0] == 'a') gzputs(f, "]");
+    ck_assert_int_eq(gzclose(f), Z_OK);
+}
+
+/* A wrong checksum does not take the data away: in each of two members, the checksum or the length. */
+START_TEST(test_a_wrong_checksum_is_said_and_all_is_read) {
+    static const int flip[] = {-1, 0, 7};
+    for (int member = 0; member < 2; member++)
+        for (size_t i = 0; i < VT_ARRAY_LEN(flip); i++) {
+            size_t len, first;
+            write_gzip("wb");
+            free(trace_build_slurp(path, &first));
+            write_gzip("ab");
+            char *bytes = trace_build_slurp(path, &len);
+            size_t trailer = (member ? len : first) - 8;
+            if (flip[i] >= 0) bytes[trailer + (size_t)flip[i]] ^= 1;
+            write_file(bytes, len);
+            free(bytes);
+            ck_assert_int_eq(record_file(&rec, path, NULL, NULL), 0);
+            ck_assert_uint_eq(rec.totals.calls, MANY);
+            ck_assert_int_eq(rec.info->damage.code, 0);
+            ck_assert_int_eq(rec.info->left_out.wrong_checksum, flip[i] >= 0);
+            record_free(&rec);
+        }
+}
+END_TEST
+
+START_TEST(test_bytes_behind_gzip_data_are_no_data) {
+    write_gzip("wb");
+    write_gzip("ab");
+    FILE *f = fopen(path, "ab");
+    fputs("anything", f);
+    fclose(f);
+    ck_assert_int_eq(record_file(&rec, path, NULL, NULL), 0);
+    ck_assert_uint_eq(rec.totals.calls, MANY);
+    ck_assert_int_eq(rec.info->damage.code, 0);
+}
+END_TEST
+
+/* ---- streams ---- */
+
+/* A child writes the file's bytes into fd. */
+static pid_t write_later(const char *fifo, int fd) {
+    size_t len;
+    char *bytes = trace_build_slurp(path, &len);
+    pid_t pid = fork();
+    if (!pid) {
+        if (fifo) fd = open(fifo, O_WRONLY);
+        _exit(vt_write_full(fd, bytes, len) != 0);
+    }
+    free(bytes);
+    return pid;
+}
+
+/* A pipe and a FIFO, plain and gzipped: two passes are needed, and the bytes come once. */
+START_TEST(test_streams_are_read) {
+    char fifo[64], name[64];
+    snprintf(fifo, sizeof fifo, "%s.fifo", path);
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    for (int i = 0; i < 4; i++) {
+        int fds[2], status;
+        if (i % 2) {
+            write_gzip("wb");
+            write_gzip("ab");
+        } else {
+            write_file("[" X(1, 1, 1, "f") "," X(1, 3, 1, "f") "]", strlen("[" X(1, 1, 1, "f") "," X(1, 3, 1, "f") "]"));
+        }
+        ck_assert_int_eq(pipe(fds), 0);
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fds[0]);
+        pid_t pid = write_later(i < 2 ? NULL : fifo, fds[1]);
+        close(fds[1]);
+        int rc = record_file(&rec, i < 2 ? name : fifo, NULL, NULL);
+        close(fds[0]);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_msg(rc == 0, "%s", rec.err.msg);
+        ck_assert_int_eq(status, 0);
+        ck_assert_uint_eq(rec.totals.calls, i % 2 ? MANY : 2);
+        record_free(&rec);
+    }
+    unlink(fifo);
+}
+END_TEST
+
+/* What is no trace is refused at its first bytes, however long it goes on, and the user's name for it is said. */
+START_TEST(test_an_endless_stream_is_refused_at_its_start) {
+    ck_assert_int_eq(record_file(&rec, "/dev/zero", NULL, NULL), -EBADMSG);
+    ck_assert_str_eq(rec.err.msg, "/dev/zero: no trace that viztracer can read");
+    rec.err = (struct vt_err){0};
+    ck_assert_int_eq(record_file(&rec, "/tmp", NULL, NULL), -EISDIR);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {test_calls_names_and_metadata,
                                   test_names_are_written_as_they_were,
@@ -321,6 +530,15 @@ int main(void) {
                                   test_gzip_whole_and_cut,
                                   test_file_info_comes_along,
                                   test_round_trip,
-                                  test_round_trip_with_gaps};
+                                  test_round_trip_with_gaps,
+                                  test_times_may_be_strings,
+                                  test_nan_and_infinity_are_read,
+                                  test_words_are_found_across_pieces,
+                                  test_what_is_left_out_is_counted_by_cause,
+                                  test_flow_ends_and_categories_are_kept,
+                                  test_a_wrong_checksum_is_said_and_all_is_read,
+                                  test_bytes_behind_gzip_data_are_no_data,
+                                  test_streams_are_read,
+                                  test_an_endless_stream_is_refused_at_its_start};
     return case_main("cli/source_json", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

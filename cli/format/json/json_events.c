@@ -4,17 +4,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <yajl/yajl_parse.h>
-#include <zlib.h>
 
 #include "cli/base/buf.h"
+#include "cli/base/input.h"
+#include "cli/format/json/json_words.h"
 
 #define CHUNK (1u << 20) /* yajl starts a token anew with each chunk that it goes on in: not small */
 #define PROGRESS_STEP (8u << 20)
 
 enum place { OUTSIDE, ROOT, EVENTS, EVENT, ARGS, META, INFO, FILES, ONE_FILE };
-enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT };
+enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT, F_BIND };
 
 /* Part of the file that is kept unchanged. */
 struct capture {
@@ -45,7 +45,8 @@ struct reader {
     struct piece key;        /* of meta, of a file, of a member */
     bool has_args, has_text; /* in value */
     uint64_t lines;
-    size_t nth;           /* element of a file's array */
+    size_t nth; /* element of a file's array */
+    struct json_words words;
     struct capture value; /* args of an event, text of a file: from its key on, blanks and colon first */
     struct capture whole; /* an event, a member */
     const char *chunk;
@@ -173,25 +174,11 @@ static enum field field_of(const unsigned char *key, size_t len) {
     static const struct {
         const char *key;
         enum field field;
-    } fields[] = {{"ph", F_PH},   {"s", F_SCOPE},   {"ts", F_TS},   {"dur", F_DUR}, {"pid", F_PID},
-                  {"tid", F_TID}, {"name", F_NAME}, {"cat", F_CAT}, {"id", F_ID},   {"args", F_ARGS}};
+    } fields[] = {{"ph", F_PH},     {"s", F_SCOPE}, {"ts", F_TS},   {"dur", F_DUR}, {"pid", F_PID},  {"tid", F_TID},
+                  {"name", F_NAME}, {"bp", F_BIND}, {"cat", F_CAT}, {"id", F_ID},   {"args", F_ARGS}};
     for (size_t i = 0; i < VT_ARRAY_LEN(fields); i++)
         if (len == strlen(fields[i].key) && !memcmp(key, fields[i].key, len)) return fields[i].field;
     return F_NONE;
-}
-
-static int event_string(struct reader *r, const void *text, size_t len) {
-    const char *s = text;
-    switch (r->field) {
-    case F_PH: r->event.ph = len == 1 ? s[0] : 0; return 0;
-    case F_SCOPE: r->event.scope = len ? s[0] : 0; return 0;
-    case F_PID: return put_piece(r, &r->pid, text, len);
-    case F_TID: return put_piece(r, &r->tid, text, len);
-    case F_NAME: return put_piece(r, &r->name, text, len);
-    case F_CAT: return put_piece(r, &r->cat, text, len);
-    case F_ID: return put_piece(r, &r->id, text, len);
-    default: return 0;
-    }
 }
 
 static int event_number(struct reader *r, const char *text, size_t len) {
@@ -206,11 +193,38 @@ static int event_number(struct reader *r, const char *text, size_t len) {
     }
 }
 
+static int event_string(struct reader *r, const void *text, size_t len) {
+    const char *s = text;
+    switch (r->field) {
+    case F_PH: r->event.ph = len == 1 ? s[0] : 0; return 0;
+    case F_SCOPE: r->event.scope = len ? s[0] : 0; return 0;
+    case F_BIND: r->event.bind = len ? s[0] : 0; return 0;
+    case F_TS:
+    case F_DUR: return event_number(r, text, len); /* some writers put times into strings */
+    case F_PID: return put_piece(r, &r->pid, text, len);
+    case F_TID: return put_piece(r, &r->tid, text, len);
+    case F_NAME: return put_piece(r, &r->name, text, len);
+    case F_CAT: return put_piece(r, &r->cat, text, len);
+    case F_ID: return put_piece(r, &r->id, text, len);
+    default: return 0;
+    }
+}
+
 /* ---- callbacks of yajl: 1 = go on ---- */
 
 static int done(struct reader *r, int rc) {
     if (rc) r->rc = rc;
     return !rc;
+}
+
+static void leave_out(struct reader *r, enum left_out_cause cause, const void *name, size_t len) {
+    if (r->handler->left_out) left_out_add(r->handler->left_out, cause, name, len);
+}
+
+/* A value begins at this place that nobody reads. */
+static void note_unread(struct reader *r) {
+    if (r->place == EVENTS) leave_out(r, LEFT_OUT_NO_OBJECT, NULL, 0);
+    if (r->place == ROOT) leave_out(r, LEFT_OUT_MEMBERS, r->buf.data + r->key.at, r->key.len);
 }
 
 /* A value of an event, or an element of a file, has been read. */
@@ -237,6 +251,7 @@ static int meta_value(struct reader *r, const char *text, size_t len) {
 static int on_scalar(struct reader *r, const char *text, size_t len) {
     r->tokens++;
     if (r->skip) return 1;
+    note_unread(r);
     if (r->place == META && !done(r, meta_value(r, text, len))) return 0;
     return value_end(r);
 }
@@ -262,6 +277,7 @@ static int on_string(void *ctx, const unsigned char *text, size_t len) {
     int rc = 0;
     r->tokens++;
     if (r->skip) return 1;
+    note_unread(r);
     if (r->place == EVENT) rc = event_string(r, text, len);
     if (r->place == META && len) rc = meta_value(r, (const char *)text, len);
     if (r->place == ARGS && r->arg == F_NAME) rc = put_piece(r, &r->args_name, text, len);
@@ -283,6 +299,7 @@ static int on_key(void *ctx, const unsigned char *key, size_t len) {
         break;
     case EVENT:
         r->field = field_of(key, len);
+        if (r->field == F_NONE) leave_out(r, LEFT_OUT_FIELDS, key, len);
         if (r->field == F_ARGS) capture_begin(r, &r->value, 0);
         break;
     case ARGS:
@@ -314,7 +331,10 @@ static bool enter(struct reader *r, bool map) {
     case FILES: to = map ? OUTSIDE : ONE_FILE; break;
     default: break;
     }
-    if (to == OUTSIDE) return false;
+    if (to == OUTSIDE) {
+        note_unread(r);
+        return false;
+    }
     if (to == EVENTS) r->events_parent = r->place;
     r->is_trace |= (to == EVENTS && r->place == ROOT) || to == EVENT; /* an array of anything else is none */
     if (to == EVENT) event_begin(r);
@@ -397,7 +417,7 @@ static const yajl_callbacks callbacks = {.yajl_null = on_null,
 
 /* ---- file ---- */
 
-/* Feeds one chunk: 0, or why reading ends here (damage is filled when the text is to blame). */
+/* Feeds a piece of the text: 0, or why reading ends here (damage is filled when the text is to blame). */
 static int feed(struct reader *r, const char *chunk, size_t len, uint64_t before, struct vt_err *damage) {
     r->chunk = chunk;
     yajl_status status = yajl_parse(r->yajl, (const unsigned char *)chunk, len);
@@ -418,62 +438,66 @@ static int feed(struct reader *r, const char *chunk, size_t len, uint64_t before
     return -EBADMSG;
 }
 
-static int read_chunk(gzFile f, const char *path, char *chunk, size_t *len, struct vt_err *damage, struct vt_err *err) {
-    errno = 0;
-    int n = gzread(f, chunk, CHUNK), code = 0;
-    *len = n > 0 ? (size_t)n : 0;
-    if (n < (int)CHUNK) gzerror(f, &code);
-    if (n < 0 && code == Z_ERRNO) return vt_err_set(err, errno ? -errno : -EIO, "%s: %s", path, strerror(errno ? errno : EIO));
-    if (n < 0 && code == Z_MEM_ERROR) return vt_err_set(err, -ENOMEM, "out of memory");
-    if (code == Z_BUF_ERROR) vt_err_set(damage, -EBADMSG, "the gzip data ends early");
-    if (n < 0 && code != Z_BUF_ERROR) vt_err_set(damage, -EBADMSG, "the gzip data is damaged");
-    return 0;
+/* Feeds a chunk. What is no JSON but is understood is replaced on the way. Some bytes at its end may be left for the next
+ * one: *used. */
+static int feed_chunk(struct reader *r, const char *chunk, size_t len, bool last, uint64_t before, size_t *used,
+                      struct vt_err *damage) {
+    int rc = 0;
+    for (size_t at = 0; !rc && at < len; *used = at) {
+        const char *word;
+        size_t word_len, plain = json_words_next(&r->words, chunk + at, len - at, last, &word, &word_len);
+        if (plain) rc = feed(r, chunk + at, plain, before + at, damage);
+        at += plain;
+        if (!rc && word) rc = feed(r, word, word_len + 2, before + at, damage); /* with its quotes */
+        at += word ? word_len : 0;
+        if (!word && !plain) break;
+    }
+    return rc;
 }
 
-static int read_all(struct reader *r, gzFile f, const char *path, char *chunk, struct vt_err *damage, struct vt_err *err) {
-    struct stat st = {0};
+static int read_all(struct reader *r, struct input *in, const char *path, char *chunk, struct vt_err *damage,
+                    struct vt_err *err) {
     uint64_t before = 0, reported = 0, quiet = 0;
-    if (stat(path, &st) < 0) st.st_size = 0;
-    for (;;) {
-        size_t len;
+    size_t kept = 0; /* bytes at the start of the chunk, from the last one */
+    for (bool last = false; !last;) {
+        size_t len, from = 0, used = 0;
         uint64_t tokens = r->tokens;
-        int rc = read_chunk(f, path, chunk, &len, damage, err);
+        int rc = input_read(in, chunk + kept, CHUNK - kept, &len);
+        if (rc) return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+        last = len < CHUNK - kept;
+        len += kept;
+        if (!before && len >= 3 && !memcmp(chunk, "\xef\xbb\xbf", 3)) before = from = 3; /* byte order mark */
+        rc = feed_chunk(r, chunk + from, len - from, last, before, &used, damage);
         if (rc) return rc;
-        const char *text = chunk;
-        if (!before && len >= 3 && !memcmp(chunk, "\xef\xbb\xbf", 3)) text += 3; /* byte order mark */
-        if (len && (rc = feed(r, text, len - (size_t)(text - chunk), before, damage))) return rc;
-        before += len;
-        quiet = r->tokens == tokens ? quiet + len : 0;
+        before += used;
+        quiet = r->tokens == tokens ? quiet + used : 0;
+        kept = len - from - used;
+        memmove(chunk, chunk + from + used, kept);
         if (quiet > JSON_EVENT_MAX)
             return vt_err_set(damage, -EBADMSG, "damaged at byte %llu: a text of more than 64 MiB", (unsigned long long)before);
-        if (!len) break;
         if (r->handler->stop && *r->handler->stop) return vt_err_set(err, -EINTR, "interrupted");
         if (r->handler->progress && before - reported >= PROGRESS_STEP) {
             reported = before;
-            r->handler->progress(r->handler->progress_arg, (uint64_t)gzoffset(f), (uint64_t)st.st_size);
+            r->handler->progress(r->handler->progress_arg, input_done(in), input_size(in));
         }
     }
-    if (damage->code) return 0;
+    if (input_damage(in)) return vt_err_set(damage, -EBADMSG, "%s", input_damage(in));
+    if (input_checksum_is_wrong(in) && r->handler->left_out) r->handler->left_out->wrong_checksum = true;
     if (yajl_complete_parse(r->yajl) != yajl_status_ok && !r->rc) vt_err_set(damage, -EBADMSG, "the file ends in the middle");
     return r->rc;
 }
 
 int json_events_read(const char *path, const struct json_handler *handler, void *ctx, struct vt_err *damage, struct vt_err *err) {
     struct reader r = {.handler = handler, .ctx = ctx};
-    int rc = 0;
-    errno = 0;
-    gzFile f = gzopen(path, "rbe");
-    if (!f) {
-        rc = errno ? -errno : -ENOMEM;
-        return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
-    }
-    gzbuffer(f, 256u << 10);
+    struct input *in;
+    int rc = input_open(path, &in, err);
+    if (rc) return rc;
     char *chunk = malloc(CHUNK);
     r.yajl = yajl_alloc(&callbacks, NULL, &r);
     if (!chunk || !r.yajl)
         rc = vt_err_set(err, -ENOMEM, "out of memory");
     else
-        rc = read_all(&r, f, path, chunk, damage, err);
+        rc = read_all(&r, in, path, chunk, damage, err);
     if (rc == -EBADMSG && damage->code) rc = 0;
     if (rc == -ENOMEM) vt_err_set(err, rc, "out of memory");
     if (!rc && !r.is_trace) {
@@ -485,6 +509,6 @@ int json_events_read(const char *path, const struct json_handler *handler, void 
     free(r.buf.data);
     free(r.value.buf.data);
     free(r.whole.buf.data);
-    gzclose(f);
+    input_close(in);
     return rc;
 }

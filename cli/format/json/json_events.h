@@ -1,5 +1,7 @@
 /* Reads Chrome JSON event by event: {"traceEvents":[...], ...} or a plain array of events, also gzipped. Nothing is kept
- * beyond the event at hand. Everything in the file is hostile. */
+ * beyond the event at hand. Everything in the file is hostile.
+ * Python's json writes NaN, Infinity and -Infinity where JSON has no such numbers. They are read as the strings "NaN",
+ * "Infinity" and "-Infinity", as the JSON form of Protobuf has them, also in the texts that are handed over as in the file. */
 #ifndef VT_CLI_JSON_EVENTS_H
 #define VT_CLI_JSON_EVENTS_H
 
@@ -7,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/trace/left_out.h"
 #include "proto/base.h"
 
 #define JSON_EVENT_MAX (64u << 20)   /* bytes of one event, of one source text: more is no trace */
@@ -23,6 +26,7 @@ struct json_event {
     char ph; /* 0 = none */
     bool has_ts, has_dur;
     char scope;                  /* first letter of "s"; 0 = none */
+    char bind;                   /* first letter of "bp"; 0 = none */
     uint64_t ts_ns, dur_ns;      /* rounded; negative ones are 0 */
     struct json_text pid, tid;   /* the number's text, or the string */
     struct json_text name, cat;  /* decoded */
@@ -44,6 +48,7 @@ struct json_handler {
     void (*progress)(void *arg, uint64_t done, uint64_t size);
     void *progress_arg;
     const volatile int *stop;
+    struct left_out *left_out; /* counts here what is not handed over; may be NULL */
 };
 
 /* 0: read whole, or up to a place that damage names (code != 0: not whole). -EBADMSG: no Chrome trace at all; other

@@ -237,6 +237,11 @@ static int put_args(struct trace_writer *w, const struct trace_call *call) {
     return 0;
 }
 
+static void put_text_field(struct trace_writer *w, const char *before, const char *text, size_t len) {
+    put_literal(w, before);
+    put_string(w, (const uint8_t *)text, len);
+}
+
 static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
     struct name_text **name = &w->names[call->name->index];
     const struct thread_text *thread = &w->threads[call->thread->index];
@@ -245,7 +250,8 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
         call->name->used = true;
     }
     struct name_text *tail = *name;
-    bool args = call->args || call->retval || call->args_json || call->folded, plain = !args && tail->len <= ROOM_MAX;
+    bool args = call->args || call->retval || call->args_json || call->folded;
+    bool plain = !args && !call->category && tail->len <= ROOM_MAX;
     char *p = output_room(w->out, PREFIX_MAX + NUMBERS_MAX + (plain ? tail->len : 0));
     if (call->task) {
         int rc = call->task->used ? 0 : note_task(w, call->task, call->thread->process->pid);
@@ -268,7 +274,12 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
     output_put(w->out, p);
     output_write(w->out, tail->text, tail->name_len);
     int rc = args ? put_args(w, call) : 0;
-    output_write(w->out, tail->text + tail->name_len, tail->len - tail->name_len);
+    if (call->category) {
+        put_text_field(w, ",\"cat\":", call->category->text, call->category->len);
+        put_literal(w, "}");
+    } else {
+        output_write(w->out, tail->text + tail->name_len, tail->len - tail->name_len);
+    }
     return rc ? rc : output_error(w->out);
 }
 
@@ -297,11 +308,6 @@ static int chrome_counter(struct trace_writer *w, const struct trace_counter *co
     return output_error(w->out);
 }
 
-static void put_text_field(struct trace_writer *w, const char *before, const char *text, size_t len) {
-    put_literal(w, before);
-    put_string(w, (const uint8_t *)text, len);
-}
-
 static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
     char letter[2] = {mark->ph, 0};
     output_put(w->out, put_thread_time(w, output_room(w->out, 512), mark->thread, mark->ns));
@@ -318,6 +324,8 @@ static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
     }
     letter[0] = mark->scope;
     if (mark->scope) put_text_field(w, ",\"s\":", letter, 1);
+    letter[0] = mark->bind;
+    if (mark->bind) put_text_field(w, ",\"bp\":", letter, 1);
     put_literal(w, "}");
     return output_error(w->out);
 }

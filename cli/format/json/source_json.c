@@ -4,7 +4,7 @@
  * calls are out of order, what lane.h says.
  *
  * X is a call; B and E make one, B without E an open one. M names processes and threads. i, C, N, O, D, s, t, f, b, n, e
- * are marks. The rest is not shown. */
+ * are marks. The rest is counted as left out. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +20,7 @@
 
 struct open_call { /* a B that waits for its E */
     struct trace_name *name;
+    const struct trace_category *category;
     uint64_t start_ns;
     char *args; /* malloc'd or NULL */
     size_t args_len;
@@ -36,7 +37,8 @@ struct json_source {
     struct json_thread *threads; /* by index */
     size_t threads_room;
     struct lanes lanes;
-    uint64_t dropped; /* from the file's metadata */
+    uint64_t dropped;           /* from the file's metadata */
+    struct text_map categories; /* struct trace_category by text */
 };
 
 /* One reading of the file. */
@@ -79,11 +81,33 @@ static struct trace_name *name_of(struct pass *p, const struct json_event *e) {
                             : info_build_find_name(&p->s->build, text, e->name.len);
 }
 
-/* What a NULL of the two functions above means. */
+/* Sets *to; stays NULL when the event has none. */
+static int category_of(struct pass *p, const struct json_event *e, const struct trace_category **to) {
+    *to = NULL;
+    if (!e->cat.text || !e->cat.len) return 0;
+    void **slot = text_map_slot(&p->s->categories, e->cat.text, e->cat.len);
+    if (!slot) return -ENOMEM;
+    if (!*slot) {
+        struct trace_category *made = malloc(sizeof *made + e->cat.len);
+        if (!made) return -ENOMEM;
+        made->len = e->cat.len;
+        memcpy(made->text, e->cat.text, e->cat.len);
+        *slot = made;
+    }
+    *to = *slot;
+    return 0;
+}
+
+static void leave_out(struct pass *p, enum left_out_cause cause, const void *name, size_t len) {
+    if (p->lanes->learns) left_out_add(&p->info->left_out, cause, name, len);
+}
+
+/* What a NULL of thread_of and name_of means. */
 static int not_found(const struct pass *p) { return p->lanes->learns ? -ENOMEM : -ESTALE; }
 
 static int take_metadata(struct pass *p, const struct json_event *e) {
-    if (!p->lanes->learns || !e->args_name.text || !e->name.text) return 0;
+    if (!p->lanes->learns) return 0;
+    if (!e->args_name.text || !e->name.text) return leave_out(p, LEFT_OUT_METADATA, e->name.text, e->name.len), 0;
     if (e->name.len == 12 && !memcmp(e->name.text, "process_name", 12)) {
         struct trace_process *process = process_of(p->s, e);
         return process ? info_build_text(&process->name, &process->name_len, e->args_name.text, e->args_name.len) : -ENOMEM;
@@ -92,6 +116,8 @@ static int take_metadata(struct pass *p, const struct json_event *e) {
         struct trace_thread *thread = thread_of(p, e);
         return thread ? info_build_text(&thread->name, &thread->name_len, e->args_name.text, e->args_name.len) : -ENOMEM;
     }
+    if (e->name.len != 14 || memcmp(e->name.text, "process_labels", 14) != 0) /* the writer makes it anew, of "limit" */
+        leave_out(p, LEFT_OUT_METADATA, e->name.text, e->name.len);
     return 0;
 }
 
@@ -128,14 +154,24 @@ static int on_file(void *ctx, struct json_text path, struct json_text text, uint
 
 /* ---- calls ---- */
 
-static int take_call(struct pass *p, struct trace_thread *thread, struct trace_name *name, uint64_t start, uint64_t end,
-                     const char *args, size_t args_len) {
-    struct trace_call call = {
-        .thread = thread, .name = name, .start_ns = start, .end_ns = end, .args_json = args, .args_json_len = args_len};
-    return lanes_call(p->lanes, &call);
+static int take_complete(struct pass *p, struct trace_thread *thread, const struct json_event *e) {
+    struct trace_call call = {.thread = thread,
+                              .name = name_of(p, e),
+                              .start_ns = e->ts_ns,
+                              .end_ns = e->ts_ns + (e->has_dur ? e->dur_ns : 0),
+                              .args_json = e->args.text,
+                              .args_json_len = e->args.len};
+    if (!call.name) return not_found(p);
+    int rc = category_of(p, e, &call.category);
+    return rc ? rc : lanes_call(p->lanes, &call);
 }
 
-static int take_begin(struct pass *p, struct trace_thread *thread, struct trace_name *name, const struct json_event *e) {
+static int take_begin(struct pass *p, struct trace_thread *thread, const struct json_event *e) {
+    struct trace_name *name = name_of(p, e);
+    const struct trace_category *category;
+    if (!name) return not_found(p);
+    int rc = category_of(p, e, &category);
+    if (rc) return rc;
     struct json_thread *t = &p->s->threads[thread->index];
     if (t->nopen == t->open_room) {
         size_t room = t->open_room ? t->open_room * 2 : 16;
@@ -145,7 +181,7 @@ static int take_begin(struct pass *p, struct trace_thread *thread, struct trace_
         t->open_room = room;
     }
     struct open_call *open = &t->open[t->nopen];
-    *open = (struct open_call){.name = name, .start_ns = e->ts_ns};
+    *open = (struct open_call){.name = name, .category = category, .start_ns = e->ts_ns};
     if (!p->lanes->learns && e->args.text) {
         open->args = malloc(e->args.len + 1);
         if (!open->args) return -ENOMEM;
@@ -169,6 +205,7 @@ static int take_end(struct pass *p, struct trace_thread *thread, const struct js
         if (at == least) at = 0;
     }
     if (!at) {
+        leave_out(p, LEFT_OUT_NO_BEGIN, NULL, 0);
         if (!p->lanes->learns) p->lanes->totals->unmatched++;
         return 0;
     }
@@ -176,8 +213,14 @@ static int take_end(struct pass *p, struct trace_thread *thread, const struct js
         struct open_call open = t->open[--t->nopen];
         uint64_t end = e->ts_ns > open.start_ns ? e->ts_ns : open.start_ns;
         bool own = !open.args && e->args.text;
-        rc = take_call(p, thread, open.name, open.start_ns, end, own ? e->args.text : open.args,
-                       own ? e->args.len : open.args_len);
+        struct trace_call call = {.thread = thread,
+                                  .name = open.name,
+                                  .category = open.category,
+                                  .start_ns = open.start_ns,
+                                  .end_ns = end,
+                                  .args_json = own ? e->args.text : open.args,
+                                  .args_json_len = own ? e->args.len : open.args_len};
+        rc = lanes_call(p->lanes, &call);
         free(open.args);
     }
     return rc;
@@ -211,6 +254,7 @@ static int take_mark(struct pass *p, struct trace_thread *thread, const struct j
                               .ns = e->ts_ns,
                               .ph = e->ph,
                               .scope = e->scope,
+                              .bind = e->bind,
                               .name = e->name.text ? e->name.text : "",
                               .name_len = e->name.len,
                               .cat = e->cat.text,
@@ -228,16 +272,13 @@ static int on_event(void *ctx, const struct json_event *e) {
     if (event.ph == 'I') event.ph = 'i';
     if (event.ph == 'M') return take_metadata(p, &event);
     bool call = event.ph == 'X' || event.ph == 'B' || event.ph == 'E', mark = event.ph && strchr(MARKS, event.ph);
-    if (!event.has_ts || (!call && !mark)) return 0;
+    if (!call && !mark) return leave_out(p, event.ph ? LEFT_OUT_KIND : LEFT_OUT_NO_KIND, &event.ph, 1), 0;
+    if (!event.has_ts) return leave_out(p, LEFT_OUT_NO_TIME, NULL, 0), 0;
     struct trace_thread *thread = thread_of(p, &event);
     if (!thread) return not_found(p);
     if (mark) return take_mark(p, thread, &event);
     if (event.ph == 'E') return take_end(p, thread, &event);
-    struct trace_name *name = name_of(p, &event);
-    if (!name) return not_found(p);
-    if (event.ph == 'B') return take_begin(p, thread, name, &event);
-    return take_call(p, thread, name, event.ts_ns, event.ts_ns + (event.has_dur ? event.dur_ns : 0), event.args.text,
-                     event.args.len);
+    return event.ph == 'B' ? take_begin(p, thread, &event) : take_complete(p, thread, &event);
 }
 
 /* ---- ends of a pass ---- */
@@ -263,6 +304,7 @@ static void sort_open(struct json_thread *t) {
 static int open_left(struct pass *p, struct trace_thread *thread, const struct open_call *open) {
     struct trace_call call = {.thread = thread,
                               .name = open->name,
+                              .category = open->category,
                               .start_ns = open->start_ns,
                               .args_json = open->args,
                               .args_json_len = open->args_len};
@@ -295,6 +337,8 @@ static void json_close(struct trace_info *info, void *state) {
     lanes_free(&s->lanes);
     for (size_t i = 0; i < s->threads_room; i++) free(s->threads[i].open);
     free(s->threads);
+    for (size_t i = 0; i < s->categories.slots; i++) free(s->categories.entries[i].value);
+    text_map_free(&s->categories);
     info_build_free(&s->build);
     free(s->path);
     free(s);
@@ -313,7 +357,7 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
     made->only_texts = true;
     s->lanes = (struct lanes){.info = made, .learns = true};
     struct pass p = {.s = s, .info = made, .lanes = &s->lanes};
-    struct json_handler handler = {.event = on_event, .meta = on_meta, .file = on_file};
+    struct json_handler handler = {.event = on_event, .meta = on_meta, .file = on_file, .left_out = &made->left_out};
     int rc = json_events_read(path, &handler, &p, &made->damage, err);
     if (!rc && made->damage.code && !s->lanes.any)
         rc = vt_err_set(err, -EBADMSG, "%s: %s; there is nothing before that place", path, made->damage.msg);

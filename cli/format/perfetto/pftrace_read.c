@@ -4,9 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <zlib.h>
 
+#include "cli/base/input.h"
 #include "cli/base/pb_arena.h"
 #include "cli/base/pb_get.h"
 #include "cli/base/pb_put.h"
@@ -47,8 +46,8 @@ static Pf__Packet *unpack(struct pb_arena *arena, struct pb_bytes bytes) {
 
 /* ---- files ---- */
 
-struct input {
-    gzFile f;
+struct packets {
+    struct input *file;
     uint64_t at; /* unpacked bytes */
     uint8_t *packet;
     size_t room;
@@ -56,19 +55,14 @@ struct input {
 };
 
 /* 1, 0 = the file is over, -1 = it ends here in the middle or is damaged. */
-static int get_byte(struct input *in, uint8_t *byte) {
-    int c = gzgetc(in->f), code = 0;
-    if (c < 0) {
-        gzerror(in->f, &code);
-        return code && code != Z_STREAM_END ? -1 : 0;
-    }
-    *byte = (uint8_t)c;
-    in->at++;
-    return 1;
+static int get_byte(struct packets *in, uint8_t *byte) {
+    int rc = input_byte(in->file, byte);
+    in->at += rc == 1;
+    return rc < 0 || (!rc && input_damage(in->file)) ? -1 : rc;
 }
 
 /* The length of the next packet: 1; 0 at the end; -EBADMSG. */
-static int next_length(struct input *in, uint64_t *len) {
+static int next_length(struct packets *in, uint64_t *len) {
     uint8_t byte;
     int rc = get_byte(in, &byte);
     if (rc <= 0) return rc ? -EBADMSG : 0;
@@ -84,7 +78,7 @@ static int next_length(struct input *in, uint64_t *len) {
 
 /* 1 and the packet's bytes; 0; -EBADMSG; -ENOMEM. Room grows with the bytes that arrived, not with the length that the file
  * claims. */
-static int next_packet(struct input *in, struct pb_bytes *packet) {
+static int next_packet(struct packets *in, struct pb_bytes *packet) {
     uint64_t len;
     size_t got = 0;
     int rc = next_length(in, &len);
@@ -97,10 +91,10 @@ static int next_packet(struct input *in, struct pb_bytes *packet) {
             in->packet = grown;
             in->room = (got + step) * 2;
         }
-        int n = gzread(in->f, in->packet + got, (unsigned)step);
-        if (n <= 0) return -EBADMSG;
-        got += (size_t)n;
-        in->at += (uint64_t)n;
+        size_t n;
+        if (input_read(in->file, in->packet + got, step, &n) || !n) return -EBADMSG;
+        got += n;
+        in->at += n;
     }
     *packet = (struct pb_bytes){in->packet, (size_t)len};
     return 1;
@@ -113,13 +107,11 @@ static bool is_ours(const Pf__Packet *p) {
            !p->event;
 }
 
-static int read_packets(struct input *in, const char *path, const struct pftrace_handler *h, void *ctx, struct vt_err *damage,
+static int read_packets(struct packets *in, const char *path, const struct pftrace_handler *h, void *ctx, struct vt_err *damage,
                         struct vt_err *err) {
     struct pb_bytes bytes;
-    struct stat st = {0};
     uint64_t reported = 0, before = 0;
     int rc;
-    if (stat(path, &st) < 0) st.st_size = 0;
     while ((rc = next_packet(in, &bytes)) == 1) {
         const Pf__Packet *packet = unpack(&in->arena, bytes);
         rc = packet ? 0 : -EBADMSG;
@@ -131,30 +123,26 @@ static int read_packets(struct input *in, const char *path, const struct pftrace
         before = in->at;
         if (h->progress && before - reported >= PROGRESS_STEP) {
             reported = before;
-            h->progress(h->progress_arg, (uint64_t)gzoffset(in->f), (uint64_t)st.st_size);
+            h->progress(h->progress_arg, input_done(in->file), input_size(in->file));
         }
     }
     if (rc != -EBADMSG) return rc;
     if (!before) return vt_err_set(err, rc, "%s: no trace that viztracer can read", path);
-    vt_err_set(damage, rc, gzeof(in->f) ? "the file ends in the middle, at byte %llu" : "damaged at byte %llu",
+    vt_err_set(damage, rc, input_met_end(in->file) ? "the file ends in the middle, at byte %llu" : "damaged at byte %llu",
                (unsigned long long)before);
     return 0;
 }
 
 int pftrace_packets(const char *path, const struct pftrace_handler *handler, void *ctx, struct vt_err *damage,
                     struct vt_err *err) {
-    struct input in = {.arena = {.most = PFTRACE_UNPACKED_MAX}};
-    errno = 0;
-    in.f = gzopen(path, "rbe");
-    if (!in.f) {
-        int rc = errno ? -errno : -ENOMEM;
-        return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
-    }
-    gzbuffer(in.f, 256u << 10);
-    int rc = read_packets(&in, path, handler, ctx, damage, err);
+    struct packets in = {.arena = {.most = PFTRACE_UNPACKED_MAX}};
+    int rc = input_open(path, &in.file, err);
+    if (rc) return rc;
+    rc = read_packets(&in, path, handler, ctx, damage, err);
     if (rc == -ENOMEM) vt_err_set(err, rc, "out of memory");
+    if (!rc && handler->left_out) handler->left_out->wrong_checksum = input_checksum_is_wrong(in.file);
     free(in.packet);
     pb_arena_free(&in.arena);
-    gzclose(in.f);
+    input_close(in.file);
     return rc;
 }

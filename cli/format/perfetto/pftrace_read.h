@@ -4,6 +4,7 @@
 #define VT_CLI_PFTRACE_READ_H
 
 #include "cli/format/perfetto/perfetto_subset.pb-c.h"
+#include "cli/trace/left_out.h"
 #include "proto/base.h"
 
 #define PFTRACE_PACKET_MAX (64u << 20)    /* bytes in the file; a longer packet is damage */
@@ -18,7 +19,8 @@ struct pftrace_handler {
     int (*packet)(void *ctx, const Pf__Packet *packet);
     void (*progress)(void *arg, uint64_t done, uint64_t size); /* may be NULL; bytes of the file */
     void *progress_arg;
-    const volatile int *stop; /* may be NULL */
+    const volatile int *stop;  /* may be NULL */
+    struct left_out *left_out; /* may be NULL: only wrong_checksum is set */
 };
 
 /* 0: read whole, or up to the place that damage names. -EPROTO: a Perfetto trace of another program. Other -errno: not

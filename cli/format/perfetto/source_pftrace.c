@@ -471,7 +471,7 @@ static void pftrace_close(struct trace_info *info, void *state) {
 
 static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_err *err) {
     struct pass p = {.s = s, .info = info, .lanes = &s->lanes};
-    struct pftrace_handler handler = {.packet = on_packet};
+    struct pftrace_handler handler = {.packet = on_packet, .left_out = &info->left_out};
     int rc = pftrace_packets(s->path, &handler, &p, &info->damage, err);
     if (!rc) rc = give_rest(&p);
     if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers count on one */
