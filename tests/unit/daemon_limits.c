@@ -26,6 +26,14 @@ static char dir[64], path[108], spool[96];
 static pid_t daemon_pid;
 static struct vt_err err;
 
+static int connect_only(void) {
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    strcpy(sa.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa)) vt_close(&fd);
+    return fd;
+}
+
 static void start(rlim_t descriptors) {
     strcpy(dir, "/tmp/limits-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -42,9 +50,10 @@ static void start(rlim_t descriptors) {
         if (rc) fprintf(stderr, "%s\n", err.msg);
         _exit(rc ? 1 : 0);
     }
-    for (int i = 0; i < 500 && access(path, F_OK); i++) usleep(10000);
-    ck_assert_int_eq(access(path, F_OK), 0);
-    usleep(50000);
+    int fd = -1;
+    for (int i = 0; i < 1000 && (fd = connect_only()) < 0; i++) usleep(10000); /* until it listens */
+    ck_assert_int_ge(fd, 0);
+    close(fd);
 }
 
 static void stop(void) {
@@ -69,14 +78,6 @@ static size_t served(const char *when) {
     vt_msg_free(reply);
     client_close(&c);
     return n;
-}
-
-static int connect_only(void) {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    strcpy(sa.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa)) vt_close(&fd);
-    return fd;
 }
 
 static bool closed_within(int fd, int ms) {
