@@ -79,7 +79,8 @@ $(BUILD)/gen/attach/blob_bytes.h: $(BUILD)/gen/attach/blob.o attach/blob/blob.ld
 	{ echo '/* generated from attach/blob */'; echo 'static const unsigned char blob_bytes[] = {'; od -An -v -tx1 $(BUILD)/gen/attach/blob.bin | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '};'; } > $@
 
 # ---- the page of .html outputs: bytes in a header ----
-$(BUILD)/gen/cli/format/html/page.h: cli/format/html/embed.py cli/format/html/page.html cli/format/html/page.css cli/format/html/trace.js cli/format/html/page.js cli/format/html/frame.html | $(BUILD)/.deps-build
+PAGE_SOURCES := cli/format/html/embed.py $(wildcard cli/format/html/*.html cli/format/html/*.css cli/format/html/*.js)
+$(BUILD)/gen/cli/format/html/page.h: $(PAGE_SOURCES) | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	python3 cli/format/html/embed.py cli/format/html > $@.tmp && mv $@.tmp $@
 

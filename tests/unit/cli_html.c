@@ -244,6 +244,72 @@ START_TEST(test_tasks_share_rows) {
 }
 END_TEST
 
+/* One call of function 1 on a thread of its own. */
+static void call_on_thread(uint32_t serial, const char *name, uint64_t from, uint64_t to) {
+    struct vt_event ev[] = {{.ticks = from, .type = VT_REC_CALL, .id = 1}, {.ticks = to, .type = VT_REC_RETURN, .id = 1}};
+    trace_build_thread(&trace, serial + 1, 200 + serial, serial + 1, name);
+    trace_build_block(&trace, serial, serial + 1, 200 + serial, ev, VT_ARRAY_LEN(ev));
+}
+
+static void must_pool(size_t track, size_t at, uint64_t start, const char *name, uint64_t tid) {
+    yajl_val pool = get(item("tracks", track), "pool");
+    ck_assert(pool && at < pool->u.array.len);
+    yajl_val *run = pool->u.array.values[at]->u.array.values;
+    ck_assert_int_eq(YAJL_GET_INTEGER(run[0]), (long long)start);
+    ck_assert_str_eq(YAJL_GET_STRING(run[1]), name);
+    ck_assert_int_eq(YAJL_GET_INTEGER(run[2]), (long long)tid);
+}
+
+START_TEST(test_threads_of_a_pool_share_rows) {
+    struct vt_event gap[] = {{.ticks = 1700, .type = VT_REC_CALL, .id = 1}, {.type = VT_REC_GAP, .count = 7}};
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    call_on_thread(0, "Thread-1 (serve)", 1000, 1200);
+    call_on_thread(1, "Thread-22 (serve)", 1100, 1300); /* at the same time as the first */
+    call_on_thread(2, "Thread-3 (serve)", 1250, 1400);
+    call_on_thread(3, "Thread-4 (other)", 1500, 1600);
+    call_on_thread(4, "serve", 1500, 1600);
+    call_on_thread(5, "serve", 1700, 1800); /* no number: no pool */
+    trace_build_thread(&trace, 7, 206, 7, "Thread-5 (serve)");
+    trace_build_block(&trace, 6, 7, 206, gap, VT_ARRAY_LEN(gap));
+    trace_build_end(&trace, 0, 0);
+    convert(false);
+    ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 5);
+    must_pool(0, 0, 0, "Thread-1 (serve)", 200);
+    must_pool(0, 1, 250, "Thread-3 (serve)", 202);
+    must_pool(0, 2, 700, "Thread-5 (serve)", 206);
+    for (size_t i = 1; i < 5; i++) ck_assert_ptr_null(get(item("tracks", i), "pool"));
+    must(3);
+    NUMBERS(0, 250, 450);
+    number(), number(), number();                           /* durations */
+    NUMBERS(0, 1, 1, 0, 0, 0);                              /* levels left, names */
+    for (uint64_t n = number(); n; n--) number(), number(); /* flags: the last call may be open */
+    NUMBERS(0, 0);                                          /* details, folds */
+    NUMBERS(1, 700, 7);                                     /* the gap of the last thread */
+}
+END_TEST
+
+START_TEST(test_threads_with_tasks_keep_their_row) {
+    struct vt_event ev[] = {
+        {.ticks = 1000, .type = VT_REC_TASK, .id = 5},   {.ticks = 1001, .type = VT_REC_CALL, .id = 1},
+        {.ticks = 1002, .type = VT_REC_RETURN, .id = 1}, {.ticks = 1003, .type = VT_REC_TASK, .id = 0},
+        {.ticks = 1004, .type = VT_REC_CALL, .id = 1},   {.ticks = 1005, .type = VT_REC_RETURN, .id = 1},
+    };
+    Vt__Task task = VT__TASK__INIT;
+    task.id = 5;
+    task.address = 0x7fff12345678;
+    task.name = (ProtobufCBinaryData){3, (uint8_t *)"myT"};
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    trace_build_thread(&trace, 1, 200, 1, "pool_1");
+    trace_build_block(&trace, 0, 1, 200, ev, VT_ARRAY_LEN(ev));
+    trace_build_frame(&trace, VT_FRAME_TASK, &task.base);
+    call_on_thread(1, "pool_2", 1100, 1200);
+    trace_build_end(&trace, 0, 0);
+    convert(true);
+    ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 3);
+    for (size_t i = 0; i < 3; i++) ck_assert_ptr_null(get(item("tracks", i), "pool"));
+}
+END_TEST
+
 /* A stage that stands in front of the page and folds calls of g into the calls of f. */
 struct trace_writer {
     const struct trace_writer_ops *ops;
@@ -499,6 +565,51 @@ static void hostile_sample(void) {
     keep("hostile.vzt");
 }
 
+/* A service with a thread per request: 40 requests one after the other, a busy thread and idle ones. The names are hostile. */
+static void pool_sample(void) {
+    enum { REQUESTS = 40, IDLE = 6, BUSY = REQUESTS + IDLE };
+    static const uint32_t stack[] = {3, 4};
+    const uint64_t ms = 1000000;
+    char name[96];
+    trace_build_name(&trace, 1, 0, "Handler.do_GET", "/srv/very/long/path/to/the/application/server.py", 10);
+    trace_build_name(&trace, 2, 1, "sleep", "time", 0);
+    trace_build_name(&trace, 3, 0, "Thread._bootstrap", "/usr/lib/python3.12/threading.py", 1000);
+    trace_build_name(&trace, 4, 0, "worker", "/srv/server.py", 50);
+    trace_build_name(&trace, 5, 0, "Catalogue.prices", "/srv/server.py", 70);
+    trace_build_name(&trace, 6, 0, "Prices", "/srv/server.py", 90);
+    trace_build_name(&trace, 7, 0, "beat", "/srv/server.py", 60);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        uint64_t at = (1 + i * 10) * ms;
+        struct vt_event ev[] = {
+            {.ticks = at, .type = VT_REC_CALL, .id = 1},
+            {.ticks = at + ms, .type = VT_REC_C_CALL, .id = 2},
+            {.ticks = at + 6 * ms, .type = VT_REC_C_RETURN, .id = 2},
+            {.ticks = at + 9 * ms, .type = VT_REC_RETURN, .id = 1},
+        };
+        snprintf(name, sizeof name, "Thread-%u (<img src=x onerror=\"document.title='owned'\">)", i);
+        trace_build_thread(&trace, i + 1, 1000 + i, i + 1, name);
+        trace_build_block(&trace, i, i + 1, 1000 + i, ev, VT_ARRAY_LEN(ev));
+    }
+    for (uint32_t i = REQUESTS; i < BUSY; i++) {
+        struct vt_event ev[] = {{.ticks = 2 * ms, .type = VT_REC_CALL, .id = 7},
+                                {.ticks = 2 * ms + 900, .type = VT_REC_RETURN, .id = 7}};
+        snprintf(name, sizeof name, "idle-%u", i);
+        trace_build_thread(&trace, i + 1, 1000 + i, i + 1, name);
+        trace_build_stack(&trace, i + 1, ms, VT_ARRAY_LEN(stack), stack);
+        trace_build_block(&trace, i, i + 1, 1000 + i, ev, VT_ARRAY_LEN(ev));
+    }
+    struct vt_event busy[] = {
+        {.ticks = ms, .type = VT_REC_CALL, .id = 5},
+        {.ticks = 2 * ms, .type = VT_REC_CALL, .id = 6},
+        {.ticks = 200 * ms, .type = VT_REC_RETURN, .id = 6},
+        {.ticks = 395 * ms, .type = VT_REC_RETURN, .id = 5},
+    };
+    trace_build_thread(&trace, BUSY + 1, 3000, BUSY + 1, "busy");
+    trace_build_block(&trace, BUSY, BUSY + 1, 3000, busy, VT_ARRAY_LEN(busy));
+    trace_build_end(&trace, ms, 0);
+    keep("pool.vzt");
+}
+
 /* A million calls on four threads, 30 deep. */
 static void large_sample(void) {
     static struct vt_event ev[VT_BLOCK_EVENTS];
@@ -528,7 +639,7 @@ static void large_sample(void) {
 }
 
 START_TEST(test_samples) {
-    static void (*const samples[])(void) = {known_sample, hostile_sample, large_sample};
+    static void (*const samples[])(void) = {known_sample, hostile_sample, large_sample, pool_sample};
     if (!getenv("VT_SAMPLES")) return;
     samples[_i]();
     if (!trace.enc) trace.enc = vt_block_enc_new(); /* for tear_down */
@@ -543,6 +654,8 @@ int main(void) {
     tcase_add_test(tests, test_columns);
     tcase_add_test(tests, test_tasks_are_tracks);
     tcase_add_test(tests, test_tasks_share_rows);
+    tcase_add_test(tests, test_threads_of_a_pool_share_rows);
+    tcase_add_test(tests, test_threads_with_tasks_keep_their_row);
     tcase_add_test(tests, test_folds_and_marks);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_depth_over_a_gap);
@@ -551,7 +664,7 @@ int main(void) {
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(samples, set_up, tear_down);
     tcase_set_timeout(samples, 60);
-    tcase_add_loop_test(samples, test_samples, 0, 3);
+    tcase_add_loop_test(samples, test_samples, 0, 4);
     suite_add_tcase(suite, samples);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Puts page.html, page.css, trace.js and page.js of a folder together and prints them as a C header: page_head is what stands before
+"""Puts page.html, page.css and the scripts of a folder together and prints them as a C header: page_head is what stands before
 the trace, page_tail what stands behind it; frame_page is frame.html. The page lets only its own script run, which it knows by its hash."""
 import base64
 import hashlib
 import os
 import sys
 
+# One script in the page: functions may be used before their file, values only after it.
+SCRIPTS = ("trace", "base", "theme", "layout", "timeline", "overview", "move", "selection", "functions", "search", "input", "main")
 
 def bytes_of(name, data):
     lines = [", ".join("%d" % b for b in data[i : i + 32]) for i in range(0, len(data), 32)]
@@ -17,7 +19,7 @@ def main(folder):
         with open(os.path.join(folder, name), encoding="utf-8") as f:
             return f.read()
 
-    script = read("trace.js") + read("page.js")
+    script = "\n".join(read(name + ".js") for name in SCRIPTS)
     if "</script" in script:
         sys.exit("the script holds the end of a script element")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

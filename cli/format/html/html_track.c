@@ -1,4 +1,5 @@
-/* Owns the calls of a .html page while they are collected (html_track.h): where each goes, their order, and the rows of tasks. */
+/* Owns the calls of a .html page while they are collected (html_track.h): where each goes, their order, and the rows that are
+ * shared. */
 #include "cli/format/html/html_track.h"
 
 #include <errno.h>
@@ -6,6 +7,8 @@
 #include <string.h>
 
 #include "proto/block_code.h"
+
+#define ROWS_LOOKED_AT 4096u /* of the newest rows, for one that may be shared: the work stays bounded */
 
 int html_grow(void *array, size_t n, size_t *room, size_t element) {
     if (n < *room) return 0;
@@ -135,42 +138,96 @@ void html_track_sort(struct html_track *t) {
     if (t->n) qsort(t->slices, t->n, sizeof *t->slices, compare_slices);
 }
 
-/* ---- rows of tasks ---- */
+void html_track_see(struct html_track *t, uint64_t ns) {
+    if (ns < t->first) t->first = ns;
+    if (ns > t->last) t->last = ns;
+}
 
-/* Threads' own tracks first, each thread's tasks by their beginning. */
+/* ---- rows that are shared ---- */
+
+/* Threads' own tracks first, by their beginning, then each thread's tasks by theirs. */
 static int compare_tracks(const void *a, const void *b) {
     const struct html_track *x = *(struct html_track *const *)a, *y = *(struct html_track *const *)b;
     if (!x->task != !y->task) return x->task ? 1 : -1;
-    if (x->thread != y->thread) return x->thread->index < y->thread->index ? -1 : 1;
-    return (x->first > y->first) - (x->first < y->first);
+    if (x->task && x->thread != y->thread) return x->thread->index < y->thread->index ? -1 : 1;
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
+    return (x->thread->index > y->thread->index) - (x->thread->index < y->thread->index);
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Both names are the same but for their numbers, and have one. */
+static bool same_pool(const struct trace_thread *x, const struct trace_thread *y) {
+    uint32_t i = 0, k = 0;
+    bool number = false;
+    if (x->process != y->process || !x->name || !y->name) return false;
+    while (i < x->name_len && k < y->name_len) {
+        if (is_digit(x->name[i]) && is_digit(y->name[k])) {
+            while (i < x->name_len && is_digit(x->name[i])) i++;
+            while (k < y->name_len && is_digit(y->name[k])) k++;
+            number = true;
+        } else if (x->name[i++] != y->name[k++]) {
+            return false;
+        }
+    }
+    return number && i == x->name_len && k == y->name_len;
+}
+
+static int append_bytes(struct html_bytes *to, const struct html_bytes *from) {
+    return from->len ? html_bytes_add(to, from->data, from->len) : 0;
 }
 
 static int append(struct html_track *row, struct html_track *t) {
     int rc = html_grow(&row->runs, row->nruns, &row->runs_room, sizeof *row->runs);
     if (rc) return rc;
-    row->runs[row->nruns++] = (struct html_run){t->first, t->task};
+    row->runs[row->nruns++] = (struct html_run){t->first, t->task, t->thread};
     if (row == t) return 0;
     for (size_t i = 0; i < t->n && !rc; i++) rc = html_track_add(row, &t->slices[i]);
+    if (!rc) rc = append_bytes(&row->gaps, &t->gaps);
+    if (!rc) rc = append_bytes(&row->marks, &t->marks);
+    if (!rc) rc = append_bytes(&row->counters, &t->counters);
+    row->ngaps += t->ngaps;
+    row->nmarks += t->nmarks;
+    row->ncounters += t->ncounters;
+    if (t->last > row->last) row->last = t->last;
     return rc;
 }
 
-int html_tracks_pack(struct html_tracks *t) {
-    size_t from = 0, n = 0;
-    int rc = 0;
-    if (t->n) qsort(t->list, t->n, sizeof(struct html_track *), compare_tracks);
+/* Whether the track may follow the calls of the row. has_tasks: by index of the thread. */
+static bool may_share(const struct html_track *row, const struct html_track *t, const bool *has_tasks) {
+    if (row->last > t->first || !row->task != !t->task) return false;
+    if (t->task) return row->thread == t->thread;
+    return !has_tasks[row->thread->index] && !has_tasks[t->thread->index] && same_pool(row->thread, t->thread);
+}
+
+/* A thread that is alone in its row is no run. */
+static int begin_row(struct html_track *row, const struct html_track *t) {
+    return !row->task && row != t && !row->nruns ? append(row, row) : 0;
+}
+
+int html_tracks_pack(struct html_tracks *t, uint32_t nthreads) {
+    size_t n = 0;
+    bool *has_tasks = calloc(nthreads + 1u, sizeof *has_tasks);
+    int rc = has_tasks ? 0 : -ENOMEM;
+    if (rc) return rc;
+    if (t->n) qsort(t->list, t->n, sizeof *t->list, compare_tracks);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->list[i]->task) has_tasks[t->list[i]->thread->index] = true;
     for (size_t i = 0; i < t->n; i++) {
         struct html_track *track = t->list[i], *row = track;
         t->list[i] = NULL;
-        if (!n || !track->task || t->list[n - 1]->thread != track->thread || !t->list[n - 1]->task) from = n;
-        for (size_t k = from; track->task && k < n && row == track; k++)
-            if (t->list[k]->last <= track->first) row = t->list[k];
-        if (track->task && !rc) rc = append(row, track);
+        size_t from = n > ROWS_LOOKED_AT ? n - ROWS_LOOKED_AT : 0;
+        for (size_t k = from; k < n && row == track; k++)
+            if (may_share(t->list[k], track, has_tasks)) row = t->list[k];
+        if (!rc) rc = begin_row(row, track);
+        if (!rc && (track->task || row != track)) rc = append(row, track);
         if (row == track)
             t->list[n++] = track;
         else
             free_track(track);
     }
     t->n = n;
+    free(has_tasks);
     free(t->hash); /* holds tracks that are gone */
     t->hash = NULL;
     t->hash_room = t->hash_n = 0;

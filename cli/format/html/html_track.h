@@ -1,4 +1,5 @@
-/* The calls of a .html page while they are collected: one track per thread, and rows for asyncio tasks. 32 bytes a call. */
+/* The calls of a .html page while they are collected: one track per thread, and rows for asyncio tasks and for threads of a pool.
+ * 32 bytes a call. */
 #ifndef VT_CLI_HTML_TRACK_H
 #define VT_CLI_HTML_TRACK_H
 
@@ -24,9 +25,10 @@ struct html_bytes {
     size_t len, room;
 };
 
-struct html_run { /* a task in a row: its calls are those from start on, up to the next run */
+struct html_run { /* a task or a thread in a row: its calls are those from start on, up to the next run */
     uint64_t start;
-    struct trace_task *task;
+    struct trace_task *task; /* NULL: the thread's own calls */
+    const struct trace_thread *thread;
 };
 
 struct html_track {
@@ -35,7 +37,7 @@ struct html_track {
     struct html_slice *slices;
     size_t n, room;
     uint64_t first, last;  /* ns */
-    struct html_run *runs; /* after html_tracks_pack; of task rows */
+    struct html_run *runs; /* after html_tracks_pack; of rows that are shared, and of all rows of tasks */
     size_t nruns, runs_room;
     struct html_bytes gaps, marks, counters;
     size_t ngaps, nmarks, ncounters;
@@ -55,8 +57,11 @@ void html_tracks_free(struct html_tracks *t);
 VT_MUST_CHECK int html_track_get(struct html_tracks *t, const struct trace_thread *thread, struct trace_task *task,
                                  struct html_track **out);
 VT_MUST_CHECK int html_track_add(struct html_track *t, const struct html_slice *slice);
-/* Tasks that are not alive at the same time share a row. To be called once, when all calls are there. */
-VT_MUST_CHECK int html_tracks_pack(struct html_tracks *t);
+/* A gap, mark or counter of the track stands at this time. */
+void html_track_see(struct html_track *t, uint64_t ns);
+/* Tasks of a thread that are not alive at the same time share a row; so do threads without tasks whose names differ in numbers
+ * only. To be called once, when all calls are there. */
+VT_MUST_CHECK int html_tracks_pack(struct html_tracks *t, uint32_t nthreads);
 /* By start, the outer one first. */
 void html_track_sort(struct html_track *t);
 

@@ -1,11 +1,12 @@
-/* Owns .html: one file that shows the timeline by itself. It is cli/html/page.{html,css,js} as they are, with the trace in
- * the middle as base64 of gzip in <script type="text/plain"> elements, which no browser runs; nothing of a trace stands in
- * the page as text. Calls are held in memory until the end, 32 bytes each, because depth is known only then.
+/* Owns .html: one file that shows the timeline by itself. It is the page.html, page.css and scripts of this folder, with the
+ * trace in the middle as base64 of gzip in <script type="text/plain"> elements, which no browser runs; nothing of a trace stands
+ * in the page as text. Calls are held in memory until the end, 32 bytes each, because depth is known only then.
  *
- * The data, unpacked (page.js reads it; varints are LEB128; times are ns since "start" of the head):
+ * The data, unpacked (trace.js reads it; varints are LEB128; times are ns since "start" of the head):
  *   "VTH1"
  *   one line of JSON, ended by '\n': generator, start, end, base, cut_off, damage, totals, processes, tracks, names;
- *   a track is a thread or a row of asyncio tasks that follow one another: "tasks" has where each begins
+ *   a track is a thread, a row of asyncio tasks or a row of threads of a pool that follow one another: "tasks" or "pool" has
+ *   where each begins, its name and the id of its thread
  *   for each track: varint n; then n each of: start (less the start before), duration (0 when open), levels left before this
  *       call (depth = depth before + 1 - levels), name; then lists, each led by its varint length, calls as their number less
  *       the number before: flags (call, bits), details (call, three texts led by their lengths: args payload, return value,
@@ -175,6 +176,7 @@ static int html_gap(struct trace_writer *w, const struct trace_gap *gap) {
     if (!rc) rc = html_bytes_varint(&t->gaps, gap->count);
     if (rc) return rc;
     see_time(w, gap->ns);
+    html_track_see(t, gap->ns);
     t->ngaps++;
     return 0;
 }
@@ -188,6 +190,7 @@ static int html_counter(struct trace_writer *w, const struct trace_counter *coun
     if (!rc) rc = html_bytes_varint(&t->counters, counter->value.uncollectable);
     if (rc) return rc;
     see_time(w, counter->ns);
+    html_track_see(t, counter->ns);
     t->ncounters++;
     return 0;
 }
@@ -228,6 +231,7 @@ static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
     free(text);
     if (rc) return rc;
     see_time(w, mark->ns);
+    html_track_see(t, mark->ns);
     t->nmarks++;
     return 0;
 }
@@ -346,8 +350,13 @@ static void put_head(struct trace_writer *w, const struct trace_totals *totals) 
         put_number(w, ",\"tid\":", t->thread->tid);
         put_text(w, ",\"name\":", t->thread->name, t->thread->name_len);
         for (size_t k = 0; k < t->nruns; k++) {
-            put_number(w, k ? "],[" : ",\"tasks\":[[", t->runs[k].start - w->first_ns);
-            put_text(w, ",", t->runs[k].task->name, t->runs[k].task->name_len);
+            const struct html_run *run = &t->runs[k];
+            put_number(w, k ? "],[" : run->task ? ",\"tasks\":[[" : ",\"pool\":[[", run->start - w->first_ns);
+            if (run->task)
+                put_text(w, ",", run->task->name, run->task->name_len);
+            else
+                put_text(w, ",", run->thread->name, run->thread->name_len);
+            put_number(w, ",", run->thread->tid);
         }
         put_literal(w->data, t->nruns ? "]]}" : "}");
     }
@@ -454,7 +463,7 @@ static int html_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct vt_err err = {0};
     uint64_t bytes;
     if (w->first_ns > w->last_ns) w->first_ns = w->last_ns = 0;
-    int rc = html_tracks_pack(&w->tracks);
+    int rc = html_tracks_pack(&w->tracks, w->info->nthreads);
     if (rc) return rc;
     put_head(w, totals);
     for (size_t i = 0; i < w->tracks.n && !rc; i++) rc = put_track(w, w->tracks.list[i]);

@@ -1,7 +1,7 @@
 // Reads the trace that stands in the page (out_html.c says how) and counts what the views need: lanes, self times, functions.
 'use strict';
 
-const FLAG_OPEN = 1, FLAG_FROM_ATTACH = 2, FLAG_RAISED = 4;
+const FLAG_OPEN = 1, FLAG_FROM_ATTACH = 2, FLAG_RAISED = 4, NOT_SEEN = FLAG_OPEN | FLAG_FROM_ATTACH;
 const utf8 = new TextDecoder();
 
 async function unpack() {
@@ -115,9 +115,10 @@ function makeLanes(track) {
   }
 }
 
-// Time of each call without its callees; sums by function. A function's total counts recursion once.
-function measure(track, functions) {
-  const {n, dur, depth, fn} = track, self = track.self = Float64Array.from(dur);
+// Time of each call without its callees; sums by function. A function's total counts recursion once. A track's work is the time that
+// was not waited for; of a call that was open all the time nothing is known.
+function measure(track, functions, names) {
+  const {n, dur, depth, fn, flags} = track, self = track.self = Float64Array.from(dur);
   const stack = [], active = new Map();
   for (let i = 0; i < n; i++) {
     while (stack.length > depth[i]) {
@@ -133,14 +134,17 @@ function measure(track, functions) {
     stack.push(i);
   }
   for (const [i, fold] of track.folds) self[i] -= fold.ns;
+  track.work = 0;
   for (let i = 0; i < n; i++) {
     if (self[i] < 0) self[i] = 0;
     functions[fn[i]].self += self[i];
+    if (!names[fn[i]].waits && ((flags.get(i) || 0) & NOT_SEEN) !== NOT_SEEN) track.work += self[i];
   }
 }
 
 function threadName(track, process) {
   if (track.tasks) return track.tasks.length > 1 ? `${track.tasks.length} tasks` : track.tasks[0][1] || 'task';
+  if (track.pool) return poolName(track.pool[0][1]);
   return track.name || (track.tid === process.pid ? 'MainThread' : 'Thread-' + track.tid);
 }
 
@@ -148,17 +152,32 @@ function threadName(track, process) {
 const plain = text => text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 
 // short: in the timeline; last: where there is no room for that; full: with its place; file: as the trace has it.
-function readName([kind, line, rawName, file]) {
+function readName([kind, line, rawName, file, , , waits]) {
   const c = kind !== 0, name = plain(rawName), place = plain(file), short = c && place ? place + '.' + name : name;
-  return {c, line, file, place, short, last: name.slice(name.lastIndexOf('.') + 1), full: c ? short : `${name} (${place}:${line})`};
+  return {c, waits: waits === 1, line, file, place, short, last: name.slice(name.lastIndexOf('.') + 1), full: c ? short : `${name} (${place}:${line})`};
+}
+
+// What threads of a pool have in common: their function where Python put it into the name, else the name without numbers.
+function poolName(name) {
+  const target = /\((.+)\)$/.exec(name);
+  return target ? target[1] : name.replace(/\d+/g, '\u2026') || 'threads';
+}
+// The last of `runs` ([start, name, ...]) that a call of the track belongs to.
+function runOf(runs, track, index) {
+  let at = 0;
+  while (at + 1 < runs.length && runs[at + 1][0] <= track.start[index]) at++;
+  return runs[at];
+}
+// The thread of a call.
+function threadOf(track, index) {
+  const run = track.pool && runOf(track.pool, track, index);
+  return run ? {name: plain(run[1]) || 'Thread-' + run[2], tid: run[2]} : {name: track.label, tid: track.tid};
 }
 
 // The asyncio task that a call of a task row belongs to.
 function taskOf(track, index) {
   if (!track.tasks) return null;
-  let at = 0;
-  while (at + 1 < track.tasks.length && track.tasks[at + 1][0] <= track.start[index]) at++;
-  return plain(track.tasks[at][1]) || 'task';
+  return plain(runOf(track.tasks, track, index)[1]) || 'task';
 }
 
 function readTrace(bytes) {
@@ -172,7 +191,7 @@ function readTrace(bytes) {
   for (const track of trace.tracks) {
     readTrack(r, track, trace.end);
     makeLanes(track);
-    measure(track, trace.functions);
+    measure(track, trace.functions, trace.names);
     track.label = plain(threadName(track, trace.processes[track.process]));
     trace.ncalls += track.n;
   }
