@@ -29,7 +29,7 @@
 #define KEPT_WAIT_MS 2000
 #define LEASE_WAIT_MS 2400
 #define LEASE_STEP_MS 300
-#define SILENCE_NS 90000000000ull /* while it attaches a daemon may say nothing for a minute, later for a moment only */
+#define SILENCE_NS 90000000000ull /* during the attach a daemon may send nothing for a minute; later it sends often */
 
 struct attach {
     struct attach_options o;
@@ -38,14 +38,14 @@ struct attach {
     struct progress progress;
     FILE *raw;
     uint64_t raw_bytes;
-    int raw_error; /* the first -errno of writing it */
+    int raw_error; /* the first error of writing it, -errno */
     bool attached, pending, ended, stop_sent;
     uint64_t attach_pause_ns;
     Vt__End *end;
     struct vt_err err;
 };
 
-/* Ctrl+C, SIGTERM and SIGHUP: the first stops and saves, the second gives up saving. */
+/* Ctrl+C, SIGTERM and SIGHUP: the first one stops and saves, the second one gives up saving. */
 static int signal_pipe[2] = {-1, -1};
 
 static int catch_signals(struct vt_err *err) {
@@ -59,11 +59,11 @@ static int catch_signals(struct vt_err *err) {
 
 static void say(const struct attach *a, const char *text) {
     if (a->o.quiet) return;
-    fputs(text, stdout); /* a closed terminal is no reason to lose the trace */
+    fputs(text, stdout); /* a closed terminal must not lose the trace */
     fflush(stdout);
 }
 
-/* ---- what the target is called ---- */
+/* ---- the target's command line ---- */
 
 /* Into to[CLEAN_TEXT_MAX]: "python3 app.py --port 80". */
 static void command_of(pid_t pid, char *to) {
@@ -154,10 +154,10 @@ static void send_stop(struct attach *a) {
     a->stop_sent = true;
     req.pid = a->o.req.pid;
     int rc = client_send(&a->client, VT_CTL_STOP, &req.base, NULL);
-    (void)rc; /* a daemon that has gone is seen when reading */
+    (void)rc; /* reading notices that the daemon has gone */
 }
 
-/* Until END, an error, or the daemon's end (-EPIPE). */
+/* Until END, an error, or the end of the daemon (-EPIPE). */
 static int receive(struct attach *a) {
     struct pollfd fds[2] = {{.fd = a->client.fd, .events = POLLIN}, {.fd = signal_pipe[0], .events = POLLIN}};
     uint8_t *buf = malloc(RECV_BUF);
@@ -192,7 +192,7 @@ static int receive(struct attach *a) {
             if (got <= 0) break;
             rc = on_frame(a, type, payload, len);
         }
-        if (a->raw_error) send_stop(a); /* the daemon's own copy stays whole */
+        if (a->raw_error) send_stop(a); /* the daemon still has a complete copy */
     }
     free(buf);
     return rc;
@@ -217,7 +217,7 @@ static int request(struct attach *a) {
 
 static void on_saving(void *arg, uint64_t done, uint64_t size) { progress_saving(arg, done, size); }
 
-/* What the daemon kept, once it has let go of the file. */
+/* Finds the file that the daemon kept, once the daemon has released it. */
 static bool find_kept(const struct attach *a, struct spooldir_file *k) {
     for (int ms = 0; ms < KEPT_WAIT_MS; ms += 50) {
         if (!kept_find((pid_t)a->o.req.pid, k)) return true;
@@ -228,7 +228,7 @@ static bool find_kept(const struct attach *a, struct spooldir_file *k) {
 
 static int fail_without_raw(struct attach *a, const char *why) {
     struct spooldir_file k;
-    client_close(&a->client); /* without SAVED: the daemon keeps what it has */
+    client_close(&a->client); /* without SAVED the daemon keeps its copy */
     bool kept = find_kept(a, &k);
     target_path_discard(&a->path);
     if (kept) return cli_fail("%s; the trace is kept, save it with: viztracer convert %s -o FILE", why, k.path);
@@ -278,7 +278,7 @@ static void report(const struct attach *a, const struct convert_result *r) {
     free(full);
 }
 
-/* The trace is safe with us: the daemon's copy may go. */
+/* The trace is saved: the daemon may remove its copy. */
 static void tell_saved(struct attach *a) {
     int rc = client_request(&a->client, VT_CTL_SAVED, NULL, VT_CTL_OK, NULL, NULL);
     if (rc) vt_log(VT_LOG_INFO, "viztracerd keeps a copy of the trace: %s", strerror(-rc));
@@ -289,7 +289,7 @@ static int save(struct attach *a) {
     struct vt_err err = {0};
     char root[64], cwd[64], text[sizeof(err.msg)];
 
-    interrupts_seen = 0; /* from here on one more gives up */
+    interrupts_seen = 0; /* from here on one more signal gives up */
     snprintf(root, sizeof(root), "/proc/%u/root", a->o.req.pid);
     snprintf(cwd, sizeof(cwd), "/proc/%u/cwd", a->o.req.pid);
     bool alive = access(root, F_OK) == 0 && access(cwd, F_OK) == 0;
@@ -322,7 +322,7 @@ static int save(struct attach *a) {
     return CLI_OK;
 }
 
-/* The daemon was killed: its file, where it can be found, has more than what had arrived here. */
+/* The daemon was killed. Its file, if it can be found, has more of the trace than arrived here. */
 static void take_kept(struct attach *a) {
     struct spooldir_file k;
     if (!find_kept(a, &k) || k.bytes < a->raw_bytes) return;
@@ -361,7 +361,7 @@ static int trace(struct attach *a) {
     char text[PATH_MAX + 128];
     int rc = request(a);
     if (!rc) rc = receive(a);
-    /* Busy with a session whose daemon was killed: its lease runs out in a moment. */
+    /* Busy with a session whose daemon was killed: its lease expires soon. */
     for (int ms = 0;
          rc == -EBUSY && !a->attached && !interrupts_seen && ms < LEASE_WAIT_MS && !client_each(has_session, &a->o.req.pid);
          ms += LEASE_STEP_MS) {

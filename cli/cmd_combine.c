@@ -1,4 +1,4 @@
-/* `viztracer --combine A B.. -o OUT` and `--align_combine`, as VizTracer's: several traces in one. */
+/* Owns `viztracer --combine A B.. -o OUT` and `--align_combine`: joins several traces in one, as VizTracer does. */
 #include "cli/cmd_convert.h"
 
 static const struct option_row rows[] = {

@@ -1,4 +1,4 @@
-/* `viztracer --compress FILE.json -o FILE.cvf` and `--decompress FILE.cvf -o FILE.json`, as VizTracer's. */
+/* Owns `viztracer --compress FILE.json -o FILE.cvf` and `--decompress FILE.cvf -o FILE.json`, as VizTracer has them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ struct line {
 
 struct direction {
     const struct cli_cmd *cmd;
-    const char *output; /* without -o */
+    const char *output; /* used when there is no -o */
     const char *suffixes[2];
     int (*run)(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err);
 };

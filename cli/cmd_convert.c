@@ -1,4 +1,4 @@
-/* `viztracer convert IN -o OUT`: the command around convert_trace. */
+/* Owns `viztracer convert IN -o OUT`: the command line around convert_trace. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ const struct option_row convert_rows[] = {
 
 static void show_progress(void *arg, uint64_t done, uint64_t size) { progress_bar_show(arg, stderr, "Converting", done, size); }
 
-/* A part of the sentence that is there when there is something to say. */
+/* Prints a part of the sentence, unless n is 0. */
 static void say_some(const char *fmt, uint64_t n, const char *noun) {
     char things[64];
     const char *place = strstr(fmt, "%s");
@@ -66,7 +66,7 @@ static void say_left_out(const struct convert_opts *opts, const struct convert_r
 
 static int report(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
     if (r->damage[0] && opts->inputs)
-        ; /* show_note has named them all */
+        ; /* show_note has named them already */
     else if (r->damage[0])
         fprintf(stderr, "viztracer: %s: %s; what comes after that place is not in %s\n", opts->input, r->damage, opts->output);
     else if (r->cut_off)
@@ -98,7 +98,7 @@ static void show_note(void *arg, const char *text) {
     fprintf(stderr, "viztracer: %s\n", text);
 }
 
-/* What the rows cannot say about options that were given together: CLI_OK or CLI_USAGE. */
+/* Checks what the rows cannot express: options that do not go together. CLI_OK or CLI_USAGE. */
 static int check(const char *name, const struct convert_opts *opts) {
     if (opts->budget && opts->newest_calls) return cli_usage("%s: either --budget or --tracer_entries", name);
     if (!opts->output) return cli_usage("%s: where to? Give -o FILE", name);

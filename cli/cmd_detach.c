@@ -16,13 +16,13 @@
 struct detach {
     pid_t pid;
     const char *output;
-    bool found; /* some daemon had a session */
+    bool found; /* a daemon had a session */
     Vt__Detached *answer;
     struct vt_err err;
 };
 
-/* Root walks over the daemons of all users. What another user's daemon says counts for that user's processes only, and it has
- * to say that it traces this one: else it could claim any process, or make root wait for nothing. */
+/* Root asks the daemons of all users. The answer of another user's daemon counts only for that user's processes, and only if
+ * it says that it traces this one. Otherwise such a daemon could claim any process, or make root wait. */
 static bool may_be_there(const struct detach *d, struct client *c) {
     char path[64];
     struct stat st;
@@ -47,7 +47,7 @@ static int ask(void *ctx, struct client *c) {
     req.pid = (uint32_t)d->pid;
     int rc = client_request(c, VT_CTL_DETACH, &req.base, VT_CTL_DETACHED, &reply, &err);
     if (rc == -ESRCH) return 0;                      /* not this one */
-    if (rc == -EPIPE || rc == -ECONNRESET) return 0; /* it ends in this moment, and its sessions with it */
+    if (rc == -EPIPE || rc == -ECONNRESET) return 0; /* the daemon is just ending, and its sessions with it */
     d->found = true;
     if (rc)
         d->err = err;
@@ -56,7 +56,7 @@ static int ask(void *ctx, struct client *c) {
     return 1;
 }
 
-/* A trace that nobody saved becomes `output`. */
+/* Saves a trace that a daemon kept as `output`. */
 static int save_kept(const struct spooldir_file *k, const char *output) {
     struct convert_result result;
     struct convert_opts opts = {.input = k->path, .output = output};
@@ -94,7 +94,7 @@ static int run(int argc, char **argv) {
     bool detached = d.answer != NULL;
     if (d.answer) vt_msg_free(&d.answer->base);
     rc = kept_find(d.pid, &k);
-    for (int i = 0; rc && detached && i < 40; i++) { /* its daemon is letting go of the file */
+    for (int i = 0; rc && detached && i < 40; i++) { /* its daemon is about to release the file */
         usleep(50000);
         rc = kept_find(d.pid, &k);
     }

@@ -1,4 +1,4 @@
-/* `viztracer diff A B`: what got slower or faster between two traces, function by function. */
+/* Owns `viztracer diff A B`: which functions got slower or faster between two traces. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

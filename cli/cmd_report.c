@@ -1,4 +1,4 @@
-/* `viztracer report FILE`: where the time went. */
+/* Owns `viztracer report FILE`: where the time went. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

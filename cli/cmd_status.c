@@ -1,4 +1,4 @@
-/* Owns `viztracer status`: who traces what on this host, and which traces wait to be saved. */
+/* Owns `viztracer status`: the sessions on this host and the traces that wait to be saved. */
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ struct status {
     size_t npaths;
 };
 
-/* Text of another user's daemon: no control characters on our terminal. */
+/* Cleans text of another user's daemon: no control characters may reach our terminal. */
 static void clean(char *to, size_t size, const char *from) { text_one_line(to, size, from, strlen(from), '?'); }
 
 static void put_json_string(const char *key, const char *text, char end) {
@@ -44,7 +44,7 @@ static void show_json(struct status *s, const Vt__SessionInfo *i, const char *st
     put_json_string("spool", i->spool, '}');
 }
 
-/* Two or three lines of at most 80 columns, but for long names of files, which have to stay whole. */
+/* Two or three lines of at most 80 columns. Names of files are printed whole, however long. */
 static void show(struct status *s, const Vt__SessionInfo *i) {
     char who[64], when[32], events[32], bytes[32], cmdline[CLEAN_TEXT_MAX], file[PATH_MAX];
     time_t start = (time_t)(i->start_real_ns / 1000000000u);
@@ -89,7 +89,7 @@ static bool shown_before(struct status *s, const char *path) {
     return false;
 }
 
-/* The list of kept traces does not say what they are of; their headers do. */
+/* The list of kept traces does not name their targets; the headers of the files do. */
 static void show_kept_info(struct status *s, const Vt__SessionInfo *i) {
     Vt__SessionInfo told = *i;
     char cmdline[4096];

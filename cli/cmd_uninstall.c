@@ -1,4 +1,4 @@
-/* Owns `viztracer --uninstall PID`: clears a target whatever state it is in. */
+/* Owns `viztracer --uninstall PID`: removes the tracer from a target, whatever state it is in. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,11 +9,11 @@
 
 struct uninstall {
     pid_t pid;
-    bool ended; /* a session of some daemon was ended */
+    bool ended; /* a daemon had a session on the target, which has ended */
     struct vt_err err;
 };
 
-/* Daemons that have a session on it end that first: they write and save. */
+/* A daemon that has a session on the target ends it first: it writes and saves. */
 static int end_session(void *ctx, struct client *c) {
     struct uninstall *u = ctx;
     Vt__PidReq req = VT__PID_REQ__INIT;

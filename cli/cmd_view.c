@@ -1,4 +1,4 @@
-/* `viztracer view FILE` = `vizviewer FILE`: options, the browser, and waiting until the viewer is not needed any more. */
+/* Owns `viztracer view FILE` = `vizviewer FILE`: options, the browser, and how long the viewer runs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,7 +22,8 @@ struct command {
     unsigned once_seconds;
 };
 
-/* Not waited for: a browser may stay. Its output is not ours. Without a display a text browser would take the terminal. */
+/* Starts a browser and does not wait for it. Its output is discarded. With neither a display nor BROWSER nothing is started: a
+ * text browser would take over the terminal. */
 static void open_browser(const char *url) {
     const char *browser = getenv("BROWSER"), *const displays[] = {"DISPLAY", "WAYLAND_DISPLAY"};
     bool display = false;
@@ -47,7 +48,7 @@ static void open_browser(const char *url) {
     _exit(0);
 }
 
-/* Until the trace was fetched, time is up, or a signal comes: true = a signal. */
+/* Waits until the trace was fetched, the time is up, or a signal comes: true = a signal. */
 static bool wait_for_end(const struct command *c, struct view_server *server, const sigset_t *signals) {
     const struct timespec tick = {0, 100000000};
     uint64_t end = vt_mono_ns() + c->once_seconds * 1000000000ull;
@@ -66,7 +67,7 @@ static int serve(struct command *c) {
     sigset_t signals, before;
     sigemptyset(&signals);
     for (size_t i = 0; i < VT_ARRAY_LEN(ends); i++) sigaddset(&signals, ends[i]);
-    pthread_sigmask(SIG_BLOCK, &signals, &before); /* the server's threads inherit it: signals come to this one */
+    pthread_sigmask(SIG_BLOCK, &signals, &before); /* the server's threads inherit the mask: signals come to this thread */
     int rc = view_server_start(&c->view, &server, &err);
     if (rc) {
         pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,4 +1,4 @@
-/* Owns the table of commands, which of them a command line means, VizTracer's flag spelling, and `viztracer --help`. */
+/* Owns the table of commands, the choice of the command from argv, VizTracer's flag spelling, and `viztracer --help`. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ const size_t cli_ncmds = VT_ARRAY_LEN(cli_cmds);
 
 #define PROGRAM_ROWS 1
 /* A line without a command: attach's options, then a program to start. The flags of the commands are rows too, so that
- * abbreviations and mistyped words are judged among all names that may stand there. */
+ * abbreviations and mistyped words are compared with all names that are valid there. */
 static struct option_row no_command_rows[PROGRAM_ROWS + VT_ARRAY_LEN(cli_cmds) + 1] = {
     {"SCRIPT", NULL, OPTION_REST, OPTION_AT(struct attach_options, script), .help = "the program to start"},
 };
@@ -74,7 +74,7 @@ static int help(int argc, char **argv) {
     return cli_flush();
 }
 
-/* Has the command a first argument, which the flag's value is? */
+/* Is the flag's value the first argument of the command? */
 static bool takes_argument(const struct cli_cmd *cmd) {
     const struct option_row *r;
     for (size_t i = 0; (r = options_row(&cmd->options, i)); i++)
@@ -92,7 +92,7 @@ int cli_parse(const struct cli_cmd *cmd, void *to, int argc, char **argv) {
     return cli_flush() ? CLI_FAILED : -1;
 }
 
-/* VizTracer's spelling: options may come first. The flag's value goes in front. */
+/* VizTracer's spelling: options may come before the flag. The value of the flag becomes the first argument. */
 static int run_flag(const struct cli_cmd *cmd, int argc, char **argv, int at) {
     char *value = strchr(argv[at], '=');
     bool wanted = takes_argument(cmd), given = value;
@@ -108,7 +108,7 @@ static int run_flag(const struct cli_cmd *cmd, int argc, char **argv, int at) {
         return wanted ? cli_usage("%s: expected %s", cmd->options.flag, cmd->options.args)
                       : cli_usage("%s takes no value", cmd->options.flag);
     }
-    /* Behind options that take a list the value would be taken for one more word of it: it goes first. */
+    /* Behind an option that takes a list, the value would become a part of the list: it goes first. */
     if (wanted) args[n++] = value;
     for (int i = 1; i < at; i++) args[n++] = argv[i];
     for (int i = skip + 1; i < argc; i++) args[n++] = argv[i];
@@ -130,7 +130,7 @@ static int run_no_command(int argc, char **argv) {
     if (rc == OPTIONS_WANT_VERSION) return cli_print_version("viztracer"), cli_flush();
     if (rc) return cli_usage("%s", err.msg);
     if (!o.script) {
-        const struct option_row *row = options_find(&no_command, argv[1]); /* its whole name, where it was abbreviated */
+        const struct option_row *row = options_find(&no_command, argv[1]); /* the full name of an abbreviated option */
         return cli_usage("%s: without --attach PID there is nothing to do; see viztracer --help", row ? row->name : argv[1]);
     }
     const char *word = argv[o.script];
@@ -144,7 +144,7 @@ static int run_no_command(int argc, char **argv) {
 
 int cli_main(int argc, char **argv) {
     vt_log_name("viztracer");
-    signal(SIGXFSZ, SIG_IGN); /* writing beyond RLIMIT_FSIZE is then an error with a line */
+    signal(SIGXFSZ, SIG_IGN); /* writing beyond RLIMIT_FSIZE then fails with an error that is reported */
     const char *slash = strrchr(argv[0] ? argv[0] : "", '/'), *self = slash ? slash + 1 : argv[0];
     if (self && !strcmp(self, "vizviewer")) return cli_view.run(argc, argv);
     if (argc < 2) return cli_print_help(), cli_flush();

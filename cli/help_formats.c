@@ -1,4 +1,4 @@
-/* Owns what the help of commands says about file formats. */
+/* Owns the part of the commands' help that lists file formats. */
 #include <stdio.h>
 
 #include "cli/cli.h"

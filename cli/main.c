@@ -1,4 +1,4 @@
-/* Owns nothing but main. */
+/* Owns main, which only calls the commands. */
 #include "cli/cli.h"
 
 int main(int argc, char **argv) { return cli_main(argc, argv); }

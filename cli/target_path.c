@@ -57,7 +57,7 @@ int target_path_open(struct target_path *t, const struct attach_options *o, stru
         return vt_err_set(err, -EISDIR, "cannot save to %s: it is a folder; choose another name with -o", t->output);
     const char *slash = strrchr(t->output, '/');
     int dir_len = slash ? (int)(slash + 1 - t->output) : 0;
-    /* Never a file that is there already: somebody else may have put it there, or a link. */
+    /* Never opens a file that exists: another user may have put it there, or a link. */
     for (int i = 0; i < RAW_TRIES && t->raw_fd < 0; i++) {
         char more[16] = "";
         if (i) snprintf(more, sizeof(more), "-%d", i);

@@ -1,4 +1,4 @@
-/* Owns what --version says: our version, and the libraries that the program was built with. */
+/* Owns the text of --version: our version, and the libraries that the program was built with. */
 #include <libdeflate.h>
 #include <microhttpd.h>
 #include <protobuf-c/protobuf-c.h>

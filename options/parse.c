@@ -1,4 +1,4 @@
-/* Owns the walk over argv: which row a word belongs to, its value, and what is said when there is none. */
+/* Owns the walk over argv: the row of each word, its value, and the message when a word has no row. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static const struct option_row everywhere[] = {
     OPTION_END,
 };
 
-/* The i-th row of several tables, one behind the other. */
+/* The i-th row of several tables, in their order. */
 static const struct option_row *row_of(const struct option_row *const *tables, size_t n, size_t i) {
     for (size_t t = 0; t < n; t++)
         for (const struct option_row *r = tables[t]; r && r->name; r++)
@@ -26,7 +26,7 @@ const struct option_row *options_row(const struct options_command *c, size_t i) 
     return row_of((const struct option_row *const[]){c->rows, c->shared}, 2, i);
 }
 
-/* Those of every command too. */
+/* The same with the rows that all commands share. */
 static const struct option_row *row_at(const struct options_command *c, size_t i) {
     return row_of((const struct option_row *const[]){c->rows, c->shared, everywhere}, 3, i);
 }
@@ -42,7 +42,7 @@ const char *option_shown_name(const struct option_row *row) {
 
 /* ---- names ---- */
 
-/* Begins `name` with these `len` characters? */
+/* Does `name` begin with these `len` characters? */
 static bool begins(const char *name, const char *word, size_t len) {
     for (size_t i = 0; i < len; i++)
         if (name[i] != word[i] && !(name[i] == '_' && word[i] == '-') && !(name[i] == '-' && word[i] == '_')) return false;
@@ -50,9 +50,9 @@ static bool begins(const char *name, const char *word, size_t len) {
 }
 
 struct found {
-    const struct option_row *row; /* exact, or the only one */
-    size_t n;                     /* names that begin like this, when none is exact */
-    char names[256];              /* they, for people: "--a, --b or --c" */
+    const struct option_row *row; /* an exact match, or the only one */
+    size_t n;                     /* names with this beginning, when none is exact */
+    char names[256];              /* these names, for people: "--a, --b or --c" */
 };
 
 static void find_long(const struct options_command *c, const char *word, size_t len, struct found *f) {
@@ -90,9 +90,9 @@ static const struct option_row *find_letter(const struct options_command *c, cha
     return NULL;
 }
 
-/* ---- what is said ---- */
+/* ---- messages ---- */
 
-/* "convert: " in front of what a command says; nothing for a program without commands. */
+/* "convert: " for messages of a command; "" for a program without commands. */
 static const char *said_by(const struct options_command *c, char *buf, size_t size) {
     buf[0] = 0;
     if (c->name) snprintf(buf, size, "%s: ", c->name);
@@ -131,12 +131,12 @@ static bool looks_like_option(const char *word) {
 struct walk {
     const struct options_command *c;
     void *to;
-    int argc, i; /* i: the word looked at */
+    int argc, i; /* i: the current word */
     char **argv;
     struct vt_err *err;
 };
 
-/* Appends one word, of which the list becomes the owner when it is one of paths. */
+/* Appends one word. In a list of paths, the list owns the word. */
 static int list_add(const struct walk *w, const struct option_row *row, const char *text) {
     char ***list = (char ***)(void *)((char *)w->to + row->at);
     size_t *n = (size_t *)(void *)((char *)w->to + row->count);
@@ -150,7 +150,7 @@ static int list_add(const struct walk *w, const struct option_row *row, const ch
     return 0;
 }
 
-/* As VizTracer does: a prefix of paths counts as typed and as absolute path. */
+/* As VizTracer does: a prefix of paths counts as typed and as an absolute path. */
 static int list_add_path(const struct walk *w, const struct option_row *row, const char *text) {
     int rc = list_add(w, row, text);
     char *real = row->kind == OPTION_PATHS && !rc ? realpath(text, NULL) : NULL;
@@ -188,7 +188,7 @@ static int take_list(struct walk *w, const struct option_row *row, const char *v
     return vt_err_set(w->err, -EINVAL, "%s: expected at least one %s", who, row->kind == OPTION_PATHS ? "path" : "name");
 }
 
-/* value: behind "=" or the letter; NULL = none there. */
+/* value: the text after "=" or after the letter; NULL = none there. */
 static int take_row(struct walk *w, const struct option_row *row, const char *value) {
     char by[32], who[96];
     snprintf(who, sizeof(who), "%s%s", said_by(w->c, by, sizeof(by)), option_shown_name(row));
@@ -239,7 +239,7 @@ static int take_option(struct walk *w, const char *word) {
 
 /* ---- arguments ---- */
 
-/* The row of the argument that comes after `last` (NULL = the first). */
+/* The row of the argument after `last` (NULL = the first). */
 static const struct option_row *next_argument(const struct options_command *c, const struct option_row *last) {
     const struct option_row *r;
     bool now = !last;

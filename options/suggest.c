@@ -1,4 +1,4 @@
-/* Owns what a mistyped word was meant to be. */
+/* Owns finding the word that a mistyped word was meant to be. */
 #include <ctype.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 
 #define WORD_MAX 40u
 
-/* Letters to compare: no dashes in front, "_" for "-". */
+/* The letters to compare: without dashes in front, "_" for "-". */
 static size_t plain(const char *word, char *to) {
     size_t n = 0;
     while (*word == '-') word++;
@@ -14,9 +14,9 @@ static size_t plain(const char *word, char *to) {
     return n;
 }
 
-/* Letters to add, take away, replace or exchange with their neighbour. */
+/* How many letters must be added, removed, replaced or swapped with their neighbour. */
 static unsigned distance(const char *a, size_t n, const char *b, size_t m) {
-    unsigned rows[3][WORD_MAX + 1]; /* of i - 2, i - 1, i in turn */
+    unsigned rows[3][WORD_MAX + 1]; /* of i - 2, i - 1 and i in turn */
     for (unsigned j = 0; j <= m; j++) rows[0][j] = j;
     for (size_t i = 1; i <= n; i++) {
         unsigned *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
@@ -37,7 +37,7 @@ const char *options_suggest(const char *word, const char *const *names, size_t n
     char wrong[WORD_MAX], right[WORD_MAX];
     size_t len = plain(word, wrong);
     const char *found = NULL;
-    unsigned least = len < 3 ? 0 : len < 6 ? 1 : len < 12 ? 2 : 3; /* a longer word has room for more */
+    unsigned least = len < 3 ? 0 : len < 6 ? 1 : len < 12 ? 2 : 3; /* a longer word may differ more */
     for (size_t i = 0; i < n; i++) {
         size_t m = plain(names[i], right);
         if (m < 3 && m != len) continue;

@@ -10,7 +10,7 @@ struct unit {
     double factor;
 };
 
-/* A number with a unit of the table; -EINVAL for anything else, negative ones and overflow too. */
+/* A number with a unit of the table; -EINVAL for anything else, including negative numbers and overflow. */
 static int number(const char *text, const struct unit *units, size_t n, uint64_t *out) {
     char *end;
     if (!(*text >= '0' && *text <= '9') && *text != '.') return -EINVAL;

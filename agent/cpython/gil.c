@@ -16,11 +16,11 @@
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
 
-enum { KEYS_MAX = 128, NO_KEY = KEYS_MAX }; /* POSIX promises as many; musl does not check the bounds */
+enum { KEYS_MAX = 128, NO_KEY = KEYS_MAX }; /* the least that POSIX promises; musl does not check the bounds */
 
 static bool ensure_is_safe(void) { return layout.python >= 0x30c || !py.PyInterpreterState_Main; }
 
-/* The key that PyGILState_Ensure uses is the one that PyGILState_GetThisThreadState reads. `state` is left under it. */
+/* The key that PyGILState_Ensure uses, which PyGILState_GetThisThreadState reads. `state` stays under it. */
 static uint32_t key_of_states(const void *state) {
     if (!py.pthread_getspecific || !py.pthread_setspecific || !py.PyGILState_GetThisThreadState) return NO_KEY;
     for (uint32_t key = 0; key < KEYS_MAX; key++) {
@@ -44,11 +44,11 @@ bool gil_take(struct gil *gil) {
     }
     void *interpreter = py.PyInterpreterState_Main();
     gil->proxy[layout.ts_interp / sizeof *gil->proxy] = (uint64_t)interpreter;
-    /* 3.10 and 3.11 look for the frame that runs by way of the C frame: none runs. */
+    /* 3.10 and 3.11 find the running frame through the C frame: there is none. */
     if (layout.ts_cframe) gil->proxy[layout.ts_cframe / sizeof *gil->proxy] = (uint64_t)&gil->proxy[GIL_PROXY_FRAME];
     gil->key = key_of_states(gil->proxy);
     py.PyEval_RestoreThread(gil->proxy);
-    /* Never released: a hook's own Release must not bring the count to 0, which would delete the proxy. */
+    /* Never released: a Release by a hook must not bring the count to 0, which would delete the proxy. */
     if (gil->key != NO_KEY) py.PyGILState_Ensure();
     gil->tstate = py.PyThreadState_New(interpreter);
     if (gil->tstate) {

@@ -1,10 +1,10 @@
-/* Owns the growing text of a value: at most `limit` characters in at most `room` bytes, and which containers it is inside of. */
+/* Owns the growing text of a value: at most `limit` characters in at most `room` bytes, and the containers it is inside of. */
 #include "agent/cpython/out.h"
 
-enum { SHORT = 24 /* where a loop is faster than what starts up slowly */ };
+enum { SHORT = 24 /* up to here a loop is faster than a string instruction */ };
 static const char cut_mark[] = "...";
 
-/* Whole characters of a UTF-8 text as long as there is room. */
+/* Copies whole characters of a UTF-8 text while there is room. */
 void put(struct out *out, const char *bytes, int64_t len) {
     for (int64_t at = 0; at < len && !out->full;) {
         int64_t n = 1;
@@ -20,7 +20,7 @@ void put(struct out *out, const char *bytes, int64_t len) {
     }
 }
 
-/* Characters of one byte each. */
+/* Copies characters of one byte each. */
 void put_ascii(struct out *out, const char *bytes, uint64_t len) {
     uint64_t room = out->room - out->len, chars = out->limit - out->chars, n = len;
     if (n > room) n = room;
@@ -86,7 +86,7 @@ void mark_cut(struct out *out) {
     out->len += mark;
 }
 
-/* False when the value is one of the containers that we are in, or too deep. */
+/* False when we are already inside this container, or too deep. */
 bool go_in(struct out *out, const void *value) {
     for (uint32_t i = 0; i < out->depth; i++)
         if (out->around[i] == value) return false;

@@ -1,6 +1,6 @@
-/* Owns the text of one value as its own repr() tells it (--log_func_repr): plain values and containers are written here, item by
- * item until the text is full; other objects are asked for their repr, which is code of the target (values.c has this thread
- * paused). */
+/* Owns the text of one value as its own repr() gives it (--log_func_repr). Plain values and containers are written here, item
+ * by item until the text is full. Other objects are asked for their repr, which is code of the target (values.c has paused
+ * this thread). */
 #include "agent/cpython/repr.h"
 
 #include "agent/cpython/layout.h"
@@ -15,9 +15,9 @@ static void put_value(struct out *out, void *value);
 
 static void put_type_name(struct out *out, const void *type) { put_text(out, field(type, TYPE_NAME)); }
 
-/* ---- exceptions of signal handlers that ran inside of a repr ---- */
+/* ---- exceptions of signal handlers that ran inside a repr ---- */
 
-/* The first such exception; raised in the program by a pending call, which runs in the main thread as handlers do. */
+/* The first such exception. A pending call raises it in the program: in the main thread, where handlers run. */
 static struct pending_error handed_on;
 
 static int raise_handed_on(void *nothing) {
@@ -35,7 +35,7 @@ static void *attribute(void *object, const char *name) {
     return value;
 }
 
-/* The code that runs when the handler is called, a new reference, or NULL. */
+/* The code object of the handler's function, a new reference, or NULL. */
 static void *code_of_handler(void *handler) {
     void *code = attribute(handler, "__code__");
     if (code) return code;
@@ -75,15 +75,15 @@ static bool is_of_signal_handler(const struct pending_error *error) {
     return found;
 }
 
-/* True: the program gets it. */
+/* True: the program will get it. */
 static bool hand_on(const struct pending_error *error) {
     if (handed_on.type || !is_of_signal_handler(error) || py.Py_AddPendingCall(raise_handed_on, NULL)) return false;
     handed_on = *error;
     return true;
 }
 
-/* What repr() raised. What was meant for the program goes there: Ctrl+C and exceptions of signal handlers, which only the main
- * interpreter gets. */
+/* Handles an exception of repr(). Ctrl+C and exceptions of signal handlers are meant for the program and go there; only the
+ * main interpreter runs handlers. */
 static void put_error(struct out *out) {
     struct pending_error error;
     error_save(&error);
@@ -122,7 +122,7 @@ static void put_summary(struct out *out, const void *value, int64_t n, const cha
     put_text(out, of);
 }
 
-/* How many items, asked of C code only: a class of the program may do anything in __len__. -1 = not known. */
+/* The number of items, without calling __len__ of a class of the program. -1 = unknown. */
 static int64_t items_of(void *value) {
     uint32_t flags = field32(type_of(value), TYPE_FLAGS);
     int64_t n = -1;
@@ -134,7 +134,7 @@ static int64_t items_of(void *value) {
     return n;
 }
 
-/* A repr of something huge takes as long as it is big, also when we want little of it. */
+/* The repr of a huge object takes time in proportion to its size, even if we want little of the text. */
 static void put_object(struct out *out, void *value) {
     int64_t n = items_of(value);
     if (n > ITEMS_MAX)
@@ -156,7 +156,7 @@ static void put_big(struct out *out, void *value) {
         put_summary(out, value, n, " bits>");
 }
 
-/* str and bytes: no more of it than fits is made into a repr. */
+/* str and bytes: makes a repr of no more than fits. */
 static void put_string(struct out *out, void *value) {
     if (py.PySequence_Size(value) <= (int64_t)out->limit) {
         put_repr(out, value);
@@ -173,7 +173,7 @@ static void put_string(struct out *out, void *value) {
 
 /* ---- containers ---- */
 
-/* An item may change or free the container while it is asked for its repr: each is ours while we look at it. */
+/* An item may change or free the container during its repr: we hold a reference to each item. */
 static bool put_item(struct out *out, void *item, bool first) {
     if (!first) put(out, ", ", 2);
     if (!out->full) put_value(out, item);
@@ -227,7 +227,7 @@ static void put_set(struct out *out, void *value) {
         py.Py_DecRef(item);
         first = false;
     }
-    if (py.PyErr_Occurred()) py.PyErr_Clear(); /* it changed under us */
+    if (py.PyErr_Occurred()) py.PyErr_Clear(); /* the container changed during the walk */
     put_text(out, frozen ? "})" : "}");
     drop_ref(items);
 }

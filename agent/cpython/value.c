@@ -1,4 +1,4 @@
-/* Owns the text of one value without a line of the target's code: which kind it is by its exact type. */
+/* Owns the text of one value, made without running code of the target: the exact type of the value chooses the form. */
 #include "agent/cpython/layout.h"
 #include "agent/cpython/repr.h"
 #include "agent/cpython/value_put.h"

@@ -1,10 +1,10 @@
-/* Owns the texts of containers and of the other built-in types that classes may be derived from, item by item until the text is
- * full. */
+/* Owns the texts of containers and of other built-in types that classes may be derived from. Items are written one by one
+ * until the text is full. */
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
 #include "agent/cpython/value_put.h"
 
-/* A table of a set that is much larger than what it holds is not looked through. */
+/* A set whose table is much larger than its contents is not searched. */
 enum { SET_SLOTS_MAX = 16384, SET_SIZEOF = 200, BYTEARRAY_SIZEOF = 56, SEQUENCE_SIZE = 16 };
 
 static bool put_item(struct out *out, void *item, bool first) {
@@ -45,7 +45,7 @@ static void put_dict(struct out *out, void *value) {
 
 struct set_entry {
     void *key;
-    int64_t hash; /* -1: it was removed */
+    int64_t hash; /* -1: the entry was removed */
 };
 
 static void put_set(struct out *out, void *value, bool frozen) {
@@ -74,10 +74,10 @@ static const char *around_of(const void *type) {
     return type == py.PyTuple_Type ? "(...)" : type == py.PyList_Type ? "[...]" : "{...}";
 }
 
-/* What a value of this very type, or of one derived from it, is written with. */
+/* How a value of this type, or of a derived type, is written. */
 struct kind {
     const void *type;
-    uint32_t flag; /* of the type: it is derived from this one */
+    uint32_t flag; /* flag of the types that are derived from this one */
     void (*put)(struct out *, void *);
     bool container;
 };
@@ -119,7 +119,7 @@ bool value_put_base(struct out *out, void *value) {
     struct kind kind = kind_of(type_of(value));
     if (!kind.put) return false;
     put_ascii(out, " ", 1);
-    /* value_put_instance is inside of this value already */
+    /* value_put_instance has already entered this value */
     if (!out->full) kind.put(out, value);
     return true;
 }

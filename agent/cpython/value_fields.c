@@ -1,25 +1,25 @@
-/* Owns what an instance holds: reads its dict, the values that stand in for one, and its slots. No dict is made, and nothing is
- * looked up by hash: a dict may have keys whose __eq__ is code of the target. */
+/* Owns the fields of an instance: reads its dict, the values that replace one, and its slots. It creates no dict and looks
+ * nothing up by hash: the __eq__ of a dict's keys may be code of the target. */
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
 #include "agent/cpython/repr.h"
 #include "agent/cpython/value_put.h"
 
 enum {
-    MANAGED_DICT = -24,   /* from the object: the dict, on 3.12 the dict, or the values - 1 */
+    MANAGED_DICT = -24,   /* offset from the object: the dict; on 3.12 the dict, or values - 1 */
     MANAGED_VALUES = -32, /* 3.11 */
-    INLINE_VALID = 3,     /* 3.13+: a byte, the values lie behind it */
+    INLINE_VALID = 3,     /* 3.13+: a byte, the values follow it */
     INLINE_VALUES = 8,
-    KEYS_INDEX_BYTES = 9, /* a logarithm, in a byte */
+    KEYS_INDEX_BYTES = 9, /* a byte that holds a logarithm */
     KEYS_COUNT = 24,
-    KEYS_ENTRIES = 32, /* behind the index */
+    KEYS_ENTRIES = 32, /* follow the index */
     MEMBER_NAME = 0,
     MEMBER_TYPE = 8,
     MEMBER_OFFSET = 16,
     MEMBER_SIZE = 40,
     MEMBER_OBJECT = 16, /* Py_T_OBJECT_EX */
     CLASS_ENTRIES_MAX = 400,
-    KEYS_MAX = 64 /* more are never shared */
+    KEYS_MAX = 64 /* CPython shares no more */
 };
 #define FLAG_INLINE_VALUES (1u << 2)
 #define FLAG_MANAGED_DICT (1u << 4)
@@ -50,14 +50,14 @@ static void add_values(struct list *list, const void *type, void *const *values,
     int64_t n = keys ? (int64_t)field(keys, KEYS_COUNT) : 0;
     if (n > most || (uint64_t)values % 8) return;
     void *const *entries = n ? (void *const *)(const void *)(keys + KEYS_ENTRIES + (1ull << keys[KEYS_INDEX_BYTES])) : NULL;
-    for (int64_t i = 0; i < n; i++) /* entries are key and value */
+    for (int64_t i = 0; i < n; i++) /* an entry is a key and a value */
         if (entries[2 * i]) add(list, entries[2 * i], NULL, values[i]);
 }
 
-/* Below 3.11, and objects of C types. */
+/* For versions below 3.11, and for objects of C types. */
 static void add_dict_at(struct list *list, const char *instance, const void *type) {
     int64_t at = (int64_t)field(type, TYPE_DICT_OFFSET);
-    if (at < 0) { /* from the end of an object of variable size */
+    if (at < 0) { /* counted from the end of an object of variable size */
         int64_t n = (int64_t)field(instance, 16);
         if (layout.python >= 0x30c) return;
         n = n < 0 ? -n : n;
@@ -90,7 +90,7 @@ static void add_managed(struct list *list, const char *instance, const void *typ
     }
 }
 
-/* What `__slots__` made: member definitions behind the type itself. */
+/* Adds the fields that `__slots__` made: their member definitions follow the type. */
 static void add_slots(struct list *list, const char *instance, const void *type) {
     for (int depth = 0; type && depth < 32; type = field(type, TYPE_BASE), depth++) {
         uint32_t flags = field32(type, TYPE_FLAGS);
@@ -144,7 +144,7 @@ void *value_class_entry(const void *type, const char *name) {
     return NULL;
 }
 
-/* An instance of a class in Python that each interpreter has: the spec of the module sys. */
+/* Checks the offsets on a Python instance that every interpreter has: the spec of the module sys. */
 void value_check(void) {
     struct value_field fields[FIELDS_MAX];
     void *spec = py.PySys_GetObject("__spec__"); /* borrowed */

@@ -1,6 +1,6 @@
-/* Owns the texts of objects of classes: the forms of the standard library that say more than fields (enum members, named tuples,
- * data classes, UUIDs, paths, exceptions), and for the rest `<module.Type at 0x...>` with the value it is derived from and its
- * first fields. Overridden methods are never asked. */
+/* Owns the texts of objects of classes. Some classes of the standard library have forms that say more than fields: enum
+ * members, named tuples, data classes, UUIDs, paths, exceptions. The others become `<module.Type at 0x...>` with the built-in
+ * value they are derived from and their first fields. Overridden methods are never called. */
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
 #include "agent/cpython/repr.h"
@@ -119,7 +119,7 @@ static void *field_of_key(const struct value_field *fields, uint32_t n, void *ke
     uint64_t len;
     for (uint32_t i = 0; i < n; i++)
         if (fields[i].key == key) return fields[i].value;
-    const char *name = str_ascii(key, &len); /* NUL-terminated, as CPython has it */
+    const char *name = str_ascii(key, &len); /* CPython keeps a NUL behind it */
     return name ? value_field_named(fields, n, name) : NULL;
 }
 
@@ -162,7 +162,8 @@ static bool put_uuid(struct out *out, const void *type, const struct value_field
     return true;
 }
 
-/* A path keeps its parts, from 3.12 on those that it was made of, and its text only once somebody has asked. */
+/* A path stores its parts, from 3.12 on the arguments that it was made of. It stores its text only after somebody has asked
+ * for it. */
 static bool put_path(struct out *out, const void *type, const struct value_field *fields, uint32_t n) {
     if (!module_begins(type, "pathlib")) return false;
     void *text = value_field_named(fields, n, "_str"), *parts = value_field_named(fields, n, "_raw_paths");

@@ -1,4 +1,4 @@
-/* Owns the texts of numbers and strings, the values whose exact types have no code of the target. */
+/* Owns the texts of numbers and strings whose exact types run no code of the target. */
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
 #include "agent/cpython/repr.h"
@@ -6,7 +6,7 @@
 
 enum { LONG_EXACT_DIGITS = 40, LONG_BITS = 30, LONG_SIGN_BITS = 3, BILLION = 1000000000, BILLION_DIGITS = 9 };
 
-/* ---- plain values: no code of the target runs, no exception is raised or touched ---- */
+/* ---- plain values: no code of the target runs, no exception is raised or cleared ---- */
 
 static bool put_long(struct out *out, void *value) {
     int overflow = 0;
@@ -39,7 +39,7 @@ static void put_escaped(struct out *out, uint8_t c, char quote) {
     put_ascii(out, text, n);
 }
 
-/* Only what is compact ASCII: its bytes are behind its head. No more of it is looked at than fits. */
+/* Only compact ASCII strings: their bytes follow the head. Reads no more of it than fits. */
 static bool put_ascii_str(struct out *out, const void *value) {
     uint64_t n;
     const char *bytes = str_ascii(value, &n);
@@ -69,7 +69,7 @@ static bool put_ascii_str(struct out *out, const void *value) {
     return true;
 }
 
-/* True: that was it. False: nothing has been written. */
+/* True: the value was written. False: nothing was written. */
 bool put_plain(struct out *out, void *value) {
     const void *type = type_of(value);
     if (type == py.PyLong_Type) return put_long(out, value);
@@ -88,7 +88,7 @@ bool put_plain(struct out *out, void *value) {
 
 /* ---- long ints ---- */
 
-/* Digits of 30 bits, least first; from 3.12 on the count is above three bits that tell the sign. */
+/* Digits of 30 bits, least significant first. From 3.12 on the count is above three bits that hold the sign. */
 struct big {
     const uint32_t *digits;
     int64_t n;
@@ -124,7 +124,7 @@ static void put_decimal(struct out *out, const struct big *big) {
     while (n) put_digits(out, parts[--n], BILLION_DIGITS);
 }
 
-/* The digits that are shown cost the same whatever the size is. */
+/* Takes the same time for any size of number. */
 static void put_hexadecimal(struct out *out, const struct big *big) {
     int64_t top = big->n - 1, bits = top * LONG_BITS + 32 - __builtin_clz(big->digits[top] | 1);
     put_text(out, "0x");
@@ -220,7 +220,7 @@ void put_bytes(struct out *out, const uint8_t *bytes, int64_t n, bool array) {
 
 int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit) {
     struct out out = {.to = to, .room = room, .limit = limit};
-    if (!put_plain(&out, value) || (out.full && out.chars < limit)) return -1; /* more fits elsewhere */
+    if (!put_plain(&out, value) || (out.full && out.chars < limit)) return -1; /* elsewhere more of it fits */
     if (out.full) mark_cut(&out);
     return (int32_t)out.len;
 }

@@ -1,5 +1,5 @@
-/* Owns the texts of objects of types that C code defines: those of the interpreter and of its standard library whose fields are
- * known, and those whose own repr is C code that asks no other object. */
+/* Owns the texts of objects of C types: types of the interpreter and its standard library whose fields are known, and types
+ * whose own repr is C code that calls no other object. */
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
 #include "agent/cpython/text.h"
@@ -11,7 +11,7 @@ enum {
     RANGE_STEP = 32,
     BYTEARRAY_START = 40,
     BYTEARRAY_SIZE = 16,
-    DATE_DATA = 25, /* year in two bytes, most significant first, month, day, hour, minute, second, microsecond in three */
+    DATE_DATA = 25, /* year in two bytes, most significant first; month, day, hour, minute, second; microsecond in three */
     DATE_HAS_ZONE = 24,
     DATE_ZONE = 40,
     DELTA_DAYS = 24,
@@ -103,7 +103,7 @@ static void put_timedelta(struct out *out, void *value) {
     put_text(out, any ? ")" : "0)");
 }
 
-/* ---- Decimal: digits and exponent as they are; its own repr may make a context for the thread ---- */
+/* ---- Decimal: writes digits and exponent itself, because its repr may create a context for the thread ---- */
 
 static void put_coefficient(struct out *out, const uint64_t *words, int64_t n, int64_t digits, int64_t exponent) {
     char text[DECIMAL_WORD_DIGITS];
@@ -145,7 +145,7 @@ static void put_decimal_number(struct out *out, void *value) {
 
 /* ---- the table ---- */
 
-/* Its repr makes a str, from texts and numbers of its own. */
+/* Its repr makes a str from texts and numbers that it owns. */
 static void put_own(struct out *out, void *value) {
     struct text text;
     void *(*repr)(void *) = (void *(*)(void *))(uint64_t)field(type_of(value), TYPE_REPR);
@@ -159,7 +159,7 @@ static void put_own(struct out *out, void *value) {
 
 static const struct known {
     const char *name;
-    uint64_t size; /* of an object, as its layout here implies; 0 = any */
+    uint64_t size; /* size of an object in the layout used here; 0 = any */
     void (*put)(struct out *, void *);
 } knowns[] = {
     {"range", 48, put_range},

@@ -1,4 +1,4 @@
-/* Owns the frame evaluation functions of the interpreters below 3.12: where they are, and when they may be ours. */
+/* Owns the frame evaluation functions of the interpreters below 3.12: where they are stored, and when we may set ours. */
 #include "agent/hooks/eval_slot.h"
 
 #include "agent/cpython/frames.h"
@@ -6,7 +6,7 @@
 
 enum { SLOTS_SEARCHED = 256, RECURSION_LIMIT_MAX = 5000, DEPTH_MAX = 2000 };
 
-/* 3.8 has no function for it: the slot is where its value is. */
+/* 3.8 has no getter: the slot is found by its value. */
 static void **slot_308(void *interpreter, const void *value) {
     void **words = interpreter;
     for (uint32_t i = 0; i < SLOTS_SEARCHED; i++)
@@ -42,7 +42,7 @@ static bool any_deep_stack(void) {
     return false;
 }
 
-/* Somebody else's evaluation function (a debugger's, a compiler's) is not ours to call around. */
+/* We do not replace an evaluation function that another tool has set (a debugger, a compiler). */
 bool eval_slot_possible(void) {
     if (layout.python >= 0x30c || !py._PyEval_EvalFrameDefault) return false;
     if (layout.python > 0x308 && (!py._PyInterpreterState_GetEvalFrameFunc || !py._PyInterpreterState_SetEvalFrameFunc))

@@ -4,11 +4,11 @@
 
 #include "agent/cpython/py_api.h"
 
-/* Nobody else has it, and our use of the C stack is within what the program's recursion allows. */
+/* True when nobody else has set one, and the program's recursion limit fits our use of the C stack. */
 bool eval_slot_possible(void);
-/* 3.11: a hook makes Python calls use the C stack. The program asked for a deeper recursion than that allows. */
+/* 3.11: with a hook, Python calls use the C stack. True when the program's recursion limit is too deep for that. */
 bool eval_slot_too_deep(void);
-/* Puts `function` in wherever the interpreter's own is, also in new interpreters; takes it out wherever it is. */
+/* Puts `function` in where an interpreter has its own one, in new interpreters, too. NULL takes ours out everywhere. */
 void eval_slot_put(void *function);
 void eval_slot_take(void *function);
 /* Evaluates a frame as the interpreter does. `tstate` is not used on 3.8. */

@@ -22,24 +22,24 @@
 #include "agent/session/session.h"
 #include "agent/session/slow.h"
 
-static py_tracefunc lean; /* the instance for this version */
+static py_tracefunc lean; /* the lean function for this version */
 static enum profile_mode mode;
-static uint32_t nhooked; /* threads, at this look */
+static uint32_t nhooked; /* threads found in this visit */
 static uint64_t newest_id, wake_after_ns;
 #define WAKE_FIRST_NS 20000000u
 #define WAKE_RARELY_NS 2000000000u
-static uint32_t nopen; /* threads with frames open since the start that matter to us */
+static uint32_t nopen; /* threads whose frames from before the start are still watched */
 
 static void hook_all_threads(void);
 static void open_frame_left(const void *frame);
 
-/* Calls that start threads; recognised by name when they get their id. */
+/* Calls of functions that start threads; their names are recognised when they get an id. */
 static NOINLINE void special_call(const struct function_slot *slot, int what) {
     if (agent.state != AGENT_TRACING || !agent.family->live || mode != PROFILE_PLAIN) return;
     if (slot->special == FUNCTION_STARTS_THREAD && what == TRACE_C_RETURN) hook_all_threads();
 }
 
-/* This thread's hook was gone: before its first event since then is recorded. */
+/* The hook of this thread was gone: called before its first event since then is recorded. */
 static NOINLINE void tell_missed(uint32_t type) {
     struct pending_error error;
     error_save(&error);
@@ -57,8 +57,8 @@ ALWAYS_INLINE void look_back(uint32_t type) {
 
 ALWAYS_INLINE void *frame_code(void *frame, bool is_311) { return is_311 ? field(field(frame, 24), 32) : field(frame, 32); }
 
-/* The lean callbacks are one straight run without a stack frame, as in hook_monitoring.c: whatever is not ordinary is the tail
- * call of a function of its own. */
+/* The lean callbacks are straight-line code without a stack frame, as in hook_monitoring.c. Rare cases are tail calls of other
+ * functions. */
 static NOINLINE int emit_rare(uint64_t word) {
     look_back(word & ((1u << VT_REC_TYPE_BITS) - 1));
     emit_slow(word);
@@ -150,7 +150,7 @@ static int profile_full(void *object, void *frame, int what, void *argument) {
     (void)object;
     return full_event(frame, what, argument, layout.python == 0x30b);
 }
-/* In a thread that has a profile function of the target's. One that raises is taken away by the interpreter, and we with it. */
+/* For a thread with a profile function of the target. If that one raises, the interpreter removes it, and ours with it. */
 static int profile_chained(void *object, void *frame, int what, void *argument) {
     void *tstate = py.PyThreadState_Get();
     profile_full(object, frame, what, argument);
@@ -171,7 +171,7 @@ static bool is_being_made(const void *tstate) { /* without the GIL */
 
 static void hook_thread(void *tstate) {
     if (is_being_made(tstate) || profile_is_on(tstate)) return;
-    if (agent.state == AGENT_TRACING && tstate == py.PyThreadState_Get()) return; /* a thread that the daemon has sent */
+    if (agent.state == AGENT_TRACING && tstate == py.PyThreadState_Get()) return; /* the thread that the daemon sent in */
     profile_put(tstate, true, true);
     nhooked++;
     if (agent.state == AGENT_TRACING && !agent.governed) profile_missed(tstate);
@@ -192,8 +192,8 @@ static void see_all(void) { each_thread(see); }
 
 /* ---- frames that were open at the start, with filters ---- */
 
-/* They do not come to the evaluation function. While one that is recorded is among them ours stays on, and looks at each of
- * them as it is left. */
+/* They do not pass through the evaluation function. While a recorded frame is among them ours stays on, and checks each of
+ * them when it is left. */
 static bool any_wanted(void *frame) {
     bool any = false;
     while (frame && !any) {
@@ -213,7 +213,7 @@ static void set_open(void *tstate, const void *frame) {
     if (!frame && !beside->theirs) beside_drop(beside);
 }
 
-/* Takes the reference to `frame`: the innermost that is open. */
+/* Takes over the reference to `frame`, the innermost open frame. */
 static void begin_open(void *tstate, void *frame) {
     const void *innermost = frame;
     bool on = any_wanted(frame);
@@ -235,7 +235,7 @@ static NOINLINE void open_frame_left(const void *frame) {
 
 /* ---- the session ---- */
 
-/* In the thread that has set or removed a profile function, and in the frame that called for it. */
+/* Runs in the thread that has set or removed a profile function, in the frame of the caller. */
 static void changed(bool all, bool knows_all) {
     (void)knows_all;
     void *tstate = py.PyThreadState_Get();

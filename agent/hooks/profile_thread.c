@@ -1,4 +1,4 @@
-/* Owns the profile function of a single thread, below 3.12: putting ours in, beside the target's own, and taking it out. */
+/* Owns the profile function of a single thread, below 3.12: puts ours in beside the target's own, and takes it out. */
 #include "agent/cpython/frames.h"
 #include "agent/cpython/layout.h"
 #include "agent/hooks/hook_profile.h"
@@ -25,7 +25,7 @@ static void *function_of(const void *tstate) { return field(tstate, layout.ts_pr
 
 static void set_field(void *object, size_t offset, void *value) { *(void **)(void *)((char *)object + offset) = value; }
 
-/* Inside a trace callback the interpreter has switched tracing off, and sets it anew afterwards. */
+/* Inside a trace callback the interpreter has tracing off; it sets it again afterwards. */
 static void set_use_tracing(void *tstate) {
     bool on = field(tstate, layout.ts_profilefunc) || field(tstate, layout.ts_tracefunc);
     uint32_t value = on ? layout.use_tracing_on : 0;
@@ -43,8 +43,8 @@ bool profile_is_on(const void *tstate) {
     return is_ours(function) || function == (void *)functions->chained;
 }
 
-/* The profile function that the target has set in the thread; the note of it (profilers.h) is brought up to date. False: there is
- * no room for the note. */
+/* The profile function that the target has set in the thread. Updates its entry in profilers.h. False: there is no room for
+ * the entry. */
 static bool theirs_of(void *tstate, py_tracefunc *theirs, bool knows_all) {
     void *function = function_of(tstate);
     struct beside *beside = beside_find(tstate);

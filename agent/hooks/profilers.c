@@ -1,12 +1,11 @@
-/* Owns what profile functions of the target's own see while we are there: exactly what they would see without us.
+/* Owns what the target's own profile functions see while we trace: exactly what they would see without us. At a C call, the
+ * interpreter decides whether its end is an event: it is if a profile function is set then. Ours is always set. So a profiler
+ * that starts inside a C call, such as the call that starts it, would get the end of a call whose beginning it did not get,
+ * and `profile` fails at that. So an end is passed on only when its beginning was.
  *
- * The interpreter decides at a C call whether its end is an event, by whether a profile function is set then. Ours is set all
- * the time: a profiler that starts inside a C call, at the latest the one that starts it, would be told of the end of a call
- * whose beginning it was not told of (`profile` dies of that). So ends are handed on only when their beginning was.
- *
- * The C functions that set a profile function, as far as they are known by name, call us right after they have done so: their
- * entry in the module's or type's method table points to a function of ours while a session is on. Nothing comes in between,
- * so neither we nor they miss an event. */
+ * C functions that set a profile function are known by name. While a session is on, their entry in the method table of the
+ * module or type points to a function of ours, which calls them and then updates our hooks. Nothing runs in between, so
+ * neither we nor the target miss an event. */
 #include "agent/hooks/profilers.h"
 
 #include "agent/cpython/layout.h"
@@ -16,7 +15,7 @@
 
 enum { PLACES = 8192, PLACES_USED = 6144, WRAPPED_MAX = 8, FUTEX_WAKE_OP = 133 /* private */, FUTEX_ADD_NOTHING = 1 << 28 };
 
-/* ---- thread states: a hash of their addresses ---- */
+/* ---- entries of thread states: a hash table by address ---- */
 
 static struct beside places[PLACES];
 static uint32_t nplaces;
@@ -41,7 +40,7 @@ struct beside *beside_make(void *tstate) {
     return &places[i];
 }
 
-/* Those behind it that it kept from their home move up. */
+/* Moves later entries up that this one kept from their home slot. */
 void beside_drop(struct beside *beside) {
     uint32_t hole = (uint32_t)(beside - places);
     nplaces--;
@@ -60,7 +59,7 @@ void beside_sweep(void (*alive)(void)) {
     alive();
     for (uint32_t i = 0; i < PLACES;) {
         if (places[i].tstate && !places[i].seen)
-            beside_drop(&places[i]); /* another one may have moved here */
+            beside_drop(&places[i]); /* another entry may have moved here */
         else
             i++;
     }
@@ -96,12 +95,12 @@ int beside_pass_on(void *tstate, void *object, void *frame, int what, void *argu
     if (!theirs || !sees(beside, what)) return 0;
     int result = theirs(object, frame, what, argument);
     if (!result || what != TRACE_C_CALL) return result;
-    beside = beside_find(tstate); /* the call does not take place, nor will it end */
+    beside = beside_find(tstate); /* the call does not happen, so it will not end */
     if (beside && beside->c_calls) beside->c_calls--;
     return result;
 }
 
-/* ---- 3.12+: the interpreter calls the target's function by way of sys.monitoring, and never one of ours ---- */
+/* ---- 3.12+: the interpreter calls the target's function through sys.monitoring; it never calls one of ours ---- */
 
 static int stand_in(void *object, void *frame, int what, void *argument) {
     return beside_pass_on(py.PyThreadState_Get(), object, frame, what, argument);
@@ -165,7 +164,7 @@ static bool is_on(void) {
     return agent.state == AGENT_TRACING && hooks;
 }
 
-/* Arguments are pointers or sizes, at most five of them: passing on five is right for every calling convention of theirs. */
+/* The arguments are pointers or sizes, at most five: for every calling convention of these functions it is safe to pass five. */
 static void *call(const struct wrapped *w, void *a, void *b, void *c, void *d, void *e) {
     bool knows_all = is_on() && hooks->before && hooks->before();
     void *result = w->original(a, b, c, d, e);
@@ -185,7 +184,7 @@ WRAPPER(6)
 WRAPPER(7)
 static const c_function wrappers[WRAPPED_MAX] = {call_0, call_1, call_2, call_3, call_4, call_5, call_6, call_7};
 
-/* The kernel tries: adds nothing to the word and says whether it could. Not where a seccomp filter may kill for it. */
+/* Asks the kernel: it adds 0 to the word and reports whether it could write. Not used where a seccomp filter may kill for it. */
 static bool is_writable(void *word) {
     return !agent_filtered &&
            arch_syscall6(SYS_FUTEX, (uint64_t)word, FUTEX_WAKE_OP, 0, 0, (uint64_t)word, FUTEX_ADD_NOTHING) >= 0;
@@ -193,7 +192,7 @@ static bool is_writable(void *word) {
 
 static c_function *function_in(void *definition) { return (c_function *)(void *)((char *)definition + DEF_FUNCTION); }
 
-/* It is about to be called for the first time in the session. */
+/* Replaces an entry before its first call in the session. */
 static void wrap(void *definition, bool all) {
     uint32_t i = 0;
     while (i < nwrapped && wrapped[i].definition != definition) i++;

@@ -14,17 +14,18 @@
 #include "agent/session/session.h"
 #include "agent/session/slow.h"
 
-/* Where a frame has what: a frame object up to 3.10, from 3.11 on the interpreter's own frame. */
+/* Offsets in a frame: a frame object up to 3.10, the interpreter's own frame from 3.11 on. */
 enum { FRAME_CODE = 32, GLOBALS_308 = 48, GLOBALS_311 = 8, CFRAME_FRAME = 8, TS_FRAME = 24 };
 enum { PROFILE_308 = 56, PROFILE_311 = 64 };
 
 static py_tracefunc lean;
 static enum profile_mode mode;
-static bool subtrees;       /* a function that is left out may silence what it calls */
-static uint32_t generation; /* one up whenever the hooks go in or out: who entered before must not touch anything */
+static bool subtrees; /* a function that is left out may also leave out its callees */
+static uint32_t
+    generation; /* counts the hooks going in or out: a frame entered under another generation must not change anything */
 static void *installed;
 
-/* The frame that runs: the one that is about to is not it yet. */
+/* The frame that runs now: the new frame is not yet the thread's frame. */
 static void *caller_of(const void *tstate) {
     return layout.python == 0x30b ? field(field(tstate, layout.ts_cframe), CFRAME_FRAME) : field(tstate, TS_FRAME);
 }
@@ -46,7 +47,7 @@ static uint64_t flags_of(const void *frame) {
     return flags & (FILTER_LEFT_OUT | FILTER_SILENCES);
 }
 
-/* Is ours to be on in this frame? */
+/* Must ours be on in this frame? */
 static bool wanted(uint64_t flags) { return mode == PROFILE_GUARD || !(flags & FILTER_LEFT_OUT || this_thread->ignored); }
 
 bool switch_on_here(const void *tstate) {
@@ -59,7 +60,7 @@ static bool begins_silence(uint64_t flags) {
     return this_thread->tid || (session_visit() && this_thread->tid);
 }
 
-/* The frame needs another profile function than the one that is there. */
+/* The frame needs a profile function other than the one that is set. */
 static NOINLINE void *change(void *tstate, void *frame, int throwing) {
     if (agent.state != AGENT_TRACING || field32(tstate, layout.ts_tracing)) goto pass_on;
     if (!agent.family->live) {

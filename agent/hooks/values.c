@@ -1,7 +1,7 @@
-/* Owns arguments and return values as payloads. Their texts are made with this thread paused: with
- * --log_func_repr code of the target runs (cpython/repr.c), which may do anything, even end the session; without it none
- * does (cpython/value.c). No pointer into the arena is held across it. If all
- * values are plain (numbers, ASCII texts, None), no code of the target runs, and the payload is written at once. */
+/* Owns arguments and return values as payloads. The thread is paused while their texts are made. With --log_func_repr code of
+ * the target runs (cpython/repr.c): it may do anything, even end the session. Without it none runs (cpython/value.c). No
+ * pointer into the arena is kept across that. If all values are plain (numbers, ASCII texts, None), no code of the target runs
+ * and the payload is written at once. */
 #include "agent/hooks/values.h"
 
 #include "agent/cpython/layout.h"
@@ -14,13 +14,13 @@
 
 enum { BYTES_MAX = 8192, PLAIN_MAX = 1024, NAME_MAX = 255, CODE_VARARGS = 4, CODE_VARKEYWORDS = 8 };
 
-/* A payload under construction, with room for zeros up to the next word. */
+/* A payload in the making, with room for the zeros up to the next word. */
 union plain {
     uint64_t words[PLAIN_MAX / 8 + 1];
     char bytes[PLAIN_MAX + 8];
 };
 
-/* The length in bytes of at most `limit` whole characters. */
+/* The length in bytes of whole characters, at most `limit` of them. */
 static uint32_t cut_utf8(const char *bytes, int64_t len, uint32_t limit) {
     uint32_t at = 0, characters = 0;
     while (at < (uint64_t)len && at < BYTES_MAX) {
@@ -37,7 +37,7 @@ static struct thread *pause(void) {
     return thread;
 }
 
-/* False: the session of the call is over. */
+/* False: the session in which the call began is over. */
 static bool resume(struct thread *thread) {
     if (thread == this_thread) thread->paused = 0;
     return thread == this_thread && thread->tid;
@@ -122,11 +122,11 @@ static bool plain_arguments(const struct locals *locals, int64_t count, enum det
     return true;
 }
 
-/* Where the arguments of one call are read from. */
+/* Where the arguments of one call are read. */
 struct source {
     struct locals locals;
-    void *names, *frame, *by_name; /* by_name: f_locals, once it is needed */
-    bool same;                     /* both ways gave the same */
+    void *names, *frame, *by_name; /* by_name: f_locals, made when it is needed */
+    bool same;                     /* both ways gave the same value */
 };
 
 static void *value_by_name(struct source *source, void *name) {
@@ -190,7 +190,7 @@ static NOINLINE void any_arguments(struct source *source, int64_t count, enum de
     error_restore(&error);
 }
 
-/* Positional, keyword-only, *args, **kwargs: the order of co_varnames. `frame` may be NULL on 3.12+. */
+/* In the order of co_varnames: positional, keyword-only, *args, **kwargs. `frame` may be NULL on 3.12+. */
 NOINLINE bool values_tell_arguments(void *code, void *frame, enum detail_way way) {
     uint32_t flags = field32(code, layout.co_flags);
     int64_t count = (int64_t)field32(code, layout.co_argcount) + field32(code, layout.co_kwonlyargcount);

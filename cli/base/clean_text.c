@@ -43,7 +43,7 @@ static unsigned columns_of(uint32_t c) {
 char *clean_text(char *to, const void *text, size_t len) {
     const uint8_t *s = text, *end = s + len;
     char *p = to;
-    if (len > CLEAN_TEXT_MAX - 8) { /* what comes last tells functions apart */
+    if (len > CLEAN_TEXT_MAX - 8) { /* the end is kept: it tells functions apart */
         s = end - (CLEAN_TEXT_MAX - 8);
         while (s < end && (*s & 0xc0) == 0x80) s++;
         p = memcpy(p, CLEAN_CUT, 3) + 3;

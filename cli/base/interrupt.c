@@ -13,7 +13,7 @@ static void on_signal(int sig) {
     int saved = errno;
     (void)sig;
     interrupts_seen++;
-    if (interrupt_wake_fd >= 0 && write(interrupt_wake_fd, "", 1) < 0) errno = saved; /* full: the poll is awake already */
+    if (interrupt_wake_fd >= 0 && write(interrupt_wake_fd, "", 1) < 0) errno = saved; /* a full pipe: the poll wakes up anyway */
     errno = saved;
 }
 

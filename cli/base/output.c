@@ -1,5 +1,5 @@
-/* Owns files being written: the temporary file beside the wanted one, buffering, gzip, the renaming at the end, and the
- * one line that says why it could not be (disk full, no right, ...). */
+/* Owns files that are being written: the temporary file beside the output, buffering, gzip, the rename at the end, and the
+ * line that says why writing failed (disk full, no permission, ...). */
 #include "cli/base/output.h"
 
 #include <errno.h>
@@ -14,14 +14,14 @@
 
 #include "cli/base/safe_path.h"
 
-#define GZIP_LEVEL 1 /* level 6 costs three times the time for a tenth of the size on these texts */
+#define GZIP_LEVEL 1 /* level 6 takes three times as long and makes such texts a tenth smaller */
 #define GZIP_WINDOW (15 + 16)
 
 struct output_file {
     struct output head; /* first: a struct output is the start of a struct output_file */
     int fd, error;
     bool gzip;
-    int (*sink)(void *arg, const void *data, size_t len); /* instead of a file; else NULL */
+    int (*sink)(void *arg, const void *data, size_t len); /* instead of a file; NULL = a file */
     void *sink_arg;
     uint64_t bytes;
     char path[PATH_MAX], temp[PATH_MAX]; /* temp is "" when path is written directly */
@@ -42,7 +42,7 @@ int output_make_dirs(const char *path) {
         if (mkdir(dir, 0777) < 0 && errno != EEXIST && errno != EISDIR) {
             int rc = -errno;
             struct stat st;
-            if (stat(dir, &st) < 0) return rc; /* a folder that is there but not ours to make is fine */
+            if (stat(dir, &st) < 0) return rc; /* the folder exists: it does not matter that we could not have made it */
         }
         *slash = '/';
     }
@@ -64,11 +64,11 @@ static int cannot(struct vt_err *err, int code, const char *path) {
     return vt_err_set(err, code, "cannot write %s: %s%s", path, strerror(-code), advice(code));
 }
 
-/* Opens path itself (a device, a pipe) or a new file beside it. Only links that may be followed are; whatever else is put there
- * in this moment is replaced by the rename at the end, or is not opened. */
+/* Opens path itself (a device, a pipe) or a new file beside it. Follows a link only where safe_path.h allows it. Whatever else
+ * appears at path meanwhile is replaced by the rename, or is not opened. */
 static int open_file(struct output_file *f, const char *path) {
     struct stat st;
-    bool exists = !safe_path_is_foreign(path) && lstat(path, &st) == 0; /* another user's is replaced, never opened */
+    bool exists = !safe_path_is_foreign(path) && lstat(path, &st) == 0; /* another user's file is replaced, never opened */
     bool link = exists && S_ISLNK(st.st_mode);
     if (link) exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) return -EISDIR;
@@ -153,7 +153,7 @@ static void to_disk(struct output_file *f, const void *data, size_t len) {
     if (!f->error) f->bytes += len;
 }
 
-/* Takes len bytes on their way; finish also writes gzip's end. */
+/* Compresses len bytes where that was asked for, and writes them; finish also writes the end of the gzip stream. */
 static void take(struct output_file *f, const void *data, size_t len, bool finish) {
     if (!f->gzip) {
         to_disk(f, data, len);
@@ -201,7 +201,7 @@ int output_commit(struct output *o, uint64_t *bytes, struct vt_err *err) {
     struct output_file *f = file_of(o);
     take(f, f->buf, (size_t)(o->pos - f->buf), true);
     o->pos = f->buf;
-    if (!f->error && !f->sink) { /* some file systems tell only now that the disk is full */
+    if (!f->error && !f->sink) { /* some file systems report a full disk only here */
         int fd = f->fd;
         f->fd = -1;
         if (close(fd) < 0 && errno != EINTR) f->error = -errno;
@@ -241,7 +241,7 @@ int output_temp(void) {
     if (!base || !*base) base = "/tmp";
     int fd = open(base, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0) return fd;
-    int n = snprintf(path, sizeof path, "%s/viztracer-XXXXXX", base); /* not every file system has that */
+    int n = snprintf(path, sizeof path, "%s/viztracer-XXXXXX", base); /* not every file system supports O_TMPFILE */
     if (n < 0 || (size_t)n >= sizeof path) return -ENAMETOOLONG;
     fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0) return -errno;

@@ -1,4 +1,4 @@
-/* Owns the rule about what other users put into sticky folders (safe_path.h). Sources: proc_sys_fs(5), protected_symlinks,
+/* Owns the rule for what other users put into sticky folders (safe_path.h). Sources: proc_sys_fs(5), protected_symlinks,
  * protected_regular, protected_fifos. */
 #include "cli/base/safe_path.h"
 

@@ -1,5 +1,5 @@
-/* Owns the hash table of text_map.h: open addressing, half full at most. Keys come from files: the hash starts from a
- * number of this process, so that no file can be made whose names all collide. */
+/* Owns the hash table of text_map.h: open addressing, at most half full. Keys come from files, so the hash is seeded at random
+ * in each process: no file can be made so that all its names collide. */
 #include "cli/base/text_map.h"
 
 #include <stdlib.h>

@@ -20,11 +20,11 @@
 #define SEND_SECONDS 5
 #define EXIT_MS 2000
 enum { NO_PROC = 126, NOT_FOUND = 127 }; /* exit codes of a daemon that could not be started */
-#define SILENT_USERS 64                  /* whose daemons do not answer: remembered in one walk */
+#define SILENT_USERS 64                  /* users whose daemons do not answer, remembered during one walk */
 
 void client_close(struct client *c) {
     vt_close(&c->fd);
-    /* It ends with its last session. It must not stay as a zombie when no other process reaps it. */
+    /* A private daemon ends with its last session. Reap it: where no other process does so, it would stay a zombie. */
     for (int ms = 0; c->child > 0 && ms < REAP_MS && waitpid(c->child, NULL, WNOHANG) == 0; ms++) usleep(1000);
     c->child = 0;
     vt_frame_buf_free(&c->in);
@@ -46,8 +46,8 @@ int client_send(struct client *c, uint32_t type, const ProtobufCMessage *msg, st
     return rc ? vt_err_set(err, rc, "viztracerd does not answer: %s", strerror(-rc)) : 0;
 }
 
-/* How long a daemon may take to answer, by the answer that is wanted. The longest are those for which a helper of the daemon
- * works on the target (daemon/session/helper.c: a minute). */
+/* How long a daemon may take to answer: it depends on the answer. Those that need a helper working on the target take longest
+ * (daemon/session/helper.c: a minute). */
 static unsigned patience_ms(uint32_t want) {
     static const struct {
         uint32_t want;
@@ -98,7 +98,7 @@ int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg,
             return vt_err_set(err, rc, "viztracerd ended without an answer: %s",
                               rc == -EPIPE ? "connection closed" : strerror(-rc));
         if (got == VT_CTL_ERROR) return client_error(payload, len, err);
-        if (got != want) continue; /* frames of a trace, statistics */
+        if (got != want) continue; /* frames of a trace and statistics are skipped */
         if (!reply) return 0;
         rc = vt_msg_unpack(got, payload, len, reply);
         return rc ? vt_err_set(err, rc, "viztracerd sent an answer that makes no sense") : 0;
@@ -135,7 +135,7 @@ int client_open_path(struct client *c, const char *path, uid_t owner, struct vt_
     strcpy(sa.sun_path, path);
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0) return vt_err_set(err, -errno, "socket: %s", strerror(errno));
-    /* For connect and send: a daemon that accepts nothing and reads nothing. */
+    /* For connect and send: a daemon may accept no connection or read nothing. */
     const struct timeval patience = {SEND_SECONDS, 0};
     if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)))
         return client_close(c), vt_err_set(err, -errno, "socket: %s", strerror(errno));
@@ -145,7 +145,7 @@ int client_open_path(struct client *c, const char *path, uid_t owner, struct vt_
     } else if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || (cred.uid != owner && cred.uid != 0)) {
         rc = vt_err_set(err, -EPERM, "%s: another user answers there", path);
     } else {
-        c->daemon_pid = cred.pid; /* as the kernel says, not the daemon */
+        c->daemon_pid = cred.pid; /* the kernel's number, not the one that the daemon says */
         c->owner = cred.uid;
         rc = handshake(c, err);
     }
@@ -197,7 +197,7 @@ static int start_private(struct client *c, struct vt_err *err) {
     }
     if (pid == 0) {
         sigset_t none;
-        setsid(); /* Ctrl+C and a closed terminal are the client's business */
+        setsid(); /* Ctrl+C and a closed terminal are handled by the client */
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         int null = open("/dev/null", O_RDWR);
@@ -261,7 +261,7 @@ static bool is_silent(const struct walk *w, uid_t owner) {
     return w->nsilent == SILENT_USERS && owner != 0 && owner != geteuid();
 }
 
-/* A user could make root wait at any number of sockets: once is enough. */
+/* A user could make root wait at any number of sockets: wait for each user once. */
 static int each_private(void *ctx, const char *path, uid_t owner) {
     struct walk *w = ctx;
     struct client c;

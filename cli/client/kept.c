@@ -13,7 +13,7 @@
 #include "proto/frame.h"
 #include "proto/msg.h"
 
-#define HEADER_MAX (1u << 20) /* bytes of a trace's header; real ones have a few hundred */
+#define HEADER_MAX (1u << 20) /* bytes of a trace's header; ordinary ones have a few hundred */
 
 struct each {
     int (*fn)(void *ctx, const struct spooldir_file *k);

@@ -1,9 +1,8 @@
-/* Owns folding (fold.h): a writer in front of another one, which first counts how long calls are and then lets the longest
- * through.
+/* Owns folding (fold.h): a writer in front of another writer. It first counts how long calls are, then passes the longest on.
  *
- * Calls of a thread come in the order in which they end. A folded call waits in `pending` until the call around it ends,
- * which is either shown and gets it as part of its trace_fold, or is folded too and takes it along. What is pending
- * lies in `items` in the order of time, so taking along costs nothing. */
+ * Calls of a thread come in the order of their ends. A folded call waits in `pending` for the end of the call around it. If
+ * that one is shown, it gets the folded call as part of its trace_fold. If it is folded too, it takes the folded call along.
+ * The contents of pending calls lie in `items` in the order of time, so taking along copies nothing. */
 #include "cli/convert/fold.h"
 
 #include <errno.h>
@@ -14,36 +13,36 @@
 #include "cli/trace/fold_text.h"
 #include "cli/trace/names.h"
 
-/* Durations are counted in buckets: below 2 * BUCKETS_PER_OCTAVE ns exact, above to that fraction. */
+/* Durations are counted in buckets: exact below 2 * BUCKETS_PER_OCTAVE ns, a fixed fraction of the value above. */
 #define BUCKET_BITS 10u
 #define BUCKETS_PER_OCTAVE (1u << BUCKET_BITS)
 #define BUCKETS ((64u - BUCKET_BITS + 1) * BUCKETS_PER_OCTAVE)
 
 #define COMPACT_ITEMS 8192u /* a pending entry with this many items is summed per function */
 
-#define SAMPLE_LEAST 4u /* to leave out fewer than 3 of 4 is not worth it */
+#define SAMPLE_LEAST 4u /* leaving out fewer than 3 of 4 is not worth it */
 
-/* A folded call, or the sum of some of the same function. */
+/* A folded call, or the sum of several of one function. */
 struct item {
     struct trace_name *name;
     uint64_t calls, self_ns;
 };
 
-/* A folded call and all in it, or several side by side in the same call. */
+/* A folded call with all calls inside it, or several such calls side by side in one call. */
 struct pending {
-    uint64_t start_ns, end_ns; /* of the first, of the last */
+    uint64_t start_ns, end_ns; /* start of the first, end of the last */
     uint64_t calls, total_ns;
-    size_t first; /* item; its items end where those of the next entry begin */
+    size_t first; /* its first item; its items end where those of the next entry begin */
 };
 
 struct lane {                /* of a thread */
-    struct trace_call *open; /* announced and not ended, outermost first */
+    struct trace_call *open; /* calls that are announced and have not ended, outermost first */
     uint32_t nopen, open_room;
     uint32_t told;       /* of them, how many the inner writer knows */
     uint32_t still_open; /* at the end: how many have been handed over */
     struct pending *pending;
     size_t npending, pending_room;
-    size_t barrier; /* entries before this one are before a gap: a call that ends there cannot include later ones */
+    size_t barrier; /* entries below this one are from before a gap: a call that ends there cannot include later ones */
     struct item *items;
     size_t nitems, items_room;
     size_t compact_at;
@@ -52,17 +51,17 @@ struct lane {                /* of a thread */
 struct trace_writer {
     const struct trace_writer_ops *ops;
     struct trace_writer *inner;
-    uint64_t *buckets;      /* not NULL: only count */
-    uint64_t calls;         /* counted */
-    uint32_t border;        /* bucket: shorter ones are folded, longer ones are shown */
-    uint64_t border_folded; /* this many of those in it are folded, the first ones */
+    uint64_t *buckets;      /* not NULL: this pass only counts */
+    uint64_t calls;         /* calls counted */
+    uint32_t border;        /* a bucket: shorter calls are folded, longer ones are shown */
+    uint64_t border_folded; /* how many calls of that bucket are folded; the first ones are */
     uint64_t folded;
-    uint32_t listed_max; /* functions of a fold */
+    uint32_t listed_max; /* functions that a fold names */
     struct lane *lanes;  /* by index of the thread */
     const struct trace_info *info;
-    struct trace_fold_function *functions; /* being summed */
+    struct trace_fold_function *functions; /* the sums being made */
     uint32_t nfunctions;
-    uint32_t *place; /* by index of the name: in functions, if that entry has this name */
+    uint32_t *place; /* by index of the name: its place in functions, if that entry has this name */
 };
 
 static uint32_t bucket_of(uint64_t ns) {
@@ -103,7 +102,7 @@ static bool goes_before(const struct trace_fold_function *x, const struct trace_
     return x->name->index < y->name->index;
 }
 
-/* Puts those with the most time first, as many as hold `enough_ns` or `most`: how many. */
+/* Moves the functions with the most time to the front until they hold `enough_ns` or number `most`. Returns how many. */
 static uint32_t put_first(struct trace_fold *fold, uint32_t most, uint64_t enough_ns) {
     uint32_t n = 0;
     for (uint64_t sum = 0; n < fold->nfunctions && n < most && (!n || sum < enough_ns); n++) {
@@ -119,7 +118,7 @@ static uint32_t put_first(struct trace_fold *fold, uint32_t most, uint64_t enoug
     return n;
 }
 
-/* Items of the last entry, summed in place. */
+/* Sums up the items of the last entry, in place. */
 static void compact(struct trace_writer *w, struct lane *lane) {
     size_t first = lane->pending[lane->npending - 1].first;
     sum_items(w, lane->items + first, lane->nitems - first);
@@ -145,7 +144,7 @@ static void remove_range(struct lane *lane, size_t from, size_t to) {
     if (lane->barrier > from) lane->barrier = lane->barrier > to ? lane->barrier - (to - from) : from;
 }
 
-/* Sums up entries from..to and takes them out; calls 0 = there were none. Valid until the next sum. */
+/* Sums up entries from..to and removes them; calls is 0 when there were none. Valid until the next sum. */
 static struct trace_fold claim(struct trace_writer *w, struct lane *lane, size_t from, size_t to) {
     struct trace_fold fold = {0};
     if (from >= to) return fold;
@@ -161,7 +160,7 @@ static struct trace_fold claim(struct trace_writer *w, struct lane *lane, size_t
     return fold;
 }
 
-/* Folds a call with the entries from..to in it. */
+/* Folds a call and the entries from..to inside it. */
 static int fold_away(struct trace_writer *w, struct lane *lane, const struct trace_call *call, size_t from, size_t to) {
     struct pending sum = {call->start_ns, call->end_ns, 1, call->end_ns - call->start_ns, items_of(lane, from)};
     uint64_t below = 0;
@@ -185,12 +184,12 @@ static int fold_away(struct trace_writer *w, struct lane *lane, const struct tra
         lane->npending++;
     }
     lane->pending[from] = sum;
-    /* entries behind it: it ended in a gap before them, and so may the call around it */
+    /* later entries exist: the call ended in a gap before them, and the call around it may have, too */
     if (lane->barrier > from + 1 || from + 1 < lane->npending) lane->barrier = from + 1;
     return 0;
 }
 
-/* Merges the last two entries when both are known to be in the same call. */
+/* Merges the last two entries when both are known to be in one call. */
 static void join_last(struct trace_writer *w, struct lane *lane) {
     size_t n = lane->npending;
     if (n < 2 || n - 1 <= lane->barrier) return;
@@ -216,7 +215,7 @@ static int fold_enter(struct trace_writer *w, const struct trace_call *call) {
     return 0;
 }
 
-/* The inner writer gets to know the announced calls below `to`. */
+/* Announces the open calls below `to` to the inner writer. */
 static int tell(struct trace_writer *w, struct lane *lane, uint32_t to) {
     int rc = 0;
     for (; w->ops->enter && lane->told < to && !rc; lane->told++) rc = w->ops->enter(w->inner, &lane->open[lane->told]);
@@ -296,12 +295,12 @@ static int fold_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return w->buckets || !w->ops->mark ? 0 : w->ops->mark(w->inner, mark);
 }
 
-/* What no shown call is around. */
+/* Marks the folded calls of a thread that no shown call is around. */
 static int mark_rest(struct trace_writer *w, const struct trace_thread *thread, struct lane *lane) {
     if (!lane->npending || !w->ops->mark) return 0;
     struct trace_mark mark = {.thread = thread, .ns = lane->pending[lane->npending - 1].end_ns, .ph = 'i', .scope = 't'};
     struct trace_fold fold = claim(w, lane, 0, lane->npending);
-    fold.listed = put_first(&fold, FOLD_LISTED_MAX, UINT64_MAX); /* once per thread: all of it */
+    fold.listed = put_first(&fold, FOLD_LISTED_MAX, UINT64_MAX); /* once per thread, so all functions are listed */
     char *text = fold_json(&fold, &mark.args_json_len);
     if (!text) return -ENOMEM;
     mark.name = "folded";
@@ -332,7 +331,7 @@ static const struct trace_writer_ops show_ops = {.begin = fold_begin,
                                                  .mark = fold_mark,
                                                  .end = fold_end};
 
-/* Longest first, as many as fit. */
+/* Chooses the longest calls, as many as fit. */
 static void set_border(struct trace_writer *w, uint64_t budget) {
     uint32_t at = BUCKETS;
     if (w->calls <= budget) return; /* everything from bucket 0 on */
@@ -350,7 +349,7 @@ static void free_lanes(struct trace_writer *w) {
     free(w->lanes);
 }
 
-/* The first run. What of a sample is known by its end only is taken for long: never too many are shown. */
+/* The first run. In a sample the beginning of some calls is unknown: they count as long, so that never too many are shown. */
 static int count(struct trace_writer *w, struct trace_source *s, const struct run_opts *opts, const struct fold_budget *budget,
                  struct trace_totals *totals, struct vt_err *err) {
     struct run_opts some = *opts;

@@ -1,6 +1,6 @@
-/* Owns a writer in front of another one: it counts calls, or leaves out the first ones.
- * "Newest" is by the order in which the model hands calls over: calls of one thread in the order in which they ended, threads
- * as their blocks come in the trace, so between threads the border is exact to a block's age (~50 ms). */
+/* Owns a writer in front of another writer: it counts calls, or leaves out the first ones. The model hands over the calls of
+ * one thread in the order of their ends, and threads in the order of their blocks in the trace. So the border between old and
+ * new is exact within a thread, and exact to the age of a block (about 50 ms) between threads. */
 #include "cli/convert/newest.h"
 
 #include <stddef.h>
@@ -9,8 +9,8 @@
 struct trace_writer {
     const struct trace_writer_ops *ops; /* NULL = only count */
     struct trace_writer *inner;
-    uint64_t calls; /* so far */
-    uint64_t skip;  /* the first ones that are left out */
+    uint64_t calls; /* calls so far */
+    uint64_t skip;  /* how many calls at the start are left out */
 };
 
 static int newest_begin(struct trace_writer *w) { return w->ops ? w->ops->begin(w->inner) : 0; }

@@ -7,7 +7,7 @@
 
 #define SUB (1u << DURATIONS_SUB_BITS)
 
-/* Octave 0 holds 0..63 one by one; octave k the values with 6 + k bits, in 64 classes of 2^(k-1) each. */
+/* Octave 0 holds 0..63, one value each; octave k holds the values of 6 + k bits, in 64 classes of 2^(k-1) values each. */
 static unsigned octave_of(uint64_t ns) { return ns < SUB ? 0 : 64u - (unsigned)__builtin_clzll(ns) - DURATIONS_SUB_BITS; }
 static unsigned class_of(uint64_t ns, unsigned octave) {
     return octave ? (unsigned)(ns >> (octave - 1)) & (SUB - 1) : (unsigned)ns;

@@ -1,5 +1,5 @@
-/* Owns finding and reading source files for a trace. File names come from the target and are hostile: a file is taken
- * only when the target's own user could have read it, below the target's own root, and when it looks like text. */
+/* Owns finding and reading source files for a trace. File names come from the target and are hostile. A file is taken only
+ * when the target's own user may read it, below the target's own root, and when it looks like text. */
 #include "cli/trace/file_info.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ void file_source_open(struct file_source *source, const char *root, const char *
 
 void file_source_close(struct file_source *source) { vt_close(&source->root_fd); }
 
-/* May the target's user read it? Groups are not known; a file that only a group may read is left out. */
+/* May the target's user read it? The target's groups are unknown, so a file that only a group may read is left out. */
 static bool target_may_read(const struct file_source *source, const struct stat *st) {
     uid_t us = geteuid();
     if (st->st_mode & S_IROTH) return true;
@@ -65,7 +65,9 @@ static int read_source(const struct file_source *source, const struct trace_name
     return rc;
 }
 
-/* In place: no byte order mark, \n for every \r\n and \r, as Python reads source. Counts lines. */
+/* In place: removes a byte order mark, and turns \r
+ *  and \r into
+ * , as Python does when it reads source. Counts lines. */
 static size_t source_text(char *text, size_t len, uint64_t *lines) {
     size_t from = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, to = 0;
     *lines = 0;
@@ -86,7 +88,7 @@ static int compare_bytes(const char *a, uint32_t a_len, const char *b, uint32_t 
     return diff ? diff : (a_len > b_len) - (a_len < b_len);
 }
 
-/* By file, then name, then line: names of one file are together, and so are functions that would be one JSON key. */
+/* By file, then name, then line: functions of one file come together, and so do those with the same JSON key. */
 static int compare_names(const void *a, const void *b) {
     const struct trace_name *x = *(struct trace_name *const *)a, *y = *(struct trace_name *const *)b;
     int diff = compare_bytes(x->file, x->file_len, y->file, y->file_len);
@@ -117,7 +119,7 @@ static int write_string(struct output *o, const char *text, size_t len) {
     output_write(o, "\"", 1);
     while (len) {
         size_t n = len < step ? len : step;
-        if (n < len) { /* not inside a character */
+        if (n < len) { /* do not cut a character */
             size_t back = n;
             while (back > n - 4 && ((uint8_t)text[back] & 0xc0) == 0x80) back--;
             if (back > n - 4) n = back;
@@ -151,7 +153,7 @@ static int write_file_start(struct output *o, const struct trace_name *name, boo
     return rc ? rc : write_text(o, ":[");
 }
 
-/* Text that the trace brought with it. */
+/* Writes source text that is part of the trace. */
 static int write_brought(struct output *o, const struct trace_text *text, const struct trace_name *name, bool *any) {
     int rc = write_file_start(o, name, any);
     if (!rc) output_write(o, text->json, text->len);

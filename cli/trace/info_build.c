@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define MADE_UP 0x40000000u /* numbers of processes and threads that have none that fits: above every real one */
+#define MADE_UP 0x40000000u /* numbers for processes and threads that have no fitting one: above every real number */
 #define NAME_MAX_LEN (64u << 20)
 #define KEY_MAX 64u
 
@@ -44,7 +44,7 @@ static struct trace_name *add_name(struct info_build *b, void **slot, const stru
     return name;
 }
 
-/* The line's number at the end of "...:12)": false when there is none, or one that would be written otherwise. */
+/* The line number at the end of "...:12)". False when there is none, or when we would write the number differently. */
 static bool line_at_end(const char *text, size_t len, size_t *colon, uint32_t *line) {
     uint64_t value = 0, scale = 1;
     size_t at = len - 1;
@@ -69,7 +69,7 @@ static bool parentheses_pair(const char *text, size_t len) {
     return depth == 0;
 }
 
-/* The first " (" after which the parentheses of the file's name make sense: "f (/a (1)/b.py:3)" is in "/a (1)/b.py". */
+/* Splits at the first " (" behind which the parentheses are balanced: "f (/a (1)/b.py:3)" is in "/a (1)/b.py". */
 static bool split_name(const char *text, size_t len, struct trace_name *parts) {
     size_t colon, tried = 0;
     if (!line_at_end(text, len, &colon, &parts->line)) return false;
@@ -115,7 +115,7 @@ struct trace_name *info_build_name_parts(struct info_build *b, const struct trac
 
 /* ---- processes and threads ---- */
 
-/* A pid or tid as Linux has them. */
+/* A pid or tid in the range of Linux. */
 static bool small_number(const char *text, size_t len, uint32_t *number) {
     uint32_t value = 0;
     if (!len || len > 10) return false;
@@ -157,7 +157,7 @@ struct trace_process *info_build_process(struct info_build *b, const char *pid, 
     return *slot = process;
 }
 
-/* Threads are found by their process' number in the trace and what the file calls them. */
+/* The key of a thread: its process's number in the trace, and the name that the file gives it. */
 static size_t thread_key(char *key, const struct trace_process *process, const char *tid, size_t len) {
     if (len > KEY_MAX) len = KEY_MAX;
     memcpy(key, &process->index, sizeof process->index);

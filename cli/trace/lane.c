@@ -28,15 +28,15 @@ static int grow(void **list, size_t n, size_t *room, size_t size) {
     return 0;
 }
 
-/* 0: it fits, start and end may have been mended; 1: it does not; -ENOMEM. */
+/* 0: it fits, start and end may have been moved to fit; 1: it does not fit; -ENOMEM. */
 static int fit(struct lane *lane, uint64_t *start, uint64_t *end) {
     if (*end < lane->last_end) {
         if (lane->last_end - *end > ROUNDING_NS) return 1;
         *end = lane->last_end;
     }
-    uint64_t first = *start, inside = UINT64_MAX; /* start of the first call that this one is around */
+    uint64_t first = *start, inside = UINT64_MAX; /* inside: start of the first call inside this one */
     while (lane->nspans && lane->spans[lane->nspans - 1].start >= *start) inside = lane->spans[--lane->nspans].mended;
-    uint64_t before = lane->nspans ? lane->spans[lane->nspans - 1].end : 0; /* end of the call in front of it */
+    uint64_t before = lane->nspans ? lane->spans[lane->nspans - 1].end : 0; /* end of the call before it */
     if (before > *start) {
         if (before - *start > ROUNDING_NS) return 1;
         first = *start = before;
@@ -104,7 +104,7 @@ struct giver {
     struct lanes *l;
     const struct trace_thread *thread;
     struct lane *lane;
-    uint32_t *stack; /* calls that are around the place we are at */
+    uint32_t *stack; /* calls around the current position */
     size_t depth;
 };
 
@@ -137,8 +137,9 @@ static int give_all(struct giver *g) {
             if (call->end - around->end > ROUNDING_NS) g->l->totals->cut++;
             call->end = around->end;
         }
-        if (around && call->start <= around->start && call->start < call->end) call->start = around->start + 1; /* 1 ns inside */
-        if (call->start > call->end) call->start = call->end;                                                   /* no room left */
+        if (around && call->start <= around->start && call->start < call->end)
+            call->start = around->start + 1;                  /* 1 ns further inside */
+        if (call->start > call->end) call->start = call->end; /* no room left */
         g->stack[g->depth++] = (uint32_t)i;
     }
     while (g->depth && !rc && lane->calls[g->stack[g->depth - 1]].end != OPEN)

@@ -1,4 +1,4 @@
-/* Owns what is told of --max_overhead (limit.h). */
+/* Owns the sentences about --max_overhead (limit.h). */
 #include "cli/trace/limit.h"
 
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include "cli/trace/names.h"
 
-/* ---- what the user types ---- */
+/* ---- parsing what the user typed ---- */
 
 static int parse_time(const char *text, size_t len, uint64_t *ns) {
     static const struct {
@@ -66,7 +66,7 @@ bool select_is_all(const struct trace_select *s) { return !select_has_window(s) 
 
 /* ---- the writer in front ---- */
 
-/* A wanted call that no other wanted one is around. */
+/* A wanted call that is inside no other wanted call. */
 struct subtree {
     uint64_t start, end; /* end UINT64_MAX: open */
     uint64_t nth;        /* of the thread's calls: what it calls was told before it, unless it is open */
@@ -74,9 +74,9 @@ struct subtree {
 
 struct select_thread {
     bool wanted;
-    uint64_t calls; /* told so far */
-    uint64_t left;  /* of them, those cut at the window's start */
-    /* Of a source that announces calls: those announced and not ended, outermost first. */
+    uint64_t calls; /* calls told so far */
+    uint64_t left;  /* how many of them were cut at the window's start */
+    /* Of a source that announces calls: the calls announced and not ended, outermost first. */
     struct trace_call *open;
     uint32_t nopen, open_room;
     uint32_t told;       /* of them, how many the inner writer knows */
@@ -90,10 +90,10 @@ struct select_thread {
 struct trace_writer {
     const struct trace_select *select;
     struct trace_info *info;
-    const struct trace_writer_ops *ops; /* NULL = the passes that only look */
+    const struct trace_writer_ops *ops; /* NULL = a pass that only looks */
     struct trace_writer *inner;
     bool finds_subtrees;
-    uint64_t from_ns, to_ns;       /* of the window, absolute */
+    uint64_t from_ns, to_ns;       /* the window, absolute */
     struct select_thread *threads; /* by index */
     uint8_t *matches;              /* by index of the name */
     uint64_t unselected;
@@ -120,7 +120,7 @@ static int note_subtree(struct trace_writer *w, const struct trace_call *call, u
     return 0;
 }
 
-/* Subtrees are in the order of their starts and do not overlap. */
+/* Subtrees are sorted by start and do not overlap. */
 static const struct subtree *subtree_at(const struct select_thread *t, uint64_t ns) {
     size_t low = 0, high = t->nsubtrees;
     while (low < high) {
@@ -133,8 +133,7 @@ static const struct subtree *subtree_at(const struct select_thread *t, uint64_t 
     return low && t->subtrees[low - 1].end >= ns ? &t->subtrees[low - 1] : NULL;
 }
 
-/* Is the nth call of the thread in a subtree, or the top of one? One that has the very times of its callee is told
- * behind it. */
+/* Is the nth call of the thread in a subtree, or its top? A call with the same times as its callee is told after it. */
 static bool in_subtree(const struct trace_writer *w, const struct trace_call *call, uint64_t nth) {
     const struct select_thread *t = &w->threads[call->thread->index];
     if (!w->matches) return true;
@@ -153,7 +152,7 @@ static bool wants_moment(const struct trace_writer *w, const struct trace_thread
 
 static int select_begin(struct trace_writer *w) { return w->ops ? w->ops->begin(w->inner) : 0; }
 
-/* ---- calls that are announced: nothing has to be kept but the stacks ---- */
+/* ---- announced calls: only the stacks are kept ---- */
 
 static int select_enter(struct trace_writer *w, const struct trace_call *call) {
     struct select_thread *t = &w->threads[call->thread->index];
@@ -168,7 +167,8 @@ static int select_enter(struct trace_writer *w, const struct trace_call *call) {
     return 0;
 }
 
-/* Start of the frame with `at` frames around it. Those from before the window begin with it, a nanosecond apart. */
+/* Start of the frame that has `at` frames around it. Frames from before the window start with the window, one nanosecond
+ * apart. */
 static uint64_t start_in_window(const struct trace_writer *w, const struct select_thread *t, uint64_t start_ns, uint32_t at) {
     uint64_t back = at < t->early ? t->early - 1 - at : 0;
     if (start_ns >= w->from_ns) return start_ns;
@@ -176,7 +176,7 @@ static uint64_t start_in_window(const struct trace_writer *w, const struct selec
     return cut > start_ns ? cut : start_ns;
 }
 
-/* A wanted call, the outer ones first: what is around a wanted call reaches into the window as well. */
+/* Hands a wanted call over, outer ones first: the callers of a wanted call reach into the window, too. */
 static int give_announced(struct trace_writer *w, struct select_thread *t, struct trace_call *call, uint32_t at) {
     int rc = 0;
     if (!t->began) {
@@ -237,7 +237,7 @@ static int select_call(struct trace_writer *w, const struct trace_call *call) {
 }
 
 static int select_gap(struct trace_writer *w, const struct trace_gap *gap) {
-    const struct select_thread *t = &w->threads[gap->thread->index]; /* also between subtrees: something is missing there */
+    const struct select_thread *t = &w->threads[gap->thread->index]; /* between subtrees, too: something is missing there */
     return w->ops && t->wanted && in_window(w, gap->ns) ? w->ops->gap(w->inner, gap) : 0;
 }
 
@@ -279,7 +279,7 @@ static bool one_of(const uint32_t *list, size_t n, uint32_t number) {
     return n == 0;
 }
 
-/* Threads that are not wanted are not shown either: writers name the shown ones before the first call comes. */
+/* Threads that are not wanted are hidden: writers name the shown ones before the first call. */
 static int choose_threads(struct trace_writer *w) {
     const struct trace_select *s = w->select;
     w->threads = calloc(w->info->nthreads + 1u, sizeof *w->threads);
@@ -346,7 +346,7 @@ int select_check(const struct trace_select *s, struct trace_info *info, struct v
     return n ? 0 : vt_err_set(err, -EINVAL, "--match %s: the trace has no function of that name", s->globs[0]);
 }
 
-/* A thread that calls nothing of what is wanted is not shown. */
+/* Hides threads without a wanted call. */
 static void drop_threads(struct trace_writer *w) {
     for (uint32_t i = 0; i < w->info->nthreads; i++) {
         struct trace_thread *thread = w->info->threads[i];
@@ -356,7 +356,7 @@ static void drop_threads(struct trace_writer *w) {
     }
 }
 
-/* Before the run that tells: the window's place in time, the subtrees. */
+/* Before the run that hands calls over: finds the window in time, and the subtrees. */
 static int look(struct trace_writer *w, select_run_fn run, void *ctx, const struct run_opts *opts, struct vt_err *err) {
     const struct trace_select *s = w->select;
     struct trace_totals totals;
@@ -383,7 +383,7 @@ int select_run(const struct trace_select *select, struct trace_info *info, selec
         w.ops = ops;
         w.inner = inner;
         for (uint32_t i = 0; i < info->nthreads; i++) w.threads[i].calls = 0;
-        /* which calls belong to a subtree is told by their ends */
+        /* The ends of the calls tell which of them belong to a subtree. */
         rc = run(ctx, opts, info->trace && !w.matches ? &announced_ops : &select_ops, &w, totals, err);
         totals->unselected = w.unselected;
         totals->threads = info->nshown;

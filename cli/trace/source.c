@@ -60,7 +60,7 @@ static int run_whole(void *ctx, const struct run_opts *opts, const struct trace_
     return s->ops->run(s->info, s->state, opts, ops, w, totals, err);
 }
 
-/* ---- a writer that looks for the first and the last moment ---- */
+/* ---- a writer that finds the first and the last moment ---- */
 
 struct trace_writer {
     struct trace_info *info;
@@ -102,7 +102,7 @@ int trace_source_range(struct trace_source *s, struct vt_err *err) {
     return s->info->range_known ? 0 : run_whole(s, &all, &ops, &w, &totals, err);
 }
 
-/* A window that begins behind the end of the trace is a mistake of the user's. */
+/* A window behind the end of the trace is an error of the user. */
 static int check_window(struct trace_source *s, struct vt_err *err) {
     char from[16], all[16];
     int rc = trace_source_range(s, err);

@@ -6,16 +6,16 @@
 
 #include "cli/trace/limit.h"
 
-#define MADE_UP_TID 0x40000000u /* made-up tids begin here, above every real one */
+#define MADE_UP_TID 0x40000000u /* tids that we make up start here, above every real one */
 
-/* State that is only needed while reading. */
+/* State needed only while reading. */
 struct loader {
     struct trace_info *info;
     struct vt_clock_point first, last;
     bool have_clock;
     uint32_t threads_room;
-    struct trace_thread **by_ident; /* hash table, open addressing: of each ident the thread with the lowest serial */
-    uint32_t ident_slots;           /* a power of two, more than twice the threads */
+    struct trace_thread **by_ident; /* hash table, open addressing: the thread with the lowest serial of each ident */
+    uint32_t ident_slots;           /* a power of two, more than twice the number of threads */
     struct vt_err *err;
 };
 
@@ -57,8 +57,8 @@ static struct trace_thread *new_thread(struct loader *l, uint64_t ident, uint32_
     return thread;
 }
 
-/* The thread of a stream. A thread that was found at attach (same ident, no stream yet) takes the first stream of its
- * ident; later streams of the ident are other threads, because idents are used again. */
+/* The thread of a stream. A thread found at the attach (same ident, no stream yet) takes the first stream of its ident. Later
+ * streams of that ident are other threads, because idents are reused. */
 static struct trace_thread *thread_by_serial(struct loader *l, uint32_t serial, uint64_t ident) {
     void **slot = id_table_slot(&l->info->by_serial, serial);
     if (!slot || *slot) return slot ? *slot : NULL;
@@ -188,7 +188,7 @@ static int take_throttled(struct loader *l, ProtobufCMessage **msg) {
     return 0;
 }
 
-/* What is done with each type of frame; a take function may keep *msg by setting it to NULL. */
+/* The handler of each type of frame. A handler may keep *msg by setting it to NULL. */
 static const struct {
     uint32_t type;
     int (*take)(struct loader *, ProtobufCMessage **msg);
@@ -259,7 +259,7 @@ struct trace_info *trace_info_new(void) {
     return info;
 }
 
-/* A .vzt is of one process. */
+/* A .vzt has one process. */
 static int add_process(struct trace_info *info) {
     info->processes = calloc(1, sizeof *info->processes);
     if (!info->processes || !(info->processes[0] = calloc(1, sizeof **info->processes))) return -ENOMEM;

@@ -1,5 +1,5 @@
-/* Owns finding one member of a large JSON text without holding the rest of it (view.h). Follows strings, escapes and the
- * depth of brackets; nothing else matters for where the value ends. */
+/* Owns finding one member of a large JSON text without holding the rest of it (view.h). It follows strings, escapes and the
+ * depth of brackets: they decide where the value ends. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,9 @@ struct view_scan {
     uint64_t depth;
     bool in_string, escaped, done;
     bool at_key;    /* depth 1: the next string is a key */
-    bool matched;   /* the last key was the wanted one: the value is behind its colon */
+    bool matched;   /* the last key was the wanted one: the value follows its colon */
     bool taking;    /* inside the value */
-    size_t key_len; /* of the string that may be it; KEY_MAX = it is not */
+    size_t key_len; /* length of a string that may be the key; KEY_MAX = it is not */
     char *value;
     size_t len, room;
 };
@@ -53,11 +53,11 @@ static int take(struct view_scan *s, char c) {
     return 0;
 }
 
-/* A character inside of a string. */
+/* A character inside a string. */
 static void string_char(struct view_scan *s, char c) {
     if (s->escaped) {
         s->escaped = false;
-        s->key_len = KEY_MAX; /* keys with escapes are not ours */
+        s->key_len = KEY_MAX; /* our keys have no escapes */
     } else if (c == '\\') {
         s->escaped = true;
     } else if (c == '"') {
@@ -68,7 +68,7 @@ static void string_char(struct view_scan *s, char c) {
     }
 }
 
-/* One outside of strings; true when it ends a value of the outermost object. */
+/* A character outside strings; true when it ends a value of the outermost object. */
 static bool structure_char(struct view_scan *s, char c) {
     switch (c) {
     case '"':

@@ -1,11 +1,10 @@
-/* Owns the viewer's HTTP server: 127.0.0.1 only, and who may see what.
- *
- * - The address that the user is shown has a random token; it is answered by a cookie and another random path, below which
- *   everything stands. Without the token, or without cookie and path, nothing is given away. Cookies of 127.0.0.1 go to
- *   every port of it, another user's too: that is why the cookie is bound to a path that nobody else knows.
- * - The UI asks for /localtrace and /file_info at the root, whatever its own path is: which trace is meant, and that our
- *   page asks, its Referer says.
- * - Host must be the address we listen on: no foreign name that was made to point to 127.0.0.1.
+/* Owns the viewer's HTTP server: it listens on 127.0.0.1 only and decides who may see what.
+ * - The address printed for the user has a random token. The server answers it with a cookie and a random path; all pages are
+ *   below that path. Without the token, or without cookie and path, it gives nothing away. Browsers send the cookies of
+ *   127.0.0.1 to every port of it, including another user's; so the cookie is bound to that secret path.
+ * - The UI asks for /localtrace and /file_info at the root, whatever its own path is. The Referer names the trace and shows
+ *   that our page asks.
+ * - Host must be the address that we listen on: a foreign name that resolves to 127.0.0.1 is refused.
  * - No page may ask other hosts (Content-Security-Policy); no other page may read or frame ours. */
 #include <dirent.h>
 #include <errno.h>
@@ -31,13 +30,13 @@
 #define SECRET_BYTES 16
 #define CONNECTION_SECONDS 60u
 #define CONNECTIONS 64u
-#define TRACES_MAX 2000u          /* of a folder */
-#define QUIET_NS 2000000000ull    /* after the last request nothing more comes */
-#define LOADING_NS 60000000000ull /* so long the UI may take until it asks for source text */
+#define TRACES_MAX 2000u          /* traces of a folder */
+#define QUIET_NS 2000000000ull    /* the browser is done when no request comes for this long */
+#define LOADING_NS 60000000000ull /* the UI may take this long until it asks for source text */
 
 struct entry {
     char *name;               /* in the folder; NULL when a file was given */
-    struct view_trace *trace; /* NULL = not looked at yet */
+    struct view_trace *trace; /* NULL = not opened yet */
 };
 
 struct view_server {
@@ -46,14 +45,14 @@ struct view_server {
     struct view_temp *temp;
     uint16_t port;
     bool folder;
-    pthread_mutex_t lock;  /* entries, code */
-    struct entry *entries; /* only grows: numbers stay */
+    pthread_mutex_t lock;  /* protects entries, code */
+    struct entry *entries; /* only grows, so numbers stay valid */
     size_t nentries, room;
-    char token[2 * SECRET_BYTES + 1], code[2 * SECRET_BYTES + 1]; /* code: a token that works once, then "" */
+    char token[2 * SECRET_BYTES + 1], code[2 * SECRET_BYTES + 1]; /* code: a token that works once, then it is "" */
     char path[2 * SECRET_BYTES + 1], cookie[2 * SECRET_BYTES + 1];
-    uint32_t served, info_served, page_served; /* W connections (release), R main: sent whole */
-    uint64_t last_ns;                          /* of the last request's end */
-    pthread_t maker;                           /* makes what the browser is going to ask for first */
+    uint32_t served, info_served, page_served; /* W connections (release), R main: answers that were sent whole */
+    uint64_t last_ns;                          /* end of the last request */
+    pthread_t maker;                           /* makes the forms that the browser will ask for first */
     bool making;
 };
 
@@ -61,10 +60,10 @@ struct view_server {
 struct request {
     struct view_server *server;
     struct MHD_Connection *connection;
-    uint32_t *done; /* flag to be set when the answer has been sent whole, or NULL */
+    uint32_t *done; /* flag to set when the answer was sent whole, or NULL */
 };
 
-/* What pages may do. The UI: anything within this server. Files of others: nothing that needs an origin. */
+/* The rights of pages. The UI: anything within this server. Files of others: nothing that needs an origin. */
 static const char csp_none[] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 static const char csp_ui[] =
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' data: blob:; frame-ancestors 'none'";
@@ -147,7 +146,7 @@ static int add_entry(struct view_server *s, const char *name) {
     return 0;
 }
 
-/* Regular files in the folder itself that are called like traces; links are not followed. The caller holds the lock. */
+/* Regular files in the folder itself whose names look like traces; links are not followed. The caller holds the lock. */
 static int read_folder(struct view_server *s) {
     struct dirent **found;
     struct stat st;
@@ -165,7 +164,7 @@ static int read_folder(struct view_server *s) {
     return rc;
 }
 
-/* The trace of "NUMBER/..."; *rest is the text behind the slash. NULL and err: no such number, or not a trace. */
+/* The trace of "NUMBER/..."; *rest is the text after the slash. NULL and err: no such number, or not a trace. */
 static struct view_trace *get_trace(struct view_server *s, const char *text, const char **rest, struct vt_err *err) {
     char path[8192], *end = NULL;
     struct view_trace *trace = NULL;
@@ -210,7 +209,7 @@ static enum MHD_Result send_listing(struct request *r) {
     if (f) {
         fputs(begin, f);
         for (size_t i = 0; i < s->nentries; i++) {
-            if (fstatat(dir, s->entries[i].name, &st, AT_SYMLINK_NOFOLLOW)) continue; /* gone */
+            if (fstatat(dir, s->entries[i].name, &st, AT_SYMLINK_NOFOLLOW)) continue; /* it was removed */
             fprintf(f, "<tr><td><a href=\"%zu/\">", i);
             put_html(f, s->entries[i].name);
             fprintf(f, "</a></td><td class=n>%s</td><td><a href=\"%zu/-/page\">simple page</a></td></tr>",
@@ -231,7 +230,7 @@ static enum MHD_Result send_listing(struct request *r) {
 
 /* ---- parts of a trace ---- */
 
-/* For a header: bytes that are no plain letters as %XX. */
+/* For a header: writes bytes that are not plain letters as %XX. */
 static void percent(const char *text, char *out, size_t size) {
     size_t n = 0;
     for (; *text && n + 4 < size; text++) {
@@ -285,10 +284,11 @@ static const struct route root_routes[] = {
     {"/localtrace", send_trace},
     {"/file_info", send_file_info},
 };
-/* Below /PATH/NUMBER/; everything else there is the UI. */
+/* Below /PATH/NUMBER/; every other path there is the UI's. */
 static const struct route trace_routes[] = {
     {"-/trace", send_trace},      {"-/file_info", send_file_info}, {"-/page", send_page},
-    {"-/flamegraph", send_flame}, {"service_worker.js", NULL}, /* it would keep this UI in the browser when another one is here */
+    {"-/flamegraph", send_flame}, {"service_worker.js", NULL}, /* it would keep this UI in the browser even when another one is
+                                                                  served */
 };
 
 /* The page with the origin of the UI in its script. */
@@ -338,7 +338,7 @@ static enum MHD_Result answer_trace(struct request *r, const char *rest) {
 
 /* ---- access ---- */
 
-/* In time that does not depend on where they differ. */
+/* Takes the same time wherever they differ. */
 static bool same_secret(const char *ours, const char *theirs) {
     size_t n = strlen(ours);
     unsigned char differ = 0;
@@ -351,7 +351,7 @@ static const char *header(const struct request *r, const char *name) {
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
 }
 
-/* The text behind our address when text begins with it, else NULL. */
+/* The rest of text behind our address, or NULL when text does not start with it. */
 static const char *after_address(const struct view_server *s, const char *text) {
     static const char *const names[] = {"127.0.0.1", "localhost"};
     char address[64];
@@ -371,7 +371,7 @@ static bool has_cookie(const struct request *r) {
     return same_secret(r->server->cookie, MHD_lookup_connection_value(r->connection, MHD_COOKIE_KIND, "viztracer"));
 }
 
-/* Behind "/PATH/" of ours, else NULL. */
+/* The rest behind our "/PATH/", or NULL. */
 static const char *after_path(const struct view_server *s, const char *url) {
     char begin[2 * SECRET_BYTES + 1];
     if (!url || url[0] != '/' || strlen(url) < sizeof begin + 1) return NULL;
@@ -380,7 +380,7 @@ static const char *after_path(const struct view_server *s, const char *url) {
     return same_secret(s->path, begin) && url[sizeof begin] == '/' ? url + sizeof begin + 1 : NULL;
 }
 
-/* The token in the address, or the code that works once. */
+/* Accepts the token in the address, or the code that works once. */
 static enum MHD_Result let_in(struct request *r, const char *token) {
     struct view_server *s = r->server;
     char to[128];
@@ -422,7 +422,7 @@ static enum MHD_Result answer(struct request *r, const char *url, const char *me
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *data_len, void **state) {
     (void)version, (void)data;
-    if (!*state) { /* headers only so far */
+    if (!*state) { /* so far only headers */
         struct request *r = calloc(1, sizeof *r);
         if (!r) return MHD_NO;
         r->server = ctx;
@@ -446,7 +446,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
 
 /* ---- life ---- */
 
-/* While the browser starts. Whoever asks for it meanwhile waits; an error comes when it is asked for. */
+/* Runs while the browser starts. A request for the same form waits for it; the request reports any error. */
 static void *make_ahead(void *arg) {
     struct view_server *s = arg;
     struct vt_err err = {0};

@@ -1,5 +1,5 @@
-/* Owns one trace that is being shown: what kind of file it is, and the forms of it that browsers take, made when they are
- * first asked for. What is made is a file without a name: it is gone with the process, however that ends. */
+/* Owns one trace that is being shown: the format of the file, and the forms of it that browsers take. A form is made when it
+ * is first asked for, in an unnamed file, which is gone when the process ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +17,7 @@
 #include "cli/trace/file_info.h"
 #include "cli/view/view.h"
 
-#define FILE_INFO_MAX (256u << 20) /* of a trace that came as JSON */
+#define FILE_INFO_MAX (256u << 20) /* of a trace in JSON */
 
 struct view_temp {
     char path[PATH_MAX];
@@ -27,9 +27,9 @@ struct view_temp {
 
 struct view_trace {
     char *path;
-    enum format_view view; /* FORMAT_VIEW_CONVERTED also when we cannot tell */
+    enum format_view view; /* FORMAT_VIEW_CONVERTED also when we do not know */
     bool json_text;        /* as in the row */
-    bool readable;         /* by a source of ours */
+    bool readable;         /* one of our sources can read it */
     struct view_temp *temp;
     pthread_mutex_t lock;
     int made[VIEW_PARTS]; /* descriptor or -1 */
@@ -69,7 +69,7 @@ static int check_file(const char *path, struct vt_err *err) {
     return 0;
 }
 
-/* Chooses the row; where the first bytes prove little the name has to agree. */
+/* Chooses the row. Where the first bytes do not prove the format, the name must agree. */
 static int look(struct view_trace *t, struct vt_err *err) {
     const struct trace_format *format = NULL;
     struct trace_source *source = NULL;
@@ -85,7 +85,7 @@ static int look(struct view_trace *t, struct vt_err *err) {
     if (!rc) rc = trace_source_open(t->path, &source, &why);
     t->readable = !rc;
     trace_source_close(source);
-    if (!rc || t->view == FORMAT_VIEW_AS_TRACE) return 0; /* the Perfetto UI may read what we cannot */
+    if (!rc || t->view == FORMAT_VIEW_AS_TRACE) return 0; /* the Perfetto UI may read files that we cannot */
     if (rc == -EBADMSG) return vt_err_set(err, rc, "%s; view shows %s", why.msg, format_list(FORMAT_VIEWED, " and ", list));
     return vt_err_set(err, rc, "%s", why.msg);
 }
@@ -160,7 +160,7 @@ static int scan_file_info(const char *path, struct view_scan *scan, struct vt_er
     return rc < 0 ? vt_err_set(err, rc, "%s: its file_info: %s", path, strerror(-rc)) : 0;
 }
 
-/* Of our own files: source text of every function that the trace names. */
+/* For our own formats: the source text of every function in the trace. */
 static int collect_file_info(struct view_trace *t, int fd, struct vt_err *err) {
     struct trace_source *source;
     struct file_source files;
@@ -209,7 +209,7 @@ static int make_file_info(struct view_trace *t, int *fd, struct vt_err *err) {
     return rc ? vt_err_set(err, rc, "%s: its file_info: %s", t->path, strerror(-rc)) : 0;
 }
 
-/* The file as it is, when it is all to be shown. */
+/* True when the file is sent as it is: all of it is shown. */
 static bool goes_as_it_is(const struct view_trace *t) {
     const struct view_picture *picture = &t->temp->picture;
     return t->view == FORMAT_VIEW_AS_TRACE && !(t->readable && (picture->budget || !select_is_all(&picture->select)));

@@ -1,4 +1,4 @@
-/* Owns the folder of the Perfetto UI: where one may be, and opening files in it so that no name leads out. */
+/* Owns the folder of the Perfetto UI: where to look for one, and opening files in it so that no name leads out of it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -28,7 +28,7 @@ static char *folder_under(const char *base, const char *rest) {
     return n > 0 && (size_t)n < sizeof path ? folder(path) : NULL;
 }
 
-/* Newest name first: of several wheels the one that sorts last. */
+/* The newest name first: with several wheels the one that sorts last. */
 static char *folder_like(const char *base, const char *pattern) {
     char full[PATH_MAX];
     glob_t found;
@@ -49,7 +49,7 @@ static char *folder_like(const char *base, const char *pattern) {
     return path;
 }
 
-/* Beside the program as make leaves it: build/bin/viztracer and .cache/ui. */
+/* In the source tree: build/bin/viztracer and .cache/ui. */
 static char *folder_of_build(void) {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -90,7 +90,7 @@ int view_ui_origin(const char **origin, struct vt_err *err) {
     *origin = url && *url ? url : VIEW_UI_ORIGIN;
     for (size_t i = 0; i < VT_ARRAY_LEN(begins) && !begin; i++)
         if (!strncmp(*origin, begins[i], strlen(begins[i]))) begin = strlen(begins[i]);
-    const char *host = *origin + begin; /* goes into a script and a header: nothing but names and numbers */
+    const char *host = *origin + begin; /* it goes into a script and a header: only letters, digits, '.', ':' and '-' */
     if (begin && *host && strlen(host) < 256 &&
         !host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-")])
         return 0;
@@ -98,7 +98,7 @@ int view_ui_origin(const char **origin, struct vt_err *err) {
                       *origin);
 }
 
-/* The kernel resolves: nothing above the folder can be reached, whatever links and dots say. */
+/* The kernel resolves the path (openat2): no link and no ".." leads out of the folder. */
 static int open_below(const char *ui, const char *path) {
     struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};

@@ -23,7 +23,7 @@ static enum offer offer_of(const struct option_row *r) {
     return NOTHING;
 }
 
-/* All rows of a command, shared ones too. */
+/* The i-th row of a command, shared rows included. */
 static const struct option_row *shown(const struct options_command *c, size_t i) {
     const struct option_row *r;
     for (size_t at = 0; (r = options_row(c, at)); at++)
@@ -31,7 +31,7 @@ static const struct option_row *shown(const struct options_command *c, size_t i)
     return NULL;
 }
 
-/* " .json .json.gz ...": what is written. */
+/* " .json .json.gz ...": the formats that can be written. */
 static void put_endings(void) {
     for (const struct trace_format *f = format_next(NULL); f; f = format_next(f))
         for (size_t i = 0; format_has_use(f, FORMAT_WRITTEN) && i < FORMAT_SUFFIXES_MAX && f->suffixes[i].text; i++)

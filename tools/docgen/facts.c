@@ -1,4 +1,4 @@
-/* Owns the facts that are in no table of the parser: environment variables, files, exit codes. */
+/* Owns the facts that no table of the parser has: environment variables, files, exit codes. */
 #include "proto/rundir.h"
 #include "tools/docgen/docgen.h"
 

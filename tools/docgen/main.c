@@ -1,4 +1,4 @@
-/* Owns the generator's command line, and which commands and rows there are to show. */
+/* Owns the generator's command line, and the choice of commands and rows to show. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Owns the tables in docs/: what is between "<!-- generated: NAME -->" and "<!-- end -->". */
+/* Owns the tables in docs/: the text between "<!-- generated: NAME -->" and "<!-- end -->". */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,14 +9,14 @@
 
 #define LINE_MAX_BYTES 8192
 
-/* A word of help that is code: a name with signs that Markdown would take, an option, a file's ending. */
+/* Is a word of help code? A name with signs that Markdown interprets, an option, a file's ending. */
 static bool is_code(const char *s, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (strchr("*_<>|~/", s[i]) && !(i && s[i] == '/' && n == i + 1)) return true;
     return n > 1 && (s[0] == '-' || s[0] == '.' || s[0] == '\'') && s[1] != '1' && s[1] != '.';
 }
 
-/* Help as Markdown. What is between < and > is one word. */
+/* Writes help as Markdown. Text between < and > counts as one word. */
 static void put_text(const char *s) {
     while (*s) {
         size_t n = strcspn(s, " "), back = 0, front = *s == '(';
@@ -57,7 +57,7 @@ static void put_commands(void) {
     }
 }
 
-/* Options with the same reason one after the other share a line. */
+/* Options with the same reason that follow one another share a line. */
 static void put_refused(void) {
     const struct options_command *c = command_named("attach");
     const struct option_row *r;

@@ -1,4 +1,4 @@
-/* Owns the making of .cvf files out of Chrome JSON (cvf.h): groups calls by thread and function, packs the rest. */
+/* Owns making .cvf files from Chrome JSON (cvf.h): groups calls by thread and function, compresses the rest. */
 #include "cli/format/cvf/cvf.h"
 
 #include <errno.h>
@@ -16,31 +16,31 @@ struct call {
     uint64_t start, length; /* in units */
 };
 
-/* Calls of one record. */
+/* The calls of one record. */
 struct group {
     uint64_t pid, tid;
     char *name;
     struct call *calls;
     size_t ncalls, room;
     bool sorted;
-    struct buf args; /* texts, each with NUL behind it; none: no args */
+    struct buf args; /* texts, each followed by a NUL; empty: no call has arguments */
 };
 
 struct counter {
     uint64_t pid, tid;
     char *name;
-    struct buf keys;    /* each with NUL behind it */
-    struct buf samples; /* as in the file */
+    struct buf keys;    /* each followed by a NUL */
+    struct buf samples; /* in the layout of the file */
     uint64_t nkeys, nsamples;
 };
 
 struct packer {
-    struct text_map groups, counters; /* by their texts: order is kept in the lists */
+    struct text_map groups, counters; /* by their texts; the lists keep the order */
     struct group **group_list;
     struct counter **counter_list;
     size_t ngroups, groups_room, ncounters, counters_room;
-    struct buf names; /* records of processes and threads, as in the file */
-    struct buf other; /* a JSON list without its end */
+    struct buf names; /* records of processes and threads, in the layout of the file */
+    struct buf other; /* a JSON list without its closing bracket */
     struct buf file_info;
     uint64_t events;
     struct output *out;
@@ -49,7 +49,7 @@ struct packer {
 
 /* ---- memory ---- */
 
-static int append_u64(struct buf *b, uint64_t v) { return buf_put(b, &v, sizeof v); } /* little endian: as the machine */
+static int append_u64(struct buf *b, uint64_t v) { return buf_put(b, &v, sizeof v); } /* little endian, as this machine is */
 
 static int push(void ***list, size_t n, size_t *room, void *item) {
     if (n == *room) {
@@ -151,7 +151,7 @@ static int add_call(struct packer *p, const struct json_event *e, uint64_t pid, 
         g->calls = grown;
         g->room = room;
     }
-    /* both ends are cut, not the length: calls still nest */
+    /* start and end are each rounded down, so calls still nest */
     uint64_t start = e->ts_ns / CVF_UNIT_NS, end = (e->ts_ns + e->dur_ns) / CVF_UNIT_NS;
     if (g->ncalls && g->calls[g->ncalls - 1].start > start) g->sorted = false;
     g->calls[g->ncalls++] = (struct call){start, end - start};
@@ -160,8 +160,8 @@ static int add_call(struct packer *p, const struct json_event *e, uint64_t pid, 
     return rc ? rc : buf_put(&g->args, "", 1);
 }
 
-/* One key and number of {"a":1,"b":2.5}; *at moves on. False at the end, and where it is something else: then *at is NULL.
- * The text has been through yajl: it is JSON. */
+/* Reads one key and number of {"a":1,"b":2.5}; *at moves on. False at the end, and at anything else: then *at is NULL. yajl
+ * has parsed the text, so it is valid JSON. */
 static bool next_count(const char **at, const char *end, struct buf *keys, struct buf *values, int *rc) {
     const char *p = *at, *key, *number;
 #define SKIP()                                                                                                                   \
@@ -171,7 +171,7 @@ static bool next_count(const char **at, const char *end, struct buf *keys, struc
     *at = NULL;
     if (p >= end || *p++ != '"') return false;
     for (key = p; p < end && *p != '"' && *p != '\\'; p++) continue;
-    if (p >= end || *p != '"') return false; /* an escape: rare enough to go with the others */
+    if (p >= end || *p != '"') return false; /* an escape is rare: the counter is kept as another event */
     size_t key_len = (size_t)(p++ - key);
     SKIP();
 #undef SKIP
@@ -195,7 +195,7 @@ static bool next_count(const char **at, const char *end, struct buf *keys, struc
     return !*rc;
 }
 
-/* 1 = it is one that the format has no place for. */
+/* 1 = the format cannot hold this counter. */
 static int add_counter(struct packer *p, const struct json_event *e, uint64_t pid, uint64_t tid) {
     struct buf keys = {0}, values = {0};
     uint64_t nkeys = 0;
@@ -318,7 +318,7 @@ static int compare_calls(const void *a, const void *b) {
     return x->nth < y->nth ? -1 : x->nth > y->nth;
 }
 
-/* By start, as the format wants them; args move with their calls. */
+/* Sorts by start, as the format requires; arguments move with their calls. */
 static int sort_group(struct group *g) {
     struct sorted_call *list = g->sorted ? NULL : malloc(g->ncalls * sizeof *list);
     struct buf args = {0};
@@ -369,7 +369,7 @@ static int put_group(struct packer *p, struct group *g) {
         put(p, buf, varint(buf, g->calls[i].length));
     }
     if (!g->args.len) return 0;
-    /* the NULs between the texts become commas: JSON has none of its own */
+    /* The NULs between the texts become commas. JSON text contains no NUL. */
     struct buf list = {0};
     rc = buf_put(&list, "[", 1);
     for (size_t i = 0; i + 1 < g->args.len; i++)
@@ -402,7 +402,7 @@ static int put_all(struct packer *p, const struct cvf_opts *opts, struct vt_err 
     }
     for (size_t i = 0; i < p->ncounters && !rc; i++) put_counter(p, p->counter_list[i]);
     if (!rc) rc = buf_put(&p->other, p->other.len ? "]" : "[]", p->other.len ? 1 : 2);
-    put_u8(p, CVF_OTHER); /* there even when empty: readers count on it */
+    put_u8(p, CVF_OTHER); /* written even when empty: readers expect it */
     if (!rc) rc = put_zipped(p, p->other.data, p->other.len);
     if (!rc && p->file_info.len) {
         put_u8(p, CVF_FILE_INFO);

@@ -1,5 +1,5 @@
-/* Owns the way from .cvf files back to Chrome JSON (cvf.h). Everything in the file is hostile: bounds first, and what is JSON
- * in it must be JSON before it goes into ours. */
+/* Owns the way from .cvf files back to Chrome JSON (cvf.h). The file is hostile: each length is checked first, and JSON in it
+ * is parsed before it is copied into ours. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "cli/format/cvf/cvf.h"
 
 #define UNZIPPED_MAX (1u << 30)
-#define TIME_MAX ((int64_t)1 << 58) /* units; either sign */
+#define TIME_MAX ((int64_t)1 << 58) /* units; the sign is free */
 
 struct text {
     char *data; /* malloc'd */
@@ -58,7 +58,7 @@ static int get_varint(struct unpacker *u, uint64_t *v) {
     return rc;
 }
 
-/* ---- JSON in the file ---- */
+/* ---- JSON inside the file ---- */
 
 static bool is_json(const struct text *t) {
     yajl_handle h = yajl_alloc(NULL, NULL, NULL);
@@ -68,7 +68,7 @@ static bool is_json(const struct text *t) {
     return ok;
 }
 
-/* kind: '[' or '{', what the text has to be. */
+/* kind: '[' or '{', the type that the text must have. */
 static int get_zipped(struct unpacker *u, char kind, struct text *out) {
     uint64_t len, packed_len;
     int rc = get_u64(u, &len);
@@ -83,7 +83,7 @@ static int get_zipped(struct unpacker *u, char kind, struct text *out) {
     return len && out->data[0] == kind && is_json(out) ? 0 : -EBADMSG;
 }
 
-/* The next element of a list that is JSON; *at begins behind its bracket. False at the end. */
+/* The next element of a list, which is valid JSON; *at starts behind its bracket. False at the end. */
 static bool next_element(const char **at, const char *end, const char **element, size_t *len) {
     const char *p = *at;
     size_t depth = 0;
@@ -122,7 +122,7 @@ static void string(struct unpacker *u, const char *text, size_t len) {
     literal(u, "\"");
     while (len) {
         size_t n = len < step ? len : step;
-        while (n < len && n > step - 4 && ((uint8_t)text[n] & 0xc0) == 0x80) n--; /* not inside a character */
+        while (n < len && n > step - 4 && ((uint8_t)text[n] & 0xc0) == 0x80) n--; /* do not cut a character */
         output_put(u->out, json_put_text(output_room(u->out, JSON_TEXT_MAX(n)), text, n));
         text += n;
         len -= n;
@@ -148,7 +148,7 @@ static void begin_event(struct unpacker *u, const char *ph, uint64_t pid, uint64
     u->events++;
 }
 
-/* A short file can become a long one: 0, or why not to go on. */
+/* A short file can expand to a long one. 0, or the error that ends the work. */
 static int go_on(const struct unpacker *u) { return u->stop && *u->stop ? -EINTR : output_error(u->out); }
 
 struct head {
@@ -201,7 +201,7 @@ static int take_calls(struct unpacker *u) {
     if (!rc) rc = get_u64(u, &where);
     if (!rc) rc = get_u64(u, &first);
     if (rc) return rc;
-    /* a call takes two bytes, the first one one: whatever n says, the file's length bounds the work */
+    /* A call takes at least one byte, so the length of the file bounds the work, whatever n says. */
     if (!n || n > u->len - u->at || (where && (where < u->at || where > u->len))) return -EBADMSG;
     size_t times = u->at, behind = u->at;
     if (where) {
@@ -254,7 +254,7 @@ static void put_value(struct unpacker *u, const struct value *v) {
     else if (v->part - v->part == 0)
         snprintf(text, sizeof text, "%.17g", v->part);
     else
-        strcpy(text, "null"); /* JSON has no infinity */
+        strcpy(text, "null"); /* JSON cannot write infinity */
     literal(u, text);
 }
 
@@ -306,19 +306,19 @@ static int take_counter(struct unpacker *u) {
     return rc;
 }
 
-/* The text of the metadata that cvf_compress put among the events. */
+/* The metadata that cvf_compress stored as an event. */
 static bool take_metadata(struct unpacker *u, const char *event, size_t len) {
     static const char start[] = "{\"ph\":\"M\",\"pid\":0,\"tid\":0,\"name\":\"" CVF_METADATA "\",\"args\":";
     if (len < sizeof start || memcmp(event, start, sizeof start - 1)) return false;
     const char *value = event + sizeof start - 1;
-    size_t value_len = len - sizeof start; /* without the last bracket */
+    size_t value_len = len - sizeof start; /* without the closing bracket */
     char *copy = value_len && *value == '{' ? malloc(value_len) : NULL;
     if (!copy) return false;
     memcpy(copy, value, value_len);
     free(u->metadata.data);
     u->metadata = (struct text){copy, value_len};
     if (is_json(&u->metadata)) return true;
-    free(copy); /* something of another program that only looks alike */
+    free(copy); /* a similar event of another program */
     u->metadata = (struct text){0};
     return false;
 }

@@ -1,5 +1,5 @@
-/* VizTracer's compressed format as an output: out_chrome writes JSON into a file without a name, which is packed at the end
- * (cvf.h says with what memory, and what is lost: the last digit of times). */
+/* Owns VizTracer's compressed format as an output: out_chrome writes JSON into an unnamed file, which is compressed at the
+ * end. cvf.h states the memory that takes and what is lost (the last digit of times). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

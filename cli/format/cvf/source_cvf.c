@@ -1,4 +1,4 @@
-/* Owns .cvf files as sources of calls (source.h): unpacked into JSON in a file without a name, which source_json reads. */
+/* Owns .cvf files as sources of calls (source.h): unpacks them into an unnamed JSON file, which source_json reads. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@ struct cvf_source {
     void *json;
 };
 
-/* The version and the kind of the first record; nothing behind the version: an empty one. */
+/* Recognises the version and the kind of the first record. A file that ends behind the version is an empty one. */
 static int unpack(const char *path, const int *fd, struct vt_err *err) {
     struct cvf_opts opts = {.input = path};
     struct cvf_result result;

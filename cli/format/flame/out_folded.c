@@ -1,6 +1,6 @@
-/* Owns .folded: one line per stack, "outermost;...;innermost NANOSECONDS", the time being that of the innermost function
- * itself. What flamegraph.pl and its relatives take. Nanoseconds, so that the lines add up to the traced time exactly.
- * No line of a name breaks: ';' in names becomes ':', control characters '?'. */
+/* Owns .folded: one line per stack, "outermost;...;innermost NANOSECONDS", with the innermost function's own time.
+ * flamegraph.pl and similar tools read it. The unit is nanoseconds, so that the lines add up to exactly the traced time. Names
+ * cannot break a line: ';' in them becomes ':', a control character '?'. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

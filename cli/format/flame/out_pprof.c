@@ -1,5 +1,5 @@
-/* Owns .pprof: a gzipped protobuf profile (profile.proto), as `pprof` and its relatives take it. One sample per stack, with
- * two values: calls/count, and time/nanoseconds, that of the innermost function itself. A thread or process root becomes a
+/* Owns .pprof: a gzipped protobuf profile (profile.proto), which `pprof` and similar tools read. One sample per stack, with
+ * two values: calls/count, and time/nanoseconds, the innermost function's own time. The root of a thread or process becomes a
  * label. */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "cli/format/flame/flame.h"
 #include "cli/trace/names.h"
 
-enum { /* strings that are always there, in this order */
+enum { /* strings that every profile has, in this order */
        STR_EMPTY,
        STR_CALLS,
        STR_COUNT,
@@ -39,7 +39,7 @@ enum {
 
 struct pprof {
     struct flame *f;
-    struct buf fields; /* of the profile, on their way to the file: they may come in any order */
+    struct buf fields; /* fields of the profile before they are written; their order does not matter */
     uint64_t nstrings;
 };
 
@@ -63,7 +63,7 @@ static void give_type(struct pprof *p, uint32_t field, uint64_t type, uint64_t u
     pb_close(&p->fields, message);
 }
 
-/* A function and the one location in it; both have the number id. */
+/* A function and its only location; both have the number id. */
 static void give_function(struct pprof *p, uint64_t id, uint64_t name, uint64_t file, uint64_t line) {
     struct buf *b = &p->fields;
     size_t message = pb_open(b, PROFILE_FUNCTION);
@@ -101,7 +101,7 @@ static void give_functions(struct pprof *p, const bool *used) {
     if (p->f->stacks.other_calls) give_function(p, w->nfunctions + 1u, STR_OTHER, STR_EMPTY, 0);
 }
 
-/* A number of a packed list. */
+/* Appends a number of a packed list. */
 static void pb_packed(struct buf *b, uint64_t v) {
     uint8_t *p = pb_room(b, PB_VARINT_MAX);
     if (p) b->len = (size_t)(pb_put_varint(p, v) - b->bytes);
@@ -112,7 +112,7 @@ static void give_sample(struct pprof *p, const struct stacks_node *n, bool *used
     const struct stacks_node *at = n;
     struct buf *b = &p->fields;
     size_t message = pb_open(b, PROFILE_SAMPLE), inner = pb_open(b, 1);
-    for (; at->fn < STACKS_ROOT || at->fn == STACKS_OTHER; at = &s->nodes[at->parent]) { /* leaf first */
+    for (; at->fn < STACKS_ROOT || at->fn == STACKS_OTHER; at = &s->nodes[at->parent]) { /* the innermost function first */
         if (at->fn != STACKS_OTHER) used[at->fn] = true;
         pb_packed(b, location_of(p->f, at));
     }

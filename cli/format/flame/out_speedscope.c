@@ -1,6 +1,6 @@
 /* Owns .speedscope.json: one profile per thread, for speedscope.app. With up to EVENTED_MAX calls in the trace each call is
- * shown at its time ("evented"); with more, each thread is its merged call tree ("sampled": one sample per stack, weighted
- * with the time of the innermost function itself, heaviest first). Times in ns from the start of the trace. */
+ * shown at its time ("evented"). With more, each thread is shown as its merged call tree ("sampled": one sample per stack,
+ * weighted with the innermost function's own time, heaviest first). Times are in ns from the start of the trace. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +109,7 @@ static int in_time(const void *x, const void *y) {
 
 struct events {
     struct flame *f;
-    uint64_t last_ns; /* `at` never goes back */
+    uint64_t last_ns; /* `at` of the events must not decrease */
     bool any;
 };
 static void put_event(struct events *e, char type, uint32_t fn, uint64_t ns) {
@@ -124,7 +124,7 @@ static void put_event(struct events *e, char type, uint32_t fn, uint64_t ns) {
     e->any = true;
 }
 
-/* The calls of one thread, from *at on. stack: room for as many. */
+/* Writes the calls of one thread, starting at *at. stack: room for all of them. */
 static int put_evented(struct flame *f, const struct calls *calls, uint32_t *at, const struct call **stack, bool first) {
     struct events e = {.f = f};
     const uint32_t thread = calls->call[*at].thread;

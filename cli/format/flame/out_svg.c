@@ -1,6 +1,6 @@
-/* Owns .svg: a flame graph in one file that any browser opens: callers above callees, width is time, heaviest first from the
- * left. Without script it is a picture with hover texts; its own script (flame_script.h) adds zoom, search and a line of details.
- * Frames narrower than 1/20,000 of all are left out. No text from a trace is ever markup. */
+/* Owns .svg: a flame graph in one file that any browser opens: callers above callees, width is time, the heaviest on the left.
+ * Without script it is a picture with hover texts; its own script (flame_script.h) adds zoom, search and a line of details.
+ * Frames narrower than 1/20,000 of the whole are left out. No text of a trace is ever markup. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ struct svg {
     double *x;       /* left edge by node, in ns of the root */
     uint32_t *level; /* by node */
     double scale;    /* pixels per ns */
-    double down;     /* by so much all is lower, for one more line in the head */
+    double down;     /* pixels that all is moved down, for one more line in the head */
     uint32_t deepest;
 };
 
@@ -40,7 +40,7 @@ static void putf(struct svg *s, const char *fmt, ...) {
     put(s, text);
 }
 
-/* Clean text as the inside of an element. */
+/* Writes clean text as the content of an element. */
 static void put_text(struct svg *s, const char *clean, size_t len) {
     for (size_t i = 0; i < len; i++) {
         switch (clean[i]) {
@@ -54,7 +54,7 @@ static void put_text(struct svg *s, const char *clean, size_t len) {
     }
 }
 
-/* The beginning of clean text that fits into `most` columns, with ".." when it was cut; nothing below three columns. */
+/* Writes the beginning of clean text that fits into the columns, with ".." when it was cut; nothing below three columns. */
 static void put_short(struct svg *s, const char *clean, double columns) {
     unsigned most = columns > 0 ? (unsigned)columns : 0;
     if (most < 3) return;
@@ -63,14 +63,14 @@ static void put_short(struct svg *s, const char *clean, double columns) {
         return;
     }
     size_t len = 0;
-    for (unsigned n = 0; clean[len] && n + 2 < most; n++) /* by characters: wide ones are cut by the frame's edge at worst */
+    for (unsigned n = 0; clean[len] && n + 2 < most; n++) /* counts characters: at worst the edge of the frame cuts wide ones */
         do len++;
         while (((unsigned char)clean[len] & 0xc0) == 0x80);
     put_text(s, clean, len);
     put(s, "..");
 }
 
-/* Python in warm colours, C in cool ones, one per file; the same in every picture. */
+/* Python has warm colours, C cool ones. A file has the same colour in every picture. */
 static void colour_of(const struct flame *f, const struct stacks_node *n, char *to, size_t size) {
     if (n->fn >= STACKS_ROOT) {
         snprintf(to, size, "#bbb");
@@ -101,7 +101,7 @@ static void put_frame(struct svg *s, uint32_t node) {
     put(s, "</text></g>\n");
 }
 
-/* The place of every node, and the depth of the picture. */
+/* Computes the place of every node and the depth of the picture. */
 static void lay_out(struct svg *s) {
     const struct stacks_node *nodes = s->f->stacks.nodes;
     for (uint32_t n = 0; (n = flame_next(s->f, n));) s->level[n] = s->level[nodes[n].parent] + 1;

@@ -24,10 +24,10 @@
 #include "cli/trace/trace_format.h"
 #include "proto/block_code.h"
 
-#define CALLS_MAX (16u << 20)   /* a browser takes no more */
-#define BUDGET 1000000u         /* calls that are drawn smoothly anywhere */
+#define CALLS_MAX (16u << 20)   /* browsers cannot hold more */
+#define BUDGET 1000000u         /* calls that browsers draw smoothly */
 #define DETAILS_MAX (1u << 30)  /* bytes of arguments */
-#define TEXT_MAX 8192u          /* of a name; longer ones end in "..." */
+#define TEXT_MAX 8192u          /* bytes of a name; longer ones end in "..." */
 #define BASE64_CHUNK (3u << 18) /* bytes in one element of the page */
 
 struct span {
@@ -44,7 +44,7 @@ struct trace_writer {
     struct trace_name **names; /* as written */
     struct {
         uint64_t calls, ns;
-    } * folded; /* by number as written: of each function in all folds */
+    } * folded; /* by number as written: the sums of each function over all folds */
     uint32_t nnames;
     uint64_t ncalls, first_ns, last_ns;
     struct html_bytes details; /* as written */
@@ -118,7 +118,7 @@ static int add_detail(struct trace_writer *w, const struct trace_call *call, uin
     return 0;
 }
 
-/* A fold or its mark names the functions with the most time. The sums over all folds are exact. */
+/* A fold and its mark name only the functions with the most time. These sums cover all functions. */
 static void add_sums(struct trace_writer *w, const struct trace_fold *fold) {
     for (uint32_t i = 0; i < fold->nfunctions; i++) {
         uint32_t name = name_number(w, fold->functions[i].name);
@@ -201,7 +201,7 @@ static char *put(char *p, const char *text) {
     return p + len;
 }
 
-/* ,"key":"text" of what may be missing or long. */
+/* ,"key":"text" of a text that may be missing or long. */
 static char *put_member(char *p, const char *key, const char *text, size_t len) {
     p = put(put(put(p, ",\""), key), "\":");
     return json_put_string(p, len ? text : "", len < TEXT_MAX ? len : TEXT_MAX);
@@ -214,7 +214,7 @@ static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
     if (!text) return -ENOMEM;
     if (mark->folded) add_sums(w, mark->folded);
     char *p = put_member(text, "ph", ph, 1);
-    *text = '{'; /* instead of the first comma */
+    *text = '{'; /* replaces the first comma */
     p = put_member(p, "name", mark->name, mark->name ? mark->name_len : 0);
     p = put_member(p, "cat", mark->cat, mark->cat ? mark->cat_len : 0);
     p = put_member(p, "id", mark->id, mark->id ? mark->id_len : 0);
@@ -259,7 +259,7 @@ static void end_chunk(struct trace_writer *w) {
     w->in_chunk = 0;
 }
 
-/* Whole threes of bytes, in elements of bounded size. */
+/* Encodes whole groups of three bytes, in elements of limited size. */
 static void base64_threes(struct trace_writer *w, const uint8_t *data, size_t len) {
     while (len) {
         size_t left = BASE64_CHUNK - w->in_chunk, n = len < left ? len : left;
@@ -378,7 +378,7 @@ static void put_varint(struct trace_writer *w, uint64_t v) {
     output_put(w->data, (char *)block_put_varint(p, v));
 }
 
-/* How many levels each call leaves behind before it begins. */
+/* Writes how many levels end before each call begins. */
 static int put_depths(struct trace_writer *w, const struct html_track *t) {
     uint64_t *ends = NULL;
     size_t depth = 0, room = 0;
@@ -403,7 +403,7 @@ static uint32_t flags_of(const struct html_slice *s) { return s->flags; }
 static uint32_t detail_of(const struct html_slice *s) { return s->detail; }
 static uint32_t fold_of(const struct html_slice *s) { return s->fold; }
 
-/* A list of the calls that have something: with spans its bytes, without the value itself. */
+/* Writes a list of the calls that have a value: with spans the bytes of the span, else the value itself. */
 static void put_list(struct trace_writer *w, const struct html_track *t, uint32_t (*of)(const struct html_slice *),
                      const struct html_bytes *bytes, const struct span *spans) {
     put_varint(w, count(t, of));
@@ -419,7 +419,7 @@ static void put_list(struct trace_writer *w, const struct html_track *t, uint32_
     }
 }
 
-/* Items of {8 bytes of ns, nnumbers varints or a text led by its length}: the time becomes a varint since the start. */
+/* Items of {8 bytes of ns, nnumbers varints or a text led by its length}: the time becomes a varint, the ns since the start. */
 static void put_timed(struct trace_writer *w, const struct html_bytes *b, size_t n, int nnumbers) {
     put_varint(w, n);
     if (!n) return;

@@ -1,6 +1,6 @@
-/* Owns Chrome JSON in VizTracer's dialect (the one its parsed writer has, which an attach there gives):
- * {"traceEvents":[...],"viztracer_metadata":{...},"file_info":{...}}. Added to it: "generator" and counts in the metadata,
- * one instant "events dropped" per gap, and args.folded of calls below which some were folded (--budget). */
+/* Owns Chrome JSON in VizTracer's dialect, in the form that VizTracer's own attach writes:
+ * {"traceEvents":[...],"viztracer_metadata":{...},"file_info":{...}}. We add "generator" and counts to the metadata, one
+ * instant "events dropped" per gap, and args.folded to calls that have folded calls below them (--budget). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +16,12 @@
 
 #define PREFIX_MAX 96u            /* ,\n{"pid":..,"tid":..,"ts": */
 #define NUMBERS_MAX 128u          /* the parts between prefix and name */
-#define ROOM_MAX (OUTPUT_BUF / 2) /* longer names take the slow way */
+#define ROOM_MAX (OUTPUT_BUF / 2) /* longer names take the slow path */
 #define TASK_TID_MASK 0xffffffu   /* VizTracer: a task's tid is the low bits of its address */
 
-/* What every slice of a function ends with: ,"name":"...","cat":"FEE"} */
+/* The end of every slice of a function: ,"name":"...","cat":"FEE"} */
 struct name_text {
-    uint32_t len, name_len; /* name_len: without the part from ,"cat" on */
+    uint32_t len, name_len; /* name_len: len without the part that starts at ,"cat" */
     char text[];
 };
 static const char cat_end[] = ",\"cat\":\"FEE\"}";
@@ -94,7 +94,7 @@ static void put_literal(struct trace_writer *w, const char *text) { output_write
 /* A process_name or thread_name record; name may be long. */
 static int put_meta(struct trace_writer *w, const char *before, uint32_t pid, uint64_t tid, const char *what, const void *name,
                     size_t len) {
-    const size_t most = 32u << 10; /* of a name; no viewer shows more */
+    const size_t most = 32u << 10; /* bytes of a name; no viewer shows more */
     if (len > most) len = most;
     char *p = output_room(w->out, JSON_TEXT_MAX(len) + 256);
     p = put(p, before, strlen(before));
@@ -164,7 +164,7 @@ static int note_task(struct trace_writer *w, struct trace_task *task, uint32_t p
 }
 
 static void put_string(struct trace_writer *w, const uint8_t *text, size_t len) {
-    const size_t step = OUTPUT_BUF / 8; /* longer texts in pieces, cut between characters */
+    const size_t step = OUTPUT_BUF / 8; /* longer texts are written in pieces, cut between characters */
     put_literal(w, "\"");
     while (len) {
         size_t n = len;
@@ -192,7 +192,7 @@ static void put_func_args(struct trace_writer *w, const struct trace_call *call)
     put_literal(w, "}");
 }
 
-/* The inside of a JSON object as it came, with a comma before it; nothing when it is none. */
+/* Writes the members of a JSON object as they came, with a comma in front; nothing when it has none. */
 static void put_members(struct trace_writer *w, const char *json, size_t len) {
     const char *end = json + len;
     if (len < 2 || *json != '{' || end[-1] != '}') return;
@@ -330,7 +330,7 @@ static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return output_error(w->out);
 }
 
-/* What --max_overhead left out. */
+/* Writes what --max_overhead left out. */
 static void put_limit(struct trace_writer *w) {
     char percent[16];
     if (!w->info->limit[0]) return;

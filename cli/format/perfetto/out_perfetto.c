@@ -1,9 +1,9 @@
-/* Owns Perfetto's protobuf format (.pftrace). One sequence per thread, with a clock that counts from event to event; names
- * are interned per sequence; tracks for processes, threads, asyncio tasks and counters.
+/* Owns Perfetto's protobuf format (.pftrace). One sequence per thread, with a clock that counts from event to event; names are
+ * interned per sequence; processes, threads, asyncio tasks and counters have tracks.
  *
- * Packets of a sequence are in the order of their times where calls are announced (writer.h). Packets that go back (calls
- * that were not announced, ends that were lost in a gap) carries an absolute time: readers sort by time, and packets of
- * the same time keep the order of the file, which the 1 ns between nested calls makes the right one. */
+ * Where calls are announced (writer.h), the packets of a sequence are in the order of their times. A packet that goes back in
+ * time (a call that was not announced, an end that was lost in a gap) carries an absolute time. Readers sort by time and keep
+ * the order of the file for equal times; nested calls are 1 ns apart, which makes that order correct. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,8 @@
 
 #define FAST_MAX 64u /* bytes of a packet without arguments, its name interned */
 
-/* What the begin of a function holds: PACKET_EVENT, its length, type, name, source. Whole blocks are copied. */
+/* The part of a packet that begins a call of a function: PACKET_EVENT, its length, type, name, source. Blocks of this size are
+ * copied whole. */
 #define PART_MAX 20u
 struct begin_bytes {
     uint8_t len, bytes[PART_MAX + 3];
@@ -29,7 +30,7 @@ struct begin_bytes {
 
 struct trace_writer {
     struct packets packets;
-    struct begin_bytes *begins; /* by index of the name; len 0 = not made */
+    struct begin_bytes *begins; /* by index of the name; len 0 = not built yet */
 };
 
 static void perfetto_free(struct trace_writer *w) {
@@ -66,7 +67,7 @@ static void make_begin(struct begin_bytes *begin, const struct trace_name *name)
     begin->bytes[1] = (uint8_t)(begin->len - 2);
 }
 
-/* A packet with a time that does not go back, what the event holds, and no arguments. */
+/* Writes a packet whose time does not go back, with the given event and no arguments. */
 static int put_fast(struct trace_writer *w, struct sequence *seq, uint64_t ns, const uint8_t *event, size_t len) {
     uint8_t *start = (uint8_t *)output_room(w->packets.out, FAST_MAX), *p = start + 2;
     *p++ = PB_TAG(PACKET_TIME, PB_VARINT);
@@ -207,13 +208,13 @@ static int perfetto_counter(struct trace_writer *w, const struct trace_counter *
     return c.rc;
 }
 
-/* The begin, a moment or the end of something that has an id of its own: a track per id. */
+/* The begin, a moment or the end of an event with an id of its own: each id has a track. */
 static int put_async(struct trace_writer *w, struct sequence *seq, const struct trace_mark *mark) {
     struct track *track;
     int rc = packets_named_track(&w->packets, mark->thread, false, (const char *const[]){mark->cat, mark->id},
                                  (const size_t[]){mark->cat_len, mark->id_len}, mark->name, mark->name_len, &track);
     if (rc) return rc;
-    if (mark->ph == 'e' && !track->depth) return 0; /* its begin is not in the trace */
+    if (mark->ph == 'e' && !track->depth) return 0; /* the trace does not have its begin */
     if (mark->ph == 'b') track->depth++;
     if (mark->ph == 'e') track->depth--;
     size_t start = packets_open_event(&w->packets, seq, mark->ns,
@@ -256,7 +257,7 @@ static int perfetto_mark(struct trace_writer *w, const struct trace_mark *mark) 
     return packets_close_event(&w->packets, seq, start);
 }
 
-/* One instant at the end of the process's track: that --max_overhead was on, and what is known of each throttled function. */
+/* Writes one instant at the end of the process's track: --max_overhead was on, and what is known of each throttled function. */
 static int put_limit(struct trace_writer *w, uint64_t ns) {
     const struct trace_info *info = w->packets.info;
     if (!info->limit[0]) return 0;

@@ -1,4 +1,4 @@
-/* Owns how arguments look in a Perfetto trace (perfetto_args.h). */
+/* Owns the form of arguments in a Perfetto trace (perfetto_args.h). */
 #include "cli/format/perfetto/perfetto_args.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include "cli/trace/call_args.h"
 #include "cli/trace/fold_text.h"
 
-#define DEPTH_MAX 64 /* of nested JSON; deeper values are left out */
+#define DEPTH_MAX 64 /* levels of nested JSON; deeper values are left out */
 
 static size_t open_named(struct buf *b, uint32_t field, const void *name, size_t len) {
     size_t start = pb_open(b, field);
@@ -57,7 +57,7 @@ static bool put_int(struct buf *b, const char *s) {
     return true;
 }
 
-/* True when text is a number as Python or JSON writes it; a float's text is the shortest one that gives it back. */
+/* True when text is a number as Python or JSON writes it, and for a float, the shortest text of that number. */
 static bool put_number(struct buf *b, const char *text, size_t len) {
     char s[64];
     if (len == 0 || len >= sizeof s) return false;
@@ -161,15 +161,15 @@ void perfetto_arg_fold(struct buf *b, const struct trace_fold *fold) {
 
 struct nesting {
     struct buf *b;
-    unsigned depth;          /* of the value that is being read: members of the outermost object have 1 */
-    size_t start[DEPTH_MAX]; /* of the annotation that holds what is read at each depth */
+    unsigned depth;          /* depth of the value being read: members of the outermost object have 1 */
+    size_t start[DEPTH_MAX]; /* start of the annotation that holds the values at each depth */
     bool array[DEPTH_MAX];
-    char *key; /* of the next value, NULL = none; malloc'd */
+    char *key; /* key of the next value, NULL = none; malloc'd */
     size_t key_len;
     bool failed;
 };
 
-/* Opens the annotation of a value. Below the outermost object they are annotations of the event itself. */
+/* Opens the annotation of a value. The members of the outermost object become annotations of the event itself. */
 static size_t open_value(struct nesting *n) {
     const char *name = n->key;
     size_t len = n->key_len;
@@ -222,7 +222,7 @@ static int on_key(void *arg, const unsigned char *key, size_t len) {
 static int enter_value(struct nesting *n, bool array) {
     if (n->depth < DEPTH_MAX) {
         bool outermost = n->depth == 0 && !array;
-        if (n->depth == 0 && array) n->depth = 1; /* an array is itself the annotation "args" */
+        if (n->depth == 0 && array) n->depth = 1; /* an array becomes the annotation "args" */
         n->start[n->depth] = 0;
         if (!outermost) {
             if (!n->key && !(n->depth > 1 && n->array[n->depth - 1])) on_key(n, (const unsigned char *)"args", 4);

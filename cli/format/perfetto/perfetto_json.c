@@ -7,9 +7,9 @@
 enum kind { NO_VALUE, VALUE_BOOL, VALUE_UINT, VALUE_INT, VALUE_DOUBLE, VALUE_TEXT, VALUE_DICT, VALUE_ARRAY };
 
 struct annotation {
-    ProtobufCBinaryData name, text; /* its own, or those of its iids */
+    ProtobufCBinaryData name, text; /* the annotation's own, or those of its iids */
     enum kind kind;
-    const Pf__Annotation *in; /* as it is in the file */
+    const Pf__Annotation *in; /* points into the file's message */
 };
 
 int perfetto_texts_add(struct text_map *map, uint64_t id, ProtobufCBinaryData text) {
@@ -55,7 +55,7 @@ static int get_annotation(const Pf__Annotation *in, const struct perfetto_texts 
     return rc;
 }
 
-/* As Python's repr and as JSON: the shortest digits that are the same number. */
+/* Writes the shortest digits that give the same number, as Python's repr and JSON do. */
 static void put_double(struct buf *json, double v) {
     char text[40];
     if (!(v - v == 0)) {
@@ -95,7 +95,7 @@ static void put_scalar(struct buf *json, const struct annotation *a, bool repr) 
     if (repr) buf_literal(json, "\"");
 }
 
-/* Not deeper than PFTRACE_DEPTH_MAX: the packet was checked. */
+/* Recurses at most PFTRACE_DEPTH_MAX deep: the packet was checked. */
 static int put_value(struct buf *json, const struct perfetto_texts *texts, const struct annotation *a, bool repr) {
     bool dict = a->kind == VALUE_DICT;
     size_t n = dict ? a->in->n_dict : a->in->n_array;
@@ -151,7 +151,7 @@ int perfetto_json_member(struct buf *json, const struct perfetto_texts *texts, c
     buf_literal(json, json->len ? "," : "{");
     buf_json_string(json, a.name.data, a.name.len);
     buf_literal(json, ":");
-    if (is_call && !a.kind && named(&a, "func_args")) { /* of a function without any */
+    if (is_call && !a.kind && named(&a, "func_args")) { /* of a function that has no arguments */
         buf_literal(json, "{}");
         return 0;
     }

@@ -69,7 +69,7 @@ static int put_packet(struct packets *w) {
     return output_error(w->out);
 }
 
-/* With what a packet of this sequence ends. */
+/* Ends a packet of this sequence. */
 static int end_packet(struct packets *w, const struct sequence *seq) {
     uint8_t *p = pb_room(&w->packet, seq->tail.len);
     if (!p) return -ENOMEM;
@@ -86,7 +86,7 @@ static void put_clock(struct buf *b, uint64_t id, uint64_t ns) {
     pb_close(b, start);
 }
 
-/* The packet at the begin of a sequence and after a gap: everything interned before is forgotten. */
+/* The first packet of a sequence and the first after a gap: it clears everything interned before. */
 static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, bool dropped) {
     struct buf *b = new_packet(w);
     if (ns > seq->last_ns) seq->last_ns = ns;
@@ -164,7 +164,7 @@ uint64_t packets_hash(const void *data, size_t len) { /* FNV-1a */
     return hash;
 }
 
-/* The track of a key; *made = it is new and has to be described. NULL = out of memory. */
+/* The track of a key; *made = it is new and must be described. NULL = out of memory. */
 static struct track *get_track(struct packets *w, const void *key, size_t len, bool *made) {
     uint64_t hash = packets_hash(key, len);
     struct track **slot = &w->tracks[hash % TRACK_SLOTS];

@@ -1,9 +1,11 @@
-/* Owns our own .pftrace files as sources of calls (source.h). Those of other programs are refused: what they hold is not
- * calls of functions alone. Read twice, as JSON is; memory as there.
+/* Owns our own .pftrace files as sources of calls (source.h). Files of other programs are refused: they hold more than calls
+ * of functions. The file is read twice and takes the memory that source_json.c states.
  *
- * A BEGIN with an interned name is a call, the END on its track ends it. INSTANTs are marks or gaps, COUNTERs counters,
- * BEGIN and END with a name of their own something asynchronous. What the format does not keep does not come back: an
- * instant's scope g becomes p, a flow's t becomes s, null in arguments becomes "null". */
+ * A BEGIN with an interned name is a call, and the END on its track ends it. INSTANTs are marks or gaps, COUNTERs are
+ * counters. BEGIN and END with a name of their own are asynchronous events.
+ *
+ * Three things do not survive the format: an instant's scope g becomes p, a flow's t becomes s, null in arguments becomes
+ * "null". */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,15 +21,15 @@
 #include "cli/trace/limit.h"
 
 #define TIME_MAX_NS (1ull << 62)
-#define OPEN_SEARCH 4096u /* open calls that an END is compared with */
+#define OPEN_SEARCH 4096u /* open calls that an END is compared with, at most */
 #define GC "garbage collection "
 
 struct track {
     uint64_t uuid;
-    struct trace_process *process; /* it belongs to */
-    struct trace_thread *thread;   /* whose own track it is, else NULL */
+    struct trace_process *process; /* the process of the track */
+    struct trace_thread *thread;   /* the thread, when it is a thread's own track; else NULL */
     bool is_process;
-    struct trace_task *task; /* calls on a track that is no thread's: of a task */
+    struct trace_task *task; /* calls on a track of an asyncio task; else NULL */
     char *name;
     uint32_t name_len;
 };
@@ -37,15 +39,15 @@ struct open_call {
     struct trace_name *name;
     uint64_t start_ns;
     bool from_attach;
-    struct buf args; /* an object without its end */
+    struct buf args; /* an object without its closing brace */
 };
 
 struct sequence {
     struct sequence *next;       /* in the order of the file */
     struct trace_thread *thread; /* NULL: that of the descriptors */
     uint64_t last_ns, gc_ns;
-    struct vt_pl_counter gc;     /* as far as its three values have come */
-    struct text_map names;       /* struct trace_name by their numbers */
+    struct vt_pl_counter gc;     /* the values that have come so far, out of three */
+    struct text_map names;       /* struct trace_name by number */
     struct perfetto_texts texts; /* of arguments */
     struct open_call *open;
     size_t nopen, open_room;
@@ -55,7 +57,7 @@ struct pftrace_source {
     char *path;
     struct info_build build;
     struct lanes lanes;
-    struct text_map tracks, sequences; /* struct track, struct sequence by their numbers */
+    struct text_map tracks, sequences; /* struct track, struct sequence by number */
     struct sequence *first, *last;     /* the same sequences */
     struct buf args;
     uint64_t dropped;
@@ -71,7 +73,7 @@ struct pass {
 static void **by_number(struct text_map *map, uint64_t number) { return text_map_slot(map, &number, sizeof number); }
 static void *get_number(const struct text_map *map, uint64_t number) { return text_map_get(map, &number, sizeof number); }
 
-/* The second time a file is read it has nothing new, or it has changed. */
+/* In the second reading nothing may be new: then the file has changed. */
 static int check_stale(const struct pass *p) {
     const struct pftrace_source *s = p->s;
     if (p->lanes->learns) return 0;
@@ -95,7 +97,7 @@ static int add_thread(struct pass *p, const Pf__Track *d, struct track *t) {
     int len = snprintf(tid, sizeof tid, "%llu", (unsigned long long)d->thread->tid);
     uint32_t before = p->info->nthreads;
     t->thread = info_build_thread(&p->s->build, t->process, tid, (size_t)len);
-    if (t->thread && p->lanes->learns && before == p->info->nthreads) { /* two threads of one number: one after the other */
+    if (t->thread && p->lanes->learns && before == p->info->nthreads) { /* two threads with one tid, one after the other */
         len = snprintf(tid, sizeof tid, "track %llu", (unsigned long long)d->uuid);
         t->thread = info_build_thread(&p->s->build, t->process, tid, (size_t)len);
         if (t->thread) t->thread->tid = (uint32_t)d->thread->tid;
@@ -121,10 +123,10 @@ static int take_track(struct pass *p, const Pf__Track *d) {
     return info_build_text(&t->name, &t->name_len, (const char *)d->name.data, d->name.len);
 }
 
-/* Calls on a track of its own ran in a task. */
+/* Calls on a track that is not a thread's ran in a task. */
 static int task_of(struct track *t, struct trace_info *info, struct trace_task **out) {
     *out = NULL;
-    if (!t || t->thread) return 0; /* the thread's own */
+    if (!t || t->thread) return 0; /* the thread's own track */
     if (!t->task) {
         void **slot = id_table_slot(&info->tasks, (uint32_t)t->uuid);
         struct trace_task *task = slot && !*slot ? calloc(1, sizeof *task) : NULL;
@@ -176,7 +178,7 @@ static int take_texts(struct text_map *map, Pf__Interned__Name *const *list, siz
     return rc;
 }
 
-/* One name of a function, and its place in the source when it is a Python one; any texts of arguments. */
+/* Takes an interned function name, with its source location if it is a Python function, or texts of arguments. */
 static int take_interned(struct pass *p, struct sequence *seq, const Pf__Interned *in) {
     int rc = take_texts(&seq->texts.names, in->args, in->n_args);
     if (!rc) rc = take_texts(&seq->texts.strings, in->strings, in->n_strings);
@@ -226,7 +228,7 @@ static int begin_call(struct pass *p, struct sequence *seq, const struct track *
     int rc = p->lanes->learns ? 0 : take_args(&open->args, &seq->texts, e, true, &notes);
     open->from_attach = notes.from_attach;
     lanes_seen(p->lanes, seq->thread, ns, ns);
-    if (rc) buf_free(&seq->open[--seq->nopen].args); /* half a text */
+    if (rc) buf_free(&seq->open[--seq->nopen].args); /* an incomplete text */
     return rc;
 }
 
@@ -271,7 +273,7 @@ static int give_mark(struct pass *p, const struct sequence *seq, const struct tr
     return p->lanes->learns || !p->lanes->ops->mark ? 0 : p->lanes->ops->mark(p->lanes->w, mark);
 }
 
-/* An instant of a thread or process, or a moment of something that has a track of its own. */
+/* An instant of a thread or process, or a moment of an event that has a track of its own. */
 static int take_mark(struct pass *p, const struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     struct buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
@@ -315,7 +317,7 @@ static int take_mark(struct pass *p, const struct sequence *seq, const struct tr
     return give_mark(p, seq, &mark);
 }
 
-/* 1: it is one of the three values of a garbage collection. */
+/* 1: it is one of the three values that a garbage collection has. */
 static int take_gc(struct pass *p, struct sequence *seq, const struct track *track, uint64_t ns, int64_t value) {
     static const char *const values[] = {GC "collecting", GC "collected", GC "uncollectable"};
     ProtobufCBinaryData name = {.data = (uint8_t *)track->name, .len = track->name_len};
@@ -396,7 +398,7 @@ static int take_event(struct pass *p, struct sequence *seq, const Pf__Packet *pa
     if (e->type == PFTRACE_END) {
         int rc = end_call(p, seq, track, ns, e);
         if (rc != -ENOENT) return rc;
-        if (!track || track->thread || track->is_process) return 0; /* its begin is not in the trace */
+        if (!track || track->thread || track->is_process) return 0; /* the trace does not have its begin */
     }
     if (e->type == PFTRACE_COUNTER) return track ? take_counter(p, seq, track, ns, e) : -EBADMSG;
     if (e->type < PFTRACE_BEGIN || e->type > PFTRACE_INSTANT) return 0;
@@ -421,7 +423,7 @@ static int compare_open(const void *a, const void *b) {
     return x->start_ns < y->start_ns ? -1 : x->start_ns > y->start_ns;
 }
 
-/* Calls that never ended, and what was held back. */
+/* Hands over the calls that never ended, and those that lanes held back. */
 static int give_rest(struct pass *p) {
     int rc = 0;
     for (struct sequence *seq = p->s->first; seq && !rc; seq = seq->next) {
@@ -474,7 +476,8 @@ static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_er
     struct pftrace_handler handler = {.packet = on_packet, .left_out = &info->left_out};
     int rc = pftrace_packets(s->path, &handler, &p, &info->damage, err);
     if (!rc) rc = give_rest(&p);
-    if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers count on one */
+    if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1))
+        rc = -ENOMEM; /* writers rely on at least one process */
     if (rc) return vt_err_set(err, rc, "%s: %s", s->path, strerror(-rc));
     for (uint32_t i = 0; i < info->nthreads; i++) info->nshown += info->threads[i]->shown;
     s->nnames = info->nnames;

@@ -1,6 +1,6 @@
-/* Owns the second thread of a conversion (ahead.h): a ring of slots that it fills in the order of the file. `filled` and
- * `used` count slots from the start on; only they and `quit` are shared, under the lock. A slot belongs to the
- * thread while it is not filled, to the user from then on until the next ahead_next. */
+/* Owns the second thread of a conversion (ahead.h): it fills a ring of slots in the order of the file. `filled` and `used`
+ * count slots from the start. Only they and `quit` are shared, under the lock. The thread owns a slot until it is filled; then
+ * the user owns it until the next ahead_next. */
 #include "cli/format/vzt/ahead.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 struct slot {
     struct ahead_frame frame;
-    int next; /* what vt_trace_next said */
+    int next; /* the result of vt_trace_next */
     struct vt_err err;
     struct vt_block_dec *dec;
     uint8_t *copy; /* of a payload */
@@ -26,9 +26,9 @@ struct ahead {
     struct vt_trace *trace;
     uint64_t until;
     uint32_t one_in, run;
-    uint64_t blocks; /* so far, left out or not */
+    uint64_t blocks; /* blocks so far, including those left out */
     struct slot slots[SLOTS];
-    bool threaded, using, over; /* using: a slot; over: the end has been handed out */
+    bool threaded, using, over; /* using: a slot is in use; over: the end has been handed out */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t moved;
@@ -58,7 +58,7 @@ static int decode(struct slot *slot, const struct vt_trace_frame *frame) {
                            &slot->frame.n);
 }
 
-/* Is this frame to be handed out? */
+/* Is this frame handed out? */
 static bool wanted(struct ahead *a, const struct vt_trace_frame *frame, bool skip) {
     if (frame->type != VT_FRAME_BLOCK) return frame->type == VT_FRAME_DROPS;
     a->run += !skip && a->one_in > 1 && a->blocks % AHEAD_RUN == 0 && a->blocks;
@@ -66,7 +66,7 @@ static bool wanted(struct ahead *a, const struct vt_trace_frame *frame, bool ski
     return !skip;
 }
 
-/* The next frame that is wanted, or the end. */
+/* Reads up to the next wanted frame, or to the end. */
 static void fill(struct ahead *a, struct slot *slot) {
     struct vt_trace_frame frame;
     bool skip;
@@ -104,7 +104,7 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* Signals are the other thread's. */
+/* Signals are handled by the other thread. */
 static bool start_thread(struct ahead *a) {
     sigset_t all, old;
     sigfillset(&all);
@@ -133,7 +133,7 @@ int ahead_start(struct vt_trace *t, uint64_t until, uint32_t one_in, struct ahea
     return 0;
 }
 
-/* Gives the slot in use back and waits for the next one. */
+/* Returns the slot in use and waits for the next one. */
 static struct slot *next_slot(struct ahead *a) {
     if (!a->threaded) {
         fill(a, &a->slots[0]);

@@ -6,8 +6,8 @@
 
 #include "proto/abi/record.h"
 
-#define TEXT_MAX 65535u     /* of a name, of a value: their lengths are u16 */
-#define ARGS_MAX (1u << 20) /* of one call: above what an attach ever records, below what a block holds */
+#define TEXT_MAX 65535u     /* bytes of a name or value: its length is a u16 */
+#define ARGS_MAX (1u << 20) /* bytes of one call: more than an attach records, less than a block holds */
 
 enum place { ELSEWHERE, IN_ARGS, AT_RETVAL };
 
@@ -15,7 +15,7 @@ struct parse {
     struct args_payload *p;
     unsigned depth;
     enum place place;
-    struct buf key; /* in func_args */
+    struct buf key; /* the key, in func_args */
 };
 
 static void put_u16(struct buf *b, size_t v) {
@@ -79,7 +79,7 @@ static int on_map(void *arg) {
     return 1;
 }
 static int on_array(void *arg) {
-    ((struct parse *)arg)->depth += 2; /* strings in it are in no place that counts */
+    ((struct parse *)arg)->depth += 2; /* deeper strings are no arguments of their own */
     return other(arg);
 }
 static int on_map_end(void *arg) {

@@ -9,7 +9,7 @@
 #include "cli/format/vzt/ahead.h"
 #include "proto/block.h"
 
-#define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; beyond that they are left out */
+#define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; more are left out */
 #define PROGRESS_STEP (4u << 20)
 
 struct payload {
@@ -20,7 +20,7 @@ struct payload {
 struct frame {
     uint64_t start_ns;
     uint32_t id;
-    uint32_t survived; /* number of the last gap that it is known to have been open over */
+    uint32_t survived; /* number of the last gap that the frame is known to have stayed open over */
     bool c, from_attach;
     struct trace_task *task;
     struct payload args;
@@ -30,18 +30,18 @@ struct frame {
 struct stream {
     struct frame *frames;
     uint32_t depth, room;
-    uint32_t announced; /* of the frames, how many the writer knows */
-    uint64_t deeper;    /* frames above MODEL_DEPTH_MAX */
+    uint32_t announced; /* how many of the frames the writer knows */
+    uint64_t deeper;    /* how many frames are open above MODEL_DEPTH_MAX */
     uint64_t last_ns;
-    uint64_t event_ns; /* of the last enter or leave */
-    uint64_t gap_ns;   /* of the last gap */
-    uint32_t gaps;     /* so far */
-    uint32_t run;      /* of the sample */
+    uint64_t event_ns; /* time of the last enter or leave */
+    uint64_t gap_ns;   /* time of the last gap */
+    uint32_t gaps;     /* gaps so far */
+    uint32_t run;      /* number of the sample's run */
     bool started;
-    bool inside; /* the top frame is the system call that the thread was in at the attach: its next event ends it */
+    bool inside; /* the top frame is the system call that the thread was in at the attach; the thread's next event ends it */
     struct trace_task *task;
-    struct payload args, retval; /* for the next enter, the next leave */
-    struct payload window;       /* frames that are open when the next event comes */
+    struct payload args, retval; /* of the next enter, of the next leave */
+    struct payload window;       /* frames that will be open at the next event */
 };
 
 struct model {
@@ -53,7 +53,7 @@ struct model {
     struct ahead *ahead;
     struct stream *streams; /* by index of the thread */
     size_t held;
-    struct trace_call call; /* for the writer; thread is that of the block, what is never set is 0 */
+    struct trace_call call; /* handed to the writer; thread is that of the block, fields that are never set are 0 */
 };
 
 static void add_saturated(uint64_t *sum, uint64_t n) { *sum = n > UINT64_MAX - *sum ? UINT64_MAX : *sum + n; }
@@ -76,7 +76,7 @@ static int keep_payload(struct model *m, struct payload *p, const struct vt_even
     return 0;
 }
 
-/* The new top of the stack, to be filled in place; NULL with *rc 0 = too deep to be kept. */
+/* Pushes a frame, to be filled in place. NULL with *rc 0 = too deep, it is not kept. */
 static inline struct frame *push(struct model *m, struct stream *s, int *rc) {
     if (s->depth == s->room) {
         if (s->depth >= MODEL_DEPTH_MAX) {
@@ -125,7 +125,7 @@ static struct trace_call *call_of(struct model *m, const struct frame *frame) {
     return call;
 }
 
-/* The writer gets to know the frames below `to`. */
+/* Announces the frames below `to` to the writer. */
 static int announce(struct model *m, struct stream *s, uint32_t to) {
     int rc = 0;
     m->call.open = m->call.raised = m->call.announced = false;
@@ -184,12 +184,12 @@ static int enter(struct model *m, struct stream *s, const struct vt_event *ev, u
     return 0;
 }
 
-/* A frame has gone that began before the last gap and was still there after it: so was the one around it. */
+/* This frame began before the last gap and was still open after it. So the frame around it was open over the gap, too. */
 static void note_survivor(struct stream *s, const struct frame *gone, bool left_after_gap) {
     if (left_after_gap && s->gaps && gone->start_ns <= s->gap_ns && s->depth) s->frames[s->depth - 1].survived = s->gaps;
 }
 
-/* Takes frames off the stack down to depth `to`, whose leave events are lost. */
+/* Removes frames down to depth `to`: their leave events are lost. */
 static int close_lost(struct model *m, struct stream *s, uint32_t to, uint64_t ns) {
     int rc = 0;
     while (!rc && s->depth > to) {
@@ -225,7 +225,7 @@ static int leave(struct model *m, struct stream *s, const struct vt_event *ev, u
     return rc;
 }
 
-/* The thread is back in Python code. */
+/* The thread has returned to Python code. */
 static int leave_inside(struct model *m, struct stream *s, uint64_t ns) {
     s->inside = false;
     if (!s->depth || !trace_info_name(m->info, s->frames[s->depth - 1].id)->inside) return 0;
@@ -237,12 +237,12 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
     add_saturated(&m->totals->dropped, count);
     s->gaps++;
     s->gap_ns = ns;
-    s->last_ns = ns + (ns != UINT64_MAX); /* what begins now begins after the frames that end here */
+    s->last_ns = ns + (ns != UINT64_MAX); /* a later frame must not begin before the end of these */
     struct trace_gap mark = {.thread = thread, .ns = ns, .count = count};
     return count ? m->ops->gap(m->w, &mark) : 0;
 }
 
-/* Shows in the picture for how long a thread was not seen because its profile function was gone. */
+/* Marks the time in which nothing was recorded because the thread's profile function was gone. */
 static int mark_displaced(struct model *m, const struct trace_thread *thread, const struct stream *s, uint64_t ns) {
     static const char name[] = "calls not seen";
     char args[160];
@@ -261,7 +261,7 @@ static int mark_displaced(struct model *m, const struct trace_thread *thread, co
     return m->ops->mark(m->w, &mark);
 }
 
-/* The hooks were out: what was open before ends at the last event. */
+/* The hooks were out: frames that were open before end at the last event. */
 static int take_window(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
                        uint64_t ns) {
     struct vt_pl_window head;
@@ -278,7 +278,7 @@ static int take_window(struct model *m, struct stream *s, const struct trace_thr
     return rc ? rc : keep_payload(m, &s->window, ev);
 }
 
-/* The hooks are in again: the frames that are open now begin, with the first event, as a payload has no time of its own. */
+/* The hooks are back: the frames that are open now begin with the first event. A payload has no time of its own. */
 static int begin_window(struct model *m, struct stream *s, uint64_t *ns) {
     struct vt_pl_window head;
     uint32_t id, room = (uint32_t)((s->window.len - sizeof head) / 4);
@@ -304,7 +304,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         return m->ops->counter(m->w, &counter);
     }
     if (ev->id == VT_PL_WINDOW) return take_window(m, s, thread, ev, ns);
-    return 0; /* the other kinds come as frames of their own */
+    return 0; /* the other kinds have frames of their own */
 }
 
 static int take_event(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev) {
@@ -330,7 +330,7 @@ static int damaged_block(struct model *m, const struct ahead_frame *frame) {
     return -EBADMSG;
 }
 
-/* Blocks before this one were left out: what is on the stack is not known. */
+/* Blocks before this one were left out, so the stack is unknown. */
 static void begin_run(struct model *m, struct stream *s, uint32_t run) {
     while (s->depth) drop_payload(m, &s->frames[--s->depth].args);
     drop_payload(m, &s->args);
@@ -342,7 +342,7 @@ static void begin_run(struct model *m, struct stream *s, uint32_t run) {
     s->started = true;
 }
 
-/* Payloads and gaps that a thread begins with have no time of their own. */
+/* Finds the time for payloads and gaps that come before the thread's first event: they have no time of their own. */
 static uint64_t first_time(const struct model *m, const struct vt_event *ev, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (ev[i].type != VT_REC_PAYLOAD && ev[i].type != VT_REC_GAP) return vt_clock_to_ns(&m->info->clock, ev[i].ticks);
@@ -415,7 +415,7 @@ static int run_frames(struct model *m, struct vt_err *err) {
             m->opts->progress(m->opts->progress_arg, frame->offset, vt_trace_size(m->info->trace));
         }
     }
-    if (rc == -EBADMSG) rc = 0; /* all that is good has been read */
+    if (rc == -EBADMSG) rc = 0; /* everything before the damage was read */
     if (rc) vt_err_set(err, rc, "converting the trace: %s", rc == -EINTR ? "interrupted" : strerror(-rc));
     return rc;
 }
@@ -437,7 +437,7 @@ int model_run(struct trace_info *info, const struct run_opts *opts, const struct
     struct run_opts used = *opts;
     struct model m = {.info = info, .opts = &used, .ops = ops, .w = w, .totals = totals};
     *totals = (struct trace_totals){.threads = info->nshown};
-    /* what the trace was made with counts, too */
+    /* the options that the trace was made with count, too */
     if (info->header && info->header->min_duration_ns > used.min_duration_ns)
         used.min_duration_ns = info->header->min_duration_ns;
     if (info->end) totals->calls = totals->short_calls = info->end->short_calls;

@@ -1,16 +1,17 @@
-/* Owns the native format as an output: a .vzt from any source (a copy of a whole .vzt is convert.c's). Times are ns of the
- * monotonic clock.
+/* Owns the native format as an output: a .vzt from any source (convert.c copies a whole .vzt). Times are ns of the monotonic
+ * clock.
  *
- * Events of a thread are in the order of their times. Where calls are announced (writer.h) they are written as they come;
- * gaps and counters wait until what they fall into is known. Where they are not, all calls of a thread wait for the end of
- * the trace (56 bytes each and their arguments) and are sorted then.
+ * The events of a thread are in the order of their times. Announced calls (writer.h) are written as they come; gaps and
+ * counters wait until the calls around them are known. Where calls are not announced, all calls of a thread wait for the end
+ * of the trace (56 bytes each, and their arguments) and are sorted then.
  *
- * - A call that was lost in a gap ends before calls that were announced since: its leave is left out, as it was in the trace
- *   that it came from, and the reader works it out again.
- * - Frames open at attach become a Stack frame where the rule of model.h gives them the same times again, which it does
- *   unless they were cut; else they are calls like any other.
- * - Generators' resumes are calls, as they are to every writer.
- * - The trace has one process. Marks, arguments that are no texts, and source texts have no place in it: they are counted. */
+ * - A call whose leave was lost in a gap ends before calls that were announced since. Its leave is not written: it was missing
+ *   in the source, too, and the reader works it out again.
+ * - Frames that are open at the attach become a Stack frame where the rule of model.h gives them the same times again. It does
+ *   so unless the trace was cut; then they are ordinary calls.
+ * - Each resume of a generator is a call, as for every writer.
+ * - A .vzt has one process. It has no place for marks, for arguments that are not texts, and for source texts: those are
+ *   counted. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 
 #define PENDING_MAX (16u << 20) /* calls */
 #define PENDING_BYTES_MAX (1ull << 30)
-#define STACK_MAX (1u << 17) /* frames in one Stack frame; it may be 4 MiB */
+#define STACK_MAX (1u << 17) /* frames in one Stack frame, which may have 4 MiB */
 #define NAME_MAX_BYTES (1u << 20)
 #define NEVER UINT64_MAX
 
@@ -40,8 +41,8 @@ struct pending {
 };
 
 struct lane {    /* of a thread */
-    bool holds;  /* its calls are not announced: all wait */
-    bool events; /* something but the Stack is written */
+    bool holds;  /* its calls are not announced: all of them wait */
+    bool events; /* something besides the Stack frame was written */
     uint32_t task;
     uint32_t *stack;
     uint32_t nstack, stack_room;
@@ -58,7 +59,7 @@ struct trace_writer {
     struct writer_unheld unheld;
     struct vzt_put put;
     struct lane *lanes;    /* by index of the thread */
-    uint8_t *named;        /* by index of the name: its frame is written */
+    uint8_t *named;        /* by index of the name: true = its frame is written */
     struct text_map tasks; /* id by pointer */
     uint32_t ntasks;
     struct args_payload json;
@@ -117,7 +118,7 @@ static char *terminated(const char *text, uint32_t len) {
     return copy;
 }
 
-/* The process whose calls come; -EINVAL when there are several. */
+/* The only process of the calls; -EINVAL when there are several. */
 static int only_process(struct trace_writer *w, const struct trace_process **process) {
     const struct trace_info *info = w->info;
     char text[128];
@@ -146,7 +147,7 @@ static int put_header(struct trace_writer *w, const struct trace_process *proces
     header.format = VT_TRACE_FORMAT;
     header.clock = VT_CLOCK_MONOTONIC_NS;
     header.min_duration_ns = w->opts.min_duration_ns;
-    header.flags |= VT_F_ASYNC; /* tasks are shown where there are any */
+    header.flags |= VT_F_ASYNC; /* set wherever the trace has tasks */
     char *name = terminated(process ? process->name : NULL, process ? process->name_len : 0);
     if (!name) return -ENOMEM;
     header.process_name = name;
@@ -167,7 +168,7 @@ static int put_threads(struct trace_writer *w) {
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
         const struct trace_thread *from = w->info->threads[i];
         Vt__Thread to = VT__THREAD__INIT;
-        to.ident = i + 1u; /* a thread's own here: pthread idents are used again, and joined traces share them */
+        to.ident = i + 1u; /* a number per thread: pthread idents are reused, and joined traces share them */
         to.tid = to.ns_tid = from->tid;
         to.serial = i + 1;
         to.name = (ProtobufCBinaryData){from->name_len < VT_PAYLOAD_MAX ? from->name_len : VT_PAYLOAD_MAX, (uint8_t *)from->name};
@@ -196,7 +197,7 @@ static int vzt_begin(struct trace_writer *w) {
 
 /* ---- names and tasks ---- */
 
-/* The id of a name, which is written when it is first needed. Id 0 is never given. */
+/* The id of a name. Its frame is written when the id is first needed. Id 0 is never given. */
 static int name_id(struct trace_writer *w, const struct trace_name *from, uint32_t *id) {
     *id = from->index < VT_ID_MAX - 1 ? from->index + 1 : VT_ID_MAX;
     if (w->named[from->index] || *id == VT_ID_MAX) return 0;
@@ -240,7 +241,7 @@ static int put_task(struct trace_writer *w, uint32_t at, uint64_t ns, uint32_t t
     return vzt_put_event(&w->put, at, ns, VT_REC_TASK, task);
 }
 
-/* What of the stack at attach is known goes into the Stack frame. */
+/* A frame that was open at the attach goes into the Stack frame if it fits there. 1: it did; 0; -ENOMEM. */
 static int on_stack(struct lane *lane, const struct pending *p) {
     if (!p->from_attach || lane->events || p->has_args || p->task || !p->start || lane->nstack == STACK_MAX) return 0;
     if (lane->nstack && p->start != lane->stack_ns + 1) return 0;
@@ -275,12 +276,12 @@ static int put_leave(struct trace_writer *w, uint32_t at, const struct pending *
     return rc ? rc : vzt_put_event(&w->put, at, p->end, types[p->c][p->raised], p->id);
 }
 
-/* What was kept of p, from byte `at` on. */
+/* The bytes that were kept of p, from byte `at` on. */
 static const uint8_t *kept(const struct lane *lane, const struct pending *p, size_t at) {
     return lane->data ? lane->data + p->data + at : NULL;
 }
 
-/* A gap or a counter has the time of the event before it: an event that changes nothing is put there for its time. */
+/* A gap or a counter has the time of the event before it. This writes an event that changes nothing, for its time. */
 static int put_moment(struct trace_writer *w, uint32_t at, const struct pending *p) {
     int rc = put_task(w, at, p->start, w->lanes[at].task);
     if (rc) return rc;
@@ -322,7 +323,7 @@ static int keep(struct trace_writer *w, struct lane *lane, struct pending *p, co
     return 0;
 }
 
-/* Of a lane whose calls are announced: the gaps and counters before `ns`. */
+/* Writes the gaps and counters before `ns` of a lane whose calls are announced. */
 static int put_moments(struct trace_writer *w, uint32_t at, uint64_t ns) {
     struct lane *lane = &w->lanes[at];
     int rc = 0;
@@ -334,8 +335,8 @@ static int put_moments(struct trace_writer *w, uint32_t at, uint64_t ns) {
     return rc;
 }
 
-/* Outer calls first; of equal ones the one that was told last, but for open ones, which are told as they were entered. One
- * without duration is beside the call that begins there; moments come last. */
+/* Outer calls first. Of equal calls the one that was told last is the outer one, except for open calls, which are told in the
+ * order of their enters. A call without duration lies beside a call that begins at the same time. Gaps and counters come last. */
 static int compare(const void *a, const void *b) {
     const struct pending *x = a, *y = b;
     if (x->start != y->start) return x->start < y->start ? -1 : 1;
@@ -383,7 +384,7 @@ static int put_held(struct trace_writer *w, uint32_t at) {
 
 /* ---- writer ---- */
 
-/* What of a call is known by now; args and retval may be in w->json. */
+/* Fills in what is known of a call so far; args and retval may point into w->json. */
 static int from_call(struct trace_writer *w, const struct trace_call *call, struct pending *p, const uint8_t **args,
                      const uint8_t **retval) {
     *p = (struct pending){.start = call->start_ns,
@@ -469,7 +470,7 @@ static void take_number(void *arg, const char *key, size_t len, double v) {
     c->other = true;
 }
 
-/* The counter of garbage collections comes as a mark from a JSON trace. */
+/* A JSON trace has garbage collections as counter marks. */
 static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
     struct collection c = {.seen = 0};
     if (mark->ph == 'C' && mark->name_len == 18 && !memcmp(mark->name, "garbage collection", 18) && mark->args_json)
@@ -528,7 +529,7 @@ static int put_throttled(struct trace_writer *w) {
     return rc;
 }
 
-/* None when the trace had none, or is damaged: it is cut off, and stays that. */
+/* Writes no end frame when the source had none or is damaged: the output is then marked as cut off, too. */
 static int put_end(struct trace_writer *w, const struct trace_totals *totals) {
     Vt__End end = VT__END__INIT;
     if (w->info->cut_off || w->info->damage.code) return output_error(w->put.out);

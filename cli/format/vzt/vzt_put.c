@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define OPEN_MAX 128u /* open blocks, about 200 KB each; one more, and all are written */
+#define OPEN_MAX 128u /* open blocks, about 200 KB each; at one more, all are written */
 
 int vzt_put_frame(struct output *out, uint32_t type, const ProtobufCMessage *msg) {
     uint8_t *frame;
