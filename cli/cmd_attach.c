@@ -391,6 +391,17 @@ static int trace(struct attach *a) {
     return save(a);
 }
 
+/* The live line tells the size that the output will have. With --min_duration the daemon does not tell how many calls stay. */
+static void show_progress(struct attach *a) {
+    const char *slash = strrchr(a->path.output, '/');
+    const struct format_suffix *suffix;
+    struct progress_output output = {.name = slash ? slash + 1 : a->path.output, .most_calls = (uint64_t)a->o.tracer_entries};
+    format_by_name(a->path.output, &suffix);
+    if (!a->o.trace.min_duration_ns) output.bytes_per_call = suffix->bytes_per_call;
+    if (!output.bytes_per_call && !format_is_native(a->path.output)) output.name = "recorded";
+    progress_init(&a->progress, a->o.quiet, &output);
+}
+
 static int run(int argc, char **argv) {
     struct attach *a = calloc(1, sizeof(*a));
     if (!a) return cli_fail("out of memory");
@@ -419,7 +430,7 @@ static int run(int argc, char **argv) {
     a->path.raw_fd = -1; /* a->raw owns it */
     setvbuf(a->raw, NULL, _IOFBF, RAW_BUF);
     write_raw(a, VT_FILE_MAGIC, 8);
-    progress_init(&a->progress, a->o.quiet);
+    show_progress(a);
     if (client_open(&a->client, &a->err)) {
         cli_fail("%s", a->err.msg);
         fclose(a->raw);

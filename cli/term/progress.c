@@ -5,80 +5,134 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
+#include "cli/term/term.h"
 #include "proto/abi/arena.h"
 
-#define REDRAW_NS 90000000ull
-#define BAR_WIDTH 30
+#define REDRAW_NS 250000000ull
+#define BAR_WIDTH 30u
+#define BAR_LEAST 5u
 
-void progress_init(struct progress *p, bool quiet) {
+void progress_init(struct progress *p, bool quiet, const struct progress_output *output) {
     memset(p, 0, sizeof(*p));
-    p->on = !quiet && isatty(STDOUT_FILENO);
+    p->output = *output;
+    p->on = !quiet && term_live_columns(STDOUT_FILENO) != 0;
 }
 
-/* A terminal that has gone must not end us: errors are of no interest. */
-static void show(struct progress *p, const char *line) {
-    printf("\r\033[K%s", line);
-    fflush(stdout);
-    p->shown = true;
+/* Replaces the line on the terminal, cut so that it never wraps. A terminal that has gone must not end us: errors are of no
+ * interest. */
+static unsigned redraw(FILE *to, const char *line, unsigned columns, unsigned before) {
+    char text[CLEAN_TEXT_MAX];
+    clean_shorten(clean_text(text, line, strlen(line)), columns);
+    unsigned now = clean_columns(text);
+    if (term_plain()) {
+        if (before > columns) before = columns; /* it has wrapped */
+        fprintf(to, "\r%s%*s", text, before > now ? (int)(before - now) : 0, "");
+    } else {
+        fprintf(to, "\r\033[K%s", text);
+    }
+    fflush(to);
+    return now;
 }
 
-static bool due(struct progress *p) {
+/* Takes the line away; before: columns that it has. */
+static void erase(FILE *to, unsigned before) {
+    unsigned columns = term_live_columns(fileno(to));
+    if (columns && before > columns) before = columns;
+    if (term_plain())
+        fprintf(to, "\r%*s\r", (int)before, "");
+    else
+        fprintf(to, "\r\033[K");
+    fflush(to);
+}
+
+static bool due(uint64_t *last_ns) {
     uint64_t now = vt_mono_ns();
-    if (!p->on || now - p->last_ns < REDRAW_NS) return false;
-    p->last_ns = now;
+    if (*last_ns && now - *last_ns < REDRAW_NS) return false;
+    *last_ns = now;
     return true;
 }
 
-void progress_stats(struct progress *p, const Vt__Stats *s) {
-    char line[256], events[32], rate[32], bytes[32], dropped[32];
-    if (!due(p)) return;
-    if (s->state < VT_AGENT_TRACING) {
-        show(p, "Waiting for the target to give up the GIL ... Ctrl+C to give up");
-        return;
+/* What the output will take; *about: that is an estimate. */
+static uint64_t output_bytes(const struct progress *p, const Vt__Stats *s, bool *about) {
+    uint64_t calls = p->output.most_calls && s->calls > p->output.most_calls ? p->output.most_calls : s->calls;
+    *about = p->output.bytes_per_call != 0;
+    return *about ? calls * p->output.bytes_per_call : s->bytes;
+}
+
+/* The line in several lengths: level 0 is the longest. False = there is no such level. */
+static bool stats_line(const struct progress *p, const Vt__Stats *s, uint64_t per_second, unsigned level, char *line,
+                       size_t size) {
+    char calls[48], rate[32], bytes[32], dropped[48], drops[32];
+    bool about;
+    double seconds = (double)s->elapsed_ns / 1e9;
+    format_bytes(bytes, sizeof(bytes), output_bytes(p, s, &about));
+    format_things(calls, sizeof(calls), s->calls, "call");
+    format_count(rate, sizeof(rate), per_second);
+    format_things(dropped, sizeof(dropped), s->dropped, "event");
+    format_count(drops, sizeof(drops), s->dropped);
+    const char *name = p->output.name, *almost = about ? "about " : "";
+    switch (level) {
+    case 0:
+        snprintf(line, size, "Tracing %.1f s: %s, %s calls/s, %s %s%s, %s dropped. Ctrl+C to stop and save", seconds, calls, rate,
+                 name, almost, bytes, dropped);
+        return true;
+    case 1:
+        snprintf(line, size, "Tracing %.1f s: %s calls/s, %s %s%s, %s dropped", seconds, rate, name, almost, bytes, drops);
+        return true;
+    case 2: snprintf(line, size, "%.1f s: %s calls/s, %s, %s dropped", seconds, rate, bytes, drops); return true;
+    case 3: snprintf(line, size, "%.0f s %s/s %s %s dropped", seconds, rate, bytes, drops); return true;
+    default: return false;
     }
-    uint64_t ns = s->elapsed_ns - p->elapsed_ns, more = s->events - p->events;
-    double per_second = ns && s->elapsed_ns > p->elapsed_ns && s->events >= p->events ? (double)more * 1e9 / (double)ns : 0;
-    p->events = s->events;
-    p->elapsed_ns = s->elapsed_ns;
-    snprintf(line, sizeof(line), "Tracing %.1f s: %s events, %s/s, %s dropped, %s. Ctrl+C to stop and save",
-             (double)s->elapsed_ns / 1e9, format_count(events, sizeof(events), s->events),
-             format_count(rate, sizeof(rate), (uint64_t)per_second), format_count(dropped, sizeof(dropped), s->dropped),
-             format_bytes(bytes, sizeof(bytes), s->bytes));
-    show(p, line);
+}
+
+void progress_stats(struct progress *p, const Vt__Stats *s) {
+    char line[512] = "Waiting for the target to give up the GIL. Ctrl+C to give up";
+    unsigned columns = p->on ? term_live_columns(STDOUT_FILENO) : 0;
+    if (!columns || !due(&p->last_ns)) return;
+    if (s->state >= VT_AGENT_TRACING) {
+        uint64_t ns = s->elapsed_ns - p->elapsed_ns, more = s->calls - p->calls;
+        bool both = s->elapsed_ns > p->elapsed_ns && s->calls >= p->calls;
+        uint64_t per_second = both ? (uint64_t)((double)more * 1e9 / (double)ns) : 0;
+        p->calls = s->calls;
+        p->elapsed_ns = s->elapsed_ns;
+        for (unsigned level = 0; stats_line(p, s, per_second, level, line, sizeof(line)); level++)
+            if (clean_columns(line) <= columns) break;
+    }
+    p->shown = redraw(stdout, line, columns, p->shown);
 }
 
 void progress_bar_show(struct progress_bar *bar, FILE *to, const char *what, uint64_t done, uint64_t size) {
-    char marks[BAR_WIDTH + 1], left[48] = "";
+    char marks[BAR_WIDTH + 1], left[48] = "", line[256];
+    unsigned columns = term_live_columns(fileno(to));
     uint64_t now = vt_mono_ns();
     if (!bar->begun_ns) bar->begun_ns = now;
-    if (now - bar->last_ns < REDRAW_NS) return;
-    bar->last_ns = now;
+    if (!columns || !due(&bar->last_ns)) return;
     double share = size ? (double)(done < size ? done : size) / (double)size : 0;
     double elapsed = (double)(now - bar->begun_ns) / 1e9;
-    for (int i = 0; i < BAR_WIDTH; i++) marks[i] = i < (int)(share * BAR_WIDTH) ? '#' : '.';
-    marks[BAR_WIDTH] = 0;
     if (share > 0.02 && elapsed > 0.5) snprintf(left, sizeof(left), ", %.0f s left", elapsed * (1 - share) / share + 0.5);
-    fprintf(to, "\r\033[K%s [%s] %3d %%%s", what, marks, (int)(share * 100), left);
-    fflush(to);
-    bar->shown = true;
+    unsigned taken = (unsigned)(strlen(what) + strlen(left)) + 9; /* "what [] 100 %" */
+    unsigned width = columns > taken + BAR_WIDTH ? BAR_WIDTH : columns > taken + BAR_LEAST ? columns - taken : 0;
+    for (unsigned i = 0; i < width; i++) marks[i] = i < (unsigned)(share * width) ? '#' : '.';
+    marks[width] = 0;
+    snprintf(line, sizeof(line), "%s %s%s%s%3d %%%s", what, width ? "[" : "", marks, width ? "] " : "", (int)(share * 100), left);
+    bar->shown = redraw(to, line, columns, bar->shown);
 }
 
 void progress_bar_clear(struct progress_bar *bar, FILE *to) {
-    if (!bar->shown) return;
-    fprintf(to, "\r\033[K");
-    fflush(to);
-    bar->shown = false;
+    if (bar->shown) erase(to, bar->shown);
+    bar->shown = 0;
 }
 
 void progress_saving(struct progress *p, uint64_t done, uint64_t size) {
-    if (p->on) progress_bar_show(&p->saving, stdout, "Saving", done, size);
-    p->shown |= p->saving.shown;
+    if (!p->on) return;
+    p->saving.shown = p->shown;
+    progress_bar_show(&p->saving, stdout, "Saving", done, size);
+    p->shown = p->saving.shown;
 }
 
 void progress_clear(struct progress *p) {
-    if (!p->shown) return;
-    printf("\r\033[K");
-    fflush(stdout);
-    p->shown = false;
+    if (p->shown) erase(stdout, p->shown);
+    p->shown = 0;
 }

@@ -1,4 +1,5 @@
-/* The live line on a terminal. On anything else it prints nothing. */
+/* The live line on a terminal. Nothing is printed on anything else, nor on a terminal that cannot rewrite a line (TERM=dumb).
+ * The line is never wider than the terminal is at that moment, and is rewritten at most four times a second. */
 #ifndef VT_CLI_PROGRESS_H
 #define VT_CLI_PROGRESS_H
 
@@ -6,23 +7,30 @@
 
 #include "proto/msg.h"
 
-/* Where long work is, from the calls of a convert_opts.progress: share done, and how long it still takes. */
+/* Where long work is, from the calls of a convert_opts.progress: share done, and how long it still takes. All zero at first. */
 struct progress_bar {
     uint64_t begun_ns, last_ns;
-    bool shown;
+    unsigned shown; /* columns of the line that is on the terminal now; 0 = none */
 };
-/* One line, rewritten at most ten times a second; to is a terminal. */
 void progress_bar_show(struct progress_bar *bar, FILE *to, const char *what, uint64_t done, uint64_t size);
 void progress_bar_clear(struct progress_bar *bar, FILE *to);
 
+/* What the session will be saved as. */
+struct progress_output {
+    const char *name;        /* borrowed */
+    uint32_t bytes_per_call; /* about; 0 = it is shown how much was recorded */
+    uint64_t most_calls;     /* that are written; 0 = all */
+};
+
 struct progress {
     bool on;
-    bool shown;                  /* a line is on the terminal now */
-    uint64_t events, elapsed_ns; /* at the last line, for the rate */
+    unsigned shown;             /* columns of the line that is on the terminal now; 0 = none */
+    uint64_t calls, elapsed_ns; /* at the last line, for the rate */
     uint64_t last_ns;
+    struct progress_output output;
     struct progress_bar saving;
 };
-void progress_init(struct progress *p, bool quiet);
+void progress_init(struct progress *p, bool quiet, const struct progress_output *output);
 void progress_stats(struct progress *p, const Vt__Stats *s);
 void progress_saving(struct progress *p, uint64_t done, uint64_t size);
 void progress_clear(struct progress *p);

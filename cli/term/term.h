@@ -14,6 +14,11 @@ struct term {
 };
 /* For stdout. Width: COLUMNS, else that of the terminal. Colour: on a terminal that is not "dumb", unless NO_COLOR is set. */
 void term_init(struct term *term);
+/* No escape sequences are wanted: a dumb terminal, or NO_COLOR is set. */
+bool term_plain(void);
+/* The columns of a line that is rewritten again and again on fd, as the terminal is now. 0 = there is to be no such line: no
+ * terminal, or a dumb one. */
+unsigned term_live_columns(int fd);
 /* An escape sequence, or "" without colour. */
 const char *term_bold(const struct term *term);
 const char *term_dim(const struct term *term);

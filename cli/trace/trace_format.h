@@ -9,9 +9,10 @@
 #define FORMAT_SUFFIXES_MAX 4u
 
 struct format_suffix {
-    const char *text; /* ".json"; NULL ends the list */
-    bool gzip;        /* files of this name are written gzipped */
-    bool unlisted;    /* written when an output has this name, but help does not offer it and folders are not searched for it */
+    const char *text;        /* ".json"; NULL ends the list */
+    uint32_t bytes_per_call; /* of a file of this name, about (shop.py, threads.py); 0 = its size does not follow the calls */
+    bool gzip;               /* files of this name are written gzipped */
+    bool unlisted; /* written when an output has this name, but help does not offer it and folders are not searched for it */
 };
 
 /* How vizviewer shows a file of this format. */

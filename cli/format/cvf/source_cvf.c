@@ -73,7 +73,7 @@ static bool cvf_is(const uint8_t *head, size_t len) {
 const struct trace_format format_cvf = {
     .name = "cvf",
     .help = "VizTracer's compressed format",
-    .suffixes = {{.text = ".cvf"}},
+    .suffixes = {{.text = ".cvf", .bytes_per_call = 6}},
     .is = cvf_is,
     .source = &source_cvf,
     .writer = &out_cvf,

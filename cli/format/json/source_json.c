@@ -413,7 +413,9 @@ static bool json_is(const uint8_t *head, size_t len) {
 const struct trace_format format_json = {
     .name = "json",
     .help = "Chrome JSON as VizTracer writes it, with the source text of the functions",
-    .suffixes = {{.text = ".json"}, {.text = ".json.gz", .gzip = true}, {.text = ".gz", .gzip = true, .unlisted = true}},
+    .suffixes = {{.text = ".json", .bytes_per_call = 125},
+                 {.text = ".json.gz", .bytes_per_call = 10, .gzip = true},
+                 {.text = ".gz", .bytes_per_call = 10, .gzip = true, .unlisted = true}},
     .is = json_is,
     .source = &source_json,
     .writer = &out_chrome,

@@ -541,7 +541,7 @@ static bool pftrace_is(const uint8_t *head, size_t len) { return len >= 2 && hea
 const struct trace_format format_pftrace = {
     .name = "pftrace",
     .help = "Perfetto's protobuf: a quarter of the JSON's size; asyncio tasks with flows, typed arguments",
-    .suffixes = {{.text = ".pftrace"}, {.text = ".pftrace.gz", .gzip = true}},
+    .suffixes = {{.text = ".pftrace", .bytes_per_call = 28}, {.text = ".pftrace.gz", .bytes_per_call = 4, .gzip = true}},
     .is = pftrace_is,
     .is_needs_suffix = true,
     .source = &source_pftrace,
