@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/profile/waiters.h"
 #include "cli/trace/names.h"
+#include "cli/trace/waits.h"
 
 struct adder {
     struct trace_writer walk; /* first */
     struct profile *p;
     const struct profile_opts *opts;
+    struct waiters *waiters;
     bool *wanted;     /* by function: matches opts->match; NULL = all do */
     uint64_t slow_ns; /* a call must be slower than this to get in */
 };
@@ -19,7 +22,31 @@ struct adder {
 static struct adder *adder_of(struct trace_writer *w) { return (struct adder *)(void *)w; }
 
 static int on_enter(struct trace_writer *w, struct walk_thread *t, struct walk_frame *f) {
-    return stacks_enter(&adder_of(w)->p->stacks, t, f);
+    struct adder *a = adder_of(w);
+    if (t->depth > 1) {
+        unsigned bits = waiters_bits(a->waiters, f[-1].fn);
+        f->within = bits | (f[-1].within & (bits & WAITS ? ~0u : ~(unsigned)WAITS_NEXT));
+    }
+    return a->opts->tree ? stacks_enter(&a->p->stacks, t, f) : 0;
+}
+
+/* ---- waiting ---- */
+
+/* Adds the own time of a call that is over. */
+static int add_waiting(struct adder *a, const struct walk_thread *t, struct walk_frame *f, const struct walk_end *end) {
+    unsigned bits = waiters_bits(a->waiters, f->fn);
+    bool in_loop = f->within & WAITS_IN_LOOP;
+    int rc = 0;
+    if (bits & WAITS && end->self_ns) {
+        rc = waiters_add(a->waiters, t, in_loop, end->self_ns);
+        if (!in_loop) {
+            a->p->functions[f->fn].wait_ns += end->self_ns;
+            a->p->threads[t->thread->index].wait_ns += end->self_ns;
+            if (bits & WAITS_IDLE || f->within & (WAITS_BELOW | WAITS_NEXT)) f->idle_ns += end->self_ns;
+        }
+    }
+    if (t->depth > 1) f[-1].idle_ns += f->idle_ns;
+    return rc;
 }
 
 /* ---- the slowest calls ---- */
@@ -87,12 +114,15 @@ static int on_leave(struct trace_writer *w, struct walk_thread *t, struct walk_f
     fn->raised += end->raised;
     thread->calls++;
     thread->total_ns += end->self_ns;
+    int waiting = add_waiting(a, t, f, end);
+    if (waiting) return waiting;
     p->from_attach += f->from_attach;
     if (a->opts->tree) stacks_leave(&p->stacks, f, end);
     if (f->open) {
         int rc = note_open(a, t);
         if (rc) return rc;
-    } else if (ns > a->slow_ns && a->opts->slowest && f->longest_child_ns < ns - ns / 10 && (!a->wanted || a->wanted[f->fn])) {
+    } else if (ns > a->slow_ns && a->opts->slowest && f->longest_child_ns < ns - ns / 10 && f->idle_ns < ns - ns / 10 &&
+               (!a->wanted || a->wanted[f->fn])) {
         keep_slow(a, t, f, end);
     }
     return durations_add(&fn->calls, ns);
@@ -125,13 +155,18 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
         if (!p->functions[i].calls.n) continue;
         p->open += p->functions[i].open;
         p->calls += p->functions[i].calls.n;
-        p->functions[nfunctions] = p->functions[i];
-        p->functions[nfunctions++].name = w->functions[i];
+        struct profile_function *to = &p->functions[nfunctions++];
+        *to = p->functions[i];
+        to->name = w->functions[i];
+        to->waits = waiters_bits(adder_of(w)->waiters, i) & WAITS;
+        to->waiter = waiters_most(adder_of(w)->waiters, i, false);
+        to->loop_waiter = waiters_most(adder_of(w)->waiters, i, true);
     }
     p->nfunctions = nfunctions;
     for (uint32_t i = 0; i < p->nthreads; i++) {
         if (!p->threads[i].calls && !p->threads[i].dropped) continue;
         p->total_ns += p->threads[i].total_ns;
+        p->wait_ns += p->threads[i].wait_ns;
         p->threads[nthreads++] = p->threads[i];
     }
     p->nthreads = nthreads;
@@ -144,8 +179,8 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
     return 0;
 }
 
-static const struct walk_ops plain_walk = {.leave = on_leave, .gap = on_gap, .end = on_end};
-static const struct walk_ops tree_walk = {.enter = on_enter, .leave = on_leave, .gap = on_gap, .end = on_end};
+static const struct walk_ops walk = {.enter = on_enter, .leave = on_leave, .gap = on_gap, .end = on_end};
+
 /* What --budget wrote into the arguments of a call: "folded":{"calls":N,... A text in there would have \" for ". */
 static uint64_t folded_in(const struct trace_call *call) {
     static const char key[] = "\"folded\":{\"calls\":";
@@ -217,7 +252,7 @@ static int choose(struct adder *a, struct vt_err *err) {
 
 static int open_adder(struct adder *a, struct trace_info *info) {
     struct profile *p = a->p;
-    int rc = walk_open(&a->walk, info, a->opts->tree ? &tree_walk : &plain_walk);
+    int rc = walk_open(&a->walk, info, &walk);
     if (rc) return rc;
     p->nfunctions = a->walk.nfunctions;
     p->nthreads = info->nthreads;
@@ -227,6 +262,7 @@ static int open_adder(struct adder *a, struct trace_info *info) {
     p->gaps = calloc(PROFILE_GAPS_MAX, sizeof *p->gaps);
     if (!p->functions || !p->threads || !p->slow || !p->gaps) return -ENOMEM;
     for (uint32_t i = 0; i < p->nthreads; i++) p->threads[i].thread = info->threads[i];
+    if ((rc = waiters_new(&a->walk, &a->waiters))) return rc;
     return a->opts->tree ? stacks_init(&p->stacks, info, &(struct stacks_opts){.fold = true}) : 0;
 }
 
@@ -244,6 +280,7 @@ int profile_make(struct trace_source *source, const struct profile_opts *opts, s
     a.p->names = a.walk.functions;
     a.walk.functions = NULL;
     walk_close(&a.walk);
+    waiters_free(a.waiters);
     free(a.wanted);
     if (rc) {
         profile_free(a.p);
@@ -281,7 +318,7 @@ static uint64_t key_of(const struct profile_function *f, enum profile_sort sort)
     case PROFILE_P99: return durations_percentile(&f->calls, 99);
     case PROFILE_MAX: return f->calls.max_ns;
     case PROFILE_NAME: return 0;
-    default: return f->self_ns;
+    default: return profile_work_ns(f);
     }
 }
 

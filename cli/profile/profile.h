@@ -20,13 +20,19 @@ struct profile_function {
     uint64_t open;   /* of its calls: open at the end */
     uint64_t raised; /* left by an exception */
     uint64_t self_ns, total_ns;
+    uint64_t wait_ns;       /* of self_ns: waiting (cli/trace/waits.h), but for waiting that holds up an event loop */
+    bool waits;             /* a function that waits: what self_ns has above wait_ns held up an event loop */
     struct durations calls; /* one per call; .n is the number of calls */
+    /* Of one that waits, who waited most: the nearest caller that is no part of the standard library, or that does not wait
+     * itself. NULL = not known. */
+    const struct trace_name *waiter, *loop_waiter;
 };
 
 struct profile_thread {
     const struct trace_thread *thread;
     uint64_t calls;
     uint64_t total_ns; /* of its outermost calls; the same as the own time of all its calls */
+    uint64_t wait_ns;  /* of total_ns, as in profile_function */
     uint64_t dropped;
     const struct trace_name **open; /* the stack at the end, outermost first, PROFILE_STACK_MAX at most */
     uint32_t nopen, open_depth;     /* kept, and really there */
@@ -61,8 +67,8 @@ struct profile {
     uint32_t nfunctions;
     struct profile_thread *threads; /* with calls or gaps, in the trace's order */
     uint32_t nthreads;
-    struct profile_slow
-        *slow; /* slowest first, complete ones. A call that spends 90 % of its time in one call below is left out for that one */
+    struct profile_slow *slow; /* slowest first, complete ones. A call that spends 90 % of its time in one call below is left out
+                                  for that one; one that is idle for 90 % (it waits for something to do) is left out */
     uint32_t nslow;
     struct profile_gap *gaps; /* the first PROFILE_GAPS_MAX, by time */
     uint32_t ngaps;
@@ -71,6 +77,7 @@ struct profile {
     uint64_t calls, open, from_attach;
     uint64_t folded;   /* calls that --budget left out of this file: their time is in their callers' own */
     uint64_t total_ns; /* of all threads */
+    uint64_t wait_ns;  /* of it, as in profile_function */
     struct trace_totals totals;
     struct stacks stacks;      /* with opts.tree, finished */
     struct trace_name **names; /* by fn of the stacks */
@@ -85,6 +92,8 @@ void profile_free(struct profile *p); /* NULL is fine */
 bool profile_match(const struct trace_name *name, const char *pattern);
 /* An order of names: Python before C; by name, file, line if asked; C functions by "module.func". */
 int profile_compare_names(const struct trace_name *a, const struct trace_name *b, bool line);
+/* Own time without waiting. */
+static inline uint64_t profile_work_ns(const struct profile_function *f) { return f->self_ns - f->wait_ns; }
 /* 0 when there were no calls. */
 uint64_t profile_mean(const struct profile_function *f);
 
@@ -100,7 +109,8 @@ enum profile_sort {
     PROFILE_SORTS
 };
 extern const char *const profile_sort_names[PROFILE_SORTS];
-/* The functions that match (NULL = all), in order; the caller frees *out. */
+/* The functions that match (NULL = all), in order; PROFILE_SELF is the order of own time without waiting. The caller frees
+ * *out. */
 VT_MUST_CHECK int profile_sorted(const struct profile *p, enum profile_sort sort, const char *match,
                                  const struct profile_function ***out, size_t *n);
 

@@ -22,7 +22,9 @@ struct walk_frame {
     uint64_t end_ns; /* these two in playback only */
     uint32_t order;
     uint32_t fn;   /* index in walk functions */
-    uint32_t node; /* the consumer's own */
+    uint32_t node; /* these three are the consumer's own, 0 at first */
+    uint32_t within;
+    uint64_t idle_ns;
     bool open, from_attach, raised;
 };
 

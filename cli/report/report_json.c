@@ -3,19 +3,23 @@
  * --slice has it:
  * - version: 1
  * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, open,
- * functions, threads, total_ns (of all threads), dropped, folded (calls that --budget left out of the file), limit (of
+ * functions, threads, total_ns (of all threads), wait_ns (of it: waiting), dropped, folded (calls that --budget left out of the
+ * file), limit (of
  * --max_overhead and what it left out, text or null), cut_off, damage (text or null),
  * wrong_checksum, left_out {cause: number of events}}
- * - functions: [{name, file, line, kind ("python" or "c"; of c, file is the module or type), calls, open, raised, self_ns,
- * total_ns, mean_ns, min_ns, p50_ns, p99_ns, max_ns}]
+ * - functions: [{name, file, line, kind ("python" or "c"), module (of c: the module or type, which file has too; else null),
+ * calls, open, raised, self_ns, wait_ns (of self_ns: waiting that holds up no event loop), total_ns, mean_ns, min_ns, p50_ns,
+ * p99_ns, max_ns, waits (a function that waits), waiter (who waited most, by name, or null), loop_waiter (the same in an event
+ * loop)}]
  * - processes: [{pid, name, calls, total_ns}]
- * - threads: [{pid, tid, name, calls, total_ns, dropped, stack (open at the end)}]
- * - calls: [{name, file, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, stack (its callers)}], the
- * slowest single calls, at most 3 of a function
+ * - threads: [{pid, tid, name, calls, total_ns, wait_ns, cpu_ns (null: not known), cpu_exact (false: at least that), dropped,
+ * stack (open at the end)}]
+ * - calls: [{name, file, module, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, stack (its
+ * callers)}], the slowest single calls, at most 3 of a function
  * - drops: [{pid, tid, from_ns, to_ns, count}], where events were dropped
- * - throttled: [{name, file, line, kind, calls_counted, calls_estimated, at_least, exact}]: of --max_overhead, calls that are not
- * in the trace
- * - tree, with --tree only: [{name, file, line, kind, calls, total_ns, self_ns, children: [...]}]
+ * - throttled: [{name, file, module, line, kind, calls_counted, calls_estimated, at_least, exact}]: of --max_overhead, calls that
+ * are not in the trace
+ * - tree, with --tree only: [{name, file, module, line, kind, calls, total_ns, self_ns, children: [...]}]
  *
  * A stack is a list of names, outermost first, the innermost 64 of them; of C functions "module.func".
  * Fields are added, never renamed or taken away; version changes if that cannot be kept. */
@@ -49,6 +53,10 @@ int report_json_function(const char *before, const struct trace_name *name) {
     printf("%s{\"name\":", before);
     int rc = put_string(name->name, name->name_len);
     if (!rc) rc = report_json_text("file", name->file, name->file_len);
+    if (!rc && name->kind)
+        rc = report_json_text("module", name->file, name->file_len);
+    else
+        printf(",\"module\":null");
     report_json_number("line", name->line);
     printf(",\"kind\":\"%s\"", name->kind ? "c" : "python");
     return rc;
@@ -80,6 +88,18 @@ void report_json_left_out(const struct left_out *l) {
     putchar('}');
 }
 
+/* "module.func" or a qualified name; null for none. */
+static int put_short_name(const char *key, const struct trace_name *name) {
+    char *text = malloc(name ? JSON_TEXT_MAX(name_text_max(name)) : 1);
+    if (!text) return -ENOMEM;
+    if (name)
+        printf(",\"%s\":\"%.*s\"", key, (int)(name_put_short_json(text, name) - text), text);
+    else
+        printf(",\"%s\":null", key);
+    free(text);
+    return 0;
+}
+
 static int put_trace(const struct profile *p, struct trace_source *source, const struct report_opts *opts) {
     const struct trace_info *info = trace_source_info(source);
     printf("{\"version\":1,\n\"trace\":{\"kind\":\"%s\"", trace_source_kind(source));
@@ -95,6 +115,7 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
     report_json_number("functions", p->nfunctions);
     report_json_number("threads", p->nthreads);
     report_json_number("total_ns", p->total_ns);
+    report_json_number("wait_ns", p->wait_ns);
     report_json_number("dropped", p->totals.dropped);
     report_json_number("folded", p->folded);
     if (info->limit[0])
@@ -124,12 +145,16 @@ static int put_functions(const struct profile *p, const struct report_opts *opts
         report_json_number("open", f->open);
         report_json_number("raised", f->raised);
         report_json_number("self_ns", f->self_ns);
+        report_json_number("wait_ns", f->wait_ns);
         report_json_number("total_ns", f->total_ns);
         report_json_number("mean_ns", profile_mean(f));
         report_json_number("min_ns", f->calls.min_ns);
         report_json_number("p50_ns", durations_percentile(&f->calls, 50));
         report_json_number("p99_ns", durations_percentile(&f->calls, 99));
         report_json_number("max_ns", f->calls.max_ns);
+        put_bool("waits", f->waits);
+        if (!rc) rc = put_short_name("waiter", f->waiter);
+        if (!rc) rc = put_short_name("loop_waiter", f->loop_waiter);
         putchar('}');
     }
     printf("],\n");
@@ -171,6 +196,12 @@ static int put_threads(const struct profile *p) {
         rc = report_json_text("name", t->thread->name, t->thread->name_len);
         report_json_number("calls", t->calls);
         report_json_number("total_ns", t->total_ns);
+        report_json_number("wait_ns", t->wait_ns);
+        if (t->thread->cpu)
+            report_json_number("cpu_ns", t->thread->cpu_ns);
+        else
+            printf(",\"cpu_ns\":null");
+        put_bool("cpu_exact", t->thread->cpu == TRACE_CPU_EXACT);
         report_json_number("dropped", t->dropped);
         if (!rc) rc = put_stack(t->open, t->nopen);
         putchar('}');

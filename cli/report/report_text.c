@@ -14,6 +14,7 @@
 #include "cli/trace/names.h"
 
 #define FUNCTIONS 20u /* rows unless --limit says otherwise */
+#define WAITING 8u
 #define SLOWEST 5u
 #define THREADS 8u
 #define THROTTLED 10u
@@ -105,9 +106,11 @@ static void put_head(const struct view *v) {
     clean_text(file, v->opts->file, strlen(v->opts->file));
     printf("%s%s%s: ", term_bold(&v->term), file, term_off(&v->term));
     put_what(v, clean_columns(file) + 2);
-    printf("%s of %s on %s, %s of thread time\n", format_things(calls, sizeof calls, p->calls, "call"),
+    printf("%s of %s on %s, %s of thread time", format_things(calls, sizeof calls, p->calls, "call"),
            format_things(functions, sizeof functions, p->nfunctions, "function"),
            format_things(threads, sizeof threads, p->nthreads, "thread"), format_duration(took, p->total_ns));
+    puts(p->wait_ns ? ", of which" : "");
+    if (p->wait_ns) printf("%s (%.1f %%) was waiting\n", format_duration(took, p->wait_ns), percent(p->wait_ns, p->total_ns));
     if (p->totals.dropped)
         printf("%s%s dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_things(calls, sizeof calls, p->totals.dropped, "event"), term_off(&v->term));
@@ -153,11 +156,26 @@ static void choose_figures(const struct view *v, bool *shown, unsigned *taken) {
             }
 }
 
-static void put_figure(const struct view *v, const struct profile_function *f, enum figure what) {
+/* One of the two tables: functions by their work, or those that wait by that. */
+struct table {
+    const struct view *v;
+    bool waiting;
+    bool shown[FIGURES];
+    unsigned taken;
+};
+
+static uint64_t own_ns(const struct table *t, const struct profile_function *f) {
+    return t->waiting ? f->wait_ns : profile_work_ns(f);
+}
+
+static void put_figure(const struct table *t, const struct profile_function *f, enum figure what) {
+    const struct profile *p = t->v->p;
     char text[32];
     switch (what) {
-    case FIG_SELF: format_duration(text, f->self_ns); break;
-    case FIG_SELF_PERCENT: snprintf(text, sizeof text, "%.1f", percent(f->self_ns, v->p->total_ns)); break;
+    case FIG_SELF: format_duration(text, own_ns(t, f)); break;
+    case FIG_SELF_PERCENT:
+        snprintf(text, sizeof text, "%.1f", percent(own_ns(t, f), t->waiting ? p->wait_ns : p->total_ns - p->wait_ns));
+        break;
     case FIG_TOTAL: format_duration(text, f->total_ns); break;
     case FIG_CALLS: format_count(text, sizeof text, f->calls.n); break;
     case FIG_MEAN: format_duration(text, profile_mean(f)); break;
@@ -168,30 +186,71 @@ static void put_figure(const struct view *v, const struct profile_function *f, e
     printf("%*s", (int)figures[what].width, text);
 }
 
+/* Of a function that waits, who waited most, instead of its file. */
+static void put_waiter(const struct table *t, const struct profile_function *f, unsigned width) {
+    const struct trace_name *waiter = t->waiting ? f->waiter : f->loop_waiter;
+    char name[CLEAN_TEXT_MAX], by[CLEAN_TEXT_MAX] = "", text[2 * CLEAN_TEXT_MAX + 64], clean[CLEAN_TEXT_MAX];
+    name_short(name, f->name);
+    if (waiter) name_short(by, waiter);
+    snprintf(text, sizeof text, "%s%s%s%s", name, waiter ? " < " : "", by, t->waiting ? "" : " [in the event loop]");
+    clean_text(clean, text, strlen(text));
+    fputs(width ? clean_shorten(clean, width) : clean, stdout);
+}
+
+static void put_row(const struct table *t, const struct profile_function *f) {
+    unsigned width = room_for_name(t->v, t->taken);
+    for (int i = 0; i < FIGURES; i++)
+        if (t->shown[i]) put_figure(t, f, (enum figure)i);
+    fputs("  ", stdout);
+    if (f->waits)
+        put_waiter(t, f, width);
+    else
+        put_name(&t->v->term, f->name, width);
+    putchar('\n');
+}
+
+static bool is_in(const struct table *t, const struct profile_function *f) {
+    return t->waiting ? f->wait_ns != 0 : !f->waits || profile_work_ns(f);
+}
+
+static int longest_waits_first(const void *x, const void *y) {
+    const struct profile_function *a = *(const struct profile_function *const *)x,
+                                  *b = *(const struct profile_function *const *)y;
+    return (a->wait_ns < b->wait_ns) - (a->wait_ns > b->wait_ns);
+}
+
+/* Prints what is_in of the list. */
+static void put_table(struct table *t, const struct profile_function *const *list, size_t n, size_t limit) {
+    const struct term *term = &t->v->term;
+    size_t rows = 0;
+    choose_figures(t->v, t->shown, &t->taken);
+    for (int i = 0; i < FIGURES; i++)
+        if (t->shown[i]) printf("%s%*s%s", term_dim(term), (int)figures[i].width, figures[i].head, term_off(term));
+    printf("  %sfunction%s%s\n", term_dim(term), t->waiting ? " < who waits" : "", term_off(term));
+    for (size_t k = 0; k < n; k++)
+        if (is_in(t, list[k]) && rows++ < limit) put_row(t, list[k]);
+    if (rows > limit) printf("... and %zu more (--limit N)\n", rows - limit);
+    if (!rows) printf("%s\n", t->v->opts->match ? "no function matches" : n ? "none" : "no calls");
+}
+
 static int put_functions(const struct view *v) {
     const struct profile_function **list;
-    size_t n, limit = v->opts->limit ? v->opts->limit : FUNCTIONS;
-    bool shown[FIGURES];
-    unsigned taken;
+    size_t n, limit = v->opts->limit;
     int rc = profile_sorted(v->p, v->opts->sort, v->opts->match, &list, &n);
     if (rc) return rc;
     char head[64];
-    snprintf(head, sizeof head, "Functions by %s",
-             v->opts->sort == PROFILE_SELF ? "own time" : profile_sort_names[v->opts->sort]);
+    snprintf(head, sizeof head, "Functions by %s%s",
+             v->opts->sort == PROFILE_SELF ? "own time" : profile_sort_names[v->opts->sort],
+             v->p->wait_ns ? ", without waiting" : "");
     heading(v, head);
-    choose_figures(v, shown, &taken);
-    for (int i = 0; i < FIGURES; i++)
-        if (shown[i]) printf("%s%*s%s", term_dim(&v->term), (int)figures[i].width, figures[i].head, term_off(&v->term));
-    printf("  %sfunction%s\n", term_dim(&v->term), term_off(&v->term));
-    for (size_t k = 0; k < n && k < limit; k++) {
-        for (int i = 0; i < FIGURES; i++)
-            if (shown[i]) put_figure(v, list[k], (enum figure)i);
-        fputs("  ", stdout);
-        put_name(&v->term, list[k]->name, room_for_name(v, taken));
-        putchar('\n');
+    put_table(&(struct table){.v = v}, list, n, limit ? limit : FUNCTIONS);
+    bool waiting = false;
+    for (size_t i = 0; i < n; i++) waiting |= list[i]->wait_ns != 0;
+    if (waiting) {
+        heading(v, "Waiting");
+        if (v->opts->sort == PROFILE_SELF) qsort(list, n, sizeof *list, longest_waits_first);
+        put_table(&(struct table){.v = v, .waiting = true}, list, n, limit ? limit : WAITING);
     }
-    if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
-    if (!n) printf("%s\n", v->opts->match ? "no function matches" : "no calls");
     free(list);
     return 0;
 }
@@ -244,7 +303,8 @@ static int put_throttled(const struct view *v) {
 
 static int busiest_first(const void *x, const void *y) {
     const struct profile_thread *a = *(const struct profile_thread *const *)x, *b = *(const struct profile_thread *const *)y;
-    if (a->total_ns != b->total_ns) return a->total_ns < b->total_ns ? 1 : -1;
+    uint64_t of_a = a->total_ns - a->wait_ns, of_b = b->total_ns - b->wait_ns;
+    if (of_a != of_b) return of_a < of_b ? 1 : -1;
     return (a->thread->index > b->thread->index) - (a->thread->index < b->thread->index);
 }
 
@@ -267,6 +327,14 @@ static void put_stack(const struct view *v, const char *before, const struct tra
     putchar('\n');
 }
 
+/* ">1.2 s": at least that, because the thread ended before tracing did. */
+static char *cpu_time(char buf[24], const struct trace_thread *t) {
+    char text[16];
+    if (t->cpu == TRACE_CPU_UNKNOWN) return strcpy(buf, "-");
+    snprintf(buf, 24, "%s%s", t->cpu == TRACE_CPU_AT_LEAST ? ">" : "", format_duration(text, t->cpu_ns));
+    return buf;
+}
+
 static int put_threads(const struct view *v, bool all) {
     const struct profile *p = v->p;
     const struct profile_thread **list = calloc(p->nthreads + 1u, sizeof *list);
@@ -275,13 +343,18 @@ static int put_threads(const struct view *v, bool all) {
     for (uint32_t i = 0; i < p->nthreads; i++) list[i] = &p->threads[i];
     qsort(list, p->nthreads, sizeof *list, busiest_first);
     heading(v, "Threads");
-    printf("%s%9s%7s%12s%10s  thread%s\n", term_dim(&v->term), "time", "time%", "calls", "dropped", term_off(&v->term));
+    bool cpu = false;
+    for (uint32_t i = 0; i < p->nthreads; i++) cpu |= p->threads[i].thread->cpu != TRACE_CPU_UNKNOWN;
+    printf("%s%9s%10s%s%12s%10s  thread%s\n", term_dim(&v->term), "time", "waiting", cpu ? "       cpu" : "", "calls", "dropped",
+           term_off(&v->term));
     for (uint32_t i = 0; i < p->nthreads && i < limit; i++) {
-        char time[16], calls[32], dropped[32];
+        char time[16], waiting[16], used[24], calls[32], dropped[32];
         const struct profile_thread *t = list[i];
-        printf("%9s%7.1f%12s%10s  ", format_duration(time, t->total_ns), percent(t->total_ns, p->total_ns),
-               format_count(calls, sizeof calls, t->calls), t->dropped ? format_count(dropped, sizeof dropped, t->dropped) : "-");
-        put_thread(v, t->thread, room_for_name(v, 40));
+        printf("%9s%10s", format_duration(time, t->total_ns), format_duration(waiting, t->wait_ns));
+        if (cpu) printf("%10s", cpu_time(used, t->thread));
+        printf("%12s%10s  ", format_count(calls, sizeof calls, t->calls),
+               t->dropped ? format_count(dropped, sizeof dropped, t->dropped) : "-");
+        put_thread(v, t->thread, room_for_name(v, cpu ? 53 : 43));
         putchar('\n');
         if (all && t->nopen) put_stack(v, "                  at the end in ", t->open, t->nopen, t->open_depth);
     }

@@ -47,6 +47,12 @@ struct trace_thread {
     uint32_t nstack; /* frames open at attach, outermost first */
     uint32_t *stack;
     uint64_t stack_ticks;
+    uint64_t cpu_ns; /* CPU time that it used while the trace was made */
+    enum trace_cpu {
+        TRACE_CPU_UNKNOWN,
+        TRACE_CPU_AT_LEAST, /* it ended, or tracing did, after the last look */
+        TRACE_CPU_EXACT,    /* to the kernel's step, mostly 10 ms */
+    } cpu;
 };
 #define TRACE_NO_SERIAL UINT32_MAX
 

@@ -11,11 +11,45 @@
 static const struct {
     const char *file, *option, *second; /* second: word before another pid to attach to */
     const char *shows[4];
+    const char *bottleneck; /* the first function of the report */
 } rows[] = {
-    {"threads.py", "", NULL, {"resize", "mix", "pack", "zlib.compress"}},
-    {"blocking.py", "--log_async", NULL, {"read_price_list", "handle_order", "look_up", "serve"}},
-    {"pool.py", "", "workers ", {"Pool._handle_tasks", "_ForkingPickler.dumps|ForkingPickler.dumps", "posix.write", NULL}},
+    {"threads.py", "", NULL, {"resize", "mix", "pack", "zlib.compress"}, "resize|mix"},
+    {"blocking.py", "--log_async", NULL, {"read_price_list", "handle_order", "look_up", "serve"}, "time.sleep < read_price_list"},
+    {"pool.py",
+     "",
+     "workers ",
+     {"Pool._handle_tasks", "_ForkingPickler.dumps|ForkingPickler.dumps", "posix.write", NULL},
+     "posix.write|_pickle.Pickler.dump"},
 };
+
+/* The name in the first row of the first table. */
+static const char *first_row(struct tool *t, pid_t pid, const char *who) {
+    const char *out = temp_path(".vzt");
+    tool_runf(t, "--attach %d -t 1.2 -o %s", (int)pid, out);
+    must_exit(t, 0, who);
+    tool_runf(t, "report %s --limit 1 --slowest 0", out);
+    must_exit(t, 0, who);
+    unlink(out);
+    const char *head = strstr(t->out, "  function\n"), *row = head ? strchr(head, '\n') + 1 : NULL;
+    ck_assert_msg(row != NULL, "%s: no table in %s", who, t->out);
+    for (int figures = 0; figures < 8; figures++) { /* "1.234 s", "12.3", "1,234" ... */
+        row += strspn(row, " ");
+        row += strcspn(row, " ");
+        static const char *const units[] = {" s ", " ms ", " us ", " ns "};
+        for (size_t i = 0; i < VT_ARRAY_LEN(units); i++)
+            if (!strncmp(row, units[i], strlen(units[i]))) row += strlen(units[i]) - 1;
+    }
+    return row + strspn(row, " ");
+}
+
+static void must_begin(const char *row, const char *names, const char *who) {
+    char any[128], *save = NULL;
+    bool found = false;
+    snprintf(any, sizeof any, "%s", names);
+    for (char *name = strtok_r(any, "|", &save); name; name = strtok_r(NULL, "|", &save))
+        found |= !strncmp(row, name, strlen(name));
+    ck_assert_msg(found, "%s: the first row is not %s but %s", who, names, row);
+}
 
 static void attach(pid_t pid, int row, const char *const *shows, size_t n) {
     struct tool t;
@@ -46,8 +80,24 @@ START_TEST(test_example) {
     ck_assert_msg(tool_expect(&t, "pid ", 30000) == 0 && tool_expect(&t, "\n", 30000) == 0, "%s: %s", path, t.err);
     sleep(1); /* past its imports */
     attach(atoi(strstr(t.out, "pid ") + 4), _i, rows[_i].shows, VT_ARRAY_LEN(rows[_i].shows));
+    struct tool report;
+    must_begin(first_row(&report, atoi(strstr(t.out, "pid ") + 4), path), rows[_i].bottleneck, path);
     if (rows[_i].second) attach(atoi(strstr(t.out, rows[_i].second) + strlen(rows[_i].second)), _i, worker, 1);
     tool_kill(&t);
+}
+END_TEST
+
+/* tax_rate walks a table in each call; the rest of the threads' time is waiting for requests. */
+START_TEST(test_shop) {
+    struct tool shop, load, report;
+    tool_start(&shop, (const char *[]){"examples/shop.py", "serve", NULL}, &(struct tool_opts){.program = "/usr/bin/python3"});
+    ck_assert_msg(tool_expect(&shop, "\n", 30000) == 0, "no port: %s", shop.err);
+    tool_start(&load, (const char *[]){"examples/shop.py", "load", strtok(shop.out, "\n"), "4", NULL},
+               &(struct tool_opts){.program = "/usr/bin/python3"});
+    sleep(1);
+    must_begin(first_row(&report, shop.pid, "shop.py"), "tax_rate", "shop.py");
+    tool_kill(&load);
+    tool_kill(&shop);
 }
 END_TEST
 
@@ -56,6 +106,7 @@ int main(void) {
     TCase *tests = tcase_create("examples");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, test_example, 0, (int)VT_ARRAY_LEN(rows));
+    tcase_add_test(tests, test_shop);
     suite_add_tcase(s, tests);
     return suite_main(s);
 }

@@ -86,7 +86,7 @@ static void must_have(yajl_val v, const char *want) {
     }
     ck_assert_str_eq(all, want);
 }
-#define NAME_KEYS "name file line kind"
+#define NAME_KEYS "name file module line kind"
 
 START_TEST(test_json) {
     trace_build_thread(&trace, 1, 7, 1, "worker");
@@ -102,8 +102,9 @@ START_TEST(test_json) {
     yajl_val root = parse(), v = get(root, "trace");
     must_have(root, "version trace functions processes threads calls drops throttled tree");
     ck_assert_int_eq(number(root, "version"), 1);
-    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns dropped folded limit cut_off damage "
-                 "wrong_checksum left_out");
+    must_have(
+        v, "kind file pid start_ns duration_ns calls open functions threads total_ns wait_ns dropped folded limit cut_off damage "
+           "wrong_checksum left_out");
     ck_assert_str_eq(text(v, "kind"), "vzt");
     ck_assert_str_eq(text(v, "file"), trace.path);
     ck_assert_int_eq(number(v, "pid"), 100);
@@ -118,9 +119,11 @@ START_TEST(test_json) {
 
     ck_assert_uint_eq(length(root, "functions"), 3);
     v = at(root, "functions", 0);
-    must_have(v, NAME_KEYS " calls open raised self_ns total_ns mean_ns min_ns p50_ns p99_ns max_ns");
+    must_have(v, NAME_KEYS
+              " calls open raised self_ns wait_ns total_ns mean_ns min_ns p50_ns p99_ns max_ns waits waiter loop_waiter");
     ck_assert_str_eq(text(v, "name"), "a");
     ck_assert_str_eq(text(v, "file"), "x.py");
+    ck_assert(YAJL_IS_NULL(get(v, "module")));
     ck_assert_int_eq(number(v, "line"), 1);
     ck_assert_str_eq(text(v, "kind"), "python");
     ck_assert_int_eq(number(v, "open"), 1);
@@ -129,6 +132,7 @@ START_TEST(test_json) {
     v = at(root, "functions", 1);
     ck_assert_str_eq(text(v, "name"), "append");
     ck_assert_str_eq(text(v, "file"), "list");
+    ck_assert_str_eq(text(v, "module"), "list");
     ck_assert_str_eq(text(v, "kind"), "c");
     ck_assert_int_eq(number(v, "p50_ns"), 70);
     v = at(root, "functions", 2);
@@ -140,7 +144,8 @@ START_TEST(test_json) {
     must_have(v, "pid name calls total_ns");
     ck_assert_int_eq(number(v, "total_ns"), 170);
     v = at(root, "threads", 0);
-    must_have(v, "pid tid name calls total_ns dropped stack");
+    must_have(v, "pid tid name calls total_ns wait_ns cpu_ns cpu_exact dropped stack");
+    ck_assert(YAJL_IS_NULL(get(v, "cpu_ns")) && YAJL_IS_FALSE(get(v, "cpu_exact")));
     ck_assert_str_eq(text(v, "name"), "worker");
     ck_assert_int_eq(number(v, "dropped"), 5);
     ck_assert_str_eq(YAJL_GET_STRING(at(v, "stack", 0)), "a");
@@ -214,9 +219,104 @@ START_TEST(test_text) {
     ck_assert_int_eq(RUN("report", TRACE, "--gaps"), CLI_OK);
     ck_assert_ptr_nonnull(strstr(out, "           3       0.002ms       0.002ms  7 worker\n"));
     ck_assert_int_eq(RUN("report", TRACE, "--threads"), CLI_OK);
-    ck_assert_ptr_nonnull(strstr(out, " 5.000 us  100.0           3         3  7 worker\n"));
+    ck_assert_ptr_nonnull(strstr(out, " 5.000 us      0 ns           3         3  7 worker\n"));
     ck_assert_int_eq(RUN("report", TRACE, "--tree"), CLI_OK);
     ck_assert_ptr_nonnull(strstr(out, "  40.0  2.000 us  2.000 us           2   b (x.py:2)\n"));
+}
+END_TEST
+
+/* One thread: work, a sleep in it, a wait for something to do, and a callback of an event loop that sleeps. */
+enum { SLEEP = 20, ACQUIRE, CONDITION, HANDLE };
+static void build_waits(void) {
+    trace_build_thread(&trace, 1, 7, 1, "worker");
+    trace_build_name(&trace, SLEEP, 1, "sleep", "time", 0);
+    trace_build_name(&trace, ACQUIRE, 1, "acquire", "_thread.lock", 0);
+    trace_build_name(&trace, CONDITION, 0, "Condition.wait", "/usr/lib/python3.12/threading.py", 300);
+    trace_build_name(&trace, HANDLE, 0, "Handle._run", "/usr/lib/python3.12/asyncio/events.py", 70);
+    struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 1}, /* a works 100, sleeps 1000 */
+                            {.ticks = 1100, .type = VT_REC_C_CALL, .id = SLEEP},
+                            {.ticks = 2100, .type = VT_REC_C_RETURN, .id = SLEEP},
+                            {.ticks = 2100, .type = VT_REC_CALL, .id = CONDITION}, /* idle for 60000 */
+                            {.ticks = 2110, .type = VT_REC_C_CALL, .id = ACQUIRE},
+                            {.ticks = 62110, .type = VT_REC_C_RETURN, .id = ACQUIRE},
+                            {.ticks = 62110, .type = VT_REC_RETURN, .id = CONDITION},
+                            {.ticks = 62110, .type = VT_REC_CALL, .id = 2}, /* b waits for a lock, 600 */
+                            {.ticks = 62120, .type = VT_REC_C_CALL, .id = ACQUIRE},
+                            {.ticks = 62720, .type = VT_REC_C_RETURN, .id = ACQUIRE},
+                            {.ticks = 62720, .type = VT_REC_RETURN, .id = 2},
+                            {.ticks = 62720, .type = VT_REC_CALL, .id = HANDLE},
+                            {.ticks = 62730, .type = VT_REC_CALL, .id = 3}, /* c sleeps in the loop, 300 */
+                            {.ticks = 62740, .type = VT_REC_C_CALL, .id = SLEEP},
+                            {.ticks = 63040, .type = VT_REC_C_RETURN, .id = SLEEP},
+                            {.ticks = 63040, .type = VT_REC_RETURN, .id = 3},
+                            {.ticks = 63040, .type = VT_REC_RETURN, .id = HANDLE},
+                            {.ticks = 63040, .type = VT_REC_RETURN, .id = 1}};
+    trace_build_block(&trace, 0, 1, 7, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 1000, 0);
+}
+
+START_TEST(test_waiting_is_apart_from_working) {
+    build_waits();
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    yajl_val root = parse(), v = get(root, "trace");
+    ck_assert_int_eq(number(v, "total_ns"), 62040);
+    ck_assert_int_eq(number(v, "wait_ns"), 1000 + 10 + 60000 + 600);
+    v = at(root, "functions", 0); /* what held up the loop counts as work */
+    ck_assert_str_eq(text(v, "name"), "sleep");
+    ck_assert_int_eq(number(v, "self_ns"), 1300);
+    ck_assert_int_eq(number(v, "wait_ns"), 1000);
+    ck_assert(YAJL_IS_TRUE(get(v, "waits")));
+    ck_assert_str_eq(text(v, "waiter"), "a");
+    ck_assert_str_eq(text(v, "loop_waiter"), "c");
+    ck_assert_str_eq(text(at(root, "functions", 1), "name"), "a");
+    for (size_t i = 0; i < length(root, "functions"); i++) {
+        v = at(root, "functions", i);
+        if (strcmp(text(v, "name"), "acquire")) continue;
+        ck_assert_int_eq(number(v, "wait_ns"), 60600);
+        ck_assert_str_eq(text(v, "waiter"), "a");
+        ck_assert(YAJL_IS_NULL(get(v, "loop_waiter")));
+    }
+    ck_assert_int_eq(number(at(root, "threads", 0), "wait_ns"), 61610);
+    yajl_tree_free(root);
+}
+END_TEST
+
+START_TEST(test_waiting_has_a_table_of_its_own) {
+    build_waits();
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    char *work = strstr(out, "Functions by own time, without waiting\n"), *waiting = strstr(out, "\nWaiting\n");
+    ck_assert(work && waiting && work < waiting);
+    ck_assert_ptr_nonnull(strstr(out, "61.61 us (99.3 %) was waiting\n"));
+    char *first = strstr(work, "time.sleep < c [in the event loop]\n"), *second = strstr(work, "  a (x.py:1)\n");
+    ck_assert(first && second && first < second && second < waiting);
+    ck_assert_ptr_nonnull(strstr(work, "   300 ns  69.8")); /* of 430 ns that were not waited */
+    first = strstr(waiting, "_thread.lock.acquire < a\n");
+    second = strstr(waiting, "time.sleep < a\n");
+    ck_assert(first && second && first < second);
+    ck_assert_ptr_nonnull(strstr(waiting, " 60.60 us  98.4"));
+    ck_assert_int_eq(RUN("report", TRACE, "--sort", "calls"), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "\nWaiting\n"));
+    ck_assert_int_eq(RUN("report", TRACE, "--match", "a"), CLI_OK);
+    ck_assert_ptr_null(strstr(out, "\nWaiting\n"));
+}
+END_TEST
+
+START_TEST(test_slowest_skips_what_is_idle) {
+    build_waits();
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    yajl_val root = parse();
+    ck_assert_uint_eq(length(root, "calls"), 2); /* b's lock, c's sleep; not a's sleep, not the condition */
+    ck_assert_str_eq(text(at(root, "calls", 0), "name"), "acquire");
+    ck_assert_int_eq(number(at(root, "calls", 0), "duration_ns"), 600);
+    ck_assert_str_eq(text(at(root, "calls", 1), "name"), "sleep");
+    ck_assert_int_eq(number(at(root, "calls", 1), "duration_ns"), 300);
+    yajl_tree_free(root);
+    ck_assert_int_eq(RUN("report", TRACE, "--slowest", "0"), CLI_OK);
+    ck_assert_ptr_null(strstr(out, "Slowest"));
+    ck_assert_int_eq(RUN("report", TRACE, "--slowest", "0", "--json"), CLI_OK);
+    root = parse();
+    ck_assert_uint_eq(length(root, "calls"), 0);
+    yajl_tree_free(root);
 }
 END_TEST
 
@@ -518,6 +618,9 @@ int main(void) {
     tcase_add_test(tests, test_json_of_nothing);
     tcase_add_test(tests, test_sort_limit_match);
     tcase_add_test(tests, test_text);
+    tcase_add_test(tests, test_waiting_is_apart_from_working);
+    tcase_add_test(tests, test_waiting_has_a_table_of_its_own);
+    tcase_add_test(tests, test_slowest_skips_what_is_idle);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_names_are_cut_where_it_hurts_least);
     tcase_add_test(tests, test_commands_lose_their_folder_and_their_end);
