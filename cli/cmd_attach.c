@@ -21,6 +21,7 @@
 #include "cli/format/format.h"
 #include "cli/target_path.h"
 #include "cli/term/progress.h"
+#include "cli/trace/hidden.h"
 #include "proto/abi/arena.h"
 #include "proto/texts.h"
 
@@ -43,6 +44,7 @@ struct attach {
     uint64_t attach_pause_ns;
     Vt__End *end;
     struct vt_err err;
+    char empty[1024]; /* why the trace has no calls; "" = not known */
 };
 
 /* Ctrl+C, SIGTERM and SIGHUP: the first one stops and saves, the second one gives up saving. */
@@ -241,7 +243,7 @@ static const char *reason_text(const struct attach *a) {
 
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
-    char line[PATH_MAX * 2 + 1536], calls[48], bytes[32], in[32], out[32], threads[48];
+    char line[PATH_MAX * 2 + 2600], calls[48], bytes[32], in[32], out[32], threads[48];
     const struct trace_totals *t = &r->totals;
     const char *why = reason_text(a);
     char *full = realpath(a->path.output, NULL);
@@ -269,6 +271,7 @@ static void report(const struct attach *a, const struct convert_result *r) {
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
     if (drops) ADD("; %s dropped (gaps are marked)", format_things(calls, sizeof calls, drops, "event"));
     if (r->limit[0]) ADD("; %s", r->limit);
+    if (a->empty[0]) ADD("; %s", a->empty);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
     const char *next = format_by_name(a->path.output, NULL)->next_step, *quote = strchr(name, ' ') ? "\"" : "";
     if (next) ADD(". %s%s%s%s", next, quote, name, quote);
@@ -284,12 +287,35 @@ static void tell_saved(struct attach *a) {
     if (rc) vt_log(VT_LOG_INFO, "viztracerd keeps a copy of the trace: %s", strerror(-rc));
 }
 
+/* A trace without a call: do the options leave out everything? */
+static void explain_empty(struct attach *a) {
+    const Vt__Options *o = &a->o.trace;
+    bool filtered = o->n_include_files || o->n_exclude_files || o->n_include_functions || o->n_exclude_functions ||
+                    o->n_include_modules || o->n_exclude_modules;
+    struct vt_trace *trace;
+    struct trace_info *info;
+    struct vt_err err = {0};
+    if (a->end && a->end->calls) return;
+    if (o->max_stack_depth == 0) {
+        snprintf(a->empty, sizeof(a->empty), "--max_stack_depth 0 leaves out every call that began after the attach");
+        return;
+    }
+    if (!filtered || vt_trace_open(a->path.raw, &trace, &err)) return;
+    if (!trace_info_load(trace, &info, &err)) {
+        const char *in = strstr(a->o.text, "--include_"), *ex = strstr(a->o.text, "--exclude_");
+        hidden_describe(info, in && (!ex || in < ex) ? in : ex ? ex : "the filters", a->empty, sizeof(a->empty));
+        trace_info_free(info);
+    }
+    vt_trace_close(trace);
+}
+
 static int save(struct attach *a) {
     struct convert_result result;
     struct vt_err err = {0};
     char root[64], cwd[64], text[sizeof(err.msg)];
 
     interrupts_seen = 0; /* from here on one more signal gives up */
+    explain_empty(a);
     snprintf(root, sizeof(root), "/proc/%u/root", a->o.req.pid);
     snprintf(cwd, sizeof(cwd), "/proc/%u/cwd", a->o.req.pid);
     bool alive = access(root, F_OK) == 0 && access(cwd, F_OK) == 0;

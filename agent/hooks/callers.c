@@ -54,24 +54,43 @@ bool callers_known(void *code) {
     return at > 0;
 }
 
-/* Frames between two calls of the interpreter (shims) hold no function that has an id. */
+/* Frames between two calls of the interpreter (shims) hold no function that has an id. A function that is left out by its name,
+ * or whose events are switched off, says nothing about its callees: its caller does. */
 bool callers_silence(void) {
     const char *tstate = py.PyThreadState_Get();
     const void *pointer = frame_pointer(tstate, frame_at), *frame = pointer ? field(pointer, 0) : NULL;
+    bool outside = false; /* silences if a function that is recorded called it */
     uint32_t walked = 0;
-    for (int i = 0; frame && i < SHIMS_MAX; i++) {
+    for (int i = 0; frame && i < SHIMS_MAX && walked < FRAMES_MAX; i++) {
         frame = field(frame, FRAME_PREVIOUS);
         void *code = frame ? code_of_frame(frame) : NULL;
         if (!code || type_of(code) != py.PyCode_Type) continue;
         const struct co_extra *extra = field(code, layout.co_extra);
         if (!extra || extra->size <= agent.extra_index || (uint32_t)extra->value[agent.extra_index] < agent.base_id) continue;
         uint64_t flags = extra->value[agent.extra_index];
-        if (agent.governed && walked < FRAMES_MAX && throttle_is_transparent((uint32_t)flags)) {
-            i = -1; /* its events are not seen: look at its caller instead */
-            walked++;
-            continue;
+        if (flags & FILTER_SUBTREE) {
+            if (flags & FILTER_WAS_OPEN || frames_is_marked(frame)) return false;
+            if (flags & FILTER_SILENCES) return true;
+            outside = true;
+        } else if (!(flags & FILTER_LEFT_OUT) && !(agent.governed && throttle_is_transparent((uint32_t)flags))) {
+            return outside;
         }
-        return flags & FILTER_SILENCES && !(flags & FILTER_WAS_OPEN) && !frames_is_marked(frame);
+        i = -1;
+        walked++;
     }
     return false;
+}
+
+bool callers_recorded(void) {
+    void *frame = frames_first(py.PyThreadState_Get());
+    bool recorded = false;
+    uint32_t walked = 0;
+    if (frame) frame = frames_next(frame);
+    for (; frame && walked < FRAMES_MAX; frame = frames_next(frame), walked++) {
+        uint64_t flags = filter_flags_of(frames_code(frame));
+        recorded = !(flags & FILTER_LEFT_OUT);
+        if (recorded || flags & FILTER_SUBTREE) break;
+    }
+    drop_ref(frame);
+    return recorded;
 }

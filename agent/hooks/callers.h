@@ -7,7 +7,9 @@
 /* Can callers be found in this process? Asked once per session, when `code` runs. If so, events of functions that are left
  * out may be switched off. */
 bool callers_known(void *code);
-/* Is the Python function that called the running one left out with all that it calls? Needs callers_known. */
+/* Does a Python function that called the running one silence what it calls? Needs callers_known. */
 bool callers_silence(void);
+/* Is the nearest Python function with a say that called the running one recorded? Slow; needs nothing. */
+bool callers_recorded(void);
 
 #endif

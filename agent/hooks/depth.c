@@ -15,5 +15,5 @@ void depth_entered_unseen(uint32_t calls) {
 
 bool depth_is_unwanted(void *code, uint64_t flags) {
     if (!(flags & FILTER_LEFT_OUT) || flags & FILTER_WAS_OPEN) return false;
-    return !(flags & FILTER_SILENCES) || callers_known(code);
+    return !(flags & FILTER_SUBTREE) || callers_known(code);
 }

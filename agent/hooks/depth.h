@@ -23,9 +23,9 @@ ALWAYS_INLINE bool depth_passes(struct thread *thread, void *code, bool enter, u
     if (depth_switched) {
         if (flags & FILTER_LEFT_OUT || thread->ignored) return false;
     } else if (flags & FILTER_LEFT_OUT) {
-        if (!(flags & FILTER_SILENCES) || (callers_known(code) && !(flags & FILTER_WAS_OPEN))) return false;
+        if (!(flags & FILTER_SUBTREE) || (callers_known(code) && !(flags & FILTER_WAS_OPEN))) return false;
         if (enter)
-            thread->ignored++;
+            thread->ignored += thread->ignored || flags & FILTER_SILENCES || callers_recorded();
         else if (thread->ignored)
             thread->ignored--;
         return false;

@@ -48,13 +48,17 @@ void stacks_emit_thread(void *tstate) {
     int64_t area = mapped ? arch_syscall6(SYS_MMAP, 0, bytes, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0) : (int64_t)few;
     if (area > 0) {
         uint32_t *ids = (uint32_t *)area;
+        bool innermost = true;
         for (void *frame = frames_first(tstate); frame && at; frame = frames_next(frame)) {
             void *code = frames_code(frame);
             uint32_t id = name_code(code, frame) >> VT_REC_TYPE_BITS;
             uint64_t flags = filter_flags_of(code);
             filter_was_open(code, frame);
             if (agent.governed) throttle_was_open(id << VT_REC_TYPE_BITS);
-            if (id && !(flags & FILTER_LEFT_OUT)) ids[--at] = id;
+            bool told = id && !(flags & FILTER_LEFT_OUT);
+            if (told) ids[--at] = id;
+            if (innermost && !told) part.head.flags = VT_STACK_TOP_LEFT_OUT;
+            innermost = false;
         }
         do {
             part.head.nframes = (uint32_t)(count - at > IDS_PER_PART ? IDS_PER_PART : count - at);

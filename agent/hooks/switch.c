@@ -16,6 +16,7 @@
 
 /* Offsets in a frame: a frame object up to 3.10, the interpreter's own frame from 3.11 on. */
 enum { FRAME_CODE = 32, GLOBALS_308 = 48, GLOBALS_311 = 8, CFRAME_FRAME = 8, TS_FRAME = 24 };
+enum { BACK_308 = 24, PREVIOUS_311 = 48, FRAMES_MAX = 256 };
 enum { PROFILE_308 = 56, PROFILE_311 = 64 };
 
 static py_tracefunc lean;
@@ -44,7 +45,20 @@ static uint64_t flags_of(const void *frame) {
         name_code_entered(code, field(frame, layout.python == 0x30b ? GLOBALS_311 : GLOBALS_308));
         if (!known_flags(code, layout.co_extra, &flags)) flags = 0;
     }
-    return flags & (FILTER_LEFT_OUT | FILTER_SILENCES);
+    return flags & (FILTER_LEFT_OUT | FILTER_SUBTREE);
+}
+
+static const void *caller_frame(const void *frame) { return field(frame, layout.python == 0x30b ? PREVIOUS_311 : BACK_308); }
+
+/* Is the nearest function with a say among `frame` and its callers recorded? */
+static bool recorded_from(const void *frame) {
+    for (uint32_t walked = 0; frame && walked < FRAMES_MAX; frame = caller_frame(frame), walked++) {
+        uint64_t flags = 0;
+        if (!known_flags(field(frame, FRAME_CODE), layout.co_extra, &flags)) return false;
+        if (!(flags & FILTER_LEFT_OUT)) return true;
+        if (flags & FILTER_SUBTREE) return false;
+    }
+    return false;
 }
 
 /* Must ours be on in this frame? */
@@ -55,8 +69,9 @@ bool switch_on_here(const void *tstate) {
     return mode == PROFILE_GUARD || (frame && wanted(flags_of(frame)));
 }
 
-static bool begins_silence(uint64_t flags) {
-    if (!(flags & FILTER_SILENCES) || this_thread->ignored || mode == PROFILE_GUARD) return false;
+static bool begins_silence(const void *tstate, uint64_t flags) {
+    if (!(flags & FILTER_SUBTREE) || this_thread->ignored || mode == PROFILE_GUARD) return false;
+    if (flags & FILTER_OUTSIDE && !recorded_from(caller_of(tstate))) return false;
     return this_thread->tid || (session_visit() && this_thread->tid);
 }
 
@@ -77,7 +92,7 @@ static NOINLINE void *change(void *tstate, void *frame, int throwing) {
         if (entered != generation) goto pass_on;
     }
     if (on != was_on) profile_put(tstate, on, on && back);
-    struct thread *silent = begins_silence(flags) ? this_thread : NULL;
+    struct thread *silent = begins_silence(tstate, flags) ? this_thread : NULL;
     if (!silent && on == back) goto pass_on;
     if (silent) silent->ignored = 1;
     void *result = eval_default(tstate, frame, throwing, layout.python);
@@ -89,6 +104,13 @@ pass_on:
     return eval_default(tstate, frame, throwing, layout.python);
 }
 
+/* Above the first function that is recorded nothing is hidden: the caller is left out in the same way. */
+ALWAYS_INLINE bool is_outside(const void *tstate, size_t extra) {
+    const void *caller = caller_of(tstate);
+    uint64_t flags;
+    return caller && known_flags(field(caller, FRAME_CODE), extra, &flags) && flags & FILTER_OUTSIDE;
+}
+
 /* `guard`, `silences` and `python` are constants in each instance. */
 ALWAYS_INLINE bool is_right(const void *tstate, const void *frame, size_t extra, size_t profile_at, bool guard, bool silences) {
     const void *have = field(tstate, profile_at);
@@ -98,7 +120,7 @@ ALWAYS_INLINE bool is_right(const void *tstate, const void *frame, size_t extra,
     bool off = flags & FILTER_LEFT_OUT;
     if (silences) {
         uint32_t ignored = (uint32_t)this_thread->ignored;
-        if (flags & FILTER_SILENCES && !ignored) return false;
+        if (flags & FILTER_SUBTREE && !ignored && (flags & FILTER_SILENCES || !is_outside(tstate, extra))) return false;
         off |= ignored != 0;
     }
     return have == (off ? NULL : (void *)lean);

@@ -1,8 +1,10 @@
 /* Owns which functions are left out. Asked once per function and session, when the function gets its id; the answer is
  * kept beside the id.
  *
- *   files, frozen       as in VizTracer: leaving out a function leaves out all that it calls. A call that was
- *                       open at the start does not
+ *   exclude_files       leaving out a function leaves out all that it calls, as in VizTracer
+ *   include_files,      the same below the first function of a stack that is recorded. Above it nothing is hidden:
+ *   frozen              the functions that start a thread or serve a request are seldom on an include list
+ *                       A call that was open at the start hides nothing
  *   functions, modules  only the function is left out; the functions that it calls are judged by themselves
  *   C functions         are left out with the Python function that calls them, or by an exclude list
  *
@@ -10,8 +12,8 @@
  *
  * Two ways find the calls below a function that is left out, with the same result. Where its events are seen,
  * the calls are counted (hooks/depth.h). On 3.12+ its events are switched off; there a function that is entered looks
- * at its caller (hooks/callers.c). One caller is enough: if a caller further up was left out, the calls below it are
- * already counted as silenced. */
+ * at its caller (hooks/callers.c). The nearest caller with a say is enough: if a caller further up was left out, the calls
+ * below it are already counted as silenced. */
 #include "agent/names/filter.h"
 
 #include "agent/cpython/frames.h"
@@ -170,11 +172,14 @@ bool filter_is_set(void) { return any_filter; }
 
 bool filter_needs_modules(void) { return globs[VT_GLOB_INCLUDE_MODULES].bytes || globs[VT_GLOB_EXCLUDE_MODULES].bytes; }
 
-static bool file_left_out(const char *file) {
+static uint64_t file_flags(const char *file) {
     const char *filters = agent.ctl->filters;
-    if (agent.flags & VT_F_IGNORE_FROZEN && starts_with(file, "<frozen")) return true;
-    if (include_files.bytes && !any_prefix(file, filters + include_files.at, include_files.bytes)) return true;
-    return exclude_files.bytes && any_prefix(file, filters + exclude_files.at, exclude_files.bytes);
+    if (exclude_files.bytes && any_prefix(file, filters + exclude_files.at, exclude_files.bytes))
+        return FILTER_LEFT_OUT | FILTER_SILENCES;
+    if (agent.flags & VT_F_IGNORE_FROZEN && starts_with(file, "<frozen")) return FILTER_LEFT_OUT | FILTER_OUTSIDE;
+    if (include_files.bytes && !any_prefix(file, filters + include_files.at, include_files.bytes))
+        return FILTER_LEFT_OUT | FILTER_OUTSIDE;
+    return 0;
 }
 
 static bool on_lists(uint32_t include, const char *name, bool (*fits)(const char *, const char *)) {
@@ -206,7 +211,8 @@ static void *module_name(void *globals) {
 
 uint64_t filter_code_flags(const char *name, const char *file, void *globals) {
     if (!any_filter) return 0;
-    if (file_left_out(file)) return FILTER_LEFT_OUT | FILTER_SILENCES;
+    uint64_t flags = file_flags(file);
+    if (flags) return flags;
     if (!on_lists(VT_GLOB_INCLUDE_FUNCTIONS, name, function_fits)) return FILTER_LEFT_OUT;
     if (!filter_needs_modules()) return 0;
     struct text module;
@@ -231,10 +237,10 @@ bool filter_leaves_out_function(const char *owner, const char *name) {
 uint64_t filter_flags_of(void *code) {
     const struct co_extra *extra = field(code, layout.co_extra);
     if (!extra || extra->size <= agent.extra_index || (uint32_t)extra->value[agent.extra_index] < agent.base_id) return 0;
-    return extra->value[agent.extra_index] & (FILTER_LEFT_OUT | FILTER_SILENCES | FILTER_WAS_OPEN);
+    return extra->value[agent.extra_index] & (FILTER_LEFT_OUT | FILTER_SUBTREE | FILTER_WAS_OPEN);
 }
 
 void filter_was_open(void *code, void *frame) {
     struct co_extra *extra = field(code, layout.co_extra);
-    if (filter_flags_of(code) & FILTER_SILENCES && !frames_mark(frame)) extra->value[agent.extra_index] |= FILTER_WAS_OPEN;
+    if (filter_flags_of(code) & FILTER_SUBTREE && !frames_mark(frame)) extra->value[agent.extra_index] |= FILTER_WAS_OPEN;
 }

@@ -8,6 +8,8 @@
 /* Kept with a code object's id. */
 #define FILTER_LEFT_OUT (1ull << 32) /* the function itself is not recorded */
 #define FILTER_SILENCES (1ull << 33) /* nor anything that it calls */
+#define FILTER_OUTSIDE (1ull << 35)  /* nor that, when a function that is recorded called it: below that it silences */
+#define FILTER_SUBTREE (FILTER_SILENCES | FILTER_OUTSIDE)
 #define FILTER_WAS_OPEN (1ull << 34) /* one of its frames was open at the start and cannot be told from others */
 
 /* Reads the session's lists. Without the GIL, before any hook is in. */

@@ -73,8 +73,8 @@ static bool code_remember(void *code, uint64_t value) {
     return false;
 }
 
-/* 0 = there is no room for its name. A function that is left out needs no name. `globals`: NULL = those of the frame that runs.
- */
+/* 0 = there is no room for its name. The name of a function that is left out tells what a filter has hidden; it may be lost.
+ * `globals`: NULL = those of the frame that runs. */
 uint32_t name_code_new(void *code, void *globals) {
     struct pending_error error;
     struct text name, file;
@@ -84,7 +84,8 @@ uint32_t name_code_new(void *code, void *globals) {
     text_of_unicode(&file, field(code, layout.co_filename));
     uint64_t flags = agent.full ? filter_code_flags(name.bytes, file.bytes, globals) : 0;
     uint32_t id = id_new();
-    if (id == ID_UNKNOWN || flags & FILTER_LEFT_OUT || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file)) {
+    bool told = id == ID_UNKNOWN || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file);
+    if (told || flags & FILTER_LEFT_OUT) {
         if (code_remember(code, flags | id)) result = id;
     }
     text_done(&name);

@@ -21,7 +21,7 @@
 
 struct stack {
     uint64_t ident, ticks;
-    uint32_t tid; /* as the target sees it, 0 = not known */
+    uint32_t tid; /* as the target sees it, 0 = not known, or of no interest: a filter leaves out what the thread runs */
     uint32_t *ids;
     uint32_t n, size;
     uint16_t parts;
@@ -341,7 +341,7 @@ static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uin
         s->stack = rc ? NULL : calloc(1, sizeof(*s->stack));
         if (!s->stack) return rc ? rc : -ENOMEM;
         s->stack->ident = head.ident;
-        s->stack->tid = head.tid;
+        s->stack->tid = head.flags & VT_STACK_TOP_LEFT_OUT ? 0 : head.tid;
         s->stack->ticks = ticks;
     }
     struct stack *st = s->stack;

@@ -505,7 +505,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
         refuse(s, rc, "viztracerd is out of memory");
         return;
     }
-    drain_inside(s->drain, s->inside);
+    if (s->arena.ctl->flags & VT_F_C_CALLS) drain_inside(s->drain, s->inside); /* else nothing of C code is wanted */
     s->injected = true;
     set_state(s, VT__SESSION_STATE__PENDING);
     if (s->target_gone) session_stop(s, VT__END_REASON__TARGET_EXIT, "");

@@ -80,13 +80,14 @@ struct vt_pl_name {
 };
 _Static_assert(sizeof(struct vt_pl_name) == 16, "vt_pl_name");
 
+#define VT_STACK_TOP_LEFT_OUT 1u /* the innermost frame is not among the ids: a filter leaves it out */
 struct vt_pl_stack {
     uint64_t ident;   /* pthread_self() of the thread whose open frames these are */
     uint32_t tid;     /* native thread id in the target's pid namespace; 0 = not known */
     uint32_t nframes; /* ids in this payload */
     uint16_t part;    /* 0, 1, 2 ...: a deep stack comes in parts, outermost first */
     uint16_t namelen; /* only in part 0 */
-    uint32_t pad;
+    uint32_t flags;   /* VT_STACK_* */
 };
 _Static_assert(sizeof(struct vt_pl_stack) == 24, "vt_pl_stack");
 

@@ -36,6 +36,7 @@ class Class_%(k)d:
         for i in range(node[2]):
             len(())
 """
+HERE = __file__
 FOLDERS, MODULES = ["/one/", "/two/", "<frozen three>/"], ["pack.one", "pack.two", "other"]
 KINDS = ("plain", "raising", "looping", "method")
 
@@ -81,10 +82,14 @@ class Rules:
         self.include, self.exclude, self.globs, self.frozen = include, exclude, globs, flags & F_FROZEN
         self.c_calls, self.max_depth = flags & F_C_CALLS, depth
 
+    def excluded(self, file):
+        return any(file.startswith(p) for p in self.exclude)
+
+    def outside(self, file):
+        return bool(self.frozen and file.startswith("<frozen")) or bool(self.include and not any(file.startswith(p) for p in self.include))
+
     def by_file(self, file):
-        if self.frozen and file.startswith("<frozen"):
-            return True
-        return bool(self.include and not any(file.startswith(p) for p in self.include)) or any(file.startswith(p) for p in self.exclude)
+        return self.excluded(file) or self.outside(file)
 
     def fits(self, pattern, qualname):
         plain = qualname.split(".")[-1]
@@ -104,8 +109,17 @@ class Rules:
 
     def expect(self, node):
         self.calls = collections.Counter()
-        self.enter(node, -1, False)
+        self.enter(node, -1, False, self.above_the_tree())
         return self.calls
+
+    def above_the_tree(self):
+        """Is the nearest function with a say that is open at the start recorded?"""
+        for qualname in ("run", "<module>"):
+            if self.by_file(HERE):
+                return False
+            if not self.by_name(qualname, "__main__"):
+                return True
+        return False
 
     def record(self, name, depth):
         if self.max_depth < 0 or depth < self.max_depth:
@@ -116,30 +130,31 @@ class Rules:
             for _ in range(n if recorded and self.c_calls and not self.c_left_out(name) else 0):
                 self.record("builtins." + name, depth + 1)
 
-    def function(self, qualname, made, depth, silent):
-        """(is it recorded, its depth, what it calls is silent)"""
-        silent = silent or self.by_file(made.file)
-        recorded = not silent and not self.by_name(qualname, made.module)
+    def function(self, qualname, made, depth, silent, above):
+        """(is it recorded, its depth, what it calls is silent, a function above what it calls is recorded)"""
+        silent = silent or self.excluded(made.file) or (above and self.outside(made.file))
+        recorded = not silent and not self.by_file(made.file) and not self.by_name(qualname, made.module)
         if recorded:
             depth += 1
             self.record(made.name if qualname == made.qualname else qualname, depth)
-        return recorded, depth, silent
+        return recorded, depth, silent, above or recorded
 
-    def enter(self, node, depth, silent):
+    def enter(self, node, depth, silent, above):
         call, kids, lens, absolutes, made = node
         if made.kind == "raising" and not silent:  # the guard of this file
-            if not self.by_file(__file__) and not self.by_name("guarded.<locals>.caught", "__main__"):
-                depth += 1
-        recorded, depth, silent = self.function(made.qualname, made, depth, silent)
+            silent = self.excluded(HERE) or (above and self.outside(HERE))
+            if not silent and not self.by_file(HERE) and not self.by_name("guarded.<locals>.caught", "__main__"):
+                depth, above = depth + 1, True
+        recorded, depth, silent, above = self.function(made.qualname, made, depth, silent, above)
         if made.kind == "looping":
             for kid in kids + [None]:
-                body, below, quiet = self.function(made.body.__name__, made, depth, silent)
+                body, below, quiet, over = self.function(made.body.__name__, made, depth, silent, above)
                 if kid:
-                    self.enter(kid, below, quiet)
+                    self.enter(kid, below, quiet, over)
                     self.c_calls_of([("len", 1)], depth, recorded)
             return
         for kid in kids:
-            self.enter(kid, depth, silent)
+            self.enter(kid, depth, silent, above)
         self.c_calls_of([("len", lens), ("abs", absolutes if made.kind == "plain" else 0)], depth, recorded)
 
 
@@ -171,9 +186,10 @@ def run(rules, node):
     return result
 
 
-HERE = __file__
+
 CASES = [
-    dict(exclude=["/one/"]), dict(include=["/one/", "/two/", HERE]), dict(include=["/two/file", HERE], flags=0),
+    dict(include=["/one/"]), dict(include=["/two/"], flags=0), dict(include=["/one/"], globs=((), ["*_3"], (), ())), dict(include=["/one/", "/two/"], depth=2),
+    dict(include=["/one/", "<frozen"], exclude=["/one/file3"]), dict(exclude=["/one/"]), dict(include=["/one/", "/two/", HERE]), dict(include=["/two/file", HERE], flags=0),
     dict(flags=F_C_CALLS | F_FROZEN), dict(exclude=["/one/file0"], flags=F_C_CALLS | F_FROZEN),
     dict(globs=((), ["plain_0", "looping_*"], (), ())), dict(globs=(["plain_*", "method_1"], (), (), ())),
     dict(globs=(["*ing_*"], ["*_3"], (), ())), dict(globs=((), ["plain_[135]", "len"], (), ())), dict(globs=((), ["builtins.abs"], (), ())),

@@ -96,6 +96,8 @@ START_TEST(files) {
     must(&x, "helper", 0);
     must(&x, "called_back", 0); /* the whole subtree of a function that is left out */
     must(&x, "math.hypot", 2);
+    must(&x, "level0", 1); /* threading.py, which started the thread, hides nothing above the first included function */
+    must(&x, "level2", 1);
     ck_assert_msg(with_text(&x, "threading.py") == 0, "%s: functions of threading.py", x.who);
     snprintf(options, sizeof options, "--exclude_files %s/optionlib.py", x.folder);
     trace_round(&x, options, temp_path(".json"));
@@ -104,6 +106,26 @@ START_TEST(files) {
     must(&x, "helper", 0);
     must(&x, "called_back", 0);
     ck_assert_msg(with_text(&x, "threading.py") > 0, "%s: threading.py is left out as well", x.who);
+    end(&x);
+}
+END_TEST
+
+/* A filter that lets nothing pass: the last line says so, and where the target's files are. */
+START_TEST(nothing_matches) {
+    struct scene x;
+    struct tool tool;
+    begin(&x, _i);
+    snprintf(x.who, sizeof x.who, "nothing matches on %s", x.ip->version);
+    const char *out = temp_path(".json");
+    tool_startf(&tool, "--attach %d -o %s --include_files /no/such/folder", (int)x.target.pid, out);
+    must_attach(&tool, x.who);
+    must_round(&x.target, ++x.round, x.who);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 60000);
+    must_exit(&tool, 0, x.who);
+    const char *line = strstr(tool.out, "functions match --include_files /no/such/folder: the target's files are under ");
+    ck_assert_msg(line && strstr(line, x.folder), "%s: %s", x.who, tool.out);
+    unlink(out);
     end(&x);
 }
 END_TEST
@@ -418,6 +440,7 @@ int main(void) {
     Suite *s = suite_create("options");
     suite_add(s, "no-filter", no_filter, 60);
     suite_add(s, "files", files, 60);
+    suite_add(s, "nothing-matches", nothing_matches, 60);
     suite_add(s, "functions", functions, 60);
     suite_add(s, "modules", modules, 60);
     suite_add(s, "depth", depth, 60);
