@@ -178,6 +178,13 @@ static int describe(struct looker *l, pid_t tid, char *text, size_t size) {
     return 1;
 }
 
+int inside_thread(pid_t pid, pid_t tid, char *text, size_t size) {
+    struct looker l = {.pid = pid};
+    int told = describe(&l, tid, text, size);
+    if (l.have_maps) maps_free(&l.maps);
+    return told;
+}
+
 void inside_each(pid_t pid, int (*fn)(void *ctx, pid_t tid, const char *text), void *ctx) {
     static const struct timespec nap = {0, ROUND_NS};
     struct looker l = {.pid = pid};

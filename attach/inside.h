@@ -16,6 +16,9 @@
  * moment later a thread may be elsewhere. */
 void inside_each(pid_t pid, int (*fn)(void *ctx, pid_t tid, const char *text), void *ctx);
 
+/* One thread: 1 = text is filled; -EAGAIN = it runs; 0 = it is not there, or waits for the interpreter's lock. */
+int inside_thread(pid_t pid, pid_t tid, char *text, size_t size);
+
 /* One line of /proc/net/tcp, tcp6, udp or udp6 as "tcp 127.0.0.1:80 -> 10.0.0.1:4242": its inode; 0 = no such line. */
 uint64_t inside_parse_socket(const char *line, const char *proto, char *text, size_t size);
 

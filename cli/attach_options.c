@@ -13,6 +13,8 @@
 #define REFUSED(name, letter, why)                                                                                               \
     { name, letter, OPTION_REFUSED, .help = why }
 
+#define GIL_TIMEOUT_NS 60000000000ull
+
 #define AFTER_START "needs the program's source changed before it starts; this version traces processes that run already"
 #define NOT_YET "is not available in this version"
 #define LAUNCH "starts a program, which " NOT_YET " and cannot be combined with attach; use viztracer --attach PID"
@@ -70,6 +72,8 @@ const struct option_row attach_option_rows[] = {
     {"How to attach", .kind = OPTION_HEADING},
     {"--method", NULL, OPTION_CHOICE, AT(req.method), .choices = "auto ptrace remote-exec", .arg = "HOW",
      .help = "auto, ptrace or remote-exec (PEP 768, Python 3.14 and newer)"},
+    {"--gil_timeout", NULL, OPTION_SECONDS, AT(req.gil_timeout_ns), .arg = "SEC",
+     .help = "gives up when the process has not given up the GIL after SEC seconds (60); 0 = waits for ever"},
     {"--force", NULL, OPTION_FLAG, AT(req.force), .help = "attaches also to a process that has opted out of remote debugging"},
 
     REFUSED("--log_var", NULL, AFTER_START),
@@ -118,6 +122,7 @@ void attach_options_init(struct attach_options *o) {
     o->trace.text = o->text;
     o->trace.flags = VT_F_C_CALLS;
     o->trace.max_stack_depth = -1;
+    o->req.gil_timeout_ns = GIL_TIMEOUT_NS;
 }
 
 void attach_options_free(struct attach_options *o) { options_free(&cli_attach.options, o); }

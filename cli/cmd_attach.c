@@ -92,17 +92,19 @@ static unsigned long thread_count(pid_t pid) {
 /* ---- frames ---- */
 
 static void on_attached(struct attach *a, const Vt__Attached *m) {
-    char name[CLEAN_TEXT_MAX], pause[32], limit[64] = "", threads[48], line[768];
+    char name[CLEAN_TEXT_MAX], pause[32], limit[64] = "", threads[48], held[300] = "", line[1100];
     a->attached = true;
     a->pending = m->pending;
     a->attach_pause_ns = m->pause_ns;
     command_of((pid_t)a->o.req.pid, name);
+    if (m->pending && m->gil_holder[0]) snprintf(held, sizeof held, ", held by %.250s", m->gil_holder);
+    progress_gil(&a->progress, held);
     unsigned long nthreads = thread_count((pid_t)a->o.req.pid);
     if (a->o.trace.max_overhead) snprintf(limit, sizeof limit, " with a limit of %g %%", (double)a->o.trace.max_overhead / 100);
-    snprintf(line, sizeof(line), "Attached to %u (%.240s), Python %s%s%s; paused %s. %s%s; Ctrl+C to stop and save.%s%s\n",
+    snprintf(line, sizeof(line), "Attached to %u (%.240s), Python %s%s%s; paused %s. %s%s%s; Ctrl+C to stop and save.%s%s\n",
              a->o.req.pid, name, m->python, nthreads ? ", " : "",
              nthreads ? format_things(threads, sizeof threads, nthreads, "thread") : "",
-             format_ns(pause, sizeof(pause), m->pause_ns), m->pending ? "It holds the GIL: waiting" : "Tracing", limit,
+             format_ns(pause, sizeof(pause), m->pause_ns), !m->pending ? "Tracing" : "Waiting for the GIL", held, limit,
              m->note[0] ? " Note: " : "", m->note);
     say(a, line);
 }
@@ -412,6 +414,8 @@ static int trace(struct attach *a) {
     if (a->end && !a->end->calls && !a->end->hooks_on_ticks && !a->end->events) {
         tell_saved(a);
         target_path_discard(&a->path);
+        if (a->end->reason == VT__END_REASON__GIL)
+            return cli_fail("process %u: %s; nothing was saved; --gil_timeout SEC waits longer", a->o.req.pid, a->end->text);
         return cli_fail("stopped before tracing had begun%s%s; nothing was saved", a->end->text[0] ? ": " : "", a->end->text);
     }
     return save(a);

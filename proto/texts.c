@@ -21,6 +21,7 @@ const char *vt_end_reason_text(uint32_t reason) {
             "viztracerd lost touch with the target: it did not get the CPU or the disk for too long, and the hooks left",
         [VT__END_REASON__SPOOL_FULL] = "No room for more",
         [VT__END_REASON__AGENT] = "Tracing ended early",
+        [VT__END_REASON__GIL] = "The GIL did not come",
         [VT__END_REASON__DAEMON] = "viztracerd was told to end",
     };
     return reason < VT_ARRAY_LEN(texts) ? texts[reason] : NULL;

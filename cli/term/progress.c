@@ -54,6 +54,8 @@ static bool due(uint64_t *last_ns) {
     return true;
 }
 
+void progress_gil(struct progress *p, const char *held) { snprintf(p->gil, sizeof(p->gil), "%s", held); }
+
 /* What the output will take; *about: that is an estimate. */
 static uint64_t output_bytes(const struct progress *p, const Vt__Stats *s, bool *about) {
     uint64_t calls = p->output.most_calls && s->calls > p->output.most_calls ? p->output.most_calls : s->calls;
@@ -88,7 +90,8 @@ static bool stats_line(const struct progress *p, const Vt__Stats *s, uint64_t pe
 }
 
 void progress_stats(struct progress *p, const Vt__Stats *s) {
-    char line[512] = "Waiting for the target to give up the GIL. Ctrl+C to give up";
+    char line[512];
+    snprintf(line, sizeof(line), "Waiting for the GIL%s. Ctrl+C to give up", p->gil);
     unsigned columns = p->on ? term_live_columns(STDOUT_FILENO) : 0;
     if (!columns || !due(&p->last_ns)) return;
     if (s->state >= VT_AGENT_TRACING) {

@@ -29,8 +29,10 @@ struct progress {
     uint64_t last_ns;
     struct progress_output output;
     struct progress_bar saving;
+    char gil[300]; /* who holds the GIL: ", held by thread 4711 ...", or "" */
 };
 void progress_init(struct progress *p, bool quiet, const struct progress_output *output);
+void progress_gil(struct progress *p, const char *held);
 void progress_stats(struct progress *p, const Vt__Stats *s);
 void progress_saving(struct progress *p, uint64_t done, uint64_t size);
 void progress_clear(struct progress *p);

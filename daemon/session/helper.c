@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attach/gil_holder.h"
 #include "attach/inside.h"
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/calibrate.h"
@@ -146,6 +147,8 @@ int helper_main(int fd) {
     struct vt_err err = {0};
     if (req->op == HELPER_ATTACH)
         rc = attach_inject(&o, &run->msg.info, &run->msg.res, &err);
+    else if (req->op == HELPER_HOLDER)
+        gil_holder_tell(req->pid, err.msg, sizeof(err.msg));
     else
         rc = (req->op == HELPER_WAKE ? attach_wake : attach_stop)(&o, &run->msg.res, &err);
     if (rc && !err.msg[0]) vt_err_set(&err, rc, "cannot attach to %d: %s", req->pid, strerror(-rc));

@@ -9,7 +9,7 @@
 #include "daemon/io/loop.h"
 #include "proto/abi/arena.h"
 
-enum helper_op { HELPER_ATTACH = 1, HELPER_STOP = 2, HELPER_WAKE = 3 };
+enum helper_op { HELPER_ATTACH = 1, HELPER_STOP = 2, HELPER_WAKE = 3, HELPER_HOLDER = 4 };
 
 struct helper_req {
     uint32_t op; /* enum helper_op */
@@ -27,7 +27,8 @@ enum helper_kind { HELPER_LOG = 1, HELPER_ARENA = 2, HELPER_DONE = 3, HELPER_INS
 struct helper_msg {
     uint32_t kind;     /* enum helper_kind */
     int32_t rc;        /* DONE */
-    struct vt_err err; /* DONE; LOG: the line; INSIDE: the system call that a thread is in, and the thread's id as code */
+    struct vt_err err; /* DONE; LOG: the line; INSIDE: the system call that a thread is in, and the thread's id as code;
+                          DONE of HELPER_HOLDER: who holds the GIL (attach/gil_holder.h) */
     struct attach_info info;
     struct attach_result res;
 };

@@ -1,7 +1,7 @@
 /* Owns sessions: their states, following the agent through the control area, draining, and handing the trace over.
  *
  *   STARTING  the helper injects the agent    -> PENDING when it has, or the session is refused
- *   PENDING   agent waits for the GIL         -> TRACING when hooks are in
+ *   PENDING   agent waits for the GIL         -> TRACING when hooks are in, STOPPING when the time for it is over
  *   TRACING   drain every 1..50 ms            -> STOPPING when told to, or DRAINED at once when the target is gone
  *   STOPPING  limits 0, enabled 0; after 100 ms a second helper has the hooks removed
  *   DRAINED   nothing more will come; last frames are written
@@ -36,9 +36,11 @@
 #define CLOCK_EVERY (5000 * MS)
 #define CHECK_EVERY (500 * MS)
 #define PENDING_ANSWER (500 * MS)
+#define ASK_PATIENCE (3000 * MS)
 #define START_PATIENCE (10000 * MS) /* for the agent to map the arena: what it does first */
 #define STOP_HELPER_AFTER (100 * MS)
 #define STOP_GIVE_UP (5000 * MS)
+#define WAIT_GIVE_UP (1000 * MS) /* for an agent that waits for the GIL */
 #define WAKE_EVERY (1000 * MS)
 #define WAKE_UNSEEN (20 * MS) /* without a limit: nothing was seen for so long */
 #define WAKE_RARELY (16000 * MS)
@@ -143,8 +145,70 @@ static void answer_attached(struct session *s, bool pending) {
     m.pending = pending;
     m.python = python;
     m.note = note;
+    m.gil_holder = s->gil_holder;
     peer_send(s->peer, VT_CTL_ATTACHED, &m.base);
     peer_stream(s->peer, &s->spool);
+}
+
+/* ---- helpers ---- */
+
+static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd);
+
+static int start_helper(struct session *s, struct helper_req *req, struct vt_err *err) {
+    snprintf(req->agent_path, sizeof(req->agent_path), "%s", s->host->agent_path);
+    req->pid = s->pid;
+    req->nchunks = s->nchunks;
+    int rc = helper_start(&s->helper, &s->host->loop, &s->creds, req, on_helper, s, err);
+    if (!rc) s->helper_running = true;
+    return rc;
+}
+
+static void go_in_again(struct session *s, enum helper_op op) {
+    struct vt_err err = {0};
+    struct helper_req *req = calloc(1, sizeof(*req));
+    if (!req) return;
+    req->op = op;
+    int rc = start_helper(s, req, &err);
+    if (rc) vt_log(VT_LOG_ERROR, "session %d: cannot go in again: %s", s->pid, err.msg);
+    free(req);
+}
+
+/* ---- waiting for the GIL ---- */
+
+static void ask_holder(struct session *s, uint64_t now) {
+    s->asked++;
+    s->asked_ns = now;
+    go_in_again(s, HELPER_HOLDER);
+    s->asking = s->helper_running;
+}
+
+static void stop_asking(struct session *s) {
+    helper_close(&s->helper);
+    s->asking = s->helper_running = false;
+}
+
+static void gil_did_not_come(struct session *s) {
+    char text[sizeof(s->end_text)];
+    snprintf(text, sizeof(text), "the GIL did not come within %g s: held by %s", (double)s->gil_timeout_ns / 1e9,
+             s->gil_holder[0] ? s->gil_holder : "a thread that is not known");
+    session_stop(s, VT__END_REASON__GIL, text);
+}
+
+/* PENDING. The client learns soon that we wait, and for whom; when the time is over the session ends. Who holds the GIL is asked
+ * anew before each of the two. */
+static void watch_gil(struct session *s, uint64_t now) {
+    uint64_t waited = now - s->injected_ns;
+    bool over = s->gil_timeout_ns && waited > s->gil_timeout_ns;
+    unsigned times = over ? 2 : waited > PENDING_ANSWER ? 1 : 0;
+    if (s->asking && now - s->asked_ns > ASK_PATIENCE) stop_asking(s);
+    if (s->helper_running || !times) return;
+    if (s->asked < times) {
+        s->asked = times - 1;
+        ask_holder(s, now);
+        if (s->asking) return;
+    }
+    answer_attached(s, true);
+    if (over) gil_did_not_come(s);
 }
 
 /* ---- watching the target ---- */
@@ -204,8 +268,7 @@ static bool watch_agent(struct session *s, uint64_t now) {
         refuse(s, -ENOMEM, text);
         return true;
     }
-    if (s->state == VT__SESSION_STATE__PENDING && state != VT_AGENT_NONE && now - s->injected_ns > PENDING_ANSWER)
-        answer_attached(s, true);
+    if (s->state == VT__SESSION_STATE__PENDING && state != VT_AGENT_NONE) watch_gil(s, now);
     if (s->state == VT__SESSION_STATE__TRACING && state == VT_AGENT_GONE) {
         static const struct {
             Vt__EndReason reason;
@@ -275,27 +338,6 @@ static void check_target(struct session *s, uint64_t now) {
 
 /* ---- stop ---- */
 
-static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd);
-
-static int start_helper(struct session *s, struct helper_req *req, struct vt_err *err) {
-    snprintf(req->agent_path, sizeof(req->agent_path), "%s", s->host->agent_path);
-    req->pid = s->pid;
-    req->nchunks = s->nchunks;
-    int rc = helper_start(&s->helper, &s->host->loop, &s->creds, req, on_helper, s, err);
-    if (!rc) s->helper_running = true;
-    return rc;
-}
-
-static void go_in_again(struct session *s, enum helper_op op) {
-    struct vt_err err = {0};
-    struct helper_req *req = calloc(1, sizeof(*req));
-    if (!req) return;
-    req->op = op;
-    int rc = start_helper(s, req, &err);
-    if (rc) vt_log(VT_LOG_ERROR, "session %d: cannot go in again: %s", s->pid, err.msg);
-    free(req);
-}
-
 static void start_stop_helper(struct session *s) {
     s->stop_helper_used = true;
     go_in_again(s, HELPER_STOP);
@@ -334,9 +376,9 @@ void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
     snprintf(s->end_text, sizeof(s->end_text), "%s", text);
     arena_keep(&s->arena, false);
     if (s->arena.ctl) arena_stop_writers(&s->arena);
-    if (s->waking) { /* the helper for the stop must not wait for this one; a thread that it holds continues by itself */
+    if (s->waking || s->asking) { /* the helper for the stop must not wait for it; a thread that it holds continues by itself */
         helper_close(&s->helper);
-        s->waking = s->helper_running = false;
+        s->waking = s->asking = s->helper_running = false;
     }
     if (s->state != VT__SESSION_STATE__STARTING) set_state(s, VT__SESSION_STATE__STOPPING); /* else when the helper is done */
     wake(s);
@@ -356,14 +398,15 @@ static bool is_stopped(pid_t pid) {
 static bool stop_is_over(struct session *s, uint64_t now) {
     uint32_t state = vt_load_acquire(&s->arena.ctl->state);
     if (s->target_gone || state == VT_AGENT_GONE || state == VT_AGENT_REFUSED) return true;
-    if (now - s->stop_ns > STOP_HELPER_AFTER && !s->stop_helper_used && !s->helper_running) start_stop_helper(s);
-    if (now - s->stop_ns < STOP_GIVE_UP) return false;
+    bool waits = state == VT_AGENT_WAIT_GIL; /* no hook is in, and a helper's thread would only wait beside it */
+    if (!waits && now - s->stop_ns > STOP_HELPER_AFTER && !s->stop_helper_used && !s->helper_running) start_stop_helper(s);
+    if (now - s->stop_ns < (waits ? WAIT_GIVE_UP : STOP_GIVE_UP)) return false;
     if (!s->end_text[0] && is_stopped(s->pid))
         snprintf(s->end_text, sizeof(s->end_text), "the target is stopped; the hooks leave when it goes on (kill -CONT %d)",
                  s->pid);
     if (!s->end_text[0])
-        snprintf(s->end_text, sizeof(s->end_text),
-                 "the target has not given up the GIL; the hooks leave at its next Python call");
+        snprintf(s->end_text, sizeof(s->end_text), "the target has not given up the GIL; %s",
+                 waits ? "the agent leaves when it does" : "the hooks leave at its next Python call");
     return true;
 }
 
@@ -539,6 +582,10 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
     helper_close(&s->helper);
     if (s->waking) {
         woken(s, msg);
+    } else if (s->asking) {
+        s->asking = false;
+        vt_clean_line(s->gil_holder, sizeof(s->gil_holder), msg->err.msg, msg->rc ? 0 : strlen(msg->err.msg));
+        wake(s);
     } else if (s->state != VT__SESSION_STATE__STARTING) { /* the helper of the stop */
         s->stop_pause_ns = msg->res.max_stop_ns;
         if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);
@@ -605,6 +652,7 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
     s->poll_ns = POLL_MIN;
     s->wake_wait = wake_every(s);
     s->duration_ns = req->duration_ns;
+    s->gil_timeout_ns = req->gil_timeout_ns;
     s->nchunks = req->options && req->options->arena_chunks ? req->options->arena_chunks : VT_CHUNKS_DEFAULT;
     if (s->nchunks < VT_CHUNKS_MIN) s->nchunks = VT_CHUNKS_MIN;
     if (s->nchunks > VT_CHUNKS_MAX) s->nchunks = VT_CHUNKS_MAX;

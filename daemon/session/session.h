@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "attach/gil_holder.h"
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/drain.h"
 #include "daemon/drain/inside.h"
@@ -36,17 +37,22 @@ struct session {
     bool header_done;
     /* request */
     uint64_t duration_ns, min_duration_ns;
-    uint32_t max_overhead; /* 1/10000 */
+    uint32_t max_overhead;   /* 1/10000 */
+    uint64_t gil_timeout_ns; /* 0 = none */
     uint32_t nchunks;
     char *options_text, *output;
     /* attach */
     struct helper helper; /* the one that goes in, later the one that goes in to stop */
     bool helper_running;
     bool stop_helper_used;
-    bool waking;                 /* the helper puts the hooks back in */
-    uint64_t got_ns;             /* last time that there was something in the arena */
-    uint64_t wake_ns, wake_wait; /* when that was last tried; how long until it may be again */
-    bool injected;               /* the helper said so */
+    bool waking;    /* the helper puts the hooks back in */
+    bool asking;    /* the helper finds out who holds the GIL */
+    unsigned asked; /* how often that was begun */
+    uint64_t asked_ns;
+    char gil_holder[GIL_HOLDER_TEXT_MAX]; /* the last answer; "" = none yet */
+    uint64_t got_ns;                      /* last time that there was something in the arena */
+    uint64_t wake_ns, wake_wait;          /* when that was last tried; how long until it may be again */
+    bool injected;                        /* the helper said so */
     struct attach_info info;
     struct attach_result result;
     uint64_t begun_ns, begun_ticks, start_real_ns;
