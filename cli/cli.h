@@ -24,6 +24,14 @@ CLI_COMMANDS(CLI_DECLARE)
 extern const struct cli_cmd *const cli_cmds[];
 extern const size_t cli_ncmds;
 
+/* A row that every command which reads traces has: bytes, for memory_limit_usual. `at` as of a row. */
+#define CLI_MAX_MEMORY_ROW(...)                                                                                                  \
+    {                                                                                                                            \
+        "--max_memory", NULL, OPTION_SIZE, __VA_ARGS__,                                                                          \
+            .arg = "BYTES",                                                                                                      \
+            .help = "ends with an error rather than use more memory for the trace: 500M, 2G (half of what there is)"             \
+    }
+
 #define CLI_TRACING "Tracing a process"
 #define CLI_LOOKING "Looking at a trace"
 #define CLI_CHANGING "Changing a trace"

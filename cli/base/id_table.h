@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "cli/base/memory.h"
+
 #define ID_TABLE_PAGE 4096u
 #define ID_TABLE_PAGES 16384u
 #define ID_TABLE_MAX (ID_TABLE_PAGE * ID_TABLE_PAGES - 1) /* largest number: 26 bits */
@@ -22,12 +24,12 @@ static inline void *id_table_get(const struct id_table *t, uint32_t id) {
 static inline void **id_table_slot(struct id_table *t, uint32_t id) {
     if (id > ID_TABLE_MAX) return NULL;
     void ***page = &t->pages[id / ID_TABLE_PAGE];
-    if (!*page && !(*page = calloc(ID_TABLE_PAGE, sizeof **page))) return NULL;
+    if (!*page && !(*page = memory_calloc(ID_TABLE_PAGE, sizeof **page))) return NULL;
     return &(*page)[id % ID_TABLE_PAGE];
 }
 /* Frees the table's pages, not what they point to. */
 static inline void id_table_free(struct id_table *t) {
-    for (uint32_t i = 0; i < ID_TABLE_PAGES; i++) free(t->pages[i]);
+    for (uint32_t i = 0; i < ID_TABLE_PAGES; i++) memory_free(t->pages[i]);
 }
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "cli/base/memory.h"
+
 #define PIECE (256u << 10) /* bytes, usually */
 #define ALIGN 16u
 
@@ -19,7 +21,7 @@ static void *take(void *arg, size_t size) {
     size = (size + ALIGN - 1) / ALIGN * ALIGN;
     if (!p || size > p->room - p->at) {
         size_t room = size > PIECE ? size : PIECE;
-        p = malloc(sizeof *p + room);
+        p = memory_alloc(sizeof *p + room);
         if (!p) return NULL;
         p->next = a->pieces;
         p->at = 0;
@@ -47,7 +49,7 @@ void pb_arena_reset(struct pb_arena *arena) {
         struct pb_arena_piece *p = arena->pieces;
         arena->pieces = p->next;
         if (kept || p->room != PIECE)
-            free(p);
+            memory_free(p);
         else
             kept = p;
     }
@@ -61,6 +63,6 @@ void pb_arena_reset(struct pb_arena *arena) {
 
 void pb_arena_free(struct pb_arena *arena) {
     pb_arena_reset(arena);
-    free(arena->pieces);
+    memory_free(arena->pieces);
     arena->pieces = NULL;
 }

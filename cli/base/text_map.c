@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cli/base/memory.h"
+
 static uint64_t seed(void) {
     static uint64_t value;
     if (!value && getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value) value = (uintptr_t)&value;
@@ -40,13 +42,13 @@ static struct text_map_entry *find(const struct text_map *map, uint64_t hash, co
 
 static int grow(struct text_map *map) {
     struct text_map bigger = {.used = map->used, .slots = map->slots ? map->slots * 2 : 256};
-    bigger.entries = calloc(bigger.slots, sizeof *bigger.entries);
+    bigger.entries = memory_calloc(bigger.slots, sizeof *bigger.entries);
     if (!bigger.entries) return -1;
     for (size_t i = 0; i < map->slots; i++) {
         const struct text_map_entry *e = &map->entries[i];
         if (e->key) *find(&bigger, e->hash, e->key, e->len) = *e;
     }
-    free(map->entries);
+    memory_free(map->entries);
     *map = bigger;
     return 0;
 }
@@ -63,7 +65,7 @@ void **text_map_slot(struct text_map *map, const void *key, size_t len) {
         if (grow(map)) return NULL;
         e = find(map, hash, key, len);
     }
-    char *copy = malloc(len + 1);
+    char *copy = memory_alloc(len + 1);
     if (!copy) return NULL;
     if (len) memcpy(copy, key, len);
     *e = (struct text_map_entry){.hash = hash, .len = len, .key = copy};
@@ -72,7 +74,7 @@ void **text_map_slot(struct text_map *map, const void *key, size_t len) {
 }
 
 void text_map_free(struct text_map *map) {
-    for (size_t i = 0; i < map->slots; i++) free(map->entries[i].key);
-    free(map->entries);
+    for (size_t i = 0; i < map->slots; i++) memory_free(map->entries[i].key);
+    memory_free(map->entries);
     *map = (struct text_map){0};
 }

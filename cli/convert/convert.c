@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/base/memory.h"
 #include "cli/convert/fold.h"
 #include "cli/convert/newest.h"
 #include "cli/convert/source_many.h"
@@ -91,6 +92,8 @@ static uint64_t shortest(const struct convert_opts *opts, const struct trace_inf
     return made_with > opts->min_duration_ns ? made_with : opts->min_duration_ns;
 }
 
+static const char *input_name(const struct convert_opts *opts) { return opts->inputs ? "these traces" : opts->input; }
+
 static int write_with(const struct trace_writer_ops *ops, bool gzip, const struct convert_opts *opts, struct trace_source *source,
                       struct convert_result *result, struct vt_err *err) {
     struct trace_info *info = trace_source_info(source);
@@ -130,6 +133,7 @@ static int write_with(const struct trace_writer_ops *ops, bool gzip, const struc
     else
         rc = trace_source_run(source, &run_opts, ops, w, &result->totals, &why);
     if (w) ops->free(w);
+    rc = memory_verdict(rc, input_name(opts), &why);
     if (!rc || output_error(out)) /* the output's own account of its error is the better one */
         return output_commit(out, &result->bytes, err);
     output_abort(out);
@@ -177,8 +181,12 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
     if ((opts->budget || opts->newest_calls) && format_is_native(opts->output))
         return vt_err_set(err, -EINVAL, "%s: a %s holds all calls; %s is for .json and .pftrace", opts->output, suffix->text,
                           opts->budget ? "--budget" : "--tracer_entries");
-    rc = open_source(opts, &source, err);
-    if (rc) return rc;
+    memory_again();
+    rc = memory_verdict(open_source(opts, &source, err), input_name(opts), err);
+    if (rc) {
+        trace_source_close(source);
+        return rc;
+    }
     const struct trace_info *info = trace_source_info(source);
     if (is_copy(opts, info)) {
         rc = count_calls(source, opts, &result->totals, err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/trace/fold_text.h"
 #include "cli/trace/names.h"
 
@@ -73,8 +74,8 @@ static uint32_t bucket_of(uint64_t ns) {
 /* Room for one more element. */
 static int grow(void *array, size_t n, size_t *room, size_t size) {
     if (n < *room) return 0;
-    size_t more = *room ? *room * 2 : 64;
-    void *grown = reallocarray(*(void **)array, more, size);
+    size_t more = *room ? *room * 2 : 8;
+    void *grown = memory_realloc(*(void **)array, more * size);
     if (!grown) return -ENOMEM;
     *(void **)array = grown;
     *room = more;
@@ -308,7 +309,7 @@ static int mark_rest(struct trace_writer *w, const struct trace_thread *thread, 
     mark.args_json = text;
     mark.folded = &fold;
     int rc = w->ops->mark(w->inner, &mark);
-    free(text);
+    memory_free(text);
     return rc;
 }
 
@@ -342,11 +343,11 @@ static void set_border(struct trace_writer *w, uint64_t budget) {
 
 static void free_lanes(struct trace_writer *w) {
     for (uint32_t i = 0; w->lanes && i < w->info->nthreads; i++) {
-        free(w->lanes[i].open);
-        free(w->lanes[i].pending);
-        free(w->lanes[i].items);
+        memory_free(w->lanes[i].open);
+        memory_free(w->lanes[i].pending);
+        memory_free(w->lanes[i].items);
     }
-    free(w->lanes);
+    memory_free(w->lanes);
 }
 
 /* The first run. In a sample the beginning of some calls is unknown: they count as long, so that never too many are shown. */
@@ -371,16 +372,16 @@ int fold_run(struct trace_source *s, const struct run_opts *opts, const struct t
              const struct fold_budget *budget, struct trace_totals *totals, struct vt_err *err) {
     const struct trace_info *info = trace_source_info(s);
     struct trace_writer w = {.ops = ops, .inner = inner, .info = info};
-    w.lanes = calloc(info->nthreads + 1u, sizeof *w.lanes);
-    w.buckets = calloc(BUCKETS, sizeof *w.buckets);
-    w.functions = calloc(info->nnames + 1u, sizeof *w.functions);
-    w.place = calloc(info->nnames + 1u, sizeof *w.place);
+    w.lanes = memory_calloc(info->nthreads + 1u, sizeof *w.lanes);
+    w.buckets = memory_calloc(BUCKETS, sizeof *w.buckets);
+    w.functions = memory_calloc(info->nnames + 1u, sizeof *w.functions);
+    w.place = memory_calloc(info->nnames + 1u, sizeof *w.place);
     int rc = w.lanes && w.buckets && w.functions && w.place ? 0 : vt_err_set(err, -ENOMEM, "out of memory");
     if (!rc) rc = count(&w, s, opts, budget, totals, err);
     if (rc) goto out;
     uint64_t shown = w.calls < budget->calls ? w.calls : budget->calls;
     w.listed_max = shown <= 200000 ? FOLD_LISTED_MAX : shown <= 1000000 ? FOLD_LISTED_MAX / 4 : FOLD_LISTED_MAX / 8;
-    free(w.buckets);
+    memory_free(w.buckets);
     w.buckets = NULL;
     for (uint32_t i = 0; i < info->nthreads; i++) w.lanes[i].compact_at = COMPACT_ITEMS;
     memset(totals, 0, sizeof *totals);
@@ -388,9 +389,9 @@ int fold_run(struct trace_source *s, const struct run_opts *opts, const struct t
     totals->folded = w.folded;
 out:
     free_lanes(&w);
-    free(w.buckets);
-    free(w.functions);
-    free(w.place);
+    memory_free(w.buckets);
+    memory_free(w.functions);
+    memory_free(w.place);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/format/format.h"
 #include "cli/trace/info_build.h"
 
@@ -131,14 +132,14 @@ static void many_close(struct trace_info *info, void *state) {
     struct many *m = state;
     for (size_t i = 0; i < m->n; i++) {
         trace_source_close(m->parts[i].source);
-        free(m->parts[i].names);
-        free(m->parts[i].threads);
-        free(m->parts[i].ends);
+        memory_free(m->parts[i].names);
+        memory_free(m->parts[i].threads);
+        memory_free(m->parts[i].ends);
         text_map_free(&m->parts[i].pids);
     }
-    free(m->parts);
+    memory_free(m->parts);
     info_build_free(&m->build);
-    free(m);
+    memory_free(m);
     trace_info_free(info);
 }
 
@@ -281,10 +282,10 @@ static int join_names(struct many *m, struct part *part) {
         if (!e->key || !e->value) continue;
         const struct trace_text *old = e->value;
         void **slot = text_map_slot(&m->build.info->texts, e->key, e->len);
-        struct trace_text *new = slot ? malloc(sizeof *new + old->len) : NULL;
+        struct trace_text *new = slot ? memory_alloc(sizeof *new + old->len) : NULL;
         if (!new) return -ENOMEM;
         memcpy(new, old, sizeof *new + old->len);
-        free(*slot);
+        memory_free(*slot);
         *slot = new;
     }
     return 0;
@@ -293,10 +294,10 @@ static int join_names(struct many *m, struct part *part) {
 static int join(struct many *m, size_t at, const struct many_opts *opts) {
     struct part *part = &m->parts[at];
     struct trace_info *from = trace_source_info(part->source), *to = m->build.info;
-    struct trace_process **processes = calloc(from->nprocesses + 1u, sizeof *processes);
-    part->names = calloc(from->nnames, sizeof(struct trace_name *));
-    part->threads = calloc(from->nthreads + 1u, sizeof(struct trace_thread *));
-    part->ends = calloc(from->nprocesses + 1u, sizeof *part->ends);
+    struct trace_process **processes = memory_calloc(from->nprocesses + 1u, sizeof *processes);
+    part->names = memory_calloc(from->nnames, sizeof(struct trace_name *));
+    part->threads = memory_calloc(from->nthreads + 1u, sizeof(struct trace_thread *));
+    part->ends = memory_calloc(from->nprocesses + 1u, sizeof *part->ends);
     int rc = processes && part->names && part->threads && part->ends ? 0 : -ENOMEM;
     for (uint32_t i = 0; i < from->nprocesses && !rc; i++) {
         void **slot = text_map_slot(&part->pids, &from->processes[i]->pid, sizeof from->processes[i]->pid);
@@ -309,7 +310,7 @@ static int join(struct many *m, size_t at, const struct many_opts *opts) {
         if (!(processes[i] = process_for(m, at, from->processes[i], opts))) rc = -ENOMEM;
     if (!rc) rc = join_threads(m, at, processes);
     if (!rc) rc = join_names(m, part);
-    free(processes);
+    memory_free(processes);
     to->overflow |= from->overflow;
     to->cut_off |= from->cut_off;
     to->only_texts &= from->only_texts;
@@ -326,12 +327,12 @@ static int compare_parts(const void *a, const void *b) {
 
 int source_many_open(const char *const *paths, size_t n, const struct many_opts *opts, struct trace_source **out,
                      struct vt_err *err) {
-    struct many *m = calloc(1, sizeof *m);
+    struct many *m = memory_calloc(1, sizeof *m);
     struct trace_info *info = trace_info_new();
-    if (m) m->parts = calloc(n + 1, sizeof *m->parts);
+    if (m) m->parts = memory_calloc(n + 1, sizeof *m->parts);
     if (!m || !info || !m->parts) {
-        if (m) free(m->parts);
-        free(m);
+        if (m) memory_free(m->parts);
+        memory_free(m);
         trace_info_free(info);
         return vt_err_set(err, -ENOMEM, "out of memory");
     }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
+
 #define SUB (1u << DURATIONS_SUB_BITS)
 
 /* Octave 0 holds 0..63, one value each; octave k holds the values of 6 + k bits, in 64 classes of 2^(k-1) values each. */
@@ -22,7 +24,7 @@ static int count(struct durations *d, uint64_t ns) {
     unsigned octave = octave_of(ns);
     uint32_t *counts = d->counts[octave];
     if (!counts) {
-        counts = d->counts[octave] = calloc(SUB, sizeof *counts);
+        counts = d->counts[octave] = memory_calloc(SUB, sizeof *counts);
         if (!counts) return -ENOMEM;
     }
     uint32_t *c = &counts[class_of(ns, octave)];
@@ -31,17 +33,17 @@ static int count(struct durations *d, uint64_t ns) {
 }
 
 static int spill(struct durations *d) {
-    d->counts = calloc(DURATIONS_OCTAVES, sizeof *d->counts);
+    d->counts = memory_calloc(DURATIONS_OCTAVES, sizeof *d->counts);
     int rc = d->counts ? 0 : -ENOMEM;
     for (uint64_t i = 0; i < d->n && !rc; i++) rc = count(d, d->exact[i]);
-    free(d->exact);
+    memory_free(d->exact);
     d->exact = NULL;
     return rc;
 }
 
 static int keep(struct durations *d, uint64_t ns) {
     if (d->n == 0 || (d->n >= 4 && (d->n & (d->n - 1)) == 0)) {
-        uint64_t *grown = realloc(d->exact, (d->n ? 2 * d->n : 4) * sizeof *grown);
+        uint64_t *grown = memory_realloc(d->exact, (d->n ? 2 * d->n : 4) * sizeof *grown);
         if (!grown) return -ENOMEM;
         d->exact = grown;
     }
@@ -62,9 +64,9 @@ int durations_add(struct durations *d, uint64_t ns) {
 }
 
 void durations_free(struct durations *d) {
-    for (unsigned i = 0; d->counts && i < DURATIONS_OCTAVES; i++) free(d->counts[i]);
-    free(d->counts);
-    free(d->exact);
+    for (unsigned i = 0; d->counts && i < DURATIONS_OCTAVES; i++) memory_free(d->counts[i]);
+    memory_free(d->counts);
+    memory_free(d->exact);
     *d = (struct durations){0};
 }
 

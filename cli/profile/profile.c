@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/profile/waiters.h"
 #include "cli/trace/names.h"
 #include "cli/trace/waits.h"
@@ -96,7 +97,7 @@ static int note_open(struct adder *a, const struct walk_thread *t) {
     if (to->open_depth) return 0; /* the innermost frame comes first and sees the whole stack */
     to->open_depth = t->depth;
     to->nopen = t->depth < PROFILE_STACK_MAX ? t->depth : PROFILE_STACK_MAX;
-    to->open = calloc(to->nopen, sizeof *to->open);
+    to->open = memory_calloc(to->nopen, sizeof *to->open);
     if (!to->open) return -ENOMEM;
     for (uint32_t i = 0; i < to->nopen; i++) to->open[i] = a->walk.functions[t->frames[t->depth - to->nopen + i].fn];
     return 0;
@@ -210,7 +211,7 @@ static const struct trace_writer_ops adder_ops = {
 
 /* A copy with an end, for functions that want one. NULL = no memory. */
 static char *text_of(const void *text, size_t len) {
-    char *copy = malloc(len + 1);
+    char *copy = memory_alloc(len + 1);
     if (!copy) return NULL;
     if (len) memcpy(copy, text, len);
     copy[len] = 0;
@@ -219,14 +220,14 @@ static char *text_of(const void *text, size_t len) {
 
 static bool matches(const char *pattern, char *text) {
     bool is = text && fnmatch(pattern, text, 0) == 0;
-    free(text);
+    memory_free(text);
     return is;
 }
 
 bool profile_match(const struct trace_name *name, const char *pattern) {
     if (matches(pattern, text_of(name->name, name->name_len)) || matches(pattern, text_of(name->file, name->file_len)))
         return true;
-    char *shown = malloc(name_text_max(name) + 1);
+    char *shown = memory_alloc(name_text_max(name) + 1);
     if (shown) *name_put_text(shown, name) = 0;
     return matches(pattern, shown);
 }
@@ -244,7 +245,7 @@ static int choose(struct adder *a, struct vt_err *err) {
     if (!any && o->tid) return vt_err_set(err, -ESRCH, "the trace has no thread %u; --threads lists them", o->tid);
     if (!any) return vt_err_set(err, -ESRCH, "no thread of the trace is called %s; --threads lists them", o->thread);
     if (!o->match) return 0;
-    a->wanted = calloc(a->walk.nfunctions + 1u, sizeof *a->wanted);
+    a->wanted = memory_calloc(a->walk.nfunctions + 1u, sizeof *a->wanted);
     if (!a->wanted) return vt_err_set(err, -ENOMEM, "out of memory");
     for (uint32_t i = 0; i < a->walk.nfunctions; i++) a->wanted[i] = profile_match(a->walk.functions[i], o->match);
     return 0;
@@ -256,10 +257,10 @@ static int open_adder(struct adder *a, struct trace_info *info) {
     if (rc) return rc;
     p->nfunctions = a->walk.nfunctions;
     p->nthreads = info->nthreads;
-    p->functions = calloc(p->nfunctions + 1u, sizeof *p->functions);
-    p->threads = calloc(p->nthreads + 1u, sizeof *p->threads);
-    p->slow = calloc(a->opts->slowest + 1u, sizeof *p->slow);
-    p->gaps = calloc(PROFILE_GAPS_MAX, sizeof *p->gaps);
+    p->functions = memory_calloc(p->nfunctions + 1u, sizeof *p->functions);
+    p->threads = memory_calloc(p->nthreads + 1u, sizeof *p->threads);
+    p->slow = memory_calloc(a->opts->slowest + 1u, sizeof *p->slow);
+    p->gaps = memory_calloc(PROFILE_GAPS_MAX, sizeof *p->gaps);
     if (!p->functions || !p->threads || !p->slow || !p->gaps) return -ENOMEM;
     for (uint32_t i = 0; i < p->nthreads; i++) p->threads[i].thread = info->threads[i];
     if ((rc = waiters_new(&a->walk, &a->waiters))) return rc;
@@ -269,7 +270,7 @@ static int open_adder(struct adder *a, struct trace_info *info) {
 int profile_make(struct trace_source *source, const struct profile_opts *opts, struct profile **out, struct vt_err *err) {
     struct adder a = {.opts = opts};
     struct run_opts run_opts = {.stop = opts->stop};
-    a.p = calloc(1, sizeof *a.p);
+    a.p = memory_calloc(1, sizeof *a.p);
     if (!a.p) return vt_err_set(err, -ENOMEM, "out of memory");
     int rc = open_adder(&a, trace_source_info(source));
     if (rc)
@@ -281,7 +282,7 @@ int profile_make(struct trace_source *source, const struct profile_opts *opts, s
     a.walk.functions = NULL;
     walk_close(&a.walk);
     waiters_free(a.waiters);
-    free(a.wanted);
+    memory_free(a.wanted);
     if (rc) {
         profile_free(a.p);
         return rc;
@@ -293,14 +294,14 @@ int profile_make(struct trace_source *source, const struct profile_opts *opts, s
 void profile_free(struct profile *p) {
     if (!p) return;
     for (uint32_t i = 0; p->functions && i < p->nfunctions; i++) durations_free(&p->functions[i].calls);
-    for (uint32_t i = 0; p->threads && i < p->nthreads; i++) free(p->threads[i].open);
-    free(p->functions);
-    free(p->threads);
-    free(p->slow);
-    free(p->gaps);
-    free(p->names);
+    for (uint32_t i = 0; p->threads && i < p->nthreads; i++) memory_free(p->threads[i].open);
+    memory_free(p->functions);
+    memory_free(p->threads);
+    memory_free(p->slow);
+    memory_free(p->gaps);
+    memory_free(p->names);
     stacks_free(&p->stacks);
-    free(p);
+    memory_free(p);
 }
 
 /* ---- functions in order ---- */
@@ -362,12 +363,12 @@ static int in_order(const void *x, const void *y) {
 
 int profile_sorted(const struct profile *p, enum profile_sort sort, const char *match, const struct profile_function ***out,
                    size_t *n) {
-    struct keyed *all = calloc(p->nfunctions + 1u, sizeof *all);
-    const struct profile_function **list = calloc(p->nfunctions + 1u, sizeof *list);
+    struct keyed *all = memory_calloc(p->nfunctions + 1u, sizeof *all);
+    const struct profile_function **list = memory_calloc(p->nfunctions + 1u, sizeof *list);
     *n = 0;
     if (!all || !list) {
-        free(all);
-        free(list);
+        memory_free(all);
+        memory_free(list);
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < p->nfunctions; i++)
@@ -375,7 +376,7 @@ int profile_sorted(const struct profile *p, enum profile_sort sort, const char *
             all[(*n)++] = (struct keyed){.key = key_of(&p->functions[i], sort), .f = &p->functions[i]};
     qsort(all, *n, sizeof *all, in_order);
     for (size_t i = 0; i < *n; i++) list[i] = all[i].f;
-    free(all);
+    memory_free(all);
     *out = list;
     return 0;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
+
 static uint32_t slot_of(const struct stacks *s, uint32_t parent, uint32_t fn, uint32_t which) {
     uint64_t h = ((uint64_t)parent << 32 | fn) * 0x9e3779b97f4a7c15u ^ (uint64_t)which * 0xc2b2ae3d27d4eb4fu;
     uint32_t at = (uint32_t)(h >> 32) & (s->table_size - 1);
@@ -15,12 +17,12 @@ static uint32_t slot_of(const struct stacks *s, uint32_t parent, uint32_t fn, ui
 
 static int grow(struct stacks *s) {
     uint32_t room = s->room ? s->room * 2 : 1024;
-    struct stacks_node *nodes = realloc(s->nodes, room * sizeof *nodes);
+    struct stacks_node *nodes = memory_realloc(s->nodes, room * sizeof *nodes);
     if (!nodes) return -ENOMEM;
     s->nodes = nodes;
-    uint32_t *table = calloc(room * (size_t)2, sizeof *table);
+    uint32_t *table = memory_calloc(room * (size_t)2, sizeof *table);
     if (!table) return -ENOMEM;
-    free(s->table);
+    memory_free(s->table);
     s->table = table;
     s->table_size = room * 2;
     s->room = room;
@@ -54,8 +56,8 @@ int stacks_init(struct stacks *s, const struct trace_info *info, const struct st
 }
 
 void stacks_free(struct stacks *s) {
-    free(s->nodes);
-    free(s->table);
+    memory_free(s->nodes);
+    memory_free(s->table);
     s->nodes = NULL;
     s->table = NULL;
 }
@@ -69,7 +71,7 @@ static int root_of(struct stacks *s, const struct walk_thread *t, uint32_t *node
 }
 
 int stacks_enter(struct stacks *s, const struct walk_thread *t, struct walk_frame *f) {
-    uint32_t parent, first = t->first_of[f->fn];
+    uint32_t parent, first = walk_outermost(t, f->fn);
     if (s->opts.fold && first && first < t->depth) {
         f->node = t->frames[first - 1].node;
         return 0;
@@ -118,7 +120,7 @@ void stacks_finish(struct stacks *s) {
         s->nodes[n].first_child = 0;
     }
     for (uint32_t n = s->nnodes; n-- > 1;) s->nodes[s->nodes[n].parent].total_ns += s->nodes[n].total_ns;
-    struct ranked *all = malloc(s->nnodes * sizeof *all);
+    struct ranked *all = memory_alloc(s->nnodes * sizeof *all);
     for (uint32_t n = 1; n < s->nnodes; n++) {
         if (!all) break;
         all[n - 1] = (struct ranked){.total_ns = s->nodes[n].total_ns, .node = n};
@@ -130,5 +132,5 @@ void stacks_finish(struct stacks *s) {
         s->nodes[n].next = parent->first_child;
         parent->first_child = n;
     }
-    free(all);
+    memory_free(all);
 }

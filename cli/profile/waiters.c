@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/trace/waits.h"
 
 #define SEEN_MAX 64u /* callers looked at for one wait */
@@ -29,7 +30,7 @@ struct waiters {
 };
 
 int waiters_new(const struct trace_writer *walk, struct waiters **out) {
-    struct waiters *w = calloc(1, sizeof *w + walk->nfunctions * sizeof w->functions[0]);
+    struct waiters *w = memory_calloc(1, sizeof *w + walk->nfunctions * sizeof w->functions[0]);
     if (!w) return -ENOMEM;
     w->names = walk->functions;
     w->nfunctions = walk->nfunctions;
@@ -44,8 +45,8 @@ int waiters_new(const struct trace_writer *walk, struct waiters **out) {
 
 void waiters_free(struct waiters *w) {
     if (!w) return;
-    for (uint32_t i = 0; i < w->nfunctions; i++) free(w->functions[i].list);
-    free(w);
+    for (uint32_t i = 0; i < w->nfunctions; i++) memory_free(w->functions[i].list);
+    memory_free(w);
 }
 
 unsigned waiters_bits(const struct waiters *w, uint32_t fn) { return w->functions[fn].bits; }
@@ -71,7 +72,7 @@ int waiters_add(struct waiters *w, const struct walk_thread *t, bool in_loop, ui
     if (at == WAITERS_MAX) return 0;
     if (at == f->n) {
         if (!(f->n & (f->n - 1))) { /* full: 0, 1, 2, 4 ... */
-            struct waiter *grown = realloc(f->list, (f->n ? 2 * f->n : 1) * sizeof *grown);
+            struct waiter *grown = memory_realloc(f->list, (f->n ? 2 * f->n : 1) * sizeof *grown);
             if (!grown) return -ENOMEM;
             f->list = grown;
         }

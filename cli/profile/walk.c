@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
+
+/* Room of a thread at first: traces may have millions of threads with few calls. */
+#define FRAMES_FIRST 8u /* a power of two */
+#define CALLS_FIRST 4u
+
 /* A call that waits for the end. */
 struct walk_call {
     uint64_t start_ns, end_ns; /* open: UINT64_MAX */
@@ -47,18 +53,18 @@ static void add_function(struct trace_writer *w, uint32_t *table, uint32_t mask,
 static int find_functions(struct trace_writer *w) {
     uint32_t mask = 1, n = w->info->nnames;
     while (mask < 2 * (uint64_t)n + 2) mask *= 2;
-    uint32_t *table = calloc(mask--, sizeof *table);
-    w->functions = calloc(n + 1u, sizeof(struct trace_name *));
-    w->function_of = calloc(n + 1u, sizeof *w->function_of);
+    uint32_t *table = memory_calloc(mask--, sizeof *table);
+    w->functions = memory_calloc(n + 1u, sizeof(struct trace_name *));
+    w->function_of = memory_calloc(n + 1u, sizeof *w->function_of);
     if (!table || !w->functions || !w->function_of) {
-        free(table);
+        memory_free(table);
         return -ENOMEM;
     }
     add_function(w, table, mask, &w->info->unknown);
     for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
         for (uint32_t k = 0; w->info->names.pages[p] && k < ID_TABLE_PAGE; k++)
             if (w->info->names.pages[p][k]) add_function(w, table, mask, w->info->names.pages[p][k]);
-    free(table);
+    memory_free(table);
     return 0;
 }
 
@@ -71,7 +77,7 @@ static uint32_t function_of(const struct trace_writer *w, const struct trace_nam
 int walk_open(struct trace_writer *w, struct trace_info *info, const struct walk_ops *ops) {
     w->info = info;
     w->ops = ops;
-    w->threads = calloc(info->nthreads + 1u, sizeof *w->threads);
+    w->threads = memory_calloc(info->nthreads + 1u, sizeof *w->threads);
     if (!w->threads) return -ENOMEM;
     for (uint32_t i = 0; i < info->nthreads; i++) w->threads[i].thread = info->threads[i];
     return find_functions(w);
@@ -79,13 +85,13 @@ int walk_open(struct trace_writer *w, struct trace_info *info, const struct walk
 
 void walk_close(struct trace_writer *w) {
     for (uint32_t i = 0; w->threads && i < w->info->nthreads; i++) {
-        free(w->threads[i].frames);
-        free(w->threads[i].first_of);
-        free(w->threads[i].calls);
+        memory_free(w->threads[i].frames);
+        memory_free(w->threads[i].outermost);
+        memory_free(w->threads[i].calls);
     }
-    free(w->threads);
-    free(w->functions);
-    free(w->function_of);
+    memory_free(w->threads);
+    memory_free(w->functions);
+    memory_free(w->function_of);
     w->threads = NULL;
     w->functions = NULL;
     w->function_of = NULL;
@@ -99,19 +105,50 @@ static void see(struct trace_writer *w, uint64_t ns) {
     w->started = true;
 }
 
-static int push(struct trace_writer *w, struct walk_thread *t, uint32_t fn, uint64_t start_ns) {
-    if (t->depth == t->room) {
-        uint32_t room = t->room ? t->room * 2 : 64;
-        struct walk_frame *grown = realloc(t->frames, room * sizeof *grown);
-        if (!grown) return -ENOMEM;
-        t->frames = grown;
-        t->room = room;
+/* Twice as many slots as frames that fit. Frames leave in the order opposite to that in which they came, so a slot that is
+ * emptied never was in the way of one that is in use. */
+static uint32_t *outermost_slot(const struct walk_thread *t, uint32_t fn) {
+    uint32_t mask = 2 * t->room - 1, at = (uint32_t)(fn * 0x9e3779b97f4a7c15ull >> 32) & mask;
+    while (t->outermost[at] && t->frames[t->outermost[at] - 1].fn != fn) at = (at + 1) & mask;
+    return &t->outermost[at];
+}
+
+uint32_t walk_outermost(const struct walk_thread *t, uint32_t fn) { return t->room ? *outermost_slot(t, fn) : 0; }
+
+static int more_frames(struct walk_thread *t) {
+    uint32_t room = t->room ? t->room * 2 : FRAMES_FIRST;
+    uint32_t *table = memory_calloc(2 * (size_t)room, sizeof *table);
+    struct walk_frame *grown = table ? memory_realloc(t->frames, room * sizeof *grown) : NULL;
+    if (grown) t->frames = grown;
+    if (!grown) {
+        memory_free(table);
+        return -ENOMEM;
     }
-    /* One number per function: only the pages of functions that run here are ever touched. */
-    if (!t->first_of && !(t->first_of = calloc(w->nfunctions + 1u, sizeof *t->first_of))) return -ENOMEM;
+    memory_free(t->outermost);
+    t->outermost = table;
+    t->room = room;
+    for (uint32_t i = 0; i < t->depth; i++) {
+        uint32_t *slot = outermost_slot(t, grown[i].fn);
+        if (!*slot) *slot = i + 1;
+    }
+    return 0;
+}
+
+static void forget_frames(struct walk_thread *t) {
+    memory_free(t->frames);
+    memory_free(t->outermost);
+    t->frames = NULL;
+    t->outermost = NULL;
+    t->depth = t->room = 0;
+}
+
+static int push(struct trace_writer *w, struct walk_thread *t, uint32_t fn, uint64_t start_ns) {
+    int rc = t->depth == t->room ? more_frames(t) : 0;
+    if (rc) return rc;
+    uint32_t *outermost = outermost_slot(t, fn);
     struct walk_frame *f = &t->frames[t->depth++];
     *f = (struct walk_frame){.start_ns = start_ns, .fn = fn};
-    if (!t->first_of[fn]) t->first_of[fn] = t->depth;
+    if (!*outermost) *outermost = t->depth;
     return w->ops->enter ? w->ops->enter(w, t, f) : 0;
 }
 
@@ -126,10 +163,11 @@ static int leave_top(struct trace_writer *w, struct walk_thread *t, uint64_t end
         below = f->child_gap_ns;
     }
     uint64_t ns = end_ns - f->start_ns;
+    uint32_t *outermost = outermost_slot(t, f->fn);
     struct walk_end end = {
-        .end_ns = end_ns, .self_ns = ns > below ? ns - below : 0, .raised = raised, .outermost = t->first_of[f->fn] == t->depth};
+        .end_ns = end_ns, .self_ns = ns > below ? ns - below : 0, .raised = raised, .outermost = *outermost == t->depth};
     int rc = w->ops->leave(w, t, f, &end);
-    if (end.outermost) t->first_of[f->fn] = 0;
+    if (end.outermost) *outermost = 0;
     t->depth--;
     if (!t->depth) return rc;
     struct walk_frame *around = f - 1;
@@ -156,8 +194,8 @@ int walk_enter(struct trace_writer *w, const struct trace_call *call) {
 
 static int keep(struct walk_thread *t, const struct trace_call *call, uint32_t fn) {
     if (t->ncalls == t->calls_room) {
-        size_t room = t->calls_room ? t->calls_room * 2 : 256;
-        struct walk_call *grown = realloc(t->calls, room * sizeof *grown);
+        size_t room = t->calls_room ? t->calls_room * 2 : CALLS_FIRST;
+        struct walk_call *grown = memory_realloc(t->calls, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         t->calls = grown;
         t->calls_room = room;
@@ -276,7 +314,7 @@ static int play_back(struct trace_writer *w, struct walk_thread *t) {
         f->raised = c->raised;
     }
     if (!rc) rc = leave_before(w, t, NULL);
-    free(t->calls);
+    memory_free(t->calls);
     t->calls = NULL;
     t->ncalls = t->calls_room = 0;
     return rc;
@@ -298,6 +336,7 @@ int walk_end(struct trace_writer *w, const struct trace_totals *totals) {
     for (uint32_t i = 0; i < info->nthreads && !rc; i++) {
         rc = play_back(w, &w->threads[i]);
         if (!rc) rc = leave_open(w, &w->threads[i]);
+        forget_frames(&w->threads[i]); /* of this one: the next thread's need no room beside them */
     }
     return rc || !w->ops->end ? rc : w->ops->end(w, totals);
 }

@@ -2,7 +2,7 @@
  * of each call. For writers that add calls up: report, diff, flame graphs.
  *
  * Sources that announce calls (.vzt) need memory for the open frames only. From others the calls of a thread are kept (24
- * bytes each) and played back at the end.
+ * bytes each) and played back at the end, one thread after the other.
  *
  * - A call's own time is its duration less that of the calls directly below it; never below 0.
  * - A call that was open when tracing began counts from that moment; one that is still open at the end counts up to the
@@ -33,11 +33,11 @@ struct walk_thread {
     const struct trace_thread *thread;
     struct walk_frame *frames; /* outermost first */
     uint32_t depth, room;
-    uint32_t *first_of; /* by function: number + 1 of its outermost frame here, 0 = it is not on the stack */
-    uint64_t last_ns;   /* of all that was told about this thread */
-    uint64_t gap_ns;    /* last gap */
-    uint32_t opens;     /* frames below this number were told as open */
-    bool skip;          /* set by a consumer: nothing of this thread is wanted */
+    uint32_t *outermost; /* hash table by function: number + 1 of its outermost frame here; walk_outermost asks it */
+    uint64_t last_ns;    /* of all that was told about this thread */
+    uint64_t gap_ns;     /* last gap */
+    uint32_t opens;      /* frames below this number were told as open */
+    bool skip;           /* set by a consumer: nothing of this thread is wanted */
     struct walk_call *calls;
     size_t ncalls, calls_room;
 };
@@ -71,6 +71,9 @@ struct trace_writer {
 
 VT_MUST_CHECK int walk_open(struct trace_writer *w, struct trace_info *info, const struct walk_ops *ops);
 void walk_close(struct trace_writer *w);
+
+/* Number + 1 of the outermost frame of the function on this stack; 0 = it is not there. */
+uint32_t walk_outermost(const struct walk_thread *t, uint32_t fn);
 
 /* For the trace_writer_ops of a consumer. */
 int walk_begin(struct trace_writer *w);

@@ -16,6 +16,7 @@
 
 #include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
+#include "cli/base/memory.h"
 #include "cli/report/put_name.h"
 #include "cli/report/report.h"
 #include "cli/report/report_json.h"
@@ -80,7 +81,7 @@ int compare_make(const struct profile *before, const struct profile *after, cons
                  struct compare_row **out, size_t *n) {
     size_t nlist[2] = {0, 0}, at[2] = {0, 0};
     const struct profile_function **list[2] = {by_name(before, opts->match, &nlist[0]), by_name(after, opts->match, &nlist[1])};
-    struct compare_row *rows = calloc(nlist[0] + nlist[1] + 1, sizeof *rows);
+    struct compare_row *rows = memory_calloc(nlist[0] + nlist[1] + 1, sizeof *rows);
     int rc = list[0] && list[1] && rows ? 0 : -ENOMEM;
     for (*n = 0; !rc && (at[0] < nlist[0] || at[1] < nlist[1]); ++*n) {
         int order = at[0] == nlist[0] ? 1 : at[1] == nlist[1] ? -1 : same_function(&list[0][at[0]], &list[1][at[1]]);
@@ -92,10 +93,10 @@ int compare_make(const struct profile *before, const struct profile *after, cons
         rate(&row->side[1], after);
         row->change = key_of(&row->side[1], opts->sort) - key_of(&row->side[0], opts->sort);
     }
-    free(list[0]);
-    free(list[1]);
+    memory_free(list[0]);
+    memory_free(list[1]);
     if (rc) {
-        free(rows);
+        memory_free(rows);
         return rc;
     }
     if (*n) qsort(rows, *n, sizeof *rows, opts->sort == PROFILE_NAME ? name_first : largest_first);
@@ -234,6 +235,6 @@ int compare_print(const struct profile *before, const struct profile *after, con
         rc = put_json(p, opts, rows, n);
     else
         put_text(p, opts, rows, n);
-    free(rows);
+    memory_free(rows);
     return rc;
 }

@@ -12,6 +12,7 @@ struct compare_opts {
     uint32_t limit;                     /* 0 = 20 rows; all for JSON */
     const char *match;                  /* NULL = all */
     bool json;
+    uint64_t max_memory;
 };
 
 struct compare_side {

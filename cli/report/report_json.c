@@ -29,16 +29,17 @@
 #include <string.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/report/report.h"
 #include "cli/report/report_json.h"
 #include "cli/trace/limit.h"
 #include "cli/trace/names.h"
 
 static int put_string(const void *text, size_t len) {
-    char *buf = malloc(JSON_TEXT_MAX(len) + 2);
+    char *buf = memory_alloc(JSON_TEXT_MAX(len) + 2);
     if (!buf) return -ENOMEM;
     fwrite(buf, 1, (size_t)(json_put_string(buf, text, len) - buf), stdout);
-    free(buf);
+    memory_free(buf);
     return 0;
 }
 
@@ -65,12 +66,12 @@ int report_json_function(const char *before, const struct trace_name *name) {
 static int put_stack(const struct trace_name *const *stack, uint32_t n) {
     printf(",\"stack\":[");
     for (uint32_t i = 0; i < n; i++) {
-        char *name = malloc(JSON_TEXT_MAX(name_text_max(stack[i])));
+        char *name = memory_alloc(JSON_TEXT_MAX(name_text_max(stack[i])));
         if (!name) return -ENOMEM;
         printf("%s\"", i ? "," : "");
         fwrite(name, 1, (size_t)(name_put_short_json(name, stack[i]) - name), stdout);
         putchar('"');
-        free(name);
+        memory_free(name);
     }
     putchar(']');
     return 0;
@@ -90,13 +91,13 @@ void report_json_left_out(const struct left_out *l) {
 
 /* "module.func" or a qualified name; null for none. */
 static int put_short_name(const char *key, const struct trace_name *name) {
-    char *text = malloc(name ? JSON_TEXT_MAX(name_text_max(name)) : 1);
+    char *text = memory_alloc(name ? JSON_TEXT_MAX(name_text_max(name)) : 1);
     if (!text) return -ENOMEM;
     if (name)
         printf(",\"%s\":\"%.*s\"", key, (int)(name_put_short_json(text, name) - text), text);
     else
         printf(",\"%s\":null", key);
-    free(text);
+    memory_free(text);
     return 0;
 }
 
@@ -158,7 +159,7 @@ static int put_functions(const struct profile *p, const struct report_opts *opts
         putchar('}');
     }
     printf("],\n");
-    free(list);
+    memory_free(list);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
+#include "cli/base/memory.h"
 #include "cli/report/put_name.h"
 #include "cli/report/report.h"
 #include "cli/term/usage.h"
@@ -251,7 +252,7 @@ static int put_functions(const struct view *v) {
         if (v->opts->sort == PROFILE_SELF) qsort(list, n, sizeof *list, longest_waits_first);
         put_table(&(struct table){.v = v, .waiting = true}, list, n, limit ? limit : WAITING);
     }
-    free(list);
+    memory_free(list);
     return 0;
 }
 
@@ -271,14 +272,14 @@ static int most_left_out(const void *x, const void *y) {
 
 static int put_throttled(const struct view *v) {
     size_t n = 0, all = limit_functions(v->info), limit = v->opts->limit ? v->opts->limit : THROTTLED;
-    Vt__ThrottledFunction **list = calloc(all + 1, sizeof(Vt__ThrottledFunction *));
+    Vt__ThrottledFunction **list = memory_calloc(all + 1, sizeof(Vt__ThrottledFunction *));
     if (!list) return -ENOMEM;
     for (size_t i = 0; i < all; i++) {
         Vt__ThrottledFunction *f = v->info->throttled->functions[i];
         if (!v->opts->match || profile_match(trace_info_name(v->info, f->id), v->opts->match)) list[n++] = f;
     }
     if (!n) {
-        free(list);
+        memory_free(list);
         return 0;
     }
     qsort(list, n, sizeof(Vt__ThrottledFunction *), most_left_out);
@@ -295,7 +296,7 @@ static int put_throttled(const struct view *v) {
         putchar('\n');
     }
     if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
-    free(list);
+    memory_free(list);
     return 0;
 }
 
@@ -337,7 +338,7 @@ static char *cpu_time(char buf[24], const struct trace_thread *t) {
 
 static int put_threads(const struct view *v, bool all) {
     const struct profile *p = v->p;
-    const struct profile_thread **list = calloc(p->nthreads + 1u, sizeof *list);
+    const struct profile_thread **list = memory_calloc(p->nthreads + 1u, sizeof *list);
     uint32_t limit = v->opts->limit ? v->opts->limit : all ? UINT32_MAX : THREADS;
     if (!list) return -ENOMEM;
     for (uint32_t i = 0; i < p->nthreads; i++) list[i] = &p->threads[i];
@@ -359,13 +360,14 @@ static int put_threads(const struct view *v, bool all) {
         if (all && t->nopen) put_stack(v, "                  at the end in ", t->open, t->nopen, t->open_depth);
     }
     if (p->nthreads > limit) printf("... and %u more (--threads)\n", p->nthreads - limit);
-    free(list);
+    memory_free(list);
     return 0;
 }
 
 static int put_processes(const struct view *v) {
     const struct trace_info *info = v->info;
-    uint64_t *time = calloc(info->nprocesses + 1u, sizeof *time), *calls = calloc(info->nprocesses + 1u, sizeof *calls);
+    uint64_t *time = memory_calloc(info->nprocesses + 1u, sizeof *time),
+             *calls = memory_calloc(info->nprocesses + 1u, sizeof *calls);
     int rc = time && calls ? 0 : -ENOMEM;
     for (uint32_t i = 0; !rc && i < v->p->nthreads; i++) {
         const struct profile_thread *t = &v->p->threads[i];
@@ -382,8 +384,8 @@ static int put_processes(const struct view *v) {
         term_put_tail(name, room_for_name(v, (unsigned)columns));
         putchar('\n');
     }
-    free(time);
-    free(calls);
+    memory_free(time);
+    memory_free(calls);
     return rc;
 }
 
@@ -475,7 +477,7 @@ static void put_gaps(const struct view *v) {
 /* Nodes that match, are below one that does, or above. */
 static bool *mark_matches(const struct view *v) {
     const struct stacks *s = &v->p->stacks;
-    bool *marks = calloc(s->nnodes, sizeof *marks);
+    bool *marks = memory_calloc(s->nnodes, sizeof *marks);
     if (!marks) return NULL;
     for (uint32_t n = 1; n < s->nnodes; n++)
         marks[n] = (marks[s->nodes[n].parent] && s->nodes[n].parent) ||
@@ -533,7 +535,7 @@ static int put_tree(const struct view *v) {
     if (v->p->stacks.other_calls)
         printf("In (other): %s; the tree is cut at %u stacks and %u levels\n",
                format_things(calls, sizeof calls, v->p->stacks.other_calls, "call"), STACKS_NODES, STACKS_DEPTH);
-    free(marks);
+    memory_free(marks);
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/trace/names.h"
 
 void file_source_open(struct file_source *source, const char *root, const char *cwd, uint32_t uid) {
@@ -54,14 +55,14 @@ static int read_source(const struct file_source *source, const struct trace_name
     *text = NULL;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_INFO_FILE_MAX || !target_may_read(source, &st))
         rc = -EACCES;
-    else if (!(*text = malloc((size_t)st.st_size + 1)))
+    else if (!(*text = memory_alloc((size_t)st.st_size + 1)))
         rc = -ENOMEM;
     else
         rc = vt_read_full(fd, *text, (size_t)st.st_size);
     vt_close(&fd);
     *len = (size_t)st.st_size;
     if (!rc && memchr(*text, 0, *len)) rc = -EINVAL; /* not text */
-    if (rc) free(*text);
+    if (rc) memory_free(*text);
     return rc;
 }
 
@@ -102,7 +103,7 @@ static bool same_file(const struct trace_name *a, const struct trace_name *b) {
 
 static int collect(struct trace_info *info, struct trace_name ***names, size_t *n) {
     *n = 0;
-    *names = malloc((info->nnames + 1u) * sizeof(struct trace_name *));
+    *names = memory_alloc((info->nnames + 1u) * sizeof(struct trace_name *));
     if (!*names) return -ENOMEM;
     for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
         for (uint32_t k = 0; info->names.pages[p] && k < ID_TABLE_PAGE; k++) {
@@ -182,20 +183,20 @@ static int write_file(struct output *o, const struct trace_info *info, const str
     rc = write_file_start(o, names[0], any);
     if (!rc) rc = write_string(o, text, len);
     if (!rc) rc = write_number_end(o, lines);
-    free(text);
+    memory_free(text);
     return rc;
 }
 
 static int write_function(struct output *o, const struct trace_name *name, bool any) {
     size_t max = name_text_max(name);
-    char *text = malloc(max);
+    char *text = memory_alloc(max);
     if (!text) return -ENOMEM;
     int rc = any ? write_text(o, ",\n") : 0;
     if (!rc) rc = write_string(o, text, (size_t)(name_put_text(text, name) - text));
     if (!rc) rc = write_text(o, ":[");
     if (!rc) rc = write_string(o, name->file, name->file_len);
     if (!rc) rc = write_number_end(o, name->line);
-    free(text);
+    memory_free(text);
     return rc;
 }
 
@@ -218,6 +219,6 @@ int file_info_write(struct output *o, struct trace_info *info, const struct file
         any = true;
     }
     if (!rc) rc = write_text(o, "}}");
-    free(names);
+    memory_free(names);
     return rc;
 }

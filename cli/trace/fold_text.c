@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/trace/names.h"
 
 struct trace_fold_function fold_others(const struct trace_fold *fold) {
@@ -30,7 +31,7 @@ static char *put_sums(char *p, uint64_t calls, const char *what, uint64_t ns) {
 char *fold_json(const struct trace_fold *fold, size_t *len) {
     size_t room = 512;
     for (uint32_t i = 0; i < fold->listed; i++) room += JSON_TEXT_MAX(name_text_max(fold->functions[i].name)) + 128;
-    char *text = malloc(room), *p = text;
+    char *text = memory_alloc(room), *p = text;
     if (!text) return NULL;
     p = put_sums(put(p, "{"), fold->calls, ",\"total_us\":", fold->total_ns);
     p = put(p, ",\"functions\":[");

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
+
 #define MADE_UP 0x40000000u /* numbers for processes and threads that have no fitting one: above every real number */
 #define NAME_MAX_LEN (64u << 20)
 #define KEY_MAX 64u
@@ -16,10 +18,10 @@ void info_build_free(struct info_build *b) {
 
 int info_build_text(char **text, uint32_t *text_len, const char *from, size_t len) {
     if (len > NAME_MAX_LEN) len = NAME_MAX_LEN;
-    char *copy = malloc(len + 1);
+    char *copy = memory_alloc(len + 1);
     if (!copy) return -ENOMEM;
     if (len) memcpy(copy, from, len);
-    free(*text);
+    memory_free(*text);
     *text = copy;
     *text_len = (uint32_t)len;
     return 0;
@@ -30,7 +32,7 @@ int info_build_text(char **text, uint32_t *text_len, const char *from, size_t le
 static struct trace_name *add_name(struct info_build *b, void **slot, const struct trace_name *like) {
     if (!slot || *slot) return slot ? *slot : NULL;
     void **by_id = id_table_slot(&b->info->names, b->info->nnames);
-    struct trace_name *name = by_id ? malloc(sizeof *name + like->name_len + like->file_len) : NULL;
+    struct trace_name *name = by_id ? memory_alloc(sizeof *name + like->name_len + like->file_len) : NULL;
     if (!name) return NULL;
     char *text = (char *)(name + 1);
     *name = *like;
@@ -103,13 +105,13 @@ struct trace_name *info_build_name_parts(struct info_build *b, const struct trac
         uint32_t kind, line, name_len;
     } head = {like->kind, like->line, like->name_len};
     size_t len = sizeof head + like->name_len + like->file_len;
-    char *key = malloc(len);
+    char *key = memory_alloc(len);
     if (!key) return NULL;
     memcpy(key, &head, sizeof head);
     if (like->name_len) memcpy(key + sizeof head, like->name, like->name_len);
     if (like->file_len) memcpy(key + sizeof head + like->name_len, like->file, like->file_len);
     struct trace_name *name = add_name(b, text_map_slot(&b->names, key, len), like);
-    free(key);
+    memory_free(key);
     return name;
 }
 
@@ -131,7 +133,7 @@ static bool small_number(const char *text, size_t len, uint32_t *number) {
 static int grow(void **list, uint32_t n, uint32_t *room) {
     if (n < *room) return 0;
     uint32_t more = *room ? *room * 2 : 16;
-    void *grown = realloc(*list, more * sizeof(void *));
+    void *grown = memory_realloc(*list, more * sizeof(void *));
     if (!grown) return -ENOMEM;
     *list = grown;
     *room = more;
@@ -143,13 +145,13 @@ struct trace_process *info_build_process(struct info_build *b, const char *pid, 
     void **slot = text_map_slot(&b->processes, pid, len);
     if (!slot || *slot) return slot ? *slot : NULL;
     if (grow((void **)&info->processes, info->nprocesses, &b->processes_room)) return NULL;
-    struct trace_process *process = calloc(1, sizeof *process);
+    struct trace_process *process = memory_calloc(1, sizeof *process);
     if (!process) return NULL;
     process->index = info->nprocesses;
     if (!small_number(pid, len, &process->pid)) {
         process->pid = MADE_UP + process->index;
         if (info_build_text(&process->name, &process->name_len, pid, len)) {
-            free(process);
+            memory_free(process);
             return NULL;
         }
     }
@@ -179,7 +181,7 @@ struct trace_thread *info_build_thread(struct info_build *b, const struct trace_
     void **slot = text_map_slot(&b->threads, key, key_len);
     if (!slot || *slot) return slot ? *slot : NULL;
     if (grow((void **)&info->threads, info->nthreads, &b->threads_room)) return NULL;
-    struct trace_thread *thread = calloc(1, sizeof *thread);
+    struct trace_thread *thread = memory_calloc(1, sizeof *thread);
     if (!thread) return NULL;
     thread->process = process;
     thread->index = info->nthreads;
@@ -187,7 +189,7 @@ struct trace_thread *info_build_thread(struct info_build *b, const struct trace_
     if (!small_number(tid, len, &thread->tid)) {
         thread->tid = MADE_UP + thread->index;
         if (info_build_text(&thread->name, &thread->name_len, tid, len)) {
-            free(thread);
+            memory_free(thread);
             return NULL;
         }
     }

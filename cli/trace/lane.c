@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
+
 #define ROUNDING_NS 2u /* start and length of a call are rounded each on its own */
 #define OPEN UINT64_MAX
 
@@ -20,8 +22,8 @@ struct lane_call {
 
 static int grow(void **list, size_t n, size_t *room, size_t size) {
     if (n < *room) return 0;
-    size_t more = *room ? *room * 2 : 64;
-    void *grown = realloc(*list, more * size);
+    size_t more = *room ? *room * 2 : 4;
+    void *grown = memory_realloc(*list, more * size);
     if (!grown) return -ENOMEM;
     *list = grown;
     *room = more;
@@ -151,18 +153,18 @@ static int give_all(struct giver *g) {
 int lanes_end(struct lanes *l, const struct trace_thread *thread) {
     struct giver g = {.l = l, .thread = thread, .lane = &l->lanes[thread->index]};
     if (l->learns || !g.lane->ncalls) return 0;
-    g.stack = malloc(g.lane->ncalls * sizeof *g.stack);
+    g.stack = memory_alloc(g.lane->ncalls * sizeof *g.stack);
     int rc = g.stack ? give_all(&g) : -ENOMEM;
-    free(g.stack);
+    memory_free(g.stack);
     return rc;
 }
 
 /* ---- all threads ---- */
 
 static void free_lane(struct lane *lane) {
-    free(lane->spans);
-    free(lane->calls);
-    free(lane->args);
+    memory_free(lane->spans);
+    memory_free(lane->calls);
+    memory_free(lane->args);
     *lane = (struct lane){.holds = lane->holds};
 }
 
@@ -189,7 +191,7 @@ int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct
 int lanes_thread(struct lanes *l, const struct trace_thread *thread) {
     if (thread->index < l->room) return 0;
     size_t room = thread->index * 2u + 16;
-    struct lane *grown = realloc(l->lanes, room * sizeof *grown);
+    struct lane *grown = memory_realloc(l->lanes, room * sizeof *grown);
     if (!grown) return -ENOMEM;
     memset(grown + l->room, 0, (room - l->room) * sizeof *grown);
     l->lanes = grown;
@@ -238,7 +240,7 @@ void lanes_clear(struct lanes *l) {
 
 void lanes_free(struct lanes *l) {
     lanes_clear(l);
-    free(l->lanes);
+    memory_free(l->lanes);
     l->lanes = NULL;
     l->room = 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/trace/names.h"
 
 /* ---- parsing what the user typed ---- */
@@ -109,7 +110,7 @@ static int note_subtree(struct trace_writer *w, const struct trace_call *call, u
     while (first && t->subtrees[first - 1].start >= call->start_ns) first--;
     if (t->nsubtrees == t->room) {
         size_t room = t->room ? t->room * 2 : 16;
-        struct subtree *grown = realloc(t->subtrees, room * sizeof *grown);
+        struct subtree *grown = memory_realloc(t->subtrees, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         t->subtrees = grown;
         t->room = room;
@@ -158,7 +159,7 @@ static int select_enter(struct trace_writer *w, const struct trace_call *call) {
     struct select_thread *t = &w->threads[call->thread->index];
     if (t->nopen == t->open_room) {
         uint32_t room = t->open_room ? t->open_room * 2 : 64;
-        struct trace_call *grown = realloc(t->open, room * sizeof *grown);
+        struct trace_call *grown = memory_realloc(t->open, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         t->open = grown;
         t->open_room = room;
@@ -282,7 +283,7 @@ static bool one_of(const uint32_t *list, size_t n, uint32_t number) {
 /* Threads that are not wanted are hidden: writers name the shown ones before the first call. */
 static int choose_threads(struct trace_writer *w) {
     const struct trace_select *s = w->select;
-    w->threads = calloc(w->info->nthreads + 1u, sizeof *w->threads);
+    w->threads = memory_calloc(w->info->nthreads + 1u, sizeof *w->threads);
     if (!w->threads) return -ENOMEM;
     for (uint32_t i = 0; i < w->info->nprocesses; i++)
         w->info->processes[i]->hidden = !one_of(s->pids, s->npids, w->info->processes[i]->pid);
@@ -311,17 +312,17 @@ static bool name_matches(const struct trace_select *s, const struct trace_name *
 /* Which names the globs match, by index; *n of them. */
 static int choose_names(const struct trace_select *s, struct trace_info *info, uint8_t **matches, size_t *n) {
     *n = 0;
-    *matches = calloc(info->nnames, 1);
+    *matches = memory_calloc(info->nnames, 1);
     if (!*matches) return -ENOMEM;
     for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
         for (uint32_t k = 0; info->names.pages[p] && k < ID_TABLE_PAGE; k++) {
             const struct trace_name *name = info->names.pages[p][k];
-            char *room = name ? malloc(name_text_max(name) + 1) : NULL;
+            char *room = name ? memory_alloc(name_text_max(name) + 1) : NULL;
             if (!name) continue;
             if (!room) return -ENOMEM;
             (*matches)[name->index] = name_matches(s, name, room);
             *n += (*matches)[name->index];
-            free(room);
+            memory_free(room);
         }
     return 0;
 }
@@ -341,7 +342,7 @@ int select_check(const struct trace_select *s, struct trace_info *info, struct v
     uint8_t *matches = NULL;
     size_t n;
     int rc = choose_names(s, info, &matches, &n);
-    free(matches);
+    memory_free(matches);
     if (rc) return vt_err_set(err, rc, "out of memory");
     return n ? 0 : vt_err_set(err, -EINVAL, "--match %s: the trace has no function of that name", s->globs[0]);
 }
@@ -389,10 +390,10 @@ int select_run(const struct trace_select *select, struct trace_info *info, selec
         totals->threads = info->nshown;
     }
     for (uint32_t i = 0; w.threads && i < info->nthreads; i++) {
-        free(w.threads[i].subtrees);
-        free(w.threads[i].open);
+        memory_free(w.threads[i].subtrees);
+        memory_free(w.threads[i].open);
     }
-    free(w.threads);
-    free(w.matches);
+    memory_free(w.threads);
+    memory_free(w.matches);
     return rc;
 }

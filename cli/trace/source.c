@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/base/figures.h"
+#include "cli/base/memory.h"
 
 struct trace_source {
     const char *kind;
@@ -20,7 +21,7 @@ struct trace_source {
 
 int trace_source_new(const char *kind, const struct trace_source_ops *ops, struct trace_info *info, void *state,
                      struct trace_source **out, struct vt_err *err) {
-    struct trace_source *s = calloc(1, sizeof *s);
+    struct trace_source *s = memory_calloc(1, sizeof *s);
     if (!s) {
         ops->close(info, state);
         return vt_err_set(err, -ENOMEM, "out of memory");
@@ -34,13 +35,13 @@ void trace_source_close(struct trace_source *s) {
     if (!s) return;
     s->ops->close(s->info, s->state);
     vt_close(&s->fd);
-    free(s->file);
-    free(s);
+    memory_free(s->file);
+    memory_free(s);
 }
 
 int trace_source_keep_file(struct trace_source *s, const char *file, int fd, struct vt_err *err) {
     s->fd = fd;
-    s->file = strdup(file);
+    s->file = memory_strdup(file);
     if (s->file) return 0;
     s->fd = -1;
     trace_source_close(s);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/trace/limit.h"
 
 #define MADE_UP_TID 0x40000000u /* tids that we make up start here, above every real one */
@@ -27,17 +28,17 @@ static struct trace_thread **ident_slot(const struct loader *l, uint64_t ident) 
 
 static int grow_threads(struct loader *l) {
     uint32_t room = l->threads_room ? l->threads_room * 2 : 64;
-    struct trace_thread **grown = realloc(l->info->threads, room * sizeof(struct trace_thread *));
+    struct trace_thread **grown = memory_realloc(l->info->threads, room * sizeof(struct trace_thread *));
     if (!grown) return -ENOMEM;
     l->info->threads = grown;
-    struct trace_thread **old = l->by_ident, **slots = calloc(room * 4, sizeof(struct trace_thread *));
+    struct trace_thread **old = l->by_ident, **slots = memory_calloc(room * 4, sizeof(struct trace_thread *));
     if (!slots) return -ENOMEM;
     uint32_t old_slots = l->ident_slots;
     l->by_ident = slots;
     l->ident_slots = room * 4;
     for (uint32_t i = 0; i < old_slots; i++)
         if (old[i]) *ident_slot(l, old[i]->ident) = old[i];
-    free(old);
+    memory_free(old);
     l->threads_room = room;
     return 0;
 }
@@ -45,7 +46,7 @@ static int grow_threads(struct loader *l) {
 static struct trace_thread *new_thread(struct loader *l, uint64_t ident, uint32_t serial) {
     struct trace_info *info = l->info;
     if (info->nthreads == l->threads_room && grow_threads(l)) return NULL;
-    struct trace_thread *thread = calloc(1, sizeof *thread);
+    struct trace_thread *thread = memory_calloc(1, sizeof *thread);
     if (!thread) return NULL;
     thread->process = info->processes[0];
     thread->ident = ident;
@@ -77,10 +78,10 @@ static struct trace_thread *thread_by_ident(struct loader *l, uint64_t ident) {
 }
 
 static int set_text(char **text, uint32_t *text_len, const void *data, size_t len) {
-    char *copy = malloc(len ? len : 1);
+    char *copy = memory_alloc(len ? len : 1);
     if (!copy) return -ENOMEM;
     if (len) memcpy(copy, data, len);
-    free(*text);
+    memory_free(*text);
     *text = copy;
     *text_len = (uint32_t)len;
     return 0;
@@ -115,7 +116,7 @@ static int take_names(struct loader *l, ProtobufCMessage **msg) {
             return -ENOMEM;
         }
         if (*slot) continue; /* ids are given once */
-        struct trace_name *to = malloc(sizeof *to + from->name.len + from->file.len);
+        struct trace_name *to = memory_alloc(sizeof *to + from->name.len + from->file.len);
         if (!to) return -ENOMEM;
         char *text = (char *)(to + 1);
         *to = (struct trace_name){
@@ -147,10 +148,10 @@ static int take_stack(struct loader *l, ProtobufCMessage **msg) {
     const Vt__Stack *from = (const void *)*msg;
     struct trace_thread *to = thread_by_ident(l, from->ident);
     if (!to) return -ENOMEM;
-    uint32_t *ids = malloc(from->n_ids * sizeof *ids + 1);
+    uint32_t *ids = memory_alloc(from->n_ids * sizeof *ids + 1);
     if (!ids) return -ENOMEM;
     if (from->n_ids) memcpy(ids, from->ids, from->n_ids * sizeof *ids);
-    free(to->stack);
+    memory_free(to->stack);
     to->stack = ids;
     to->nstack = (uint32_t)from->n_ids;
     to->stack_ticks = from->ticks;
@@ -161,7 +162,7 @@ static int take_task(struct loader *l, ProtobufCMessage **msg) {
     const Vt__Task *from = (const void *)*msg;
     void **slot = id_table_slot(&l->info->tasks, from->id);
     if (!slot) return from->id > ID_TABLE_MAX ? 0 : -ENOMEM;
-    struct trace_task *to = *slot ? *slot : calloc(1, sizeof *to);
+    struct trace_task *to = *slot ? *slot : memory_calloc(1, sizeof *to);
     if (!to) return -ENOMEM;
     *slot = to;
     to->address = from->address;
@@ -251,7 +252,7 @@ static int finish(struct loader *l) {
 }
 
 struct trace_info *trace_info_new(void) {
-    struct trace_info *info = calloc(1, sizeof *info);
+    struct trace_info *info = memory_calloc(1, sizeof *info);
     if (!info) return NULL;
     info->unknown = (struct trace_name){.name = "<unknown function>", .name_len = 18, .file = "", .kind = 1};
     info->nnames = 1;
@@ -261,8 +262,8 @@ struct trace_info *trace_info_new(void) {
 
 /* A .vzt has one process. */
 static int add_process(struct trace_info *info) {
-    info->processes = calloc(1, sizeof *info->processes);
-    if (!info->processes || !(info->processes[0] = calloc(1, sizeof **info->processes))) return -ENOMEM;
+    info->processes = memory_calloc(1, sizeof *info->processes);
+    if (!info->processes || !(info->processes[0] = memory_calloc(1, sizeof **info->processes))) return -ENOMEM;
     info->nprocesses = 1;
     return 0;
 }
@@ -290,7 +291,7 @@ int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *
         vt_err_set(err, rc, "%s", info->damage.msg);
     else
         rc = finish(&l); /* everything before a damaged place is good */
-    free(l.by_ident);
+    memory_free(l.by_ident);
     if (rc) {
         trace_info_free(info);
         return rc;
@@ -301,7 +302,7 @@ int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *
 
 static void free_all(struct id_table *t) {
     for (uint32_t i = 0; i < ID_TABLE_PAGES; i++)
-        for (uint32_t k = 0; t->pages[i] && k < ID_TABLE_PAGE; k++) free(t->pages[i][k]);
+        for (uint32_t k = 0; t->pages[i] && k < ID_TABLE_PAGE; k++) memory_free(t->pages[i][k]);
     id_table_free(t);
 }
 
@@ -309,25 +310,25 @@ void trace_info_free(struct trace_info *info) {
     if (!info) return;
     for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
         for (uint32_t k = 0; info->tasks.pages[p] && k < ID_TABLE_PAGE; k++)
-            if (info->tasks.pages[p][k]) free(((struct trace_task *)info->tasks.pages[p][k])->name);
+            if (info->tasks.pages[p][k]) memory_free(((struct trace_task *)info->tasks.pages[p][k])->name);
     free_all(&info->tasks);
     free_all(&info->names);
     id_table_free(&info->by_serial);
     for (uint32_t i = 0; i < info->nthreads; i++) {
-        free(info->threads[i]->name);
-        free(info->threads[i]->stack);
-        free(info->threads[i]);
+        memory_free(info->threads[i]->name);
+        memory_free(info->threads[i]->stack);
+        memory_free(info->threads[i]);
     }
-    free(info->threads);
+    memory_free(info->threads);
     for (uint32_t i = 0; i < info->nprocesses; i++) {
-        free(info->processes[i]->name);
-        free(info->processes[i]);
+        memory_free(info->processes[i]->name);
+        memory_free(info->processes[i]);
     }
-    free(info->processes);
-    for (size_t i = 0; i < info->texts.slots; i++) free(info->texts.entries[i].value);
+    memory_free(info->processes);
+    for (size_t i = 0; i < info->texts.slots; i++) memory_free(info->texts.entries[i].value);
     text_map_free(&info->texts);
     vt_msg_free((ProtobufCMessage *)info->header);
     vt_msg_free((ProtobufCMessage *)info->throttled);
     vt_msg_free((ProtobufCMessage *)info->end);
-    free(info);
+    memory_free(info);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "cli/base/memory.h"
 #include "cli/convert/convert.h"
 #include "cli/format/format.h"
 #include "cli/trace/file_info.h"
@@ -82,7 +83,8 @@ static int look(struct view_trace *t, struct vt_err *err) {
     if (!rc && format && (!format->is_needs_suffix || format == format_by_name(t->path, NULL))) t->view = format->view;
     t->json_text = !rc && format && format->json_text;
     if (t->view == FORMAT_VIEW_AS_PAGE) return 0;
-    if (!rc) rc = trace_source_open(t->path, &source, &why);
+    memory_again();
+    if (!rc) rc = memory_verdict(trace_source_open(t->path, &source, &why), t->path, &why);
     t->readable = !rc;
     trace_source_close(source);
     if (!rc || t->view == FORMAT_VIEW_AS_TRACE) return 0; /* the Perfetto UI may read files that we cannot */

@@ -93,8 +93,7 @@ START_TEST(test_tree_is_bounded) {
     struct trace_info info = {.nprocesses = 1};
     struct trace_thread thread = {.tid = 7};
     struct walk_frame frames[4];
-    uint32_t first_of[1000] = {0};
-    struct walk_thread t = {.thread = &thread, .frames = frames, .first_of = first_of};
+    struct walk_thread t = {.thread = &thread, .frames = frames};
     struct walk_end end = {.self_ns = 5};
     struct stacks_opts bounds = {.max_nodes = 10, .max_depth = 3};
     ck_assert_int_eq(stacks_init(&s, &info, &bounds), 0);

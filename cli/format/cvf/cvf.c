@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "cli/base/buf.h"
+#include "cli/base/memory.h"
 #include "cli/base/text_map.h"
 #include "cli/format/json/json_events.h"
 
@@ -54,7 +55,7 @@ static int append_u64(struct buf *b, uint64_t v) { return buf_put(b, &v, sizeof 
 static int push(void ***list, size_t n, size_t *room, void *item) {
     if (n == *room) {
         size_t more = *room ? *room * 2 : 64;
-        void **grown = realloc(*list, more * sizeof(void *));
+        void **grown = memory_realloc(*list, more * sizeof(void *));
         if (!grown) return -ENOMEM;
         *list = grown;
         *room = more;
@@ -65,24 +66,24 @@ static int push(void ***list, size_t n, size_t *room, void *item) {
 
 static void free_packer(struct packer *p) {
     for (size_t i = 0; i < p->ngroups; i++) {
-        free(p->group_list[i]->name);
-        free(p->group_list[i]->calls);
-        free(p->group_list[i]->args.data);
-        free(p->group_list[i]);
+        memory_free(p->group_list[i]->name);
+        memory_free(p->group_list[i]->calls);
+        memory_free(p->group_list[i]->args.data);
+        memory_free(p->group_list[i]);
     }
     for (size_t i = 0; i < p->ncounters; i++) {
-        free(p->counter_list[i]->name);
-        free(p->counter_list[i]->keys.data);
-        free(p->counter_list[i]->samples.data);
-        free(p->counter_list[i]);
+        memory_free(p->counter_list[i]->name);
+        memory_free(p->counter_list[i]->keys.data);
+        memory_free(p->counter_list[i]->samples.data);
+        memory_free(p->counter_list[i]);
     }
-    free(p->group_list);
-    free(p->counter_list);
+    memory_free(p->group_list);
+    memory_free(p->counter_list);
     text_map_free(&p->groups);
     text_map_free(&p->counters);
-    free(p->names.data);
-    free(p->other.data);
-    free(p->file_info.data);
+    memory_free(p->names.data);
+    memory_free(p->other.data);
+    memory_free(p->file_info.data);
 }
 
 /* ---- events ---- */
@@ -108,7 +109,7 @@ static int add_other(struct packer *p, struct json_text event) {
 static char *key_of(char kind, uint64_t pid, uint64_t tid, struct json_text name, const struct buf *more, size_t *len) {
     size_t more_len = more ? more->len : 0;
     *len = 17 + name.len + 1 + more_len;
-    char *key = malloc(*len);
+    char *key = memory_alloc(*len);
     if (!key) return NULL;
     key[0] = kind;
     memcpy(key + 1, &pid, 8);
@@ -123,13 +124,14 @@ static int find_group(struct packer *p, const struct json_event *e, uint64_t pid
     size_t len;
     char *key = key_of(e->args.text ? 'a' : '-', pid, tid, e->name, NULL, &len);
     void **slot = key ? text_map_slot(&p->groups, key, len) : NULL;
-    free(key);
+    memory_free(key);
     if (!slot) return -ENOMEM;
     if ((*out = *slot)) return 0;
-    struct group *g = calloc(1, sizeof *g);
-    if (!g || !(g->name = strndup(e->name.text, e->name.len)) || push((void ***)&p->group_list, p->ngroups, &p->groups_room, g)) {
-        if (g) free(g->name);
-        free(g);
+    struct group *g = memory_calloc(1, sizeof *g);
+    if (!g || !(g->name = memory_strndup(e->name.text, e->name.len)) ||
+        push((void ***)&p->group_list, p->ngroups, &p->groups_room, g)) {
+        if (g) memory_free(g->name);
+        memory_free(g);
         return -ENOMEM;
     }
     p->ngroups++;
@@ -146,7 +148,7 @@ static int add_call(struct packer *p, const struct json_event *e, uint64_t pid, 
     if (rc) return rc;
     if (g->ncalls == g->room) {
         size_t room = g->room ? g->room * 2 : 8;
-        struct call *grown = realloc(g->calls, room * sizeof *grown);
+        struct call *grown = memory_realloc(g->calls, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         g->calls = grown;
         g->room = room;
@@ -210,11 +212,11 @@ static int add_counter(struct packer *p, const struct json_event *e, uint64_t pi
     struct counter *c = slot ? *slot : NULL;
     if (!rc && !slot) rc = -ENOMEM;
     if (!rc && !c) {
-        c = calloc(1, sizeof *c);
-        if (!c || !(c->name = strndup(e->name.text, e->name.len)) ||
+        c = memory_calloc(1, sizeof *c);
+        if (!c || !(c->name = memory_strndup(e->name.text, e->name.len)) ||
             push((void ***)&p->counter_list, p->ncounters, &p->counters_room, c)) {
-            if (c) free(c->name);
-            free(c);
+            if (c) memory_free(c->name);
+            memory_free(c);
             rc = -ENOMEM;
         } else {
             p->ncounters++;
@@ -229,9 +231,9 @@ static int add_counter(struct packer *p, const struct json_event *e, uint64_t pi
     if (!rc) rc = append_u64(&c->samples, e->ts_ns);
     if (!rc) rc = buf_put(&c->samples, values.data, values.len);
     if (!rc) c->nsamples++;
-    free(key);
-    free(keys.data);
-    free(values.data);
+    memory_free(key);
+    memory_free(keys.data);
+    memory_free(values.data);
     return rc;
 }
 
@@ -293,16 +295,16 @@ static size_t varint(uint8_t to[8], uint64_t v) {
 
 static int put_zipped(struct packer *p, const void *data, size_t len) {
     uLongf packed_len = compressBound(len);
-    void *packed = malloc(packed_len);
+    void *packed = memory_alloc(packed_len);
     if (!packed) return -ENOMEM;
     if (compress2(packed, &packed_len, data, len, Z_DEFAULT_COMPRESSION) != Z_OK) {
-        free(packed);
+        memory_free(packed);
         return -ENOMEM;
     }
     put_u64(p, len);
     put_u64(p, packed_len);
     put(p, packed, packed_len);
-    free(packed);
+    memory_free(packed);
     return 0;
 }
 
@@ -320,7 +322,7 @@ static int compare_calls(const void *a, const void *b) {
 
 /* Sorts by start, as the format requires; arguments move with their calls. */
 static int sort_group(struct group *g) {
-    struct sorted_call *list = g->sorted ? NULL : malloc(g->ncalls * sizeof *list);
+    struct sorted_call *list = g->sorted ? NULL : memory_alloc(g->ncalls * sizeof *list);
     struct buf args = {0};
     const char *at = g->args.data;
     int rc = 0;
@@ -335,9 +337,9 @@ static int sort_group(struct group *g) {
         g->calls[i] = list[i].call;
         if (list[i].args) rc = buf_put(&args, list[i].args, strlen(list[i].args) + 1);
     }
-    free(list);
+    memory_free(list);
     if (args.data) {
-        free(g->args.data);
+        memory_free(g->args.data);
         g->args = args;
     }
     return rc;
@@ -377,7 +379,7 @@ static int put_group(struct packer *p, struct group *g) {
     if (!rc) rc = buf_put(&list, g->args.data, g->args.len - 1);
     if (!rc) rc = buf_put(&list, "]", 1);
     if (!rc) rc = put_zipped(p, list.data, list.len);
-    free(list.data);
+    memory_free(list.data);
     return rc;
 }
 

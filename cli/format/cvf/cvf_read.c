@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/format/cvf/cvf.h"
 
 #define UNZIPPED_MAX (1u << 30)
@@ -75,7 +76,7 @@ static int get_zipped(struct unpacker *u, char kind, struct text *out) {
     if (!rc) rc = get_u64(u, &packed_len);
     if (rc || packed_len > u->len - u->at || len > UNZIPPED_MAX || len / 1032 > packed_len) return -EBADMSG;
     uLongf got = len;
-    out->data = malloc(len + 1);
+    out->data = memory_alloc(len + 1);
     if (!out->data) return -ENOMEM;
     if (uncompress((Bytef *)out->data, &got, u->data + u->at, packed_len) != Z_OK || got != len) return -EBADMSG;
     u->at += packed_len;
@@ -213,7 +214,7 @@ static int take_calls(struct unpacker *u) {
     if (!rc) rc = put_calls(u, &h, n, first, args.data, args.len);
     if (!rc && where && u->at != where) rc = -EBADMSG;
     if (where) u->at = behind;
-    free(args.data);
+    memory_free(args.data);
     return rc;
 }
 
@@ -298,11 +299,11 @@ static int take_counter(struct unpacker *u) {
     for (uint64_t i = 0; i < nkeys && !rc; i++) rc = get_string(u, &key, &key_len);
     if (!rc) rc = get_u64(u, &n);
     if (rc || n > (u->len - u->at) / (8 + nkeys)) return -EBADMSG;
-    struct value *values = calloc(nkeys + 1, sizeof *values);
+    struct value *values = memory_calloc(nkeys + 1, sizeof *values);
     if (!values) return -ENOMEM;
     for (uint64_t i = 0; i < nkeys; i++) values[i].kind = CVF_ABSENT;
     for (uint64_t i = 0; i < n && !rc; i++) rc = put_sample(u, &h, keys, nkeys, values);
-    free(values);
+    memory_free(values);
     return rc;
 }
 
@@ -312,13 +313,13 @@ static bool take_metadata(struct unpacker *u, const char *event, size_t len) {
     if (len < sizeof start || memcmp(event, start, sizeof start - 1)) return false;
     const char *value = event + sizeof start - 1;
     size_t value_len = len - sizeof start; /* without the closing bracket */
-    char *copy = value_len && *value == '{' ? malloc(value_len) : NULL;
+    char *copy = value_len && *value == '{' ? memory_alloc(value_len) : NULL;
     if (!copy) return false;
     memcpy(copy, value, value_len);
-    free(u->metadata.data);
+    memory_free(u->metadata.data);
     u->metadata = (struct text){copy, value_len};
     if (is_json(&u->metadata)) return true;
-    free(copy); /* a similar event of another program */
+    memory_free(copy); /* a similar event of another program */
     u->metadata = (struct text){0};
     return false;
 }
@@ -336,12 +337,12 @@ static int take_other(struct unpacker *u) {
         u->events++;
         rc = go_on(u);
     }
-    free(list.data);
+    memory_free(list.data);
     return rc;
 }
 
 static int take_file_info(struct unpacker *u) {
-    free(u->file_info.data);
+    memory_free(u->file_info.data);
     u->file_info = (struct text){0};
     return get_zipped(u, '{', &u->file_info);
 }
@@ -371,7 +372,7 @@ static int read_input(const char *path, uint8_t **data, size_t *len, struct vt_e
         rc = -errno;
     else if (!S_ISREG(st.st_mode))
         rc = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-    else if (!(*data = malloc((size_t)st.st_size + 1)))
+    else if (!(*data = memory_alloc((size_t)st.st_size + 1)))
         rc = -ENOMEM;
     else
         rc = vt_read_full(fd, *data, *len = (size_t)st.st_size);
@@ -424,9 +425,9 @@ static int unpack(const struct cvf_opts *opts, struct output *out, struct cvf_re
             rc = output_commit(u.out, &result->bytes, err);
     }
     result->events = u.events;
-    free(u.file_info.data);
-    free(u.metadata.data);
-    free(data);
+    memory_free(u.file_info.data);
+    memory_free(u.metadata.data);
+    memory_free(data);
     return rc;
 }
 

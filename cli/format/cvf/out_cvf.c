@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/base/memory.h"
 #include "cli/format/cvf/cvf.h"
 #include "cli/format/json/chrome_json.h"
 
@@ -19,11 +20,11 @@ static void cvf_free(struct trace_writer *w) {
     if (w->json) out_chrome.free(w->json);
     output_abort(w->text);
     vt_close(&w->fd);
-    free(w);
+    memory_free(w);
 }
 
 static struct trace_writer *cvf_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
-    struct trace_writer *w = calloc(1, sizeof *w);
+    struct trace_writer *w = memory_calloc(1, sizeof *w);
     if (!w) return NULL;
     w->out = out;
     w->stop = opts->stop;

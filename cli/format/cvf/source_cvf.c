@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/format/cvf/cvf.h"
 #include "cli/format/json/chrome_json.h"
 
@@ -29,7 +30,7 @@ static int unpack(const char *path, const int *fd, struct vt_err *err) {
 static int cvf_open(const char *path, struct trace_info **info, void **state, struct vt_err *err) {
     char name[32];
     struct vt_err why = {0};
-    struct cvf_source *s = calloc(1, sizeof *s);
+    struct cvf_source *s = memory_calloc(1, sizeof *s);
     if (!s) return vt_err_set(err, -ENOMEM, "out of memory");
     s->fd = output_temp();
     int rc = s->fd < 0 ? vt_err_set(err, s->fd, "no temporary file for %s: %s; set TMPDIR", path, strerror(-s->fd)) : 0;
@@ -41,7 +42,7 @@ static int cvf_open(const char *path, struct trace_info **info, void **state, st
     }
     if (rc) {
         vt_close(&s->fd);
-        free(s);
+        memory_free(s);
         return rc;
     }
     *state = s;
@@ -58,7 +59,7 @@ static void cvf_close(struct trace_info *info, void *state) {
     struct cvf_source *s = state;
     source_json.close(info, s->json);
     vt_close(&s->fd);
-    free(s);
+    memory_free(s);
 }
 
 static const struct trace_source_ops source_cvf = {.open = cvf_open, .run = cvf_run, .close = cvf_close};

@@ -1,6 +1,7 @@
 /* Owns the writer around the merged call tree (flame.h). */
 #include "cli/format/flame/flame.h"
 #include "cli/base/clean_text.h"
+#include "cli/base/memory.h"
 #include "cli/trace/names.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ static const struct walk_ops flame_walk = {.enter = on_enter, .leave = on_leave,
 
 struct trace_writer *flame_open(struct output *out, struct trace_info *info, const struct writer_opts *opts,
                                 const struct flame_ops *ops) {
-    struct flame *f = calloc(1, sizeof *f);
+    struct flame *f = memory_calloc(1, sizeof *f);
     if (!f) return NULL;
     struct stacks_opts stacks_opts = {.per_thread = opts->per_thread || ops->per_thread, .max_depth = ops->max_depth};
     f->out = out;
@@ -48,9 +49,9 @@ void flame_free(struct trace_writer *w) {
     if (!w) return;
     struct flame *f = flame_of(w);
     stacks_free(&f->stacks);
-    free(f->state);
+    memory_free(f->state);
     walk_close(&f->walk);
-    free(f);
+    memory_free(f);
 }
 
 char *flame_node_name(const struct flame *f, const struct stacks_node *n, char *to) {

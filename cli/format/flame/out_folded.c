@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/format/flame/flame.h"
 
 struct line {
@@ -17,7 +18,7 @@ static bool add_frame(struct line *line, char *name) {
     size_t len = strlen(name);
     if (line->len + len + 1 > line->room) {
         size_t room = 2 * (line->len + len + 1);
-        char *grown = realloc(line->text, room);
+        char *grown = memory_realloc(line->text, room);
         if (!grown) return false;
         line->text = grown;
         line->room = room;
@@ -33,8 +34,8 @@ static int folded_write(struct flame *f) {
     struct line line = {0};
     char name[FLAME_NAME], number[JSON_NUMBER_MAX + 2];
     const struct stacks_node *nodes = f->stacks.nodes;
-    size_t *ends = calloc(f->stacks.opts.max_depth + 8u, sizeof *ends); /* of the line, by level */
-    uint32_t *level = calloc(f->stacks.nnodes, sizeof *level);
+    size_t *ends = memory_calloc(f->stacks.opts.max_depth + 8u, sizeof *ends); /* of the line, by level */
+    uint32_t *level = memory_calloc(f->stacks.nnodes, sizeof *level);
     int rc = ends && level ? 0 : -ENOMEM;
     for (uint32_t n = 0; !rc && (n = flame_next(f, n));) {
         level[n] = level[nodes[n].parent] + 1;
@@ -48,9 +49,9 @@ static int folded_write(struct flame *f) {
         *end++ = '\n';
         output_write(f->out, number, (size_t)(end - number));
     }
-    free(ends);
-    free(level);
-    free(line.text);
+    memory_free(ends);
+    memory_free(level);
+    memory_free(line.text);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/base/clean_text.h"
+#include "cli/base/memory.h"
 #include "cli/base/pb_put.h"
 #include "cli/format/flame/flame.h"
 #include "cli/trace/names.h"
@@ -136,8 +137,8 @@ static int pprof_write(struct flame *f) {
     const struct stacks *s = &f->stacks;
     const struct trace_info *info = f->walk.info;
     char name[FLAME_NAME];
-    bool *used = calloc(f->walk.nfunctions + 1u, sizeof *used);
-    uint64_t *roots = calloc(info->nthreads + info->nprocesses + 1u, sizeof *roots);
+    bool *used = memory_calloc(f->walk.nfunctions + 1u, sizeof *used);
+    uint64_t *roots = memory_calloc(info->nthreads + info->nprocesses + 1u, sizeof *roots);
     int rc = used && roots ? 0 : -ENOMEM;
     for (size_t i = 0; i < STRINGS && !rc; i++) give_string(&p, strings[i]);
     if (!rc) {
@@ -163,8 +164,8 @@ static int pprof_write(struct flame *f) {
         if (p.fields.failed) rc = -ENOMEM;
     }
     buf_free(&p.fields);
-    free(used);
-    free(roots);
+    memory_free(used);
+    memory_free(roots);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/base/clean_text.h"
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/format/flame/flame.h"
 #include "cli/trace/names.h"
 
@@ -29,7 +30,7 @@ static int note_call(struct flame *f, const struct walk_thread *t, const struct 
     if (calls && calls->too_many) return 0;
     if (!calls || calls->n == calls->room) {
         uint32_t room = calls ? calls->room * 2 : 1024;
-        struct calls *grown = realloc(calls, sizeof *calls + room * sizeof calls->call[0]);
+        struct calls *grown = memory_realloc(calls, sizeof *calls + room * sizeof calls->call[0]);
         if (!grown) return -ENOMEM;
         if (!calls) grown->n = 0, grown->too_many = false;
         f->state = calls = grown;
@@ -56,10 +57,10 @@ static void put_number(struct flame *f, const char *before, uint64_t n) {
     output_write(f->out, number, (size_t)(json_put_u64(number, n) - number));
 }
 static int put_string(struct flame *f, const void *text, size_t len) {
-    char *buf = malloc(JSON_TEXT_MAX(len) + 2);
+    char *buf = memory_alloc(JSON_TEXT_MAX(len) + 2);
     if (!buf) return -ENOMEM;
     output_write(f->out, buf, (size_t)(json_put_string(buf, text, len) - buf));
-    free(buf);
+    memory_free(buf);
     return 0;
 }
 
@@ -144,11 +145,11 @@ static int put_evented(struct flame *f, const struct calls *calls, uint32_t *at,
 }
 
 static int put_all_evented(struct flame *f, struct calls *calls) {
-    const struct call **stack = calloc(calls->n + 1u, sizeof *stack);
+    const struct call **stack = memory_calloc(calls->n + 1u, sizeof *stack);
     int rc = stack ? 0 : -ENOMEM;
     if (!rc) qsort(calls->call, calls->n, sizeof calls->call[0], in_time);
     for (uint32_t at = 0; at < calls->n && !rc;) rc = put_evented(f, calls, &at, stack, at == 0);
-    free(stack);
+    memory_free(stack);
     return rc;
 }
 
@@ -192,11 +193,11 @@ static int put_sampled(struct flame *f, uint32_t root, uint32_t *stack, bool fir
 }
 
 static int put_all_sampled(struct flame *f) {
-    uint32_t *stack = calloc(f->stacks.opts.max_depth + 8u, sizeof *stack);
+    uint32_t *stack = memory_calloc(f->stacks.opts.max_depth + 8u, sizeof *stack);
     int rc = stack ? 0 : -ENOMEM;
     for (uint32_t n = f->stacks.nodes[0].first_child; n && !rc; n = f->stacks.nodes[n].next)
         rc = put_sampled(f, n, stack, n == f->stacks.nodes[0].first_child);
-    free(stack);
+    memory_free(stack);
     return rc;
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
+#include "cli/base/memory.h"
 #include "cli/format/flame/flame.h"
 #include "cli/format/flame/flame_script.h"
 
@@ -151,8 +152,8 @@ static int svg_write(struct flame *f) {
     const struct stacks_node *nodes = f->stacks.nodes;
     struct svg s = {.f = f, .down = f->walk.info->limit[0] ? ROW : 0};
     s.scale = nodes[0].total_ns ? (WIDTH - 2 * SIDE) / (double)nodes[0].total_ns : 0;
-    s.x = calloc(f->stacks.nnodes, sizeof *s.x);
-    s.level = calloc(f->stacks.nnodes, sizeof *s.level);
+    s.x = memory_calloc(f->stacks.nnodes, sizeof *s.x);
+    s.level = memory_calloc(f->stacks.nnodes, sizeof *s.level);
     int rc = s.x && s.level ? 0 : -ENOMEM;
     if (!rc) {
         lay_out(&s);
@@ -165,8 +166,8 @@ static int svg_write(struct flame *f) {
         put(&s, flame_script);
         put(&s, "]]></script>\n</svg>\n");
     }
-    free(s.x);
-    free(s.level);
+    memory_free(s.x);
+    memory_free(s.level);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "proto/block_code.h"
 
 #define ROWS_LOOKED_AT 4096u /* of the newest rows, for one that may be shared: the work stays bounded */
@@ -13,7 +14,7 @@
 int html_grow(void *array, size_t n, size_t *room, size_t element) {
     if (n < *room) return 0;
     size_t more = *room ? *room * 2 : 16;
-    void *grown = realloc(*(void **)array, more * element);
+    void *grown = memory_realloc(*(void **)array, more * element);
     if (!grown) return -ENOMEM;
     *(void **)array = grown;
     *room = more;
@@ -24,7 +25,7 @@ int html_bytes_add(struct html_bytes *b, const void *data, size_t len) {
     if (b->room - b->len < len) {
         size_t room = b->room ? b->room : 4096;
         while (room - b->len < len) room *= 2;
-        uint8_t *grown = realloc(b->data, room);
+        uint8_t *grown = memory_realloc(b->data, room);
         if (!grown) return -ENOMEM;
         b->data = grown;
         b->room = room;
@@ -47,31 +48,31 @@ int html_bytes_text(struct html_bytes *b, const void *text, size_t len) {
 /* ---- tracks ---- */
 
 int html_tracks_init(struct html_tracks *t, uint32_t nthreads) {
-    t->by_thread = calloc(nthreads + 1u, sizeof(struct html_track *));
+    t->by_thread = memory_calloc(nthreads + 1u, sizeof(struct html_track *));
     return t->by_thread ? 0 : -ENOMEM;
 }
 
 static void free_track(struct html_track *t) {
     if (!t) return;
-    free(t->slices);
-    free(t->runs);
-    free(t->gaps.data);
-    free(t->marks.data);
-    free(t->counters.data);
-    free(t);
+    memory_free(t->slices);
+    memory_free(t->runs);
+    memory_free(t->gaps.data);
+    memory_free(t->marks.data);
+    memory_free(t->counters.data);
+    memory_free(t);
 }
 
 void html_tracks_free(struct html_tracks *t) {
     for (size_t i = 0; i < t->n; i++) free_track(t->list[i]);
-    free(t->list);
-    free(t->by_thread);
-    free(t->hash);
+    memory_free(t->list);
+    memory_free(t->by_thread);
+    memory_free(t->hash);
 }
 
 static int add_track(struct html_tracks *tracks, const struct trace_thread *thread, struct trace_task *task,
                      struct html_track **out) {
     int rc = html_grow(&tracks->list, tracks->n, &tracks->room, sizeof(struct html_track *));
-    struct html_track *t = rc ? NULL : calloc(1, sizeof *t);
+    struct html_track *t = rc ? NULL : memory_calloc(1, sizeof *t);
     if (!t) return -ENOMEM;
     t->thread = thread;
     t->task = task;
@@ -92,11 +93,11 @@ static struct html_track **task_slot(struct html_track **hash, size_t room, cons
 
 static int grow_hash(struct html_tracks *t) {
     size_t room = t->hash_room ? t->hash_room * 2 : 256;
-    struct html_track **hash = calloc(room, sizeof(struct html_track *));
+    struct html_track **hash = memory_calloc(room, sizeof(struct html_track *));
     if (!hash) return -ENOMEM;
     for (size_t i = 0; i < t->hash_room; i++)
         if (t->hash[i]) *task_slot(hash, room, t->hash[i]->thread, t->hash[i]->task) = t->hash[i];
-    free(t->hash);
+    memory_free(t->hash);
     t->hash = hash;
     t->hash_room = room;
     return 0;
@@ -207,7 +208,7 @@ static int begin_row(struct html_track *row, const struct html_track *t) {
 
 int html_tracks_pack(struct html_tracks *t, uint32_t nthreads) {
     size_t n = 0;
-    bool *has_tasks = calloc(nthreads + 1u, sizeof *has_tasks);
+    bool *has_tasks = memory_calloc(nthreads + 1u, sizeof *has_tasks);
     int rc = has_tasks ? 0 : -ENOMEM;
     if (rc) return rc;
     if (t->n) qsort(t->list, t->n, sizeof *t->list, compare_tracks);
@@ -227,8 +228,8 @@ int html_tracks_pack(struct html_tracks *t, uint32_t nthreads) {
             free_track(track);
     }
     t->n = n;
-    free(has_tasks);
-    free(t->hash); /* holds tracks that are gone */
+    memory_free(has_tasks);
+    memory_free(t->hash); /* holds tracks that are gone */
     t->hash = NULL;
     t->hash_room = t->hash_n = 0;
     return rc;

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/format/html/html_track.h"
 #include "cli/format/html/page.h"
 #include "cli/trace/file_info.h"
@@ -62,27 +63,27 @@ static void html_free(struct trace_writer *w) {
     html_tracks_free(&w->tracks);
     output_abort(w->data);
     file_source_close(&w->source);
-    free(w->name_of);
-    free(w->names);
-    free(w->folded);
-    free(w->details.data);
-    free(w->detail_spans);
-    free(w->folds.data);
-    free(w->fold_spans);
-    free(w);
+    memory_free(w->name_of);
+    memory_free(w->names);
+    memory_free(w->folded);
+    memory_free(w->details.data);
+    memory_free(w->detail_spans);
+    memory_free(w->folds.data);
+    memory_free(w->fold_spans);
+    memory_free(w);
 }
 
 static struct trace_writer *html_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
-    struct trace_writer *w = calloc(1, sizeof *w);
+    struct trace_writer *w = memory_calloc(1, sizeof *w);
     if (!w) return NULL;
     w->out = out;
     w->info = info;
     w->file_info = opts->file_info;
     w->first_ns = UINT64_MAX;
     file_source_open(&w->source, opts->source_root, opts->source_cwd, info->uid);
-    w->name_of = calloc(info->nnames + 1u, sizeof *w->name_of);
-    w->names = calloc(info->nnames + 1u, sizeof(struct trace_name *));
-    w->folded = calloc(info->nnames + 1u, sizeof *w->folded);
+    w->name_of = memory_calloc(info->nnames + 1u, sizeof *w->name_of);
+    w->names = memory_calloc(info->nnames + 1u, sizeof(struct trace_name *));
+    w->folded = memory_calloc(info->nnames + 1u, sizeof *w->folded);
     if (w->name_of && w->names && w->folded && !html_tracks_init(&w->tracks, info->nthreads)) return w;
     html_free(w);
     return NULL;
@@ -210,7 +211,7 @@ static char *put_member(char *p, const char *key, const char *text, size_t len) 
 static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
     struct html_track *t;
     char ph[2] = {mark->ph, 0}, scope[2] = {mark->scope, 0},
-         *text = malloc(4 * JSON_TEXT_MAX(TEXT_MAX) + mark->args_json_len + 256);
+         *text = memory_alloc(4 * JSON_TEXT_MAX(TEXT_MAX) + mark->args_json_len + 256);
     if (!text) return -ENOMEM;
     if (mark->folded) add_sums(w, mark->folded);
     char *p = put_member(text, "ph", ph, 1);
@@ -228,7 +229,7 @@ static int html_mark(struct trace_writer *w, const struct trace_mark *mark) {
     int rc = html_track_get(&w->tracks, mark->thread, NULL, &t);
     if (!rc) rc = html_bytes_add(&t->marks, &mark->ns, sizeof mark->ns);
     if (!rc) rc = html_bytes_text(&t->marks, text, (size_t)(p - text));
-    free(text);
+    memory_free(text);
     if (rc) return rc;
     see_time(w, mark->ns);
     html_track_see(t, mark->ns);
@@ -390,7 +391,7 @@ static int put_depths(struct trace_writer *w, const struct html_track *t) {
         rc = html_grow(&ends, depth, &room, sizeof *ends);
         if (!rc) ends[depth++] = t->slices[i].end;
     }
-    free(ends);
+    memory_free(ends);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/base/buf.h"
 #include "cli/base/input.h"
+#include "cli/base/memory.h"
 #include "cli/format/json/json_words.h"
 
 #define CHUNK (1u << 20) /* yajl starts a token anew with each chunk that it goes on in: not small */
@@ -492,7 +493,7 @@ int json_events_read(const char *path, const struct json_handler *handler, void 
     struct input *in;
     int rc = input_open(path, &in, err);
     if (rc) return rc;
-    char *chunk = malloc(CHUNK);
+    char *chunk = memory_alloc(CHUNK);
     r.yajl = yajl_alloc(&callbacks, NULL, &r);
     if (!chunk || !r.yajl)
         rc = vt_err_set(err, -ENOMEM, "out of memory");
@@ -505,10 +506,10 @@ int json_events_read(const char *path, const struct json_handler *handler, void 
                         damage->code ? "; " : "", damage->code ? damage->msg : "");
     }
     if (r.yajl) yajl_free(r.yajl);
-    free(chunk);
-    free(r.buf.data);
-    free(r.value.buf.data);
-    free(r.whole.buf.data);
+    memory_free(chunk);
+    memory_free(r.buf.data);
+    memory_free(r.value.buf.data);
+    memory_free(r.whole.buf.data);
     input_close(in);
     return rc;
 }

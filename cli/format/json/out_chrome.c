@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/base/json.h"
+#include "cli/base/memory.h"
 #include "cli/format/json/chrome_json.h"
 #include "cli/trace/call_args.h"
 #include "cli/trace/file_info.h"
@@ -61,23 +62,23 @@ static char *put_prefix(char *p, uint32_t pid, uint64_t tid) {
 
 static void chrome_free(struct trace_writer *w) {
     if (!w) return;
-    for (uint32_t i = 0; w->names && i < w->info->nnames; i++) free(w->names[i]);
-    free(w->names);
-    free(w->threads);
-    free(w->used_tasks);
+    for (uint32_t i = 0; w->names && i < w->info->nnames; i++) memory_free(w->names[i]);
+    memory_free(w->names);
+    memory_free(w->threads);
+    memory_free(w->used_tasks);
     file_source_close(&w->source);
-    free(w);
+    memory_free(w);
 }
 
 static struct trace_writer *chrome_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
-    struct trace_writer *w = calloc(1, sizeof *w);
+    struct trace_writer *w = memory_calloc(1, sizeof *w);
     if (!w) return NULL;
     w->out = out;
     w->info = info;
     w->file_info = opts->file_info;
     file_source_open(&w->source, opts->source_root, opts->source_cwd, info->uid);
-    w->names = calloc(info->nnames, sizeof(struct name_text *));
-    w->threads = calloc(info->nthreads + 1u, sizeof *w->threads);
+    w->names = memory_calloc(info->nnames, sizeof(struct name_text *));
+    w->threads = memory_calloc(info->nthreads + 1u, sizeof *w->threads);
     if (!w->names || !w->threads) {
         chrome_free(w);
         return NULL;
@@ -139,21 +140,21 @@ static int chrome_begin(struct trace_writer *w) {
 
 static struct name_text *make_name_text(const struct trace_name *name) {
     static const char start[] = ",\"name\":\"";
-    struct name_text *t = malloc(sizeof *t + JSON_TEXT_MAX(name_text_max(name)) + sizeof start + sizeof cat_end + 1);
+    struct name_text *t = memory_alloc(sizeof *t + JSON_TEXT_MAX(name_text_max(name)) + sizeof start + sizeof cat_end + 1);
     if (!t) return NULL;
     char *p = PUT(t->text, start);
     p = name_put_json(p, name);
     *p++ = '"';
     t->name_len = (uint32_t)(p - t->text);
     t->len = (uint32_t)(PUT(p, cat_end) - t->text);
-    struct name_text *fitted = realloc(t, sizeof *t + t->len);
+    struct name_text *fitted = memory_realloc(t, sizeof *t + t->len);
     return fitted ? fitted : t;
 }
 
 static int note_task(struct trace_writer *w, struct trace_task *task, uint32_t pid) {
     if (w->nused_tasks == w->tasks_room) {
         size_t room = w->tasks_room ? w->tasks_room * 2 : 64;
-        struct used_task *grown = realloc(w->used_tasks, room * sizeof *grown);
+        struct used_task *grown = memory_realloc(w->used_tasks, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         w->used_tasks = grown;
         w->tasks_room = room;
@@ -219,7 +220,7 @@ static int put_args(struct trace_writer *w, const struct trace_call *call) {
         if (!text) return -ENOMEM;
         put_literal(w, "\"folded\":");
         output_write(w->out, text, len);
-        free(text);
+        memory_free(text);
         comma = ",";
     }
     if (call->args_json) put_members(w, call->args_json, call->args_json_len);

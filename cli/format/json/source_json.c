@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/format/json/chrome_json.h"
 #include "cli/format/json/json_events.h"
 #include "cli/trace/info_build.h"
@@ -67,7 +68,7 @@ static struct trace_thread *thread_of(struct pass *p, const struct json_event *e
     if (!thread || lanes_thread(p->lanes, thread)) return NULL;
     if (thread->index < s->threads_room) return thread;
     size_t room = thread->index * 2u + 16;
-    struct json_thread *grown = realloc(s->threads, room * sizeof *grown);
+    struct json_thread *grown = memory_realloc(s->threads, room * sizeof *grown);
     if (!grown) return NULL;
     memset(grown + s->threads_room, 0, (room - s->threads_room) * sizeof *grown);
     s->threads = grown;
@@ -88,7 +89,7 @@ static int category_of(struct pass *p, const struct json_event *e, const struct 
     void **slot = text_map_slot(&p->s->categories, e->cat.text, e->cat.len);
     if (!slot) return -ENOMEM;
     if (!*slot) {
-        struct trace_category *made = malloc(sizeof *made + e->cat.len);
+        struct trace_category *made = memory_alloc(sizeof *made + e->cat.len);
         if (!made) return -ENOMEM;
         made->len = e->cat.len;
         memcpy(made->text, e->cat.text, e->cat.len);
@@ -142,12 +143,12 @@ static int on_file(void *ctx, struct json_text path, struct json_text text, uint
     struct pass *p = ctx;
     if (!p->lanes->learns) return 0;
     void **slot = text_map_slot(&p->info->texts, path.text, path.len);
-    struct trace_text *t = slot ? malloc(sizeof *t + text.len) : NULL;
+    struct trace_text *t = slot ? memory_alloc(sizeof *t + text.len) : NULL;
     if (!t) return -ENOMEM;
     t->lines = lines;
     t->len = text.len;
     memcpy(t->json, text.text, text.len);
-    free(*slot);
+    memory_free(*slot);
     *slot = t;
     return 0;
 }
@@ -174,8 +175,8 @@ static int take_begin(struct pass *p, struct trace_thread *thread, const struct 
     if (rc) return rc;
     struct json_thread *t = &p->s->threads[thread->index];
     if (t->nopen == t->open_room) {
-        size_t room = t->open_room ? t->open_room * 2 : 16;
-        struct open_call *grown = realloc(t->open, room * sizeof *grown);
+        size_t room = t->open_room ? t->open_room * 2 : 4;
+        struct open_call *grown = memory_realloc(t->open, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         t->open = grown;
         t->open_room = room;
@@ -183,7 +184,7 @@ static int take_begin(struct pass *p, struct trace_thread *thread, const struct 
     struct open_call *open = &t->open[t->nopen];
     *open = (struct open_call){.name = name, .category = category, .start_ns = e->ts_ns};
     if (!p->lanes->learns && e->args.text) {
-        open->args = malloc(e->args.len + 1);
+        open->args = memory_alloc(e->args.len + 1);
         if (!open->args) return -ENOMEM;
         memcpy(open->args, e->args.text, open->args_len = e->args.len);
     }
@@ -221,7 +222,7 @@ static int take_end(struct pass *p, struct trace_thread *thread, const struct js
                                   .args_json = own ? e->args.text : open.args,
                                   .args_json_len = own ? e->args.len : open.args_len};
         rc = lanes_call(p->lanes, &call);
-        free(open.args);
+        memory_free(open.args);
     }
     return rc;
 }
@@ -289,7 +290,7 @@ static int compare_open(const void *a, const void *b) {
 }
 
 static void forget_open(struct json_thread *t) {
-    while (t->nopen) free(t->open[--t->nopen].args);
+    while (t->nopen) memory_free(t->open[--t->nopen].args);
 }
 
 /* B's are in the order of their start nearly always; qsort may swap equal ones, so only what is wrong is moved. */
@@ -335,21 +336,21 @@ static void json_close(struct trace_info *info, void *state) {
     struct json_source *s = state;
     end_pass(s);
     lanes_free(&s->lanes);
-    for (size_t i = 0; i < s->threads_room; i++) free(s->threads[i].open);
-    free(s->threads);
-    for (size_t i = 0; i < s->categories.slots; i++) free(s->categories.entries[i].value);
+    for (size_t i = 0; i < s->threads_room; i++) memory_free(s->threads[i].open);
+    memory_free(s->threads);
+    for (size_t i = 0; i < s->categories.slots; i++) memory_free(s->categories.entries[i].value);
     text_map_free(&s->categories);
     info_build_free(&s->build);
-    free(s->path);
-    free(s);
+    memory_free(s->path);
+    memory_free(s);
     trace_info_free(info);
 }
 
 static int json_open(const char *path, struct trace_info **info, void **state, struct vt_err *err) {
-    struct json_source *s = calloc(1, sizeof *s);
+    struct json_source *s = memory_calloc(1, sizeof *s);
     struct trace_info *made = trace_info_new();
-    if (!s || !made || !(s->path = strdup(path))) {
-        free(s);
+    if (!s || !made || !(s->path = memory_strdup(path))) {
+        memory_free(s);
         trace_info_free(made);
         return vt_err_set(err, -ENOMEM, "out of memory");
     }

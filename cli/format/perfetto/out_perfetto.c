@@ -10,6 +10,7 @@
 
 #include "cli/base/clean_text.h"
 #include "cli/base/json_walk.h"
+#include "cli/base/memory.h"
 #include "cli/format/perfetto/perfetto.h"
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/format/perfetto/perfetto_packets.h"
@@ -36,15 +37,15 @@ struct trace_writer {
 static void perfetto_free(struct trace_writer *w) {
     if (!w) return;
     packets_free(&w->packets);
-    free(w->begins);
-    free(w);
+    memory_free(w->begins);
+    memory_free(w);
 }
 
 static struct trace_writer *perfetto_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
     (void)opts;
-    struct trace_writer *w = calloc(1, sizeof *w);
+    struct trace_writer *w = memory_calloc(1, sizeof *w);
     if (!w) return NULL;
-    w->begins = calloc(info->nnames + 1u, sizeof *w->begins);
+    w->begins = memory_calloc(info->nnames + 1u, sizeof *w->begins);
     if (w->begins && !packets_init(&w->packets, out, info)) return w;
     perfetto_free(w);
     return NULL;
@@ -177,7 +178,7 @@ static void put_count(void *arg, const char *key, size_t key_len, double value) 
     if (c->rc) return;
     bool same = key_len == c->name_len && !memcmp(key, c->name, key_len);
     size_t title_len = c->name_len + (same ? 0 : key_len + 1);
-    char *title = malloc(c->name_len + key_len + 1);
+    char *title = memory_alloc(c->name_len + key_len + 1);
     if (title) {
         memcpy(title, c->name, c->name_len);
         if (!same) {
@@ -189,7 +190,7 @@ static void put_count(void *arg, const char *key, size_t key_len, double value) 
     } else {
         c->rc = -ENOMEM;
     }
-    free(title);
+    memory_free(title);
     if (!c->rc) c->rc = packets_ready(&c->w->packets, c->thread, c->ns, &seq);
     if (c->rc) return;
     size_t start = packets_open_event(&c->w->packets, seq, c->ns, TYPE_COUNTER, track->uuid);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cli/base/json_walk.h"
+#include "cli/base/memory.h"
 #include "cli/format/perfetto/perfetto_fields.h"
 #include "cli/trace/call_args.h"
 #include "cli/trace/fold_text.h"
@@ -182,7 +183,7 @@ static size_t open_value(struct nesting *n) {
 }
 static int close_value(struct nesting *n, size_t start) {
     pb_close(n->b, start);
-    free(n->key);
+    memory_free(n->key);
     n->key = NULL;
     n->key_len = 0;
     return 1;
@@ -212,8 +213,8 @@ static int on_number(void *arg, const char *text, size_t len) {
 }
 static int on_key(void *arg, const unsigned char *key, size_t len) {
     struct nesting *n = arg;
-    free(n->key);
-    n->key = malloc(len + 1);
+    memory_free(n->key);
+    n->key = memory_alloc(len + 1);
     if (!n->key) return 0;
     memcpy(n->key, key, len);
     n->key_len = len;
@@ -229,7 +230,7 @@ static int enter_value(struct nesting *n, bool array) {
             n->start[n->depth] = open_value(n);
         }
         n->array[n->depth] = array;
-        free(n->key);
+        memory_free(n->key);
         n->key = NULL;
         n->key_len = 0;
     }
@@ -263,5 +264,5 @@ void perfetto_args_json(struct buf *b, const char *json, size_t len) {
         b->len = before;
         perfetto_arg_text(b, "args", json, len);
     }
-    free(n.key);
+    memory_free(n.key);
 }

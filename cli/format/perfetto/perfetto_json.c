@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cli/base/memory.h"
+
 enum kind { NO_VALUE, VALUE_BOOL, VALUE_UINT, VALUE_INT, VALUE_DOUBLE, VALUE_TEXT, VALUE_DICT, VALUE_ARRAY };
 
 struct annotation {
@@ -15,7 +17,7 @@ struct annotation {
 int perfetto_texts_add(struct text_map *map, uint64_t id, ProtobufCBinaryData text) {
     void **slot = text_map_slot(map, &id, sizeof id);
     if (slot && *slot) return 0;
-    struct perfetto_text *copy = slot ? malloc(sizeof *copy + text.len) : NULL;
+    struct perfetto_text *copy = slot ? memory_alloc(sizeof *copy + text.len) : NULL;
     if (!copy) return -ENOMEM;
     copy->len = text.len;
     if (text.len) memcpy(copy->data, text.data, text.len);
@@ -24,7 +26,7 @@ int perfetto_texts_add(struct text_map *map, uint64_t id, ProtobufCBinaryData te
 }
 
 static void free_texts(struct text_map *map) {
-    for (size_t i = 0; i < map->slots; i++) free(map->entries[i].value);
+    for (size_t i = 0; i < map->slots; i++) memory_free(map->entries[i].value);
     text_map_free(map);
 }
 void perfetto_texts_free(struct perfetto_texts *texts) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "cli/base/memory.h"
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/trace/names.h"
 
@@ -23,9 +24,9 @@ static void make_sequence(struct packets *w, struct sequence *seq, uint64_t id) 
 int packets_init(struct packets *w, struct output *out, struct trace_info *info) {
     w->out = out;
     w->info = info;
-    w->control = calloc(info->nthreads + 1u, sizeof *w->control);
-    w->process_uuids = calloc(info->nprocesses + 1u, sizeof *w->process_uuids);
-    w->tracks = calloc(TRACK_SLOTS, sizeof(struct track *));
+    w->control = memory_calloc(info->nthreads + 1u, sizeof *w->control);
+    w->process_uuids = memory_calloc(info->nprocesses + 1u, sizeof *w->process_uuids);
+    w->tracks = memory_calloc(TRACK_SLOTS, sizeof(struct track *));
     if (!w->control || !w->process_uuids || !w->tracks) return -ENOMEM;
     w->sequences = w->control + 1;
     for (uint32_t i = 0; i < info->nprocesses; i++) w->process_uuids[i] = ++w->last_uuid;
@@ -35,8 +36,8 @@ int packets_init(struct packets *w, struct output *out, struct trace_info *info)
 }
 
 static void free_said(struct sequence *seq) {
-    free(seq->interned.bits);
-    free(seq->strings.bits);
+    memory_free(seq->interned.bits);
+    memory_free(seq->strings.bits);
 }
 
 void packets_free(struct packets *w) {
@@ -44,11 +45,11 @@ void packets_free(struct packets *w) {
     for (size_t i = 0; w->tracks && i < TRACK_SLOTS; i++)
         for (struct track *t = w->tracks[i], *next; t; t = next) {
             next = t->next;
-            free(t);
+            memory_free(t);
         }
-    free(w->tracks);
-    free(w->control);
-    free(w->process_uuids);
+    memory_free(w->tracks);
+    memory_free(w->control);
+    memory_free(w->process_uuids);
     buf_free(&w->packet);
 }
 
@@ -170,7 +171,7 @@ static struct track *get_track(struct packets *w, const void *key, size_t len, b
     struct track **slot = &w->tracks[hash % TRACK_SLOTS];
     for (struct track *t = *slot; t; t = t->next)
         if (t->hash == hash && t->key_len == len && !memcmp(t->key, key, len)) return t;
-    struct track *t = calloc(1, sizeof *t + len);
+    struct track *t = memory_calloc(1, sizeof *t + len);
     if (!t) return NULL;
     *t = (struct track){.next = *slot, .hash = hash, .uuid = ++w->last_uuid, .key_len = len};
     memcpy(t->key, key, len);
@@ -239,7 +240,7 @@ int packets_close_event(struct packets *w, struct sequence *seq, size_t start) {
 
 static int put_name(struct packets *w, const struct sequence *seq, const struct trace_name *name) {
     uint64_t id = name->index + 1u;
-    char *text = malloc(name_text_max(name));
+    char *text = memory_alloc(name_text_max(name));
     if (!text) return -ENOMEM;
     size_t len = (size_t)(name_put_text(text, name) - text);
     struct buf *b = new_packet(w);
@@ -256,7 +257,7 @@ static int put_name(struct packets *w, const struct sequence *seq, const struct 
         pb_close(b, start);
     }
     pb_close(b, interned);
-    free(text);
+    memory_free(text);
     return end_packet(w, seq);
 }
 
@@ -278,7 +279,7 @@ int packets_dropped(struct packets *w, struct sequence *seq, uint64_t ns) { retu
 static int note_said(struct name_bits *said, const struct trace_name *name) {
     if (name->index >= said->n) {
         uint32_t room = (name->index / 64 + 1) * 128;
-        uint8_t *grown = realloc(said->bits, room / 8);
+        uint8_t *grown = memory_realloc(said->bits, room / 8);
         if (!grown) return -ENOMEM;
         memset(grown + said->n / 8, 0, (room - said->n) / 8);
         said->bits = grown;
@@ -312,13 +313,13 @@ int packets_intern_fold(struct packets *w, struct sequence *seq, const struct tr
     for (uint32_t i = 0; i < fold->listed; i++) {
         const struct trace_name *name = fold->functions[i].name;
         if (packets_has(&seq->strings, name)) continue;
-        char *text = malloc(name_text_max(name));
+        char *text = memory_alloc(name_text_max(name));
         if (!text || note_said(&seq->strings, name)) {
-            free(text);
+            memory_free(text);
             return -ENOMEM;
         }
         put_string(b, INTERNED_STRING, name->index + 1u, text, (size_t)(name_put_text(text, name) - text));
-        free(text);
+        memory_free(text);
     }
     pb_close(b, interned);
     return end_packet(w, seq);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/base/input.h"
+#include "cli/base/memory.h"
 #include "cli/base/pb_arena.h"
 #include "cli/base/pb_get.h"
 #include "cli/base/pb_put.h"
@@ -86,7 +87,7 @@ static int next_packet(struct packets *in, struct pb_bytes *packet) {
     while (got < len) {
         size_t step = len - got < (1u << 20) ? (size_t)len - got : 1u << 20;
         if (got + step > in->room) {
-            uint8_t *grown = realloc(in->packet, (got + step) * 2);
+            uint8_t *grown = memory_realloc(in->packet, (got + step) * 2);
             if (!grown) return -ENOMEM;
             in->packet = grown;
             in->room = (got + step) * 2;
@@ -141,7 +142,7 @@ int pftrace_packets(const char *path, const struct pftrace_handler *handler, voi
     rc = read_packets(&in, path, handler, ctx, damage, err);
     if (rc == -ENOMEM) vt_err_set(err, rc, "out of memory");
     if (!rc && handler->left_out) handler->left_out->wrong_checksum = input_checksum_is_wrong(in.file);
-    free(in.packet);
+    memory_free(in.packet);
     pb_arena_free(&in.arena);
     input_close(in.file);
     return rc;

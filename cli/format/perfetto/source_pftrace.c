@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/base/pb_put.h"
 #include "cli/format/perfetto/perfetto.h"
 #include "cli/format/perfetto/perfetto_fields.h"
@@ -113,7 +114,7 @@ static int take_track(struct pass *p, const Pf__Track *d) {
     if (*slot) return 0; /* the first one counts */
     const struct track *parent = get_number(&p->s->tracks, d->parent_uuid);
     if (!d->process && !parent) return -EBADMSG;
-    struct track *t = calloc(1, sizeof *t);
+    struct track *t = memory_calloc(1, sizeof *t);
     if (!t) return -ENOMEM;
     *slot = t;
     t->uuid = d->uuid;
@@ -129,9 +130,9 @@ static int task_of(struct track *t, struct trace_info *info, struct trace_task *
     if (!t || t->thread) return 0; /* the thread's own track */
     if (!t->task) {
         void **slot = id_table_slot(&info->tasks, (uint32_t)t->uuid);
-        struct trace_task *task = slot && !*slot ? calloc(1, sizeof *task) : NULL;
+        struct trace_task *task = slot && !*slot ? memory_calloc(1, sizeof *task) : NULL;
         if (!task || info_build_text(&task->name, &task->name_len, t->name ? t->name : "", t->name_len)) {
-            free(task);
+            memory_free(task);
             return slot && *slot ? -EBADMSG : -ENOMEM;
         }
         task->address = t->uuid;
@@ -147,7 +148,7 @@ static int get_sequence(struct pass *p, uint64_t id, struct sequence **out) {
     void **slot = by_number(&p->s->sequences, id);
     *out = slot ? *slot : NULL;
     if (*out) return 0;
-    *out = slot ? calloc(1, sizeof **out) : NULL;
+    *out = slot ? memory_calloc(1, sizeof **out) : NULL;
     if (!*out) return -ENOMEM;
     if (p->s->last)
         p->s->last->next = *out;
@@ -218,7 +219,7 @@ static int begin_call(struct pass *p, struct sequence *seq, const struct track *
     if (!name) return -EBADMSG;
     if (seq->nopen == seq->open_room) {
         size_t room = seq->open_room ? seq->open_room * 2 : 16;
-        struct open_call *grown = realloc(seq->open, room * sizeof *grown);
+        struct open_call *grown = memory_realloc(seq->open, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         seq->open = grown;
         seq->open_room = room;
@@ -444,10 +445,10 @@ static void end_pass(struct pftrace_source *s) {
         struct sequence *seq = s->first;
         s->first = seq->next;
         while (seq->nopen) buf_free(&seq->open[--seq->nopen].args);
-        free(seq->open);
+        memory_free(seq->open);
         text_map_free(&seq->names);
         perfetto_texts_free(&seq->texts);
-        free(seq);
+        memory_free(seq);
     }
     s->last = NULL;
     text_map_free(&s->sequences);
@@ -459,15 +460,15 @@ static void pftrace_close(struct trace_info *info, void *state) {
     end_pass(s);
     for (size_t i = 0; i < s->tracks.slots; i++) {
         struct track *t = s->tracks.entries[i].key ? s->tracks.entries[i].value : NULL;
-        if (t) free(t->name);
-        free(t);
+        if (t) memory_free(t->name);
+        memory_free(t);
     }
     text_map_free(&s->tracks);
     lanes_free(&s->lanes);
     buf_free(&s->args);
     info_build_free(&s->build);
-    free(s->path);
-    free(s);
+    memory_free(s->path);
+    memory_free(s);
     trace_info_free(info);
 }
 
@@ -489,10 +490,10 @@ static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_er
 }
 
 static int pftrace_open(const char *path, struct trace_info **info, void **state, struct vt_err *err) {
-    struct pftrace_source *s = calloc(1, sizeof *s);
+    struct pftrace_source *s = memory_calloc(1, sizeof *s);
     struct trace_info *made = trace_info_new();
-    if (!s || !made || !(s->path = strdup(path))) {
-        free(s);
+    if (!s || !made || !(s->path = memory_strdup(path))) {
+        memory_free(s);
         trace_info_free(made);
         return vt_err_set(err, -ENOMEM, "out of memory");
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "proto/msg.h"
 
 #define SLOTS 4u
@@ -38,7 +39,7 @@ struct ahead {
 
 static int keep_payload(struct slot *slot, const struct vt_trace_frame *frame) {
     if (frame->len > slot->room) {
-        uint8_t *grown = realloc(slot->copy, frame->len);
+        uint8_t *grown = memory_realloc(slot->copy, frame->len);
         if (!grown) return -ENOMEM;
         slot->copy = grown;
         slot->room = frame->len;
@@ -115,7 +116,7 @@ static bool start_thread(struct ahead *a) {
 }
 
 int ahead_start(struct vt_trace *t, uint64_t until, uint32_t one_in, struct ahead **out) {
-    struct ahead *a = calloc(1, sizeof *a);
+    struct ahead *a = memory_calloc(1, sizeof *a);
     if (!a) return -ENOMEM;
     a->trace = t;
     a->until = until;
@@ -174,9 +175,9 @@ void ahead_stop(struct ahead *a) {
     }
     for (unsigned i = 0; i < SLOTS; i++) {
         vt_block_dec_free(a->slots[i].dec);
-        free(a->slots[i].copy);
+        memory_free(a->slots[i].copy);
     }
     pthread_cond_destroy(&a->moved);
     pthread_mutex_destroy(&a->lock);
-    free(a);
+    memory_free(a);
 }

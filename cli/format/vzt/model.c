@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/base/memory.h"
 #include "cli/format/vzt/ahead.h"
 #include "proto/block.h"
 
@@ -61,14 +62,14 @@ static void add_saturated(uint64_t *sum, uint64_t n) { *sum = n > UINT64_MAX - *
 static void drop_payload(struct model *m, struct payload *p) {
     if (!p->data) return;
     m->held -= p->len;
-    free(p->data);
+    memory_free(p->data);
     *p = (struct payload){0};
 }
 
 static int keep_payload(struct model *m, struct payload *p, const struct vt_event *ev) {
     drop_payload(m, p);
     if (m->held + ev->payload_len > HELD_MAX) return 0;
-    p->data = malloc(ev->payload_len + 1u);
+    p->data = memory_alloc(ev->payload_len + 1u);
     if (!p->data) return -ENOMEM;
     if (ev->payload_len) memcpy(p->data, ev->payload, ev->payload_len);
     p->len = ev->payload_len;
@@ -85,7 +86,7 @@ static inline struct frame *push(struct model *m, struct stream *s, int *rc) {
             return NULL;
         }
         uint32_t room = s->room ? s->room * 2 : 64;
-        struct frame *grown = realloc(s->frames, room * sizeof *grown);
+        struct frame *grown = memory_realloc(s->frames, room * sizeof *grown);
         if (!grown) {
             *rc = -ENOMEM;
             return NULL;
@@ -427,9 +428,9 @@ static void free_streams(struct model *m) {
         drop_payload(m, &s->args);
         drop_payload(m, &s->retval);
         drop_payload(m, &s->window);
-        free(s->frames);
+        memory_free(s->frames);
     }
-    free(m->streams);
+    memory_free(m->streams);
 }
 
 int model_run(struct trace_info *info, const struct run_opts *opts, const struct trace_writer_ops *ops, struct trace_writer *w,
@@ -441,7 +442,7 @@ int model_run(struct trace_info *info, const struct run_opts *opts, const struct
     if (info->header && info->header->min_duration_ns > used.min_duration_ns)
         used.min_duration_ns = info->header->min_duration_ns;
     if (info->end) totals->calls = totals->short_calls = info->end->short_calls;
-    m.streams = calloc(info->nthreads + 1u, sizeof *m.streams);
+    m.streams = memory_calloc(info->nthreads + 1u, sizeof *m.streams);
     int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
     if (!rc) rc = ahead_start(info->trace, info->good_until, opts->sample ? opts->sample->one_in : 1, &m.ahead);
     if (!rc) rc = run_frames(&m, err);

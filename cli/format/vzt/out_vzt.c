@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cli/base/json_walk.h"
+#include "cli/base/memory.h"
 #include "cli/format/vzt/args_payload.h"
 #include "cli/format/vzt/vzt.h"
 #include "cli/format/vzt/vzt_put.h"
@@ -77,28 +78,28 @@ static void vzt_free(struct trace_writer *w) {
     if (w->opts.unheld) *w->opts.unheld = w->unheld;
     vzt_put_free(&w->put);
     for (uint32_t i = 0; w->lanes && i < w->info->nthreads; i++) {
-        free(w->lanes[i].stack);
-        free(w->lanes[i].list);
-        free(w->lanes[i].data);
+        memory_free(w->lanes[i].stack);
+        memory_free(w->lanes[i].list);
+        memory_free(w->lanes[i].data);
     }
     text_map_free(&w->tasks);
     args_payload_free(&w->json);
-    free(w->put.streams);
-    free(w->lanes);
-    free(w->named);
-    free(w);
+    memory_free(w->put.streams);
+    memory_free(w->lanes);
+    memory_free(w->named);
+    memory_free(w);
 }
 
 static struct trace_writer *vzt_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
-    struct trace_writer *w = calloc(1, sizeof *w);
+    struct trace_writer *w = memory_calloc(1, sizeof *w);
     if (!w) return NULL;
     w->info = info;
     w->opts = *opts;
     w->put.out = out;
     w->put.nstreams = info->nthreads;
-    w->put.streams = calloc(info->nthreads + 1u, sizeof *w->put.streams);
-    w->lanes = calloc(info->nthreads + 1u, sizeof *w->lanes);
-    w->named = calloc(info->nnames + 1u, 1);
+    w->put.streams = memory_calloc(info->nthreads + 1u, sizeof *w->put.streams);
+    w->lanes = memory_calloc(info->nthreads + 1u, sizeof *w->lanes);
+    w->named = memory_calloc(info->nnames + 1u, 1);
     if (w->put.streams && w->lanes && w->named) return w;
     vzt_free(w);
     return NULL;
@@ -111,7 +112,7 @@ static uint64_t first_ns(const struct trace_info *info) {
 }
 
 static char *terminated(const char *text, uint32_t len) {
-    char *copy = malloc(len + 1u);
+    char *copy = memory_alloc(len + 1u);
     if (!copy) return NULL;
     if (len) memcpy(copy, text, len);
     copy[len] = 0;
@@ -123,7 +124,7 @@ static int only_process(struct trace_writer *w, const struct trace_process **pro
     const struct trace_info *info = w->info;
     char text[128];
     uint32_t n = 0;
-    uint8_t *seen = calloc(info->nprocesses + 1u, 1);
+    uint8_t *seen = memory_calloc(info->nprocesses + 1u, 1);
     if (!seen) return -ENOMEM;
     for (uint32_t i = 0; i < info->nthreads; i++) {
         const struct trace_process *of = info->threads[i]->process;
@@ -132,7 +133,7 @@ static int only_process(struct trace_writer *w, const struct trace_process **pro
         n++;
         *process = of;
     }
-    free(seen);
+    memory_free(seen);
     if (!n && info->nprocesses) *process = info->processes[0];
     if (n <= 1) return 0;
     snprintf(text, sizeof text, "a .vzt holds one process and here are %u; choose one with --pid, or name the output .json", n);
@@ -159,7 +160,7 @@ static int put_header(struct trace_writer *w, const struct trace_process *proces
         header.start_real_ns = first_ns(w->info) + w->info->real_minus_mono;
     }
     int rc = vzt_put_frame(w->put.out, VT_FRAME_HEADER, &header.base);
-    free(name);
+    memory_free(name);
     return rc;
 }
 
@@ -247,7 +248,7 @@ static int on_stack(struct lane *lane, const struct pending *p) {
     if (lane->nstack && p->start != lane->stack_ns + 1) return 0;
     if (lane->nstack == lane->stack_room) {
         uint32_t room = lane->stack_room ? lane->stack_room * 2 : 16;
-        uint32_t *grown = realloc(lane->stack, room * sizeof *grown);
+        uint32_t *grown = memory_realloc(lane->stack, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         lane->stack = grown;
         lane->stack_room = room;
@@ -294,7 +295,7 @@ static int put_moment(struct trace_writer *w, uint32_t at, const struct pending 
 static void *grown_to(void *list, size_t need, size_t *room, size_t size) {
     if (need <= *room) return list;
     size_t more = need + need / 2 + 64;
-    void *grown = realloc(list, more * size);
+    void *grown = memory_realloc(list, more * size);
     if (grown) *room = more;
     return grown;
 }
@@ -362,7 +363,7 @@ static int put_leaves(struct trace_writer *w, uint32_t at, const uint32_t *stack
 
 static int put_held(struct trace_writer *w, uint32_t at) {
     struct lane *lane = &w->lanes[at];
-    uint32_t *stack = malloc(lane->n * sizeof *stack + 1);
+    uint32_t *stack = memory_alloc(lane->n * sizeof *stack + 1);
     size_t depth = 0;
     int rc = stack ? 0 : -ENOMEM;
     if (lane->n) qsort(lane->list, lane->n, sizeof *lane->list, compare);
@@ -378,7 +379,7 @@ static int put_held(struct trace_writer *w, uint32_t at) {
         stack[depth++] = (uint32_t)i;
     }
     if (!rc) rc = put_leaves(w, at, stack, &depth, NEVER - 1);
-    free(stack);
+    memory_free(stack);
     return rc;
 }
 
@@ -504,8 +505,8 @@ static int put_throttled(struct trace_writer *w) {
     const Vt__Throttled *from = w->info->throttled;
     if (!from) return 0;
     Vt__Throttled to = VT__THROTTLED__INIT;
-    Vt__ThrottledFunction *all = calloc(from->n_functions + 1, sizeof *all);
-    Vt__ThrottledFunction **list = calloc(from->n_functions + 1, sizeof(Vt__ThrottledFunction *));
+    Vt__ThrottledFunction *all = memory_calloc(from->n_functions + 1, sizeof *all);
+    Vt__ThrottledFunction **list = memory_calloc(from->n_functions + 1, sizeof(Vt__ThrottledFunction *));
     int rc = all && list ? 0 : -ENOMEM;
     for (size_t i = 0; i < from->n_functions && !rc; i++) {
         const Vt__ThrottledFunction *f = from->functions[i];
@@ -524,8 +525,8 @@ static int put_throttled(struct trace_writer *w) {
     to.windows = from->windows;
     to.off_ticks = ns_of(w, w->info->hooks_on_ticks + from->off_ticks) - ns_of(w, w->info->hooks_on_ticks);
     if (!rc) rc = vzt_put_frame(w->put.out, VT_FRAME_THROTTLED, &to.base);
-    free(all);
-    free(list);
+    memory_free(all);
+    memory_free(list);
     return rc;
 }
 
@@ -553,8 +554,8 @@ static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
         struct lane *lane = &w->lanes[i];
         rc = lane->holds ? put_held(w, i) : put_moments(w, i, NEVER);
-        free(lane->list);
-        free(lane->data);
+        memory_free(lane->list);
+        memory_free(lane->data);
         lane->list = NULL;
         lane->data = NULL;
     }
