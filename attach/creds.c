@@ -1,4 +1,4 @@
-/* Owns taking on a target's file system credentials and putting our own back (creds.h). */
+/* Owns taking on a target's file system credentials and restoring our own (creds.h). */
 #include "attach/creds.h"
 
 #include <errno.h>
@@ -40,10 +40,10 @@ static int caps_set(const struct __user_cap_data_struct caps[2]) {
     return syscall(SYS_capset, &header, caps) ? -errno : 0;
 }
 
-/* glibc's setgroups() would change all threads; these are per thread, like setfsuid. */
+/* The C library's setgroups() would change all threads. The system call changes this thread, as setfsuid does. */
 static int groups_set(size_t n, const gid_t *groups) { return syscall(SYS_setgroups, n, groups) ? -errno : 0; }
 
-/* setfsuid and setfsgid report no error; asking for an id that nobody has tells the present one. */
+/* setfsuid and setfsgid report no error. A call with an invalid id returns the present one. */
 static int ids_set(uid_t uid, gid_t gid) {
     setfsgid(gid);
     setfsuid(uid);
@@ -56,7 +56,7 @@ static void put_back(const struct creds_saved *saved) {
     int rc = caps_set(saved->caps); /* first: the others need them */
     if (!rc) rc = ids_set(saved->uid, saved->gid);
     if (!rc) rc = groups_set((size_t)saved->ngroups, saved->groups);
-    if (!rc) rc = caps_set(saved->caps); /* setfsuid has changed those of the file system */
+    if (!rc) rc = caps_set(saved->caps); /* setfsuid has changed the capabilities for files */
     if (!rc) return;
     vt_log(VT_LOG_ERROR, "cannot take our own rights back: %s", strerror(-rc));
     _exit(1);
@@ -67,7 +67,7 @@ int creds_enter(const struct target_creds *target, struct creds_saved *saved) {
     int rc = caps_get(saved->caps);
     if (rc) return rc;
     if (!may(saved->caps, CAP_SETUID) || !may(saved->caps, CAP_SETGID)) {
-        /* As ourselves is as the target, unless we have other powers over files. */
+        /* With the same ids, we differ from the target only if we have other capabilities over files. */
         const unsigned powers[] = {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_CHOWN, CAP_FOWNER};
         for (size_t i = 0; i < VT_ARRAY_LEN(powers); i++)
             if (may(saved->caps, powers[i])) return -EPERM;

@@ -1,8 +1,6 @@
-/* Owns reading _Py_DebugOffsets, the table at the start of _PyRuntime (PEP 768): it says where the main interpreter and its
- * main thread keep their debugger fields.
- *
- * The layout of the table itself differs between minor versions, and nothing describes it. Only the versions listed here
- * are read. */
+/* Owns reading _Py_DebugOffsets, the table at the start of _PyRuntime (PEP 768). It gives the debugger fields of the main
+ * interpreter and its main thread. The layout of the table differs between minor versions, and the table does not describe it.
+ * Only the versions listed here are read. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>
@@ -21,7 +19,7 @@ static const struct layout {
     {15, 40, 56, 64, 72, 80, 192, 840},
 };
 
-/* Order of debugger_support's fields. */
+/* In the order of debugger_support's fields. */
 enum { EVAL_BREAKER, REMOTE_SUPPORT, REMOTE_ENABLED, PENDING_CALL, SCRIPT_PATH, SCRIPT_PATH_SIZE, NFIELDS };
 
 static bool is_pointer(uint64_t p) { return p >= 4096 && p < 1ull << 47 && !(p & 7); }

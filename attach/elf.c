@@ -1,8 +1,6 @@
-/* Owns the ELF reader: header, dynamic symbols, sections, file offsets, from a file image. memcpy copies values out of the
- * image, because a hostile file may have anything at any alignment.
- *
- * A mapped file that is cut short while we read it raises SIGBUS in this process, which is the
- * attach helper: it dies and the target goes on. */
+/* Owns the ELF reader: header, dynamic symbols, sections and file offsets of a file image. memcpy copies values out of the
+ * image, because a hostile file may have anything at any alignment. If a mapped file is truncated while we read it, SIGBUS
+ * ends this process. It is the attach helper, and the target goes on. */
 #include "attach/elf.h"
 
 #include <elf.h>
@@ -72,7 +70,7 @@ static void symbols_by_section(struct elf *e, const Elf64_Ehdr *h) {
     }
 }
 
-/* Number of symbols a DT_GNU_HASH table reaches, 0 if it makes no sense. */
+/* Number of symbols that a DT_GNU_HASH table covers; 0 if the table is invalid. */
 static uint64_t gnu_hash_count(const struct elf *e, uint64_t offset) {
     struct {
         uint32_t nbuckets, first, bloom_words, bloom_shift;
@@ -163,7 +161,7 @@ out:
 
 int elf_open(struct elf *e, const char *path) {
     *e = (struct elf){0};
-    /* a target may have put anything there: never block on a fifo or a tty */
+    /* the target may have put a fifo or a tty there: never block */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return -errno;
     int rc = 0;

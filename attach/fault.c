@@ -1,4 +1,4 @@
-/* The fault points of fault.h. Nothing here is part of a normal build. */
+/* Owns the fault points of fault.h. A normal build contains none of this. */
 #include "attach/fault.h"
 
 #ifdef VT_FAULTS
@@ -65,5 +65,5 @@ uint64_t fault_boot_wait_ns(uint64_t usual) {
     return ms ? (uint64_t)atol(ms) * 1000000 : usual;
 }
 #else
-typedef int fault_not_built; /* ISO C wants something here */
+typedef int fault_not_built; /* ISO C forbids an empty file */
 #endif

@@ -1,5 +1,5 @@
-/* Owns finding our agent in a target: whether one is mapped, whether it traces and for whom, and whether an inert one can
- * be used again. Only reads target memory, and checks all of it. */
+/* Owns finding our agent in a target: whether one is mapped, whether it traces and for whom, and whether an inert one can be
+ * used again. It only reads target memory, and checks all values. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@ static bool info_ok(const struct vt_agent_info *info) {
            memchr(info->build, '\0', sizeof(info->build));
 }
 
-/* vt_agent_info of the agent mapped as `mod`, and its entry. -ENOEXEC when it is none of ours. */
+/* Reads vt_agent_info of the agent mapped as `mod`, and its entry. -ENOEXEC when it is not our agent. */
 static int read_agent(struct mem *mem, const struct maps *maps, const struct map_module *mod, struct vt_agent_info *info,
                       uint64_t *info_addr, uint64_t *entry) {
     struct elf e;
@@ -36,7 +36,7 @@ static int read_agent(struct mem *mem, const struct maps *maps, const struct map
     return 0;
 }
 
-/* Time that the lease has left on the agent's clock. */
+/* Remaining time of the lease on the agent's clock. */
 static uint64_t lease_left(const struct vt_ctl *ctl, uint64_t lease) {
     uint64_t hz = 1000000000u, now = vt_mono_ns();
     if (ctl->clock == VT_CLOCK_TSC) {
@@ -47,7 +47,7 @@ static uint64_t lease_left(const struct vt_ctl *ctl, uint64_t lease) {
     return (uint64_t)((double)(lease - now) * 1e9 / (double)hz);
 }
 
-/* Who traces, from the arena's control area. */
+/* Reads from the arena's control area which process traces. */
 static int read_owner(struct mem *mem, const struct maps *maps, uint64_t addr, struct attach_agent *a) {
     const struct map_line *line = maps_find_line(maps, addr);
     if (!line || line->end - addr < VT_CTL_SIZE) return -EFAULT;
@@ -66,7 +66,7 @@ static int read_owner(struct mem *mem, const struct maps *maps, uint64_t addr, s
     _Static_assert(sizeof(a->owner_name) == sizeof(ctl.owner_name), "owner_name");
     memcpy(a->owner_name, ctl.owner_name, sizeof(a->owner_name));
     a->owner_name[sizeof(a->owner_name) - 1] = '\0';
-    /* the hooks are out; `busy` is about to be cleared */
+    /* the hooks are out; `busy` will be cleared in a moment */
     bool over = ctl.state == VT_AGENT_GONE || ctl.state == VT_AGENT_REFUSED;
     a->lease_left_ns = over ? 0 : lease_left(&ctl, ctl.lease);
     return 0;
@@ -82,7 +82,7 @@ int agent_find(struct mem *mem, const struct maps *maps, struct attach_agent *a)
         if (rc == -ESRCH || rc == -EPERM) return rc;
         if (rc) continue;
         *a = (struct attach_agent){.present = true, .busy = info.busy != 0, .info_addr = addr};
-        /* busy without an arena: the agent starts or leaves right now */
+        /* busy without an arena: the agent is just starting or leaving */
         if (a->busy && info.ctl && read_owner(mem, maps, info.ctl, a)) a->lease_left_ns = 0;
     }
     return 0;

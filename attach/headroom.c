@@ -1,4 +1,4 @@
-/* Owns reading the limits of a target's memory and what they leave for an arena (headroom.h). */
+/* Owns reading the memory limits of a target, and what they leave for an arena (headroom.h). */
 #include "attach/headroom.h"
 
 #include <errno.h>
@@ -10,16 +10,16 @@
 #include "proto/abi/arena.h"
 
 #define MIB (1ull << 20)
-/* cgroup v1 says "no limit" by a number near 2^63. */
+/* cgroup v1 shows "no limit" as a number near 2^63. */
 #define CGROUP_UNLIMITED (1ull << 60)
-/* An attach maps, beside the arena: blocks of threads (64 MiB that are not touched, agent/record/thread.c), a heap for malloc in
- * the thread that loads the agent (64 MiB that are not touched, glibc's arena.c), its stack, the agent. */
+/* Besides the arena, an attach maps: blocks of threads (64 MiB, untouched, agent/record/thread.c), a heap for malloc in the
+ * thread that loads the agent (64 MiB, untouched, glibc's arena.c), that thread's stack, the agent. */
 #define OTHER_MAPPINGS (150 * MIB)
-/* And what it touches of that, charged to the target. */
+/* The pages of these that are touched, which the target is charged for. */
 #define OTHER_PAGES (1 * MIB)
-/* Of what a limit leaves, the arena takes this share at most. */
+/* The arena takes at most this share of what a limit leaves. */
 #define SHARE 4u
-/* With a limit the daemon keeps the pages that it has made, so there are fewer of them. */
+/* Under a limit the daemon keeps the pages that it has made, so it makes fewer. */
 #define PAGES_FIRST_CHUNKS 2048u
 
 /* ---- cgroups ---- */
@@ -63,7 +63,7 @@ static bool find_mount(const struct hierarchy *h, struct cgroup_mount *out) {
     return found;
 }
 
-/* The process's path in a hierarchy, as we see it. */
+/* The cgroup path of the process in a hierarchy, as we see it. */
 static bool cgroup_of(pid_t pid, const struct hierarchy *h, char *path, size_t size) {
     char name[64], *line = NULL;
     size_t room = 0;
@@ -91,7 +91,7 @@ static bool read_number(const char *dir, const char *file, uint64_t *out) {
     return end != text;
 }
 
-/* Pages of files that the kernel takes back when it needs room. */
+/* Pages of files, which the kernel frees when it needs memory. */
 static uint64_t reclaimable(const char *dir, const char *name) {
     char path[1000], text[8192];
     size_t len = strlen(name);
@@ -120,7 +120,7 @@ static bool is_below(const char *path, const char *top) {
     return !strncmp(path, top, len) && (!path[len] || path[len] == '/');
 }
 
-/* From the target's cgroup up to the one that is mounted. */
+/* From the target's cgroup up to the mounted root. */
 static void walk_up(const struct hierarchy *h, pid_t pid, struct headroom *out) {
     struct cgroup_mount mount;
     char theirs[512], ours[512], dir[800];
@@ -145,7 +145,7 @@ static void walk_up(const struct hierarchy *h, pid_t pid, struct headroom *out) 
 
 /* ---- address space ---- */
 
-/* "Max address space  soft  hard  bytes" of limits less the first number of statm. */
+/* "Max address space soft hard bytes" of limits, minus the first number of statm. */
 static uint64_t address_space_left(pid_t pid) {
     static const char row[] = "Max address space";
     char path[64], text[4096];

@@ -1,5 +1,4 @@
-/* Owns the image of a process (image.h) and the list of libc functions in which a thread can wait without holding one of
- * libc's locks. */
+/* Owns the image of a process (image.h), and the list of libc functions in which a thread can wait without a lock of libc. */
 #include "attach/image.h"
 
 #include <errno.h>
@@ -8,8 +7,8 @@
 
 #include "attach/attach_priv.h"
 
-/* Blocking or trivial: take no lock of malloc, of the loader or of pthread_create. Leading underscores
- * are ignored. */
+/* They block or do almost nothing, and take no lock of malloc, of the loader or of pthread_create. Leading underscores are
+ * ignored. */
 static const char *const waiting_functions[] = {
     "accept",
     "accept4",
@@ -108,7 +107,7 @@ static void open_module(const struct image *img, const struct map_module *map, s
     if (map->kind == MAP_ARENA || !strncmp(map->path, "/dev/", 5)) return;
     m->open = !module_open(img->mem, &img->maps, map, &m->elf);
     if (m->open) m->bias = module_bias(map, &m->elf);
-    /* a module that defines malloc has its locks, whatever its name, the program itself included */
+    /* A module that defines malloc has locks of its own, whatever it is called. It may be the program itself. */
     if (m->open && m->kind == MAP_OTHER && elf_symbol(&m->elf, "malloc")) m->kind = MAP_MALLOC;
 }
 
@@ -175,7 +174,7 @@ uint64_t image_symbol(const struct image *img, enum map_kind kind, const char *n
     return 0;
 }
 
-/* Pattern in the part of the file that is mapped as this executable line. */
+/* Finds the pattern in the part of the file that this executable line maps. */
 static uint64_t find_in_line(const struct image_module *m, const struct map_line *line, const struct arch_pattern *p) {
     uint64_t len = line->end - line->start;
     uint64_t offset = line->offset;

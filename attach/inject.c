@@ -34,9 +34,8 @@
 #define DEFAULT_TIMEOUT_MS 10000u
 #define BLOB_MS 2000u /* for pthread_create */
 #define LOAD_NS                                                                                                                  \
-    20000000000ull /* for loading the agent, from `go` on; more than 10 s were seen once on a machine with load 15               \
-                    */
-#define BOOT_WAIT_NS 8000000000ull /* without real-time priority this process may not get the CPU for seconds */
+    20000000000ull /* for loading the agent, counted from `go`; more than 10 s were seen once on a machine with load 15 \ */
+#define BOOT_WAIT_NS 8000000000ull /* without real-time priority this process may wait seconds for the CPU */
 #define STALE_TRIES 3
 #define LEAST_TRY_MS 1000u
 #define BOOT_STACK (512u << 10)
@@ -57,10 +56,10 @@ struct climb {
     const struct attach_info *info;
     struct attach_result *res;
     struct vt_err *err;
-    uint32_t op; /* enum vt_boot_op */
+    uint32_t op; /* one of enum vt_boot_op */
     bool want_files;
     uint64_t deadline_ns;
-    /* looked up before any stop */
+    /* looked up before any thread is stopped */
     struct mem mem;
     struct image img;
     struct arch_gadgets gadgets;
@@ -69,7 +68,7 @@ struct climb {
     struct elf agent;
     uint64_t agent_entry;        /* in the target, when the agent is loaded already */
     struct attach_agent running; /* ops STOP and WAKE */
-    uint32_t woken;              /* value before this attach */
+    uint32_t woken;              /* its value before this attach */
     struct place place;
     uint64_t arena_bytes; /* actual size of the arena */
     /* while a thread is hijacked */
@@ -77,11 +76,11 @@ struct climb {
     struct thread_search search;
     struct tracee thread;
     struct remote *remote;
-    /* in the target */
+    /* addresses in the target */
     uint64_t scratch;
     int agent_number, arena_number; /* fds */
     bool handed_over;               /* the new thread owns scratch and fds */
-    bool stuck;                     /* the hijacked thread may still be in the scratch mapping */
+    bool stuck;                     /* the hijacked thread may still run in the scratch mapping */
     struct vt_boot boot;
     const struct vt_ctl *ctl;
 };
@@ -148,7 +147,7 @@ static int resolve_libc(struct climb *c) {
 
 static int climb_image(struct climb *c) {
     int rc = target_status_read(c->o->pid, &c->status);
-    if (!rc && c->status.start_time != c->info->start_time) rc = -ESRCH; /* the pid is another process by now */
+    if (!rc && c->status.start_time != c->info->start_time) rc = -ESRCH; /* the pid now belongs to another process */
     if (rc) return vt_err_set(c->err, rc, "process %d: %s", (int)c->o->pid, strerror(-rc));
     creds_of(c->o->pid, &c->status, &c->creds);
     rc = mem_open(&c->mem, c->o->pid);
@@ -210,12 +209,13 @@ static int climb_place(struct climb *c) {
     if (rc) return rc;
     c->arena_bytes = plan.bytes;
     c->res->pages_first = plan.pages_first;
-    bool filtered = c->status.seccomp != 0; /* a filter ends suspended when we die: no call that it may not know */
+    /* A suspended filter is active again if we die. Then a call that it forbids would kill the target. */
+    bool filtered = c->status.seccomp != 0;
     if (!filtered && !c->want_files && place_target_has_proc(c->o->pid, c->status.ns_pid)) return 0;
     c->place.reserve = place_file_arena(c->arena_bytes);
     rc = place_files(&c->place, c->o->pid, &c->creds, !c->agent_entry, c->err);
     c->arena_bytes = c->place.reserve;
-    c->res->pages_first = false; /* place_files has made them */
+    c->res->pages_first = false; /* place_files has made the pages */
     return rc;
 }
 
@@ -236,7 +236,7 @@ static int climb_choose(struct climb *c) {
     return thread_find_safe(&c->search, &c->thread, c->remote, &c->gadgets, c->err);
 }
 
-/* Also the undo: releases the thread. */
+/* Releases the thread; also the undo. */
 static int let_thread_go(struct climb *c) {
     int rc = 0;
     if (c->remote) {
@@ -285,7 +285,7 @@ static void undo_scratch(struct climb *c) {
 
 static int make_memfd(struct climb *c, const char *name, unsigned flags, int *number) {
     int64_t fd;
-    uint64_t text = c->scratch + 2 * SCRATCH_PAGE; /* lowest part of the future stack */
+    uint64_t text = c->scratch + 2 * SCRATCH_PAGE; /* at the lowest part of the future stack */
     int rc = c->mem.write(&c->mem, text, name, strlen(name) + 1);
     if (rc) return vt_err_set(c->err, rc, "cannot write to process %d: %s", (int)c->o->pid, strerror(-rc));
     rc = injected(c, "memfd_create", arch_nr_memfd_create, text, flags, 0, 0, 0, 0, &fd);
@@ -337,7 +337,7 @@ static int climb_code(struct climb *c) {
 }
 
 /* -- rung: thread -- */
-/* -ESTALE: something else is there now (the target may exec at any time). */
+/* -ESTALE: the memory holds something else now (the target may exec at any time). */
 static int boot_read(struct climb *c) {
     struct vt_boot now;
     int rc = c->mem.read(&c->mem, boot_address(c), &now, sizeof(now));
@@ -349,20 +349,20 @@ static int boot_read(struct climb *c) {
 
 static int climb_thread(struct climb *c) {
     int rc = remote_blob(c->remote, c->scratch, SCRATCH_PAGE, boot_address(c), c->scratch + SCRATCH_LEN - 64, BLOB_MS);
-    /* Unless pthread_create is known to have failed there may be a new thread, which uses the scratch mapping. */
+    /* Unless pthread_create is known to have failed, a new thread may exist, which uses the scratch mapping. */
     int seen = boot_read(c);
     c->handed_over = c->remote->blob_ran && (seen || !c->boot.parked || !c->boot.create_rc);
-    c->stuck = c->remote->in_blob; /* it finishes later, without us */
+    c->stuck = c->remote->in_blob; /* the hijacked thread finishes later, without us */
     if (rc) return vt_err_set(c->err, rc, "process %d: starting a thread in it failed: %s", (int)c->o->pid, strerror(-rc));
     if (!seen) seen = -c->boot.create_rc;
     return seen ? vt_err_set(c->err, seen, "process %d cannot start a thread: %s", (int)c->o->pid, strerror(-seen)) : 0;
 }
 
-/* Tells the new thread to give everything back, and waits until it has done so. */
+/* Tells the new thread to release everything, and waits until it has. */
 static void undo_thread(struct climb *c) {
     uint32_t go = VT_GO_CANCEL;
     if (!c->handed_over) return;
-    (void)let_thread_go(c); /* first: the thread is in the mapping that will be removed */
+    (void)let_thread_go(c); /* first, because the thread is in the mapping that will be removed */
     if (c->stuck || boot_read(c)) return;
     if (c->mem.write(&c->mem, boot_address(c) + offsetof(struct vt_boot, go), &go, sizeof(go))) return;
     for (uint64_t end = vt_mono_ns() + CANCEL_NS; vt_mono_ns() < end; nap()) {
@@ -384,7 +384,7 @@ static int climb_fill(struct climb *c) {
     if (!is_start(c)) return 0;
     int rc = 0;
     if (!c->place.files) rc = place_memfds(&c->place, c->o->pid, &c->creds, c->agent_number, c->arena_number, c->err);
-    if (rc == -ENOENT) rc = -ESTALE; /* closed: the new thread has waited too long for us */
+    if (rc == -ENOENT) rc = -ESTALE; /* closed: the new thread gave up waiting for us */
     if (!rc) rc = place_fill(&c->place, c->agent.img, c->agent.len, c->arena_bytes, c->err);
     return rc;
 }
@@ -404,7 +404,7 @@ static int climb_prepare(struct climb *c) {
 static void undo_prepare(struct climb *c) {
     if (!c->ctl) return;
     struct vt_ctl *ctl = (struct vt_ctl *)(uintptr_t)c->ctl;
-    vt_store_release(&ctl->enabled, 0); /* if the agent starts nevertheless, it leaves at once */
+    vt_store_release(&ctl->enabled, 0); /* an agent that starts in spite of the error leaves at once */
     munmap(ctl, VT_CTL_SIZE);
     c->ctl = NULL;
 }
@@ -420,7 +420,7 @@ static int climb_go(struct climb *c) {
         {offsetof(struct vt_boot, go), sizeof(b->go), &(uint32_t){VT_GO_RUN}}, /* last */
     };
     int rc = boot_read(c);
-    if (!rc && b->state == VT_BOOT_FAILED) rc = -ESTALE; /* it has waited too long for us */
+    if (!rc && b->state == VT_BOOT_FAILED) rc = -ESTALE; /* the new thread gave up waiting for us */
     if (is_start(c) && c->deadline_ns < vt_mono_ns() + LOAD_NS) c->deadline_ns = vt_mono_ns() + LOAD_NS;
     for (size_t i = 0; !rc && i < VT_ARRAY_LEN(fields); i++)
         rc = c->mem.write(&c->mem, boot_address(c) + fields[i].offset, fields[i].from, fields[i].len);
@@ -429,7 +429,7 @@ static int climb_go(struct climb *c) {
 }
 
 static int agent_arrived(struct climb *c, bool *arrived) {
-    if (!is_start(c)) { /* it answers when it has done it */
+    if (!is_start(c)) { /* the agent answers when it is finished */
         struct vt_agent_info info;
         int rc = c->mem.read(&c->mem, c->running.info_addr, &info, sizeof(info));
         *arrived = !rc && (!info.busy || (c->op == VT_OP_WAKE && info.woken != c->woken));
@@ -464,8 +464,8 @@ static int climb_wait(struct climb *c) {
 static const struct rung {
     const char *name;
     int (*climb)(struct climb *c);
-    void (*undo)(struct climb *c); /* also called for a rung that failed half-way; NULL: nothing to undo */
-    bool to_the_end;               /* undone on success, too: needed during the climb only */
+    void (*undo)(struct climb *c); /* also called for a rung that failed half-way; NULL = nothing to undo */
+    bool to_the_end;               /* undone after success, too: it is needed only during the climb */
 } ladder[] = {
     {"image", climb_image, undo_image, true},
     {"agent", climb_agent, undo_agent, true},
@@ -513,7 +513,7 @@ static int run(struct climb *c) {
     c->mem.fd = -1;
     place_init(&c->place);
     int rc = climb_all(c);
-    if (rc && target_ended(c)) { /* whatever it looked like */
+    if (rc && target_ended(c)) { /* the target has ended, so other errors do not matter */
         if (c->err) *c->err = (struct vt_err){0};
         rc = vt_err_set(c->err, -ESRCH, "process %d ended while viztracer was at it", (int)c->o->pid);
     }
@@ -541,7 +541,7 @@ static int climb_op(const struct attach_opts *o, const struct attach_info *info,
     return rc;
 }
 
-/* One climb; the target is claimed. -ESTALE: climb again. */
+/* One climb on a claimed target. -ESTALE: climb again. */
 static int again_once(const struct attach_opts *o, uint32_t op, struct attach_result *res, struct vt_err *err) {
     struct attach_agent a;
     int rc = attach_find_agent(o->pid, &a, err);
@@ -554,11 +554,11 @@ static int again_once(const struct attach_opts *o, uint32_t op, struct attach_re
 }
 
 static int start_once(const struct attach_opts *o, struct attach_info *info, struct attach_result *res, struct vt_err *err) {
-    int rc = attach_preflight(o, info, err); /* each time: the target may have become another program */
+    int rc = attach_preflight(o, info, err); /* every time, because the target may have become another program */
     return rc ? rc : climb_op(o, info, res, err, VT_OP_START, false);
 }
 
-/* Options for one more try: all tries together share one timeout. */
+/* Options for one more try: all tries share one timeout. */
 static struct attach_opts with_time_left(const struct attach_opts *o, uint64_t begin_ns) {
     struct attach_opts left = *o;
     uint64_t gone_ms = (vt_mono_ns() - begin_ns) / 1000000;
@@ -583,13 +583,13 @@ static int inject_claimed(const struct attach_opts *o, struct attach_info *info,
     uint64_t begin = vt_mono_ns();
     int rc = attach_preflight(o, info, err);
     if (rc) return rc;
-    /* A tracer that died leaves an agent that notices only when Python runs: take it out first. A living one was
-     * refused by the preflight. */
+    /* A tracer that died leaves an agent behind that notices it only when Python runs: remove that agent first. The preflight
+     * refuses when the tracer is alive. */
     rc = again_claimed(o, VT_OP_STOP, res, err);
     if (rc) return rc;
     *res = (struct attach_result){.arena_fd = -1};
     if (o->method == ATTACH_REMOTE_EXEC) return attach_remote_exec(o, info, res, err);
-    rc = -ESTALE; /* the new thread had timed out */
+    rc = -ESTALE; /* the new thread had given up */
     for (int i = 0; i < STALE_TRIES && rc == -ESTALE; i++) {
         struct attach_opts left = with_time_left(o, begin);
         first = (struct vt_err){0};
@@ -597,7 +597,7 @@ static int inject_claimed(const struct attach_opts *o, struct attach_info *info,
         rc = start_once(&left, info, res, &first);
         res->tries = (uint32_t)i + 1;
     }
-    if (rc == -ELIBACC || rc == -ENOSYS || rc == -EACCES) { /* memfds are forbidden, or may not be executed: files do */
+    if (rc == -ELIBACC || rc == -ENOSYS || rc == -EACCES) { /* memfds are forbidden or cannot be executed: use files */
         attach_log(o, "%s; trying with files", first.msg);
         struct attach_opts left = with_time_left(o, begin);
         *res = (struct attach_result){.arena_fd = -1};

@@ -1,4 +1,4 @@
-/* Owns the parser of /proc/PID/maps: single lines, and modules (groups of lines of one file) with their kind. */
+/* Owns the parser of /proc/PID/maps: single lines, and modules (the lines of one file) with their kind. */
 #include "attach/maps.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #define MAPS_LINES_MAX 65536u
 #define MAPS_TEXT_MAX (32u << 20)
 #define MAPS_TRIES 10
-/* Segments of one file lie close together; the same file mapped again far away is another module. */
+/* Segments of one file lie close together. The same file mapped far away is another module. */
 #define MAPS_GAP_MAX (16ull << 20)
 
 /* A cursor over one line that never passes its end. */
@@ -74,7 +74,7 @@ int maps_parse_line(const char *line, size_t len, struct map_line *out) {
     return memchr(out->path, '\0', n) ? -EINVAL : 0;
 }
 
-/* How a file name starts, and what that makes of the module. First match wins. */
+/* The start of a file name decides the kind of the module. The first match wins. */
 static const struct {
     const char *prefix;
     enum map_kind kind;
@@ -104,11 +104,11 @@ static enum map_kind kind_of(const char *path) {
     return MAP_OTHER;
 }
 
-/* May `line` be one more segment of the module that `prev` (the module's last line) belongs to? */
+/* Is `line` another segment of the module that `prev` (the module's last line) belongs to? */
 static bool same_module(const struct map_module *mod, const struct map_line *prev, const struct map_line *line) {
     if (prev->inode != line->inode || prev->dev_major != line->dev_major || prev->dev_minor != line->dev_minor) return false;
     if (strcmp(prev->path, line->path) || line->start - mod->end > MAPS_GAP_MAX) return false;
-    /* a second start of the file is a second copy, unless a tiny library has its data in the first page */
+    /* a second line with file offset 0 is a second copy, unless a tiny library has its data in the first page */
     return line->offset != 0 || !mod->first_end || line->start == mod->end;
 }
 
@@ -155,7 +155,7 @@ int maps_parse(const char *text, size_t len, struct maps *out) {
         const char *stop = newline ? newline : end;
         struct map_line *line = &out->lines[out->nlines];
         rc = maps_parse_line(at, (size_t)(stop - at), line);
-        if (!rc && line->start < floor) rc = -EINVAL; /* the kernel never goes backwards */
+        if (!rc && line->start < floor) rc = -EINVAL; /* the kernel lists addresses in ascending order */
         if (rc) goto out;
         floor = line->end;
         out->nlines++;
@@ -209,8 +209,8 @@ out:
     return rc;
 }
 
-/* Lines come a page at a time. When mappings grow together between two pages the next line can begin before the last one's end:
- * then it is read anew. */
+/* The kernel returns lines a page at a time. When mappings merge between two pages, the next line can begin before the end of
+ * the last one: then all is read again. */
 int maps_read(pid_t pid, struct maps *out) {
     int rc = -EINVAL;
     *out = (struct maps){0};

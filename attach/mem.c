@@ -12,7 +12,7 @@
 
 #define MEM_PAGE 4096u
 
-/* Turns errors of the kernel into those that mem.h promises. */
+/* Turns kernel errors into those that mem.h promises. */
 static int mem_errno(int code) {
     switch (code) {
     case EIO:
@@ -52,7 +52,7 @@ static int proc_mem_write(struct mem *m, uint64_t addr, const void *buf, size_t 
     return 0;
 }
 
-/* process_vm_* is not there or not allowed (a seccomp filter on us): take /proc/PID/mem from now on. */
+/* process_vm_* is missing or forbidden (a seccomp filter on us): uses /proc/PID/mem from now on. */
 static int fall_back(struct mem *m, int cause) {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/mem", m->pid);
@@ -130,12 +130,12 @@ int mem_read_str(struct mem *m, uint64_t addr, char *buf, size_t size) {
     if (!size) return -EINVAL;
     size_t done = 0;
     while (done < size - 1) {
-        /* never across a page that the string may not reach */
+        /* never reads past a page that the string may not reach */
         size_t part = MEM_PAGE - (size_t)((addr + done) % MEM_PAGE);
         if (part > size - 1 - done) part = size - 1 - done;
         int rc = m->read(m, addr + done, buf + done, part);
         if (rc == -EFAULT && part > 1 && m->buf) {
-            /* a buffer need not end at a page */
+            /* a buffer may end inside a page */
             part = 1;
             rc = m->read(m, addr + done, buf + done, part);
         }

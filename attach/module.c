@@ -1,8 +1,8 @@
 /* Owns reading the ELF image of a mapped module. Three sources, tried in this order:
- *   1. /proc/PID/map_files/S-E: the very inode, also when deleted, replaced or in another mount
- *      namespace. Needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
- *   2. /proc/PID/root + path, when inode and first page are those that are mapped.
- *   3. The loaded segments, read from target memory and put back where they are in the file. */
+ *   1. /proc/PID/map_files/S-E: the mapped inode itself, even when it was deleted or replaced or is in another mount
+ *   namespace. Needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
+ *   2. /proc/PID/root + path, when inode and first page are the mapped ones.
+ *   3. The loaded segments, read from target memory and placed at their file offsets. */
 #include "attach/attach_priv.h"
 
 #include <elf.h>
@@ -17,8 +17,8 @@
 
 uint64_t module_bias(const struct map_module *mod, const struct elf *e) { return mod->start - e->vaddr0; }
 
-/* Is `e`, opened by name, the file that is mapped? Inode numbers alone may repeat on another device,
- * and overlay and btrfs report other devices in maps than in stat: so compare what is mapped. */
+/* Is `e`, opened by name, the mapped file? Another device may use the same inode number, and overlay and btrfs report one
+ * device in maps and another in stat. So the contents are compared. */
 static bool same_file(struct mem *mem, const struct maps *maps, const struct map_module *mod, const struct elf *e,
                       const char *path) {
     const struct map_line *line = maps_find_line(maps, mod->first_start);
@@ -37,7 +37,7 @@ int module_open(struct mem *mem, const struct maps *maps, const struct map_modul
         snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", mem->pid, mod->first_start, mod->first_end);
         int rc = elf_open(out, path);
         if (!rc || rc == -ENOEXEC || rc == -EINVAL) return rc;
-        /* maps has the path as we reach it, if we can (a chroot), else as it is in the target's mount namespace */
+        /* If we can reach the file (a chroot), maps has our path to it; else the path in the target's mount namespace. */
         char root[32];
         snprintf(root, sizeof(root), "/proc/%d/root", mem->pid);
         const char *const roots[] = {root, ""};
@@ -52,7 +52,7 @@ int module_open(struct mem *mem, const struct maps *maps, const struct map_modul
 }
 
 static void copy_segment(struct mem *mem, uint8_t *image, uint64_t addr, uint64_t offset, uint64_t size) {
-    /* page by page: what is not mapped stays zero */
+    /* Page by page: pages that are not mapped stay zero. */
     while (size) {
         uint64_t part = 4096 - addr % 4096;
         if (part > size) part = size;

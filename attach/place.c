@@ -19,11 +19,12 @@
 #include <unistd.h>
 
 #ifndef F_SEAL_EXEC
-#define F_SEAL_EXEC 0x20 /* memfds have it from the start where vm.memfd_noexec asks for it; dlopen does not mind */
+/* memfds have this seal from the start where vm.memfd_noexec requires it; dlopen works in spite of it */
+#define F_SEAL_EXEC 0x20
 #endif
 #define STALE_LOCKED_NS 1000000000ull
 #define STALE_AGENT_NS 600000000000ull
-#define PATH_DOTS 20 /* bits of a path that no earlier attach has used */
+#define PATH_DOTS 20 /* bits that vary the path: no earlier attach has used it */
 
 static uint32_t random_bits(void) {
     uint32_t bits;
@@ -36,7 +37,7 @@ bool place_target_has_proc(pid_t pid, pid_t ns_pid) {
     struct statfs fs;
     snprintf(path, sizeof(path), "/proc/%d/root/proc", (int)pid);
     if (statfs(path, &fs) || fs.f_type != PROC_SUPER_MAGIC) return false;
-    snprintf(path, sizeof(path), "/proc/%d/root/proc/%d/exe", (int)pid, (int)ns_pid); /* is it of the target's pid namespace? */
+    snprintf(path, sizeof(path), "/proc/%d/root/proc/%d/exe", (int)pid, (int)ns_pid); /* /proc of the target's pid namespace? */
     ssize_t a = readlink(path, theirs, sizeof(theirs));
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
     ssize_t b = readlink(path, real, sizeof(real));
@@ -47,15 +48,15 @@ void place_init(struct place *p) { *p = (struct place){.agent_fd = -1, .arena_fd
 
 /* -- files -- */
 
-/* A directory as the target sees it: links are followed inside its root, never into ours. */
+/* Opens a directory as the target sees it: links are followed inside the target's root, never into ours. */
 static int open_dir(int root, const char *dir) {
     struct open_how how = {.flags = O_DIRECTORY | O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, root, dir, &how, sizeof(how));
     return fd < 0 ? -errno : fd;
 }
 
-/* File systems whose pages come from this host's kernel. The daemon maps the arena: a file system that a user serves (FUSE)
- * or another host (NFS, 9P) could let it wait for ever at any word that it reads. */
+/* File systems whose pages come from this host's kernel. The daemon maps the arena. With a file system that a user serves
+ * (FUSE) or another host serves (NFS, 9P), any read could block forever. */
 static bool is_local(int fd) {
     static const unsigned long types[] = {TMPFS_MAGIC,       RAMFS_MAGIC,      EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,
                                           BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, 0x2fc12fc1ul /* ZFS */};
@@ -66,7 +67,7 @@ static bool is_local(int fd) {
     return false;
 }
 
-/* With the target's credentials: the file is the target's, and the kernel has let it be made. */
+/* Uses the target's credentials: the file belongs to the target, and the kernel decides whether it may be made. */
 static int create(int dir_fd, const char *name, mode_t mode) {
     int fd = openat(dir_fd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) return -errno;
@@ -97,8 +98,8 @@ static int create_both(struct place *p, const char *dir, bool with_agent) {
     return fd < 0 ? fd : 0;
 }
 
-/* Removes files of injectors that were killed between create and unlink. Their makers lock arenas and scripts, and the lock
- * ends with the process. Agent files are not locked; they are in use for seconds only. */
+/* Recognises files of injectors that were killed between create and unlink. The makers of arenas and scripts hold a lock,
+ * which ends with the process. Agent files have no lock: they are used for a few seconds only. */
 static bool is_left(int dir_fd, const char *name) {
     struct stat st;
     size_t len = strlen(name);
@@ -133,7 +134,7 @@ static void unlink_both(struct place *p) {
     p->agent_name[0] = p->arena_name[0] = 0;
 }
 
-/* Half of the room that is left at most: the target wants to write there, too. 0 = too little. */
+/* At most half of the free room, because the target needs some, too. 0 = too little. */
 static uint64_t fitting(uint64_t wanted, uint64_t left) {
     uint64_t bytes = wanted < left / 2 ? wanted : left / 2;
     if (bytes < vt_arena_bytes(VT_CHUNKS_MIN)) return 0;
@@ -228,7 +229,7 @@ int place_open_file(pid_t pid, const struct target_creds *creds, const char *pat
 }
 
 /* -- memfds -- */
-/* The target's own open file: what may be written through it the target could write itself. */
+/* The target's own open file: we can write through it only what the target could write, too. */
 static int fd_of(pid_t pid, int number) {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd < 0) return -errno;
@@ -238,7 +239,7 @@ static int fd_of(pid_t pid, int number) {
     return rc;
 }
 
-/* Where pidfd_getfd(2) is missing (Linux < 5.6) or forbidden: by name, as the target's user. */
+/* Where pidfd_getfd(2) is missing (Linux < 5.6) or forbidden: opens it by name, as the target's user. */
 static int open_fd_of(pid_t pid, int number, const struct target_creds *creds) {
     char path[64];
     struct creds_saved saved;
@@ -251,9 +252,9 @@ static int open_fd_of(pid_t pid, int number, const struct target_creds *creds) {
     return fd < 0 ? rc : fd;
 }
 
-/* The target may have closed the number and reused it, or may want us to write into something else that has the same name
- * (a file that it mounted there). Ours is a new file without a name on the kernel's own tmpfs, made by the target's user, empty,
- * open for writing and free of seals; no file that has a name can be sealed. */
+/* The target may have closed the number and reused it, or may want us to write into another object of the same name (a file
+ * that it mounted there). Our file is new, unnamed, on the kernel's own tmpfs, made by the target's user, empty, open for
+ * writing and unsealed. A file with a name cannot be sealed. */
 static bool is_our_memfd(int fd, const char *name, uint32_t uid) {
     char path[64], link[128], expected[64];
     struct statfs fs;
@@ -281,7 +282,7 @@ static int open_memfd(pid_t pid, int number, const char *name, const struct targ
     return 0;
 }
 
-/* dlopen recognises a library by the text of its path: it must be another one at each attach. */
+/* dlopen recognises a library by its path, so each attach needs a path of its own. */
 static void unique_fd_path(char *path, size_t size, int number) {
     uint32_t bits = random_bits();
     size_t n = (size_t)snprintf(path, size, "/proc/self/fd");
@@ -306,7 +307,7 @@ int place_fill(struct place *p, const void *agent, size_t agent_len, uint64_t ar
     int rc = 0;
     if (p->agent_fd >= 0) rc = vt_write_full(p->agent_fd, agent, agent_len);
     if (!rc && ftruncate(p->arena_fd, (off_t)arena_bytes)) rc = -errno;
-    /* dlopen of a file that is open for writing is fine; executing it would not be */
+    /* dlopen works on a file that is open for writing; executing it would not */
     vt_close(&p->agent_fd);
     return rc ? vt_err_set(err, rc, "cannot write the agent and its shared memory: %s", strerror(-rc)) : 0;
 }

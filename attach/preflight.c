@@ -36,14 +36,14 @@ struct flight {
 
 #define REFUSE(f, code, ...) vt_err_set((f)->err, code, __VA_ARGS__)
 
-/* ---- small readers ---- */
+/* ---- small helpers ---- */
 
 static void one_line(char *s, size_t len) {
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)s[i] < ' ' || s[i] == 0x7f) s[i] = ' ';
 }
 
-/* Whole /proc file of NUL-terminated strings; malloc'd, NULL with *rc on error. */
+/* Reads a /proc file of NUL-terminated strings; malloc'd, NULL with *rc on error. */
 static char *read_strings(pid_t pid, const char *name, size_t *len, int *rc) {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
@@ -70,7 +70,7 @@ static void read_cmdline(struct flight *f) {
     f->info->cmdline[len] = '\0';
 }
 
-/* For the log: allowed, but unusual. */
+/* Logs what is allowed but unusual. */
 static void note(const struct flight *f, const char *text) {
     if (f->o->log) f->o->log(f->o->ctx, text);
     vt_debug(VT_AREA_ATTACH, "process %d: %s", f->o->pid, text);
@@ -109,7 +109,7 @@ static bool same_link(pid_t pid, const char *name) {
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* Another user namespace shows in its id map, which may be read without any right over the process. */
+/* Compares the id maps, which any process may read. */
 static bool other_user_namespace(pid_t pid) {
     char path[64], theirs[512], ours[512];
     snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
@@ -176,14 +176,14 @@ static int check_running(struct flight *f) {
                   f->o->pid, f->o->pid);
 }
 
-/* Same user in the kernel's eyes: our real ids against all of the target's. */
+/* Same user for the kernel: our real ids must equal all of the target's. */
 static bool same_user(const struct target_status *st) {
     for (unsigned i = 0; i < 3; i++)
         if (st->uid[i] != getuid() || st->gid[i] != getgid()) return false;
     return true;
 }
 
-/* Why does the kernel say no? Goes through the conditions of ptrace(2), "Ptrace access mode checking". */
+/* Why does the kernel refuse? Checks the conditions of ptrace(2), "Ptrace access mode checking". */
 static int explain_denied(struct flight *f) {
     pid_t pid = f->o->pid;
     char owner[128], us[128], path[64];
@@ -205,7 +205,7 @@ static int explain_denied(struct flight *f) {
                       "this kernel forbids attaching to any process (kernel.yama.ptrace_scope=3): only a reboot changes that");
     if (!able && scope == 2)
         return REFUSE(f, -EPERM, "only the administrator may attach to processes here (kernel.yama.ptrace_scope=2): %s", remedy);
-    /* the files of a process that is not dumpable belong to root */
+    /* The files of a process that is not dumpable belong to root. */
     snprintf(path, sizeof(path), "/proc/%d/status", pid);
     if (!able && !stat(path, &st) && st.st_uid != f->st.uid[1])
         return REFUSE(f, -EPERM, "process %d is not dumpable (it asked for that, or gained rights when it started): %s", pid,
@@ -223,7 +223,7 @@ static int explain_denied(struct flight *f) {
                   remedy);
 }
 
-/* The same permission check that PTRACE_SEIZE makes, by reading one word of memory. */
+/* Makes the permission check of PTRACE_SEIZE by reading one word of memory. */
 static int check_permission(struct flight *f) {
     pid_t pid = f->o->pid;
     int rc = maps_read(pid, &f->maps);
@@ -244,7 +244,7 @@ static int check_permission(struct flight *f) {
     return 0;
 }
 
-/* A sandbox that forbids the call itself: asked about ourselves, an allowed ptrace says ESRCH. */
+/* Detects a sandbox that forbids ptrace: a call on ourselves returns ESRCH where ptrace is allowed. */
 static int check_ptrace_works(struct flight *f) {
     if (f->o->method == ATTACH_REMOTE_EXEC) return 0;
     if (ptrace(PTRACE_CONT, getpid(), 0, 0) == -1 && (errno == EPERM || errno == ENOSYS || errno == EACCES))
@@ -267,7 +267,7 @@ static int check_machine(struct flight *f) {
     one_line(f->info->exe, strlen(f->info->exe));
     read_cmdline(f);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) return 0; /* the maps are enough */
+    if (fd < 0) return 0; /* the maps show enough */
     int rc = vt_read_full(fd, h, sizeof(h));
     vt_close(&fd);
     if (rc || memcmp(h, ELFMAG, SELFMAG)) return 0;

@@ -1,5 +1,5 @@
-/* One traced thread: the state machine of ptrace.h, and the priority of the process that traces.
- * Source: ptrace(2), kernel/ptrace.c, kernel/signal.c. */
+/* Owns one traced thread: the state machine of ptrace.h, and the priority of the tracing process. Sources: ptrace(2),
+ * kernel/ptrace.c, kernel/signal.c. */
 #include "attach/ptrace.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #endif
 #define STATUS_EVENT(s) ((s) >> 16)
 #define STATUS_SIGNAL(s) (((s) >> 8) & 0xff)
-#define WAIT_SLICE_NS 2000000ull /* another thread of this process may have eaten the SIGCHLD */
+#define WAIT_SLICE_NS 2000000ull /* another thread of this process may have taken the SIGCHLD */
 #define TRACER_PRIORITY 10
 #define STOP_LATE_MS 20u
 #define END_LATE_MS 200u
@@ -29,8 +29,8 @@ void trace_begin(struct trace_env *env) {
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &chld, &env->old_mask);
-    /* A stopped thread waits for us: on a loaded machine that must not take a scheduling period. The priority is kept: giving it
-     * up costs the CPU (0.3 s was seen at load 6, seconds at 9), while the new thread in the target waits for its agent. */
+    /* A stopped thread waits for us, which must not take a scheduling period on a loaded machine. The priority stays: giving
+     * it up costs the CPU (0.3 s at load 6, seconds at load 9) while the new thread in the target waits for its agent. */
     if (!sched_getaffinity(0, sizeof(env->old_cpus), &env->old_cpus)) {
         struct sched_param high = {.sched_priority = TRACER_PRIORITY};
         env->boosted = !sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &high);
@@ -56,7 +56,7 @@ void trace_pin(struct trace_env *env, pid_t pid, pid_t tid) {
 
 /* -- waiting -- */
 
-/* Takes over a stop or end that waitid reported. */
+/* Records a stop or end that waitid reported. */
 static void digest(struct tracee *t, const siginfo_t *si) {
     t->signal = 0;
     if (si->si_code == CLD_EXITED || si->si_code == CLD_KILLED || si->si_code == CLD_DUMPED) {
@@ -114,7 +114,7 @@ bool tracee_in_rseq(const struct tracee *t, struct mem *mem, uint64_t pc) {
     } cs;
     uint64_t cs_address;
     if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, sizeof(rseq), &rseq) < 0 || !rseq.area) return false;
-    if (mem_read_u64(mem, rseq.area + 8, &cs_address) || !cs_address) return false; /* left set after the end of a sequence */
+    if (mem_read_u64(mem, rseq.area + 8, &cs_address) || !cs_address) return false; /* it stays set after a sequence */
     if (mem->read(mem, cs_address, &cs, sizeof(cs))) return true;
     return pc - cs.start < cs.length;
 }
@@ -134,7 +134,7 @@ int tracee_resume(struct tracee *t, int request) {
     return 0;
 }
 
-/* As soon as possible after a stop: until here our death would show as EINTR. */
+/* As soon as possible after a stop: until then our death would show as EINTR in the target. */
 static int fix_interrupted_call(struct tracee *t) {
     struct arch_regs r;
     int rc = arch_regs_get(t->tid, &r);
@@ -142,7 +142,7 @@ static int fix_interrupted_call(struct tracee *t) {
     return rc;
 }
 
-/* Any stop takes back a pending interrupt, so each resume needs a new one. */
+/* Any stop cancels a pending interrupt, so each resume needs a new one. */
 static int event_stop_by(struct tracee *t, uint64_t deadline_ns) {
     for (;;) {
         int rc = tracee_interrupt(t);
@@ -165,7 +165,7 @@ static int seize(pid_t tid, bool *suspend_seccomp) {
     if (*suspend_seccomp) {
         if (!ptrace(PTRACE_SEIZE, tid, 0, options | PTRACE_O_SUSPEND_SECCOMP)) return 0;
         if (errno != EPERM && errno != EINVAL) return -errno;
-        *suspend_seccomp = false; /* not ours to suspend: the calls we make are such as any program makes */
+        *suspend_seccomp = false; /* we must not suspend the filter: we make only system calls that any program makes */
     }
     return ptrace(PTRACE_SEIZE, tid, 0, options) ? -errno : 0;
 }

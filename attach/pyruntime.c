@@ -12,8 +12,7 @@
 
 #define DEBUG_COOKIE "xdebugpy"
 
-/* Newest first: the first symbol that is exported decides. All are public API, so every build of
- * that version has them. */
+/* Newest first: the first exported symbol decides. All are public API, so every build of that version exports them. */
 static const struct {
     const char *symbol;
     int major, minor;
@@ -36,7 +35,7 @@ static uint64_t exported(const struct elf *e, uint64_t bias, const char *name) {
     return vaddr ? vaddr + bias : 0;
 }
 
-/* The exported data symbol, else the section: stripped static embedders keep neither symbol. */
+/* The exported data symbol, else the section. A stripped static embedder has neither. */
 static uint64_t find_runtime(const struct elf *e, uint64_t bias) {
     uint64_t addr = exported(e, bias, "_PyRuntime"), vaddr, size;
     if (!addr && !elf_section(e, ".PyRuntime", &vaddr, &size) && vaddr) addr = vaddr + bias;
@@ -92,8 +91,8 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-/* Probing order: the executable first (its symbols win over a libpython loaded beside it), then what
- * is called libpython, then everything else that has code. */
+/* Probing order: the executable (its symbols win over a libpython beside it), then modules called libpython, then all others
+ * with code. */
 static int rank(const struct map_module *mod, const char *exe) {
     if (mod->kind != MAP_OTHER || !mod->first_end || mod->path[0] != '/') return -1;
     if (exe && !strcmp(mod->path, exe)) return 0;
@@ -126,7 +125,7 @@ static bool libc_can_load(struct mem *mem, const struct maps *maps, bool *musl) 
 
 int pyruntime_find(struct mem *mem, const struct maps *maps, const char *exe, struct py_runtime *out) {
     *out = (struct py_runtime){0};
-    struct py_runtime best = {0}, hidden = {0}; /* hidden: an interpreter that exports nothing */
+    struct py_runtime best = {0}, hidden = {0}; /* hidden: an interpreter whose functions are not exported */
     for (int pass = 0; pass <= 2 && !best.major; pass++) {
         for (size_t i = 0; i < maps->nmods && !best.major; i++) {
             const struct map_module *mod = &maps->mods[i];
@@ -154,7 +153,7 @@ bool pyruntime_env_opt_out(const char *env, size_t len) {
     static const char name[] = "PYTHON_DISABLE_REMOTE_DEBUG=";
     size_t n = sizeof(name) - 1;
     for (const char *s = env, *end = env + len; s < end; s = next_string(s, end))
-        if ((size_t)(end - s) >= n && !memcmp(s, name, n)) return true; /* an empty value counts too, for CPython */
+        if ((size_t)(end - s) >= n && !memcmp(s, name, n)) return true; /* an empty value counts as set, as in CPython */
     return false;
 }
 
@@ -175,7 +174,7 @@ bool pyruntime_args_opt_out(const char *args, size_t len) {
             continue;
         }
         for (const char *c = s + 1; c < end && *c; c++) {
-            if (*c == 'c' || *c == 'm') return false; /* the rest belongs to the program */
+            if (*c == 'c' || *c == 'm') return false; /* the other arguments belong to the program */
             if (*c != 'X' && *c != 'W') continue;
             bool x = *c == 'X';
             const char *value = c + 1;

@@ -1,8 +1,7 @@
-/* Hijacking a thread (remote.h): self-restoring system calls and one call of the blob.
- *
- * Order matters in each step, because we may be killed between any two ptrace requests:
- *   frame written  ->  registers  ->  signal mask. The frame puts all of it back.
- * On the way out: extended state, mask, registers: until the last one the frame is still in charge. */
+/* Owns hijacking a thread (remote.h): self-restoring system calls, and one call of the blob.
+ * The order of each step matters, because we may be killed between any two ptrace requests: frame written -> registers ->
+ * signal mask. The frame restores all of it. On the way out: extended state, mask, registers. Until the registers are set, the
+ * frame would still restore the thread. */
 #include "attach/remote.h"
 
 #include <errno.h>
@@ -29,8 +28,8 @@ static int name_point(const char *name, const char *what) {
 #endif
 }
 
-/* All signals but those that the kernel raises for a faulting instruction: with one of these blocked it
- * would reset the program's handler. */
+/* All signals except those that the kernel raises for a faulting instruction: if such a signal is blocked, the kernel resets
+ * the program's handler. */
 static uint64_t hijack_mask(void) {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
     uint64_t mask = ~0ull;
@@ -38,8 +37,8 @@ static uint64_t hijack_mask(void) {
     return mask;
 }
 
-/* Below a main thread's stack pointer there may be no page yet. The kernel grows a stack for accesses through
- * /proc/PID/mem, but not for process_vm_writev. Those also pass over page protection, so look first. */
+/* There may be no page below a main thread's stack pointer yet. The kernel grows a stack for accesses through /proc/PID/mem,
+ * but not for process_vm_writev. Accesses through /proc/PID/mem also ignore page protection, so the mapping is checked first. */
 static int write_below_stack(struct remote *r) {
     const struct map_line *stack = maps_find_line(&r->img->maps, arch_sp(&r->saved.regs));
     if (!stack || strcmp(stack->path, "[stack]") || !stack->w) return -EFAULT;
@@ -88,7 +87,7 @@ static int set_regs(struct remote *r, const char *name, const struct arch_regs *
     return rc;
 }
 
-/* On to the next entry or exit of a system call. */
+/* Runs to the next entry or exit of a system call. */
 static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline) {
     r->at_exit = false;
     for (;;) {
@@ -98,9 +97,9 @@ static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline
         rc = tracee_wait(r->t, deadline);
         if (rc) return rc;
         if (r->t->state == TRACEE_SYSCALL) return 0;
-        if (r->t->state == TRACEE_EVENT) continue; /* job control: what we do must be finished first */
-        if (r->t->signal == SIGSTOP) continue;     /* cannot be blocked; passed on, it takes hold when we let go */
-        /* a fault in what we run: not the program's business */
+        if (r->t->state == TRACEE_EVENT) continue; /* a job control stop: our work must be finished first */
+        if (r->t->signal == SIGSTOP) continue;     /* it cannot be blocked; we pass it on, and it takes effect when we let go */
+        /* A fault in our code does not concern the program. */
         r->t->signal = 0;
         return -EFAULT;
     }
@@ -109,7 +108,7 @@ static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline
 int remote_syscall(struct remote *r, const char *name, long nr, const uint64_t arg[6], int64_t *result) {
     struct arch_regs regs;
     uint64_t deadline = vt_mono_ns() + STEP_MS * 1000000ull;
-    if (r->t->state != TRACEE_EVENT && !r->at_exit) return -EIO; /* an earlier step broke off */
+    if (r->t->state != TRACEE_EVENT && !r->at_exit) return -EIO; /* an earlier step was interrupted */
     arch_enter_syscall(&regs, &r->saved, &r->frame, &r->gadgets, nr, arg);
     int rc = set_regs(r, name, &regs);
     if (!rc) rc = to_syscall_stop(r, name, deadline);
@@ -133,15 +132,15 @@ int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg
     r->blob_ran = r->in_blob = true;
     for (;;) {
         rc = to_syscall_stop(r, "create", deadline);
-        if (rc == -EFAULT) r->in_blob = false; /* nothing to wait for */
+        if (rc == -EFAULT) r->in_blob = false; /* there is no call to wait for */
         if (!rc) rc = arch_regs_get(r->t->tid, &regs);
         if (rc) return rc;
         rc = name_point("create", "syscall");
         if (rc) return rc;
         if (arch_syscall_nr(&regs) == arch_nr_rt_sigreturn && arch_pc(&regs) - code < code_len) break;
     }
-    /* The blob is about to restore the thread by itself. Prevented, so that the restart block lives; the blob
-     * would try again if we died now. */
+    /* The blob is about to restore the thread by itself. This prevents it, so that the restart block survives. If we died now,
+     * the blob would try again. */
     arch_defuse_syscall(&regs);
     rc = arch_regs_set(r->t->tid, &regs);
     r->in_blob = rc != 0;
@@ -155,8 +154,8 @@ int remote_end(struct remote *r) {
     if (!r->dirty) return 0;
     if (r->in_blob) return -EINPROGRESS;
     int rc = 0, worst = 0;
-    /* Only after an event-stop does the kernel look at our registers to restart a system call. The stop of a
-     * fault of ours is as good, once the signal is dropped; going on from it would fault again. */
+    /* Only after an event-stop does the kernel use our registers to restart a system call. The stop for a fault of ours works
+     * as well, once the signal is dropped; resuming from it would fault again. */
     if (r->t->state == TRACEE_SIGNAL) {
         r->t->signal = 0;
     } else if (r->t->state != TRACEE_EVENT) {

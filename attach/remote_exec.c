@@ -30,15 +30,15 @@
 
 #define DEFAULT_TIMEOUT_MS 10000u
 #define POLL_US 200u
-#define FIRST_WAKE_MS 20u /* a busy thread takes the request much sooner by itself */
+#define FIRST_WAKE_MS 20u /* a busy thread takes the request much earlier by itself */
 #define NEXT_WAKE_MS 200u
 #define START_MS 3000u /* from "taken" to "agent runs" */
 #define CLEAN_DELAY_MS 30u
 #define PLEASE_STOP 0x20u /* _PY_EVAL_PLEASE_STOP_BIT */
 
-/* Runs in a namespace of its own that is thrown away. The agent's init function starts the agent and then
- * raises, so that no module object is ever made. A signal handler of the program may run here as at any
- * other line: its KeyboardInterrupt is handed on. What else goes wrong is written over this file. */
+/* Runs in a namespace of its own that is discarded. The agent's init function starts the agent and then raises, so no module
+ * object is made. A signal handler of the program may run here as at any other line: its KeyboardInterrupt is passed on. Other
+ * errors are written over this file. */
 static const char script_text[] = "try:\n"
                                   "    import sys, _imp\n"
                                   "    had = '%s' in sys.modules\n"
@@ -73,7 +73,7 @@ struct request {
     struct place place;
     char script_name[64], script_path[320]; /* name "" = nothing to unlink */
     int script_fd;
-    uint64_t boot_addr; /* of the loaded agent that is used again, or 0 */
+    uint64_t boot_addr; /* boot block of a loaded agent that is used again, or 0 */
     char loaded_path[256];
     bool asked;
     uint64_t deadline, next_wake;
@@ -85,7 +85,7 @@ static void sleep_us(unsigned us) {
     nanosleep(&t, NULL);
 }
 
-/* ---- what the target looks like ---- */
+/* ---- looking at the target ---- */
 
 static int look(struct request *r) {
     pid_t pid = r->o->pid;
@@ -106,7 +106,7 @@ static int look(struct request *r) {
     return 0;
 }
 
-/* The addresses may be written to only while everything is still where it was. */
+/* Writing to the addresses is safe only while everything is still where it was. */
 static int still_there(struct request *r) {
     struct debug_state now;
     int rc = target_check(r->o->pid, r->info->start_time);
@@ -146,7 +146,7 @@ static void fill_boot(const struct request *r, struct vt_boot *boot) {
     memcpy(boot->arena_path, r->place.arena_path, sizeof(boot->arena_path));
 }
 
-/* The agent with its boot block, as a copy. */
+/* Copies the agent, with its boot block filled in. */
 static int fill_agent(struct request *r, uint8_t **image) {
     uint64_t vaddr = elf_symbol(&r->agent, "vt_agent_boot"), offset;
     struct vt_boot boot;
@@ -159,8 +159,8 @@ static int fill_agent(struct request *r, uint8_t **image) {
     return 0;
 }
 
-/* An agent that an earlier remote exec left there is loaded by the path it had, which the loader knows
- * although the file is gone; its boot block is filled in in memory. Sets boot_addr, or leaves it 0. */
+/* An agent that an earlier remote exec left behind is loaded again by its old path: the loader knows it although the file is
+ * gone. Its boot block is filled in in memory. Sets boot_addr, or leaves it 0. */
 static int find_loaded(struct request *r, const char build[32]) {
     static const char gone[] = " (deleted)";
     char root[512], link[64];
@@ -240,7 +240,7 @@ static void clean(struct request *r) {
 
 /* ---- ask, wake, withdraw ---- */
 
-/* A request that one of us left pending when it was killed; a live one holds a lock on its script. */
+/* A request that one of our injectors left pending when it was killed. A live injector holds a lock on its script. */
 static bool is_left_by_us(struct request *r) {
     char path[sizeof(r->script_path)];
     if (mem_read_str(&r->mem, r->debug.script_path, path, sizeof(path)) || !strstr(path, "/" VT_AGENT_FILE)) return false;
@@ -254,7 +254,7 @@ static bool is_left_by_us(struct request *r) {
 static int cancel_left(struct request *r) {
     uint32_t zero = 0;
     int rc = r->mem.write(&r->mem, r->debug.pending, &zero, sizeof(zero));
-    sleep_us(CLEAN_DELAY_MS * 1000); /* it may have been taken in this moment: then it ends before ours begins */
+    sleep_us(CLEAN_DELAY_MS * 1000); /* Python may have just taken it: then it ends before ours begins */
     return rc;
 }
 
@@ -279,14 +279,14 @@ static int ask(struct request *r) {
         r->asked = true;
         rc = r->mem.write(&r->mem, r->debug.pending, &one, sizeof(one));
     }
-    /* only the byte with the flag: the rest of the word counts changes of instrumentation */
+    /* only the byte with the flag: the rest of the word counts changes of the instrumentation */
     if (!rc) rc = r->mem.read(&r->mem, r->debug.eval_breaker, &breaker, sizeof(breaker));
     breaker |= PLEASE_STOP;
     if (!rc) rc = r->mem.write(&r->mem, r->debug.eval_breaker, &breaker, sizeof(breaker));
     return rc ? vt_err_set(r->err, rc, "cannot hand the request to process %d: %s", r->o->pid, strerror(-rc)) : 0;
 }
 
-/* 0: taken. */
+/* 0: Python took it. */
 static int wait_taken(struct request *r) {
     r->next_wake = vt_mono_ns() + FIRST_WAKE_MS * 1000000ull;
     for (;;) {
@@ -304,13 +304,13 @@ static int wait_taken(struct request *r) {
     }
 }
 
-/* Withdraws a request that was not taken. An eval breaker that stays set does no harm. */
+/* Withdraws a request that was not taken. An eval breaker that stays set is harmless. */
 static void withdraw(struct request *r) {
     uint32_t pending, zero = 0;
     char path[sizeof(r->script_path)];
     uint64_t none = 0;
     if (!r->asked || read_pending(r, &pending) || !pending) return;
-    /* still ours? */
+    /* is the request still ours? */
     if (mem_read_str(&r->mem, r->debug.script_path, path, sizeof(path)) || strcmp(path, r->script_path)) return;
     int rc = r->mem.write(&r->mem, r->debug.pending, &zero, sizeof(zero));
     if (!rc && r->boot_addr) rc = r->mem.write(&r->mem, r->boot_addr + offsetof(struct vt_boot, magic), &none, sizeof(none));
@@ -344,7 +344,7 @@ static int run(struct request *r) {
         rc = wait_started(r, START_MS);
     else if (rc == -ETIMEDOUT && r->asked) {
         withdraw(r);
-        /* it may just have taken it */
+        /* Python may just have taken it */
         if (!wait_started(r, CLEAN_DELAY_MS)) return 0;
         return vt_err_set(r->err, -ETIMEDOUT,
                           "the main thread of process %d ran no Python for %.1f s (it is blocked%s): use --method ptrace", pid,

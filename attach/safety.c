@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEAP_ALIGN (1ull << 20) /* of malloc's secondary arenas (usually far more), whose lock is at their head */
-#define HEAP_HEAD 2048u         /* within malloc's own data there */
-#define BSS_REACH 65536u        /* anonymous memory right behind a module is its .bss */
+#define HEAP_ALIGN (1ull << 20) /* alignment of malloc's secondary arenas (usually far larger), whose lock is at their start */
+#define HEAP_HEAD 2048u         /* malloc's own data at that start */
+#define BSS_REACH 65536u        /* anonymous memory right after a module is its .bss */
 
 struct check {
     struct safety *s;
@@ -22,14 +22,14 @@ struct check {
     bool in_run;
     unsigned runs;
     struct unwind_frame outermost;
-    /* all of it */
+    /* all fields of the last frame */
     struct unwind_frame last;
     unsigned foreign; /* frames outside libc and vDSO */
 };
 
-/* Below the stack pointer there has to be room that nobody uses: true for the program's first stack and for a stack that
- * libc made, which has the thread's own data at its upper end; not for the small stacks of signal handlers, goroutines or
- * fibers, which have somebody else's memory right below. */
+/* The room below the stack pointer must be unused. That is true for the program's first stack and for a stack that libc made,
+ * which has the thread's own data at its upper end. It is not true for the small stacks of signal handlers, goroutines or
+ * fibers, which have other memory right below. */
 static bool on_own_stack(const struct image *img, const struct arch_regs *regs) {
     uint64_t sp = arch_sp(regs), thread = arch_thread_pointer(regs);
     const struct map_line *stack = maps_find_line(&img->maps, sp);
@@ -39,8 +39,8 @@ static bool on_own_stack(const struct image *img, const struct arch_regs *regs) 
 
 static bool is_lock_owner(enum map_kind kind) { return kind == MAP_LIBC || kind == MAP_LD || kind == MAP_MALLOC; }
 
-/* Blocked in FUTEX_WAIT on a word that is no lock of libc, loader or allocator: libc has unnamed slow
- * paths for semaphores and condition variables, entered by a jump. */
+/* True when blocked in FUTEX_WAIT on a word that is no lock of libc, loader or allocator. libc has unnamed slow paths for
+ * semaphores and condition variables, entered by a jump. */
 static bool waits_for_program(const struct image *img, const struct arch_regs *regs) {
     if (arch_syscall_nr(regs) != arch_nr_futex || !arch_interrupted(regs)) return false;
     uint64_t word = arch_syscall_arg(regs, 0);
@@ -67,17 +67,17 @@ static bool run_is_safe(struct check *c) {
 static int visit(void *ctx, const struct unwind_frame *f) {
     struct check *c = ctx;
     c->s->frames = f->depth + 1;
-    /* a signal handler's stack inside the stack of what it interrupted */
+    /* the stack of a signal handler inside the stack that it interrupted */
     if (f->depth && f->sp < c->last.sp) return unsafe(c->s, f, "on another stack");
     c->last = *f;
     if (!f->module) c->s->unknown_code = true;
-    if (!f->module && !f->depth) return unsafe(c->s, f, "runs code of no file"); /* perhaps a bootstrap of ours */
+    if (!f->module && !f->depth) return unsafe(c->s, f, "runs code of no file"); /* perhaps our own bootstrap code */
     enum map_kind kind = f->module ? f->module->kind : MAP_OTHER;
     if (kind == MAP_LD) return unsafe(c->s, f, "in the dynamic loader");
     if (kind == MAP_MALLOC) return unsafe(c->s, f, "in a memory allocator");
-    if (kind == MAP_AGENT) return unsafe(c->s, f, "in the agent"); /* it leaves soon; and only one agent may run at a time */
+    if (kind == MAP_AGENT) return unsafe(c->s, f, "in the agent"); /* it leaves soon, and only one agent may run at a time */
     if (kind == MAP_LIBC || kind == MAP_VDSO) {
-        if (f->signal) return 0; /* the return path of the kernel: no libc code runs */
+        if (f->signal) return 0; /* returning from the kernel: no libc code runs */
         if (!c->in_run) c->runs++;
         c->in_run = true;
         c->outermost = *f;
@@ -89,7 +89,7 @@ static int visit(void *ctx, const struct unwind_frame *f) {
     return 0;
 }
 
-/* True when the last frame is the first function of a thread or of the program. Its unwind tables say so; without them the
+/* True when the last frame is the first function of a thread or of the program. Its unwind tables prove it; without them the
  * walk would have failed. */
 static bool proven_end(struct check *c) {
     const struct image_module *m = c->last.module;

@@ -40,14 +40,14 @@ static uint32_t groups(const char *status, gid_t out[CREDS_GROUPS]) {
     for (const char *v = field(status, "Groups"); v && n < CREDS_GROUPS;) {
         char *end;
         while (*v == ' ') v++;
-        if (*v < '0' || *v > '9') break; /* the end of the line: strtoul would go on into the next one */
+        if (*v < '0' || *v > '9') break; /* the end of the line: strtoul would continue on the next line */
         out[n++] = (gid_t)strtoul(v, &end, 10);
         v = end;
     }
     return n;
 }
 
-/* The last number of a line: NSpid lists our view first, the target's own last. */
+/* The last number of a line: NSpid lists our view first and the target's own last. */
 static long last_number(const char *v) {
     long last = 0;
     while (v && *v && *v != '\n') {
@@ -61,7 +61,7 @@ static long last_number(const char *v) {
     return last;
 }
 
-/* Field `index` (as proc(5) counts) of a stat line; the name in field 2 may hold blanks and ')'. */
+/* Field `index` (as proc(5) counts) of a stat line. The name in field 2 may contain blanks and ')'. */
 static bool stat_field(const char *stat, unsigned index, uint64_t *out) {
     const char *at = strrchr(stat, ')');
     if (!at) return false;

@@ -20,11 +20,11 @@
 #define THREADS_MAX 4096
 #define STOP_MS 200u
 #define LATE_STOP_MS 500u
-#define CHECK_BUDGET_NS 150000000ull /* of one backtrace */
-#define TO_SYSCALL_MS 15u            /* how long to wait for a system call, with other threads to try */
+#define CHECK_BUDGET_NS 150000000ull /* limit for one backtrace */
+#define TO_SYSCALL_MS 15u            /* how long to wait for a system call when there are other threads to try */
 #define TO_SYSCALL_ALONE_MS 2u
 #define REOPEN_EVERY 16u
-#define DENIALS 5u /* rounds; one thread alone is refused when it just ends */
+#define DENIALS 5u /* rounds; a refusal from a single thread may mean that it is just ending */
 
 enum rank { RANK_RUNNING = 0, RANK_CALL = 1, RANK_WAITING = 2, RANKS };
 
@@ -40,7 +40,7 @@ static int list_threads(pid_t pid, pid_t *tids, int max) {
     return n;
 }
 
-/* What the thread does, without stopping it. */
+/* Looks at the thread without stopping it. */
 static enum rank rank_of(pid_t pid, pid_t tid) {
     char path[64], text[256];
     size_t len;
@@ -76,8 +76,8 @@ static int check(struct thread_search *s, struct tracee *t, struct safety *out) 
     return 0;
 }
 
-/* Lets an unsafe thread run to the entry of a system call where it is safe. 0: there, in an event-stop;
- * -EAGAIN: none came in time (event-stop too). A syscall-stop goes away with its tracer. */
+/* Runs an unsafe thread to the entry of a system call at which it is safe. 0: it is there, in an event-stop; -EAGAIN: none
+ * came in time (event-stop, too). A syscall-stop ends with its tracer. */
 static int run_to_syscall(struct thread_search *s, struct tracee *t, unsigned ms, struct safety *out) {
     uint64_t deadline = vt_mono_ns() + ms * 1000000ull;
     for (;;) {
@@ -104,18 +104,19 @@ static int run_to_syscall(struct thread_search *s, struct tracee *t, unsigned ms
         if (arch_nr_is_memory(arch_syscall_nr(&regs))) continue;
         rc = check(s, t, out);
         if (rc) return rc;
-        if (out->safe) return tracee_to_event_stop(t, LATE_STOP_MS); /* no user code in between */
+        if (out->safe) return tracee_to_event_stop(t, LATE_STOP_MS); /* no user code runs in between */
     }
 }
 
-/* One thread. 0: hijackable. -EAGAIN: let go again, not now. -EPERM, -ESRCH and the like: errors of this thread. */
+/* Tries one thread. 0: hijackable. -EAGAIN: released again, unsafe at the moment. -EPERM, -ESRCH and the like: errors of this
+ * thread. */
 static int try_thread(struct thread_search *s, struct tracee *t, struct remote *r, const struct arch_gadgets *g, pid_t tid,
                       bool alone, struct safety *out, struct vt_err *err) {
     int rc = tracee_seize(t, s->env, tid, s->suspend_seccomp, STOP_MS);
     if (!rc) trace_pin(s->env, s->o->pid, tid);
     if (!rc) rc = arch_thread_supported(tid, err);
     if (!rc) rc = check(s, t, out);
-    if (!rc && !out->safe && out->unknown_code) rc = -EAGAIN; /* going on would not help */
+    if (!rc && !out->safe && out->unknown_code) rc = -EAGAIN; /* running on would not help */
     if (!rc && !out->safe) {
         rc = run_to_syscall(s, t, alone ? TO_SYSCALL_ALONE_MS : TO_SYSCALL_MS, out);
         if (!rc && !out->safe) rc = -EAGAIN;
@@ -126,7 +127,7 @@ static int try_thread(struct thread_search *s, struct tracee *t, struct remote *
 }
 
 static void pause_between_rounds(void) {
-    struct timespec ts = {0, 200000 + (long)(vt_mono_ns() / 7 % 2000000)}; /* not in step with the target */
+    struct timespec ts = {0, 200000 + (long)(vt_mono_ns() / 7 % 2000000)}; /* irregular, to fall out of step with the target */
     nanosleep(&ts, NULL);
 }
 
@@ -150,7 +151,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
                 rc = try_thread(s, t, r, g, tids[i], n == 1, &safety, err);
                 tried++;
                 denied += rc == -EPERM;
-                /* ended, or does not stop: another one may */
+                /* it ended or does not stop: another thread may work */
                 if (rc == -ESRCH || rc == -EBUSY || rc == -ETIMEDOUT || rc == -EFAULT || rc == -EPERM) rc = -EAGAIN;
                 unknown_code |= safety.unknown_code;
                 if (vt_mono_ns() > s->deadline_ns && rc == -EAGAIN) rc = -EBUSY;

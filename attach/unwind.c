@@ -13,22 +13,22 @@
 
 #include <libunwind.h>
 
-/* Exported by libunwind for its own ptrace and core-file accessors, and declared in none of its headers. */
+/* libunwind exports it for its own ptrace and core-file accessors. No header declares it. */
 #undef dwarf_search_unwind_table
 extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip, unw_dyn_info_t *di, unw_proc_info_t *pi,
                                               int need_unwind_info, void *arg);
 
 #define PAGE 4096u
-#define READ_AHEAD 8u /* pages; the walk goes upwards */
+#define READ_AHEAD 8u /* pages; the walk goes towards higher addresses */
 #define CACHE_PAGES 1024u
 #define RULES 4096u
 #define DEPTH_MAX 4000000u
 #define DEADLINE_EVERY 256u
-#define SLOW_FRAMES 96u /* by libunwind, before rules are worth learning */
+#define SLOW_FRAMES 96u /* frames that libunwind steps before learning rules pays */
 #define LEARNED_RULES 1024u
-#define WINDOW (256u << 10) /* of the stack, read at once */
+#define WINDOW (256u << 10) /* part of the stack that is read at once */
 
-/* Marked registers: the tag is in the top 16 bits, which makes them no addresses. */
+/* Marked registers: the tag in the top 16 bits makes the values invalid addresses. */
 #define MARK_SHIFT 48
 #define MARK_SP 0x5a01ull
 #define MARK_MEMORY 0x5a02ull
@@ -38,22 +38,22 @@ extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip
 #define IS_MARK(v) ((v) >> (MARK_SHIFT + 8) == 0x5a)
 
 enum rule_kind { RULE_NONE = 0, RULE_SIMPLE, RULE_HARD, RULE_END, RULE_NO_TABLE };
-struct rule { /* where the caller's registers are, for an address inside a call instruction */
+struct rule { /* the places of the caller's registers, for an address inside a call instruction */
     uint64_t lookup;
     uint8_t kind;  /* enum rule_kind */
-    bool from_fp;  /* CFA counted from the frame pointer, else from sp */
-    uint8_t saved; /* bits: which of arch_unwind_saved are in memory */
+    bool from_fp;  /* the CFA is relative to the frame pointer, else to sp */
+    uint8_t saved; /* bits: which registers of arch_unwind_saved are in memory */
     int32_t cfa;
-    int32_t at[ARCH_SAVED_REGS]; /* from the CFA */
+    int32_t at[ARCH_SAVED_REGS]; /* relative to the CFA */
 };
 
-struct state { /* of a frame */
+struct state { /* registers of a frame */
     uint64_t ip, lookup, sp;
     uint64_t saved[ARCH_SAVED_REGS];
 };
 
 #define FILE_PARTS 64u
-struct file_part { /* of a module's file, as it is mapped */
+struct file_part { /* part of a module's file, as it is mapped */
     uint64_t start, end;
     const uint8_t *bytes;
 };
@@ -63,12 +63,12 @@ struct unwinder {
     struct mem *mem;
     unw_addr_space_t space;
     const struct arch_regs *regs;
-    const struct image_module *last; /* most frames are in the module of the frame before */
+    const struct image_module *last; /* most frames are in the same module as the frame before */
     struct file_part parts[FILE_PARTS];
-    bool no_table; /* of this walk: libunwind had to guess */
+    bool no_table; /* this walk: libunwind had to guess */
     bool marked;   /* registers are marks: a rule is being learned */
     uint64_t mark_low, mark_ip;
-    uint64_t marked_reads[16]; /* addresses with a mark, in the order they were read */
+    uint64_t marked_reads[16]; /* marked addresses that were read, in order */
     unsigned nmarked_reads;
     struct rule rules[LEARNED_RULES];
     uint64_t window_at, window_len;
@@ -173,7 +173,7 @@ static void put_unwind_info(unw_addr_space_t as, unw_proc_info_t *pi, void *arg)
     pi->unwind_info = NULL;
 }
 
-/* Each register its own mark, and far apart, so that a sum says which one it was made from. */
+/* Gives each register a mark of its own, far apart, so that a sum shows which one it came from. */
 static int marked_reg(const struct unwinder *u, int reg, unw_word_t *value) {
     *value = MARK(MARK_SAVED + ARCH_SAVED_REGS, u->mark_low);
     if (reg == arch_unwind_ip) *value = u->mark_ip;
@@ -276,7 +276,7 @@ static void probe(struct unwinder *u, uint64_t lookup, uint64_t low, struct rule
     for (unsigned i = 0; i < ARCH_SAVED_REGS; i++) {
         unw_save_loc_t where;
         if (unw_get_save_loc(&cursor, arch_unwind_saved[i], &where)) return;
-        if (where.type == UNW_SLT_REG && where.u.regnum == arch_unwind_saved[i]) continue; /* untouched */
+        if (where.type == UNW_SLT_REG && where.u.regnum == arch_unwind_saved[i]) continue; /* the register is unchanged */
         if (where.type != UNW_SLT_MEMORY || MARK_TAG(where.u.addr) != MARK_TAG(cfa)) return;
         rule->saved |= (uint8_t)(1u << i);
         rule->at[i] = (int32_t)(where.u.addr - cfa);
@@ -302,7 +302,7 @@ static bool window_covers(const struct unwinder *u, uint64_t from, uint64_t to) 
     return from >= u->window_at && to <= u->window_at + u->window_len;
 }
 
-/* A frame's part of the stack; frames are visited upwards. */
+/* Reads the frame's part of the stack; frames are visited towards higher addresses. */
 static bool need_window(struct unwinder *u, uint64_t from, uint64_t to) {
     if (window_covers(u, from, to)) return true;
     u->window_at = from & ~(uint64_t)(PAGE - 1);
@@ -349,7 +349,7 @@ static bool is_signal_frame(struct unwinder *u, const struct state *s) {
     return is;
 }
 
-/* By libunwind. > 0 done, 0 end, -ENODATA. */
+/* A step by libunwind. > 0 done, 0 end, -ENODATA. */
 static int hard_step(struct unwinder *u, struct state *s, bool signal) {
     unw_cursor_t cursor;
     struct arch_regs regs = *u->regs;
@@ -366,7 +366,7 @@ static int hard_step(struct unwinder *u, struct state *s, bool signal) {
     return rc;
 }
 
-/* By a rule where there is one. > 0 done, 0 end, -ENODATA. */
+/* A step by a rule if there is one. > 0 done, 0 end, -ENODATA. */
 static int step(struct unwinder *u, struct state *s) {
     const struct rule *rule = rule_of(u, s->lookup);
     if (rule->kind == RULE_END) return 0;
@@ -392,7 +392,7 @@ static bool late(unsigned depth, uint64_t deadline_ns) {
     return depth >= DEPTH_MAX || (depth % DEADLINE_EVERY == DEADLINE_EVERY - 1 && vt_mono_ns() > deadline_ns);
 }
 
-/* libunwind steps all frames of libc: signal frames are there, and the safety rules depend on them. */
+/* libunwind steps all frames of libc: signal frames are among them, and the safety rules need those. */
 static bool may_be_signal(const struct image_module *m) { return !m || m->kind == MAP_LIBC || m->kind == MAP_VDSO; }
 
 static int walk_on(struct unwinder *u, struct state *s, unsigned depth, uint64_t deadline_ns, visitor visit, void *ctx) {
@@ -412,7 +412,7 @@ static int walk_on(struct unwinder *u, struct state *s, unsigned depth, uint64_t
 int unwinder_walk(struct unwinder *u, const struct arch_regs *regs, uint64_t deadline_ns, visitor visit, void *ctx) {
     unw_cursor_t cursor;
     struct state s;
-    bool after_signal = true; /* the innermost ip is not a return address either */
+    bool after_signal = true; /* the innermost ip is not a return address, either */
     u->regs = regs;
     u->no_table = false;
     u->walk++;

@@ -1,6 +1,6 @@
-/* Owns waking a Python main thread that sleeps in a system call, so that it looks at its eval breaker: the
- * system call fails with EINTR, as after a signal. This is done only in CPython's own code, which retries the call (PEP 475);
- * other libraries may not retry. */
+/* Owns waking a Python main thread that sleeps in a system call, so that it checks its eval breaker: the system call fails
+ * with EINTR, as after a signal. Only a call made by CPython's own code is interrupted, because CPython retries it (PEP 475).
+ * Other libraries may not. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>
@@ -53,9 +53,9 @@ void wake_python(const struct attach_opts *o, struct mem *mem, const struct map_
         arch_fail_interrupted(&regs);
         rc = arch_regs_set(o->pid, &regs);
         if (!rc) vt_debug(VT_AREA_ATTACH, "process %d: main thread woken", o->pid);
-        t.state = TRACEE_SYSCALL; /* released as from an event-stop, epoll_wait would be made to restart */
+        t.state = TRACEE_SYSCALL; /* released as if from an event-stop, epoll_wait would be restarted */
     }
-    /* a thread that did not stop in time stops later: it must not then wait for us to end */
+    /* A thread that did not stop in time will stop later: it must not wait then for us to end. */
     uint64_t give_up = vt_mono_ns() + LATE_MS * 1000000ull;
     do tracee_release(&t, &env);
     while (t.state == TRACEE_RUNNING && vt_mono_ns() < give_up);

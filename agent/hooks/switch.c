@@ -22,8 +22,8 @@ enum { PROFILE_308 = 56, PROFILE_311 = 64 };
 static py_tracefunc lean;
 static enum profile_mode mode;
 static bool subtrees; /* a function that is left out may also leave out its callees */
-static uint32_t
-    generation; /* counts the hooks going in or out: a frame entered under another generation must not change anything */
+/* Counts the hooks going in or out: a frame that was entered under another generation must not change anything. */
+static uint32_t generation;
 static void *installed;
 
 /* The frame that runs now: the new frame is not yet the thread's frame. */

@@ -139,9 +139,8 @@ static int give_all(struct giver *g) {
             if (call->end - around->end > ROUNDING_NS) g->l->totals->cut++;
             call->end = around->end;
         }
-        if (around && call->start <= around->start && call->start < call->end)
-            call->start = around->start + 1;                  /* 1 ns further inside */
-        if (call->start > call->end) call->start = call->end; /* no room left */
+        if (around && call->start <= around->start && call->start < call->end) call->start = around->start + 1; /* 1 ns in */
+        if (call->start > call->end) call->start = call->end;                                                   /* no room left */
         g->stack[g->depth++] = (uint32_t)i;
     }
     while (g->depth && !rc && lane->calls[g->stack[g->depth - 1]].end != OPEN)

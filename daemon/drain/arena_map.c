@@ -1,6 +1,6 @@
-/* Owns the mapping of an arena and the SIGBUS guard. A memfd is sealed against shrinking. An arena can also be a file in
- * the target's mount namespace, and the owner of that file can truncate it at any time: then the handler maps empty pages
- * in place of the lost ones, and the session ends as broken. */
+/* Owns the mapping of an arena and the SIGBUS guard. A memfd is sealed against shrinking. But an arena can also be a file in
+ * the target's mount namespace, which its owner can truncate at any time. Then the signal handler maps empty pages in place of
+ * the lost ones, and the session ends as broken. */
 #include "daemon/drain/arena_map.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 #define PAGE 4096ul
-/* The pages of chunks above this go back to the kernel when a chunk was read; chunks below keep them. */
+/* When chunks above this were read, their pages go back to the kernel; chunks below keep theirs. */
 #define KEEP_PAGES_BELOW 1024u
 
-/* The lock protects the list while the thread that renews leases walks it. */
+/* Protects the list while the thread that renews leases walks it. */
 static pthread_mutex_t mapped_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct arena *mapped;
 
@@ -29,7 +29,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *uc) {
         uintptr_t start = (uintptr_t)a->ctl;
         if (addr < start || addr >= start + a->bytes) continue;
         int saved = errno;
-        uintptr_t page = addr & ~(PAGE - 1); /* with all behind it: a file is cut at its end; and it stays one mapping */
+        /* Maps everything behind the page, too: a file is truncated at its end, and this makes one mapping. */
+        uintptr_t page = addr & ~(PAGE - 1);
         a->broken = 1;
         if (mmap((void *)page, start + a->bytes - page, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
@@ -37,7 +38,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *uc) {
         errno = saved;
         return;
     }
-    signal(sig, SIG_DFL); /* not in an arena: the instruction runs again and the signal ends the daemon */
+    signal(sig, SIG_DFL); /* not in an arena: the instruction runs again, and the signal then ends the daemon */
 }
 
 static int guard_install(void) {
@@ -116,12 +117,12 @@ void arena_warm(struct arena *a, uint32_t upto) {
     char *start = (char *)vt_chunk_at(a->ctl, a->warm);
     size_t len = (size_t)(upto - a->warm) * VT_CHUNK_SIZE;
     if (madvise(start, len, MADV_POPULATE_WRITE)) {
-        /* Older kernel. Adding nothing is a write that cannot harm a record of a running thread. */
+        /* Older kernels: adding 0 touches the page without changing a record of a running thread. */
         for (char *p = start; p < start + len; p += PAGE) vt_fetch_or_release((uint64_t *)(void *)p, 0ul);
     }
     if (a->pages_first) {
         for (uint32_t i = a->warm; i < upto; i++) vt_fetch_or_release(&a->ctl->free[i / 64], 1ul << (i & 63));
-        vt_fetch_add(&a->ctl->freed, 1ul); /* threads that found no chunk look again */
+        vt_fetch_add(&a->ctl->freed, 1ul); /* threads that found no free chunk try again */
     }
     a->warm = upto;
 }
@@ -167,7 +168,7 @@ static void limits_to_zero(struct arena *a) {
         }
 }
 
-/* A thread stores its new limit, fences, and reads `enabled` again. In every order of these steps and ours the thread sees
+/* A thread stores its new limit, executes a fence and reads `enabled` again. In any order of its steps and ours it sees
  * enabled == 0 or a limit of 0. */
 void arena_stop_writers(struct arena *a) {
     limits_to_zero(a);

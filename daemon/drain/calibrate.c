@@ -13,7 +13,7 @@
 #define BRACKETS 8
 
 #if VT_HAS_TSC
-/* True when the CPU reports a TSC of constant speed, and the kernel still lists it as a clock source. */
+/* True when the CPU reports an invariant TSC and the kernel still lists it as a clock source. */
 static bool tsc_invariant(void) {
     unsigned a, b, c, d;
     char sources[256];

@@ -13,17 +13,17 @@
 
 #include "daemon/drain/stream.h"
 
-#define PASS_WORDS (64u * VT_CHUNK_WORDS) /* read in one pass, so that the event loop goes on */
+#define PASS_WORDS (64u * VT_CHUNK_WORDS) /* words read in one pass, so that the event loop continues */
 #define REAP_AGE_NS 1000000000ull
-#define ALIVE_AGE_NS 3000000000ull    /* a thread that was alive is not looked at again before */
-#define UNKNOWN_AGE_NS 30000000000ull /* after this a thread whose tid is not known counts as ended; it may come back */
-#define WARM_AHEAD 64u                /* chunks that have pages before the target takes them */
+#define ALIVE_AGE_NS 3000000000ull    /* a thread seen alive is not checked again before this time */
+#define UNKNOWN_AGE_NS 30000000000ull /* after this time a thread of unknown tid counts as ended; it may come back */
+#define WARM_AHEAD 64u                /* chunks whose pages are made before the target takes them */
 
 struct slot {      /* what is known of one chunk */
     uint32_t next; /* queue: index + 1 */
     uint32_t seq;
-    uint32_t cursor; /* next word to read */
-    uint64_t upper;  /* upper bits of the stamps, which records do not hold */
+    uint32_t cursor; /* next word to read in the chunk */
+    uint64_t upper;  /* upper bits of the time stamps, which records do not hold */
     uint64_t base;
 };
 
@@ -31,15 +31,15 @@ struct drain {
     struct arena *arena;
     struct streams streams;
     LIST_HEAD(, stream) active;
-    uint64_t claimed_ns; /* since when a chunk has been claimed without a header; 0 = none is */
-    uint32_t most_used;  /* highest chunk in use at the last look */
+    uint64_t claimed_ns; /* since when a claimed chunk has had no header; 0 = there is none */
+    uint32_t most_used;  /* highest chunk in use at the last pass */
     uint64_t known[VT_CHUNKS_MAX / 64];
     struct slot slots[VT_CHUNKS_MAX];
-    uint64_t told; /* dropped events reported of streams that were retired */
+    uint64_t told; /* dropped events that were reported for retired streams */
     struct {
         uint32_t serial_plus_1;
         uint64_t dropped;
-    } told_slots[VT_DROP_SLOTS]; /* drop slots of retired streams that were counted in `told` */
+    } told_slots[VT_DROP_SLOTS]; /* drop slots of retired streams that `told` includes */
     uint64_t payload[VT_PAYLOAD_MAX / 8];
 };
 
@@ -65,11 +65,11 @@ void drain_free(struct drain *d) {
 
 /* ---- chunks ---- */
 
-/* Reads words of chunk i up to the first one that is not written yet. *done: the chunk gets no more words. */
+/* Reads words of chunk i up to the first one that is not written yet. *done: no more words will come. */
 static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done, uint64_t *got) {
     struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);
     struct slot *slot = &d->slots[i];
-    bool closed = vt_load_acquire(&c->state) == VT_CHUNK_CLOSED; /* read before the words: a closed chunk gets no more */
+    bool closed = vt_load_acquire(&c->state) == VT_CHUNK_CLOSED; /* read before the words: no words are added to a closed chunk */
     uint32_t k = slot->cursor;
     int rc = 0;
 
@@ -80,7 +80,7 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
         if (VT_REC_IS_PLAIN(type)) {
             size_t took;
             rc = stream_events(&d->streams, s, &c->rec[k], VT_CHUNK_RECORDS - k, slot->upper, &took);
-            if (!took && !rc) d->streams.totals.violations++; /* the target has just changed it */
+            if (!took && !rc) d->streams.totals.violations++; /* the target has just changed the word */
             k += took ? (uint32_t)took : 1;
             continue;
         }
@@ -139,7 +139,7 @@ static void queue_chunk(struct drain *d, struct stream *s, uint32_t i) {
     if (!slots[i].next) s->tail = i + 1;
 }
 
-/* Takes a new chunk into its stream's queue. *ready is false while the chunk is claimed but has no header yet. */
+/* Puts a new chunk into its stream's queue. *ready is false while the chunk is claimed but has no header yet. */
 static int take_chunk(struct drain *d, uint32_t i, bool *ready) {
     struct vt_chunk *c = vt_chunk_at(d->arena->ctl, i);
     struct stream *s;
@@ -187,7 +187,7 @@ static int find_chunks(struct drain *d) {
     return rc;
 }
 
-/* Reads the streams' chunks in order, about `words` words at most. all: also chunks that are not finished. */
+/* Reads the streams' chunks in order, about `words` words. all: unfinished chunks, too. */
 static int read_streams(struct drain *d, uint64_t words, bool all, uint64_t *got) {
     struct stream *s, *next;
     uint64_t start = *got;
@@ -198,13 +198,13 @@ static int read_streams(struct drain *d, uint64_t words, bool all, uint64_t *got
         while (s->head && !rc && *got - start < words) {
             uint32_t i = s->head - 1;
             bool done = false;
-            if (d->slots[i].seq != s->next_seq && !all) break; /* the one before is being claimed */
+            if (d->slots[i].seq != s->next_seq && !all) break; /* the chunk before it is just being claimed */
             rc = read_chunk(d, s, i, &done, got);
             if (rc || !(done || all)) break;
             chunk_done(d, s, i);
         }
     }
-    /* The first stream used up the pass: move it to the end of the list, so that it does not starve the others. */
+    /* The first stream used up the pass: it moves to the end of the list, so that the others get their turn. */
     s = LIST_FIRST(&d->active);
     if (!rc && *got - start >= words && s && LIST_NEXT(s, active)) {
         struct stream *last = s;
@@ -253,7 +253,7 @@ static int retire(struct drain *d, struct stream *s) {
     return rc;
 }
 
-/* Streams without chunks whose threads have ended. A thread that lives is looked at again after a while only. */
+/* Retires streams without chunks whose threads have ended. A living thread is checked again only after a while. */
 static int retire_ended(struct drain *d, uint64_t now_ns) {
     struct stream *s, *next;
     int rc = 0;
@@ -282,7 +282,7 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
         s->moved_ns = now_ns;
         if (!s->tid || tids_alive(&d->streams.tids, s->tid)) continue;
         bool done;
-        while (s->head && !rc) { /* the thread was dead before we looked: the chunk gets no more words */
+        while (s->head && !rc) { /* the thread had ended before this check: the chunk gets no more words */
             uint32_t i = s->head - 1;
             rc = read_chunk(d, s, i, &done, &got);
             if (!rc) chunk_done(d, s, i);
@@ -301,13 +301,13 @@ int drain_reap(struct drain *d, uint64_t now_ns) {
             if (vt_load_acquire(&c->state) != VT_CHUNK_FREE) continue;
             uint32_t tid = owner ? tids_outer(&d->streams.tids, (uint32_t)(owner >> 32)) : 0;
             if (owner && tid && tids_alive(&d->streams.tids, tid)) continue;
-            if (owner && !tid && !tids_same_ns(&d->streams.tids)) continue; /* cannot know */
+            if (owner && !tid && !tids_same_ns(&d->streams.tids)) continue; /* we cannot know whether it lives */
             arena_give_back(d->arena, i);
         }
     return 0;
 }
 
-/* Reports dropped events that no gap record counts: per thread from chunk headers and drop slots, the rest as thread ~0. */
+/* Reports dropped events that no gap record counts: per thread from chunk headers and drop slots, the others as thread ~0. */
 static int report_drops(struct drain *d, uint64_t now_ticks) {
     struct vt_ctl *ctl = d->arena->ctl;
     uint64_t told = d->told;
@@ -322,7 +322,7 @@ static int report_drops(struct drain *d, uint64_t now_ticks) {
         if (d->told_slots[i].serial_plus_1 == serial + 1)
             dropped -= dropped < d->told_slots[i].dropped ? dropped : d->told_slots[i].dropped;
         if (s || !dropped || rc) continue;
-        rc = tell_drops(d, serial, dropped, now_ticks); /* it never got a chunk */
+        rc = tell_drops(d, serial, dropped, now_ticks); /* the thread never got a chunk */
         told += dropped;
     }
     LIST_FOREACH(s, &d->streams.table.all, all) {
@@ -339,8 +339,7 @@ static int report_drops(struct drain *d, uint64_t now_ticks) {
 
 int drain_finish(struct drain *d, uint64_t now_ticks) {
     uint64_t got = 0;
-    /* The bit of a chunk may still be set although the chunk is claimed, because it is only a hint. Such chunks are
-     * among the lowest free ones. */
+    /* The bitmap is a hint: the bit of a claimed chunk may still be set. Such chunks are among the lowest free ones. */
     uint32_t upto = d->most_used + 4 * WARM_AHEAD;
     for (uint32_t i = 0; i < upto && i < d->arena->nchunks && i < d->arena->warm; i++)
         if (vt_load_acquire(&vt_chunk_at(d->arena->ctl, i)->owner))

@@ -1,4 +1,4 @@
-/* Owns the table of system calls that threads were in at the attach (inside.h). */
+/* Owns the table of the system calls that threads were in at the attach (inside.h). */
 #include "daemon/drain/inside.h"
 
 #include <stdio.h>
@@ -22,11 +22,11 @@ uint32_t inside_id(struct inside *in, uint32_t tid, bool *is_new, const char **t
     if (!found) return 0;
     *text = found->text;
     *is_new = false;
-    /* Threads in the same call have the same name. */
+    /* Threads in the same call share a name. */
     for (uint32_t i = 0; i < in->n && !found->id; i++)
         if (in->threads[i].id && !strcmp(in->threads[i].text, found->text)) found->id = in->threads[i].id;
     if (!found->id) {
-        found->id = VT_ID_MAX - 1 - in->nids++; /* the agent counts upwards */
+        found->id = VT_ID_MAX - 1 - in->nids++; /* the agent's ids count up from the other end */
         *is_new = true;
     }
     return found->id;

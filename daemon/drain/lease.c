@@ -14,7 +14,7 @@ static void *run(void *arg) {
     struct lease *l = arg;
     pthread_mutex_lock(&l->lock);
     while (!l->stop) {
-        uint64_t silent = vt_mono_ns() - vt_load_acquire(&l->beat_ns); /* negative after a beat in between */
+        uint64_t silent = vt_mono_ns() - vt_load_acquire(&l->beat_ns); /* negative when a beat came in between */
         uint32_t kept = 1;
         if ((int64_t)silent < (int64_t)l->patience_ns)
             kept = arenas_renew(clock_ticks(&l->clock) + clock_ns_to_ticks(&l->clock, LEASE_FOR_NS));
@@ -39,7 +39,7 @@ int lease_start(struct lease *l, const struct clock_source *clock, uint64_t pati
     pthread_cond_init(&l->wake, &attr);
     pthread_condattr_destroy(&attr);
     sigfillset(&all);
-    sigdelset(&all, SIGBUS); /* this thread writes to arenas: it needs the guard of arena_map.c, too */
+    sigdelset(&all, SIGBUS); /* this thread writes to arenas, so it needs the guard of arena_map.c, too */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = -pthread_create(&l->thread, NULL, run, l);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

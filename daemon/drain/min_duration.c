@@ -1,5 +1,5 @@
-/* Owns the events of one thread that are held back: a stack of enter events, the bytes of their arguments, a return value
- * that waits for its leave event, and a run of events that are decided and go to the sink next. */
+/* Owns the events of one thread that are held back: a stack of enter events, the bytes of their arguments, a return value that
+ * waits for its leave event, and a run of decided events that goes to the sink next. */
 #include "daemon/drain/min_duration.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 #define HELD_MAX 16384u
 #define BYTES_MAX (1u << 20)
-#define STEP_MAX (1ull << (VT_REC_TS_BITS - 2)) /* between two events of a run */
+#define STEP_MAX (1ull << (VT_REC_TS_BITS - 2)) /* longest time between two events of a run */
 
 struct held {
     uint64_t full, rec;
@@ -110,7 +110,7 @@ int min_duration_flush(struct min_duration *m) {
 
 /* ---- in ---- */
 
-/* Too many are held, or there is no more memory for them: the older half is kept whatever its length. */
+/* Too many events are held, or memory is short: the older half is kept, however short its calls are. */
 static int make_room(struct min_duration *m) {
     int rc = 0;
     while (!rc && m->n > m->first && m->n - m->first > m->room / 2) rc = give_oldest(m);
@@ -120,7 +120,7 @@ static int make_room(struct min_duration *m) {
     return rc;
 }
 
-/* Not held at all: there is no memory for it. */
+/* Keeps an event at once: there is no memory to hold it. */
 static int keep_now(struct min_duration *m, uint64_t rec, uint64_t full) {
     int rc = m->has_args ? give_payload(m, VT_PL_ARGS, m->bytes + m->args_at, m->args_len) : 0;
     m->has_args = false;
@@ -179,9 +179,9 @@ int min_duration_payload(struct min_duration *m, uint32_t kind, const uint8_t *p
     }
     if (kind != VT_PL_ARGS || len > BYTES_MAX - m->bytes_len) rc = min_duration_flush(m);
     if (rc || kind != VT_PL_ARGS) return rc ? rc : m->sink.payload(m->sink.ctx, m->sink.stream, kind, p, len);
-    if (m->has_args) m->bytes_len = m->args_at; /* those of a call that never came */
+    if (m->has_args) m->bytes_len = m->args_at; /* arguments of a call that never came */
     rc = memory_grow(m->shared->memory, &m->bytes, &m->bytes_room, m->bytes_len + len, 1, BYTES_MAX);
-    if (rc == -ENOBUFS && m->bytes_len) { /* without what is held there is room */
+    if (rc == -ENOBUFS && m->bytes_len) { /* there will be room after the held bytes are gone */
         rc = min_duration_flush(m);
         if (!rc) rc = memory_grow(m->shared->memory, &m->bytes, &m->bytes_room, m->bytes_len + len, 1, BYTES_MAX);
     }

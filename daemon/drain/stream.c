@@ -14,14 +14,14 @@
 
 #define BLOCK_AGE_NS 50000000ull
 #define STACK_IDS_MAX 250000u
-#define OPEN_MAX 256u                 /* blocks open at the same time; then the oldest is written out */
-#define PAYLOADS_MAX (32u << 20)      /* bytes of payloads in open blocks; the same */
-#define SPARE_PAYLOAD_MAX (64u << 10) /* an encoder that has grown beyond this is not kept */
+#define OPEN_MAX 256u                 /* blocks open at once; at one more, the oldest is written */
+#define PAYLOADS_MAX (32u << 20)      /* bytes of payloads in open blocks; treated in the same way */
+#define SPARE_PAYLOAD_MAX (64u << 10) /* an encoder larger than this is not kept for reuse */
 #define TICKS_HALF (1ull << (VT_REC_TS_BITS - 1))
 
 struct stack {
     uint64_t ident, ticks;
-    uint32_t tid; /* as the target sees it, 0 = not known, or of no interest: a filter leaves out what the thread runs */
+    uint32_t tid; /* the tid that the target sees; 0 = unknown, or not needed: a filter leaves out the thread's functions */
     uint32_t *ids;
     uint32_t n, size;
     uint16_t parts;
@@ -60,7 +60,7 @@ static int flush_names(struct streams *all) {
     return put(all, VT_FRAME_NAMES, &m.base);
 }
 
-/* The system call that the thread was in goes on top. */
+/* Puts the system call that the thread was in on top of the stack. */
 static int add_inside(struct streams *all, struct stack *st) {
     bool is_new = false;
     const char *text;
@@ -162,13 +162,13 @@ static int flush_old_blocks(struct streams *all) {
     return rc;
 }
 
-/* Moves the stream's clock close enough to `full` for the encoder, which sees the low 34 bits only. */
+/* Brings the stream's clock close enough to `full` for the encoder, which sees only the low 34 bits. */
 static void approach(struct stream *s, uint64_t full) {
     if (full > s->now && full - s->now >= TICKS_HALF) s->now = full;
 }
 
-/* Takes records up to the first one that is not plain; *took: their number; adds to *calls. The target may change the words at
- * any time. */
+/* Takes records up to the first one that is not plain; *took: how many; adds to *calls. The target may change the words at any
+ * time. */
 static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
                    uint64_t *calls) {
     int rc = s->stack ? flush_stack(all, s) : 0;
@@ -185,7 +185,7 @@ static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, s
         *calls += vt_block_enters(s->enc) - before;
         if (vt_block_full(s->enc))
             rc = flush_block(all, s);
-        else if (!step) /* the target has changed it since we looked */
+        else if (!step) /* the target has changed the record since it was checked */
             break;
     }
     return rc;
@@ -225,7 +225,7 @@ static int age_held(struct streams *all) {
     return rc;
 }
 
-/* ---- what is not a plain event ---- */
+/* ---- records that are not plain events ---- */
 
 int stream_gap(struct streams *all, struct stream *s, uint64_t count) {
     int held_rc = s->held ? min_duration_flush(s->held) : 0;
@@ -259,7 +259,7 @@ static int in_block(struct streams *all, struct stream *s, uint32_t kind, const 
 
 static int from_held_events(void *ctx, void *stream, const uint64_t *rec, size_t n, uint64_t upper) {
     size_t took;
-    uint64_t calls = 0; /* they were counted when they came */
+    uint64_t calls = 0; /* calls were counted when they came */
     int rc = put_run(ctx, stream, rec, n, upper, &took, &calls);
     return rc ? rc : took == n ? 0 : -EPROTO;
 }
@@ -375,7 +375,7 @@ int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const u
     return 0;
 }
 
-/* ---- all of them ---- */
+/* ---- all streams ---- */
 
 void streams_limit_memory(struct streams *all, uint64_t bytes) { all->memory.most = all->held_memory.most = bytes / 2; }
 

@@ -1,4 +1,4 @@
-/* Owns finding streams, and what is remembered of those that went away. */
+/* Owns finding streams, and the table of streams that have ended. */
 #include "daemon/drain/stream_table.h"
 
 #include <sys/random.h>
@@ -7,7 +7,8 @@ static uint32_t bucket(const struct stream_table *t, uint32_t number) {
     uint64_t h = (uint64_t)(number ^ t->seed) * 0x9e3779b97f4a7c15ull;
     return (uint32_t)((h ^ (uint64_t)t->seed << 24) * 0xd6e8feb86659fd93ull >> 40) & (STREAM_BUCKETS - 1);
 }
-static uint32_t gone_at(uint32_t serial) { return serial & (STREAM_BUCKETS - 1); } /* the last ones: serials count up */
+/* The slot for a stream that has ended. Serials only grow, so the table holds the latest ones. */
+static uint32_t gone_at(uint32_t serial) { return serial & (STREAM_BUCKETS - 1); }
 
 void stream_table_init(struct stream_table *t) {
     if (getrandom(&t->seed, sizeof(t->seed), GRND_NONBLOCK) != (ssize_t)sizeof(t->seed)) t->seed = (uint32_t)vt_mono_ns();
@@ -30,7 +31,7 @@ void stream_table_add(struct stream_table *t, struct stream *s) {
     LIST_FOREACH(other, &t->by_tid[bucket(t, s->ns_tid)], same_tid)
     if (other->ns_tid == s->ns_tid && !other->ended) {
         other->ended = true;
-        break; /* the one before was marked when this one came */
+        break; /* the entry before it was marked when this one came */
     }
     LIST_INSERT_HEAD(&t->by_tid[bucket(t, s->ns_tid)], s, same_tid);
     LIST_INSERT_HEAD(&t->by_serial[bucket(t, s->serial)], s, same_serial);

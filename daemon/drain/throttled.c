@@ -18,7 +18,7 @@ static int make_slots(struct throttled *t) {
     return 0;
 }
 
-/* Each half of the product depends on the whole seed: a target cannot choose ids that meet in one slot. */
+/* Each half of the product depends on the whole seed: a target cannot choose ids that share a slot. */
 static uint32_t hash(const struct throttled *t, uint32_t id) {
     __extension__ unsigned __int128 product = (unsigned __int128)(t->seed ^ id) * 0x9e3779b97f4a7c15ull;
     uint64_t mixed = (uint64_t)product ^ (uint64_t)(product >> 64);
@@ -26,7 +26,7 @@ static uint32_t hash(const struct throttled *t, uint32_t id) {
     return (uint32_t)((uint64_t)product ^ (uint64_t)(product >> 64));
 }
 
-/* The slot of id, or the free one where it belongs. */
+/* The slot of id, or the free slot for it. */
 static uint32_t *slot_of(const struct throttled *t, uint32_t id) {
     uint32_t at = hash(t, id) & (SLOTS - 1);
     while (t->slots[at] && t->of[t->slots[at] - 1].id != id) at = (at + 1) & (SLOTS - 1);

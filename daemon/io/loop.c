@@ -1,4 +1,4 @@
-/* Owns epoll, the timerfd and the order of callbacks: descriptors of one batch first, then timers that are due. */
+/* Owns epoll, the timerfd and the order of callbacks: first the descriptors of one batch, then the timers that are due. */
 #include "daemon/io/loop.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ void loop_del(struct loop *l, struct loop_io *io) {
     if (!io->added) return;
     epoll_ctl(l->epfd, EPOLL_CTL_DEL, io->fd, NULL);
     io->added = false;
-    for (int i = 0; i < l->nbatch; i++) /* this batch may hold an event for it */
+    for (int i = 0; i < l->nbatch; i++) /* this batch may hold an event for the descriptor */
         if (l->batch[i].data.ptr == io) l->batch[i].data.ptr = NULL;
 }
 

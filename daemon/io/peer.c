@@ -1,4 +1,4 @@
-/* Owns the bytes of a connection: frames out of what arrives, queued answers, the stream from a spool. */
+/* Owns the bytes of a connection: cuts frames out of the input, queues answers, streams from a spool. */
 #include "daemon/io/peer.h"
 
 #include <errno.h>
@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUT_MAX (8u << 20)       /* bytes of answers that wait for a client that does not read */
-#define IN_MAX (512u << 10)      /* bytes of a frame that is not whole; the longest request has half of that */
-#define ANSWERS_MAX (256u << 10) /* bytes of answers that wait; no more requests are read then */
-#define SEND_STEP (4u << 20)     /* bytes sent before other connections get their turn */
-#define SEND_AT_ONCE (1u << 20)  /* bytes of the stream sent as one, with no answer between its frames */
+#define OUT_MAX (8u << 20)       /* bytes of answers that may wait for a client that does not read */
+#define IN_MAX (512u << 10)      /* bytes of an incomplete frame; the longest request has half of that */
+#define ANSWERS_MAX (256u << 10) /* bytes of waiting answers above which no more requests are read */
+#define SEND_STEP (4u << 20)     /* bytes sent before other connections get a turn */
+#define SEND_AT_ONCE (1u << 20)  /* bytes of the stream that are sent at once, with no answer in between */
 
 /* ---- out ---- */
 
@@ -45,7 +45,7 @@ void peer_error(struct peer *p, int code, const char *text) {
 
 void peer_stream(struct peer *p, const struct spool *spool) {
     p->spool = spool;
-    p->offset = 8; /* after the file's magic */
+    p->offset = 8; /* behind the magic of the file */
     p->frame_left = 0;
     p->tail_sent = false;
     if (spool) peer_kick(p);
@@ -59,8 +59,7 @@ void peer_kick(struct peer *p) { want(p, true); }
 
 size_t peer_backlog(const struct peer *p) { return p->out_len - p->out_pos; }
 
-/* 1 = something was sent, 0 = nothing to send, -EAGAIN, -errno. Frames are never mixed: answers are sent between two
- * frames of the stream only. */
+/* 1 = something was sent, 0 = nothing to send, -EAGAIN, -errno. An answer is sent only between two frames of the stream. */
 static int send_some(struct peer *p) {
     ssize_t n;
     if (!p->frame_left && p->out_pos < p->out_len) {
@@ -71,7 +70,7 @@ static int send_some(struct peer *p) {
         return 1;
     }
     if (!p->spool) return 0;
-    uint64_t behind = p->spool->size - p->offset; /* whole frames */
+    uint64_t behind = p->spool->size - p->offset; /* only whole frames */
     if (!p->frame_left && behind <= SEND_AT_ONCE) p->frame_left = behind;
     if (!p->frame_left && behind) {
         uint8_t hdr[VT_FRAME_HDR];
@@ -92,7 +91,7 @@ static int send_some(struct peer *p) {
     }
     if (p->spool->tail_len && !p->tail_sent) {
         p->tail_sent = true;
-        p->out_pos = p->out_len = 0; /* all of it was sent */
+        p->out_pos = p->out_len = 0; /* everything was sent */
         if (vt_grow(&p->out, &p->out_size, p->spool->tail_len, 1, OUT_MAX)) return -ENOMEM;
         memcpy(p->out, p->spool->tail, p->spool->tail_len);
         p->out_len = p->spool->tail_len;
@@ -101,7 +100,7 @@ static int send_some(struct peer *p) {
     return 0;
 }
 
-/* 0 or an error that ends the connection. */
+/* 0, or an error that ends the connection. */
 static int flush_out(struct peer *p) {
     uint64_t sent = 0;
     for (;;) {

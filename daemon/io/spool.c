@@ -13,7 +13,7 @@
 
 #include "proto/owndir.h"
 
-#define TAIL_MAX (1u << 20) /* bytes; the last frames of a trace are a few hundred */
+#define TAIL_MAX (1u << 20) /* bytes for the last frames of a trace, which need a few hundred */
 
 mode_t spool_dir_mode(bool shared) { return shared ? 0711 : 0700; }
 
@@ -78,7 +78,7 @@ int spool_open(struct spool *s, const char *dir, pid_t pid, uid_t uid, gid_t gid
     return 0;
 }
 
-/* Appends bytes. On error the file is cut back to whole frames. */
+/* Appends bytes. On error it truncates the file to whole frames. */
 static int append(struct spool *s, const uint8_t *frame, size_t len) {
     if (s->full) return s->full;
     if (s->max_bytes && s->size + len > s->max_bytes) {
@@ -118,7 +118,7 @@ int spool_put_last(struct spool *s, uint32_t type, const ProtobufCMessage *msg) 
     if (rc) return rc;
     uint64_t limit = s->max_bytes;
     int full = s->full;
-    s->max_bytes = 0; /* a few hundred bytes above the limit are allowed */
+    s->max_bytes = 0; /* the last frames may exceed the limit by a few hundred bytes */
     if (!s->tail_len) s->full = 0;
     rc = append(s, frame, len);
     s->max_bytes = limit;

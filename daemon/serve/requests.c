@@ -1,4 +1,4 @@
-/* Owns the table of requests and what each of them does. */
+/* Owns the table of requests, and the work of each of them. */
 #include "daemon/serve/requests.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #define CONNECTIONS_PER_USER 64u
 #define CONNECTIONS_OF_ROOT 1024u
 #define HELLO_NS 10000000000ull
-#define STATUS_ROOM (VT_FRAME_MAX - (64u << 10)) /* bytes of sessions in one answer to STATUS */
+#define STATUS_ROOM (VT_FRAME_MAX - (64u << 10)) /* bytes of session infos in one answer to STATUS */
 
 static int on_hello(struct requester *r, const ProtobufCMessage *msg) {
     const Vt__Hello *m = (const Vt__Hello *)msg;
@@ -37,7 +37,7 @@ static int on_hello(struct requester *r, const ProtobufCMessage *msg) {
     return 0;
 }
 
-/* The client's pids would be other processes for us. */
+/* Does the client live in another pid namespace? Its pids would name other processes here. */
 static bool other_pid_namespace(const struct creds *c) {
     char path[64], theirs[64], ours[64];
     if (c->pid <= 0) return true;
@@ -68,7 +68,7 @@ static int on_stop(struct requester *r, const ProtobufCMessage *msg) {
     return 0;
 }
 
-/* ---- ending a session, also another client's ---- */
+/* ---- ending a session, of another client, too ---- */
 
 static void on_session_end(void *ctx, const struct session *s) {
     struct requester *r = ctx;
@@ -146,15 +146,15 @@ static int on_uninstall(struct requester *r, const ProtobufCMessage *msg) {
     return 0;
 }
 
-/* ---- what runs, what is kept ---- */
+/* ---- running sessions, kept traces ---- */
 
 struct status {
     Vt__SessionInfo *infos;
-    struct spooldir_file *kept; /* KEPT_MAX */
+    struct spooldir_file *kept; /* at most KEPT_MAX */
     size_t n, nkept;
 };
 
-/* Bytes of an info in an answer, not less than it really takes. */
+/* Bytes of an info in an answer, rounded up. */
 static size_t info_size(const Vt__SessionInfo *info) { return vt__session_info__get_packed_size(info) + 16; }
 
 static int add_kept(void *ctx, const struct spooldir_file *file) {
@@ -256,7 +256,7 @@ static void on_no_hello(void *ctx) {
     requester_free(r);
 }
 
-/* 0, or -EUSERS with the line. */
+/* 0, or -EUSERS with the message. */
 static int may_connect(const struct service *service, const struct requester *r, struct vt_err *err) {
     const struct requester *other;
     uid_t uid = r->peer.creds.uid;
@@ -286,7 +286,7 @@ static int open_requester(struct service *service, int fd, bool starter) {
     if (!rc && !starter) rc = may_connect(service, r, &err);
     if (rc == -EUSERS) {
         peer_error(&r->peer, rc, err.msg);
-        peer_flush(&r->peer, 100); /* it is a new socket: its buffer has room */
+        peer_flush(&r->peer, 100); /* the socket is new: its buffer has room */
     }
     if (rc) {
         if (r->peer.fd >= 0) peer_close(&r->peer);

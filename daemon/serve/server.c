@@ -34,7 +34,7 @@ struct server {
     struct service service;
     struct loop_io listen_io, signal_io;
     struct loop_timer leave_timer, listen_timer;
-    bool paused; /* no descriptor for the last client */
+    bool paused; /* no descriptor was left for the last client */
     int listen_fd, signal_fd;
     char socket_path[108];
 };
@@ -65,7 +65,7 @@ static int find_agent(struct server *s, struct vt_err *err) {
 
 /* ---- sockets ---- */
 
-/* No descriptor or memory for one more client: the others go on, and it waits in the socket's queue. */
+/* Descriptors or memory are used up: the running clients go on, and the new one waits in the socket's queue. */
 static void pause_listening(struct server *s, int why) {
     if (!s->paused) vt_log(VT_LOG_ERROR, "no new clients for now: %s", strerror(why));
     s->paused = true;
@@ -126,7 +126,7 @@ static int listen_on(struct server *s, const char *path, mode_t mode, struct vt_
     return rc ? vt_err_set(err, rc, "epoll: %s", strerror(-rc)) : 0;
 }
 
-/* The socket for the user's other terminals. Without it only `status` and `--detach` from there do not work. */
+/* The socket for the user's other terminals. Without it, only `status` and `--detach` from there do not work. */
 static void listen_private(struct server *s) {
     char dir[96], path[160];
     struct vt_err err = {0};
@@ -147,13 +147,13 @@ static int listen_system(struct server *s, const char *path, struct vt_err *err)
         *slash = 0;
         if (mkdir(dir, 0755) && errno != EEXIST) return vt_err_set(err, -errno, "cannot make %s: %s", dir, strerror(errno));
     }
-    return listen_on(s, path, 0666, err); /* credentials decide who may do what */
+    return listen_on(s, path, 0666, err); /* any user may connect: the credentials decide about each request */
 }
 
 /* ---- signals and the end ---- */
 
-/* Once per round of the loop. A private daemon leaves when it has neither sessions nor the client that started it; a daemon
- * that was told to end leaves when it has no sessions. */
+/* Runs once per round of the loop. A private daemon ends when it has neither sessions nor the client that started it. A daemon
+ * that was told to end does so when it has no sessions. */
 static void leave_if_idle(void *ctx) {
     struct server *s = ctx;
     struct requester *r;
@@ -185,7 +185,7 @@ static void on_signal(void *ctx, uint32_t events) {
     (void)events;
     while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGCHLD)
-            while (waitpid(-1, NULL, WNOHANG) > 0) continue; /* helpers speak through their sockets */
+            while (waitpid(-1, NULL, WNOHANG) > 0) continue; /* helpers report through their sockets */
         else
             leave(s);
     }
@@ -195,7 +195,7 @@ static int catch_signals(struct server *s) {
     sigset_t set;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* then writing fails with EFBIG */
+    signal(SIGXFSZ, SIG_IGN); /* writing beyond RLIMIT_FSIZE then fails with EFBIG */
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -206,7 +206,7 @@ static int catch_signals(struct server *s) {
     return loop_add(&s->service.host.loop, &s->signal_io, s->signal_fd, EPOLLIN, on_signal, s);
 }
 
-/* A daemon of root for all users. */
+/* A daemon that root runs for all users. */
 static bool is_shared(const struct server *s) { return !s->service.is_private && geteuid() == 0; }
 
 static int set_up(struct server *s, const struct server_opts *opts, struct vt_err *err) {

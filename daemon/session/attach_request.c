@@ -1,4 +1,4 @@
-/* Owns turning a client's request into the control area for the agent and into the session's own settings. */
+/* Owns turning a client's request into the control area of the agent and into the session's own settings. */
 #include "daemon/session/attach_request.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 #define SPAN_NS 20000000ull
 #define REARM_MS 100
-#define OPTIONS_TEXT_MAX 16384u /* bytes; longer is cut: it is for people */
+#define OPTIONS_TEXT_MAX 16384u /* bytes; a longer text is cut, because it is only for people to read */
 
 /* Appends to the filters, which are `*used` bytes long. */
 static int add_filters(struct vt_ctl *ctl, uint32_t *used, char *const *list, size_t n, uint32_t *bytes, struct vt_err *err) {

@@ -1,4 +1,4 @@
-/* Owns starting the helper with the client's credentials, and its side of the conversation. */
+/* Owns starting the helper with the client's credentials, and the daemon's side of the conversation with it. */
 #include "daemon/session/helper.h"
 
 #include <errno.h>
@@ -82,7 +82,7 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
     ctl->abi_minor = VT_ABI_MINOR;
     ctl->nchunks = arena_chunks(st.st_size, run->req->nchunks);
     uint32_t offered = ctl->nchunks;
-    if (run->msg.res.pages_first) { /* the daemon offers the others as it makes their pages */
+    if (run->msg.res.pages_first) { /* the daemon offers the other chunks as it makes their pages */
         if (offered > ARENA_FIRST_CHUNKS) offered = ARENA_FIRST_CHUNKS;
         if (fallocate(arena_fd, 0, 0, (off_t)vt_arena_bytes(offered))) {
             int rc = -errno;
@@ -100,8 +100,8 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
         int rc = n < 0 ? -errno : -ENOSPC;
         return vt_err_set(err, rc, "cannot write the shared arena: %s", strerror(-rc));
     }
-    inside_each(run->req->pid, send_inside, run); /* as late as may be: the agent comes next */
-    run->msg.kind = HELPER_ARENA;                 /* from here on the daemon renews the lease */
+    inside_each(run->req->pid, send_inside, run); /* as late as possible: the agent comes next */
+    run->msg.kind = HELPER_ARENA;                 /* from now on the daemon renews the lease */
     int rc = send_msg(run->fd, &run->msg, sizeof(run->msg), arena_fd);
     if (rc) return vt_err_set(err, rc, "viztracerd has gone");
     return 0;
@@ -114,7 +114,7 @@ static void send_log(void *ctx, const char *line) {
     msg->kind = HELPER_LOG;
     snprintf(msg->err.msg, sizeof(msg->err.msg), "%s", line);
     int rc = send_msg(run->fd, msg, sizeof(*msg), -1);
-    (void)rc; /* a log line is lost */
+    (void)rc; /* at worst a log line is lost */
     free(msg);
 }
 
@@ -126,7 +126,7 @@ int helper_main(int fd) {
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* then making the arena fails with EFBIG, and a line says so */
+    signal(SIGXFSZ, SIG_IGN); /* making the arena then fails with EFBIG, and the message says so */
     prctl(PR_SET_NAME, "viztracerd-help");
     if (!req || !run) goto out;
     ssize_t n = recv(fd, req, sizeof(*req), 0);
@@ -169,7 +169,7 @@ static int drop_to(const struct creds *c) {
     if (setgroups((size_t)c->ngroups, c->groups)) return -errno;
     if (setresgid(c->gid, c->gid, c->gid)) return -errno;
     if (setresuid(c->uid, c->uid, c->uid)) return -errno;
-    return setuid(0) == 0 ? -EPERM : 0; /* root must be gone for good */
+    return setuid(0) == 0 ? -EPERM : 0; /* it must be impossible to become root again */
 }
 
 static void child(int fd, int agent_fd, const struct creds *creds) {
@@ -182,7 +182,7 @@ static void child(int fd, int agent_fd, const struct creds *creds) {
         snprintf(level, sizeof(level), "VIZTRACERD_LOG=%s", getenv("VIZTRACERD_LOG"));
         env[2] = level;
     }
-    /* Moves both away from the numbers that they get below. */
+    /* Moves both descriptors away from the numbers that are assigned below. */
     fd = fcntl(fd, F_DUPFD, 10);
     agent_fd = fcntl(agent_fd, F_DUPFD, 10);
     if (fd < 0 || agent_fd < 0 || dup2(fd, HELPER_FD) < 0 || dup2(agent_fd, AGENT_FD) < 0) _exit(126);
@@ -214,7 +214,7 @@ static void on_deadline(void *ctx) {
     died(h, "did not answer in time");
 }
 
-/* The helper has the client's credentials, so its messages are trusted no more than the client's. */
+/* The helper runs with the client's credentials, so its messages are trusted no more than the client's. */
 static void seal_strings(struct helper_msg *m) {
     m->err.msg[sizeof(m->err.msg) - 1] = 0;
     m->info.exe[sizeof(m->info.exe) - 1] = 0;
@@ -278,7 +278,7 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
         goto fail;
     }
     *copy = *req;
-    if (creds->uid != geteuid()) /* that user may have no access to the library's folder */
+    if (creds->uid != geteuid()) /* that user may have no access to the folder of the library */
         snprintf(copy->agent_path, sizeof(copy->agent_path), "/proc/self/fd/%d", AGENT_FD);
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     rc = send_msg(pair[0], copy, sizeof(*copy), -1);

@@ -28,10 +28,10 @@
 
 #define MS 1000000ull
 #define POLL_MIN (1 * MS)
-#define POLL_FLOW (4 * MS) /* while events come */
+#define POLL_FLOW (4 * MS) /* interval while events come */
 #define POLL_MAX (50 * MS)
-#define FAST_BYTES_PER_MS 400000u /* twice what a target writes at full speed */
-#define HELD_UP (2000 * MS)       /* event loop held up for so long: log it */
+#define FAST_BYTES_PER_MS 400000u /* twice the rate of a target at full speed */
+#define HELD_UP (2000 * MS)       /* a longer pause of the event loop is logged */
 #define STATS_EVERY (100 * MS)
 #define CLOCK_EVERY (5000 * MS)
 #define CHECK_EVERY (500 * MS)
@@ -42,7 +42,7 @@
 #define STOP_GIVE_UP (5000 * MS)
 #define WAIT_GIVE_UP (1000 * MS) /* for an agent that waits for the GIL */
 #define WAKE_EVERY (1000 * MS)
-#define WAKE_UNSEEN (20 * MS) /* without a limit: nothing was seen for so long */
+#define WAKE_UNSEEN (20 * MS) /* without a limit: CPU time without any event before a wake-up */
 #define WAKE_RARELY (16000 * MS)
 #define FUSE_MAGIC 0x65735546
 #define SESSIONS_PER_USER 32u
@@ -52,7 +52,7 @@ static void tick(void *ctx);
 static void finish(struct session *s);
 
 static void set_state(struct session *s, Vt__SessionState state) {
-    if (state <= s->state) return; /* only forward */
+    if (state <= s->state) return; /* states only advance */
     vt_debug(VT_AREA_SESSION, "session %d: %s -> %s", s->pid, vt_session_state_text(s->state), vt_session_state_text(state));
     s->state = state;
 }
@@ -88,7 +88,7 @@ static void tell_waiters(struct session *s) {
     }
 }
 
-/* The client is not the session's any more. */
+/* The session no longer has a client. */
 static void let_go_of_client(struct session *s) {
     if (s->held) *s->held = NULL;
     s->held = NULL;
@@ -121,7 +121,7 @@ static int sink_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
 
 /* ---- answers ---- */
 
-/* The request failed and nothing of the session stays. */
+/* The request failed; nothing of the session remains. */
 static void refuse(struct session *s, int code, const char *text) {
     if (s->peer && !s->answered) peer_error(s->peer, code, text);
     vt_log(VT_LOG_INFO, "attach to %d for %s: %s", s->pid, s->owner_name, text);
@@ -213,7 +213,7 @@ static void watch_gil(struct session *s, uint64_t now) {
 
 /* ---- watching the target ---- */
 
-/* An exec silently removes the mapping of the arena. True also when the map cannot be read. */
+/* An exec removes the mapping of the arena silently. True also when the map cannot be read. */
 static bool arena_still_mapped(const struct session *s) {
     char path[64], line[4096];
     bool found = false;
@@ -234,7 +234,7 @@ static void on_target_exit(void *ctx, uint32_t events) {
     (void)events;
     loop_del(&s->host->loop, &s->pidfd_io);
     s->target_gone = true;
-    if (s->state == VT__SESSION_STATE__STARTING) return; /* the helper will tell */
+    if (s->state == VT__SESSION_STATE__STARTING) return; /* the helper will report it */
     session_stop(s, VT__END_REASON__TARGET_EXIT, "");
     wake(s);
 }
@@ -259,7 +259,7 @@ static bool watch_agent(struct session *s, uint64_t now) {
         answer_attached(s, false);
     }
     if (s->state == VT__SESSION_STATE__PENDING && state == VT_AGENT_NONE && now - s->injected_ns > START_PATIENCE) {
-        arena_stop_writers(&s->arena); /* should it start after all, it leaves */
+        arena_stop_writers(&s->arena); /* if the agent starts in spite of that, it leaves */
         snprintf(
             text, sizeof(text),
             "process %d: the agent was loaded but cannot use its %lu MB of shared memory; is the address space of the process "
@@ -323,7 +323,7 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
         vt_log(VT_LOG_ERROR, "session %d: drain: %s", s->pid, strerror(-rc));
         session_stop(s, VT__END_REASON__AGENT, drain_error_text(rc));
         if (drain_flush(s->drain)) vt_log(VT_LOG_ERROR, "session %d: the last events were lost", s->pid);
-        s->spool.full = rc; /* nothing more from this arena */
+        s->spool.full = rc; /* nothing more is read from this arena */
     }
 }
 
@@ -332,7 +332,7 @@ static void check_target(struct session *s, uint64_t now) {
     s->check_ns = now;
     if (drain_reap(s->drain, now) && !s->spool.full) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
     if (now - s->moved_ns < CHECK_EVERY || s->target_gone || arena_still_mapped(s)) return;
-    s->target_gone = true; /* for the agent, at least */
+    s->target_gone = true; /* at least for the agent */
     session_stop(s, VT__END_REASON__EXEC, "");
 }
 
@@ -343,9 +343,9 @@ static void start_stop_helper(struct session *s) {
     go_in_again(s, HELPER_STOP);
 }
 
-/* The agent's governor can remove the hooks (below 3.12) or switch off all functions that run; then no code of ours runs in
- * the target any more. When the process has used the CPU time that the agent asked for, a helper wakes the agent. The same below
- * 3.12 where only threads without a hook run: the agent then looks for them. */
+/* The agent's governor can remove the hooks (below 3.12) or switch off all running functions. Then no code of ours runs in the
+ * target any more. When the process has used the CPU time that the agent asked for, a helper wakes the agent. The same happens
+ * below 3.12 when only threads without a hook run: the agent then looks for them. */
 static void wake_agent(struct session *s, uint64_t now) {
     struct timespec had;
     clockid_t clock;
@@ -361,7 +361,7 @@ static void wake_agent(struct session *s, uint64_t now) {
 
 static uint64_t wake_every(const struct session *s) { return s->max_overhead ? WAKE_EVERY : WAKE_UNSEEN; }
 
-/* After each failure the wait doubles. */
+/* Handles the result; after each failure the wait doubles. */
 static void woken(struct session *s, const struct helper_msg *msg) {
     s->waking = false;
     s->wake_ns = vt_mono_ns();
@@ -380,21 +380,21 @@ void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
         helper_close(&s->helper);
         s->waking = s->asking = s->helper_running = false;
     }
-    if (s->state != VT__SESSION_STATE__STARTING) set_state(s, VT__SESSION_STATE__STOPPING); /* else when the helper is done */
+    if (s->state != VT__SESSION_STATE__STARTING) set_state(s, VT__SESSION_STATE__STOPPING); /* else after the helper's end */
     wake(s);
 }
 
-/* By SIGSTOP, a terminal or a debugger. */
+/* Is the target stopped by SIGSTOP, a terminal or a debugger? */
 static bool is_stopped(pid_t pid) {
     char path[64], stat[1024];
     size_t len;
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     if (vt_read_file(path, stat, sizeof(stat), &len)) return false;
-    const char *p = strrchr(stat, ')'); /* behind the name, which may hold anything */
+    const char *p = strrchr(stat, ')'); /* after the name, which may contain anything */
     return p && (!strncmp(p, ") T", 3) || !strncmp(p, ") t", 3));
 }
 
-/* STOPPING: true when nothing more will be written, or we cannot wait longer. */
+/* STOPPING: true when nothing more will be written, or when waiting any longer is useless. */
 static bool stop_is_over(struct session *s, uint64_t now) {
     uint32_t state = vt_load_acquire(&s->arena.ctl->state);
     if (s->target_gone || state == VT_AGENT_GONE || state == VT_AGENT_REFUSED) return true;
@@ -460,9 +460,9 @@ void session_saved(struct session *s) {
     session_free(s);
 }
 
-/* ---- the regular look ---- */
+/* ---- the periodic check ---- */
 
-/* Each look costs about twenty system calls here and in the client. A small arena must not be full before the next look. */
+/* Each check costs about twenty system calls here and in the client. A small arena must not fill up before the next check. */
 static uint64_t poll_flow(const struct session *s) {
     uint64_t eighth = (uint64_t)s->nchunks * VT_CHUNK_SIZE / 8 / FAST_BYTES_PER_MS * MS;
     return eighth < POLL_MIN ? POLL_MIN : eighth > POLL_FLOW ? POLL_FLOW : eighth;
@@ -477,7 +477,7 @@ static void tick(void *ctx) {
     if (held_up > HELD_UP)
         vt_log(VT_LOG_ERROR, "held up for %.1f s, by a slow spool folder (%s) or by too little CPU: events may be lost",
                (double)held_up / 1e9, s->host->spool_dir);
-    if (s->state != VT__SESSION_STATE__STARTING && !s->injected) return; /* no trace: only the stop helper is waited for */
+    if (s->state != VT__SESSION_STATE__STARTING && !s->injected) return; /* waits only for the stop helper */
     if (s->state != VT__SESSION_STATE__STARTING && watch_agent(s, now)) return;
     drain_once(s, now, &got);
     if (s->state == VT__SESSION_STATE__TRACING) {
@@ -512,7 +512,7 @@ static void take_arena(struct session *s, int fd, bool pages_first) {
         vt_close(&fd);
         return;
     }
-    /* A file system that a process of the client serves could block us for ever. */
+    /* A process of the client could serve this file system and block us forever. */
     if (s->creds.uid != geteuid() && (fstatfs(fd, &fs) || fs.f_type == FUSE_MAGIC)) {
         vt_close(&fd);
         vt_log(VT_LOG_ERROR, "session %d: arena on a user's file system refused", s->pid);
@@ -540,7 +540,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
         return;
     }
     struct drain_sink sink = {sink_put, s};
-    /* A little less than asked for: the reader decides about calls near the limit, with the better clock at the end. */
+    /* Slightly less than asked for: the reader decides about calls near the limit, because it has the better clock at the end. */
     uint64_t min_ticks = clock_ns_to_ticks(&s->host->clock, s->min_duration_ns - s->min_duration_ns / 1000);
     int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, min_ticks, sink, &s->drain);
     if (rc) {
@@ -556,7 +556,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
     wake(s);
 }
 
-/* The helper was killed half way. The agent may be in the target: remove it. */
+/* The helper was killed half-way. The agent may be in the target: removes it. */
 static void on_injector_died(struct session *s, const struct helper_msg *msg) {
     if (s->peer && !s->answered) peer_error(s->peer, msg->rc, msg->err.msg);
     s->answered = true;
@@ -613,7 +613,7 @@ static int refuse_second(const struct session *other, struct vt_err *err) {
                       other->pid, other->owner_name, when, other->pid);
 }
 
-/* A user's sessions cost the daemon memory, mappings and descriptors. */
+/* A user's sessions use memory, mappings and descriptors of the daemon. */
 static int check_limit(const struct host *host, uid_t uid, struct vt_err *err) {
     const struct session *s;
     unsigned n = 0;
@@ -664,7 +664,7 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
     rc = request_fill(s, req, h, err);
     if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
     if (!rc) {
-        /* Opened before the attach, so that a reused pid cannot confuse us. If this fails the preflight says why. */
+        /* Opened before the attach, so that a reused pid is noticed. If this fails, the preflight reports the cause. */
         s->pidfd = pidfd_open(s->pid, 0);
         if (s->pidfd >= 0) rc = loop_add(&host->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s);
         if (rc) vt_err_set(err, rc, "epoll: %s", strerror(-rc));

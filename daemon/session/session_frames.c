@@ -53,7 +53,7 @@ int session_put_header(struct session *s) {
 
 static uint64_t ctl_ticks_ns(struct session *s, const uint64_t *ticks) {
     uint64_t v = vt_load_relaxed(ticks);
-    uint64_t ns = v < s->host->clock.hz * 3600 ? clock_ticks_to_ns(&s->host->clock, v) : 0; /* more than an hour: nonsense */
+    uint64_t ns = v < s->host->clock.hz * 3600 ? clock_ticks_to_ns(&s->host->clock, v) : 0; /* more than an hour is nonsense */
     return ns;
 }
 

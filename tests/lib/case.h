@@ -1,4 +1,4 @@
-/* What the main function of a file of unit tests does. */
+/* The main function of a file of unit tests, for its cases. */
 #ifndef VT_TESTS_CASE_H
 #define VT_TESTS_CASE_H
 

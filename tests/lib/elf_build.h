@@ -23,7 +23,7 @@ struct elf_build_symbol {
     uint8_t undefined;
 };
 
-/* `section`: name of a section over the data page, may be NULL. Fills image[ELF_BUILD_MAX]; returns the length. */
+/* `section`: name of a section that covers the data page, may be NULL. Fills image[ELF_BUILD_MAX]; returns the length. */
 size_t elf_build(uint8_t *image, const struct elf_build_symbol *symbols, size_t nsymbols, const char *section);
 
 #endif

@@ -9,12 +9,12 @@
 struct interp {
     char version[16];    /* "3.12.1" */
     int minor;           /* 12 */
-    char path[PATH_MAX]; /* as seen inside root */
+    char path[PATH_MAX]; /* path inside root */
     char root[PATH_MAX]; /* "" = no chroot */
 };
 
-/* From VT_PYTHONS (lines of tests/setup/interpreters.sh), else by running that script. Loaded once;
- * the program exits with a message when there is none. */
+/* From VT_PYTHONS (lines as tests/setup/interpreters.sh prints them), else by running that script. Loaded once; the program
+ * exits with a message when there are no interpreters. */
 const struct interp *interp_list(size_t *n);
 /* Debian's own interpreter (/usr/bin/python3), or NULL. */
 const struct interp *interp_debian(void);

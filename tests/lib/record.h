@@ -10,16 +10,16 @@
 struct record {
     char *text; /* NUL-terminated */
     struct trace_totals totals;
-    char broken[256]; /* "" = the calls were as writer.h promises */
+    char broken[256]; /* "" = the calls kept the promises of writer.h */
     struct vt_err err;
     struct trace_info *info; /* valid until record_free */
     struct trace_source *source;
 };
 
-/* Runs a trace into r; select may be NULL. Returns what opening or running did; ends the test when a promise is broken. */
+/* Runs a trace into r; select may be NULL. Returns the result of opening or running. Ends the test when a promise is broken. */
 int record_file(struct record *r, const char *path, const struct run_opts *opts, const struct trace_select *select);
 int record_run(struct record *r, struct trace_source *source, const struct run_opts *opts);
-/* Both say the same; where there are gaps, in any order: ends that were lost are told late by some kinds of files. */
+/* Both have the same text; between gaps the order is free, because some kinds of files report lost ends late. */
 void record_same(const struct record *a, const struct record *b);
 void record_free(struct record *r);
 

@@ -1,4 +1,4 @@
-/* A saved Chrome JSON trace (plain or gzip) as a small model, and what must hold for every one of them. */
+/* A saved Chrome JSON trace (plain or gzip) as a small model, and checks that hold for every such trace. */
 #ifndef VT_TESTS_TRACE_H
 #define VT_TESTS_TRACE_H
 
@@ -29,11 +29,11 @@ struct trace {
     struct trace_names *names;
 };
 
-/* 0; -EPROTO and a line on stderr when it is not valid JSON of the right form. Free in any case. */
+/* 0; -EPROTO and a line on stderr when it is not valid JSON of this form. Free it in any case. */
 int trace_load(struct trace *t, const char *path);
 void trace_free(struct trace *t);
 
-/* Each returns NULL when all is well, else what is wrong (static text). */
+/* Each returns NULL when all is well, else the fault (static text). */
 const char *trace_check_shape(const struct trace *t);   /* fields, dialect, thread names */
 const char *trace_check_nesting(const struct trace *t); /* slices nest per thread */
 
@@ -48,7 +48,7 @@ int trace_threads(const struct trace *t, pid_t *ids, int max);
 const char *trace_thread_name(const struct trace *t, pid_t tid);
 /* First slice of that name, or NULL; `after` continues a search. */
 const struct trace_event *trace_find(const struct trace *t, const char *name, const struct trace_event *after);
-/* Direct children of `parent` in its thread, in order of time: fills at most max, returns how many there are. */
+/* Direct children of `parent` in its thread, in the order of time. Fills at most max, returns how many there are. */
 size_t trace_children(const struct trace *t, const struct trace_event *parent, const struct trace_event **out, size_t max);
 bool trace_name_is(const char *event_name, const char *name);
 /* Earliest start and latest end of all slices, ns. */

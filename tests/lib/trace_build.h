@@ -1,5 +1,5 @@
-/* Makes small .vzt files for tests, frame by frame. Time: one tick is one ns, tick 0 is ns 0, unless a test sets a clock of
- * its own. Every function aborts the test on an error. */
+/* Makes small .vzt files for tests, frame by frame. One tick is one ns, and tick 0 is ns 0, unless a test sets another clock.
+ * Every function aborts the test on an error. */
 #ifndef VT_TESTS_TRACE_BUILD_H
 #define VT_TESTS_TRACE_BUILD_H
 
@@ -26,7 +26,7 @@ void trace_build_frame(struct trace_build *b, uint32_t type, const ProtobufCMess
 void trace_build_name(struct trace_build *b, uint32_t id, uint32_t kind, const char *name, const char *file, uint32_t line);
 void trace_build_thread(struct trace_build *b, uint64_t ident, uint32_t tid, uint32_t serial_plus_1, const char *name);
 void trace_build_stack(struct trace_build *b, uint64_t ident, uint64_t ticks, size_t n, const uint32_t *ids);
-/* The events of one block; PAYLOAD and GAP too (their time is that of the event before). */
+/* The events of one block, PAYLOAD and GAP included (they have the time of the event before). */
 void trace_build_block(struct trace_build *b, uint32_t serial, uint64_t ident, uint32_t tid, const struct vt_event *ev, size_t n);
 /* Names a to i: ids 1 to 9, functions of x.py at lines 1 to 9. */
 void trace_build_letters(struct trace_build *b);
@@ -36,7 +36,7 @@ void trace_build_letters(struct trace_build *b);
 void trace_build_calls(struct trace_build *b, uint32_t serial, uint64_t ident, uint64_t ticks, uint64_t step, const char *text);
 void trace_build_end(struct trace_build *b, uint64_t hooks_on, uint64_t dropped);
 
-/* The whole of a file, NUL-terminated; *len may be NULL. The caller frees it. */
+/* The whole file, NUL-terminated; *len may be NULL. The caller frees it. */
 char *trace_build_slurp(const char *path, size_t *len);
 
 #endif

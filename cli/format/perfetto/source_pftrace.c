@@ -477,8 +477,7 @@ static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_er
     struct pftrace_handler handler = {.packet = on_packet, .left_out = &info->left_out};
     int rc = pftrace_packets(s->path, &handler, &p, &info->damage, err);
     if (!rc) rc = give_rest(&p);
-    if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1))
-        rc = -ENOMEM; /* writers rely on at least one process */
+    if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers need a process */
     if (rc) return vt_err_set(err, rc, "%s: %s", s->path, strerror(-rc));
     for (uint32_t i = 0; i < info->nthreads; i++) info->nshown += info->threads[i]->shown;
     s->nnames = info->nnames;
