@@ -98,7 +98,7 @@ static void must_know(pid_t pid, const struct interp *ip, struct asking how, con
     ck_assert(a.info.pid == pid && a.info.ns_pid == pid && a.info.start_time && a.info.exe[0] == '/' && a.info.cmdline[0]);
 }
 
-START_TEST(recognised) {
+START_TEST(test_preflight_recognises_python) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     ck_assert_int_eq(target_spawn(&t, ip, "blocked.py", (const char *[]){"read", NULL}, NULL), 0);
@@ -114,7 +114,7 @@ START_TEST(recognised) {
 END_TEST
 
 /* Neither the executable nor the process is called python. */
-START_TEST(renamed) {
+START_TEST(test_refuse_renamed_python_is_recognised) {
     const struct interp *ip = suite_interp(_i);
     char dir[PATH_MAX], command[4 * PATH_MAX], program[PATH_MAX + 16];
     struct target t;
@@ -136,7 +136,7 @@ START_TEST(renamed) {
 }
 END_TEST
 
-START_TEST(methods) {
+START_TEST(test_refuse_methods_by_version) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     struct asking remote = {.method = ATTACH_REMOTE_EXEC};
@@ -154,7 +154,7 @@ START_TEST(methods) {
 }
 END_TEST
 
-START_TEST(opt_out) {
+START_TEST(test_refuse_opted_out) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     const char *env[] = {"PYTHON_DISABLE_REMOTE_DEBUG=yes", NULL}, *flags[] = {"-X", "disable-remote-debug", NULL};
@@ -230,7 +230,7 @@ static const struct {
      {"statically", "dlopen"}},
 };
 
-START_TEST(builds) {
+START_TEST(test_refuse_builds_that_cannot_be_traced) {
     struct target t;
     if (!fake_start(&t, fakes[_i].flags)) skip_test("attach_refuse %s: cannot be compiled here", fakes[_i].name);
     if (fakes[_i].code)
@@ -250,7 +250,7 @@ static void start_sleep(struct target *t, const struct target_opts *more) {
     sleep_ms(50);
 }
 
-START_TEST(no_python) {
+START_TEST(test_refuse_what_is_no_python) {
     struct target t;
     start_sleep(&t, NULL);
     must_refuse(t.pid, (struct asking){0}, -ENOEXEC, WORDS("not a Python process", "sleep"), "sleep");
@@ -261,7 +261,7 @@ START_TEST(no_python) {
 }
 END_TEST
 
-START_TEST(thread_id) {
+START_TEST(test_refuse_a_thread_id) {
     struct target t;
     pid_t ids[8];
     ck_assert_int_eq(target_spawn(&t, suite_interp(0), "blocked.py", (const char *[]){"lock", NULL}, NULL), 0);
@@ -284,7 +284,7 @@ static const unsigned char program32[] = {0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0,
                                           /* mov eax, 29; int 0x80; jmp back */
                                           0xb8, 29, 0, 0, 0, 0xcd, 0x80, 0xeb, 0xf7};
 
-START_TEST(program_of_32_bits) {
+START_TEST(test_refuse_a_program_of_32_bits) {
     struct target t;
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s", temp_path("-32"));
@@ -301,7 +301,7 @@ START_TEST(program_of_32_bits) {
 }
 END_TEST
 
-START_TEST(vfork_child) {
+START_TEST(test_refuse_a_vfork_child) {
     struct target t;
     pid_t child = 0;
     ck_assert_int_eq(target_spawn(&t, suite_interp(_i), "vfork.py", NULL, NULL), 0);
@@ -323,7 +323,7 @@ END_TEST
 
 /* ---- rights ---- */
 
-START_TEST(rights) {
+START_TEST(test_refuse_without_rights) {
     struct target t;
     if (geteuid()) skip_test("attach_refuse rights: needs root to become somebody else");
     struct asking nobody = {.uid = 65534};
@@ -342,7 +342,7 @@ START_TEST(rights) {
 }
 END_TEST
 
-START_TEST(not_dumpable) {
+START_TEST(test_refuse_not_dumpable) {
     if (geteuid()) skip_test("attach_refuse not-dumpable: needs root to become somebody else");
     int p[2];
     char byte;
@@ -363,19 +363,19 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("attach_refuse");
-    suite_add(s, "recognised", recognised, 60);
-    suite_add(s, "renamed", renamed, 60);
-    suite_add(s, "methods", methods, 60);
-    suite_add(s, "opt-out", opt_out, 60);
+    suite_add(s, "recognised", test_preflight_recognises_python, 60);
+    suite_add(s, "renamed", test_refuse_renamed_python_is_recognised, 60);
+    suite_add(s, "methods", test_refuse_methods_by_version, 60);
+    suite_add(s, "opt-out", test_refuse_opted_out, 60);
     TCase *tc = tcase_create("builds");
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, builds, 0, (int)VT_ARRAY_LEN(fakes));
+    tcase_add_loop_test(tc, test_refuse_builds_that_cannot_be_traced, 0, (int)VT_ARRAY_LEN(fakes));
     suite_add_tcase(s, tc);
-    suite_add_once(s, "no-python", no_python, 30);
-    suite_add_once(s, "thread-id", thread_id, 30);
-    suite_add_once(s, "32-bit", program_of_32_bits, 30);
-    suite_add(s, "vfork-child", vfork_child, 30);
-    suite_add_once(s, "rights", rights, 30);
-    suite_add_once(s, "not-dumpable", not_dumpable, 30);
+    suite_add_once(s, "no-python", test_refuse_what_is_no_python, 30);
+    suite_add_once(s, "thread-id", test_refuse_a_thread_id, 30);
+    suite_add_once(s, "32-bit", test_refuse_a_program_of_32_bits, 30);
+    suite_add(s, "vfork-child", test_refuse_a_vfork_child, 30);
+    suite_add_once(s, "rights", test_refuse_without_rights, 30);
+    suite_add_once(s, "not-dumpable", test_refuse_not_dumpable, 30);
     return suite_main(s);
 }

@@ -143,18 +143,18 @@ static void once(int i, const char *mode) {
     finish(&t, i);
 }
 
-START_TEST(work) { once(_i, "work"); }
+START_TEST(test_remote_exec_attaches_at_work) { once(_i, "work"); }
 END_TEST
-START_TEST(sleeping) { once(_i, "sleep"); }
+START_TEST(test_remote_exec_attaches_while_asleep) { once(_i, "sleep"); }
 END_TEST
-START_TEST(waiting) { once(_i, "wait"); }
+START_TEST(test_remote_exec_attaches_while_waiting) { once(_i, "wait"); }
 END_TEST
-START_TEST(event_loop) { once(_i, "loop"); }
+START_TEST(test_remote_exec_attaches_in_an_event_loop) { once(_i, "loop"); }
 END_TEST
-START_TEST(lock) { once(_i, "lock"); }
+START_TEST(test_remote_exec_attaches_at_a_lock) { once(_i, "lock"); }
 END_TEST
 
-START_TEST(again_and_again) {
+START_TEST(test_remote_exec_attaches_again_and_again) {
     struct target t;
     struct census before, after;
     if (!start(&t, _i, "work")) return;
@@ -195,7 +195,7 @@ static void look(pid_t pid, struct mem *mem, struct debug_state *d) {
     maps_free(&maps);
 }
 
-START_TEST(nobody_takes_it) {
+START_TEST(test_remote_exec_withdraws_a_request_nobody_takes) {
     struct target t;
     struct session s;
     struct mem mem;
@@ -218,7 +218,7 @@ START_TEST(nobody_takes_it) {
 }
 END_TEST
 
-START_TEST(request_of_another) {
+START_TEST(test_remote_exec_leaves_the_request_of_another) {
     struct target t;
     struct session s;
     struct mem mem;
@@ -242,7 +242,7 @@ START_TEST(request_of_another) {
 END_TEST
 
 /* A file that says it is our agent and cannot be loaded: the cause comes back, the target goes on. */
-START_TEST(agent_that_does_not_load) {
+START_TEST(test_remote_exec_names_an_agent_that_does_not_load) {
     static const struct elf_build_symbol symbols[] = {
         {.name = "vt_agent_main", .value = 0x11000, .type = STT_FUNC, .version = 2},
         {.name = "vt_agent_boot", .value = 0x11100, .type = STT_OBJECT, .version = 2},
@@ -269,7 +269,7 @@ START_TEST(agent_that_does_not_load) {
 END_TEST
 
 /* Killed at any moment: the target goes on, and the next attach works. */
-START_TEST(injector_is_killed) {
+START_TEST(test_remote_exec_survives_a_killed_injector) {
     struct target t;
     if (!start(&t, _i, "work")) return;
     int times = suite_times(25, 300);
@@ -318,15 +318,15 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("attach_remote_exec");
-    suite_add(s, "work", work, 60);
-    suite_add(s, "sleep", sleeping, 60);
-    suite_add(s, "wait", waiting, 60);
-    suite_add(s, "loop", event_loop, 60);
-    suite_add(s, "lock", lock, 60);
-    suite_add(s, "again", again_and_again, 300);
-    suite_add(s, "nobody-takes-it", nobody_takes_it, 60);
-    suite_add(s, "another", request_of_another, 60);
-    suite_add(s, "bad-agent", agent_that_does_not_load, 60);
-    suite_add(s, "killed", injector_is_killed, 600);
+    suite_add(s, "work", test_remote_exec_attaches_at_work, 60);
+    suite_add(s, "sleep", test_remote_exec_attaches_while_asleep, 60);
+    suite_add(s, "wait", test_remote_exec_attaches_while_waiting, 60);
+    suite_add(s, "loop", test_remote_exec_attaches_in_an_event_loop, 60);
+    suite_add(s, "lock", test_remote_exec_attaches_at_a_lock, 60);
+    suite_add(s, "again", test_remote_exec_attaches_again_and_again, 300);
+    suite_add(s, "nobody-takes-it", test_remote_exec_withdraws_a_request_nobody_takes, 60);
+    suite_add(s, "another", test_remote_exec_leaves_the_request_of_another, 60);
+    suite_add(s, "bad-agent", test_remote_exec_names_an_agent_that_does_not_load, 60);
+    suite_add(s, "killed", test_remote_exec_survives_a_killed_injector, 600);
     return suite_main(s);
 }

@@ -54,7 +54,7 @@ static void beside(const struct interp *ip, const struct other *o, const char *h
     unlink(out);
 }
 
-START_TEST(beside_other) {
+START_TEST(test_beside_other_tools_survive) {
     const struct interp *ip = suite_interp(_i);
     const struct other *o = &others[suite_row(_i)];
     char hook[PATH_MAX] = "", inside[PATH_MAX] = "";
@@ -74,6 +74,7 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("beside");
-    for (int i = 0; i < (int)(sizeof others / sizeof *others); i++) suite_add_row(s, others[i].kind, beside_other, i, 120);
+    for (int i = 0; i < (int)(sizeof others / sizeof *others); i++)
+        suite_add_row(s, others[i].kind, test_beside_other_tools_survive, i, 120);
     return suite_main(s);
 }

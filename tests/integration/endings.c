@@ -68,7 +68,7 @@ static void end(struct scene *x) {
     unlink(x->out);
 }
 
-START_TEST(duration) {
+START_TEST(test_ending_by_duration) {
     struct scene x;
     begin(&x, _i, "-t 1", "-t 1");
     saved(&x, 20000);
@@ -84,7 +84,7 @@ static const struct {
     int number;
 } signals[] = {{"SIGINT", SIGINT}, {"SIGTERM", SIGTERM}, {"SIGHUP", SIGHUP}};
 
-START_TEST(by_signal) {
+START_TEST(test_ending_by_signal) {
     struct scene x;
     begin(&x, _i, signals[suite_row(_i)].name, "");
     kill(x.tool.pid, signals[suite_row(_i)].number);
@@ -94,7 +94,7 @@ START_TEST(by_signal) {
 }
 END_TEST
 
-START_TEST(detached_elsewhere) {
+START_TEST(test_ending_by_detach_elsewhere) {
     struct scene x;
     struct tool other;
     begin(&x, _i, "--detach", "");
@@ -127,7 +127,7 @@ static void daemon_that_goes(int listening) {
 }
 
 /* All commands ask every daemon of this host; one that ends meanwhile is none of their business. */
-START_TEST(another_daemon_ends) {
+START_TEST(test_ending_by_another_daemon) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     struct tool tool;
     char dir[64];
@@ -149,7 +149,7 @@ START_TEST(another_daemon_ends) {
 }
 END_TEST
 
-START_TEST(uninstalled_elsewhere) {
+START_TEST(test_ending_by_uninstall_elsewhere) {
     struct scene x;
     struct tool other;
     begin(&x, _i, "--uninstall", "");
@@ -165,7 +165,7 @@ START_TEST(uninstalled_elsewhere) {
 END_TEST
 
 /* Everything up to the last millisecond: compares the end of the last slice with the target's own clock. */
-START_TEST(target_killed) {
+START_TEST(test_ending_target_killed) {
     struct scene x;
     struct trace trace;
     int64_t first, last;
@@ -185,7 +185,7 @@ START_TEST(target_killed) {
 }
 END_TEST
 
-START_TEST(target_exits) {
+START_TEST(test_ending_target_exits) {
     struct scene x;
     int status;
     x.ip = suite_interp(_i);
@@ -267,14 +267,14 @@ static void somebody_killed(int i, const char *what, const char *comm) {
     unlink(out);
 }
 
-START_TEST(client_killed) { somebody_killed(_i, "SIGKILL of the client", NULL); }
+START_TEST(test_ending_client_killed) { somebody_killed(_i, "SIGKILL of the client", NULL); }
 END_TEST
 
-START_TEST(daemon_killed) { somebody_killed(_i, "SIGKILL of the daemon", "viztracerd"); }
+START_TEST(test_ending_daemon_killed) { somebody_killed(_i, "SIGKILL of the daemon", "viztracerd"); }
 END_TEST
 
 /* Everything on our side killed at some instant of the climb. */
-START_TEST(all_killed_early) {
+START_TEST(test_ending_all_killed_early) {
     struct scene x;
     x.ip = suite_interp(_i);
     x.out = temp_path(".json");
@@ -297,7 +297,7 @@ END_TEST
 
 /* ---- where the trace goes ---- */
 
-START_TEST(disk_full) {
+START_TEST(test_ending_disk_full) {
     struct scene x;
     char dir[PATH_MAX];
     if (geteuid()) skip_test("endings disk-full: needs root to mount a small file system");
@@ -319,7 +319,7 @@ START_TEST(disk_full) {
 }
 END_TEST
 
-START_TEST(unwritable) {
+START_TEST(test_ending_output_unwritable) {
     struct scene x;
     static const char *const places[] = {"/proc/no/such/out.json", "/dev/null/out.json"};
     x.ip = suite_interp(_i);
@@ -339,7 +339,7 @@ START_TEST(unwritable) {
 END_TEST
 
 /* stdout and stderr are a terminal that goes away. */
-START_TEST(terminal_closed) {
+START_TEST(test_ending_terminal_closed) {
     struct scene x;
     struct trace trace;
     int ends[2];
@@ -363,7 +363,7 @@ START_TEST(terminal_closed) {
 }
 END_TEST
 
-START_TEST(hung_up) {
+START_TEST(test_ending_terminal_hung_up) {
     struct scene x;
     struct trace trace;
     x.ip = suite_interp(_i);
@@ -406,7 +406,7 @@ END_TEST
 
 /* ---- several at once ---- */
 
-START_TEST(two_clients) {
+START_TEST(test_ending_of_two_clients) {
     struct scene x;
     struct tool a, b;
     struct trace trace;
@@ -431,7 +431,7 @@ START_TEST(two_clients) {
 }
 END_TEST
 
-START_TEST(two_targets) {
+START_TEST(test_ending_of_two_targets) {
     struct scene x, y;
     begin(&x, _i, "two targets", "");
     begin(&y, _i, "two targets", "");
@@ -444,7 +444,7 @@ START_TEST(two_targets) {
 }
 END_TEST
 
-START_TEST(status_lists) {
+START_TEST(test_status_lists_sessions) {
     struct scene x;
     struct tool other;
     char pid[16];
@@ -464,22 +464,23 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("endings");
-    suite_add(s, "duration", duration, 60);
-    for (int i = 0; i < (int)(sizeof signals / sizeof *signals); i++) suite_add_row(s, signals[i].name, by_signal, i, 60);
-    suite_add(s, "detach", detached_elsewhere, 60);
-    suite_add_once(s, "another-daemon-ends", another_daemon_ends, 60);
-    suite_add(s, "uninstall", uninstalled_elsewhere, 60);
-    suite_add(s, "target-killed", target_killed, 60);
-    suite_add(s, "target-exits", target_exits, 60);
-    suite_add(s, "client-killed", client_killed, 60);
-    suite_add(s, "daemon-killed", daemon_killed, 60);
-    suite_add(s, "all-killed", all_killed_early, suite_times(90, 600));
-    suite_add(s, "disk-full", disk_full, 60);
-    suite_add(s, "unwritable", unwritable, 60);
-    suite_add(s, "terminal-closed", terminal_closed, 60);
-    suite_add(s, "hung-up", hung_up, 60);
-    suite_add(s, "two-clients", two_clients, 60);
-    suite_add(s, "two-targets", two_targets, 60);
-    suite_add(s, "status", status_lists, 60);
+    suite_add(s, "duration", test_ending_by_duration, 60);
+    for (int i = 0; i < (int)(sizeof signals / sizeof *signals); i++)
+        suite_add_row(s, signals[i].name, test_ending_by_signal, i, 60);
+    suite_add(s, "detach", test_ending_by_detach_elsewhere, 60);
+    suite_add_once(s, "another-daemon-ends", test_ending_by_another_daemon, 60);
+    suite_add(s, "uninstall", test_ending_by_uninstall_elsewhere, 60);
+    suite_add(s, "target-killed", test_ending_target_killed, 60);
+    suite_add(s, "target-exits", test_ending_target_exits, 60);
+    suite_add(s, "client-killed", test_ending_client_killed, 60);
+    suite_add(s, "daemon-killed", test_ending_daemon_killed, 60);
+    suite_add(s, "all-killed", test_ending_all_killed_early, suite_times(90, 600));
+    suite_add(s, "disk-full", test_ending_disk_full, 60);
+    suite_add(s, "unwritable", test_ending_output_unwritable, 60);
+    suite_add(s, "terminal-closed", test_ending_terminal_closed, 60);
+    suite_add(s, "hung-up", test_ending_terminal_hung_up, 60);
+    suite_add(s, "two-clients", test_ending_of_two_clients, 60);
+    suite_add(s, "two-targets", test_ending_of_two_targets, 60);
+    suite_add(s, "status", test_status_lists_sessions, 60);
     return suite_main(s);
 }

@@ -177,7 +177,7 @@ static bool nobody_may_run(const char *path) {
     return status == 0;
 }
 
-START_TEST(in_world) {
+START_TEST(test_env_other_worlds_are_traced) {
     const struct world *w = &worlds[suite_row(_i)];
     const struct interp *ip = suite_interp(_i);
     struct target t;
@@ -227,7 +227,7 @@ START_TEST(in_world) {
 END_TEST
 
 /* The filter does kill: else the tests above prove nothing. */
-START_TEST(filter_kills) {
+START_TEST(test_env_seccomp_filter_kills_nothing) {
     int status = 0;
     pid_t pid = fork();
     if (pid == 0) {
@@ -243,7 +243,8 @@ END_TEST
 int main(int argc, char **argv) {
     if (argc > 2 && !strcmp(argv[1], "--seccomp")) return launch(argv + 2);
     Suite *s = suite_create("envs");
-    for (int i = 0; i < (int)(sizeof worlds / sizeof *worlds); i++) suite_add_row(s, worlds[i].name, in_world, i, 90);
-    suite_add_once(s, "filter-kills", filter_kills, 20);
+    for (int i = 0; i < (int)(sizeof worlds / sizeof *worlds); i++)
+        suite_add_row(s, worlds[i].name, test_env_other_worlds_are_traced, i, 90);
+    suite_add_once(s, "filter-kills", test_env_seccomp_filter_kills_nothing, 20);
     return suite_main(s);
 }

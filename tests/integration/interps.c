@@ -62,7 +62,7 @@ static void interps(const struct interp *ip, const char *kind, const char *optio
     unlink(out);
 }
 
-START_TEST(traced) {
+START_TEST(test_interps_are_traced) {
     const struct interp *ip = suite_interp(_i);
     const char *kind = kinds[suite_row(_i)];
     if (suite_row(_i) && ip->minor < OWN_GIL_FROM) return;
@@ -72,7 +72,7 @@ START_TEST(traced) {
 END_TEST
 
 /* Sessions come and go while interpreters do. */
-START_TEST(come_and_go) {
+START_TEST(test_interps_come_and_go) {
     const struct interp *ip = suite_interp(_i);
     const char *kind = kinds[suite_row(_i)], *out = temp_path(".vzt");
     struct target t;
@@ -99,7 +99,7 @@ END_TEST
 /* Thread states of the main interpreter come and go without its GIL. MALLOC_PERTURB_: nothing of one that is freed stays. 3.14+:
  * before, sys.monitoring.set_events itself goes through them without the lock on their list (4 of 348 attaches ended in it
  * on 3.13.0). */
-START_TEST(thread_states) {
+START_TEST(test_interps_thread_states_come_and_go) {
     const struct interp *ip = suite_interp(_i);
     const char *out = temp_path(".vzt"), *const env[] = {"MALLOC_PERTURB_=165", NULL};
     struct target t;
@@ -162,7 +162,7 @@ static void end(struct scene *x) {
     target_kill(&x->target);
 }
 
-START_TEST(depth) {
+START_TEST(test_interps_keep_depth) {
     struct scene x;
     if (!begin(&x, _i)) return;
     /* in_kept 1, run_string 2, <module> 3, one 4, level0 5, level1 6, level2 7; in_late 1, run_string 2, <module> 3 */
@@ -188,7 +188,7 @@ START_TEST(depth) {
 }
 END_TEST
 
-START_TEST(files) {
+START_TEST(test_interps_keep_file_filters) {
     struct scene x;
     if (!begin(&x, _i)) return;
     trace_round(&x, "--include_files /virtual/subapp.py <s"); /* <string> or <script> */
@@ -211,7 +211,7 @@ START_TEST(files) {
 }
 END_TEST
 
-START_TEST(functions) {
+START_TEST(test_interps_keep_function_filters) {
     struct scene x;
     if (!begin(&x, _i)) return;
     trace_round(&x, "--exclude_functions helper level? math.hypot");
@@ -254,7 +254,7 @@ static const struct trace_event *must_say(const struct scene *x, const char *nam
     return e;
 }
 
-START_TEST(values) {
+START_TEST(test_interps_tell_values) {
     struct scene x;
     if (!begin(&x, _i)) return;
     trace_round(&x, "--log_func_args --log_func_retval --log_func_repr");
@@ -282,7 +282,7 @@ START_TEST(values) {
 }
 END_TEST
 
-START_TEST(tasks) {
+START_TEST(test_interps_have_tasks) {
     struct scene x;
     if (!begin(&x, _i)) return;
     trace_round(&x, "--log_async --log_func_args");
@@ -293,7 +293,7 @@ START_TEST(tasks) {
 END_TEST
 
 /* Those with a GIL of their own are left alone, and that is said. */
-START_TEST(governed) {
+START_TEST(test_interps_are_left_alone_under_a_limit) {
     struct scene x;
     struct tool tool;
     const char *out = temp_path(".json");
@@ -316,18 +316,18 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("interps");
-    suite_add_row(s, "traced-shared", traced, 0, 180);
-    suite_add_row(s, "come-and-go-shared", come_and_go, 0, 300);
-    suite_add_row(s, "traced-own", traced, 1, 180);
-    suite_add_row(s, "come-and-go-own", come_and_go, 1, 300);
-    suite_add(s, "thread-states-own", thread_states, 300);
-    suite_add_row(s, "max_overhead-own", governed, 1, 180);
+    suite_add_row(s, "traced-shared", test_interps_are_traced, 0, 180);
+    suite_add_row(s, "come-and-go-shared", test_interps_come_and_go, 0, 300);
+    suite_add_row(s, "traced-own", test_interps_are_traced, 1, 180);
+    suite_add_row(s, "come-and-go-own", test_interps_come_and_go, 1, 300);
+    suite_add(s, "thread-states-own", test_interps_thread_states_come_and_go, 300);
+    suite_add_row(s, "max_overhead-own", test_interps_are_left_alone_under_a_limit, 1, 180);
     for (int row = 0; row < 2; row++) {
-        suite_add_row(s, row ? "depth-own" : "depth-shared", depth, row, 180);
-        suite_add_row(s, row ? "files-own" : "files-shared", files, row, 180);
-        suite_add_row(s, row ? "functions-own" : "functions-shared", functions, row, 180);
-        suite_add_row(s, row ? "values-own" : "values-shared", values, row, 180);
-        suite_add_row(s, row ? "tasks-own" : "tasks-shared", tasks, row, 180);
+        suite_add_row(s, row ? "depth-own" : "depth-shared", test_interps_keep_depth, row, 180);
+        suite_add_row(s, row ? "files-own" : "files-shared", test_interps_keep_file_filters, row, 180);
+        suite_add_row(s, row ? "functions-own" : "functions-shared", test_interps_keep_function_filters, row, 180);
+        suite_add_row(s, row ? "values-own" : "values-shared", test_interps_tell_values, row, 180);
+        suite_add_row(s, row ? "tasks-own" : "tasks-shared", test_interps_have_tasks, row, 180);
     }
     return suite_main(s);
 }

@@ -143,10 +143,10 @@ static void windows(int i, const char *options) {
     unlink(x.out);
 }
 
-START_TEST(profile_function) { windows(_i, "1%"); }
+START_TEST(test_limit_holds_with_the_profile_function) { windows(_i, "1%"); }
 END_TEST
 
-START_TEST(frame_evaluation) { windows(_i, "1% --ignore_c_function"); }
+START_TEST(test_limit_holds_with_frame_evaluation) { windows(_i, "1% --ignore_c_function"); }
 END_TEST
 
 /* Calls of a throttled function by all that a saved trace says of it; 0 = it is not among them. seen: of them only counted. */
@@ -168,7 +168,7 @@ static uint64_t all_calls(const struct trace *t, const char *path, const char *n
 
 /* Every function of this loop gets switched off. The estimates come from looks that the daemon had begun: fib(8) is 67 calls for
  * one of leaf, and the first moment alone says anything. */
-START_TEST(looks) {
+START_TEST(test_limit_looks_at_throttled_functions) {
     struct target target;
     struct tool tool;
     struct trace trace;
@@ -201,8 +201,8 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("limit");
-    suite_add(s, "profile-function", profile_function, 300);
-    suite_add(s, "frame-evaluation", frame_evaluation, 300);
-    suite_add(s, "looks", looks, 300);
+    suite_add(s, "profile-function", test_limit_holds_with_the_profile_function, 300);
+    suite_add(s, "frame-evaluation", test_limit_holds_with_frame_evaluation, 300);
+    suite_add(s, "looks", test_limit_looks_at_throttled_functions, 300);
     return suite_main(s);
 }

@@ -91,7 +91,7 @@ static pid_t daemon_of(const struct tool *tool) {
 }
 
 /* 24 MB for four threads that fill megabytes of trace while the daemon does not run. */
-START_TEST(cgroup_busy) {
+START_TEST(test_memory_limit_of_a_busy_cgroup_is_kept) {
     const struct interp *ip = suite_interp(_i);
     struct cgroup g;
     struct target t;
@@ -132,7 +132,7 @@ static void must_refuse(const struct target *t, const char *words, const char *w
     ck_assert_msg(access(out, F_OK) != 0, "%s: something was saved", who);
 }
 
-START_TEST(cgroup_full) {
+START_TEST(test_memory_full_cgroup_is_refused) {
     const struct interp *ip = suite_interp(_i);
     struct cgroup g;
     struct target t;
@@ -163,7 +163,7 @@ static void limit_address_space(const struct target *t, uint64_t more, const cha
     ck_assert_msg(!prlimit(t->pid, RLIMIT_AS, &limit, NULL), "%s: prlimit", who);
 }
 
-START_TEST(address_space) {
+START_TEST(test_memory_address_space_limit_is_kept) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     struct tool tool;
@@ -188,8 +188,8 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("memory");
-    suite_add(s, "cgroup-busy", cgroup_busy, 90);
-    suite_add(s, "cgroup-full", cgroup_full, 90);
-    suite_add(s, "address-space", address_space, 90);
+    suite_add(s, "cgroup-busy", test_memory_limit_of_a_busy_cgroup_is_kept, 90);
+    suite_add(s, "cgroup-full", test_memory_full_cgroup_is_refused, 90);
+    suite_add(s, "address-space", test_memory_address_space_limit_is_kept, 90);
     return suite_main(s);
 }

@@ -69,7 +69,7 @@ static void start(struct target *t, int i, const char *script, const char *arg, 
     sleep_ms(50);
 }
 
-START_TEST(no_such_process) {
+START_TEST(test_refuse_no_such_process) {
     pid_t pid = fork();
     if (pid == 0) _exit(0);
     waitpid(pid, NULL, 0);
@@ -77,7 +77,7 @@ START_TEST(no_such_process) {
 }
 END_TEST
 
-START_TEST(not_python) {
+START_TEST(test_refuse_what_is_not_python) {
     struct target t;
     ck_assert_int_eq(target_spawn_argv(&t, (const char *[]){"sleep", "100", NULL}, &(struct target_opts){.no_ready = true}), 0);
     sleep_ms(50);
@@ -87,7 +87,7 @@ START_TEST(not_python) {
 }
 END_TEST
 
-START_TEST(static_executable) {
+START_TEST(test_refuse_static_executable) {
     struct target t;
     char binary[PATH_MAX], command[PATH_MAX + 200];
     snprintf(binary, sizeof binary, "%s", temp_path("-python3"));
@@ -102,7 +102,7 @@ START_TEST(static_executable) {
 }
 END_TEST
 
-START_TEST(too_old) {
+START_TEST(test_refuse_python_too_old) {
     static const char *const names[] = {"python3.7", "python3.6", "python2.7"};
     int tried = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -126,7 +126,7 @@ START_TEST(too_old) {
 }
 END_TEST
 
-START_TEST(zombie) {
+START_TEST(test_refuse_a_zombie) {
     pid_t pid = fork();
     if (pid == 0) _exit(0);
     sleep_ms(50);
@@ -135,7 +135,7 @@ START_TEST(zombie) {
 }
 END_TEST
 
-START_TEST(stopped) {
+START_TEST(test_refuse_stopped_process) {
     struct target t;
     start(&t, _i, "blocked.py", "read", NULL);
     kill(t.pid, SIGSTOP);
@@ -148,7 +148,7 @@ START_TEST(stopped) {
 }
 END_TEST
 
-START_TEST(traced_by_another) {
+START_TEST(test_refuse_process_traced_by_another) {
     struct target t;
     char number[32];
     start(&t, _i, "blocked.py", "read", NULL);
@@ -159,7 +159,7 @@ START_TEST(traced_by_another) {
 }
 END_TEST
 
-START_TEST(vfork_child) {
+START_TEST(test_refuse_a_vfork_child) {
     struct target t;
     char path[64], line[64] = "";
     start(&t, _i, "vfork.py", NULL, NULL);
@@ -177,7 +177,7 @@ START_TEST(vfork_child) {
 }
 END_TEST
 
-START_TEST(opted_out) {
+START_TEST(test_refuse_opted_out) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     struct tool tool;
@@ -208,7 +208,7 @@ static void public_copy(char *bin, size_t size) {
     ck_assert(snprintf(bin, size, "%s/bin/viztracer", dir) < (int)size);
 }
 
-START_TEST(other_users) {
+START_TEST(test_refuse_processes_of_other_users) {
     struct target t;
     char program[PATH_MAX];
     if (geteuid()) skip_test("refuse other-users: needs root to become somebody else");
@@ -221,7 +221,7 @@ START_TEST(other_users) {
 }
 END_TEST
 
-START_TEST(traced_by_us) {
+START_TEST(test_refuse_process_traced_by_us) {
     struct target t;
     struct tool first;
     struct trace trace;
@@ -251,7 +251,7 @@ START_TEST(traced_by_us) {
 END_TEST
 
 /* Nobody is evicted: the line names who holds the ids. */
-START_TEST(no_tool_id) {
+START_TEST(test_refuse_no_tool_id) {
     struct target t;
     struct tool tool;
     const char *out = temp_path(".json");
@@ -323,7 +323,7 @@ static const struct {
     {"uninstall %d %d", "one process at a time"},
 };
 
-START_TEST(wrong_usage) {
+START_TEST(test_refuse_wrong_usage) {
     struct target t;
     struct tool tool;
     struct census before, after;
@@ -350,18 +350,18 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("refuse");
-    suite_add_once(s, "no-such-process", no_such_process, 30);
-    suite_add_once(s, "not-python", not_python, 60);
-    suite_add_once(s, "static-executable", static_executable, 60);
-    suite_add_once(s, "too-old", too_old, 60);
-    suite_add_once(s, "zombie", zombie, 30);
-    suite_add(s, "stopped", stopped, 60);
-    suite_add(s, "traced-by-another", traced_by_another, 60);
-    suite_add(s, "vfork-child", vfork_child, 60);
-    suite_add(s, "opted-out", opted_out, 90);
-    suite_add(s, "other-users", other_users, 60);
-    suite_add(s, "traced-by-us", traced_by_us, 90);
-    suite_add(s, "no-tool-id", no_tool_id, 60);
-    suite_add_once(s, "usage", wrong_usage, 120);
+    suite_add_once(s, "no-such-process", test_refuse_no_such_process, 30);
+    suite_add_once(s, "not-python", test_refuse_what_is_not_python, 60);
+    suite_add_once(s, "static-executable", test_refuse_static_executable, 60);
+    suite_add_once(s, "too-old", test_refuse_python_too_old, 60);
+    suite_add_once(s, "zombie", test_refuse_a_zombie, 30);
+    suite_add(s, "stopped", test_refuse_stopped_process, 60);
+    suite_add(s, "traced-by-another", test_refuse_process_traced_by_another, 60);
+    suite_add(s, "vfork-child", test_refuse_a_vfork_child, 60);
+    suite_add(s, "opted-out", test_refuse_opted_out, 90);
+    suite_add(s, "other-users", test_refuse_processes_of_other_users, 60);
+    suite_add(s, "traced-by-us", test_refuse_process_traced_by_us, 90);
+    suite_add(s, "no-tool-id", test_refuse_no_tool_id, 60);
+    suite_add_once(s, "usage", test_refuse_wrong_usage, 120);
     return suite_main(s);
 }

@@ -66,15 +66,15 @@ static void many_times(const struct interp *ip, const char *kind, int times) {
     unlink(out);
 }
 
-START_TEST(busy) { many_times(suite_interp(_i), "busy", suite_times(10, 200)); }
+START_TEST(test_repeat_busy_target) { many_times(suite_interp(_i), "busy", suite_times(10, 200)); }
 END_TEST
 
-START_TEST(in_malloc) { many_times(suite_interp(_i), "malloc", suite_times(10, 200)); }
+START_TEST(test_repeat_target_in_malloc) { many_times(suite_interp(_i), "malloc", suite_times(10, 200)); }
 END_TEST
 
 int main(void) {
     Suite *s = suite_create("repeat");
-    suite_add(s, "busy", busy, suite_times(120, 1200));
-    suite_add(s, "malloc", in_malloc, suite_times(180, 1800));
+    suite_add(s, "busy", test_repeat_busy_target, suite_times(120, 1200));
+    suite_add(s, "malloc", test_repeat_target_in_malloc, suite_times(180, 1800));
     return suite_main(s);
 }

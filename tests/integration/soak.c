@@ -118,14 +118,14 @@ static void soak(const struct interp *ip, bool held_up) {
     unlink(out);
 }
 
-START_TEST(full_speed) { soak(suite_interp(_i), false); }
+START_TEST(test_soak_at_full_speed) { soak(suite_interp(_i), false); }
 END_TEST
-START_TEST(held_up) { soak(suite_interp(_i), true); }
+START_TEST(test_soak_daemon_held_up) { soak(suite_interp(_i), true); }
 END_TEST
 
 int main(void) {
     Suite *s = suite_create("soak");
-    suite_add(s, "full-speed", full_speed, (int)soak_seconds() * 2 + 180);
-    suite_add(s, "held-up", held_up, 180);
+    suite_add(s, "full-speed", test_soak_at_full_speed, (int)soak_seconds() * 2 + 180);
+    suite_add(s, "held-up", test_soak_daemon_held_up, 180);
     return suite_main(s);
 }

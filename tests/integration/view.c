@@ -32,7 +32,7 @@ static void refused(struct tool *t, int code, const char *says) {
     ck_assert_msg(tool_one_line(t) && strstr(t->err, says), "does not say '%s': %s", says, t->err);
 }
 
-START_TEST(test_refusals) {
+START_TEST(test_view_refusals_are_one_line) {
     static const struct {
         const char *args, *says;
         int code;
@@ -57,7 +57,7 @@ START_TEST(test_refusals) {
 END_TEST
 
 /* It goes into a script and a header: an origin, nothing else. */
-START_TEST(test_refuses_ui_urls) {
+START_TEST(test_view_refuses_ui_urls) {
     static const char *const urls[] = {"http://ui.example.org",
                                        "https://",
                                        "https://ui.example.org/path",
@@ -97,7 +97,7 @@ static void must_fetch(const char *url, const char *what) {
     ck_assert_msg(!strncmp(client.out, "200 ", 4), "%s", client.out);
 }
 
-START_TEST(test_once) {
+START_TEST(test_view_once_ends) {
     struct tool t;
     char url[256];
     tool_startf(&t, "view -s -p 0 --once %s", trace.path);
@@ -111,7 +111,7 @@ START_TEST(test_once) {
 }
 END_TEST
 
-START_TEST(test_ends_with_a_signal) {
+START_TEST(test_view_ends_with_a_signal) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct tool t;
     char url[256], temp[] = "/tmp/view-cli-XXXXXX";
@@ -132,7 +132,7 @@ START_TEST(test_ends_with_a_signal) {
 END_TEST
 
 /* The browser gets an address of its own, which works once, and is not waited for. */
-START_TEST(test_browser) {
+START_TEST(test_view_starts_a_browser) {
     struct tool t;
     char url[256], browser[] = "/tmp/view-browser-XXXXXX", given[64], script[256];
     int fd = mkstemp(browser);
@@ -159,7 +159,7 @@ START_TEST(test_browser) {
 }
 END_TEST
 
-START_TEST(test_html_output) {
+START_TEST(test_view_html_output_needs_no_server) {
     struct tool t;
     const char *out = temp_path(".html");
     tool_runf(&t, "convert %s -o %s", trace.path, out);
@@ -176,12 +176,12 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("view");
     set_up();
-    suite_add_once(s, "refusals", test_refusals, 60);
-    suite_add_once(s, "once", test_once, 60);
-    suite_add_once(s, "signals", test_ends_with_a_signal, 60);
-    suite_add_once(s, "ui-urls", test_refuses_ui_urls, 60);
-    suite_add_once(s, "browser", test_browser, 60);
-    suite_add_once(s, "html", test_html_output, 60);
+    suite_add_once(s, "refusals", test_view_refusals_are_one_line, 60);
+    suite_add_once(s, "once", test_view_once_ends, 60);
+    suite_add_once(s, "signals", test_view_ends_with_a_signal, 60);
+    suite_add_once(s, "ui-urls", test_view_refuses_ui_urls, 60);
+    suite_add_once(s, "browser", test_view_starts_a_browser, 60);
+    suite_add_once(s, "html", test_view_html_output_needs_no_server, 60);
     trace_build_close(&trace);
     int rc = suite_main(s);
     unlink(trace.path);

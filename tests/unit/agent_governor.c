@@ -257,7 +257,7 @@ static void hot_loop(uint64_t for_ns) {
     }
 }
 
-START_TEST(never_reached) {
+START_TEST(test_governor_below_the_limit_changes_nothing) {
     begin(&monitoring, 10000 * 100);
     hot_loop(100 * MS);
     for (uint32_t i = HOT; i <= RARE; i++) {
@@ -271,7 +271,7 @@ START_TEST(never_reached) {
 END_TEST
 
 /* Hot ones go, rare ones stay, and the limit holds for the session. */
-START_TEST(kept) {
+START_TEST(test_governor_keeps_the_limit) {
     static const uint32_t limits[] = {20, 100, 500, 2000};
     for (size_t k = 0; k < sizeof limits / sizeof limits[0]; k++) {
         begin(&monitoring, limits[k]);
@@ -296,7 +296,7 @@ START_TEST(kept) {
 END_TEST
 
 /* Together too dear to record, not too dear to count: then none of them is switched off. */
-START_TEST(counted) {
+START_TEST(test_governor_counts_calls_of_throttled_functions) {
     begin(&monitoring, 540);
     for (int round = 0; round < 10000; round++) {
         for (uint32_t i = 0; i < 40; i++) call(i, 1000);
@@ -319,7 +319,7 @@ START_TEST(counted) {
 END_TEST
 
 /* What is counted grows hot, and is switched off then, with what was counted kept. */
-START_TEST(counted_then_dark) {
+START_TEST(test_governor_switches_off_what_counting_cannot_pay) {
     begin(&monitoring, 540);
     for (uint64_t until = now + 50 * MS; now < until; run(60000))
         for (uint32_t i = 0; i < 40; i++) call(i, 1000);
@@ -343,7 +343,7 @@ static void down(uint32_t i, uint32_t depth) {
     event(i, false);
 }
 
-START_TEST(drained) {
+START_TEST(test_governor_recursion_is_kept_whole) {
     begin(&monitoring, 50);
     for (int n = 0; n < 3000; n++) down(HOT, 300);
     ck_assert_uint_gt(functions[HOT].recorded, 300);
@@ -372,7 +372,7 @@ START_TEST(drained) {
 END_TEST
 
 /* Off and on again: nothing of the state before is left. Ids that are too many for the table are recorded. */
-START_TEST(bounds) {
+START_TEST(test_governor_sessions_start_afresh) {
     begin(&monitoring, 50);
     hot_loop(100 * MS);
     ck_assert(throttle_is_transparent((BASE + HOT) << VT_REC_TYPE_BITS));
@@ -391,7 +391,7 @@ START_TEST(bounds) {
 END_TEST
 
 /* The limit is on CPU time: what is waited for does not count, nor what others do beside the interpreter. */
-START_TEST(cpu_time) {
+START_TEST(test_governor_limit_is_a_share_of_cpu_time) {
     begin(&monitoring, 500);
     uint64_t before = cpu;
     for (int i = 0; i < 200; i++) {
@@ -422,7 +422,7 @@ START_TEST(cpu_time) {
 END_TEST
 
 /* The limit holds where texts of values are what is dear, too: those that have them are throttled, those that have none stay. */
-START_TEST(values) {
+START_TEST(test_governor_pays_for_values) {
     begin(&monitoring, 1000);
     uint64_t from = now;
     for (uint64_t until = now + 1000 * MS; now < until;) {
@@ -447,7 +447,7 @@ START_TEST(values) {
 END_TEST
 
 /* Names are told once, so that no throttling helps; but they are paid for. */
-START_TEST(naming) {
+START_TEST(test_governor_names_do_not_throttle) {
     begin(&monitoring, 1000);
     call(HOT, 10000);
     agent.naming += 5 * MS;
@@ -478,7 +478,7 @@ START_TEST(naming) {
 END_TEST
 
 /* No function is hot, and they are many. */
-START_TEST(flat) {
+START_TEST(test_governor_throttles_many_equal_functions) {
     begin(&monitoring, 500);
     uint64_t from = now;
     for (uint64_t until = now + 2000 * MS; now < until;)
@@ -512,7 +512,7 @@ START_TEST(flat) {
 END_TEST
 
 /* What is far too dear is off after the first millisecond, and the next period is short; the first look comes soon. */
-START_TEST(at_once) {
+START_TEST(test_governor_throttles_at_once) {
     begin(&monitoring, 500);
     hot_loop(MS + MS / 10);
     ck_assert(word_on(HOT)->flags & word_on(HOT_C)->flags & VT_THROTTLED_OFF);
@@ -528,7 +528,7 @@ START_TEST(at_once) {
 END_TEST
 
 /* A daemon that is late, or early. */
-START_TEST(looks_when_due) {
+START_TEST(test_governor_looks_when_due) {
     begin(&monitoring, 500);
     hot_loop(100 * MS);
     uint64_t due = ctl.wake_cpu_ns, before = looks;
@@ -559,7 +559,7 @@ START_TEST(looks_when_due) {
 END_TEST
 
 /* It is said twice a second. */
-START_TEST(told_in_time) {
+START_TEST(test_governor_tells_in_time) {
     begin(&monitoring, 500);
     hot_loop(450 * MS);
     ck_assert_uint_eq(ntold, 0);
@@ -606,7 +606,7 @@ static void window_loop(uint64_t for_ns) {
     }
 }
 
-START_TEST(windows) {
+START_TEST(test_governor_windows_pay_for_themselves) {
     static const struct hook_ops *const kinds[] = {&profile, &evaluation};
     for (size_t k = 0; k < 2; k++) {
         begin(kinds[k], 200);
@@ -638,7 +638,7 @@ static void go_out(void) {
 }
 
 /* Not before it is paid for; then for some time, as there are savings. */
-START_TEST(comes_back) {
+START_TEST(test_governor_hooks_come_back) {
     begin(&profile, 200);
     go_out();
     uint64_t due = ctl.wake_cpu_ns, since = ctl.off_since;
@@ -669,7 +669,7 @@ START_TEST(comes_back) {
 END_TEST
 
 /* What is open in a thread is told before its first event, and what that enters is not yet open. */
-START_TEST(frames) {
+START_TEST(test_governor_open_frames_are_told_first) {
     begin(&profile, 200);
     window_event(&ctl, true);
     ck_assert_uint_eq(told_windows, 0);
@@ -708,7 +708,7 @@ START_TEST(frames) {
 END_TEST
 
 /* Whoever is sent in leaves, where that is due; and does nothing where there is nothing to do. */
-START_TEST(wake_ends) {
+START_TEST(test_governor_wake_ends_where_due) {
     for (int what = 0; what < 5; what++) {
         begin(&profile, 200);
         go_out();
@@ -743,23 +743,23 @@ int main(void) {
     Suite *suite = suite_create("agent_governor");
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 120);
-    tcase_add_test(tc, never_reached);
-    tcase_add_test(tc, kept);
-    tcase_add_test(tc, counted);
-    tcase_add_test(tc, counted_then_dark);
-    tcase_add_test(tc, drained);
-    tcase_add_test(tc, bounds);
-    tcase_add_test(tc, cpu_time);
-    tcase_add_test(tc, values);
-    tcase_add_test(tc, naming);
-    tcase_add_test(tc, flat);
-    tcase_add_test(tc, at_once);
-    tcase_add_test(tc, looks_when_due);
-    tcase_add_test(tc, told_in_time);
-    tcase_add_test(tc, windows);
-    tcase_add_test(tc, comes_back);
-    tcase_add_test(tc, frames);
-    tcase_add_test(tc, wake_ends);
+    tcase_add_test(tc, test_governor_below_the_limit_changes_nothing);
+    tcase_add_test(tc, test_governor_keeps_the_limit);
+    tcase_add_test(tc, test_governor_counts_calls_of_throttled_functions);
+    tcase_add_test(tc, test_governor_switches_off_what_counting_cannot_pay);
+    tcase_add_test(tc, test_governor_recursion_is_kept_whole);
+    tcase_add_test(tc, test_governor_sessions_start_afresh);
+    tcase_add_test(tc, test_governor_limit_is_a_share_of_cpu_time);
+    tcase_add_test(tc, test_governor_pays_for_values);
+    tcase_add_test(tc, test_governor_names_do_not_throttle);
+    tcase_add_test(tc, test_governor_throttles_many_equal_functions);
+    tcase_add_test(tc, test_governor_throttles_at_once);
+    tcase_add_test(tc, test_governor_looks_when_due);
+    tcase_add_test(tc, test_governor_tells_in_time);
+    tcase_add_test(tc, test_governor_windows_pay_for_themselves);
+    tcase_add_test(tc, test_governor_hooks_come_back);
+    tcase_add_test(tc, test_governor_open_frames_are_told_first);
+    tcase_add_test(tc, test_governor_wake_ends_where_due);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -45,7 +45,7 @@ static const Elf64_Shdr *section(uint32_t type) {
     return NULL;
 }
 
-START_TEST(test_needs_nothing) {
+START_TEST(test_agent_imports_nothing) {
     const Elf64_Shdr *dynamic = section(SHT_DYNAMIC);
     ck_assert_ptr_nonnull(dynamic);
     const Elf64_Dyn *entry = (const Elf64_Dyn *)(const void *)(file + dynamic->sh_offset);
@@ -60,7 +60,7 @@ START_TEST(test_needs_nothing) {
 }
 END_TEST
 
-START_TEST(test_names) {
+START_TEST(test_agent_exports_its_names_only) {
     const Elf64_Shdr *symbols = section(SHT_DYNSYM), *strings = section(SHT_STRTAB);
     ck_assert_ptr_nonnull(symbols);
     size_t n = symbols->sh_size / sizeof(Elf64_Sym), exported = 0;
@@ -77,7 +77,7 @@ START_TEST(test_names) {
 }
 END_TEST
 
-START_TEST(test_unwinding_information) {
+START_TEST(test_agent_has_unwinding_information) {
     const Elf64_Ehdr *head = (const Elf64_Ehdr *)(const void *)file;
     const Elf64_Phdr *segments = (const Elf64_Phdr *)(const void *)(file + head->e_phoff);
     int found = 0;
@@ -90,9 +90,9 @@ int main(void) {
     Suite *suite = suite_create("agent_symbols");
     TCase *tcase = tcase_create("file");
     tcase_add_checked_fixture(tcase, open_agent, NULL);
-    tcase_add_test(tcase, test_needs_nothing);
-    tcase_add_test(tcase, test_names);
-    tcase_add_test(tcase, test_unwinding_information);
+    tcase_add_test(tcase, test_agent_imports_nothing);
+    tcase_add_test(tcase, test_agent_exports_its_names_only);
+    tcase_add_test(tcase, test_agent_has_unwinding_information);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

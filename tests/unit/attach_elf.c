@@ -50,7 +50,7 @@ static void check_symbols(const struct elf *e) {
     ck_assert_int_eq(n, 3);
 }
 
-START_TEST(test_file) {
+START_TEST(test_elf_file_is_read) {
     struct elf e;
     uint64_t at, size;
     build();
@@ -71,7 +71,7 @@ START_TEST(test_file) {
 }
 END_TEST
 
-START_TEST(test_without_section_headers) {
+START_TEST(test_elf_without_section_headers_is_read) {
     struct elf e;
     uint64_t at, size;
     build();
@@ -82,7 +82,7 @@ START_TEST(test_without_section_headers) {
 }
 END_TEST
 
-START_TEST(test_not_elf) {
+START_TEST(test_elf_refuses_other_files) {
     struct elf e;
     build();
     struct {
@@ -132,13 +132,13 @@ static void parse_exactly(const uint8_t *bytes, size_t len) {
     free(copy);
 }
 
-START_TEST(test_cut_anywhere) {
+START_TEST(test_elf_cut_anywhere_is_safe) {
     build();
     for (size_t n = 0; n < image_len; n += n < 0x400 || n > 0x2000 ? 1 : 61) parse_exactly(image, n);
 }
 END_TEST
 
-START_TEST(test_damaged_anywhere) {
+START_TEST(test_elf_damaged_anywhere_is_safe) {
     static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
     for (size_t at = 0; at < ELF_BUILD_MAX; at++) {
         build();
@@ -153,7 +153,7 @@ START_TEST(test_damaged_anywhere) {
 }
 END_TEST
 
-START_TEST(test_libc) {
+START_TEST(test_elf_finds_symbols_of_libc) {
     struct maps m;
     struct mem mem;
     struct elf e, again;
@@ -183,7 +183,7 @@ START_TEST(test_libc) {
 }
 END_TEST
 
-START_TEST(test_from_hostile_memory) {
+START_TEST(test_elf_from_hostile_memory_is_safe) {
     struct mem mem;
     struct elf e;
     struct map_module mod = {.start = 0x7000000, .end = 0x7002000, .kind = MAP_OTHER};
@@ -208,13 +208,13 @@ int main(void) {
     Suite *suite = suite_create("attach/elf");
     TCase *tests = tcase_create("elf");
     tcase_set_timeout(tests, 120);
-    tcase_add_test(tests, test_file);
-    tcase_add_test(tests, test_without_section_headers);
-    tcase_add_test(tests, test_not_elf);
-    tcase_add_test(tests, test_cut_anywhere);
-    tcase_add_test(tests, test_damaged_anywhere);
-    tcase_add_test(tests, test_libc);
-    tcase_add_test(tests, test_from_hostile_memory);
+    tcase_add_test(tests, test_elf_file_is_read);
+    tcase_add_test(tests, test_elf_without_section_headers_is_read);
+    tcase_add_test(tests, test_elf_refuses_other_files);
+    tcase_add_test(tests, test_elf_cut_anywhere_is_safe);
+    tcase_add_test(tests, test_elf_damaged_anywhere_is_safe);
+    tcase_add_test(tests, test_elf_finds_symbols_of_libc);
+    tcase_add_test(tests, test_elf_from_hostile_memory_is_safe);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

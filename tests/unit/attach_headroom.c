@@ -33,7 +33,7 @@ static const struct {
     {ALL, ALL, 0, 0, 0, "RLIMIT_AS", false},
 };
 
-START_TEST(test_plan_takes_a_part_or_refuses) {
+START_TEST(test_headroom_plan_takes_a_part_or_refuses) {
     struct headroom room = {.theirs = plans[_i].theirs, .shared = plans[_i].shared, .address_space = plans[_i].address_space};
     struct arena_plan plan;
     struct vt_err err = {0};
@@ -51,7 +51,7 @@ START_TEST(test_plan_takes_a_part_or_refuses) {
 }
 END_TEST
 
-START_TEST(test_read_finds_the_address_space_limit) {
+START_TEST(test_headroom_read_finds_the_address_space_limit) {
     struct headroom room;
     headroom_read(getpid(), &room);
     ck_assert_uint_eq(room.address_space, HEADROOM_NONE);
@@ -64,7 +64,7 @@ START_TEST(test_read_finds_the_address_space_limit) {
 END_TEST
 
 /* A process shares each of its cgroups with itself. */
-START_TEST(test_read_of_ourselves_is_shared) {
+START_TEST(test_headroom_read_of_ourselves_is_shared) {
     struct headroom room;
     headroom_read(getpid(), &room);
     ck_assert_uint_eq(room.theirs, HEADROOM_NONE);
@@ -74,9 +74,9 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("attach/headroom");
     TCase *tc = tcase_create("headroom");
-    tcase_add_loop_test(tc, test_plan_takes_a_part_or_refuses, 0, (int)VT_ARRAY_LEN(plans));
-    tcase_add_test(tc, test_read_finds_the_address_space_limit);
-    tcase_add_test(tc, test_read_of_ourselves_is_shared);
+    tcase_add_loop_test(tc, test_headroom_plan_takes_a_part_or_refuses, 0, (int)VT_ARRAY_LEN(plans));
+    tcase_add_test(tc, test_headroom_read_finds_the_address_space_limit);
+    tcase_add_test(tc, test_headroom_read_of_ourselves_is_shared);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -28,7 +28,7 @@ static const struct {
     {"", "tcp", NULL, 0},
 };
 
-START_TEST(test_socket_lines) {
+START_TEST(test_inside_reads_socket_lines) {
     char text[120] = "";
     ck_assert_uint_eq(inside_parse_socket(sockets[_i].line, sockets[_i].proto, text, sizeof(text)), sockets[_i].inode);
     if (sockets[_i].text) ck_assert_str_eq(text, sockets[_i].text);
@@ -58,7 +58,7 @@ static void *reader(void *arg) {
     return arg;
 }
 
-START_TEST(test_own_thread_reads_a_pipe) {
+START_TEST(test_inside_names_the_pipe_of_a_reader) {
     pthread_t thread;
     struct seen seen = {0};
     char expected[64];
@@ -76,7 +76,7 @@ START_TEST(test_own_thread_reads_a_pipe) {
 }
 END_TEST
 
-START_TEST(test_threads_in_the_same_call_share_a_name) {
+START_TEST(test_inside_threads_in_the_same_call_share_a_name) {
     struct inside *in = NULL;
     bool is_new;
     const char *text;
@@ -102,9 +102,9 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("attach/inside");
     TCase *tc = tcase_create("inside");
-    tcase_add_loop_test(tc, test_socket_lines, 0, (int)VT_ARRAY_LEN(sockets));
-    tcase_add_test(tc, test_own_thread_reads_a_pipe);
-    tcase_add_test(tc, test_threads_in_the_same_call_share_a_name);
+    tcase_add_loop_test(tc, test_inside_reads_socket_lines, 0, (int)VT_ARRAY_LEN(sockets));
+    tcase_add_test(tc, test_inside_names_the_pipe_of_a_reader);
+    tcase_add_test(tc, test_inside_threads_in_the_same_call_share_a_name);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

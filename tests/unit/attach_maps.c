@@ -11,7 +11,7 @@
 
 #include "attach/maps.h"
 
-START_TEST(test_lines) {
+START_TEST(test_maps_lines_are_parsed) {
     struct map_line l;
     const char *text = "7f12a4000000-7f12a4021000 rw-s 00003000 fd:1a 263457                     /tmp/a b (deleted)";
     ck_assert_int_eq(maps_parse_line(text, strlen(text), &l), 0);
@@ -34,7 +34,7 @@ START_TEST(test_lines) {
 }
 END_TEST
 
-START_TEST(test_not_lines) {
+START_TEST(test_maps_refuses_other_lines) {
     static const char *const bad[] = {
         "",
         "hello",
@@ -66,7 +66,7 @@ START_TEST(test_not_lines) {
 }
 END_TEST
 
-START_TEST(test_long_path_is_cut) {
+START_TEST(test_maps_long_path_is_cut) {
     struct map_line l;
     char text[2000] = "1000-2000 rw-p 00000000 00:00 5 /";
     size_t n = strlen(text);
@@ -99,7 +99,7 @@ static const char modules[] = "400000-401000 r--p 00000000 08:01 10   /usr/bin/a
                               "4b000000-4b001000 r-xp 00000000 00:01 24   /opt/lib/libviztracer_agent.so\n"
                               "7ffff000-80000000 r-xp 00000000 00:00 0    [vdso]\n";
 
-START_TEST(test_modules) {
+START_TEST(test_maps_lines_form_modules) {
     static const struct {
         uint64_t start, end, first;
         enum map_kind kind;
@@ -136,7 +136,7 @@ START_TEST(test_modules) {
 }
 END_TEST
 
-START_TEST(test_not_maps) {
+START_TEST(test_maps_refuses_other_texts) {
     struct maps m;
     ck_assert_int_eq(maps_parse("", 0, &m), 0);
     ck_assert_uint_eq(m.nlines, 0);
@@ -158,7 +158,7 @@ START_TEST(test_not_maps) {
 }
 END_TEST
 
-START_TEST(test_own_maps) {
+START_TEST(test_maps_of_this_process_are_read) {
     struct maps m;
     Dl_info info;
     ck_assert_int_eq(maps_read(getpid(), &m), 0);
@@ -189,7 +189,7 @@ static void *churn(void *arg) {
     return NULL;
 }
 
-START_TEST(test_maps_that_change) {
+START_TEST(test_maps_that_change_are_read_again) {
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, churn, NULL), 0);
     for (int i = 0; i < 3000; i++) {
@@ -207,13 +207,13 @@ int main(void) {
     Suite *suite = suite_create("attach/maps");
     TCase *tests = tcase_create("maps");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_lines);
-    tcase_add_test(tests, test_not_lines);
-    tcase_add_test(tests, test_long_path_is_cut);
-    tcase_add_test(tests, test_modules);
-    tcase_add_test(tests, test_not_maps);
-    tcase_add_test(tests, test_own_maps);
-    tcase_add_test(tests, test_maps_that_change);
+    tcase_add_test(tests, test_maps_lines_are_parsed);
+    tcase_add_test(tests, test_maps_refuses_other_lines);
+    tcase_add_test(tests, test_maps_long_path_is_cut);
+    tcase_add_test(tests, test_maps_lines_form_modules);
+    tcase_add_test(tests, test_maps_refuses_other_texts);
+    tcase_add_test(tests, test_maps_of_this_process_are_read);
+    tcase_add_test(tests, test_maps_that_change_are_read_again);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

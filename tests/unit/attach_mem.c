@@ -69,7 +69,7 @@ static void exercise(struct mem *m) {
     ck_assert_int_eq(page[8], 'z'); /* ours was not meant */
 }
 
-START_TEST(test_process_vm) {
+START_TEST(test_mem_reads_and_writes_by_process_vm) {
     struct mem m;
     start();
     ck_assert_int_eq(mem_open(&m, child), 0);
@@ -99,7 +99,7 @@ static void forbid_process_vm(int error) {
     ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog), 0);
 }
 
-START_TEST(test_proc_mem_instead) {
+START_TEST(test_mem_falls_back_to_proc_mem) {
     static const int errors[] = {EPERM, ENOSYS};
     struct mem m;
     start();
@@ -115,7 +115,7 @@ START_TEST(test_proc_mem_instead) {
 }
 END_TEST
 
-START_TEST(test_buffer) {
+START_TEST(test_mem_buffer_has_bounds) {
     struct mem m;
     uint64_t word;
     char text[8];
@@ -146,9 +146,9 @@ int main(void) {
     Suite *suite = suite_create("attach/mem");
     TCase *tests = tcase_create("mem");
     tcase_set_timeout(tests, 30);
-    tcase_add_test(tests, test_process_vm);
-    tcase_add_loop_test(tests, test_proc_mem_instead, 0, 2);
-    tcase_add_test(tests, test_buffer);
+    tcase_add_test(tests, test_mem_reads_and_writes_by_process_vm);
+    tcase_add_loop_test(tests, test_mem_falls_back_to_proc_mem, 0, 2);
+    tcase_add_test(tests, test_mem_buffer_has_bounds);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -31,7 +31,7 @@ static struct target_creds creds_now(pid_t pid) {
     return creds;
 }
 
-START_TEST(files) {
+START_TEST(test_place_files_are_made_and_removed) {
     struct place p;
     struct vt_err err = {0};
     struct stat st;
@@ -59,7 +59,7 @@ START_TEST(files) {
 END_TEST
 
 /* A target whose /dev/shm and /tmp are links to absolute paths: they mean its own root, not ours. */
-START_TEST(stays_inside) {
+START_TEST(test_place_stays_inside_the_root) {
     char root[] = "/var/tmp/vt-place-XXXXXX", trap[] = "/var/tmp/vt-trap-XXXXXX", path[512];
     struct place p;
     struct vt_err err = {0};
@@ -97,7 +97,7 @@ START_TEST(stays_inside) {
 }
 END_TEST
 
-START_TEST(memfds) {
+START_TEST(test_place_memfds_are_filled_and_sealed) {
     struct place p;
     struct vt_err err = {0};
     struct target_creds creds = creds_now(getpid());
@@ -168,7 +168,7 @@ static const struct {
 } victims[] = {{0600, O_PATH}, {0644, O_RDONLY}};
 
 /* A root that attaches to another user's process writes nothing that this user could not write. */
-START_TEST(memfds_exchanged_are_refused) {
+START_TEST(test_place_memfds_exchanged_are_refused) {
     char dir[] = "/var/tmp/vt-place-XXXXXX", victim[] = "/var/tmp/vt-victim-XXXXXX", text[64] = "";
     struct vt_err err = {0};
     struct stat st;
@@ -211,7 +211,7 @@ START_TEST(memfds_exchanged_are_refused) {
 END_TEST
 
 /* Its places are directories that only root may write to: no file is made there, and root is itself again afterwards. */
-START_TEST(files_are_made_as_the_target) {
+START_TEST(test_place_files_are_made_as_the_target) {
     char root[] = "/var/tmp/vt-place-XXXXXX", path[512];
     struct vt_err err = {0};
     struct stat st;
@@ -259,7 +259,7 @@ START_TEST(files_are_made_as_the_target) {
 END_TEST
 
 /* A file system that is nearly full: the arena takes half of what is left, and all of its blocks. */
-START_TEST(files_leave_room) {
+START_TEST(test_place_files_leave_room) {
     struct vt_err err = {0};
     struct stat st;
     struct place p;
@@ -288,12 +288,12 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("attach_place");
     TCase *tc = tcase_create("place");
-    tcase_add_test(tc, files);
-    tcase_add_test(tc, stays_inside);
-    tcase_add_test(tc, memfds);
-    tcase_add_loop_test(tc, memfds_exchanged_are_refused, 0, (int)VT_ARRAY_LEN(victims));
-    tcase_add_test(tc, files_are_made_as_the_target);
-    tcase_add_test(tc, files_leave_room);
+    tcase_add_test(tc, test_place_files_are_made_and_removed);
+    tcase_add_test(tc, test_place_stays_inside_the_root);
+    tcase_add_test(tc, test_place_memfds_are_filled_and_sealed);
+    tcase_add_loop_test(tc, test_place_memfds_exchanged_are_refused, 0, (int)VT_ARRAY_LEN(victims));
+    tcase_add_test(tc, test_place_files_are_made_as_the_target);
+    tcase_add_test(tc, test_place_files_leave_room);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

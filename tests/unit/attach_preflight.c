@@ -37,7 +37,7 @@ static const char status_text[] = "Name:\tpy) (x\n"
                                   "Seccomp:\t2\n";
 #define STAT_TAIL " t 7 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 100 200\n"
 
-START_TEST(test_status) {
+START_TEST(test_preflight_reads_status) {
     struct target_status st;
     ck_assert_int_eq(target_status_parse(status_text, "120 (py) (x)" STAT_TAIL, &st), 0);
     ck_assert_int_eq(st.state, 't');
@@ -57,7 +57,7 @@ START_TEST(test_status) {
 }
 END_TEST
 
-START_TEST(test_status_of_a_kernel_thread) {
+START_TEST(test_preflight_status_of_a_kernel_thread) {
     struct target_status st;
     const char *text = "Name:\tkthreadd\nState:\tS (sleeping)\nTgid:\t2\nPPid:\t0\n";
     ck_assert_int_eq(target_status_parse(text, "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0\n", &st), 0);
@@ -66,7 +66,7 @@ START_TEST(test_status_of_a_kernel_thread) {
 }
 END_TEST
 
-START_TEST(test_status_cut) {
+START_TEST(test_preflight_status_cut_anywhere) {
     struct target_status st;
     char text[sizeof(status_text)];
     for (size_t n = 0; n < sizeof(status_text); n++) {
@@ -80,7 +80,7 @@ START_TEST(test_status_cut) {
 }
 END_TEST
 
-START_TEST(test_identity) {
+START_TEST(test_preflight_identity_is_pid_and_start) {
     struct target_status st;
     ck_assert_int_eq(target_status_read(getpid(), &st), 0);
     ck_assert_int_eq(st.tgid, getpid());
@@ -100,7 +100,7 @@ END_TEST
 
 #define STRINGS(s) s, sizeof(s) - 1 /* as in /proc: NULs between */
 
-START_TEST(test_opt_out_by_environment) {
+START_TEST(test_preflight_opt_out_by_environment) {
     ck_assert(pyruntime_env_opt_out(STRINGS("A=1\0PYTHON_DISABLE_REMOTE_DEBUG=1\0B=2\0")));
     ck_assert(pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG=0")));
     ck_assert(pyruntime_env_opt_out(STRINGS("PYTHON_DISABLE_REMOTE_DEBUG=\0B=2\0"))); /* for CPython too */
@@ -111,7 +111,7 @@ START_TEST(test_opt_out_by_environment) {
 }
 END_TEST
 
-START_TEST(test_opt_out_by_argument) {
+START_TEST(test_preflight_opt_out_by_argument) {
     static const struct {
         const char *args;
         size_t len;
@@ -172,7 +172,7 @@ static void probe(const struct elf_build_symbol *symbols, size_t n, const char *
 }
 #define PROBE(symbols, section, words, out) probe(symbols, VT_ARRAY_LEN(symbols), section, words, VT_ARRAY_LEN(words), out)
 
-START_TEST(test_versions_by_symbols) {
+START_TEST(test_preflight_finds_versions_by_symbols) {
     static const uint64_t none[] = {0};
     struct py_runtime py;
     struct elf_build_symbol s[] = {API,
@@ -199,7 +199,7 @@ START_TEST(test_versions_by_symbols) {
 }
 END_TEST
 
-START_TEST(test_versions_by_data) {
+START_TEST(test_preflight_finds_versions_by_data) {
     struct py_runtime py;
     /* 3.12 with Py_Version; _PyRuntime without cookie */
     uint64_t number[] = {0x030c01f0, 0, 0};
@@ -257,7 +257,7 @@ static int world_read(int minor, struct debug_state *out) {
     return debug_state_read(&mem, &py, out);
 }
 
-START_TEST(test_debug_offsets) {
+START_TEST(test_preflight_reads_debug_offsets) {
     struct debug_state d;
     static const unsigned tables[] = {712, 840};
     for (int i = 0; i < 2; i++) {
@@ -277,7 +277,7 @@ START_TEST(test_debug_offsets) {
 }
 END_TEST
 
-START_TEST(test_debug_offsets_refused) {
+START_TEST(test_preflight_refuses_wrong_debug_offsets) {
     static const struct {
         size_t at;
         uint64_t value;
@@ -360,7 +360,7 @@ static void find(struct attach_agent *a) {
     ck_assert_msg(attach_find_agent(getpid(), a, &err) == 0, "%s", err.msg);
 }
 
-START_TEST(test_agent_at_work) {
+START_TEST(test_preflight_finds_an_agent_at_work) {
     struct staged s;
     struct attach_agent a;
     find(&a);
@@ -387,7 +387,7 @@ START_TEST(test_agent_at_work) {
 }
 END_TEST
 
-START_TEST(test_agent_tells_the_time_in_ticks) {
+START_TEST(test_preflight_reads_the_lease_in_ticks) {
     struct staged s;
     struct attach_agent a;
     stage(&s, "one", true);
@@ -407,7 +407,7 @@ START_TEST(test_agent_tells_the_time_in_ticks) {
 }
 END_TEST
 
-START_TEST(test_agent_lies) {
+START_TEST(test_preflight_survives_an_agent_that_lies) {
     struct staged s;
     struct attach_agent a;
     stage(&s, "one", true);
@@ -449,7 +449,7 @@ START_TEST(test_agent_lies) {
 }
 END_TEST
 
-START_TEST(test_agent_to_use_again) {
+START_TEST(test_preflight_finds_an_agent_to_use_again) {
     struct staged old, one;
     struct attach_agent a;
     struct maps m;
@@ -482,7 +482,7 @@ START_TEST(test_agent_to_use_again) {
 }
 END_TEST
 
-START_TEST(test_agent_file) {
+START_TEST(test_preflight_checks_the_agent_file) {
     static const struct elf_build_symbol symbols[] = {FUNC("vt_agent_main"), DATA("vt_agent_info", INFO_AT)};
     struct vt_agent_info info = {.magic = VT_AGENT_INFO_MAGIC, .abi_major = VT_ABI_MAJOR, .build = "b"}, got;
     struct elf e;
@@ -510,7 +510,7 @@ static void refused(pid_t pid, int code, const char *word) {
     ck_assert_int_eq(attach_preflight(&o, &info, NULL), code);
 }
 
-START_TEST(test_refusals) {
+START_TEST(test_preflight_refusals_are_one_line) {
     refused(0, -ESRCH, "not a process id");
     refused(-5, -ESRCH, "not a process id");
     refused(getpid(), -ENOEXEC, "viztracer itself");
@@ -574,22 +574,22 @@ int main(void) {
     Suite *suite = suite_create("attach/preflight");
     TCase *tests = tcase_create("preflight");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_status);
-    tcase_add_test(tests, test_status_of_a_kernel_thread);
-    tcase_add_test(tests, test_status_cut);
-    tcase_add_test(tests, test_identity);
-    tcase_add_test(tests, test_opt_out_by_environment);
-    tcase_add_test(tests, test_opt_out_by_argument);
-    tcase_add_test(tests, test_versions_by_symbols);
-    tcase_add_test(tests, test_versions_by_data);
-    tcase_add_test(tests, test_debug_offsets);
-    tcase_add_test(tests, test_debug_offsets_refused);
-    tcase_add_test(tests, test_agent_at_work);
-    tcase_add_test(tests, test_agent_tells_the_time_in_ticks);
-    tcase_add_test(tests, test_agent_lies);
-    tcase_add_test(tests, test_agent_to_use_again);
-    tcase_add_test(tests, test_agent_file);
-    tcase_add_test(tests, test_refusals);
+    tcase_add_test(tests, test_preflight_reads_status);
+    tcase_add_test(tests, test_preflight_status_of_a_kernel_thread);
+    tcase_add_test(tests, test_preflight_status_cut_anywhere);
+    tcase_add_test(tests, test_preflight_identity_is_pid_and_start);
+    tcase_add_test(tests, test_preflight_opt_out_by_environment);
+    tcase_add_test(tests, test_preflight_opt_out_by_argument);
+    tcase_add_test(tests, test_preflight_finds_versions_by_symbols);
+    tcase_add_test(tests, test_preflight_finds_versions_by_data);
+    tcase_add_test(tests, test_preflight_reads_debug_offsets);
+    tcase_add_test(tests, test_preflight_refuses_wrong_debug_offsets);
+    tcase_add_test(tests, test_preflight_finds_an_agent_at_work);
+    tcase_add_test(tests, test_preflight_reads_the_lease_in_ticks);
+    tcase_add_test(tests, test_preflight_survives_an_agent_that_lies);
+    tcase_add_test(tests, test_preflight_finds_an_agent_to_use_again);
+    tcase_add_test(tests, test_preflight_checks_the_agent_file);
+    tcase_add_test(tests, test_preflight_refusals_are_one_line);
     tcase_add_test(tests, test_claim_is_not_kept_out_by_another_user);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -126,7 +126,7 @@ static const struct {
     {"fiber", on_fiber, 0, false}, {"deep", deep, 30000, true},   {"raise", in_handler_over_qsort, 1, false},
 };
 
-START_TEST(place) {
+START_TEST(test_safety_of_each_place) {
     struct safety s;
     look_at(child_in(places[_i].place, places[_i].depth), &s);
     ck_assert_msg(s.safe == places[_i].safe, "%s: %s: %s", places[_i].name, s.safe ? "safe" : "unsafe", s.why);
@@ -134,7 +134,7 @@ START_TEST(place) {
 END_TEST
 
 /* Frames found by libunwind alone, and by rules learned from it: none lost, none twice. */
-START_TEST(every_frame) {
+START_TEST(test_safety_checks_every_frame) {
     struct safety few, many;
     look_at(child_in(deep, 20), &few);
     look_at(child_in(deep, 20020), &many);
@@ -147,8 +147,8 @@ int main(void) {
     Suite *s = suite_create("attach_safety");
     TCase *tc = tcase_create("safety");
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, place, 0, VT_ARRAY_LEN(places));
-    tcase_add_test(tc, every_frame);
+    tcase_add_loop_test(tc, test_safety_of_each_place, 0, VT_ARRAY_LEN(places));
+    tcase_add_test(tc, test_safety_checks_every_frame);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

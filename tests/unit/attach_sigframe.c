@@ -54,7 +54,7 @@ static int build(const uint8_t *code, size_t len) {
     return arch_frame_build(&frame, &context, &gadgets, &mem);
 }
 
-START_TEST(layout) {
+START_TEST(test_sigframe_layout_is_the_kernels) {
     fill(7, -1);
     ck_assert_int_eq(build((const uint8_t *)"\x0f\x05", 2), 0);
     ck_assert_uint_le(frame.slot + frame.len, context.regs.gp.rsp - RED_ZONE);
@@ -86,7 +86,7 @@ static const struct {
     {-4, 202, RIP, (uint64_t)-4}, {5, 0, RIP, 5},        {-512, -1, RIP, (uint64_t)-512}, {-516, 219, RIP - 2, 230},
 };
 
-START_TEST(restart) {
+START_TEST(test_sigframe_restarts_system_calls) {
     fill(restarts[_i].rax, restarts[_i].orig_rax);
     ck_assert_int_eq(build((const uint8_t *)"\xb8\xe6\x00\x00\x00\x0f\x05", 7), 0); /* mov $230,%eax; syscall */
     ck_assert_uint_eq(word(frame.context + UC_RIP), restarts[_i].rip);
@@ -94,7 +94,7 @@ START_TEST(restart) {
 }
 END_TEST
 
-START_TEST(spurious_eintr) {
+START_TEST(test_sigframe_causes_no_spurious_eintr) {
     struct arch_regs r = {0};
     r.gp.rax = (uint64_t)-EINTR;
     r.gp.orig_rax = SYS_epoll_wait;
@@ -109,7 +109,7 @@ START_TEST(spurious_eintr) {
 }
 END_TEST
 
-START_TEST(refused) {
+START_TEST(test_sigframe_refuses_what_does_not_fit) {
     fill(0, -1);
     context.xstate_len = 100;
     ck_assert_int_eq(build((const uint8_t *)"\x0f\x05", 2), -EOVERFLOW);
@@ -143,7 +143,7 @@ static bool goes_on(void) {
 }
 
 /* _i: 0 = we put the thread back; 1 = we leave in the middle of a system call, and it comes back by itself. */
-START_TEST(comes_back) {
+START_TEST(test_sigframe_restores_the_thread) {
     struct trace_env env;
     struct tracee t;
     struct mem mem;
@@ -180,11 +180,11 @@ int main(void) {
     Suite *s = suite_create("attach_sigframe");
     TCase *tc = tcase_create("frame");
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, layout);
-    tcase_add_loop_test(tc, restart, 0, VT_ARRAY_LEN(restarts));
-    tcase_add_test(tc, spurious_eintr);
-    tcase_add_test(tc, refused);
-    tcase_add_loop_test(tc, comes_back, 0, 2);
+    tcase_add_test(tc, test_sigframe_layout_is_the_kernels);
+    tcase_add_loop_test(tc, test_sigframe_restarts_system_calls, 0, VT_ARRAY_LEN(restarts));
+    tcase_add_test(tc, test_sigframe_causes_no_spurious_eintr);
+    tcase_add_test(tc, test_sigframe_refuses_what_does_not_fit);
+    tcase_add_loop_test(tc, test_sigframe_restores_the_thread, 0, 2);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -66,7 +66,7 @@ static uint32_t read_all(uint64_t until, int *rc, struct vt_err *err) {
     return blocks;
 }
 
-START_TEST(test_everything_comes_again_and_again) {
+START_TEST(test_ahead_everything_comes_again_and_again) {
     struct vt_err err = {0};
     for (int i = 0, rc; i < 3; i++) {
         ck_assert_uint_eq(read_all(UINT64_MAX, &rc, &err), BLOCKS);
@@ -75,7 +75,7 @@ START_TEST(test_everything_comes_again_and_again) {
 }
 END_TEST
 
-START_TEST(test_until) {
+START_TEST(test_ahead_ends_at_the_given_time) {
     struct vt_err err = {0};
     int rc;
     ck_assert_uint_eq(read_all((uint64_t)middle, &rc, &err), BLOCKS / 2);
@@ -83,7 +83,7 @@ START_TEST(test_until) {
 }
 END_TEST
 
-START_TEST(test_damaged) {
+START_TEST(test_ahead_reports_damage) {
     struct vt_err err = {0};
     int rc;
     ck_assert_int_eq(pwrite(trace.fd, "\xff\xff", 2, middle + 40), 2);
@@ -93,7 +93,7 @@ START_TEST(test_damaged) {
 }
 END_TEST
 
-START_TEST(test_stopped) {
+START_TEST(test_ahead_can_be_stopped) {
     const struct ahead_frame *frame;
     struct vt_err err = {0};
     for (int n = 0; n < 20; n++) {
@@ -110,10 +110,10 @@ int main(void) {
     TCase *tests = tcase_create("ahead");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_everything_comes_again_and_again);
-    tcase_add_test(tests, test_until);
-    tcase_add_test(tests, test_damaged);
-    tcase_add_test(tests, test_stopped);
+    tcase_add_test(tests, test_ahead_everything_comes_again_and_again);
+    tcase_add_test(tests, test_ahead_ends_at_the_given_time);
+    tcase_add_test(tests, test_ahead_reports_damage);
+    tcase_add_test(tests, test_ahead_can_be_stopped);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

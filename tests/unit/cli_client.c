@@ -72,7 +72,7 @@ static const struct {
              {CLOSES, 0, ""},
              {REFUSES, -EUSERS, "too many"}};
 
-START_TEST(test_silent_daemon_ends_the_wait_with_a_line) {
+START_TEST(test_client_wait_for_a_silent_daemon_ends_with_a_line) {
     struct client c;
     struct vt_err err = {0};
     start(cases[_i].kind);
@@ -85,7 +85,7 @@ START_TEST(test_silent_daemon_ends_the_wait_with_a_line) {
 }
 END_TEST
 
-START_TEST(test_daemon_that_accepts_nothing_ends_the_wait) {
+START_TEST(test_client_wait_for_a_daemon_that_accepts_nothing_ends) {
     struct client c[4];
     struct vt_err err = {0};
     int rc = 0;
@@ -97,7 +97,7 @@ START_TEST(test_daemon_that_accepts_nothing_ends_the_wait) {
 }
 END_TEST
 
-START_TEST(test_daemon_that_only_greets_ends_the_wait) {
+START_TEST(test_client_wait_for_a_daemon_that_only_greets_ends) {
     struct client c;
     struct vt_err err = {0};
     start(HELLO_ONLY);
@@ -117,7 +117,7 @@ static void make_socket(const char *name, bool listens) {
     if (!listens) close(fd);
 }
 
-START_TEST(test_only_sockets_of_dead_daemons_are_swept) {
+START_TEST(test_client_sweeps_sockets_of_dead_daemons_only) {
     static const struct {
         const char *name;
         bool ours, listens, stays;
@@ -147,10 +147,10 @@ int main(void) {
     Suite *suite = suite_create("cli_client");
     TCase *tc = tcase_create("client");
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, test_silent_daemon_ends_the_wait_with_a_line, 0, (int)VT_ARRAY_LEN(cases));
-    tcase_add_test(tc, test_daemon_that_accepts_nothing_ends_the_wait);
-    tcase_add_test(tc, test_daemon_that_only_greets_ends_the_wait);
-    tcase_add_test(tc, test_only_sockets_of_dead_daemons_are_swept);
+    tcase_add_loop_test(tc, test_client_wait_for_a_silent_daemon_ends_with_a_line, 0, (int)VT_ARRAY_LEN(cases));
+    tcase_add_test(tc, test_client_wait_for_a_daemon_that_accepts_nothing_ends);
+    tcase_add_test(tc, test_client_wait_for_a_daemon_that_only_greets_ends);
+    tcase_add_test(tc, test_client_sweeps_sockets_of_dead_daemons_only);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -55,7 +55,7 @@ static void same_files(const char *a, const char *b) {
     free(y);
 }
 
-START_TEST(test_golden_is_read) {
+START_TEST(test_cvf_golden_is_read) {
     ck_assert_msg(unpack(GOLDEN ".cvf", json) == 0, "%s", err.msg);
     ck_assert_uint_eq(result.events, 17);
     same_files(json, GOLDEN ".cvf.json");
@@ -63,7 +63,7 @@ START_TEST(test_golden_is_read) {
 END_TEST
 
 /* Ours becomes the same JSON as theirs, and has the metadata too. */
-START_TEST(test_ours_says_the_same) {
+START_TEST(test_cvf_of_ours_has_the_same_calls) {
     ck_assert_msg(pack(GOLDEN ".json", cvf) == 0, "%s", err.msg);
     ck_assert_uint_eq(result.events, 17);
     ck_assert_msg(unpack(cvf, json) == 0, "%s", err.msg);
@@ -81,7 +81,7 @@ START_TEST(test_ours_says_the_same) {
 END_TEST
 
 /* Every call of a nested trace comes back, to 10 ns, and nests. */
-START_TEST(test_round_trip_nests) {
+START_TEST(test_cvf_round_trip_nests) {
     char *text;
     size_t len;
     FILE *f = open_memstream(&text, &len);
@@ -125,7 +125,7 @@ static void converted(const char *from, const char *to) {
 }
 
 /* As any other kind of trace: VizTracer's file into others, and ours back. */
-START_TEST(test_convert_reads_and_writes_it) {
+START_TEST(test_cvf_is_read_and_written_by_convert) {
     struct record theirs, packed, unpacked;
     char back[96];
     ck_assert_int_eq(record_file(&theirs, GOLDEN ".json", NULL, NULL), 0);
@@ -160,7 +160,7 @@ START_TEST(test_convert_reads_and_writes_it) {
 END_TEST
 
 /* A damaged one is refused by its own name, and nothing is left. */
-START_TEST(test_convert_refuses_a_damaged_one) {
+START_TEST(test_cvf_damaged_is_refused_by_convert) {
     size_t len;
     char *data = trace_build_slurp(GOLDEN ".cvf", &len);
     struct convert_opts opts = {.input = cvf, .output = json};
@@ -174,7 +174,7 @@ START_TEST(test_convert_refuses_a_damaged_one) {
 END_TEST
 
 /* What has no place in the format goes along as it stands. */
-START_TEST(test_the_rest_is_kept) {
+START_TEST(test_cvf_keeps_other_events) {
     static const char text[] = "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":\"text\",\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"a\"},"
                                "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"b\",\"cat\":\"mine\"},"
                                "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"no "
@@ -198,7 +198,7 @@ START_TEST(test_the_rest_is_kept) {
 END_TEST
 
 /* Any byte of a good file changed, any end cut off: a clean error and no output, or JSON. */
-START_TEST(test_hostile) {
+START_TEST(test_cvf_hostile_bytes_are_safe) {
     size_t len, good = 0, bad = 0;
     char *bytes = trace_build_slurp(GOLDEN ".cvf", &len), why[256];
     for (size_t i = 0; i < 2 * len; i++) {
@@ -242,7 +242,7 @@ START_TEST(test_hostile) {
 END_TEST
 
 /* With the real VizTracer: VT_VIZTRACER_PYTHON, else python3, when that has it. */
-START_TEST(test_real_viztracer) {
+START_TEST(test_cvf_of_viztracer_is_read) {
     const char *python = getenv("VT_VIZTRACER_PYTHON");
     char command[1024];
     if (!python) python = "python3";
@@ -266,13 +266,13 @@ START_TEST(test_real_viztracer) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_golden_is_read,
-                                  test_ours_says_the_same,
-                                  test_round_trip_nests,
-                                  test_the_rest_is_kept,
-                                  test_hostile,
-                                  test_convert_reads_and_writes_it,
-                                  test_convert_refuses_a_damaged_one,
-                                  test_real_viztracer};
+    const TTest *const tests[] = {test_cvf_golden_is_read,
+                                  test_cvf_of_ours_has_the_same_calls,
+                                  test_cvf_round_trip_nests,
+                                  test_cvf_keeps_other_events,
+                                  test_cvf_hostile_bytes_are_safe,
+                                  test_cvf_is_read_and_written_by_convert,
+                                  test_cvf_damaged_is_refused_by_convert,
+                                  test_cvf_of_viztracer_is_read};
     return case_main("cli/cvf", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

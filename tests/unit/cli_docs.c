@@ -86,7 +86,7 @@ static void fits_80_columns(const char *where) {
     }
 }
 
-START_TEST(help_has_every_option) {
+START_TEST(test_help_has_every_option) {
     char line[64];
     for (size_t i = 0; i < cli_ncmds; i++) {
         const struct options_command *c = &cli_cmds[i]->options;
@@ -104,7 +104,7 @@ START_TEST(help_has_every_option) {
 }
 END_TEST
 
-START_TEST(help_has_every_command) {
+START_TEST(test_help_has_every_command) {
     run_tool("viztracer", "--help");
     fits_80_columns("viztracer --help");
     for (size_t i = 0; i < cli_ncmds; i++) {
@@ -114,7 +114,7 @@ START_TEST(help_has_every_command) {
 }
 END_TEST
 
-START_TEST(man_pages_have_every_option_and_format) {
+START_TEST(test_man_pages_have_every_option_and_format) {
     read_man("man/viztracer.1");
     for (size_t i = 0; i < cli_ncmds; i++) {
         char word[64];
@@ -136,7 +136,7 @@ END_TEST
 static const char *const sections[] = {"NAME",        "SYNOPSIS",    "DESCRIPTION", "COMMANDS", "OPTIONS", "FORMATS",
                                        "ENVIRONMENT", "EXIT STATUS", "FILES",       "EXAMPLES", "SEE ALSO"};
 
-START_TEST(man_pages_have_the_usual_sections) {
+START_TEST(test_man_pages_have_the_usual_sections) {
     static const char *const pages[] = {"man/viztracer.1", "man/vizviewer.1", "man/viztracerd.8"};
     for (size_t p = 0; p < VT_ARRAY_LEN(pages); p++) {
         read_built(pages[p]);
@@ -151,7 +151,7 @@ START_TEST(man_pages_have_the_usual_sections) {
 }
 END_TEST
 
-START_TEST(completion_has_every_option_and_format) {
+START_TEST(test_completion_has_every_option_and_format) {
     static const char *const files[] = {"completion/viztracer.bash", "completion/_viztracer"};
     for (size_t f = 0; f < VT_ARRAY_LEN(files); f++) {
         read_built(files[f]);
@@ -168,7 +168,7 @@ START_TEST(completion_has_every_option_and_format) {
 END_TEST
 
 /* Of the page in the source tree; that it is as generated, tests/lint/manual.sh checks. */
-START_TEST(docs_have_every_option_and_format) {
+START_TEST(test_docs_have_every_option_and_format) {
     FILE *f = fopen("docs/options.md", "re");
     take(f, "docs/options.md");
     fclose(f);
@@ -188,7 +188,7 @@ START_TEST(docs_have_every_option_and_format) {
 END_TEST
 
 /* --version of all three names: the version, and what was built in. */
-START_TEST(version_names_what_was_built_in) {
+START_TEST(test_version_names_what_was_built_in) {
     static const char *const programs[] = {"viztracer", "vizviewer", "viztracerd"};
     for (size_t i = 0; i < VT_ARRAY_LEN(programs); i++) {
         char first[64];
@@ -204,13 +204,13 @@ int main(void) {
     Suite *suite = suite_create("cli_docs");
     TCase *tc = tcase_create("docs");
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, help_has_every_option);
-    tcase_add_test(tc, help_has_every_command);
-    tcase_add_test(tc, man_pages_have_every_option_and_format);
-    tcase_add_test(tc, man_pages_have_the_usual_sections);
-    tcase_add_test(tc, completion_has_every_option_and_format);
-    tcase_add_test(tc, docs_have_every_option_and_format);
-    tcase_add_test(tc, version_names_what_was_built_in);
+    tcase_add_test(tc, test_help_has_every_option);
+    tcase_add_test(tc, test_help_has_every_command);
+    tcase_add_test(tc, test_man_pages_have_every_option_and_format);
+    tcase_add_test(tc, test_man_pages_have_the_usual_sections);
+    tcase_add_test(tc, test_completion_has_every_option_and_format);
+    tcase_add_test(tc, test_docs_have_every_option_and_format);
+    tcase_add_test(tc, test_version_names_what_was_built_in);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

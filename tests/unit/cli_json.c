@@ -16,7 +16,7 @@ static int parses(const char *text, size_t len) {
     return status == yajl_status_ok;
 }
 
-START_TEST(test_numbers) {
+START_TEST(test_json_numbers_are_exact) {
     uint64_t state = 88172645463325252ull;
     char got[64], want[64];
     for (int round = 0; round < 200000; round++) {
@@ -51,7 +51,7 @@ static const struct {
     {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* above U+10FFFF */
     {"\xe2\x82z", "\xef\xbf\xbd\xef\xbf\xbdz"},
 };
-START_TEST(test_text) {
+START_TEST(test_json_text_is_escaped) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char got[256];
         *json_put_text(got, rows[i].in, strlen(rows[i].in)) = 0;
@@ -63,7 +63,7 @@ START_TEST(test_text) {
 }
 END_TEST
 
-START_TEST(test_any_bytes_are_strict) {
+START_TEST(test_json_any_bytes_are_strict) {
     uint64_t state = 88172645463325252ull;
     uint8_t in[64];
     char out[JSON_TEXT_MAX(sizeof in) + 2];
@@ -86,9 +86,9 @@ int main(void) {
     Suite *suite = suite_create("cli/json");
     TCase *tests = tcase_create("json");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_numbers);
-    tcase_add_test(tests, test_text);
-    tcase_add_test(tests, test_any_bytes_are_strict);
+    tcase_add_test(tests, test_json_numbers_are_exact);
+    tcase_add_test(tests, test_json_text_is_escaped);
+    tcase_add_test(tests, test_json_any_bytes_are_strict);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -70,7 +70,7 @@ static bool says(const char *what) {
     return memmem(text, (size_t)n, what, strlen(what)) != NULL;
 }
 
-START_TEST(outputs) {
+START_TEST(test_limit_is_named_in_outputs) {
     static const char *const suffixes[] = {".json", ".json.gz", ".pftrace", ".svg", ".speedscope.json", ".pprof"};
     for (size_t i = 0; i < VT_ARRAY_LEN(suffixes); i++) {
         convert(suffixes[i]);
@@ -79,7 +79,7 @@ START_TEST(outputs) {
 }
 END_TEST
 
-START_TEST(each_function) {
+START_TEST(test_limit_tells_each_function) {
     convert(".json");
     ck_assert(says("\"calls_counted\":1200,\"calls_estimated\":0,\"kind\":\"exact\"}"));
     ck_assert(says("\"calls_counted\":7,\"calls_estimated\":5000000,\"kind\":\"estimated\"}"));
@@ -91,7 +91,7 @@ START_TEST(each_function) {
 END_TEST
 
 /* Where the real cost of the events is not known well enough, the figure is a lower bound. */
-START_TEST(at_least) {
+START_TEST(test_limit_tells_lower_bounds) {
     Vt__ThrottledFunction f = VT__THROTTLED_FUNCTION__INIT;
     char text[128];
     f.counted = 7;
@@ -106,7 +106,7 @@ START_TEST(at_least) {
 END_TEST
 
 /* A trace of another kind that was made from one with a limit has it, too. */
-START_TEST(goes_with_the_trace) {
+START_TEST(test_limit_goes_with_the_trace) {
     static const char *const suffixes[] = {".json", ".pftrace", ".vzt"};
     for (size_t i = 0; i < VT_ARRAY_LEN(suffixes); i++) {
         struct trace_source *source;
@@ -120,7 +120,7 @@ START_TEST(goes_with_the_trace) {
 END_TEST
 
 /* Calls that were running when the hooks went out end there, the innermost first: each is written once. */
-START_TEST(test_calls_at_the_end_are_written_once) {
+START_TEST(test_limit_calls_at_the_end_are_written_once) {
     trace_build_remove(&trace);
     make_of(250, 2, "(a(b(cc)(b");
     convert(".pftrace");
@@ -142,7 +142,7 @@ static char *printed(const char *command, const char *option) {
     return out;
 }
 
-START_TEST(reports) {
+START_TEST(test_limit_is_in_reports) {
     char *out = printed("report", NULL);
     ck_assert_ptr_nonnull(strstr(out, "--max_overhead was on: " SAID "\n"));
     ck_assert_ptr_nonnull(strstr(out, "           0             7       5,000,000  estimated  i (x.py:9)\n"));
@@ -160,7 +160,7 @@ START_TEST(reports) {
 END_TEST
 
 /* On, and nothing was left out: that is said, too. Off: no word. */
-START_TEST(without_effect) {
+START_TEST(test_limit_without_effect_is_told) {
     struct trace_source *source;
     struct vt_err err = {0};
     for (uint32_t limit = 0; limit <= 500; limit += 500) {
@@ -173,7 +173,7 @@ START_TEST(without_effect) {
 }
 END_TEST
 
-START_TEST(foreign_text) {
+START_TEST(test_limit_text_of_others_is_cleaned) {
     struct trace_info *info = trace_info_new();
     char text[600];
     ck_assert_ptr_nonnull(info);
@@ -192,14 +192,14 @@ int main(void) {
     Suite *suite = suite_create("cli_limit");
     TCase *tc = tcase_create("all");
     tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, outputs);
-    tcase_add_test(tc, each_function);
-    tcase_add_test(tc, at_least);
-    tcase_add_test(tc, goes_with_the_trace);
-    tcase_add_test(tc, test_calls_at_the_end_are_written_once);
-    tcase_add_test(tc, reports);
-    tcase_add_test(tc, without_effect);
-    tcase_add_test(tc, foreign_text);
+    tcase_add_test(tc, test_limit_is_named_in_outputs);
+    tcase_add_test(tc, test_limit_tells_each_function);
+    tcase_add_test(tc, test_limit_tells_lower_bounds);
+    tcase_add_test(tc, test_limit_goes_with_the_trace);
+    tcase_add_test(tc, test_limit_calls_at_the_end_are_written_once);
+    tcase_add_test(tc, test_limit_is_in_reports);
+    tcase_add_test(tc, test_limit_without_effect_is_told);
+    tcase_add_test(tc, test_limit_text_of_others_is_cleaned);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

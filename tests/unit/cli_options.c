@@ -35,7 +35,7 @@ static int parse(const char *line) {
     return rc;
 }
 
-START_TEST(defaults) {
+START_TEST(test_options_have_defaults) {
     ck_assert_int_eq(parse("123"), 0);
     ck_assert_int_eq(o.req.pid, 123);
     ck_assert_uint_eq(o.trace.flags, VT_F_C_CALLS);
@@ -45,7 +45,7 @@ START_TEST(defaults) {
 }
 END_TEST
 
-START_TEST(every_spelling) {
+START_TEST(test_options_take_every_spelling) {
     ck_assert_int_eq(
         parse("-t 1.5 77 -o a.json --max_stack_depth=7 --min_duration 3ms --ignore_c --log_func_a --log_func_ret --log_gc "
               "--log_as --ignore_fro --tracer_entries 1000 --quiet --open --force --method ptrace --max_size 2G"),
@@ -66,7 +66,7 @@ START_TEST(every_spelling) {
 }
 END_TEST
 
-START_TEST(lists_end_at_the_next_option) {
+START_TEST(test_options_lists_end_at_the_next_option) {
     ck_assert_int_eq(parse("9 --include_files /a /b --quiet --t 2"), 0);
     ck_assert_uint_eq(o.trace.n_include_files, 2);
     ck_assert_str_eq(o.trace.include_files[1], "/b");
@@ -84,7 +84,7 @@ START_TEST(lists_end_at_the_next_option) {
 END_TEST
 
 /* As argparse: "-" is "_", letters of flags together, a value may look like a negative number. */
-START_TEST(spelling_follows_argparse) {
+START_TEST(test_options_spelling_follows_argparse) {
     ck_assert_int_eq(parse("9 --output-file=a.json --max-stack-depth -1"), 0);
     ck_assert_str_eq(o.output_file, "a.json");
     ck_assert_int_eq(parse("9 -uo x.json"), CLI_USAGE); /* both were read: they exclude one another */
@@ -97,7 +97,7 @@ START_TEST(spelling_follows_argparse) {
 END_TEST
 
 /* -t as VizTracer has it: not above 0 is until Ctrl+C. */
-START_TEST(no_duration_means_until_ctrl_c) {
+START_TEST(test_options_no_duration_means_until_ctrl_c) {
     static const char *const lines[] = {"9", "9 -t 0", "9 -t -1", "9 -t=-0.5", "9 -t 3 -t 0"};
     for (size_t i = 0; i < VT_ARRAY_LEN(lines); i++) {
         ck_assert_int_eq(parse(lines[i]), 0);
@@ -107,7 +107,7 @@ START_TEST(no_duration_means_until_ctrl_c) {
 END_TEST
 
 /* A path counts as typed and as absolute path; the last list counts. */
-START_TEST(paths_are_kept_as_typed_and_absolute) {
+START_TEST(test_options_paths_are_kept_as_typed_and_absolute) {
     char here[4096];
     ck_assert_ptr_nonnull(realpath(".", here));
     ck_assert_int_eq(parse("9 --exclude_files . /nowhere"), 0);
@@ -158,7 +158,7 @@ static int parse_other(const struct options_command *c, struct other *x, char *c
 }
 #define PARSE(c, x, ...) parse_other(c, x, (char *const[]){__VA_ARGS__, NULL})
 
-START_TEST(values_of_any_size_and_arguments_in_any_order) {
+START_TEST(test_options_values_of_any_size_and_arguments_in_any_order) {
     struct other x;
     ck_assert_int_eq(PARSE(&other, &x, "a", "--big=-5000000000", "-fp", "65535", "b", "c", "--", "-d"), 0);
     ck_assert_uint_eq(x.flag, 1);
@@ -182,7 +182,7 @@ START_TEST(values_of_any_size_and_arguments_in_any_order) {
 END_TEST
 
 /* What stands behind the program to start is the program's. */
-START_TEST(rest_is_not_looked_at) {
+START_TEST(test_options_rest_is_not_looked_at) {
     struct other x;
     ck_assert_int_eq(PARSE(&launch, &x, "-f", "script.py", "--no-such", "-f=3"), 0);
     ck_assert_int_eq(x.rest, 2);
@@ -208,7 +208,7 @@ static const struct {
     {"a_word_that_is_much_longer_than_any_name_of_an_option_could_be", NULL},
 };
 
-START_TEST(mistyped_words_are_recognised) {
+START_TEST(test_options_mistyped_words_are_recognised) {
     static const char *const names[] = {"--attach",        "--detach",        "report",          "convert",
                                         "--include_files", "--exclude_files", "--log_func_args", "--log_gc"};
     for (size_t i = 0; i < VT_ARRAY_LEN(mistyped); i++) {
@@ -267,14 +267,14 @@ static const struct {
     {"1 --exclude_functions", "exclude_functions"},
 };
 
-START_TEST(wrong_lines_are_refused_by_name) {
+START_TEST(test_options_wrong_lines_are_refused_by_name) {
     ck_assert_int_eq(parse(wrong[_i].line), CLI_USAGE);
     ck_assert_msg(strstr(said, wrong[_i].says) != NULL, "%s: says %s", wrong[_i].line, said);
     ck_assert_msg(strchr(said, '\n') == said + strlen(said) - 1, "%s: not one line: %s", wrong[_i].line, said);
 }
 END_TEST
 
-START_TEST(units) {
+START_TEST(test_options_take_units) {
     uint64_t v;
     uint64_t share;
     ck_assert(!options_share("5%", &share) && share == 500);
@@ -299,7 +299,7 @@ START_TEST(units) {
 }
 END_TEST
 
-START_TEST(numbers_for_people) {
+START_TEST(test_figures_are_for_people) {
     char buf[32];
     ck_assert_str_eq(format_count(buf, sizeof(buf), 0), "0");
     ck_assert_str_eq(format_count(buf, sizeof(buf), 999), "999");
@@ -322,18 +322,18 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("cli_options");
     TCase *tc = tcase_create("options");
-    tcase_add_test(tc, defaults);
-    tcase_add_test(tc, every_spelling);
-    tcase_add_test(tc, lists_end_at_the_next_option);
-    tcase_add_test(tc, spelling_follows_argparse);
-    tcase_add_test(tc, no_duration_means_until_ctrl_c);
-    tcase_add_test(tc, paths_are_kept_as_typed_and_absolute);
-    tcase_add_test(tc, values_of_any_size_and_arguments_in_any_order);
-    tcase_add_test(tc, rest_is_not_looked_at);
-    tcase_add_test(tc, mistyped_words_are_recognised);
-    tcase_add_loop_test(tc, wrong_lines_are_refused_by_name, 0, (int)VT_ARRAY_LEN(wrong));
-    tcase_add_test(tc, units);
-    tcase_add_test(tc, numbers_for_people);
+    tcase_add_test(tc, test_options_have_defaults);
+    tcase_add_test(tc, test_options_take_every_spelling);
+    tcase_add_test(tc, test_options_lists_end_at_the_next_option);
+    tcase_add_test(tc, test_options_spelling_follows_argparse);
+    tcase_add_test(tc, test_options_no_duration_means_until_ctrl_c);
+    tcase_add_test(tc, test_options_paths_are_kept_as_typed_and_absolute);
+    tcase_add_test(tc, test_options_values_of_any_size_and_arguments_in_any_order);
+    tcase_add_test(tc, test_options_rest_is_not_looked_at);
+    tcase_add_test(tc, test_options_mistyped_words_are_recognised);
+    tcase_add_loop_test(tc, test_options_wrong_lines_are_refused_by_name, 0, (int)VT_ARRAY_LEN(wrong));
+    tcase_add_test(tc, test_options_take_units);
+    tcase_add_test(tc, test_figures_are_for_people);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -54,7 +54,7 @@ static void write_old(void) {
     fclose(f);
 }
 
-START_TEST(test_appears_when_whole) {
+START_TEST(test_output_appears_when_whole) {
     struct stat st;
     umask(027);
     must_open(false);
@@ -71,7 +71,7 @@ START_TEST(test_appears_when_whole) {
 }
 END_TEST
 
-START_TEST(test_abort_keeps_the_old_file) {
+START_TEST(test_output_abort_keeps_the_old_file) {
     write_old();
     must_open(false);
     output_write(out, "new", 3);
@@ -85,7 +85,7 @@ START_TEST(test_abort_keeps_the_old_file) {
 }
 END_TEST
 
-START_TEST(test_link_stays_a_link) {
+START_TEST(test_output_link_stays_a_link) {
     char real_path[160];
     struct stat st;
     snprintf(real_path, sizeof real_path, "%s/real", dir);
@@ -104,7 +104,7 @@ END_TEST
 /* What another user has put under the name in a folder like /tmp: links, files and pipes of his. */
 enum foreign { FOREIGN_LINK, FOREIGN_DEAD_LINK, FOREIGN_FILE, FOREIGN_FIFO };
 
-START_TEST(test_foreign_things_in_a_sticky_folder_are_replaced) {
+START_TEST(test_output_foreign_things_in_a_sticky_folder_are_replaced) {
     char victim[96], nowhere[96];
     struct stat st;
     if (geteuid()) return (void)puts("SKIP cli/output test_foreign_things_in_a_sticky_folder_are_replaced: needs root");
@@ -134,7 +134,7 @@ START_TEST(test_foreign_things_in_a_sticky_folder_are_replaced) {
 }
 END_TEST
 
-START_TEST(test_foreign_links_to_folders_are_refused) {
+START_TEST(test_output_foreign_links_to_folders_are_refused) {
     char link[96], victim[96];
     if (geteuid()) return (void)puts("SKIP cli/output test_foreign_links_to_folders_are_refused: needs root");
     ck_assert_int_eq(chmod(dir, 01777), 0);
@@ -153,7 +153,7 @@ START_TEST(test_foreign_links_to_folders_are_refused) {
 END_TEST
 
 /* A raw trace is always a new file: what has its name already stays as it is. */
-START_TEST(test_raw_trace_is_a_new_file) {
+START_TEST(test_output_raw_trace_is_a_new_file) {
     struct attach_options o = {.output_file = path, .req.pid = 1};
     struct target_path t;
     struct stat st;
@@ -168,7 +168,7 @@ START_TEST(test_raw_trace_is_a_new_file) {
 }
 END_TEST
 
-START_TEST(test_makes_folders) {
+START_TEST(test_output_makes_folders) {
     snprintf(path, sizeof path, "%s/a//b/c/out", dir);
     must_open(false);
     ck_assert_int_eq(output_commit(out, &bytes, &err), 0);
@@ -176,7 +176,7 @@ START_TEST(test_makes_folders) {
 }
 END_TEST
 
-START_TEST(test_refusals_name_path_and_cause) {
+START_TEST(test_output_refusals_name_path_and_cause) {
     static const struct {
         const char *path;
         int code;
@@ -189,7 +189,7 @@ START_TEST(test_refusals_name_path_and_cause) {
 }
 END_TEST
 
-START_TEST(test_device_that_is_full) {
+START_TEST(test_output_device_that_is_full_is_named) {
     ck_assert_int_eq(symlink("/dev/full", path), 0);
     for (int gzip = 0; gzip < 2; gzip++) {
         memset(&err, 0, sizeof err);
@@ -201,7 +201,7 @@ START_TEST(test_device_that_is_full) {
 }
 END_TEST
 
-START_TEST(test_disk_full) {
+START_TEST(test_output_disk_full_leaves_nothing) {
     static char block[64 << 10];
     if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
         mount("none", dir, "tmpfs", 0, "size=256k")) {
@@ -220,7 +220,7 @@ START_TEST(test_disk_full) {
 }
 END_TEST
 
-START_TEST(test_gzip_is_one_member) {
+START_TEST(test_output_gzip_is_one_member) {
     must_open(true);
     uint64_t state = 88172645463325252ull, sum = 0, got_sum = 0;
     size_t total = 0, got = 0;
@@ -262,7 +262,7 @@ START_TEST(test_gzip_is_one_member) {
 }
 END_TEST
 
-START_TEST(test_pieces_larger_than_the_buffer) {
+START_TEST(test_output_takes_pieces_larger_than_the_buffer) {
     size_t len = 3 * OUTPUT_BUF + 17;
     char *big = calloc(1, len);
     must_open(false);
@@ -280,18 +280,18 @@ int main(void) {
     TCase *tests = tcase_create("output");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_appears_when_whole);
-    tcase_add_test(tests, test_abort_keeps_the_old_file);
-    tcase_add_test(tests, test_link_stays_a_link);
-    tcase_add_loop_test(tests, test_foreign_things_in_a_sticky_folder_are_replaced, FOREIGN_LINK, FOREIGN_FIFO + 1);
-    tcase_add_test(tests, test_foreign_links_to_folders_are_refused);
-    tcase_add_test(tests, test_raw_trace_is_a_new_file);
-    tcase_add_test(tests, test_makes_folders);
-    tcase_add_test(tests, test_refusals_name_path_and_cause);
-    tcase_add_test(tests, test_device_that_is_full);
-    tcase_add_test(tests, test_disk_full);
-    tcase_add_test(tests, test_gzip_is_one_member);
-    tcase_add_test(tests, test_pieces_larger_than_the_buffer);
+    tcase_add_test(tests, test_output_appears_when_whole);
+    tcase_add_test(tests, test_output_abort_keeps_the_old_file);
+    tcase_add_test(tests, test_output_link_stays_a_link);
+    tcase_add_loop_test(tests, test_output_foreign_things_in_a_sticky_folder_are_replaced, FOREIGN_LINK, FOREIGN_FIFO + 1);
+    tcase_add_test(tests, test_output_foreign_links_to_folders_are_refused);
+    tcase_add_test(tests, test_output_raw_trace_is_a_new_file);
+    tcase_add_test(tests, test_output_makes_folders);
+    tcase_add_test(tests, test_output_refusals_name_path_and_cause);
+    tcase_add_test(tests, test_output_device_that_is_full_is_named);
+    tcase_add_test(tests, test_output_disk_full_leaves_nothing);
+    tcase_add_test(tests, test_output_gzip_is_one_member);
+    tcase_add_test(tests, test_output_takes_pieces_larger_than_the_buffer);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -129,7 +129,7 @@ static void enter(void) {
     ck_assert_ptr_nonnull(strstr(at, "HttpOnly; SameSite=Strict"));
 }
 
-START_TEST(test_door) {
+START_TEST(test_view_opens_by_token_only) {
     char bare[256], wrong[64];
     start_on(trace.path, ui);
     enter();
@@ -157,7 +157,7 @@ START_TEST(test_door) {
 }
 END_TEST
 
-START_TEST(test_host_must_be_ours) {
+START_TEST(test_view_host_must_be_ours) {
     char right[64];
     start_on(trace.path, ui);
     enter();
@@ -175,7 +175,7 @@ START_TEST(test_host_must_be_ours) {
 }
 END_TEST
 
-START_TEST(test_code_works_once) {
+START_TEST(test_view_code_works_once) {
     char url[128];
     start_on(trace.path, ui);
     view_server_url(server, true, url, sizeof url);
@@ -185,7 +185,7 @@ START_TEST(test_code_works_once) {
 }
 END_TEST
 
-START_TEST(test_the_ui_asks_at_the_root) {
+START_TEST(test_view_the_ui_asks_at_the_root) {
     char extra[512];
     start_on(trace.path, ui);
     enter();
@@ -208,7 +208,7 @@ START_TEST(test_the_ui_asks_at_the_root) {
 }
 END_TEST
 
-START_TEST(test_no_file_outside) {
+START_TEST(test_view_serves_no_file_outside) {
     static const char *const no[] = {"../../etc/passwd",
                                      "%2e%2e/%2e%2e/etc/passwd",
                                      "v1/../../ui-other/secret",
@@ -239,7 +239,7 @@ START_TEST(test_no_file_outside) {
 }
 END_TEST
 
-START_TEST(test_pages_without_a_ui) {
+START_TEST(test_view_has_pages_without_a_ui) {
     start_on(trace.path, NULL);
     enter();
     ck_assert_int_eq(see(""), 200);
@@ -254,7 +254,7 @@ START_TEST(test_pages_without_a_ui) {
 }
 END_TEST
 
-START_TEST(test_folder) {
+START_TEST(test_view_lists_a_folder) {
     put("b<1>.json", "{\"traceEvents\":[],\"file_info\":{\"files\":{\"a\":[\"x\",1]}}}");
     put("note.txt", "not for the list");
     put(".hidden.json", "{}");
@@ -287,7 +287,7 @@ START_TEST(test_folder) {
 }
 END_TEST
 
-START_TEST(test_refusals) {
+START_TEST(test_view_refusals_are_one_line) {
     struct view_opts opts = {.path = "/nowhere/x.json"};
     char text[128];
     ck_assert_int_eq(view_server_start(&opts, &server, &err), -ENOENT);
@@ -310,7 +310,7 @@ START_TEST(test_refusals) {
 }
 END_TEST
 
-START_TEST(test_nothing_stays) {
+START_TEST(test_view_leaves_nothing_behind) {
     char pattern[64];
     setenv("TMPDIR", root, 1);
     start_on(trace.path, NULL);
@@ -352,7 +352,7 @@ static size_t slices_given(const char *path, const struct view_picture *picture,
 }
 
 /* A JSON file goes to the UI as it is, unless less of it was asked for. */
-START_TEST(test_budget_and_slice) {
+START_TEST(test_view_takes_budget_and_slice) {
     struct view_picture all = {0}, longest = {.budget = 2}, window = {.select = {.from_ns = 1, .to_ns = 25000}};
     char path[128];
     bool kept;
@@ -371,7 +371,7 @@ START_TEST(test_budget_and_slice) {
 }
 END_TEST
 
-START_TEST(test_find_ui) {
+START_TEST(test_view_finds_the_ui) {
     char *found = NULL, home[128];
     unsetenv("VIZTRACER_UI_DIR");
     unsetenv("XDG_CACHE_HOME");
@@ -417,7 +417,7 @@ static void scan(const char *text, size_t step, const char *want) {
     view_scan_free(s);
 }
 
-START_TEST(test_scan) {
+START_TEST(test_view_scan_finds_a_member) {
     static const char *const cases[][2] = {
         {"{\"file_info\":{\"a\":[1,2]}}", "{\"a\":[1,2]}"},
         {"{\"traceEvents\":[{\"file_info\":1},{\"a\":\"}],\\\"file_info\\\":2\"}],\"file_info\":{\"b\":\"},{\"},\"x\":1}",
@@ -448,19 +448,19 @@ int main(void) {
     TCase *tests = tcase_create("server"), *scans = tcase_create("scan");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_door);
-    tcase_add_test(tests, test_host_must_be_ours);
-    tcase_add_test(tests, test_code_works_once);
-    tcase_add_test(tests, test_the_ui_asks_at_the_root);
-    tcase_add_test(tests, test_no_file_outside);
-    tcase_add_test(tests, test_pages_without_a_ui);
-    tcase_add_test(tests, test_folder);
-    tcase_add_test(tests, test_refusals);
-    tcase_add_test(tests, test_nothing_stays);
-    tcase_add_test(tests, test_budget_and_slice);
-    tcase_add_test(tests, test_find_ui);
+    tcase_add_test(tests, test_view_opens_by_token_only);
+    tcase_add_test(tests, test_view_host_must_be_ours);
+    tcase_add_test(tests, test_view_code_works_once);
+    tcase_add_test(tests, test_view_the_ui_asks_at_the_root);
+    tcase_add_test(tests, test_view_serves_no_file_outside);
+    tcase_add_test(tests, test_view_has_pages_without_a_ui);
+    tcase_add_test(tests, test_view_lists_a_folder);
+    tcase_add_test(tests, test_view_refusals_are_one_line);
+    tcase_add_test(tests, test_view_leaves_nothing_behind);
+    tcase_add_test(tests, test_view_takes_budget_and_slice);
+    tcase_add_test(tests, test_view_finds_the_ui);
     suite_add_tcase(suite, tests);
-    tcase_add_test(scans, test_scan);
+    tcase_add_test(scans, test_view_scan_finds_a_member);
     suite_add_tcase(suite, scans);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -124,7 +124,7 @@ static const struct churn {
     {"chunks not closed", 0, false, true},
 };
 
-START_TEST(test_ended_threads_are_forgotten_and_nothing_of_them_is_lost) {
+START_TEST(test_bounds_ended_threads_are_forgotten_and_nothing_of_them_is_lost) {
     const struct churn *c = &churns[_i];
     uint32_t serial = 0, rounds = 300, each = 400;
     struct drain_totals t;
@@ -157,7 +157,7 @@ START_TEST(test_ended_threads_are_forgotten_and_nothing_of_them_is_lost) {
 END_TEST
 
 /* A thread that was taken for ended goes on: its chunks are read in their order, and no drop is counted twice. */
-START_TEST(test_thread_that_comes_back_goes_on) {
+START_TEST(test_bounds_thread_that_comes_back_goes_on) {
     struct drain_totals t;
     start(0);
     for (uint32_t seq = 0; seq < 50; seq++) {
@@ -177,7 +177,7 @@ START_TEST(test_thread_that_comes_back_goes_on) {
 }
 END_TEST
 
-START_TEST(test_calls_open_at_the_end_of_a_thread_are_kept) {
+START_TEST(test_bounds_calls_open_at_the_end_of_a_thread_are_kept) {
     start(1u << 20);
     put_chunk(&(struct chunk){.serial = 0, .tid = DEAD_TID, .calls = 40, .step = 5, .calls_stay_open = true});
     for (int i = 0; i < 6; i++) ck_assert_int_eq(pass(1100), 0);
@@ -188,7 +188,7 @@ END_TEST
 
 /* ---- threads that live ---- */
 
-START_TEST(test_blocks_of_many_threads_have_a_limit) {
+START_TEST(test_bounds_blocks_of_many_threads_have_a_limit) {
     start(0);
     for (uint32_t seq = 0; seq < 4; seq++)
         for (uint32_t serial = 0; serial < 3000; serial++) {
@@ -204,7 +204,7 @@ START_TEST(test_blocks_of_many_threads_have_a_limit) {
 }
 END_TEST
 
-START_TEST(test_payloads_of_many_threads_have_a_limit) {
+START_TEST(test_bounds_payloads_of_many_threads_have_a_limit) {
     static char text[VT_PAYLOAD_MAX];
     start(0);
     for (uint32_t seq = 0; seq < 20; seq++)
@@ -229,7 +229,7 @@ START_TEST(test_payloads_of_many_threads_have_a_limit) {
 END_TEST
 
 /* Long calls of many threads, held back: with no more memory for them they are kept, whatever their length. */
-START_TEST(test_held_calls_have_a_limit) {
+START_TEST(test_bounds_held_calls_have_a_limit) {
     start(1ull << 33);
     drain_limit_memory(drain, LIMIT);
     for (uint32_t seq = 0; seq < 2; seq++)
@@ -258,7 +258,7 @@ static const struct flood {
 } floods[] = {
     {"ever new serials", false, 0}, {"ever new serials, short calls left out", false, 50}, {"stacks without end", true, 0}};
 
-START_TEST(test_flood_ends_the_session_in_bounded_memory) {
+START_TEST(test_session_flood_ends_in_bounded_memory) {
     static union {
         struct vt_pl_stack head;
         char bytes[VT_PAYLOAD_MAX];
@@ -298,13 +298,13 @@ int main(void) {
     Suite *suite = suite_create("daemon_bounds");
     TCase *tc = tcase_create("bounds");
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, test_ended_threads_are_forgotten_and_nothing_of_them_is_lost, 0, (int)VT_ARRAY_LEN(churns));
-    tcase_add_test(tc, test_thread_that_comes_back_goes_on);
-    tcase_add_test(tc, test_calls_open_at_the_end_of_a_thread_are_kept);
-    tcase_add_test(tc, test_blocks_of_many_threads_have_a_limit);
-    tcase_add_test(tc, test_payloads_of_many_threads_have_a_limit);
-    tcase_add_test(tc, test_held_calls_have_a_limit);
-    tcase_add_loop_test(tc, test_flood_ends_the_session_in_bounded_memory, 0, (int)VT_ARRAY_LEN(floods));
+    tcase_add_loop_test(tc, test_bounds_ended_threads_are_forgotten_and_nothing_of_them_is_lost, 0, (int)VT_ARRAY_LEN(churns));
+    tcase_add_test(tc, test_bounds_thread_that_comes_back_goes_on);
+    tcase_add_test(tc, test_bounds_calls_open_at_the_end_of_a_thread_are_kept);
+    tcase_add_test(tc, test_bounds_blocks_of_many_threads_have_a_limit);
+    tcase_add_test(tc, test_bounds_payloads_of_many_threads_have_a_limit);
+    tcase_add_test(tc, test_bounds_held_calls_have_a_limit);
+    tcase_add_loop_test(tc, test_session_flood_ends_in_bounded_memory, 0, (int)VT_ARRAY_LEN(floods));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

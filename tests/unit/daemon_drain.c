@@ -300,7 +300,7 @@ static void check_sums(struct job *jobs, int n, uint64_t *dropped) {
 #define LESS 1
 #endif
 
-START_TEST(one_thread_exact) {
+START_TEST(test_drain_of_one_thread_is_exact) {
     struct job j = {.events = 1000000 / LESS, .close = true};
     uint64_t dropped;
     start(VT_CHUNKS_DEFAULT);
@@ -313,7 +313,7 @@ START_TEST(one_thread_exact) {
 }
 END_TEST
 
-START_TEST(many_threads_exact) {
+START_TEST(test_drain_of_many_threads_is_exact) {
     struct job j[8];
     uint64_t dropped;
     memset(j, 0, sizeof(j));
@@ -326,7 +326,7 @@ START_TEST(many_threads_exact) {
 }
 END_TEST
 
-START_TEST(starved_arena_counts_every_drop) {
+START_TEST(test_drain_starved_arena_counts_every_drop) {
     struct job j[8];
     uint64_t dropped;
     memset(j, 0, sizeof(j));
@@ -339,7 +339,7 @@ START_TEST(starved_arena_counts_every_drop) {
 }
 END_TEST
 
-START_TEST(stop_reaches_every_thread) {
+START_TEST(test_drain_stop_reaches_every_thread) {
     struct job j[4];
     uint64_t dropped;
     memset(j, 0, sizeof(j));
@@ -352,7 +352,7 @@ START_TEST(stop_reaches_every_thread) {
 }
 END_TEST
 
-START_TEST(payloads_become_frames) {
+START_TEST(test_drain_payloads_become_frames) {
     struct writer w;
     uint8_t buf[VT_PAYLOAD_MAX];
     start(VT_CHUNKS_MIN);
@@ -400,7 +400,7 @@ START_TEST(payloads_become_frames) {
 }
 END_TEST
 
-START_TEST(dead_thread_is_reaped) {
+START_TEST(test_drain_dead_thread_is_reaped) {
     struct job j = {.events = 10, .close = false};
     start(VT_CHUNKS_MIN);
     ck_assert_int_eq(pthread_create(&j.thread, NULL, job_main, &j), 0);
@@ -430,7 +430,7 @@ START_TEST(dead_thread_is_reaped) {
 }
 END_TEST
 
-START_TEST(hostile_arena_is_survived) {
+START_TEST(test_drain_hostile_arena_is_survived) {
     unsigned seed = 1;
     uint64_t got;
     for (int round = 0; round < 60; round++) {
@@ -462,7 +462,7 @@ START_TEST(hostile_arena_is_survived) {
 }
 END_TEST
 
-START_TEST(vanished_pages_end_the_pass) {
+START_TEST(test_drain_vanished_pages_end_the_pass) {
     char path[] = "/tmp/drain-test-XXXXXX";
     uint64_t got;
     int fd = mkstemp(path);
@@ -482,14 +482,14 @@ int main(void) {
     Suite *suite = suite_create("daemon_drain");
     TCase *tc = tcase_create("drain");
     tcase_set_timeout(tc, 120);
-    tcase_add_test(tc, one_thread_exact);
-    tcase_add_test(tc, many_threads_exact);
-    tcase_add_test(tc, starved_arena_counts_every_drop);
-    tcase_add_test(tc, stop_reaches_every_thread);
-    tcase_add_test(tc, payloads_become_frames);
-    tcase_add_test(tc, dead_thread_is_reaped);
-    tcase_add_test(tc, hostile_arena_is_survived);
-    tcase_add_test(tc, vanished_pages_end_the_pass);
+    tcase_add_test(tc, test_drain_of_one_thread_is_exact);
+    tcase_add_test(tc, test_drain_of_many_threads_is_exact);
+    tcase_add_test(tc, test_drain_starved_arena_counts_every_drop);
+    tcase_add_test(tc, test_drain_stop_reaches_every_thread);
+    tcase_add_test(tc, test_drain_payloads_become_frames);
+    tcase_add_test(tc, test_drain_dead_thread_is_reaped);
+    tcase_add_test(tc, test_drain_hostile_arena_is_survived);
+    tcase_add_test(tc, test_drain_vanished_pages_end_the_pass);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

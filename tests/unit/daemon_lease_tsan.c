@@ -35,7 +35,7 @@ static bool renewed(const struct arena *a, uint64_t past) {
 }
 
 /* Nobody beats: the thread goes on by itself, again and again. */
-START_TEST(without_the_loop) {
+START_TEST(test_lease_is_renewed_without_the_loop) {
     struct arena a;
     int fd;
     start(3600u * 1000000000ull);
@@ -57,7 +57,7 @@ START_TEST(without_the_loop) {
 END_TEST
 
 /* A loop that is held up for longer than the patience: as if the daemon were dead. */
-START_TEST(patience) {
+START_TEST(test_lease_ends_when_the_loop_is_held_up) {
     struct arena a;
     int fd;
     start(1); /* over before the thread looks */
@@ -75,7 +75,7 @@ START_TEST(patience) {
 END_TEST
 
 /* Arenas come and go, one of them cut short by its owner, while the thread renews. */
-START_TEST(come_and_go) {
+START_TEST(test_lease_arenas_come_and_go) {
     struct arena cut, a;
     int cut_fd, fd;
     start(3600u * 1000000000ull);
@@ -101,9 +101,9 @@ int main(void) {
     Suite *s = suite_create("lease");
     TCase *t = tcase_create("lease");
     tcase_set_timeout(t, 90);
-    tcase_add_test(t, without_the_loop);
-    tcase_add_test(t, patience);
-    tcase_add_test(t, come_and_go);
+    tcase_add_test(t, test_lease_is_renewed_without_the_loop);
+    tcase_add_test(t, test_lease_ends_when_the_loop_is_held_up);
+    tcase_add_test(t, test_lease_arenas_come_and_go);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -140,7 +140,7 @@ static unsigned open_many(void) {
     return accepted << 16 | refused;
 }
 
-START_TEST(test_connections_of_one_user_have_a_limit) {
+START_TEST(test_limits_connections_of_one_user_have_a_limit) {
     struct guest g;
     if (geteuid()) return;
     start(0);
@@ -158,7 +158,7 @@ START_TEST(test_connections_of_one_user_have_a_limit) {
 }
 END_TEST
 
-START_TEST(test_connection_without_hello_ends) {
+START_TEST(test_limits_connection_without_hello_ends) {
     start(0);
     int silent = connect_only(), half = connect_only();
     ck_assert(silent >= 0 && half >= 0);
@@ -182,7 +182,7 @@ static double cpu_seconds(pid_t pid) {
     return (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
 }
 
-START_TEST(test_daemon_without_descriptors_waits_and_goes_on) {
+START_TEST(test_limits_daemon_without_descriptors_waits_and_goes_on) {
     int fds[60];
     start(32);
     for (size_t i = 0; i < VT_ARRAY_LEN(fds); i++) ck_assert_int_ge(fds[i] = connect_only(), 0); /* the rest waits in the queue */
@@ -196,7 +196,7 @@ START_TEST(test_daemon_without_descriptors_waits_and_goes_on) {
 }
 END_TEST
 
-START_TEST(test_descriptors_are_raised_to_the_hard_limit) {
+START_TEST(test_limits_descriptors_are_raised_to_the_hard_limit) {
     struct rlimit limit = {64, 0}, got;
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &got), 0);
     limit.rlim_max = got.rlim_max;
@@ -231,7 +231,7 @@ static unsigned attach_many(void) {
     return going << 16 | refused;
 }
 
-START_TEST(test_sessions_of_one_user_have_a_limit) {
+START_TEST(test_limits_sessions_of_one_user_have_a_limit) {
     struct guest g;
     if (geteuid()) return;
     start(0);
@@ -247,7 +247,7 @@ END_TEST
 
 /* ---- fields ---- */
 
-START_TEST(test_long_names_are_refused_and_status_is_answered) {
+START_TEST(test_limits_long_names_are_refused_and_status_is_answered) {
     static const size_t lengths[] = {4095, 4096, 200000};
     static char name[250001];
     struct client c[VT_ARRAY_LEN(lengths)];
@@ -293,12 +293,12 @@ int main(int argc, char **argv) {
     Suite *suite = suite_create("daemon_limits");
     TCase *tc = tcase_create("limits");
     tcase_set_timeout(tc, 90);
-    tcase_add_test(tc, test_connections_of_one_user_have_a_limit);
-    tcase_add_test(tc, test_connection_without_hello_ends);
-    tcase_add_test(tc, test_daemon_without_descriptors_waits_and_goes_on);
-    tcase_add_test(tc, test_descriptors_are_raised_to_the_hard_limit);
-    tcase_add_test(tc, test_sessions_of_one_user_have_a_limit);
-    tcase_add_test(tc, test_long_names_are_refused_and_status_is_answered);
+    tcase_add_test(tc, test_limits_connections_of_one_user_have_a_limit);
+    tcase_add_test(tc, test_limits_connection_without_hello_ends);
+    tcase_add_test(tc, test_limits_daemon_without_descriptors_waits_and_goes_on);
+    tcase_add_test(tc, test_limits_descriptors_are_raised_to_the_hard_limit);
+    tcase_add_test(tc, test_limits_sessions_of_one_user_have_a_limit);
+    tcase_add_test(tc, test_limits_long_names_are_refused_and_status_is_answered);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -122,7 +122,7 @@ static bool same(const struct event *a, const struct event *b) {
     return a->rec == b->rec && a->full == b->full && a->kind == b->kind && a->value == b->value;
 }
 
-START_TEST(calls_that_nest) {
+START_TEST(test_min_duration_of_calls_that_nest) {
     static const uint64_t mins[] = {1, 15, 100, 700, 1u << 20, 1ull << 40};
     uint64_t min = mins[_i % 6];
     make_input((uint64_t)_i, false, min < 1000 ? 200 : 1u << 21);
@@ -139,7 +139,7 @@ START_TEST(calls_that_nest) {
 END_TEST
 
 /* More may be kept, in order, but never less, and a call never loses one of its ends only. */
-START_TEST(calls_that_do_not) {
+START_TEST(test_min_duration_of_calls_that_do_not_nest) {
     uint64_t min = 100;
     make_input((uint64_t)_i + 1000, true, 200);
     make_reference(min);
@@ -160,7 +160,7 @@ START_TEST(calls_that_do_not) {
 }
 END_TEST
 
-START_TEST(deep_and_large_is_bounded) {
+START_TEST(test_min_duration_deep_and_large_is_bounded) {
     static uint8_t big[VT_PAYLOAD_MAX];
     in.n = out.n = 0;
     ck_assert_int_eq(min_duration_new(1ull << 30, sink, shared_new(), &m), 0);
@@ -177,9 +177,9 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("daemon_min_duration");
     TCase *tc = tcase_create("all");
-    tcase_add_loop_test(tc, calls_that_nest, 0, 48);
-    tcase_add_loop_test(tc, calls_that_do_not, 0, 30);
-    tcase_add_test(tc, deep_and_large_is_bounded);
+    tcase_add_loop_test(tc, test_min_duration_of_calls_that_nest, 0, 48);
+    tcase_add_loop_test(tc, test_min_duration_of_calls_that_do_not_nest, 0, 30);
+    tcase_add_test(tc, test_min_duration_deep_and_large_is_bounded);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

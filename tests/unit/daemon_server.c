@@ -65,7 +65,7 @@ static int attach(uint32_t pid) {
     return client_request(&client, VT_CTL_ATTACH, &req.base, VT_CTL_ATTACHED, NULL, &err);
 }
 
-START_TEST(comes_and_goes) {
+START_TEST(test_server_comes_and_goes) {
     start();
     hello();
     ck_assert_int_eq(client_request(&client, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, NULL, &err), 0);
@@ -73,7 +73,7 @@ START_TEST(comes_and_goes) {
 }
 END_TEST
 
-START_TEST(refusals) {
+START_TEST(test_server_refusals_are_one_line) {
     Vt__PidReq req = VT__PID_REQ__INIT;
     start();
     hello();
@@ -92,7 +92,7 @@ START_TEST(refusals) {
 }
 END_TEST
 
-START_TEST(filters_too_long) {
+START_TEST(test_server_refuses_filters_too_long) {
     Vt__AttachReq req = VT__ATTACH_REQ__INIT;
     Vt__Options opts = VT__OPTIONS__INIT;
     static char path[4097];
@@ -110,7 +110,7 @@ START_TEST(filters_too_long) {
 }
 END_TEST
 
-START_TEST(another_protocol) {
+START_TEST(test_server_refuses_another_protocol) {
     Vt__Hello m = VT__HELLO__INIT;
     start();
     m.protocol = VT_PROTOCOL + 1;
@@ -142,7 +142,7 @@ static void must_be_dropped(int fd, const char *what) {
     close(fd);
 }
 
-START_TEST(bad_guests) {
+START_TEST(test_server_survives_bad_clients) {
     uint8_t frame[VT_FRAME_HDR + 64];
     unsigned seed = 7;
     start();
@@ -174,7 +174,7 @@ START_TEST(bad_guests) {
 }
 END_TEST
 
-START_TEST(told_to_end) {
+START_TEST(test_server_ends_when_told) {
     int status;
     start();
     hello();
@@ -190,12 +190,12 @@ int main(int argc, char **argv) {
     Suite *suite = suite_create("daemon_server");
     TCase *tc = tcase_create("server");
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, comes_and_goes);
-    tcase_add_test(tc, refusals);
-    tcase_add_test(tc, filters_too_long);
-    tcase_add_test(tc, another_protocol);
-    tcase_add_test(tc, bad_guests);
-    tcase_add_test(tc, told_to_end);
+    tcase_add_test(tc, test_server_comes_and_goes);
+    tcase_add_test(tc, test_server_refusals_are_one_line);
+    tcase_add_test(tc, test_server_refuses_filters_too_long);
+    tcase_add_test(tc, test_server_refuses_another_protocol);
+    tcase_add_test(tc, test_server_survives_bad_clients);
+    tcase_add_test(tc, test_server_ends_when_told);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -58,7 +58,7 @@ static unsigned frames_in(const char *path) {
     return n;
 }
 
-START_TEST(appends_and_locks) {
+START_TEST(test_spool_appends_and_locks) {
     ck_assert_int_eq(spool_open(&spool, dir, 42, geteuid(), getegid(), 0, &err), 0);
     for (int i = 0; i < 100; i++) ck_assert_int_eq(put_names(10), 0);
     ck_assert_uint_eq(frames_in(spool.path), 100);
@@ -79,7 +79,7 @@ START_TEST(appends_and_locks) {
 }
 END_TEST
 
-START_TEST(size_limit) {
+START_TEST(test_spool_keeps_the_size_limit) {
     ck_assert_int_eq(spool_open(&spool, dir, 42, geteuid(), getegid(), 5000, &err), 0);
     int rc = 0;
     for (int i = 0; i < 100 && !rc; i++) rc = put_names(10);
@@ -94,7 +94,7 @@ START_TEST(size_limit) {
 }
 END_TEST
 
-START_TEST(full_disk) {
+START_TEST(test_spool_full_disk_keeps_whole_frames) {
     struct rlimit limit = {10000, 10000}; /* writes beyond fail, some of them half way */
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(spool_open(&spool, dir, 42, geteuid(), getegid(), 0, &err), 0);
@@ -114,7 +114,7 @@ START_TEST(full_disk) {
 }
 END_TEST
 
-START_TEST(folders) {
+START_TEST(test_spool_checks_folders) {
     char path[128], to[160];
     snprintf(path, sizeof(path), "%s/a", dir);
     ck_assert_int_eq(spool_dir_prepare(path, false, &err), 0);
@@ -145,7 +145,7 @@ static int count_folder(void *ctx, const char *folder) {
  * There is another folder then, and it is found again. */
 enum taken { TAKEN_BY_OTHER, TAKEN_OPEN, TAKEN_BY_LINK, TAKEN_BY_FILE };
 
-START_TEST(test_owndir_goes_elsewhere_when_its_name_is_taken) {
+START_TEST(test_spool_owndir_goes_elsewhere_when_its_name_is_taken) {
     char stem[128], first[160], second[160];
     int n = 0;
     if (_i == TAKEN_BY_OTHER && geteuid()) return (void)puts("SKIP daemon/spool owndir of another user: needs root");
@@ -167,7 +167,7 @@ START_TEST(test_owndir_goes_elsewhere_when_its_name_is_taken) {
 END_TEST
 
 /* Lengths that do not fit the payload are refused whatever they say. */
-START_TEST(payload_bounds) {
+START_TEST(test_payload_bounds_are_checked) {
     uint8_t buf[64] = {0};
     struct vt_pl_name name = {.namelen = 10, .filelen = 10};
     struct vt_pl_stack stack = {.nframes = 4, .namelen = 4};
@@ -197,12 +197,12 @@ int main(void) {
     Suite *suite = suite_create("daemon_spool");
     TCase *tc = tcase_create("spool");
     tcase_add_checked_fixture(tc, set_up, tear_down);
-    tcase_add_test(tc, appends_and_locks);
-    tcase_add_test(tc, size_limit);
-    tcase_add_test(tc, full_disk);
-    tcase_add_test(tc, folders);
-    tcase_add_loop_test(tc, test_owndir_goes_elsewhere_when_its_name_is_taken, TAKEN_BY_OTHER, TAKEN_BY_FILE + 1);
-    tcase_add_test(tc, payload_bounds);
+    tcase_add_test(tc, test_spool_appends_and_locks);
+    tcase_add_test(tc, test_spool_keeps_the_size_limit);
+    tcase_add_test(tc, test_spool_full_disk_keeps_whole_frames);
+    tcase_add_test(tc, test_spool_checks_folders);
+    tcase_add_loop_test(tc, test_spool_owndir_goes_elsewhere_when_its_name_is_taken, TAKEN_BY_OTHER, TAKEN_BY_FILE + 1);
+    tcase_add_test(tc, test_payload_bounds_are_checked);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

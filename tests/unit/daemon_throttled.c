@@ -25,7 +25,7 @@ static int take(struct throttled *t, const struct vt_pl_throttled *of, size_t n)
     return throttled_take(t, (const uint8_t *)of, (uint32_t)(n * sizeof(*of)));
 }
 
-START_TEST(the_newest_word_counts) {
+START_TEST(test_throttled_the_newest_word_counts) {
     static struct vt_ctl ctl = {.max_overhead = 500, .windows = 2, .off_ticks = 10, .off_since = 100};
     struct throttled t = {0};
     struct vt_pl_throttled first[] = {
@@ -51,7 +51,7 @@ START_TEST(the_newest_word_counts) {
 END_TEST
 
 /* Functions without figures are the shortest elements that a frame can hold: the reader has to take them too. */
-START_TEST(test_the_most_functions_are_read_back) {
+START_TEST(test_throttled_the_most_functions_are_read_back) {
     static struct vt_ctl ctl = {.max_overhead = 500};
     static struct vt_pl_throttled most[VT_THROTTLED_FUNCTIONS_MAX];
     struct throttled t = {0};
@@ -70,7 +70,7 @@ START_TEST(test_the_most_functions_are_read_back) {
 }
 END_TEST
 
-START_TEST(test_more_functions_than_allowed_are_neither_packed_nor_unpacked) {
+START_TEST(test_throttled_more_functions_than_allowed_are_neither_packed_nor_unpacked) {
     Vt__Throttled m = VT__THROTTLED__INIT;
     Vt__ThrottledFunction one = VT__THROTTLED_FUNCTION__INIT;
     ProtobufCMessage *back = NULL;
@@ -92,7 +92,7 @@ END_TEST
 
 /* The ids come in another order than the list has: the time of a payload does not grow with the list. Searching the list
  * for each of them takes minutes here. */
-START_TEST(test_functions_in_any_order_cost_linear_time) {
+START_TEST(test_throttled_functions_in_any_order_cost_linear_time) {
     static struct vt_pl_throttled many[1024];
     struct throttled t = {0};
     for (uint32_t i = 0; i < VT_THROTTLED_FUNCTIONS_MAX; i++) {
@@ -108,7 +108,7 @@ START_TEST(test_functions_in_any_order_cost_linear_time) {
 }
 END_TEST
 
-START_TEST(nothing_to_tell_is_no_frame) {
+START_TEST(test_throttled_nothing_to_tell_is_no_frame) {
     static struct vt_ctl ctl = {.max_overhead = 500};
     struct throttled t = {0};
     got = NULL;
@@ -117,7 +117,7 @@ START_TEST(nothing_to_tell_is_no_frame) {
 }
 END_TEST
 
-START_TEST(nonsense_is_refused) {
+START_TEST(test_throttled_nonsense_is_refused) {
     struct throttled t = {0};
     static struct vt_pl_throttled many[1000];
     int rc = 0;
@@ -136,12 +136,12 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("daemon_throttled");
     TCase *tc = tcase_create("all");
-    tcase_add_test(tc, the_newest_word_counts);
-    tcase_add_test(tc, test_the_most_functions_are_read_back);
-    tcase_add_test(tc, test_more_functions_than_allowed_are_neither_packed_nor_unpacked);
-    tcase_add_test(tc, test_functions_in_any_order_cost_linear_time);
-    tcase_add_test(tc, nothing_to_tell_is_no_frame);
-    tcase_add_test(tc, nonsense_is_refused);
+    tcase_add_test(tc, test_throttled_the_newest_word_counts);
+    tcase_add_test(tc, test_throttled_the_most_functions_are_read_back);
+    tcase_add_test(tc, test_throttled_more_functions_than_allowed_are_neither_packed_nor_unpacked);
+    tcase_add_test(tc, test_throttled_functions_in_any_order_cost_linear_time);
+    tcase_add_test(tc, test_throttled_nothing_to_tell_is_no_frame);
+    tcase_add_test(tc, test_throttled_nonsense_is_refused);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

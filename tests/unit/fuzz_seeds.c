@@ -56,7 +56,7 @@ static void make_trace(struct trace_build *b) {
     trace_build_end(b, 900, 6);
 }
 
-START_TEST(test_seeds) {
+START_TEST(test_seeds_of_every_fuzzer_pass) {
     struct trace_build b;
     size_t len, n = 0;
     make_trace(&b);
@@ -105,7 +105,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("fuzz seeds");
     TCase *tests = tcase_create("seeds");
-    tcase_add_test(tests, test_seeds);
+    tcase_add_test(tests, test_seeds_of_every_fuzzer_pass);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

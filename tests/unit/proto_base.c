@@ -9,7 +9,7 @@
 
 #include "proto/base.h"
 
-START_TEST(test_first_error_wins) {
+START_TEST(test_err_first_one_wins) {
     struct vt_err err = {0};
     errno = EXDEV;
     ck_assert_int_eq(vt_err_set(&err, -EPERM, "process %d: %s", 7, "no"), -EPERM);
@@ -21,7 +21,7 @@ START_TEST(test_first_error_wins) {
 }
 END_TEST
 
-START_TEST(test_error_is_one_short_line) {
+START_TEST(test_err_is_one_short_line) {
     struct vt_err err = {0};
     char big[1000];
     memset(big, 'x', sizeof(big) - 1);
@@ -32,7 +32,7 @@ START_TEST(test_error_is_one_short_line) {
 }
 END_TEST
 
-START_TEST(test_transfer_in_pieces) {
+START_TEST(test_io_transfers_in_pieces) {
     int p[2];
     char sent[200000], got[200000];
     ck_assert_int_eq(pipe(p), 0);
@@ -196,7 +196,7 @@ START_TEST(test_clean_line_is_bounded) {
 }
 END_TEST
 
-START_TEST(test_ends_with) {
+START_TEST(test_text_ends_with) {
     ck_assert(vt_ends_with("a.vzt", ".vzt"));
     ck_assert(vt_ends_with(".vzt", ".vzt"));
     ck_assert(!vt_ends_with("vzt", ".vzt"));
@@ -225,16 +225,16 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("proto/base");
     TCase *tests = tcase_create("base");
-    tcase_add_test(tests, test_first_error_wins);
-    tcase_add_test(tests, test_error_is_one_short_line);
-    tcase_add_test(tests, test_transfer_in_pieces);
+    tcase_add_test(tests, test_err_first_one_wins);
+    tcase_add_test(tests, test_err_is_one_short_line);
+    tcase_add_test(tests, test_io_transfers_in_pieces);
     tcase_add_test(tests, test_file_is_bounded_and_terminated);
     tcase_add_test(tests, test_close_keeps_errno);
     tcase_add_test(tests, test_log_is_one_line_and_keeps_errno);
     tcase_add_test(tests, test_log_line_cannot_be_forged);
     tcase_add_test(tests, test_log_areas_choose_debug_lines);
     tcase_add_test(tests, test_clean_line_is_bounded);
-    tcase_add_test(tests, test_ends_with);
+    tcase_add_test(tests, test_text_ends_with);
     tcase_add_test(tests, test_grow_doubles_up_to_its_limit);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

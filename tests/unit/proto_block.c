@@ -70,7 +70,7 @@ static uint64_t random_delta(void) {
     return below(limits[below(VT_ARRAY_LEN(limits))]);
 }
 
-START_TEST(test_any_sequence_round_trips) {
+START_TEST(test_block_any_sequence_round_trips) {
     for (int round = 0; round < 300; round++) {
         model.n = model.used = 0;
         uint64_t base = next_random() >> below(40), now = base;
@@ -110,7 +110,7 @@ START_TEST(test_any_sequence_round_trips) {
 END_TEST
 
 /* Many at once, with pauses of any length: the caller, who knows the whole stamps, comes near to a first one that is far. */
-START_TEST(test_runs_round_trip) {
+START_TEST(test_block_runs_round_trip) {
     static uint64_t rec[4000], full[4000];
     for (int round = 0; round < 200; round++) {
         uint64_t base = next_random() >> (2 + below(30)), now = base, at = base, ids = 1 + below(20);
@@ -138,7 +138,7 @@ START_TEST(test_runs_round_trip) {
 }
 END_TEST
 
-START_TEST(test_put_takes_leading_plain_records_only) {
+START_TEST(test_block_put_takes_leading_plain_records_only) {
     uint64_t now = 5;
     uint64_t rec[] = {vt_rec_make(6, 1, VT_REC_CALL), vt_rec_make(7, 1, VT_REC_RETURN), vt_rec_make(8, 0, VT_REC_PAYLOAD),
                       vt_rec_make(9, 1, VT_REC_CALL)};
@@ -151,7 +151,7 @@ START_TEST(test_put_takes_leading_plain_records_only) {
 }
 END_TEST
 
-START_TEST(test_stamps_wrap_and_never_go_back) {
+START_TEST(test_block_stamps_wrap_and_never_go_back) {
     uint64_t start = STAMP_MASK - 1, now = start;
     uint64_t rec[] = {vt_rec_make(STAMP_MASK, 1, VT_REC_CALL), vt_rec_make(3, 2, VT_REC_CALL), vt_rec_make(1, 2, VT_REC_RETURN)};
     vt_block_begin(enc, start);
@@ -167,7 +167,7 @@ START_TEST(test_stamps_wrap_and_never_go_back) {
 }
 END_TEST
 
-START_TEST(test_caller_may_move_time_on) { /* an EPOCH record does */
+START_TEST(test_block_caller_may_move_time_on) { /* an EPOCH record does */
     uint64_t now = 100, rec = vt_rec_make(150, 1, VT_REC_CALL);
     vt_block_begin(enc, 100);
     now = 5ull << VT_REC_TS_BITS;
@@ -178,7 +178,7 @@ START_TEST(test_caller_may_move_time_on) { /* an EPOCH record does */
 }
 END_TEST
 
-START_TEST(test_bytes_of_format_md) { /* the example drawn there */
+START_TEST(test_block_bytes_are_those_of_format_md) { /* the example drawn there */
     static const uint8_t drawn[] = {3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x14, 0x03, 0, 0, 0, 0x11, 0x0d, 0x03};
     uint64_t now = 1000, rec[] = {vt_rec_make(1000, 1, VT_REC_CALL), vt_rec_make(1005, 1, VT_REC_RETURN)};
     const uint8_t *data;
@@ -195,7 +195,7 @@ START_TEST(test_bytes_of_format_md) { /* the example drawn there */
 }
 END_TEST
 
-START_TEST(test_natural_leaves_cost_nothing) { /* each kind of enter has its usual leave */
+START_TEST(test_block_natural_leaves_cost_nothing) { /* each kind of enter has its usual leave */
     static const struct {
         uint32_t enter, leave;
     } rows[] = {{VT_REC_CALL, VT_REC_RETURN},
@@ -215,7 +215,7 @@ START_TEST(test_natural_leaves_cost_nothing) { /* each kind of enter has its usu
 }
 END_TEST
 
-START_TEST(test_deeper_than_the_predictor) {
+START_TEST(test_block_deeper_than_the_predictor_round_trips) {
     uint64_t now = 0;
     vt_block_begin(enc, 0);
     for (uint32_t i = 0; i < 16000; i++) {
@@ -228,7 +228,7 @@ START_TEST(test_deeper_than_the_predictor) {
 }
 END_TEST
 
-START_TEST(test_full_block) {
+START_TEST(test_block_full_takes_no_more) {
     uint64_t now = 0, rec;
     vt_block_begin(enc, 0);
     for (uint32_t i = 0; i < VT_BLOCK_EVENTS; i++) {
@@ -243,7 +243,7 @@ START_TEST(test_full_block) {
 }
 END_TEST
 
-START_TEST(test_side_stream_full_before_tokens) {
+START_TEST(test_block_side_stream_can_be_full_before_tokens) {
     uint64_t now = 0;
     size_t put = 0;
     vt_block_begin(enc, 0);
@@ -258,7 +258,7 @@ START_TEST(test_side_stream_full_before_tokens) {
 }
 END_TEST
 
-START_TEST(test_payload_sizes) {
+START_TEST(test_block_payload_sizes_have_bounds) {
     static uint8_t big[VT_BLOCK_RAW_MAX];
     vt_block_begin(enc, 9);
     ck_assert_int_eq(vt_block_payload(enc, VT_PL_ARGS, big, sizeof big), -EMSGSIZE);
@@ -274,14 +274,14 @@ START_TEST(test_payload_sizes) {
 }
 END_TEST
 
-START_TEST(test_empty_block) {
+START_TEST(test_block_empty_round_trips) {
     vt_block_begin(enc, 1);
     expect_model(1);
 }
 END_TEST
 
 /* A real block with any one byte changed, any length cut, or counts that lie: an error or other events, never a crash. */
-START_TEST(test_damaged_blocks) {
+START_TEST(test_block_damaged_is_refused) {
     uint64_t now = 0;
     vt_block_begin(enc, 0);
     for (uint32_t i = 0; i < 500; i++) {
@@ -314,7 +314,7 @@ START_TEST(test_damaged_blocks) {
 }
 END_TEST
 
-START_TEST(test_varint_bounds) {
+START_TEST(test_varint_bounds_are_checked) {
     uint8_t buf[BLOCK_VARINT_MAX];
     uint64_t v;
     uint8_t *end = block_put_varint(buf, UINT64_MAX);
@@ -340,7 +340,7 @@ static uint64_t fib_records(uint64_t *rec, size_t room, size_t *n, uint64_t tick
 }
 
 /* Not a benchmark, a guard: a broken predictor or planes would show as several times the size. */
-START_TEST(test_fib_is_small) {
+START_TEST(test_block_of_fib_is_small) {
     size_t room = 1u << 20, n = 0, bytes = 0;
     uint64_t *rec = malloc(room * sizeof *rec), now = 0, ticks = 0;
     while (n + 2 <= room) ticks = fib_records(rec, room, &n, ticks, 24);
@@ -368,21 +368,21 @@ int main(void) {
     TCase *tests = tcase_create("block");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_any_sequence_round_trips);
-    tcase_add_test(tests, test_runs_round_trip);
-    tcase_add_test(tests, test_put_takes_leading_plain_records_only);
-    tcase_add_test(tests, test_stamps_wrap_and_never_go_back);
-    tcase_add_test(tests, test_caller_may_move_time_on);
-    tcase_add_test(tests, test_bytes_of_format_md);
-    tcase_add_test(tests, test_natural_leaves_cost_nothing);
-    tcase_add_test(tests, test_deeper_than_the_predictor);
-    tcase_add_test(tests, test_full_block);
-    tcase_add_test(tests, test_side_stream_full_before_tokens);
-    tcase_add_test(tests, test_payload_sizes);
-    tcase_add_test(tests, test_empty_block);
-    tcase_add_test(tests, test_damaged_blocks);
-    tcase_add_test(tests, test_varint_bounds);
-    tcase_add_test(tests, test_fib_is_small);
+    tcase_add_test(tests, test_block_any_sequence_round_trips);
+    tcase_add_test(tests, test_block_runs_round_trip);
+    tcase_add_test(tests, test_block_put_takes_leading_plain_records_only);
+    tcase_add_test(tests, test_block_stamps_wrap_and_never_go_back);
+    tcase_add_test(tests, test_block_caller_may_move_time_on);
+    tcase_add_test(tests, test_block_bytes_are_those_of_format_md);
+    tcase_add_test(tests, test_block_natural_leaves_cost_nothing);
+    tcase_add_test(tests, test_block_deeper_than_the_predictor_round_trips);
+    tcase_add_test(tests, test_block_full_takes_no_more);
+    tcase_add_test(tests, test_block_side_stream_can_be_full_before_tokens);
+    tcase_add_test(tests, test_block_payload_sizes_have_bounds);
+    tcase_add_test(tests, test_block_empty_round_trips);
+    tcase_add_test(tests, test_block_damaged_is_refused);
+    tcase_add_test(tests, test_varint_bounds_are_checked);
+    tcase_add_test(tests, test_block_of_fib_is_small);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -7,7 +7,7 @@
 
 #define DAY_NS 86400000000000ull
 
-START_TEST(test_line_through_two_points) {
+START_TEST(test_clock_is_a_line_through_two_points) {
     struct vt_clock_map map;
     struct vt_clock_point first = {.ticks = 1000000, .mono_ns = 500, .hz = 1};
     struct vt_clock_point last = {.ticks = 1000000 + 3 * 2300000000ull, .mono_ns = 500 + 3000000000ull};
@@ -20,7 +20,7 @@ START_TEST(test_line_through_two_points) {
 }
 END_TEST
 
-START_TEST(test_one_point_uses_the_frequency) {
+START_TEST(test_clock_of_one_point_uses_the_frequency) {
     struct vt_clock_map map;
     struct vt_clock_point point = {.ticks = 5000, .mono_ns = 7000, .hz = 2000000000};
     ck_assert_int_eq(vt_clock_map_init(&map, VT_CLOCK_TSC, &point, &point), 0);
@@ -31,7 +31,7 @@ START_TEST(test_one_point_uses_the_frequency) {
 }
 END_TEST
 
-START_TEST(test_before_the_first_point) {
+START_TEST(test_clock_before_the_first_point_counts_back) {
     struct vt_clock_map map;
     struct vt_clock_point point = {.ticks = 5000, .mono_ns = 7000, .hz = 1000000000};
     ck_assert_int_eq(vt_clock_map_init(&map, VT_CLOCK_TSC, &point, &point), 0);
@@ -42,7 +42,7 @@ START_TEST(test_before_the_first_point) {
 }
 END_TEST
 
-START_TEST(test_monotonic_clock_is_itself) {
+START_TEST(test_clock_monotonic_is_itself) {
     struct vt_clock_map map;
     struct vt_clock_point point = {.ticks = 123, .mono_ns = 456};
     ck_assert_int_eq(vt_clock_map_init(&map, VT_CLOCK_MONOTONIC_NS, &point, &point), 0);
@@ -50,7 +50,7 @@ START_TEST(test_monotonic_clock_is_itself) {
 }
 END_TEST
 
-START_TEST(test_unusable_clocks) {
+START_TEST(test_clock_unusable_is_refused) {
     struct vt_clock_map map;
     struct vt_clock_point a = {.ticks = 5, .mono_ns = 5}, b = {.ticks = 4, .mono_ns = 4};
     ck_assert_int_eq(vt_clock_map_init(&map, VT_CLOCK_TSC, &a, &a), -EBADMSG);
@@ -62,7 +62,7 @@ START_TEST(test_unusable_clocks) {
 }
 END_TEST
 
-START_TEST(test_any_clock_is_monotone) {
+START_TEST(test_clock_is_monotone) {
     uint64_t state = 88172645463325252ull;
     for (int round = 0; round < 20000; round++) {
         struct vt_clock_point p[2];
@@ -89,12 +89,12 @@ int main(void) {
     Suite *suite = suite_create("proto/clock");
     TCase *tests = tcase_create("clock");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_line_through_two_points);
-    tcase_add_test(tests, test_one_point_uses_the_frequency);
-    tcase_add_test(tests, test_before_the_first_point);
-    tcase_add_test(tests, test_monotonic_clock_is_itself);
-    tcase_add_test(tests, test_unusable_clocks);
-    tcase_add_test(tests, test_any_clock_is_monotone);
+    tcase_add_test(tests, test_clock_is_a_line_through_two_points);
+    tcase_add_test(tests, test_clock_of_one_point_uses_the_frequency);
+    tcase_add_test(tests, test_clock_before_the_first_point_counts_back);
+    tcase_add_test(tests, test_clock_monotonic_is_itself);
+    tcase_add_test(tests, test_clock_unusable_is_refused);
+    tcase_add_test(tests, test_clock_is_monotone);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -14,7 +14,7 @@ static size_t put_frame(uint8_t *to, uint32_t type, const char *payload) {
     return VT_FRAME_HDR + len;
 }
 
-START_TEST(test_header_bytes) { /* the bytes FORMAT.md draws */
+START_TEST(test_frame_header_bytes_are_fixed) { /* the bytes FORMAT.md draws */
     uint8_t hdr[VT_FRAME_HDR];
     uint32_t type, len, crc;
     vt_frame_put_header(hdr, VT_FRAME_DROPS, "123456789", 9);
@@ -28,7 +28,7 @@ START_TEST(test_header_bytes) { /* the bytes FORMAT.md draws */
 }
 END_TEST
 
-START_TEST(test_length_above_the_limit_of_the_type) {
+START_TEST(test_frame_length_above_the_limit_is_refused) {
     uint8_t hdr[VT_FRAME_HDR];
     uint32_t type, len, crc;
     for (uint32_t t = 0; t < 200; t++) {
@@ -43,7 +43,7 @@ START_TEST(test_length_above_the_limit_of_the_type) {
 }
 END_TEST
 
-START_TEST(test_stream_torn_anywhere) {
+START_TEST(test_frame_stream_torn_anywhere_is_read) {
     uint8_t stream[400];
     size_t n = 0;
     n += put_frame(stream + n, VT_FRAME_CLOCK, "first");
@@ -72,7 +72,7 @@ START_TEST(test_stream_torn_anywhere) {
 }
 END_TEST
 
-START_TEST(test_wrong_checksum_and_length_in_a_stream) {
+START_TEST(test_frame_wrong_checksum_and_length_are_refused) {
     uint8_t stream[64];
     size_t n = put_frame(stream, VT_FRAME_CLOCK, "first");
     struct vt_frame_buf b = {0};
@@ -89,7 +89,7 @@ START_TEST(test_wrong_checksum_and_length_in_a_stream) {
 }
 END_TEST
 
-START_TEST(test_buffer_is_bounded_and_reused) {
+START_TEST(test_frame_buffer_is_bounded_and_reused) {
     struct vt_frame_buf b = {0};
     static uint8_t megabyte[1u << 20];
     const uint8_t *payload;
@@ -113,11 +113,11 @@ int main(void) {
     Suite *suite = suite_create("proto/frame");
     TCase *tests = tcase_create("frame");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_header_bytes);
-    tcase_add_test(tests, test_length_above_the_limit_of_the_type);
-    tcase_add_test(tests, test_stream_torn_anywhere);
-    tcase_add_test(tests, test_wrong_checksum_and_length_in_a_stream);
-    tcase_add_test(tests, test_buffer_is_bounded_and_reused);
+    tcase_add_test(tests, test_frame_header_bytes_are_fixed);
+    tcase_add_test(tests, test_frame_length_above_the_limit_is_refused);
+    tcase_add_test(tests, test_frame_stream_torn_anywhere_is_read);
+    tcase_add_test(tests, test_frame_wrong_checksum_and_length_are_refused);
+    tcase_add_test(tests, test_frame_buffer_is_bounded_and_reused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

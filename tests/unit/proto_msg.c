@@ -8,7 +8,7 @@
 
 #include "proto/msg.h"
 
-START_TEST(test_table_is_sound) {
+START_TEST(test_msg_table_is_sound) {
     for (uint32_t type = 0; type < 300; type++) {
         const struct vt_msg_desc *desc = vt_msg_desc(type);
         if (!desc) continue;
@@ -23,7 +23,7 @@ START_TEST(test_table_is_sound) {
 }
 END_TEST
 
-START_TEST(test_every_type_round_trips_empty) {
+START_TEST(test_msg_every_type_round_trips_empty) {
     for (uint32_t type = 0; type < 300; type++) {
         const struct vt_msg_desc *desc = vt_msg_desc(type);
         if (!desc) continue;
@@ -46,7 +46,7 @@ START_TEST(test_every_type_round_trips_empty) {
 }
 END_TEST
 
-START_TEST(test_pack_refuses_the_wrong_message) {
+START_TEST(test_msg_pack_refuses_the_wrong_message) {
     Vt__Clock clock = VT__CLOCK__INIT;
     uint8_t *frame;
     size_t len;
@@ -64,7 +64,7 @@ START_TEST(test_pack_refuses_the_wrong_message) {
 }
 END_TEST
 
-START_TEST(test_unpack_stays_in_its_budget) {
+START_TEST(test_msg_unpack_stays_in_its_budget) {
     /* Names with 1,500,000 empty elements: two bytes each on the wire, a hundred in memory. */
     size_t n = 1500000;
     uint8_t *bytes = malloc(2 * n);
@@ -82,7 +82,7 @@ START_TEST(test_unpack_stays_in_its_budget) {
 }
 END_TEST
 
-START_TEST(test_many_small_names_are_within_it) { /* what the daemon really sends must fit */
+START_TEST(test_msg_many_small_names_fit_the_budget) { /* what the daemon really sends must fit */
     Vt__Names names = VT__NAMES__INIT;
     size_t n = 20000;
     Vt__Name *all = calloc(n, sizeof *all), **list = calloc(n, sizeof(Vt__Name *));
@@ -109,7 +109,7 @@ START_TEST(test_many_small_names_are_within_it) { /* what the daemon really send
 }
 END_TEST
 
-START_TEST(test_hostile_bytes) {
+START_TEST(test_msg_hostile_bytes_are_safe) {
     uint64_t state = 88172645463325252ull;
     uint8_t bytes[300];
     for (int round = 0; round < 20000; round++) {
@@ -124,7 +124,7 @@ START_TEST(test_hostile_bytes) {
 }
 END_TEST
 
-START_TEST(test_send_and_receive) {
+START_TEST(test_msg_is_sent_and_received) {
     int pair[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     Vt__PidReq req = VT__PID_REQ__INIT;
@@ -155,13 +155,13 @@ int main(void) {
     Suite *suite = suite_create("proto/msg");
     TCase *tests = tcase_create("msg");
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_table_is_sound);
-    tcase_add_test(tests, test_every_type_round_trips_empty);
-    tcase_add_test(tests, test_pack_refuses_the_wrong_message);
-    tcase_add_test(tests, test_unpack_stays_in_its_budget);
-    tcase_add_test(tests, test_many_small_names_are_within_it);
-    tcase_add_test(tests, test_hostile_bytes);
-    tcase_add_test(tests, test_send_and_receive);
+    tcase_add_test(tests, test_msg_table_is_sound);
+    tcase_add_test(tests, test_msg_every_type_round_trips_empty);
+    tcase_add_test(tests, test_msg_pack_refuses_the_wrong_message);
+    tcase_add_test(tests, test_msg_unpack_stays_in_its_budget);
+    tcase_add_test(tests, test_msg_many_small_names_fit_the_budget);
+    tcase_add_test(tests, test_msg_hostile_bytes_are_safe);
+    tcase_add_test(tests, test_msg_is_sent_and_received);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -47,7 +47,7 @@ static const char *types(bool heads_only, int *rc) {
     return text;
 }
 
-START_TEST(test_frames_in_order_twice) {
+START_TEST(test_reader_gives_frames_in_order_twice) {
     int rc;
     trace_build_name(&file, 1, 0, "f", "a.py", 1);
     add_block(0, 100);
@@ -63,7 +63,7 @@ START_TEST(test_frames_in_order_twice) {
 }
 END_TEST
 
-START_TEST(test_block_fields_whole_and_head) {
+START_TEST(test_reader_block_fields_whole_and_head) {
     struct vt_trace_frame frame;
     struct vt_trace_block block;
     add_block(300, 4000); /* many kilobytes */
@@ -86,7 +86,7 @@ START_TEST(test_block_fields_whole_and_head) {
 }
 END_TEST
 
-START_TEST(test_unknown_frames_are_skipped) {
+START_TEST(test_reader_unknown_frames_are_skipped) {
     int rc;
     uint8_t frame[VT_FRAME_HDR + 5];
     memcpy(frame + VT_FRAME_HDR, "later", 5);
@@ -101,7 +101,7 @@ START_TEST(test_unknown_frames_are_skipped) {
 }
 END_TEST
 
-START_TEST(test_cut_anywhere) {
+START_TEST(test_reader_file_cut_anywhere) {
     int rc;
     add_block(0, 50);
     off_t good = lseek(file.fd, 0, SEEK_CUR);
@@ -123,7 +123,7 @@ START_TEST(test_cut_anywhere) {
 }
 END_TEST
 
-START_TEST(test_damage_is_told_with_its_place) {
+START_TEST(test_reader_tells_damage_with_its_place) {
     int rc;
     off_t at = lseek(file.fd, 0, SEEK_CUR);
     char place[32];
@@ -143,7 +143,7 @@ START_TEST(test_damage_is_told_with_its_place) {
 }
 END_TEST
 
-START_TEST(test_any_byte_changed_never_crashes) {
+START_TEST(test_reader_survives_any_changed_byte) {
     int rc;
     add_block(0, 20);
     trace_build_end(&file, 0, 0);
@@ -161,7 +161,7 @@ START_TEST(test_any_byte_changed_never_crashes) {
 }
 END_TEST
 
-START_TEST(test_not_a_trace) {
+START_TEST(test_reader_refuses_what_is_no_trace) {
     struct vt_trace *t;
     ck_assert_int_eq(vt_trace_open("/no/such/file", &t, &err), -ENOENT);
     memset(&err, 0, sizeof err);
@@ -174,7 +174,7 @@ START_TEST(test_not_a_trace) {
 }
 END_TEST
 
-START_TEST(test_hostile_block_fields) {
+START_TEST(test_reader_hostile_block_fields_are_refused) {
     struct vt_trace_block block;
     static const char *bad[] = {"\x08", "\x08\xff", "\x42", "\x42\x05zz", "\x42\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
                                 "\x0f", "\x09zz",   "\x0dz"};
@@ -197,14 +197,14 @@ int main(void) {
     TCase *tests = tcase_create("reader");
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_add_test(tests, test_frames_in_order_twice);
-    tcase_add_test(tests, test_block_fields_whole_and_head);
-    tcase_add_test(tests, test_unknown_frames_are_skipped);
-    tcase_add_test(tests, test_cut_anywhere);
-    tcase_add_test(tests, test_damage_is_told_with_its_place);
-    tcase_add_test(tests, test_any_byte_changed_never_crashes);
-    tcase_add_test(tests, test_not_a_trace);
-    tcase_add_test(tests, test_hostile_block_fields);
+    tcase_add_test(tests, test_reader_gives_frames_in_order_twice);
+    tcase_add_test(tests, test_reader_block_fields_whole_and_head);
+    tcase_add_test(tests, test_reader_unknown_frames_are_skipped);
+    tcase_add_test(tests, test_reader_file_cut_anywhere);
+    tcase_add_test(tests, test_reader_tells_damage_with_its_place);
+    tcase_add_test(tests, test_reader_survives_any_changed_byte);
+    tcase_add_test(tests, test_reader_refuses_what_is_no_trace);
+    tcase_add_test(tests, test_reader_hostile_block_fields_are_refused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
