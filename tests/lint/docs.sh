@@ -1,6 +1,7 @@
 #!/bin/bash
-# The documentation is true to the tree: links and file names in it exist, README stays short, the index names every page, and each message
-# that docs/troubleshooting.md explains is one that the sources print.
+# The documentation is true to the tree: links and file names in it exist, README stays short, and the index names every page.
+# docs/troubleshooting.md explains the messages that the sources print: each of its lines is in a source, and each refusal of the
+# sources is in one of its lines.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 exec python3 - <<'EOF'
@@ -90,15 +91,47 @@ def literals():
     return "\n".join(texts)
 
 
+def documented(page):
+    """(where, parts) of each message in the first column of the page's tables; between the parts something is filled in."""
+    for number, line in without_code(open(page).read().split("\n")):
+        if line.startswith("| `"):
+            for message in re.findall(r"`([^`]+)`", line.split(" | ")[0]):
+                yield "%s:%d" % (page, number), message.split("...")
+
+
+# Refusals that users do not see as they are: the first is of builds with fault points, the second falls back to a private daemon,
+# the third ends with one of the texts that the page lists.
+UNEXPLAINED = {"rung %s failed on request", "no system daemon wanted", "%s: %s is not %s"}
+
+
+def refusals():
+    """(where, format) of each refusal in the sources. A format without words of its own hands the text of another one on, and
+    "WHAT: %s" with a few words only names the place of an error of the kernel."""
+    for folder in ("attach", "cli", "daemon", "options", "proto"):
+        for path in sorted(glob.glob(folder + "/**/*.c", recursive=True)):
+            source = re.sub(r'"\s*\n\s*"', lambda m: "\n" * m[0].count("\n"), open(path).read())
+            for call in re.finditer(r'\b(?:vt_err_set|cli_fail|cli_usage|refuse)\((?:[^()";]|\([^()"]*\))*"((?:[^"\\]|\\.)*)"', source):
+                where = "%s:%d" % (path, source.count("\n", 0, call.start()) + 1)
+                text = call[1].replace("\n", "")
+                words = re.findall(r"[A-Za-z]{2,}", re.sub(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z|j)?[a-zA-Z]", " ", text))
+                if not words or (len(words) <= 3 and text.endswith(": %s")) or text in UNEXPLAINED or path.startswith("cli/view/") and text.endswith("\\n"):
+                    continue
+                yield where, text
+
+
+def check_refusals(page):
+    messages = [parts for _, parts in documented(page)]
+    for where, text in refusals():
+        if not any(all(words in text for words in parts) for parts in messages):
+            fail(where, "%s explains no line with \"%s\"" % (page, text))
+
+
 def check_messages(page):
     """First column of its tables: parts of messages, in backticks; "..." for what is filled in."""
     texts = literals()
-    for number, line in without_code(open(page).read().split("\n")):
-        if not line.startswith("| `"):
-            continue
-        for part in re.findall(r"`([^`]+)`", line.split(" | ")[0]):
-            if not all(words in texts for words in part.split("...")):
-                fail("%s:%d" % (page, number), "no source prints \"%s\"" % part)
+    for where, parts in documented(page):
+        if not all(words in texts for words in parts):
+            fail(where, "no source prints \"%s\"" % "...".join(parts))
 
 
 pages = ["README.md", "CONTRIBUTING.md", "proto/FORMAT.md"] + sorted(glob.glob("docs/*.md"))
@@ -112,5 +145,6 @@ for page in pages[3:]:
     if page != "docs/README.md" and "(%s)" % os.path.basename(page) not in index:
         fail("docs/README.md", "does not link %s" % page)
 check_messages("docs/troubleshooting.md")
+check_refusals("docs/troubleshooting.md")
 sys.exit(bad)
 EOF
