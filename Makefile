@@ -9,7 +9,7 @@ BUILD   ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(FAULTS),-faults)$
 VERSION := 0.1.0
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror) \
-    $(if $(SAN),-Wno-format-overflow -Wno-tsan) # they cannot be right about code that a sanitizer has changed
+    $(if $(SAN),-Wno-format-overflow -Wno-tsan) # false alarms in code that a sanitizer has changed
 CPPFLAGS += -D_GNU_SOURCE -DVT_VERSION=\"$(VERSION)\" $(if $(FAULTS),-DVT_FAULTS) -iquote . -iquote $(BUILD)/gen
 CFLAGS  ?= -O2 -g
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fvisibility=hidden $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
@@ -41,7 +41,7 @@ AGENT := $(BUILD)/lib/libviztracer_agent.so
 ##   make                 builds the programs, the agent and the man pages (make all)
 ##   make help            prints this text
 ##   make docs            builds the man pages and the completion (part of make)
-##   make docs-tables     writes the tables of options and formats in docs/ anew
+##   make docs-tables     updates the tables of options and formats in docs/
 ##   make clean           removes every build folder
 ##   make compile_commands.json  writes the compiler's command for each file, for editors
 ##   Variables, each with a build folder of its own: CC=clang SAN=address,undefined SAN=thread FAULTS=1
@@ -51,7 +51,7 @@ all: $(BIN) $(AGENT) docs
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile Makefile.setup tests/tests.mk
 
-# ---- the packages: looked for once in each build folder, in one line when some are missing ----
+# ---- the packages: checked once in each build folder; one line names those that are missing ----
 $(BUILD)/.deps-%: tests/setup/deps.sh
 	$(eval missing := $(shell CC="$(CC)" tests/setup/deps.sh missing $*))$(if $(missing),$(error missing packages: $(missing) (`make deps` installs them)))@mkdir -p $(@D) && touch $@
 
@@ -88,7 +88,7 @@ $(BUILD)/gen/cli/format/html/page.h: $(PAGE_SOURCES) | $(BUILD)/.deps-build
 AGENT_CFLAGS := -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fno-strict-aliasing -fvisibility=hidden \
     -ftls-model=initial-exec -fno-asynchronous-unwind-tables -funwind-tables -fcf-protection=none $(WARN)
 AGENT_CPPFLAGS := -DVT_VERSION=\"$(VERSION)\" -iquote . $(if $(FAULTS),-DVT_FAULTS) $(if $(CONSTANT_CLOCK),-DVT_CONSTANT_CLOCK)
-# The agent's identity: one that is still loaded in a target is used again only if the identity is the same.
+# The agent's identity. An agent that is still loaded in a target is used again only if its identity is the same.
 AGENT_ID := $(shell { cat $(AGENT_FILES); echo $(CC) $(FAULTS) $(CONSTANT_CLOCK); } | sha1sum | cut -c1-30)
 $(BUILD)/agentobj/agent/record/state.o: AGENT_CPPFLAGS += -DVT_AGENT_BUILD=\"$(AGENT_ID)\"
 $(BUILD)/agentobj/agent/record/state.o: $(AGENT_FILES)
@@ -130,7 +130,7 @@ DOCGEN := $(BUILD)/bin-build/docgen
 DOCS := $(addprefix $(BUILD)/man/,viztracer.1 vizviewer.1 viztracerd.8) $(addprefix $(BUILD)/completion/,viztracer.bash _viztracer)
 .PHONY: docs docs-tables
 docs: $(DOCS)
-docs-tables: $(DOCGEN) # those in docs/, made anew
+docs-tables: $(DOCGEN) # the tables in docs/
 	for page in docs/options.md docs/formats.md; do $(DOCGEN) page $$page >$(BUILD)/page.tmp && cat $(BUILD)/page.tmp >$$page || exit 1; done
 $(DOCGEN): $(call obj,$(DOCGEN_SRC)) $(BUILD)/libvtcli.a $(BUILD)/obj/daemon/command_line.o $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
@@ -154,7 +154,7 @@ $(TESTLIB): $(call obj,$(TESTLIB_SRC))
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
-$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,account governor throttle window) # on a clock of the test's
+$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,account governor throttle window) # on a simulated clock
 PICK_CASE := -Wl,--wrap=tcase_create,--wrap=_tcase_add_test,--wrap=srunner_run_all # tests/lib/pick.c: VT_CASE
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)
 	@mkdir -p $(@D)
@@ -168,7 +168,7 @@ $(BUILD)/tests/vtarena_layout.py: tests/agent/layout.sh $(wildcard proto/abi/*.h
 .PHONY: tests-bin
 tests-bin: $(BUILD)/tests/vtarena_layout.py $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN) $(BUILD)/lib/floor.so
 
-# ---- for editors: what the rules above would run, as JSON ----
+# ---- for editors: the compiler commands of the rules above, as JSON ----
 quoted = "$(subst ",\",$(subst \,\\,$(1)))"
 command = {"directory": $(call quoted,$(CURDIR)), "file": "$(1)", "output": "$(2)", "command": $(call quoted,$(3) -c -o $(2) $(1))},
 COMPILED := $(PROTO_SRC) $(OPTIONS_SRC) $(DOCGEN_SRC) $(ATTACH_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)

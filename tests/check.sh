@@ -1,7 +1,7 @@
 #!/bin/bash
 # One test program, or one case of it: check.sh PROGRAM[:CASE]. Run by `make check T=PROGRAM[:CASE]`, which sets BUILD and MAKE. Builds
 # what the program needs. PROGRAM is a file of tests/unit, integration, faults or agent (test_options) without its suffix; CASE is the name
-# of a Check case or of a test function. An unknown name is answered with those near it: one line, exit 2.
+# of a Check case or of a test function. For an unknown name it prints similar names: one line, exit 2.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
@@ -11,7 +11,7 @@ program=${1%%:*} case=
 fail() { echo "check: $1" >&2; exit 2; }
 make_here() { ${MAKE:-make} --no-print-directory -j"$(nproc)" "$@" >"$log" 2>&1 || { cat "$log"; exit 1; }; }
 
-# near NAME: of the names on stdin, those like it or those that contain it, on one line
+# near NAME: prints the names on stdin that are similar to it or contain it, on one line
 near() {
     python3 -c '
 import difflib, sys

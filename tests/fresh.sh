@@ -1,10 +1,10 @@
 #!/bin/bash
-# README's commands on a Debian 12 machine that has nothing but make and git: fresh.sh [short|long]. Run by `make test-fresh`.
+# README's commands on a Debian 12 machine with only make and git: fresh.sh [short|long]. Run by `make test-fresh`.
 #   long   make demo, make test-unit (set-up, all builds, lint, all units), one attach on each interpreter of the root
 #   short  make demo, set-up without the browser, make quick, the same attach
 # The machine is a root made by debootstrap, once a day, in $VT_CACHE/fresh (default .cache/fresh); each run works on a copy of it. The
 # short form keeps a second one with the packages that deps.sh asked for. Packages are fetched once and kept in archives/. Mounts and
-# processes live in namespaces of their own and end with the run. Skipped by name where such a root cannot be made.
+# processes are in namespaces of their own and end with the run. Where such a root cannot be made, the test is skipped by name.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/tests/setup/debian.sh"
@@ -16,7 +16,7 @@ limit=${VT_SETUP_SECONDS:-600}
 skip() { echo "SKIP fresh machine: $1"; exit 77; }
 drop() { for dir in "$@"; do case $dir in "$cache"/*-*) rm -rf --one-file-system "$dir" ;; esac; done; }
 
-# The root of today. A root that is being made has another name until it is whole.
+# The root of today. A root in the making has another name until it is complete.
 make_base() {
     local url
     [ -e "$base" ] && return
@@ -67,7 +67,7 @@ if [ "${1:-}" = inside ]; then inside "$2" "$3"; exit 0; fi
 # run ROOT FORM
 run() { unshare -m -p -f --kill-child=KILL --propagation private -- bash "$here/tests/fresh.sh" inside "$1" "$2"; }
 
-# The tree without what git ignores, and a repository of it: some checks list their files by git.
+# The tree without the files that git ignores, and a repository of it, because some checks list their files by git.
 copy_tree() {
     mkdir -p "$1/root/viztracerd" &&
         git -C "$here" -c safe.directory='*' ls-files -z --cached --others --exclude-standard | (cd "$here" && xargs -0 ls -d 2>/dev/null) |

@@ -9,7 +9,7 @@ seeds=
 [ -d "tests/fuzz/corpus/$name" ] && seeds=tests/fuzz/corpus/$name
 dictionary=
 [ -e "tests/fuzz/$name.dict" ] && dictionary=-dict=tests/fuzz/$name.dict
-seed=0 # any
-[ "$seconds" -le 10 ] && seed=1 # `make test`: the same inputs each time; `make fuzz` looks for new ones
+seed=0 # a random one
+[ "$seconds" -le 10 ] && seed=1 # `make test` uses the same inputs each time, `make fuzz` searches for new ones
 exec "$program" -seed=$seed -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix="$found/crash-" \
     $dictionary "$found" $seeds

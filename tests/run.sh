@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs test programs and sums up: run.sh PROGRAM... Each is a Check suite (or any program: exit 0 passed, 77 skipped). Two at a time
 # (VT_JOBS), each bounded in time (VT_SUITE_SECONDS); programs named in VT_ALONE run by themselves at the end. Their output goes to
-# $VT_LOGS/NAME.log. The last line is "N passed, N failed, N skipped"; skips and failures stand above it by name, with their cause.
+# $VT_LOGS/NAME.log. The last line is "N passed, N failed, N skipped". The lines above it name each skip and failure with its cause.
 set -u
 jobs=${VT_JOBS:-2}
 limit=${VT_SUITE_SECONDS:-900}
@@ -9,7 +9,7 @@ logs=${VT_LOGS:-${BUILD:-build}/test-logs}
 alone=" ${VT_ALONE:-} "
 mkdir -p "$logs"
 rm -f "$logs"/*.log "$logs"/*.result
-VT_SPOOL=$(mktemp -d) # where traces of clients that tests kill are kept
+VT_SPOOL=$(mktemp -d) # for the traces of clients that tests kill
 export VT_SPOOL
 trap 'rm -rf "$VT_SPOOL"' EXIT
 

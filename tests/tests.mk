@@ -24,7 +24,7 @@ TSAN_UNIT  := SAN=thread BUILD=build-tsan
 FUZZ_FLAGS := CC=clang BUILD=build-fuzz CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 LINT       := $(wildcard tests/lint/*.sh)
 
-# Units that drive the writer and the reader of the arena from two threads: the TSan run.
+# Units that run the writer and the reader of the arena in two threads: built with TSan.
 TSAN_SRC  := $(filter %/daemon_drain.c %_tsan.c,$(UNIT_SRC))
 ASAN_BIN  := $(patsubst tests/unit/%.c,build-asan/tests/unit/%,$(UNIT_SRC))
 TSAN_BIN  := $(patsubst tests/unit/%.c,build-tsan/tests/unit/%,$(TSAN_SRC))
@@ -33,7 +33,7 @@ KILL_BIN  := build-faults/tests/faults/attach_kill
 FAULT_SRC := $(wildcard tests/faults/*.c)
 FAULT_BIN := $(patsubst tests/faults/%.c,build-faults/tests/faults/%,$(FAULT_SRC))
 
-# linked with the fuzzer's own main; only make with $(FUZZ_FLAGS) gets here
+# linked with the fuzzer's own main; used only with $(FUZZ_FLAGS)
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(HOSTLIBS)
 	@mkdir -p $(@D)
 	clang -fsanitize=fuzzer,address,undefined -o $@ $^ -lrt -lm -lpthread $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
@@ -67,7 +67,7 @@ test-build:
 	@$(MAKE) --no-print-directory $(JOBS) $(FUZZ_FLAGS) fuzz-bin
 	@$(MAKE) --no-print-directory $(JOBS) FAULTS=1 faults-bin
 
-# The integration suites once more with everything but the agent under ASan and UBSan: one interpreter for each kind of hook, or all.
+# The integration suites again, with everything except the agent under ASan and UBSan: one interpreter for each kind of hook, or all.
 ASAN_PYTHONS ?= 3.10|3.13
 RUN_ASAN  = $(foreach s,$(ASAN_INTEG),"tests/some-pythons.sh $(s) $(ASAN_PYTHONS)")
 ASAN_INTEG := $(patsubst tests/integration/%.c,build-asan/tests/integration/%,$(INTEG_SRC))
@@ -88,7 +88,7 @@ fuzz: test-build
 	@VT_SUITE_SECONDS=$$(($(FUZZ_SECONDS) + 120)) BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-fuzz tests/run.sh $(call RUN_FUZZ,$(FUZZ_SECONDS))
 test-kill: test-build
 	@VT_LONG=1 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-kill $(RUN) $(KILL_BIN)
-# three at a time: most of an attach is waiting
+# three at a time: an attach mostly waits
 STATES := $(shell sed -n 's/^    {"\([a-z0-9-]*\)".*/\1/p' tests/integration/states.c)
 test-stress: test-build
 	@VT_LONG=1 VT_JOBS=3 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-stress $(RUN) \

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs a command with the interpreters under test in VT_PYTHONS, and those that cannot be had in VT_SKIPPED_PYTHONS.
+# Runs a command with the interpreters under test in VT_PYTHONS, and the missing ones in VT_SKIPPED_PYTHONS.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 VT_PYTHONS=$("$here/setup/interpreters.sh")

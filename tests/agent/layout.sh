@@ -1,6 +1,6 @@
 #!/bin/bash
-# layout.sh CC: prints Python tables of the structs that the agent shares with others, as that compiler lays them out:
-# VT_CTL = {"magic": ("uint64_t", OFFSET, BYTES), ...}. The names of members are read from proto/abi, the numbers are the compiler's.
+# layout.sh CC: prints Python tables of the structs that the agent shares with others, in the layout of that compiler:
+# VT_CTL = {"magic": ("uint64_t", OFFSET, BYTES), ...}. The names of members come from proto/abi, the numbers from the compiler.
 set -eu
 cd "$(dirname "$0")/../.."
 temp=$(mktemp -d)
@@ -10,7 +10,7 @@ headers="proto/abi/arena.h proto/abi/boot.h"
     echo '#include <stdio.h>'
     for header in $headers; do echo "#include \"$header\""; done
     echo 'int main(void) {'
-    # one declaration to a line, then each of its names
+    # one declaration per line, then each of its names
     for header in $headers; do echo "#include \"$header\""; done | $1 -E -P -iquote . - | tr '\n' ' ' | sed 's/[;{}]/&\n/g' | awk '
         /struct (vt_ctl|vt_chunk|vt_boot|vt_agent_info) *\{/ {
             match($0, /vt_[a-z_]+/); name = substr($0, RSTART, RLENGTH); inside = 1

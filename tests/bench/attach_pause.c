@@ -1,6 +1,7 @@
-/* How long a target is held up by attaching, as the tool itself measured it, and how long until it traces: attach_pause [ROUNDS].
- * One line for each kind of target and interpreter. stop: of the one thread that is used; gil: while the hooks go in nobody else
- * runs Python; both together are what the tool reports as pause. */
+/* Measures how long an attach pauses a target, as the tool itself reports it, and how long it takes until it traces:
+ * attach_pause [ROUNDS]. One line for each kind of target and interpreter. stop: time that the one thread is stopped. gil:
+ * time that the GIL is held to put the hooks in, during which no other thread runs Python. The tool reports the sum of both as
+ * the pause. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* How fast a trace is converted: convert [MILLIONS OF CALLS | FILE.vzt...], of a made-up service, or these. One line per kind of
- * output: CPU time, not that of the disk: everything goes to /dev/null. */
+/* Measures how fast a trace is converted: convert [MILLIONS OF CALLS | FILE.vzt...], of an invented service, or of these
+ * files. One line per output format. It is CPU time without disk time: all output goes to /dev/null. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

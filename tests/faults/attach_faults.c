@@ -1,5 +1,5 @@
-/* Each rung of the ladder fails in turn: the climb says so, and the target is as before: registers (the checker), signal masks,
- * descriptors, mappings, threads; it runs on, and the next attach works. Needs a build with FAULTS=1. */
+/* Each rung of the ladder fails in turn. The climb reports it, and the target is as before: registers (the checker), signal
+ * masks, descriptors, mappings, threads. The target runs on, and the next attach works. Needs a build with FAULTS=1. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* SIGKILL for the injector at every rung and at any instant: the target lives, is as before, and the next attach works.
- * With the real agent and with a minimal one. About 200 kills; VT_LONG=1: more than 2,000. Needs a build with FAULTS=1 for the
- * rungs; without, kills at random. */
+/* SIGKILL for the injector at every rung and at random instants: the target lives and is as before, and the next attach works.
+ * With the real agent and with a minimal one. About 200 kills; VT_LONG=1: more than 2,000. Kills at rungs need a build with
+ * FAULTS=1; other builds kill at random only. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

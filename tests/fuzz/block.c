@@ -1,5 +1,5 @@
-/* Blocks, two ways: bytes as a compressed block; and bytes as records, which must come back as they went in.
- * First byte odd: compressed; else records. */
+/* Blocks in two ways: bytes as a compressed block, and bytes as records, which must come back unchanged. An odd first byte
+ * chooses the compressed block. */
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>

@@ -1,4 +1,4 @@
-/* Any bytes as a .cvf: JSON, or an error, unpacked and converted; and any bytes as JSON into a .cvf, which then can be read. */
+/* Any bytes as a .cvf: it becomes JSON or an error, unpacked and converted. Any bytes as JSON become a .cvf that can be read. */
 #include "cli/format/cvf/cvf.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"

@@ -1,4 +1,4 @@
-/* A byte stream cut into pieces of any size: frames come out or an error does. */
+/* A byte stream cut into pieces of any size gives frames or an error. */
 #include <stdlib.h>
 
 #include "proto/frame.h"

@@ -1,5 +1,5 @@
-/* Calls of any kind into a .html page: overlapping, backwards in time, huge arguments, hostile names. The page has no script but
- * its own, and as many calls as were handed over. */
+/* Calls of any kind in a .html page: overlapping, backwards in time, huge arguments, hostile names. The page has no script
+ * except its own, and as many calls as were handed over. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* JSON text from any bytes: within the promised room, no control character, quotes and backslashes escaped, UTF-8. */
+/* Any bytes as JSON text: it fits the promised room, has no control character, escapes quotes and backslashes, and is UTF-8. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Any text as /proc/PID/maps: what is accepted is sorted, and every address is found where it is. */
+/* Any text as /proc/PID/maps: accepted lines are sorted, and every address is found in its line. */
 #include "attach/maps.h"
 
 #include <stdlib.h>

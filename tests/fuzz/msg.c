@@ -1,4 +1,4 @@
-/* First byte: frame type, the rest: payload. What unpacks packs again. */
+/* First byte: frame type; the rest: payload. A message that unpacks also packs again. */
 #include <stdlib.h>
 
 #include "proto/msg.h"

@@ -1,5 +1,5 @@
-/* Arguments as Perfetto's annotations, from any bytes as a payload, a repr and JSON: what is written is a whole message
- * whose annotations have at most one value and nest no deeper than they may. */
+/* Any bytes as a payload, a repr and JSON become Perfetto's annotations: the message is complete, its annotations have at most
+ * one value and respect the depth limit. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Any bytes as the memory of a process: the interpreter in it is found or not, its debug offsets are
- * followed or refused, and nothing is read that is not there. */
+/* Any bytes as the memory of a process: the interpreter in it is found or not, its debug offsets are followed or refused, and
+ * nothing outside the bytes is read. */
 #include "attach/attach_priv.h"
 #include "tests/fuzz/fuzz.h"
 

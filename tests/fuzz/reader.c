@@ -1,5 +1,5 @@
-/* A whole .vzt, checksums made right: reader, model, folding, the writers, the profile. The outputs are strict JSON or whole
- * packets whatever the input, and the sums are right. */
+/* A whole .vzt with correct checksums: reader, model, folding, the writers, the profile. Whatever the input, the outputs are
+ * strict JSON or complete packets, and the sums are right. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

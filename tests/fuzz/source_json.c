@@ -1,4 +1,4 @@
-/* Any bytes as a JSON trace: into Chrome JSON, whole or a part of it, or into .pftrace or .vzt and back. */
+/* Any bytes as a JSON trace: into Chrome JSON, whole or in part, and into .pftrace or .vzt and back. */
 #include "cli/base/buf.h"
 #include "cli/format/json/json_words.h"
 #include "tests/fuzz/fuzz.h"

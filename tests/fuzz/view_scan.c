@@ -1,4 +1,4 @@
-/* The member of a JSON text: whatever the bytes are, the same is found however they are cut, and never more than allowed. */
+/* The member of a JSON text: for any bytes the result is the same however they are cut, and never larger than allowed. */
 #include <stdlib.h>
 #include <string.h>
 

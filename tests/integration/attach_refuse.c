@@ -1,5 +1,5 @@
-/* attach_preflight on real processes: every interpreter is recognised, whatever it is called and whoever asks, and
- * what cannot be traced is refused for the right reason, on one line, with the target untouched. */
+/* attach_preflight on real processes. Every interpreter is recognised, whatever its name and whoever asks. A process that
+ * cannot be traced is refused for the right reason, in one line, and untouched. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

@@ -1,5 +1,5 @@
-/* PEP 768 on Pythons that have it: the agent comes in while the main thread works or sleeps, is used again the next
- * time, and a request that nobody takes is taken back. Nothing stays: no module, name, file or pending request. */
+/* PEP 768 on the Pythons that have it. The agent comes in while the main thread works or sleeps, and is used again the next
+ * time. A request that is not taken is withdrawn. Nothing remains: no module, name, file or pending request. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,5 @@
-/* Other tools in the same process see all they should before, during and after a trace, and so do we; their hooks stay theirs. */
+/* Other tools in the same process see all that they should before, during and after a trace, and so do we. Their hooks stay
+ * theirs. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

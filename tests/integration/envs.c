@@ -1,5 +1,5 @@
-/* From the host into other worlds: namespaces, another user without new privileges, a seccomp filter that kills, other
- * allocators. A chroot with another C library is among the interpreters of every suite. `envs --seccomp COMMAND…` runs COMMAND
+/* From the host into other environments: namespaces, another user without new privileges, a seccomp filter that kills, other
+ * allocators. (Every suite has an interpreter in a chroot with another C library.) `envs --seccomp COMMAND…` runs COMMAND
  * under the filter. */
 #include <errno.h>
 #include <linux/audit.h>

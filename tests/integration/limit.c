@@ -1,5 +1,5 @@
-/* --max_overhead with the real daemon, which sends a thread in when nothing of ours is called any more: below 3.12 it puts the
- * hooks back, from 3.12 on a look at what is switched off begins. Nothing stays behind. */
+/* --max_overhead with the real daemon, which sends a thread in when none of our code is called any more. Below 3.12 that
+ * thread puts the hooks back; from 3.12 on it begins a look at the functions that are switched off. Nothing remains. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

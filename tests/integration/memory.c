@@ -1,5 +1,5 @@
-/* Targets whose memory is limited: an attach takes a part of what they have left, or says in one line that there is too little,
- * and never lets the kernel kill them. */
+/* Targets with a memory limit: an attach takes a part of the remaining memory, or refuses in one line because there is too
+ * little. The kernel never kills them for it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* Each filter and log option gives what VizTracer's option of that name gives; outputs in each form hold the same trace. */
+/* Each filter and log option has the effect of VizTracer's option of that name. Outputs in each format hold the same trace. */
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>

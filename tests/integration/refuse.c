@@ -1,5 +1,5 @@
-/* What cannot be traced is refused: exit 1, one line on stderr that says why, and the target is as it was. Wrong usage: exit 2.
- */
+/* A target that cannot be traced is refused: exit 1, one line on stderr with the reason, and the target is unchanged. Wrong
+ * usage: exit 2. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Many attaches in a row: none fails, nothing grows in the target, and nothing is left behind. VT_LONG=1: 200 a version. */
+/* Many attaches in a row: none fails, nothing grows in the target, and nothing remains. VT_LONG=1: 200 a version. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* A target at full speed for long: every call is in the trace or counted as dropped, and neither the target nor the daemon grows;
- * and the same while the daemon's event loop is held up, as by a slow disk. VT_LONG=1: VT_SOAK_SECONDS (60) a version. */
+/* A target at full speed for a long time: every call is in the trace or counted as dropped, and neither the target nor the
+ * daemon grows. The same while the daemon's event loop is held up, as by a slow disk. VT_LONG=1: VT_SOAK_SECONDS (60) a
+ * version. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* `viztracer view` and .html outputs from the command line: refusals in one line, --once, the browser that is started, and that
- * nothing stays behind. */
+/* `viztracer view` and .html outputs from the command line: refusals in one line, --once, the browser that it starts, and that
+ * nothing remains. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

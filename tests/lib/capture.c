@@ -1,4 +1,4 @@
-/* Owns the catching of output (capture.h). */
+/* Owns capturing output (capture.h). */
 #include "tests/lib/capture.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Owns the list of interpreters under test, and where the tree and its programs are. */
+/* Owns the list of interpreters under test, and the paths of the tree and its programs. */
 #include "tests/lib/interp.h"
 
 #include <libgen.h>

@@ -1,5 +1,5 @@
-/* Owns the counting of a thread's instructions (steps.h). x86-64: orig_rax is the number of a system call just stepped over, and
- * negative after any other instruction (ptrace(2), arch/x86/entry). */
+/* Owns counting a thread's instructions (steps.h). x86-64: after a step over a system call, orig_rax is its number; after any
+ * other instruction it is negative (ptrace(2), arch/x86/entry). */
 #include "tests/lib/steps.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The library that is loaded into a target imports nothing, needs nothing, exports its few entry points, and has no constructors.
+# The agent library imports nothing, needs no library, exports only its entry points, and has no constructors.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 lib=${BUILD:-build}/lib/libviztracer_agent.so

@@ -1,5 +1,5 @@
 #!/bin/bash
-# tests/bench/tables.py puts what was measured into the page it is given, between its marks, and leaves everything else as it is.
+# tests/bench/tables.py writes the measurements between the marks of the given page and changes nothing else.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 dir=$(mktemp -d)

@@ -44,7 +44,7 @@ symbols() { # OBJECT...
     nm -A --undefined-only "$@" | sed -E 's/^([^:]*): +[Uuvw] /\1 U /'
 }
 
-# The check sees a circle of two files, and none where there is none.
+# Tests the check itself: it finds a circle of two files, and none elsewhere.
 [ "$(printf 'a.o D f\na.o U g\nb.o D g\nb.o U f\n' | circles | wc -w)" = 2 ] || { echo "circles.sh does not see a circle"; exit 1; }
 [ -z "$(printf 'a.o D f\na.o U g\nb.o D g\nc.o U f\nc.o U g\n' | circles)" ] || { echo "circles.sh sees a circle where there is none"; exit 1; }
 

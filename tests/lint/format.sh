@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every C file is as clang-format leaves it.
+# clang-format would change no C file.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 command -v clang-format >/dev/null || { echo "SKIP lint-format: clang-format is not installed"; exit 77; }

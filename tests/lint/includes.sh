@@ -65,7 +65,7 @@ check_order() {
     }'
 }
 
-# The check itself: what it lets through, and what not.
+# Tests the check itself: what it accepts and what it refuses.
 self_test() { # WANTED-LINES FOLDER ORDER LINE...
     local want=$1 folder=$2 order=$3
     shift 3

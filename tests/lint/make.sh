@@ -1,5 +1,5 @@
 #!/bin/bash
-# The Makefile's targets for people: `make help` names each of them, uninstall removes all that install wrote, missing packages are
+# The Makefile's targets for people: `make help` names each of them, uninstall removes every file that install wrote, missing packages are
 # named in one line, .ci/run sums up, and compile_commands.json holds a command that works for each C file.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -10,7 +10,7 @@ temp=$(mktemp -d)
 trap 'rm -rf "$temp"' EXIT
 make() { MAKEFLAGS= MAKELEVEL= command make --no-print-directory BUILD="$build" "$@"; }
 
-# Targets that only other targets need.
+# Targets that only other targets use.
 internal=" all FORCE test-build fuzz-bin faults-bin asan-bin tsan-bin tests-bin "
 make help >"$temp/help" || fail "help fails"
 for target in $(sed -n 's/^\.PHONY: *//p' Makefile Makefile.setup tests/tests.mk); do
@@ -34,7 +34,7 @@ else
     echo "note: $build is empty: install is not tried"
 fi
 
-# -n: nothing is built should the check be missing. A compiler that finds no header, then a path without protoc-c.
+# -n: builds nothing if the check is missing. First with a compiler that finds no header, then with a PATH without protoc-c.
 mkdir "$temp/empty" "$temp/bin"
 make -n all CC="gcc -nostdinc -I$temp/empty" BUILD="$temp/none" >"$temp/log" 2>&1 && fail "make succeeds without headers"
 [ "$(wc -l <"$temp/log")" = 1 ] && grep -q 'missing packages: .*libyajl-dev.*make deps' "$temp/log" ||
@@ -44,11 +44,11 @@ for tool in /usr/bin/*; do [ "$tool" = /usr/bin/protoc-c ] || echo "$tool"; done
 [ "$(wc -l <"$temp/log")" = 1 ] && grep -q 'missing packages: protobuf-c-compiler (.*make deps' "$temp/log" ||
     { fail "a missing tool is not told in one line:"; head -n 3 "$temp/log"; }
 
-# .ci/run sums up: with a make that says what $temp/fake/FORM holds and exits with the code in it
+# .ci/run sums up. The make is a fake one: it prints $temp/fake/FORM and exits with the code in it.
 mkdir "$temp/fake"
 printf '#!/bin/sh\nread -r code line <"%s/${2:-test}"; echo "$line"; exit "$code"\n' "$temp/fake" >"$temp/fake/make"
 chmod +x "$temp/fake/make"
-ci() { # FIRST SECOND EXIT LAST: what `make test` and `make test-fresh` say; what .ci/run must say
+ci() { # FIRST SECOND EXIT LAST: the outputs of `make test` and `make test-fresh`; the expected output of .ci/run
     echo "$1" >"$temp/fake/test"
     echo "$2" >"$temp/fake/FORM=short"
     PATH=$temp/fake:$PATH .ci/run >"$temp/log" 2>&1

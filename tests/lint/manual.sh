@@ -1,6 +1,6 @@
 #!/bin/bash
-# What tools/docgen makes: man pages without a warning, completion that the shells take and that completes, tables in docs/ as they
-# would be made now, and every environment variable that the sources read has its place.
+# The output of tools/docgen: man pages without a warning, completion that the shells accept and that completes, and up-to-date tables in
+# docs/. Every environment variable that the sources read is documented.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
@@ -13,7 +13,7 @@ trap 'rm -rf "$temp"' EXIT
 
 # ---- man pages ----
 for page in viztracer.1 vizviewer.1 viztracerd.8; do
-    # our pages are not installed, so that references to them lead nowhere
+    # our pages are not installed, so references to them lead nowhere
     mandoc -Tlint -Wstyle "$build/man/$page" | grep -v 'referenced manual not found: Xr viz' | grep . && fail "$page: mandoc warns"
     MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$build/man/$page" 2>"$temp/warnings" >/dev/null || fail "$page: man fails"
     grep . "$temp/warnings" && fail "$page: man warns"
@@ -29,7 +29,7 @@ while read -r name; do
     grep -q "^| \`$name\`" docs/options.md || fail "the sources read $name: tools/docgen/facts.c does not name it"
 done < <(grep -rhoE 'getenv\("(VIZTRACE[A-Z_]*|TMPDIR|BROWSER|XDG_[A-Z_]*)"' --include='*.c' cli daemon attach proto options | cut -d'"' -f2 | sort -u)
 
-# ---- bash: complete WORD... prints what is offered for the last word ----
+# ---- bash: complete WORD... prints the offers for the last word ----
 bash -n "$build/completion/viztracer.bash" || fail "bash does not take the completion"
 complete_bash() {
     bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _viztracer; printf "%s\n" "${COMPREPLY[@]}"' - "$build/completion/viztracer.bash" "$@"
@@ -53,7 +53,7 @@ offers_bash docs viztracer attach 1 --output_dir do
 offers_bash diff viztracer help d
 complete_bash viztracer status --m | grep . && fail "bash offers an option of another command"
 
-# ---- zsh: its functions replaced by ones that print what they are given ----
+# ---- zsh: its functions are replaced by functions that print their arguments ----
 zsh -n "$build/completion/_viztracer" || fail "zsh does not take the completion"
 complete_zsh() { # SERVICE WORD...
     zsh -fc 'compdef() { }; _arguments() { print -l -- "$@"; }; _describe() { print -l -- "${(@P)2}"; }

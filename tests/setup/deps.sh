@@ -1,10 +1,10 @@
 #!/bin/bash
-# Installs the Debian packages that building and testing need; says nothing and returns at once when all are there.
+# Installs the Debian packages that building and testing need. When all are installed it returns at once and prints nothing.
 # deps.sh [build|tests|all|browser]: "build" is enough for make, install and demo; "tests" adds what the tests use; "all" (the default)
-# adds a browser to look at traces with: where it cannot be installed, its tests are skipped. "browser" is the browser alone.
-# deps.sh missing build|units|tests: installs nothing; prints the packages whose command or header is not there, on one line.
+# adds a browser to look at traces with; its tests are skipped where it cannot be installed. "browser" is the browser alone.
+# deps.sh missing build|units|tests: installs nothing; prints the packages whose command or header is missing, on one line.
 set -u
-# PACKAGE[=PROOF]: the proof is a command or, with a dot in its name, a header. Machines other than Debian are checked by it.
+# PACKAGE[=PROOF]: the proof is a command or, with a dot in its name, a header. It also works on machines other than Debian.
 build="build-essential=gcc build-essential=ld build-essential=make libunwind-dev=libunwind-x86_64.h libprotobuf-c-dev=protobuf-c/protobuf-c.h
     protobuf-c-compiler=protoc-c libzstd-dev=zstd.h zlib1g-dev=zlib.h libdeflate-dev=libdeflate.h libmicrohttpd-dev=microhttpd.h
     libyajl-dev=yajl/yajl_parse.h python3=python3"
@@ -13,7 +13,7 @@ tests="git=git clang=clang clang-format=clang-format libclang-rt-dev debootstrap
     mandoc=mandoc util-linux zsh=zsh"
 browser="chromium fonts-dejavu-core"
 
-# missing PACKAGE[=PROOF]...: one run of the preprocessor looks for all headers; where that fails they are looked for in /usr/include
+# missing PACKAGE[=PROOF]...: one run of the preprocessor looks for all headers; if it fails, /usr/include is searched
 missing() {
     local row package proof headers= cc=${CC:-gcc}
     for row in "$@"; do

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Makes a root of Debian's newer suite with the Pythons that this machine does not have: forky.sh [ROOT] (default .cache/forky, or $VT_CACHE/forky).
-# The mirror is the machine's own; nothing outside ROOT's folder is written. Ready roots return at once. Bounded in time.
-# Exit 0 when at least one interpreter is there; the cause of each one that is not goes to ROOT.skipped as "VERSION CAUSE".
+# Makes a root of Debian's newer suite with the Pythons that this machine lacks: forky.sh [ROOT] (default .cache/forky, or $VT_CACHE/forky).
+# It uses the machine's own mirror and writes only in ROOT's folder. It returns at once when the root is complete. Limited in time.
+# Exit 0 when at least one interpreter was installed. For each missing one it writes "VERSION CAUSE" to ROOT.skipped.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 . "$here/tests/setup/debian.sh"
@@ -16,7 +16,7 @@ skipped=$root.skipped
 have() { [ -x "$root/usr/bin/python$1" ]; }
 have_all() { for v in $wanted; do have "$v" || return 1; done; }
 
-# skip_rest CAUSE: every interpreter that is not there is reported with CAUSE, unless it has one already
+# skip_rest CAUSE: reports every missing interpreter with CAUSE, unless it has a cause already
 skip_rest() {
     local v
     for v in $wanted; do
@@ -32,7 +32,7 @@ bootstrap() {
     [ -n "$url" ] || { skip_rest "apt knows no Debian mirror"; return 1; }
     case $root in */forky) as_root rm -rf --one-file-system "$root" ;; esac
     mkdir -p "$cache"
-    # this machine's debootstrap may have no script for the suite: sid's is given by name
+    # this machine's debootstrap may lack a script for the suite, so sid's is named
     if ! as_root timeout "$limit" debootstrap --variant=minbase --keyring="$keyring" --include=python3.14 \
         "$suite" "$root" "$url" /usr/share/debootstrap/scripts/sid >"$log" 2>&1; then
         skip_rest "debootstrap of $suite failed or took more than $limit s (see $(basename "$log"))"
@@ -41,7 +41,7 @@ bootstrap() {
     as_root touch "$root/.bootstrapped"
 }
 
-# add VERSION: apt inside the root. A suite's Release file may have expired; that is no reason to refuse it here.
+# add VERSION: apt inside the root. A suite's Release file may have expired, which does not matter here.
 add() {
     local opts='-q -y --no-install-recommends -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root'
     have "$1" && return 0

@@ -1,14 +1,14 @@
 #!/bin/bash
 # Lists the interpreters that tests run on, one a line: "VERSION PATH" or "VERSION chroot:ROOT:PATH" (PATH inside ROOT), newest patch level
-# and Debian's own kept apart. With --skipped: the wanted versions that cannot be had, "VERSION CAUSE". VT_PYTHONS (a list of lines such
-# as this script prints) wins over the search; VT_CACHE says where the chroot is; VT_NO_FORKY=1 leaves the chroot out.
+# and Debian's own kept apart. With --skipped: the wanted versions that are missing, "VERSION CAUSE". VT_PYTHONS (a list of lines such
+# as this script prints) replaces the search; VT_CACHE says where the chroot is; VT_NO_FORKY=1 leaves the chroot out.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 root=${VT_CACHE:-$here/.cache}/forky
 wanted="3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15"
 list=${VT_CACHE:-$here/.cache}/interpreters
 
-# found COMMAND...: prints "VERSION REALPATH" when it is a CPython that we serve
+# found COMMAND...: prints "VERSION REALPATH" when it is a CPython that we support
 found() {
     timeout 10 "$@" -I -S -c '
 import sys, os

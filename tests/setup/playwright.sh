@@ -1,6 +1,6 @@
 #!/bin/bash
-# Puts playwright-core where the browser tests find it: playwright.sh FOLDER. npm fetches it from wherever this machine fetches packages; the
-# package must have the hash below. It comes without a browser: the tests drive Debian's Chromium. Bounded in time.
+# Puts playwright-core where the browser tests find it: playwright.sh FOLDER. npm fetches it from the registry that this machine uses; the
+# package must have the hash below. It brings no browser: the tests drive Debian's Chromium. Limited in time.
 set -u
 version=1.57.0
 hash=sha512-agTcKlMw/mjBWOnD6kFZttAAGHgi/Nw0CZ2o6JqWSbMlI219lAFLZZCyqByTsvVAJq5XA5H8cA6PrvBRpBWEuQ==

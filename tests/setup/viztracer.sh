@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs VizTracer from PyPI for each interpreter that it knows, to compare with in benchmarks: viztracer.sh FOLDER. It goes to FOLDER/3.12
-# and so on, for an interpreter in a chroot to /opt/viztracer there. Says by name what cannot be had. Nothing else needs it.
+# and so on, for an interpreter in a chroot to /opt/viztracer there. Names each version that cannot be installed. Only benchmarks need it.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:?usage: viztracer.sh FOLDER}

@@ -1,6 +1,5 @@
-/* The smallest agent: what the ladder expects of one and nothing more. Maps the arena, gives the scratch
- * mapping and the fds back, says so in the control area, and leaves.
- * Built by the tests: cc -shared -fPIC -nostdlib -ffreestanding. */
+/* The smallest agent that the ladder accepts. It maps the arena, gives the scratch mapping and the fds back, says so in the
+ * control area, and leaves. Built by the tests: cc -shared -fPIC -nostdlib -ffreestanding. */
 #include "proto/abi/arena.h"
 #include "proto/abi/atomic.h"
 #include "proto/abi/boot.h"

@@ -1,5 +1,5 @@
-/* The governor on a clock of our own: the files of agent/limit drive a program that is only told here,
- * so that what it costs, when a period ends and how often it runs are exact. */
+/* The governor on a simulated clock. The files of agent/limit drive a simulated program, so its costs, its periods and the
+ * number of its calls are exact. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The agent file itself: imports nothing, needs no library, exports exactly its four names. */
+/* The agent file: it imports nothing, needs no library, and exports exactly its four names. */
 #include <check.h>
 #include <elf.h>
 #include <fcntl.h>

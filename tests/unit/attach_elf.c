@@ -1,4 +1,4 @@
-/* ELF files as they should be, without section headers, rebuilt from memory, cut anywhere and damaged. */
+/* ELF files: valid, without section headers, rebuilt from memory, cut anywhere and damaged. */
 #include <check.h>
 #include <dlfcn.h>
 #include <elf.h>

@@ -1,4 +1,4 @@
-/* What limits of memory leave for an arena: the plan as a table, and our own limits read back. */
+/* The arena size that memory limits allow: the plan as a table, and our own limits read back. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>

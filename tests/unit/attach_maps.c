@@ -1,4 +1,4 @@
-/* Maps lines of all sorts, modules and their kinds, and what is not a maps file at all. */
+/* Lines of maps files, modules and their kinds, and texts that are no maps file. */
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Target memory through all three back ends: whole reads or an error, never a part, never beyond. */
+/* Target memory through all three back ends: whole reads or an error, never a part, never out of bounds. */
 #include <check.h>
 #include <errno.h>
 #include <linux/filter.h>

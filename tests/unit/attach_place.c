@@ -1,4 +1,4 @@
-/* Where the agent is put: files inside the target's root and nowhere else, memfds that are really ours, and nothing that the
+/* The place of the agent: files inside the target's root and nowhere else, memfds that are really ours, and nothing that the
  * target could not write itself. */
 #include <check.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* What preflight is made of, on made-up processes: status texts, opt-outs, interpreters, debug offsets, our own
- * agent. And the refusals that need no Python. */
+/* The parts of the preflight on simulated processes: status texts, opt-outs, interpreters, debug offsets, our own agent; and
+ * the refusals that need no Python. */
 #include <check.h>
 #include <elf.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Is a thread at a safe point: unwinding and the rules on top of it, on children that stand in known places. */
+/* Safe points of a thread: unwinding, and the rules on top of it, on children that wait in known places. */
 #include <check.h>
 #include <signal.h>
 #include <stdio.h>

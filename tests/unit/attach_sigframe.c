@@ -1,5 +1,4 @@
-/* The signal frame of a hijacked thread (arch/): its layout, the restart of interrupted calls, and that it brings a thread back.
- */
+/* The signal frame of a hijacked thread (arch/): its layout, the restart of interrupted calls, and that it restores a thread. */
 #include <check.h>
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* The second thread of a conversion: everything comes, in order, to the end, to the first damaged place, or until stopped. */
+/* The second thread of a conversion: it hands over everything, in order, up to the end, to the first damage, or until it is
+ * stopped. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>

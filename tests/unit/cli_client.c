@@ -1,4 +1,4 @@
-/* The client against daemons that say nothing, too little or not the truth: each wait ends, with one line. */
+/* The client against daemons that say nothing, too little or something false: each wait ends with one line. */
 #include <check.h>
 #include <errno.h>
 #include <signal.h>

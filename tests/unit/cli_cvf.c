@@ -1,5 +1,5 @@
-/* VizTracer's .cvf: what it wrote is read, what we write says the same; and, where VizTracer can be had, it reads ours.
- * tests/golden/viztracer.cvf was made by VizTracer 1.1.1 from viztracer.json; viztracer.cvf.json is what it has to become. */
+/* VizTracer's .cvf: its files are read, and our files hold the same; where VizTracer can be installed, it reads ours.
+ * VizTracer 1.1.1 made tests/golden/viztracer.cvf from viztracer.json; viztracer.cvf.json is the expected result. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Nothing is missing in what is made from the tables: each command, option and format is in --help, in the man page, in the
- * tables of docs/, and in the completion of both shells. Reads what make has built, and runs the programs. */
+/* The generated docs are complete: each command, option and format is in --help, in the man page, in the tables of docs/, and
+ * in the completion of both shells. Reads the files that make has built, and runs the programs. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

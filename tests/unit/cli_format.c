@@ -1,4 +1,4 @@
-/* The table of file formats: what its rows promise, and that lists and choices come from it. */
+/* The table of file formats: the promises of its rows, and that lists and choices come from it. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>

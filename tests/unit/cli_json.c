@@ -1,4 +1,4 @@
-/* JSON text and numbers: whatever goes in, a strict parser takes what comes out, and numbers are right. */
+/* JSON text and numbers: for any input a strict parser accepts the output, and numbers are right. */
 #include <check.h>
 #include <inttypes.h>
 #include <stdio.h>

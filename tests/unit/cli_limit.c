@@ -1,4 +1,4 @@
-/* --max_overhead is told by every output, and goes with the trace into other kinds of files. */
+/* Every output names --max_overhead, and the note goes with the trace into other formats. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* The option table of attach: VizTracer's spelling, argparse's rules, refusals by name, numbers with units. */
+/* The table of attach options: VizTracer's spelling, argparse's rules, refusals by name, numbers with units. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Output files: whole or not there; an old file of the name survives every failure; gzip; a disk that is full. */
+/* Output files: complete or absent; an old file of that name survives every failure; gzip; a full disk. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* The viewer's parts: who is let in and what is given away, files of the UI's folder, the member of a large JSON text. */
+/* The parts of the viewer: who gets access and to what, files of the UI's folder, the member of a large JSON text. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>

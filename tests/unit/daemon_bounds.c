@@ -1,5 +1,5 @@
-/* What a target or a hostile writer of its arena can make the daemon remember: threads that end are forgotten, nothing of theirs
- * is lost, and a session has a limit of memory. */
+/* The limits of what a target, or a hostile writer of its arena, can make the daemon remember: ended threads are forgotten
+ * without losing their events, and a session has a memory limit. */
 #include <check.h>
 #include <errno.h>
 #include <malloc.h>

@@ -1,5 +1,5 @@
-/* The ring/drain pair: a writer with the claim protocol of proto/abi/arena.h, and the daemon's real drain
- * reading what it wrote. Meaningful under SAN=thread. Every event's id and stamp is known beforehand. */
+/* A writer with the claim protocol of proto/abi/arena.h, and the daemon's real drain that reads its records. Most useful under
+ * SAN=thread. Each event's id and stamp is known in advance. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

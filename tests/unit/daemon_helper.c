@@ -1,6 +1,6 @@
 /* A daemon whose helper process dies, lies or repeats itself at every step: the client gets one line, the daemon goes on, and
- * nothing of the session stays. The helper that a daemon starts is this very program, as /proc/self/exe. The pid that a client
- * asks for chooses what the helper does. */
+ * nothing of the session remains. The daemon starts this program (/proc/self/exe) as its helper. The pid of a client's request
+ * chooses the fault. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* The thread that renews leases, beside a main thread that opens and closes arenas. Meaningful under SAN=thread. */
+/* The thread that renews leases, beside a main thread that opens and closes arenas. Most useful under SAN=thread. */
 #include <check.h>
 #include <stdlib.h>
 #include <sys/mman.h>

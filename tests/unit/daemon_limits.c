@@ -1,5 +1,5 @@
-/* A system daemon whose clients take all they can get: connections, silence, sessions, long names. Others are served. The helper
- * that a daemon starts is this very program, as /proc/self/exe: it waits. */
+/* A system daemon whose clients take all that they can get: connections, silence, sessions, long names. The other clients are
+ * served. The daemon starts this program (/proc/self/exe) as its helper, which only waits. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

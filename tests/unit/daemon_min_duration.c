@@ -1,4 +1,4 @@
-/* Short calls are left out with all that is theirs, and nothing else: random call trees against a reference. */
+/* Short calls are left out with everything that belongs to them, and nothing else is: random call trees against a reference. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* A whole private daemon in a child, and clients that behave well, badly, or not at all. The helper that a daemon starts is
- * this very program, as /proc/self/exe. */
+/* A whole private daemon in a child process, and clients that behave well, badly, or not at all. The daemon starts this
+ * program (/proc/self/exe) as its helper. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* The list of throttled functions: the newest word counts, what makes no sense is refused, the frame says it all. */
+/* The list of throttled functions: the newest word counts, nonsense is refused, the frame holds everything. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>

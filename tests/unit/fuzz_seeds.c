@@ -1,5 +1,5 @@
-/* The first inputs of the fuzzers, tests/fuzz/corpus: made here (VT_WRITE_SEEDS=1 writes them), and checked to be worth
- * something: the trace converts whole. */
+/* The first inputs of the fuzzers in tests/fuzz/corpus: made here (VT_WRITE_SEEDS=1 writes them) and checked: the trace
+ * converts whole. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Blocks: any sequence of events comes back as it went in; hostile bytes never do harm; size and speed on call trees. */
+/* Blocks: any sequence of events comes back unchanged; hostile bytes do no harm; size and speed on call trees. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Ticks to nanoseconds: exact over days, monotone, and some answer for any input. */
+/* Ticks to nanoseconds: exact over days, monotone, and defined for any input. */
 #include <check.h>
 #include <errno.h>
 

@@ -1,4 +1,4 @@
-/* Frames: cut right wherever the stream was torn, refused when length or checksum is wrong. */
+/* Frames: found wherever the stream was cut, refused when length or checksum is wrong. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>

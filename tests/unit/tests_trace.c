@@ -1,4 +1,4 @@
-/* The checker of traces is checked: it takes what is right and names what is wrong. */
+/* Checks the checker of traces: it accepts valid traces and names the faults of others. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
