@@ -64,7 +64,7 @@ static size_t with_text(const struct scene *x, const char *text) {
     return n;
 }
 
-START_TEST(no_filter) {
+START_TEST(test_option_none_records_everything) {
     struct scene x;
     begin(&x, _i);
     trace_round(&x, "", temp_path(".json"));
@@ -85,7 +85,7 @@ START_TEST(no_filter) {
 }
 END_TEST
 
-START_TEST(files) {
+START_TEST(test_option_file_filters) {
     struct scene x;
     char options[PATH_MAX + 64];
     begin(&x, _i);
@@ -111,7 +111,7 @@ START_TEST(files) {
 END_TEST
 
 /* A filter that lets nothing pass: the last line says so, and where the target's files are. */
-START_TEST(nothing_matches) {
+START_TEST(test_option_nothing_matches) {
     struct scene x;
     struct tool tool;
     begin(&x, _i);
@@ -131,7 +131,7 @@ START_TEST(nothing_matches) {
 END_TEST
 
 /* The function alone is left out; the C functions that it calls go with it. */
-START_TEST(functions) {
+START_TEST(test_option_function_filters) {
     struct scene x;
     begin(&x, _i);
     trace_round(&x, "--exclude_functions helper qui*", temp_path(".json"));
@@ -155,7 +155,7 @@ START_TEST(functions) {
 }
 END_TEST
 
-START_TEST(modules) {
+START_TEST(test_option_module_filters) {
     struct scene x;
     begin(&x, _i);
     trace_round(&x, "--exclude_modules optionlib math", temp_path(".json"));
@@ -172,7 +172,7 @@ START_TEST(modules) {
 }
 END_TEST
 
-START_TEST(depth) {
+START_TEST(test_option_depth_is_kept) {
     struct scene x;
     begin(&x, _i);
     /* a new thread: _bootstrap 1, _bootstrap_inner 2, run 3, level0 4, level1 5, level2 6 (3.15 and others may add a frame of
@@ -186,7 +186,7 @@ START_TEST(depth) {
 }
 END_TEST
 
-START_TEST(ignored_kinds) {
+START_TEST(test_option_ignored_kinds_are_left_out) {
     struct scene x;
     begin(&x, _i);
     trace_round(&x, "--ignore_c_function", temp_path(".json"));
@@ -210,7 +210,7 @@ static void must_be_long(const struct scene *x) {
 }
 
 /* Short calls are not even in the raw trace. */
-START_TEST(min_duration) {
+START_TEST(test_option_min_duration_is_kept) {
     struct scene x;
     struct tool tool;
     struct stat st;
@@ -243,7 +243,7 @@ static size_t file_has(const char *path, const char *text) {
 }
 
 /* A limit that cannot be kept by recording all: what was left out is told in the line and in the file. */
-START_TEST(max_overhead) {
+START_TEST(test_option_max_overhead_is_told) {
     struct scene x;
     struct tool tool;
     const char *out = temp_path(".json");
@@ -271,7 +271,7 @@ START_TEST(max_overhead) {
 }
 END_TEST
 
-START_TEST(entries) {
+START_TEST(test_option_entries_keep_the_newest) {
     struct scene x;
     begin(&x, _i);
     trace_round(&x, "--tracer_entries 1000", temp_path(".json"));
@@ -290,7 +290,7 @@ static void must_args(const struct scene *x, const struct trace_event *e, const 
                   e && e->args ? e->args : "none");
 }
 
-START_TEST(values) {
+START_TEST(test_option_values_are_told) {
     struct scene x;
     begin(&x, _i);
     trace_round(&x, "--log_func_args --log_func_retval", temp_path(".json"));
@@ -338,16 +338,18 @@ static void reprs(const struct interp *ip, const char *kind, const char *options
     unlink(out);
 }
 
-START_TEST(values_of_locked_objects) { reprs(suite_interp(_i), "lock", "--log_func_args --log_func_retval", "store", 10); }
+START_TEST(test_option_values_of_locked_objects_do_not_block) {
+    reprs(suite_interp(_i), "lock", "--log_func_args --log_func_retval", "store", 10);
+}
 END_TEST
 
-START_TEST(values_beside_signal_handlers) {
+START_TEST(test_option_values_beside_signal_handlers) {
     reprs(suite_interp(_i), "alarm", "--log_func_args", "step", 1);
     reprs(suite_interp(_i), "alarm", "--log_func_args --log_func_repr", "step", 1);
 }
 END_TEST
 
-START_TEST(collections) {
+START_TEST(test_option_collections_are_counted) {
     struct scene x;
     size_t starts = 0, found = 0;
     begin(&x, _i);
@@ -365,7 +367,7 @@ START_TEST(collections) {
 }
 END_TEST
 
-START_TEST(tasks) {
+START_TEST(test_option_tasks_have_tracks) {
     struct scene x;
     begin(&x, _i);
     trace_round(&x, "--log_async", temp_path(".json"));
@@ -376,7 +378,7 @@ START_TEST(tasks) {
 END_TEST
 
 /* .json.gz, and .vzt converted, hold what .json holds. */
-START_TEST(forms) {
+START_TEST(test_option_output_forms) {
     struct scene x;
     struct tool tool;
     const char *zipped = temp_path(".json.gz"), *native = temp_path(".vzt"), *converted = temp_path(".json");
@@ -408,7 +410,7 @@ START_TEST(forms) {
 }
 END_TEST
 
-START_TEST(places) {
+START_TEST(test_option_output_places) {
     struct scene x;
     struct tool tool;
     begin(&x, _i);
@@ -438,22 +440,22 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("options");
-    suite_add(s, "no-filter", no_filter, 60);
-    suite_add(s, "files", files, 60);
-    suite_add(s, "nothing-matches", nothing_matches, 60);
-    suite_add(s, "functions", functions, 60);
-    suite_add(s, "modules", modules, 60);
-    suite_add(s, "depth", depth, 60);
-    suite_add(s, "ignored-kinds", ignored_kinds, 60);
-    suite_add(s, "min-duration", min_duration, 60);
-    suite_add(s, "max-overhead", max_overhead, 90);
-    suite_add(s, "entries", entries, 60);
-    suite_add(s, "values", values, 60);
-    suite_add(s, "values-of-locked-objects", values_of_locked_objects, 60);
-    suite_add(s, "values-beside-signal-handlers", values_beside_signal_handlers, 60);
-    suite_add(s, "gc", collections, 60);
-    suite_add(s, "async", tasks, 60);
-    suite_add(s, "forms", forms, 90);
-    suite_add(s, "places", places, 60);
+    suite_add(s, "no-filter", test_option_none_records_everything, 60);
+    suite_add(s, "files", test_option_file_filters, 60);
+    suite_add(s, "nothing-matches", test_option_nothing_matches, 60);
+    suite_add(s, "functions", test_option_function_filters, 60);
+    suite_add(s, "modules", test_option_module_filters, 60);
+    suite_add(s, "depth", test_option_depth_is_kept, 60);
+    suite_add(s, "ignored-kinds", test_option_ignored_kinds_are_left_out, 60);
+    suite_add(s, "min-duration", test_option_min_duration_is_kept, 60);
+    suite_add(s, "max-overhead", test_option_max_overhead_is_told, 90);
+    suite_add(s, "entries", test_option_entries_keep_the_newest, 60);
+    suite_add(s, "values", test_option_values_are_told, 60);
+    suite_add(s, "values-of-locked-objects", test_option_values_of_locked_objects_do_not_block, 60);
+    suite_add(s, "values-beside-signal-handlers", test_option_values_beside_signal_handlers, 60);
+    suite_add(s, "gc", test_option_collections_are_counted, 60);
+    suite_add(s, "async", test_option_tasks_have_tracks, 60);
+    suite_add(s, "forms", test_option_output_forms, 90);
+    suite_add(s, "places", test_option_output_places, 60);
     return suite_main(s);
 }
