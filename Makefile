@@ -18,7 +18,7 @@ DEPFLAGS = -MMD -MP
 
 PROTO_LIBS  := -lprotobuf-c -lzstd -lz
 ATTACH_LIBS := -lunwind-x86_64 -lunwind
-CLI_LIBS    := -ldeflate -lmicrohttpd -lyajl
+CLI_LIBS    := -lmicrohttpd -lyajl
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_SRC  := $(wildcard proto/*.c)

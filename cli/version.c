@@ -1,5 +1,4 @@
 /* Owns the text of --version: our version, and the libraries that the program was built with. */
-#include <libdeflate.h>
 #include <microhttpd.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdio.h>
@@ -11,8 +10,8 @@
 
 void cli_print_version(const char *program) {
     printf("%s " VT_VERSION "\n"
-           "traces CPython 3.8 to 3.15 on x86-64; zstd %s, zlib %s, libdeflate %s, libmicrohttpd %s, yajl %d.%d.%d, "
+           "traces CPython 3.8 to 3.15 on x86-64; zstd %s, zlib %s, libmicrohttpd %s, yajl %d.%d.%d, "
            "protobuf-c %s; libbpf no\n",
-           program, ZSTD_versionString(), zlibVersion(), LIBDEFLATE_VERSION_STRING, MHD_get_version(), YAJL_MAJOR, YAJL_MINOR,
-           YAJL_MICRO, protobuf_c_version());
+           program, ZSTD_versionString(), zlibVersion(), MHD_get_version(), YAJL_MAJOR, YAJL_MINOR, YAJL_MICRO,
+           protobuf_c_version());
 }

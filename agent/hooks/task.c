@@ -6,6 +6,7 @@
 #include "agent/hooks/hooks.h"
 #include "agent/record/parallel_lock.h"
 #include "agent/session/slow.h"
+#include "proto/abi/hash.h"
 
 enum { TASK_SLOTS = 4096, TASK_PROBES = 16, TASK_NAME_MAX = 256 };
 
@@ -71,9 +72,8 @@ static uint32_t task_new(void) {
 }
 
 static uint32_t task_id(struct task_slot *table, void *task, const struct text *name) {
-    uint64_t hash = 14695981039346656037ull;
+    uint64_t hash = vt_hash(VT_HASH_START, name->bytes, (size_t)name->len);
     uint32_t home = (uint32_t)(((uint64_t)task >> 4) * 0x9E3779B1u) % TASK_SLOTS;
-    for (int64_t i = 0; i < name->len; i++) hash = (hash ^ (uint8_t)name->bytes[i]) * 1099511628211ull;
     struct task_slot *slot = NULL;
     for (uint32_t i = 0; i < TASK_PROBES && !slot; i++) {
         struct task_slot *at = &table[(home + i) % TASK_SLOTS];

@@ -1,5 +1,6 @@
 /* Owns the stacks of a walk (walk.h): entering, leaving, own time, the playback of calls that came without their beginnings. */
 #include "cli/profile/walk.h"
+#include "proto/abi/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,15 +22,9 @@ struct walk_call {
 
 /* ---- functions: names by what they say ---- */
 
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t len) {
-    const uint8_t *p = data;
-    for (size_t i = 0; i < len; i++) h = (h ^ p[i]) * 0x100000001b3u;
-    return h;
-}
-
 static uint64_t hash_name(const struct trace_name *n) {
-    uint64_t h = hash_bytes(0xcbf29ce484222325u ^ n->kind, n->name, n->name_len);
-    h = hash_bytes((h ^ n->line) * 0x100000001b3u, n->file, n->file_len);
+    uint64_t h = vt_hash(VT_HASH_START ^ n->kind, n->name, n->name_len);
+    h = vt_hash(vt_hash(h, &n->line, sizeof n->line), n->file, n->file_len);
     return h ^ h >> 29;
 }
 

@@ -6,7 +6,7 @@
 set -u
 # PACKAGE[=PROOF]: the proof is a command or, with a dot in its name, a header. It also works on machines other than Debian.
 build="build-essential=gcc build-essential=ld build-essential=make libunwind-dev=libunwind-x86_64.h libprotobuf-c-dev=protobuf-c/protobuf-c.h
-    protobuf-c-compiler=protoc-c libzstd-dev=zstd.h zlib1g-dev=zlib.h libdeflate-dev=libdeflate.h libmicrohttpd-dev=microhttpd.h
+    protobuf-c-compiler=protoc-c libzstd-dev=zstd.h zlib1g-dev=zlib.h libmicrohttpd-dev=microhttpd.h
     libyajl-dev=yajl/yajl_parse.h python3=python3"
 units="check=check.h libsubunit-dev=subunit/child.h"
 tests="git=git clang=clang clang-format=clang-format libclang-rt-dev debootstrap gunicorn python3-coverage libjemalloc2 libtcmalloc-minimal4 man-db=man

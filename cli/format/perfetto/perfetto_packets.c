@@ -6,6 +6,7 @@
 #include "cli/base/memory.h"
 #include "cli/format/perfetto/perfetto_args.h"
 #include "cli/trace/names.h"
+#include "proto/abi/hash.h"
 
 enum { FLAG_CLEARED = 1, FLAG_NEEDS_STATE = 2 };
 enum { CLOCK_REALTIME_ID = 1, CLOCK_MONOTONIC_ID = 3, CLOCK_OWN_ID = 64 };
@@ -158,12 +159,7 @@ static int put_track(struct packets *w, uint64_t uuid, uint64_t parent, const ch
     return end_packet(w, w->control);
 }
 
-uint64_t packets_hash(const void *data, size_t len) { /* FNV-1a */
-    const uint8_t *p = data;
-    uint64_t hash = 0xcbf29ce484222325ull;
-    for (size_t i = 0; i < len; i++) hash = (hash ^ p[i]) * 0x100000001b3ull;
-    return hash;
-}
+uint64_t packets_hash(const void *data, size_t len) { return vt_hash(VT_HASH_START, data, len); }
 
 /* The track of a key; *made = it is new and must be described. NULL = out of memory. */
 static struct track *get_track(struct packets *w, const void *key, size_t len, bool *made) {
