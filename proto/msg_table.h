@@ -24,6 +24,7 @@ enum vt_frame_type {
     VT_FRAME_STATS = 9,
     VT_FRAME_END = 10,
     VT_FRAME_THROTTLED = 11,
+    VT_FRAME_CPU_TIMES = 12,
     VT_CTL_HELLO = 64,
     VT_CTL_ATTACH = 65,
     VT_CTL_ATTACHED = 66,

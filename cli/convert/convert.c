@@ -106,6 +106,7 @@ static int write_with(const struct trace_writer_ops *ops, bool gzip, const struc
                                       .file_info = !opts->no_file_info,
                                       .per_thread = opts->per_thread,
                                       .min_duration_ns = select_has_window(&opts->select) ? 0 : shortest(opts, info),
+                                      .cpu_times = !select_has_window(&opts->select),
                                       .stop = opts->stop,
                                       .unheld = &result->unheld};
     struct fold_budget budget = {.calls = opts->budget};

@@ -262,6 +262,8 @@ static int join_threads(struct many *m, size_t at, struct trace_process **proces
         if (!new || info_build_text(&new->name, &new->name_len, name, main ? strlen(name) : old->name_len)) return -ENOMEM;
         new->tid = old->tid;
         new->ident = old->ident;
+        new->cpu = old->cpu;
+        new->cpu_ns = old->cpu_ns;
         new->shown = old->shown;
         m->build.info->nshown += new->shown;
         part->threads[i] = new;

@@ -17,7 +17,17 @@ struct loader {
     uint32_t threads_room;
     struct trace_thread **by_ident; /* hash table, open addressing: the thread with the lowest serial of each ident */
     uint32_t ident_slots;           /* a power of two, more than twice the number of threads */
+    struct text_map cpu;            /* struct cpu by tid */
+    bool cpu_begun, cpu_whole;
     struct vt_err *err;
+};
+
+/* CPU times of one tid. */
+struct cpu {
+    uint64_t first_ns, last_ns;
+    bool at_end;                /* in the frame that is last */
+    bool known;                 /* first_ns is from the begin of tracing, or of the thread */
+    struct trace_thread *owner; /* the first thread with this tid */
 };
 
 static struct trace_thread **ident_slot(const struct loader *l, uint64_t ident) {
@@ -175,6 +185,46 @@ static int take_drops(struct loader *l, ProtobufCMessage **msg) {
     return 0;
 }
 
+/* A tid that is used again begins anew, with less time. */
+static int take_cpu_times(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__CpuTimes *from = (const void *)*msg;
+    for (size_t i = 0; i < from->n_tids && i < from->n_cpu_ns; i++) {
+        void **slot = text_map_slot(&l->cpu, &from->tids[i], sizeof from->tids[i]);
+        if (!slot) return -ENOMEM;
+        struct cpu *cpu = *slot;
+        if (!cpu) {
+            *slot = cpu = memory_calloc(1, sizeof *cpu);
+            if (!cpu) return -ENOMEM;
+            if (!l->cpu_begun) cpu->first_ns = from->cpu_ns[i];
+            cpu->known = !l->cpu_begun || l->cpu_whole;
+            if (!cpu->known) cpu->first_ns = from->cpu_ns[i];
+        }
+        if (from->cpu_ns[i] < cpu->first_ns) cpu->first_ns = 0;
+        cpu->last_ns = from->cpu_ns[i];
+        cpu->at_end |= from->last;
+    }
+    if (!l->cpu_begun) l->cpu_whole = from->whole;
+    l->cpu_begun = true;
+    return 0;
+}
+
+/* Two streams with one tid are two threads: which of them used the time is not known. */
+static void set_cpu_times(struct loader *l) {
+    struct trace_info *info = l->info;
+    for (uint32_t i = 0; i < info->nthreads; i++) {
+        struct trace_thread *thread = info->threads[i];
+        struct cpu *cpu = thread->shown ? text_map_get(&l->cpu, &thread->tid, sizeof thread->tid) : NULL;
+        if (!cpu) continue;
+        if (cpu->owner) {
+            cpu->owner->cpu = TRACE_CPU_UNKNOWN;
+            continue;
+        }
+        cpu->owner = thread;
+        thread->cpu_ns = cpu->last_ns - cpu->first_ns;
+        thread->cpu = cpu->known && cpu->at_end ? TRACE_CPU_EXACT : TRACE_CPU_AT_LEAST;
+    }
+}
+
 static int take_end(struct loader *l, ProtobufCMessage **msg) {
     if (l->info->end) return 0;
     l->info->end = (Vt__End *)(void *)*msg;
@@ -194,9 +244,10 @@ static const struct {
     uint32_t type;
     int (*take)(struct loader *, ProtobufCMessage **msg);
 } takers[] = {
-    {VT_FRAME_HEADER, take_header}, {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names},
-    {VT_FRAME_THREAD, take_thread}, {VT_FRAME_STACK, take_stack}, {VT_FRAME_TASK, take_task},
-    {VT_FRAME_DROPS, take_drops},   {VT_FRAME_END, take_end},     {VT_FRAME_THROTTLED, take_throttled},
+    {VT_FRAME_HEADER, take_header},       {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names},
+    {VT_FRAME_THREAD, take_thread},       {VT_FRAME_STACK, take_stack}, {VT_FRAME_TASK, take_task},
+    {VT_FRAME_DROPS, take_drops},         {VT_FRAME_END, take_end},     {VT_FRAME_THROTTLED, take_throttled},
+    {VT_FRAME_CPU_TIMES, take_cpu_times},
 };
 
 static int take_block(struct loader *l, const struct vt_trace_frame *frame) {
@@ -245,6 +296,7 @@ static int finish(struct loader *l) {
         info->nshown += thread->shown;
         if (!thread->stack_ticks) thread->stack_ticks = info->hooks_on_ticks;
     }
+    set_cpu_times(l);
     info->truncated = vt_trace_truncated(info->trace);
     info->cut_off = info->truncated || !info->end;
     limit_describe(info);
@@ -292,6 +344,8 @@ int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *
     else
         rc = finish(&l); /* everything before a damaged place is good */
     memory_free(l.by_ident);
+    for (size_t i = 0; i < l.cpu.slots; i++) memory_free(l.cpu.entries[i].value);
+    text_map_free(&l.cpu);
     if (rc) {
         trace_info_free(info);
         return rc;

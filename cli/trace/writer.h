@@ -107,6 +107,7 @@ struct writer_opts {
     const volatile int *stop; /* may be NULL: long work at the end looks at it */
     bool per_thread;          /* flame graphs: one tree per thread instead of one for all */
     /* .vzt */
+    bool cpu_times;           /* the whole time is written, so the CPU times of its threads hold */
     uint64_t min_duration_ns; /* shorter calls were left out, and none was cut since; 0 = not so */
     struct writer_unheld *unheld;
 };

@@ -304,6 +304,7 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
         session_clock_frame(s, &clock);
         s->clock_ns = now;
         rc = spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+        if (!rc) session_put_cpu_times(s, false);
     }
     drain_totals(s->drain, &s->totals);
     if (*got) {
@@ -374,6 +375,7 @@ void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
     s->stop_ns = vt_mono_ns();
     s->reason = reason;
     snprintf(s->end_text, sizeof(s->end_text), "%s", text);
+    session_put_cpu_times(s, true);
     arena_keep(&s->arena, false);
     if (s->arena.ctl) arena_stop_writers(&s->arena);
     if (s->waking || s->asking) { /* the helper for the stop must not wait for it; a thread that it holds continues by itself */

@@ -34,7 +34,7 @@ struct session {
     struct loop_timer timer;
     Vt__SessionState state;
     bool answered; /* ATTACHED or ERROR was sent */
-    bool header_done;
+    bool header_done, cpu_times_put;
     /* request */
     uint64_t duration_ns, min_duration_ns;
     uint32_t max_overhead;   /* 1/10000 */

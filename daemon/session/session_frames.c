@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/session/cpu_times.h"
+
 void session_clock_frame(struct session *s, Vt__Clock *m) {
     struct clock_point p;
     clock_read(&s->host->clock, &p);
@@ -48,7 +50,21 @@ int session_put_header(struct session *s) {
     int rc = spool_put(&s->spool, VT_FRAME_HEADER, &m.base);
     session_clock_frame(s, &clock);
     s->clock_ns = vt_mono_ns();
-    return rc ? rc : spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+    if (!rc) rc = spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+    if (!rc) session_put_cpu_times(s, false);
+    return rc;
+}
+
+void session_put_cpu_times(struct session *s, bool last) {
+    Vt__CpuTimes m;
+    bool often = s->cpu_times_put && !last;
+    if (!s->header_done || s->target_gone || s->spool.full) return;
+    if (cpu_times_read(s->pid, often ? CPU_TIMES_OFTEN : CPU_TIMES_THREADS, &m) || (often && !m.whole)) return;
+    m.ticks = clock_ticks(&s->host->clock);
+    m.last = last;
+    s->cpu_times_put = true;
+    int rc = spool_put(&s->spool, VT_FRAME_CPU_TIMES, &m.base);
+    if (rc) vt_log(VT_LOG_INFO, "session %d: no CPU times: %s", s->pid, strerror(-rc));
 }
 
 static uint64_t ctl_ticks_ns(struct session *s, const uint64_t *ticks) {

@@ -8,6 +8,8 @@
 VT_MUST_CHECK int session_put_header(struct session *s);
 void session_clock_frame(struct session *s, Vt__Clock *m);
 /* Last clock and end: also when the disk is full. */
+/* The CPU times of the target's threads so far; last: tracing ends now. Nothing when the target is gone or the spool full. */
+void session_put_cpu_times(struct session *s, bool last);
 void session_put_end(struct session *s);
 /* To the client only. */
 void session_send_stats(struct session *s, uint64_t now);

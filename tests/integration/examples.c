@@ -25,11 +25,15 @@ static const struct {
 /* The name in the first row of the first table. */
 static const char *first_row(struct tool *t, pid_t pid, const char *who) {
     const char *out = temp_path(".vzt");
+    static struct tool cpu;
     tool_runf(t, "--attach %d -t 1.2 -o %s", (int)pid, out);
     must_exit(t, 0, who);
     tool_runf(t, "report %s --limit 1 --slowest 0", out);
     must_exit(t, 0, who);
+    tool_runf(&cpu, "report %s --json --limit 1 --slowest 0", out);
+    must_exit(&cpu, 0, who);
     unlink(out);
+    ck_assert_msg(strstr(cpu.out, "\"cpu_exact\":true"), "%s: no CPU times in %s", who, cpu.out);
     const char *head = strstr(t->out, "  function\n"), *row = head ? strchr(head, '\n') + 1 : NULL;
     ck_assert_msg(row != NULL, "%s: no table in %s", who, t->out);
     for (int figures = 0; figures < 8; figures++) { /* "1.234 s", "12.3", "1,234" ... */

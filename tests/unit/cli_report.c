@@ -37,14 +37,15 @@ static void tear_down(void) {
 /* words: of the command line, NULL-terminated; TRACE stands for the trace. */
 static const char TRACE[] = "";
 static int run(const char *const *words) {
-    char *argv[16];
+    char *argv[20];
     int argc = 0;
     for (; words[argc]; argc++) argv[argc] = (char *)(uintptr_t)(words[argc] == TRACE ? trace.path : words[argc]);
     argv[argc] = NULL;
     struct capture c;
     forget();
     capture_begin(&c);
-    int rc = !strcmp(argv[0], "diff") ? cli_diff.run(argc, argv) : cli_report.run(argc, argv);
+    const struct cli_cmd *cmd = !strcmp(argv[0], "diff") ? &cli_diff : !strcmp(argv[0], "convert") ? &cli_convert : &cli_report;
+    int rc = cmd->run(argc, argv);
     capture_end(&c, &out, &err_text);
     return rc;
 }
@@ -316,6 +317,88 @@ START_TEST(test_slowest_skips_what_is_idle) {
     ck_assert_int_eq(RUN("report", TRACE, "--slowest", "0", "--json"), CLI_OK);
     root = parse();
     ck_assert_uint_eq(length(root, "calls"), 0);
+    yajl_tree_free(root);
+}
+END_TEST
+
+static void put_cpu_times(bool whole, bool last, uint32_t *tids, uint64_t *ns, size_t n) {
+    Vt__CpuTimes m = VT__CPU_TIMES__INIT;
+    m.whole = whole;
+    m.last = last;
+    m.tids = tids;
+    m.cpu_ns = ns;
+    m.n_tids = m.n_cpu_ns = n;
+    trace_build_frame(&trace, VT_FRAME_CPU_TIMES, &m.base);
+}
+
+/* Threads 11 to 16, which each call a. */
+static void build_threads(void) {
+    for (uint32_t i = 0; i < 6; i++) {
+        struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 1}, {.ticks = 9000, .type = VT_REC_RETURN, .id = 1}};
+        trace_build_thread(&trace, 100 + i, i == 5 ? 14 : 11 + i, i + 1, ""); /* the last has the number of the fourth */
+        trace_build_block(&trace, i, 100 + i, i == 5 ? 14 : 11 + i, ev, 2);
+    }
+}
+
+static void must_have_cpu(yajl_val threads, size_t i, long long ns, bool exact) {
+    yajl_val t = at(threads, "threads", i);
+    if (ns < 0)
+        ck_assert_msg(YAJL_IS_NULL(get(t, "cpu_ns")), "thread %zu has a CPU time", i);
+    else
+        ck_assert_int_eq(number(t, "cpu_ns"), ns);
+    ck_assert_msg(exact == YAJL_IS_TRUE(get(t, "cpu_exact")), "thread %zu: exact", i);
+}
+
+static void must_have_the_cpu_times(void) {
+    yajl_val root = parse();
+    ck_assert_uint_eq(length(root, "threads"), 6);
+    must_have_cpu(root, 0, 5000, true); /* at begin and end */
+    must_have_cpu(root, 1, 300, false); /* ended in between, seen once */
+    must_have_cpu(root, 2, 700, true);  /* began later */
+    must_have_cpu(root, 3, -1, false);  /* two threads of one number */
+    must_have_cpu(root, 4, -1, false);  /* in no frame */
+    must_have_cpu(root, 5, -1, false);
+    yajl_tree_free(root);
+}
+
+START_TEST(test_cpu_times) {
+    const char *copy = "/tmp/vt-cli-report-cpu.vzt";
+    build_threads();
+    put_cpu_times(true, false, (uint32_t[]){11, 12, 14}, (uint64_t[]){1000, 2000, 1}, 3);
+    put_cpu_times(true, false, (uint32_t[]){11, 12, 13, 14}, (uint64_t[]){1500, 2300, 600, 2}, 4);
+    put_cpu_times(true, true, (uint32_t[]){11, 13, 14, 99}, (uint64_t[]){6000, 700, 9, 5}, 4);
+    trace_build_end(&trace, 1000, 0);
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    must_have_the_cpu_times();
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "     time   waiting       cpu       calls   dropped  thread\n"));
+    ck_assert_ptr_nonnull(strstr(out, " 8.000 us      0 ns   >300 ns           1         -  12"));
+    ck_assert_ptr_nonnull(strstr(out, " 8.000 us      0 ns  5.000 us           1         -  11"));
+    ck_assert_ptr_nonnull(strstr(out, " 8.000 us      0 ns         -           1         -  15"));
+    /* A file made from it has them; a part of it does not, because they are of the whole time. */
+    ck_assert_int_eq(
+        RUN("convert", TRACE, "--tid", "11", "--tid", "12", "--tid", "13", "--tid", "14", "--tid", "15", "-o", copy, "--quiet"),
+        CLI_OK);
+    ck_assert_int_eq(RUN("report", copy, "--json"), CLI_OK);
+    must_have_the_cpu_times();
+    ck_assert_int_eq(RUN("convert", TRACE, "--slice", "1us..2us", "-o", copy, "--quiet"), CLI_OK);
+    ck_assert_int_eq(RUN("report", copy, "--json"), CLI_OK);
+    yajl_val root = parse();
+    must_have_cpu(root, 0, -1, false);
+    yajl_tree_free(root);
+    unlink(copy);
+}
+END_TEST
+
+START_TEST(test_cpu_time_without_a_begin_is_at_least) {
+    build_threads();
+    put_cpu_times(false, false, (uint32_t[]){11}, (uint64_t[]){1000}, 1); /* not all threads */
+    put_cpu_times(false, true, (uint32_t[]){11, 12, 13}, (uint64_t[]){500, 2000, 3000}, 3);
+    trace_build_end(&trace, 1000, 0);
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    yajl_val root = parse();
+    must_have_cpu(root, 0, 500, true); /* less than before: another thread has the number */
+    must_have_cpu(root, 1, 0, false);
     yajl_tree_free(root);
 }
 END_TEST
@@ -621,6 +704,8 @@ int main(void) {
     tcase_add_test(tests, test_waiting_is_apart_from_working);
     tcase_add_test(tests, test_waiting_has_a_table_of_its_own);
     tcase_add_test(tests, test_slowest_skips_what_is_idle);
+    tcase_add_test(tests, test_cpu_times);
+    tcase_add_test(tests, test_cpu_time_without_a_begin_is_at_least);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_names_are_cut_where_it_hurts_least);
     tcase_add_test(tests, test_commands_lose_their_folder_and_their_end);

@@ -25,6 +25,7 @@
 #include "cli/trace/writer.h"
 #include "proto/abi/arena.h"
 
+#define CPU_TIMES_IN_FRAME 1024u
 #define PENDING_MAX (16u << 20) /* calls */
 #define PENDING_BYTES_MAX (1ull << 30)
 #define STACK_MAX (1u << 17) /* frames in one Stack frame, which may have 4 MiB */
@@ -179,6 +180,35 @@ static int put_threads(struct trace_writer *w) {
     return rc;
 }
 
+/* A first frame without threads, so that each used what the next ones say. */
+static int put_cpu_times(struct trace_writer *w) {
+    static const enum trace_cpu kinds[] = {TRACE_CPU_AT_LEAST, TRACE_CPU_EXACT};
+    uint32_t tids[CPU_TIMES_IN_FRAME];
+    uint64_t times[CPU_TIMES_IN_FRAME];
+    bool any = false;
+    int rc = 0;
+    for (size_t k = 0; k < VT_ARRAY_LEN(kinds) && w->opts.cpu_times; k++) {
+        Vt__CpuTimes m = VT__CPU_TIMES__INIT, first = VT__CPU_TIMES__INIT;
+        first.whole = true;
+        m.last = kinds[k] == TRACE_CPU_EXACT;
+        m.tids = tids;
+        m.cpu_ns = times;
+        for (uint32_t i = 0; i <= w->info->nthreads && !rc; i++) {
+            const struct trace_thread *t = i < w->info->nthreads ? w->info->threads[i] : NULL;
+            if (m.n_tids && (!t || m.n_tids == CPU_TIMES_IN_FRAME)) {
+                if (!any) rc = vzt_put_frame(w->put.out, VT_FRAME_CPU_TIMES, &first.base);
+                if (!rc) rc = vzt_put_frame(w->put.out, VT_FRAME_CPU_TIMES, &m.base);
+                m.n_tids = m.n_cpu_ns = 0;
+                any = true;
+            }
+            if (!t || !t->shown || t->cpu != kinds[k]) continue;
+            tids[m.n_tids++] = t->tid;
+            times[m.n_cpu_ns++] = t->cpu_ns;
+        }
+    }
+    return rc;
+}
+
 static int vzt_begin(struct trace_writer *w) {
     const struct trace_process *process = NULL;
     uint64_t ns = first_ns(w->info);
@@ -193,7 +223,8 @@ static int vzt_begin(struct trace_writer *w) {
     rc = vzt_put_frame(w->put.out, VT_FRAME_CLOCK, &clock.base);
     for (size_t i = 0; i < w->info->texts.slots; i++)
         w->unheld.texts += w->info->texts.entries[i].key && w->info->texts.entries[i].value;
-    return rc ? rc : put_threads(w);
+    if (!rc) rc = put_threads(w);
+    return rc ? rc : put_cpu_times(w);
 }
 
 /* ---- names and tasks ---- */
