@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/base/output.h"
 #include "proto/abi/arena.h"
 
 #define AT(field) OPTION_AT(struct attach_options, field)
@@ -22,7 +23,9 @@
 const struct option_row attach_option_rows[] = {
     {"Output", .kind = OPTION_HEADING},
     {"--output_file", "-o", OPTION_TEXT, AT(output_file), .arg = "OUT",
-     .help = "where the trace goes; the name's ending chooses the format (result.json)"},
+     .help = "where the trace goes; the name's ending chooses the format; - or -.vzt ...: stdout (result.json; of more than 5 "
+             "million calls "
+             "result.vzt)"},
     {"--unique_output_file", "-u", OPTION_FLAG, AT(unique),
      .help = "makes a name that does not exist yet: python_<date>_<time>_<pid>.json"},
     {"--output_dir", NULL, OPTION_TEXT, AT(output_dir), .arg = "DIR", .help = "folder of the output file"},
@@ -133,6 +136,9 @@ int attach_options_parse(struct attach_options *o, int argc, char **argv) {
     int rc = cli_parse(&cli_attach, o, argc, argv);
     if (rc) return rc;
     if (o->unique && o->output_file) return cli_usage("-u makes its own name and cannot be combined with -o");
+    if (o->output_file && output_is_stdout(o->output_file) && (o->open || o->output_dir))
+        return cli_usage("-o %s writes to stdout and cannot be combined with --%s", o->output_file,
+                         o->open ? "open" : "output_dir");
     if (o->trace.n_include_files && o->trace.n_exclude_files)
         return cli_usage("--include_files and --exclude_files cannot be combined");
     return CLI_OK;

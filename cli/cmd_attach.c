@@ -14,6 +14,7 @@
 #include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/output.h"
 #include "cli/base/text.h"
 #include "cli/client/client.h"
 #include "cli/client/kept.h"
@@ -61,8 +62,9 @@ static int catch_signals(struct vt_err *err) {
 
 static void say(const struct attach *a, const char *text) {
     if (a->o.quiet) return;
-    fputs(text, stdout); /* a closed terminal must not lose the trace */
-    fflush(stdout);
+    FILE *to = output_is_stdout(a->path.output) ? stderr : stdout;
+    fputs(text, to); /* a closed terminal must not lose the trace */
+    fflush(to);
 }
 
 /* ---- the target's command line ---- */
@@ -258,7 +260,8 @@ static void report(const struct attach *a, const struct convert_result *r) {
             a->end && a->end->text[0] ? ")" : "");
     else if (a->end && a->end->text[0])
         ADD("Note: %s. ", a->end->text);
-    ADD("Saved %s (%s): ", a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes));
+    bool out_is_stdout = output_is_stdout(a->path.output);
+    ADD("Saved %s (%s): ", out_is_stdout ? "to stdout" : a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes));
     if (t->left_out) {
         ADD("the newest %s of ", format_count(calls, sizeof calls, convert_calls(r)));
         ADD("%s", format_things(calls, sizeof calls, convert_calls(r) + t->left_out, "call"));
@@ -276,7 +279,7 @@ static void report(const struct attach *a, const struct convert_result *r) {
     if (a->empty[0]) ADD("; %s", a->empty);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
     const char *next = format_by_name(a->path.output, NULL)->next_step, *quote = strchr(name, ' ') ? "\"" : "";
-    if (next) ADD(". %s%s%s%s", next, quote, name, quote);
+    if (next && !out_is_stdout) ADD(". %s%s%s%s", next, quote, name, quote);
     ADD("\n");
 #undef ADD
     say(a, line);
@@ -311,11 +314,39 @@ static void explain_empty(struct attach *a) {
     vt_trace_close(trace);
 }
 
+/* So many calls become a .vzt: the user gave no name, and a JSON file of them would be very large. */
+static bool makes_native(const struct attach *a, uint64_t calls) {
+    return a->path.native[0] && !a->o.tracer_entries && !a->o.trace.min_duration_ns && calls > FORMAT_MANY_CALLS;
+}
+
+static void on_note(void *arg, const char *text) {
+    struct attach *a = arg;
+    char line[512];
+    progress_clear(&a->progress);
+    snprintf(line, sizeof line, "%s\n", text);
+    say(a, line);
+}
+
+/* Behind the line of what was saved. */
+static void tell_native(const struct attach *a, uint64_t json_bytes) {
+    char line[3 * PATH_MAX + 256], bytes[32];
+    snprintf(line, sizeof line,
+             "It is a .vzt because a .json would take about %s. To see it:\n"
+             "  vizviewer %s\n  viztracer report %s\n  viztracer convert %s --budget 500k -o result.json\n",
+             format_bytes(bytes, sizeof bytes, json_bytes), a->path.output, a->path.output, a->path.output);
+    say(a, line);
+}
+
 static int save(struct attach *a) {
     struct convert_result result;
     struct vt_err err = {0};
     char root[64], cwd[64], text[sizeof(err.msg)];
 
+    uint64_t calls = a->end ? a->end->calls : 0, json_bytes = 0;
+    if (makes_native(a, calls)) {
+        json_bytes = format_is_large(a->path.output, calls);
+        target_path_make_native(&a->path);
+    }
     interrupts_seen = 0; /* from here on one more signal gives up */
     explain_empty(a);
     snprintf(root, sizeof(root), "/proc/%u/root", a->o.req.pid);
@@ -329,6 +360,8 @@ static int save(struct attach *a) {
                                 .move_input = true,
                                 .source_root = alive ? root : NULL,
                                 .source_cwd = alive ? cwd : NULL,
+                                .note = on_note,
+                                .note_arg = a,
                                 .progress = on_saving,
                                 .progress_arg = &a->progress,
                                 .stop = &interrupts_seen};
@@ -347,6 +380,7 @@ static int save(struct attach *a) {
         return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, a->path.raw, a->path.raw);
     if (rc) return cli_fail("%s", err.msg);
     report(a, &result);
+    if (json_bytes) tell_native(a, json_bytes);
     return CLI_OK;
 }
 
@@ -429,7 +463,12 @@ static void show_progress(struct attach *a) {
     format_by_name(a->path.output, &suffix);
     if (!a->o.trace.min_duration_ns) output.bytes_per_call = suffix->bytes_per_call;
     if (!output.bytes_per_call && !format_is_native(a->path.output)) output.name = "recorded";
-    progress_init(&a->progress, a->o.quiet, &output);
+    if (makes_native(a, UINT64_MAX)) {
+        slash = strrchr(a->path.native, '/');
+        output.whole_name = slash ? slash + 1 : a->path.native;
+        output.whole_above = FORMAT_MANY_CALLS;
+    }
+    progress_init(&a->progress, a->o.quiet || output_is_stdout(a->path.output), &output);
 }
 
 static int run(int argc, char **argv) {

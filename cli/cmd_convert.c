@@ -20,7 +20,7 @@ static int take_match(void *select, const char *text) { return select_add_match(
 #define AT(field) OPTION_AT(struct convert_line, field)
 const struct option_row convert_rows[] = {
     {"--output_file", "-o", OPTION_TEXT, AT(opts.output), .arg = "OUT",
-     .help = "what to write; the name's ending chooses the format"},
+     .help = "what to write; the name's ending chooses the format; - or -.folded, -.vzt ...: stdout"},
     {"--slice", NULL, OPTION_CUSTOM, AT(opts.select), .take = convert_take_slice, .wants = CONVERT_SLICE_WANTS, .arg = "FROM..TO",
      .help = "only this window: seconds from the first event, or 20ms..1.5s; either side may be empty"},
     {"--pid", NULL, OPTION_CUSTOM, AT(opts.select), .take = take_pid, .wants = "a process id", .arg = "N",
@@ -75,7 +75,7 @@ static int report(const struct convert_opts *opts, const struct convert_result *
         fprintf(stderr, "viztracer: %s has no end: it holds what was written before its writer died\n",
                 opts->inputs ? "one of these traces" : opts->input);
     say_left_out(opts, r, quiet);
-    if (quiet) return CLI_OK;
+    if (quiet || output_is_stdout(opts->output)) return CLI_OK; /* nothing but the trace goes to stdout */
     const struct trace_totals *t = &r->totals;
     char calls[48], threads[48], bytes[32];
     printf("%s: %s on %s, %s", opts->output, format_things(calls, sizeof calls, convert_calls(r), "call"),
@@ -117,6 +117,7 @@ static int convert(const struct convert_opts *given, bool quiet) {
     struct progress_bar bar = {0};
     struct vt_err err = {0};
     opts.stop = &interrupts_seen;
+    if (!quiet) opts.note = show_note;
     if (!quiet && isatty(STDERR_FILENO)) {
         opts.progress = show_progress;
         opts.progress_arg = &bar;

@@ -47,6 +47,8 @@ int target_path_open(struct target_path *t, const struct attach_options *o, stru
     int n = o->output_dir && file[0] != '/' ? snprintf(t->output, sizeof(t->output), "%s/%s", o->output_dir, file)
                                             : snprintf(t->output, sizeof(t->output), "%s", file);
     if (n < 0 || (size_t)n > sizeof(t->output) - 64) return vt_err_set(err, -ENAMETOOLONG, "the output file's name is too long");
+    size_t len = strlen(t->output), suffix = strlen(".json");
+    if (!o->output_file) snprintf(t->native, sizeof(t->native), "%.*s.vzt", (int)(len - suffix), t->output);
     int rc = safe_path_folders(t->output);
     if (rc)
         return vt_err_set(err, rc, "cannot save to %s: a folder on the way is another user's link; choose another place with -o",
@@ -84,3 +86,5 @@ int target_path_keep_raw(struct target_path *t) {
     strcpy(t->raw, name);
     return 0;
 }
+
+void target_path_make_native(struct target_path *t) { snprintf(t->output, sizeof(t->output), "%s", t->native); }

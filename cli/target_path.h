@@ -10,10 +10,13 @@ struct target_path {
     char output[PATH_MAX]; /* what the user gets */
     char raw[PATH_MAX];    /* .vzt while it arrives */
     int raw_fd;
+    char native[PATH_MAX]; /* the name of a .vzt instead of output, when the user gave no name; else "" */
 };
 /* Works out the names, makes missing folders and the raw file: everything that can fail fails before the attach.
  * 0 or -errno and err. */
 VT_MUST_CHECK int target_path_open(struct target_path *t, const struct attach_options *o, struct vt_err *err);
+/* The output gets its name in native. */
+void target_path_make_native(struct target_path *t);
 /* Removes the raw file, if it is still there. */
 void target_path_discard(struct target_path *t);
 /* The raw trace becomes <output>.vzt; its name is written to t->raw. */

@@ -121,11 +121,9 @@ static int no_such_option(const struct options_command *c, const char *word, str
 
 /* ---- options ---- */
 
-/* A word that is no value: -x, --x, but not -, -5, -.5 */
+/* A word that is no value: -x, --x, but not -, -5, -.5 and -.vzt */
 static bool looks_like_option(const char *word) {
-    if (word[0] != '-' || !word[1]) return false;
-    const char *digit = word + 1 + (word[1] == '.');
-    return !(*digit >= '0' && *digit <= '9');
+    return word[0] == '-' && word[1] && word[1] != '.' && !(word[1] >= '0' && word[1] <= '9');
 }
 
 struct walk {

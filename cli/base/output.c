@@ -96,6 +96,8 @@ static int open_file(struct output_file *f, const char *path) {
     return fchmod(f->fd, exists ? st.st_mode & 0777 : 0666 & ~mask) < 0 ? -errno : 0;
 }
 
+bool output_is_stdout(const char *path) { return path[0] == '-' && (!path[1] || (path[1] == '.' && !strchr(path, '/'))); }
+
 static int open_gzip(struct output_file *f) {
     f->packed = malloc(OUTPUT_BUF);
     if (!f->packed) return -ENOMEM;
@@ -131,12 +133,16 @@ int output_open(const char *path, bool gzip, struct output **out, struct vt_err 
     struct output_file *f = new_file();
     if (!f) return cannot(err, -ENOMEM, path);
     int rc = strlen(path) >= sizeof f->path ? -ENAMETOOLONG : 0;
-    if (!rc) {
+    if (!rc && output_is_stdout(path)) {
+        memcpy(f->path, "stdout", sizeof "stdout");
+        f->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (f->fd < 0) rc = -errno;
+    } else if (!rc) {
         memcpy(f->path, path, strlen(path) + 1);
         rc = safe_path_folders(path);
         if (!rc) rc = output_make_dirs(path);
     }
-    if (!rc) rc = open_file(f, path);
+    if (!rc && f->fd < 0) rc = open_file(f, path);
     if (!rc && gzip) rc = open_gzip(f);
     if (rc) {
         cannot(err, rc, path);

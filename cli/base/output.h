@@ -17,6 +17,8 @@ struct output {
 
 /* Makes missing folders. gzip: compress on the way. -errno and err with the cause. */
 VT_MUST_CHECK int output_open(const char *path, bool gzip, struct output **out, struct vt_err *err);
+/* "-" and "-.SUFFIX" stand for stdout. */
+bool output_is_stdout(const char *path);
 /* The same over memory: bytes go to sink as they come (0 or -errno; an error sticks). Commit and abort as with a file; there
  * is no name. */
 VT_MUST_CHECK int output_open_sink(bool gzip, int (*sink)(void *arg, const void *data, size_t len), void *arg,

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/base/figures.h"
 #include "cli/base/memory.h"
 #include "cli/convert/fold.h"
 #include "cli/convert/newest.h"
@@ -17,6 +18,8 @@
 #include "cli/term/progress.h"
 #include "proto/abi/arena.h"
 
+#define CALLS_PER_SECOND 5000000u
+#define GZIP_CALLS_PER_SECOND 2500000u
 #define SAMPLE_EVENTS 8000000u /* tell how many calls fit within a few per cent */
 
 static int copy_bytes(const struct convert_opts *opts, const char *file, struct output *out, struct vt_err *err) {
@@ -45,7 +48,8 @@ static bool same_file(const char *a, const char *b) {
 /* True when renaming is all there is to do; rights become those of a new file. */
 static bool moved(const struct convert_opts *opts, uint64_t *bytes) {
     struct stat st;
-    if (!opts->move_input || (lstat(opts->output, &st) == 0 && !S_ISREG(st.st_mode))) return false;
+    if (!opts->move_input || output_is_stdout(opts->output) || (lstat(opts->output, &st) == 0 && !S_ISREG(st.st_mode)))
+        return false;
     if (rename(opts->input, opts->output) < 0) return false;
     mode_t mask = umask(0);
     umask(mask);
@@ -172,6 +176,20 @@ static int open_source(const struct convert_opts *opts, struct trace_source **so
     return source_many_open(opts->inputs, opts->ninputs, &many, source, err);
 }
 
+/* Says what a large JSON file takes before it is written. The trace's head tells how many calls there are; of other kinds of
+ * files it is not known. */
+static void note_size(const struct convert_opts *opts, const struct trace_info *info, bool gzip) {
+    char count[32], bytes[32], text[256];
+    uint64_t calls = info->end ? info->end->calls : info->events / 2;
+    uint64_t size = format_is_large(opts->output, calls);
+    if (!size || !opts->note || opts->budget || opts->newest_calls || !select_is_all(&opts->select) || shortest(opts, info))
+        return;
+    snprintf(text, sizeof text, "%s: %s calls take about %s and %llu s; a .vzt is smaller, and --budget 500k shows the longest",
+             opts->output, format_count(count, sizeof count, calls), format_bytes(bytes, sizeof bytes, size),
+             (unsigned long long)(calls / (gzip ? GZIP_CALLS_PER_SECOND : CALLS_PER_SECOND) + 1));
+    opts->note(opts->note_arg, text);
+}
+
 int convert_trace(const struct convert_opts *opts, struct convert_result *result, struct vt_err *err) {
     const struct format_suffix *suffix;
     const struct trace_format *format = format_by_name(opts->output, &suffix);
@@ -193,6 +211,7 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
         rc = count_calls(source, opts, &result->totals, err);
         if (!rc) rc = copy_native(opts, trace_source_file(source), result, err);
     } else {
+        note_size(opts, info, suffix->gzip);
         rc = write_with(format->writer, suffix->gzip, opts, source, result, err);
     }
     result->cut_off = info->cut_off;

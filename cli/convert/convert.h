@@ -12,8 +12,9 @@ struct convert_opts {
     const char *const *inputs; /* several of them, made one trace; then input is not looked at. NULL = one */
     size_t ninputs;
     bool align;                                /* several: source_many.h */
-    void (*note)(void *arg, const char *text); /* several: what the user should know; may be NULL */
-    const char *output;                        /* the suffix chooses the format (format.h) */
+    void (*note)(void *arg, const char *text); /* what the user should know; may be NULL */
+    void *note_arg;
+    const char *output; /* the suffix chooses the format (format.h) */
     uint64_t min_duration_ns;
     uint64_t newest_calls; /* --tracer_entries: at most this many, the newest; 0 = all. Not for .vzt outputs */
     uint64_t budget;       /* --budget: at most this many calls are shown, the others folded; 0 = all. Not for .vzt outputs */

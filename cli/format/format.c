@@ -51,6 +51,7 @@ const char *format_list(enum format_use use, const char *last, char text[FORMAT_
 const struct trace_format *format_by_name(const char *path, const struct format_suffix **suffix) {
     const struct trace_format *found = NULL;
     const struct format_suffix *best = NULL;
+    if (!strcmp(path, "-")) path = "-.json"; /* stdout */
     for (const struct trace_format *f = format_next(NULL); f; f = format_next(f))
         for (size_t i = 0; i < FORMAT_SUFFIXES_MAX && f->suffixes[i].text; i++) {
             const struct format_suffix *s = &f->suffixes[i];
@@ -66,6 +67,12 @@ const struct trace_format *format_of_part(enum format_part part) {
     for (const struct trace_format *f = format_next(NULL); f; f = format_next(f))
         if (f->part == part) return f;
     return NULL;
+}
+
+uint64_t format_is_large(const char *path, uint64_t calls) {
+    const struct format_suffix *suffix;
+    const struct trace_format *f = format_by_name(path, &suffix);
+    return f && f->json_text && calls > FORMAT_MANY_CALLS ? calls * suffix->bytes_per_call : 0;
 }
 
 bool format_is_native(const char *path) {

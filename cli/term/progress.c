@@ -56,10 +56,14 @@ static bool due(uint64_t *last_ns) {
 
 void progress_gil(struct progress *p, const char *held) { snprintf(p->gil, sizeof(p->gil), "%s", held); }
 
+static bool is_whole(const struct progress *p, const Vt__Stats *s) {
+    return p->output.whole_above && s->calls > p->output.whole_above;
+}
+
 /* What the output will take; *about: that is an estimate. */
 static uint64_t output_bytes(const struct progress *p, const Vt__Stats *s, bool *about) {
     uint64_t calls = p->output.most_calls && s->calls > p->output.most_calls ? p->output.most_calls : s->calls;
-    *about = p->output.bytes_per_call != 0;
+    *about = p->output.bytes_per_call && !is_whole(p, s);
     return *about ? calls * p->output.bytes_per_call : s->bytes;
 }
 
@@ -74,7 +78,7 @@ static bool stats_line(const struct progress *p, const Vt__Stats *s, uint64_t pe
     format_count(rate, sizeof(rate), per_second);
     format_things(dropped, sizeof(dropped), s->dropped, "event");
     format_count(drops, sizeof(drops), s->dropped);
-    const char *name = p->output.name, *almost = about ? "about " : "";
+    const char *name = is_whole(p, s) ? p->output.whole_name : p->output.name, *almost = about ? "about " : "";
     switch (level) {
     case 0:
         snprintf(line, size, "Tracing %.1f s: %s, %s calls/s, %s %s%s, %s dropped. Ctrl+C to stop and save", seconds, calls, rate,

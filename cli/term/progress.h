@@ -20,6 +20,8 @@ struct progress_output {
     const char *name;        /* borrowed */
     uint32_t bytes_per_call; /* about; 0 = it is shown how much was recorded */
     uint64_t most_calls;     /* that are written; 0 = all */
+    uint64_t whole_above;    /* with more calls it becomes a .vzt of this name, as large as what was recorded; 0 = never */
+    const char *whole_name;
 };
 
 struct progress {

@@ -105,12 +105,37 @@ START_TEST(test_shop) {
 }
 END_TEST
 
+/* Without -o, more calls than a JSON file takes well become a .vzt; an explicit name is obeyed; stdout gets the trace alone. */
+START_TEST(test_many_calls_without_a_name) {
+    struct tool t, tool;
+    char dir[] = "/tmp/vt-examples-XXXXXX", path[64];
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    tool_start(&t, (const char *[]){"examples/threads.py", NULL}, &(struct tool_opts){.program = "/usr/bin/python3"});
+    ck_assert_msg(tool_expect(&t, "\n", 30000) == 0, "%s", t.err);
+    tool_runf(&tool, "--attach %d -t 0.2 -o -", (int)t.pid);
+    must_exit(&tool, 0, "-o -");
+    ck_assert_msg(tool.out[0] == '{' && strstr(tool.err, "Saved to stdout"), "-o -: %.80s %s", tool.out, tool.err);
+    tool_runf(&tool, "--attach %d -t 12 --output_dir %s", (int)t.pid, dir);
+    must_exit(&tool, 0, "many calls");
+    snprintf(path, sizeof path, "%s/result.vzt", dir);
+    ck_assert_msg(access(path, F_OK) == 0 && strstr(tool.out, "--budget 500k") && strstr(tool.out, "vizviewer") &&
+                      strstr(tool.out, "viztracer report"),
+                  "%s", tool.out);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/result.json", dir);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+    tool_kill(&t);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("examples");
     TCase *tests = tcase_create("examples");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, test_example, 0, (int)VT_ARRAY_LEN(rows));
     tcase_add_test(tests, test_shop);
+    tcase_add_test(tests, test_many_calls_without_a_name);
     suite_add_tcase(s, tests);
     return suite_main(s);
 }

@@ -196,6 +196,21 @@ START_TEST(test_formats_without_a_size_by_calls_show_what_was_recorded) {
 }
 END_TEST
 
+START_TEST(test_more_calls_than_json_takes_well_become_a_vzt) {
+    struct progress p;
+    resize(200);
+    struct progress_output out_of = json;
+    out_of.whole_above = 5000000;
+    out_of.whole_name = "result.vzt";
+    progress_init(&p, false, &out_of);
+    show(&p, 5000000);
+    ck_assert_ptr_nonnull(strstr(got(), "result.json about 625.0 MB"));
+    usleep(REDRAW_US);
+    show(&p, 5000001);
+    ck_assert_ptr_nonnull(strstr(got(), "result.vzt 5.0 MB"));
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("cli_progress");
     TCase *tests = tcase_create("progress");
@@ -207,6 +222,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_dumb_terminals_and_quiet_get_no_line, 0, 3);
     tcase_add_test(tests, test_no_color_means_no_escape_sequences);
     tcase_add_test(tests, test_formats_without_a_size_by_calls_show_what_was_recorded);
+    tcase_add_test(tests, test_more_calls_than_json_takes_well_become_a_vzt);
     suite_add_tcase(s, tests);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

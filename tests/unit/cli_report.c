@@ -321,6 +321,40 @@ START_TEST(test_slowest_skips_what_is_idle) {
 }
 END_TEST
 
+START_TEST(test_convert_writes_to_stdout) {
+    trace_build_thread(&trace, 1, 7, 1, "worker");
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
+    trace_build_end(&trace, 1000, 0);
+    ck_assert_int_eq(run((const char *const[]){"convert", TRACE, "-o", "-.folded", NULL}), CLI_OK);
+    ck_assert_str_eq(out, "a (x.py:1) 20\na (x.py:1);b (x.py:2) 10\n");
+    ck_assert_str_eq(err_text, "");
+    ck_assert_int_eq(run((const char *const[]){"convert", TRACE, "-o", "-", NULL}), CLI_OK);
+    yajl_tree_free(parse()); /* nothing but JSON */
+    ck_assert_int_eq(run((const char *const[]){"convert", TRACE, "-o", "-.vzt", NULL}), CLI_OK);
+    ck_assert_int_eq(memcmp(out, "VZT", 3), 0);
+    ck_assert_int_ne(access("-", F_OK), 0);
+    ck_assert_int_ne(access("-.vzt", F_OK), 0);
+}
+END_TEST
+
+START_TEST(test_large_json_is_told_before) {
+    const char *json = "/tmp/vt-cli-report-large.json";
+    Vt__End end = VT__END__INIT;
+    trace_build_thread(&trace, 1, 7, 1, "worker");
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
+    end.calls = 5000001;
+    trace_build_frame(&trace, VT_FRAME_END, &end.base);
+    ck_assert_int_eq(run((const char *const[]){"convert", TRACE, "-o", json, NULL}), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(err_text, "5,000,001 calls take about 625.0 MB and 2 s"));
+    ck_assert_int_eq(access(json, F_OK), 0); /* done all the same */
+    ck_assert_int_eq(run((const char *const[]){"convert", TRACE, "-o", json, "--quiet", NULL}), CLI_OK);
+    ck_assert_str_eq(err_text, "");
+    ck_assert_int_eq(run((const char *const[]){"convert", TRACE, "-o", json, "--budget", "500k", NULL}), CLI_OK);
+    ck_assert_str_eq(err_text, "");
+    unlink(json);
+}
+END_TEST
+
 static void put_cpu_times(bool whole, bool last, uint32_t *tids, uint64_t *ns, size_t n) {
     Vt__CpuTimes m = VT__CPU_TIMES__INIT;
     m.whole = whole;
@@ -706,6 +740,8 @@ int main(void) {
     tcase_add_test(tests, test_slowest_skips_what_is_idle);
     tcase_add_test(tests, test_cpu_times);
     tcase_add_test(tests, test_cpu_time_without_a_begin_is_at_least);
+    tcase_add_test(tests, test_convert_writes_to_stdout);
+    tcase_add_test(tests, test_large_json_is_told_before);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_names_are_cut_where_it_hurts_least);
     tcase_add_test(tests, test_commands_lose_their_folder_and_their_end);
