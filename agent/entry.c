@@ -21,7 +21,8 @@ enum {
     MAP_FIXED_SHARED = 0x11,
     MAP_RESERVE = 0x4022,
     O_RDWR_CLOEXEC = 02000002,
-    REPR_LIMIT_MAX = 4096
+    REPR_LIMIT_MAX = 4096,
+    PATIENCE_MS = 10000 /* for the GIL, where the next look of a traced thread does the work anyway */
 };
 
 static bool failed(int64_t rc) { return rc < 0 && rc > -4096; }
@@ -191,7 +192,8 @@ refused:
     session_not_busy();
 }
 
-static bool still_wanted(const struct vt_ctl *ctl) {
+static bool still_wanted(void *ctx) {
+    const struct vt_ctl *ctl = ctx;
     return vt_load_acquire(&ctl->enabled) && clock_full() < vt_load_relaxed(&ctl->lease);
 }
 
@@ -228,8 +230,9 @@ static void start(const struct vt_boot *boot, struct vt_ctl *ctl) {
         return;
     }
     struct gil gil;
-    if (!gil_take(&gil)) {
-        agent_give_up("no memory for a thread state");
+    int rc = gil_take(&gil, still_wanted, ctl, &ctl->gil_endless);
+    if (rc) {
+        agent_give_up(rc == -VT_ECANCELED ? "cancelled" : "no memory for a thread state");
         return;
     }
     if (agent.state == AGENT_LEAVING) agent_forget_parent(ctl);
@@ -248,12 +251,19 @@ static void stop(void) {
         session_child();
 }
 
+/* Counts down the calls, of which there are about a thousand in a second. */
+static bool still_patient(void *ctx) {
+    uint32_t *left = ctx;
+    return *left && (*left)--;
+}
+
 /* Does `work` with the GIL if a session is on. */
 static void with_gil(void (*work)(void)) {
     if (!vt_load_acquire(&vt_agent_info.busy) || !py.PyGILState_Ensure) return;
     if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return;
     struct gil gil;
-    if (!gil_take(&gil)) return;
+    uint32_t patience = PATIENCE_MS;
+    if (gil_take(&gil, still_patient, &patience, NULL)) return;
     work();
     gil_give(&gil);
 }

@@ -16,7 +16,7 @@
 /* Data that callbacks read: addressed directly instead of through the global offset table. */
 #define HIDDEN __attribute__((visibility("hidden")))
 
-enum { VT_ENOENT = 2, VT_ENOMEM = 12, VT_EBUSY = 16, VT_EINVAL = 22, VT_ENOTSUP = 95 };
+enum { VT_ENOENT = 2, VT_ENOMEM = 12, VT_EBUSY = 16, VT_EINVAL = 22, VT_ENOTSUP = 95, VT_ECANCELED = 125 };
 
 /* The compiler may emit calls of these by itself. */
 void *memcpy(void *to, const void *from, size_t n);

@@ -13,8 +13,10 @@
  * real state is not there: Ensure finds it, finds it current and only counts. */
 #include "agent/cpython/gil.h"
 
+#include "agent/cpython/gil_wait.h"
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
+#include "proto/abi/atomic.h"
 
 enum { KEYS_MAX = 128, NO_KEY = KEYS_MAX }; /* the least that POSIX promises; musl does not check the bounds */
 
@@ -35,12 +37,15 @@ static void set_state(const struct gil *gil, const void *state) {
     if (gil->key != NO_KEY) py.pthread_setspecific(gil->key, state);
 }
 
-bool gil_take(struct gil *gil) {
+int gil_take(struct gil *gil, bool (*wanted)(void *ctx), void *ctx, uint32_t *endless) {
     memset(gil, 0, sizeof *gil);
     gil->key = NO_KEY;
+    int rc = gil_wait(wanted, ctx);
+    if (rc == -VT_ECANCELED) return rc;
+    if (rc && endless) vt_store_relaxed(endless, 1u);
     if (ensure_is_safe()) {
         gil->ensured = py.PyGILState_Ensure();
-        return true;
+        return 0;
     }
     void *interpreter = py.PyInterpreterState_Main();
     gil->proxy[layout.ts_interp / sizeof *gil->proxy] = (uint64_t)interpreter;
@@ -58,7 +63,7 @@ bool gil_take(struct gil *gil) {
         set_state(gil, NULL);
         py.PyEval_SaveThread();
     }
-    return gil->tstate;
+    return gil->tstate ? 0 : -VT_ENOMEM;
 }
 
 void gil_give(struct gil *gil) {

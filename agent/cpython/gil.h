@@ -11,8 +11,10 @@ struct gil {
     uint32_t key;
     uint64_t proxy[GIL_PROXY_WORDS];
 };
-/* Waits for the GIL. False: no memory for a thread state, and the GIL is not held. *gil stays where it is until gil_give. */
-bool gil_take(struct gil *gil);
+/* Waits for the GIL while wanted(), which is called about every millisecond. 0, -VT_ECANCELED (it was not wanted any more) or
+ * -VT_ENOMEM (no thread state): then the GIL is not held. *gil stays where it is until gil_give. Where the fields of the GIL are
+ * not where they are expected, *endless becomes 1 and the wait has no end; endless may be NULL. */
+int gil_take(struct gil *gil, bool (*wanted)(void *ctx), void *ctx, uint32_t *endless);
 /* Gives back what gil_take took, on the same thread. */
 void gil_give(struct gil *gil);
 

@@ -24,6 +24,9 @@ static const struct symbol symbols[] = {
     {"pthread_key_delete", offsetof(struct py_api, pthread_key_delete), false},
     {"pthread_setspecific", offsetof(struct py_api, pthread_setspecific), false},
     {"pthread_getspecific", offsetof(struct py_api, pthread_getspecific), false},
+    {"pthread_mutex_lock", offsetof(struct py_api, pthread_mutex_lock), false},
+    {"pthread_mutex_unlock", offsetof(struct py_api, pthread_mutex_unlock), false},
+    {"pthread_cond_signal", offsetof(struct py_api, pthread_cond_signal), false},
 };
 
 int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size) {

@@ -145,6 +145,9 @@ struct py_api {
     int (*pthread_key_delete)(uint32_t);
     int (*pthread_setspecific)(uint32_t, const void *);
     void *(*pthread_getspecific)(uint32_t);
+    int (*pthread_mutex_lock)(void *);
+    int (*pthread_mutex_unlock)(void *);
+    int (*pthread_cond_signal)(void *);
 };
 extern HIDDEN struct py_api py;
 

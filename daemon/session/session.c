@@ -135,6 +135,8 @@ static void answer_attached(struct session *s, bool pending) {
     char python[24], note[256];
     if (s->answered) return;
     s->answered = true;
+    if (vt_load_relaxed(&s->arena.ctl->gil_endless))
+        vt_log(VT_LOG_INFO, "session %d: the fields of this GIL are not known: the agent waits for it without end", s->pid);
     if (!s->peer) return;
     snprintf(python, sizeof(python), "%d.%d", s->info.py_major, s->info.py_minor);
     vt_clean_line(note, sizeof(note), s->arena.ctl->err, sizeof(s->arena.ctl->err));

@@ -1,5 +1,7 @@
-"""A thread reads a line in C and keeps the GIL meanwhile, as a careless extension does; then all threads go on."""
+"""A thread reads a line in C and keeps the GIL meanwhile, as a careless extension does; then it goes on: keeper.py [alone].
+alone: there is no other thread, which would want the GIL."""
 import ctypes
+import sys
 import threading
 import time
 
@@ -7,7 +9,7 @@ from progress import ready, slots
 
 
 def leaf():
-    slots[1] += 1
+    slots[0] += 1
 
 
 def keep():
@@ -19,7 +21,9 @@ def keep():
         time.sleep(0.001)
 
 
+if "alone" in sys.argv:
+    keep()
 threading.Thread(target=keep).start()
 while True:
-    slots[0] += 1
+    slots[1] += 1
     time.sleep(0.001)
