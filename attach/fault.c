@@ -64,6 +64,19 @@ uint64_t fault_boot_wait_ns(uint64_t usual) {
     const char *ms = getenv("VT_BOOT_WAIT_MS");
     return ms ? (uint64_t)atol(ms) * 1000000 : usual;
 }
+void fault_env(char **env, size_t room, int pid) {
+    static char text[512];
+    const char *prefix = getenv("VT_FAULT_ENV");
+    char path[256];
+    size_t len;
+    if (!prefix) return;
+    snprintf(path, sizeof path, "%s%d", prefix, pid);
+    if (vt_read_file(path, text, sizeof text, &len)) return;
+    while (*env) env++;
+    for (char *save = NULL, *line = strtok_r(text, "\n", &save); line && room; line = strtok_r(NULL, "\n", &save), room--)
+        *env++ = line;
+    *env = NULL;
+}
 #else
 typedef int fault_not_built; /* ISO C forbids an empty file */
 #endif

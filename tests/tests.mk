@@ -9,7 +9,7 @@
 ##   make test-integration   integration on every interpreter
 ##   make test-asan       integration under ASan and UBSan on every interpreter
 ##   make test-stress     200 attaches in each state on each interpreter
-##   make test-kill       2,000 kills of the injector
+##   make test-kill       2,000 kills of the injector, 2,000 more below a daemon
 ##   make test-soak       SOAK_SECONDS=60 at full speed on each interpreter
 ##   make test-playwright the known trace in Chromium, driven by playwright-core (make deps-playwright)
 ##   make test-fresh      README's commands on a new Debian 12 (debootstrap); FORM=short takes less time
@@ -29,7 +29,7 @@ TSAN_SRC  := $(filter %/daemon_drain.c %_tsan.c,$(UNIT_SRC))
 ASAN_BIN  := $(patsubst tests/unit/%.c,build-asan/tests/unit/%,$(UNIT_SRC))
 TSAN_BIN  := $(patsubst tests/unit/%.c,build-tsan/tests/unit/%,$(TSAN_SRC))
 FUZZ_BIN  := $(patsubst tests/fuzz/%.c,build-fuzz/tests/fuzz/%,$(FUZZ_SRC))
-KILL_BIN  := build-faults/tests/faults/attach_kill
+KILL_BIN  := $(addprefix build-faults/tests/faults/,attach_kill daemon_kill)
 FAULT_SRC := $(wildcard tests/faults/*.c)
 FAULT_BIN := $(patsubst tests/faults/%.c,build-faults/tests/faults/%,$(FAULT_SRC))
 

@@ -238,6 +238,7 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
 
 int server_run(const struct server_opts *opts, struct vt_err *err) {
     struct server *s = calloc(1, sizeof(*s));
+    struct session *session;
     struct requester *r;
 
     if (!s) return vt_err_set(err, -ENOMEM, "out of memory");
@@ -259,6 +260,7 @@ int server_run(const struct server_opts *opts, struct vt_err *err) {
     }
     LIST_FOREACH(r, &s->service.requesters, link) peer_flush(&r->peer, FLUSH_MS);
     while ((r = LIST_FIRST(&s->service.requesters))) requester_free(r);
+    LIST_FOREACH(session, &host->sessions, link) session_end_helper(session);
     lease_stop(&host->lease);
     if (s->socket_path[0]) unlink(s->socket_path);
     for (int ms = 0; ms < 100 && waitpid(-1, NULL, WNOHANG) == 0; ms++) usleep(1000);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attach/fault.h"
 #include "attach/gil_holder.h"
 #include "attach/inside.h"
 #include "daemon/drain/arena_map.h"
@@ -20,6 +22,7 @@
 
 #define HELPER_FD 3
 #define AGENT_FD 4
+#define FAULT_VARIABLES 4
 /* The sum of: 10 s to wait for another injector, 10 s to remove an old agent, 10 s to inject, 20 s to load the agent (attach.h).
  */
 #define DEADLINE_NS 60000000000ull
@@ -102,7 +105,9 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
     }
     inside_each(run->req->pid, send_inside, run); /* as late as possible: the agent comes next */
     run->msg.kind = HELPER_ARENA;                 /* from now on the daemon renews the lease */
+    (void)fault_point("arena-made");
     int rc = send_msg(run->fd, &run->msg, sizeof(run->msg), arena_fd);
+    (void)fault_point("arena-handed-over");
     if (rc) return vt_err_set(err, rc, "viztracerd has gone");
     return 0;
 }
@@ -118,6 +123,11 @@ static void send_log(void *ctx, const char *line) {
     free(msg);
 }
 
+static bool hung_up(int fd) {
+    struct pollfd p = {.fd = fd};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+}
+
 int helper_main(int fd) {
     struct helper_req *req = calloc(1, sizeof(*req));
     struct run *run = calloc(1, sizeof(*run));
@@ -128,10 +138,14 @@ int helper_main(int fd) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* making the arena then fails with EFBIG, and the message says so */
     prctl(PR_SET_NAME, "viztracerd-help");
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* without a daemon the attach is of no use; the target survives that at any instant */
     if (!req || !run) goto out;
+    (void)fault_point("helper-started");
     ssize_t n = recv(fd, req, sizeof(*req), 0);
     rc = n == (ssize_t)sizeof(*req) ? 0 : -EPROTO;
+    if (!rc && hung_up(fd)) rc = -EPIPE; /* the daemon ended before the line above */
     if (rc) goto out;
+    (void)fault_point("asked");
     run->fd = fd;
     run->req = req;
     run->msg.res.arena_fd = -1;
@@ -155,7 +169,9 @@ int helper_main(int fd) {
     run->msg.kind = HELPER_DONE;
     run->msg.rc = rc;
     run->msg.err = err;
+    (void)fault_point("before-answer");
     rc = send_msg(fd, &run->msg, sizeof(run->msg), -1);
+    (void)fault_point("answered");
 out:
     free(req);
     free(run);
@@ -172,9 +188,9 @@ static int drop_to(const struct creds *c) {
     return setuid(0) == 0 ? -EPERM : 0; /* it must be impossible to become root again */
 }
 
-static void child(int fd, int agent_fd, const struct creds *creds) {
+static void child(int fd, int agent_fd, const struct creds *creds, pid_t target) {
     char *argv[] = {(char *)"viztracerd", (char *)"--helper", (char *)"3", NULL};
-    char *env[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C", NULL, NULL};
+    char *env[4 + FAULT_VARIABLES] = {(char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C"};
     char level[64];
     sigset_t none;
 
@@ -182,6 +198,7 @@ static void child(int fd, int agent_fd, const struct creds *creds) {
         snprintf(level, sizeof(level), "VIZTRACERD_LOG=%s", getenv("VIZTRACERD_LOG"));
         env[2] = level;
     }
+    fault_env(env, FAULT_VARIABLES, target);
     /* Moves both descriptors away from the numbers that are assigned below. */
     fd = fcntl(fd, F_DUPFD, 10);
     agent_fd = fcntl(agent_fd, F_DUPFD, 10);
@@ -287,7 +304,7 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
         goto fail;
     }
     h->pid = fork();
-    if (h->pid == 0) child(pair[1], agent_fd, creds);
+    if (h->pid == 0) child(pair[1], agent_fd, creds, req->pid);
     if (h->pid < 0) {
         rc = vt_err_set(err, -errno, "cannot start the attaching process: %s", strerror(errno));
         goto fail;

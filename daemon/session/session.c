@@ -39,6 +39,7 @@
 #define ASK_PATIENCE (3000 * MS)
 #define START_PATIENCE (10000 * MS) /* for the agent to map the arena: what it does first */
 #define STOP_HELPER_AFTER (100 * MS)
+#define STOP_HELPERS 3 /* when each is killed */
 #define STOP_GIVE_UP (5000 * MS)
 #define WAIT_GIVE_UP (1000 * MS) /* for an agent that waits for the GIL */
 #define WAKE_EVERY (1000 * MS)
@@ -342,7 +343,8 @@ static void check_target(struct session *s, uint64_t now) {
 /* ---- stop ---- */
 
 static void start_stop_helper(struct session *s) {
-    s->stop_helper_used = true;
+    s->stop_helpers++;
+    s->stop_helper_died = false;
     go_in_again(s, HELPER_STOP);
 }
 
@@ -403,8 +405,13 @@ static bool stop_is_over(struct session *s, uint64_t now) {
     uint32_t state = vt_load_acquire(&s->arena.ctl->state);
     if (s->target_gone || state == VT_AGENT_GONE || state == VT_AGENT_REFUSED) return true;
     bool waits = state == VT_AGENT_WAIT_GIL; /* no hook is in, and a helper's thread would only wait beside it */
-    if (!waits && now - s->stop_ns > STOP_HELPER_AFTER && !s->stop_helper_used && !s->helper_running) start_stop_helper(s);
-    if (now - s->stop_ns < (waits ? WAIT_GIVE_UP : STOP_GIVE_UP)) return false;
+    bool wanted = !s->stop_helpers || (s->stop_helper_died && s->stop_helpers < STOP_HELPERS);
+    bool killed = s->stop_helper_died && s->stop_helpers == STOP_HELPERS;
+    if (!waits && now - s->stop_ns > STOP_HELPER_AFTER && wanted && !s->helper_running) start_stop_helper(s);
+    if (now - s->stop_ns < (waits ? WAIT_GIVE_UP : STOP_GIVE_UP) && !killed) return false;
+    if (!s->end_text[0] && killed)
+        snprintf(s->end_text, sizeof(s->end_text),
+                 "the process that removes the hooks was killed; they leave at the target's next Python call");
     if (!s->end_text[0] && is_stopped(s->pid))
         snprintf(s->end_text, sizeof(s->end_text), "the target is stopped; the hooks leave when it goes on (kill -CONT %d)",
                  s->pid);
@@ -458,6 +465,8 @@ void session_orphan(struct session *s) {
     else
         session_stop(s, VT__END_REASON__CLIENT_GONE, "its client had gone");
 }
+
+void session_end_helper(struct session *s) { helper_close(&s->helper); }
 
 void session_saved(struct session *s) {
     s->keep_spool = false;
@@ -592,6 +601,7 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
         wake(s);
     } else if (s->state != VT__SESSION_STATE__STARTING) { /* the helper of the stop */
         s->stop_pause_ns = msg->res.max_stop_ns;
+        s->stop_helper_died = msg->rc == -ECHILD;
         if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);
         if (!s->injected)
             session_free(s);
