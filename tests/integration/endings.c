@@ -295,7 +295,69 @@ START_TEST(test_ending_all_killed_early) {
 }
 END_TEST
 
+/* SIGSTOP just before the detach: the client says that the target is stopped, and not that it holds the GIL. */
+START_TEST(test_ending_target_stopped) {
+    struct scene x;
+    begin(&x, _i, "a stopped target", "");
+    kill(x.target.pid, SIGSTOP);
+    kill(x.tool.pid, SIGINT);
+    saved(&x, 30000);
+    ck_assert_msg(strstr(x.tool.out, "the target is stopped") && strstr(x.tool.out, "kill -CONT") && !strstr(x.tool.out, "GIL"),
+                  "%s: says: %s", x.who, x.tool.out);
+    kill(x.target.pid, SIGCONT);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
+/* What the client says of a .vzt that nobody finished is what is in it, and the dead daemon's socket goes with the next daemon.
+ */
+START_TEST(test_ending_of_unfinished_vzt) {
+    struct scene x;
+    char dir[64], socket_path[128], number[32] = "", line[64];
+    const char *out = temp_path(".vzt");
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "SIGKILL of the daemon, .vzt, on %s", x.ip->version);
+    ck_assert_int_eq(rundir_prepare(dir, sizeof dir, NULL), 0);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", NULL, NULL), 0);
+    tool_startf(&x.tool, "--attach %d -o %s", (int)x.target.pid, out);
+    must_attach(&x.tool, x.who);
+    sleep_ms(800);
+    pid_t daemon = process_below(x.tool.pid, "viztracerd");
+    ck_assert_msg(daemon > 0, "%s: no daemon", x.who);
+    ck_assert_int_lt(snprintf(socket_path, sizeof socket_path, "%s/viztracerd-%d.sock", dir, (int)daemon), sizeof socket_path);
+    ck_assert_msg(!access(socket_path, F_OK), "%s: no socket at %s", x.who, socket_path);
+    kill(daemon, SIGKILL);
+    tool_wait(&x.tool, 20000);
+    must_exit(&x.tool, 0, x.who);
+    const char *said = strstr(x.tool.out, "Saved ");
+    said = said ? strstr(said, "): ") : NULL;
+    ck_assert_msg(said && sscanf(said, "): %31s calls", number) == 1 && strlen(number) > 3, "%s: says: %s", x.who, x.tool.out);
+    tool_runf(&x.tool, "report %s", out);
+    must_exit(&x.tool, 0, x.who);
+    snprintf(line, sizeof line, "\n%s calls of ", number);
+    ck_assert_msg(strstr(x.tool.out, line), "%s: said %s calls; in it: %s", x.who, number, x.tool.out);
+    goes_on(&x); /* with a daemon of its own */
+    ck_assert_msg(access(socket_path, F_OK), "%s: the dead daemon's socket is still there", x.who);
+    unlink(out);
+    end(&x);
+}
+END_TEST
+
 /* ---- where the trace goes ---- */
+
+START_TEST(test_status_to_full_disk_fails) {
+    struct tool tool;
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    if (full < 0) skip_test("endings status-full: no /dev/full");
+    tool_start(&tool, (const char *[]){"status", NULL}, &(struct tool_opts){.stdout_fd = full});
+    tool_wait(&tool, 60000);
+    must_exit(&tool, 1, "status > /dev/full");
+    ck_assert_msg(strstr(tool.err, "No space left"), "status > /dev/full: %s", tool.err);
+    close(full);
+}
+END_TEST
 
 START_TEST(test_ending_disk_full) {
     struct scene x;
@@ -474,6 +536,9 @@ int main(void) {
     suite_add(s, "target-exits", test_ending_target_exits, 60);
     suite_add(s, "client-killed", test_ending_client_killed, 60);
     suite_add(s, "daemon-killed", test_ending_daemon_killed, 60);
+    suite_add(s, "target-stopped", test_ending_target_stopped, 90);
+    suite_add(s, "unfinished-vzt", test_ending_of_unfinished_vzt, 60);
+    suite_add_once(s, "status-full", test_status_to_full_disk_fails, 90);
     suite_add(s, "all-killed", test_ending_all_killed_early, suite_times(90, 600));
     suite_add(s, "disk-full", test_ending_disk_full, 60);
     suite_add(s, "unwritable", test_ending_output_unwritable, 60);

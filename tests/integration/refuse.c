@@ -221,6 +221,46 @@ START_TEST(test_refuse_processes_of_other_users) {
 }
 END_TEST
 
+/* A shell runs `script` with the tool as $1 and its arguments behind it. */
+static void must_refuse_in_shell(const struct target *t, const char *script, const char *const *words, const char *who) {
+    struct tool tool;
+    char program[PATH_MAX], number[16];
+    const char *out = temp_path(".json");
+    snprintf(program, sizeof program, "%s/viztracer", tree_bin());
+    snprintf(number, sizeof number, "%d", (int)t->pid);
+    const char *args[] = {"-c", script, "sh", program, "--attach", number, "-t", "0.2", "-o", out, NULL};
+    tool_start(&tool, args, &(struct tool_opts){.program = "/bin/sh"});
+    tool_wait(&tool, 20000);
+    must_exit(&tool, 1, who);
+    ck_assert_msg(tool_one_line(&tool), "%s: not one line on stderr: %s", who, tool.err);
+    must_say(&tool, words, who);
+    ck_assert_msg(access(out, F_OK) != 0, "%s: refused, and a file was written", who);
+    ck_assert_msg(!maps_have(t->pid, "viztracer"), "%s: the agent is in the target", who);
+    ck_assert_msg(!target_progresses((struct target *)(uintptr_t)t, 1, 5000), "%s: the target does not run on", who);
+}
+
+/* As in a chroot without /proc: an empty file system lies over it. */
+START_TEST(test_refuse_without_proc) {
+    struct target t;
+    if (geteuid() || system("unshare -m mount -t tmpfs none /proc 2>/dev/null"))
+        skip_test("refuse no-proc: nothing can be mounted over /proc here");
+    start(&t, _i, "busy.py", "0", NULL);
+    must_refuse_in_shell(&t, "exec unshare -m sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh \"$@\"",
+                         (const char *[]){"/proc", "mount", NULL}, "no /proc");
+    target_kill(&t);
+}
+END_TEST
+
+/* The client, its daemon and its helper may write no file of that size: the arena is one. */
+START_TEST(test_refuse_with_file_size_limit) {
+    struct target t;
+    start(&t, _i, "busy.py", "0", NULL);
+    must_refuse_in_shell(&t, "ulimit -f 100; exec \"$@\"", (const char *[]){"too large|ulimit -f|file size", NULL},
+                         "RLIMIT_FSIZE");
+    target_kill(&t);
+}
+END_TEST
+
 START_TEST(test_refuse_process_traced_by_us) {
     struct target t;
     struct tool first;
@@ -360,6 +400,8 @@ int main(void) {
     suite_add(s, "vfork-child", test_refuse_a_vfork_child, 60);
     suite_add(s, "opted-out", test_refuse_opted_out, 90);
     suite_add(s, "other-users", test_refuse_processes_of_other_users, 60);
+    suite_add_once(s, "no-proc", test_refuse_without_proc, 60);
+    suite_add_once(s, "file-size-limit", test_refuse_with_file_size_limit, 60);
     suite_add(s, "traced-by-us", test_refuse_process_traced_by_us, 90);
     suite_add(s, "no-tool-id", test_refuse_no_tool_id, 60);
     suite_add_once(s, "usage", test_refuse_wrong_usage, 120);
