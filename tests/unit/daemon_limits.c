@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/client/client.h"
@@ -172,24 +173,21 @@ START_TEST(test_limits_connection_without_hello_ends) {
 }
 END_TEST
 
-static double cpu_seconds(pid_t pid) {
-    char name[64], text[1024];
-    unsigned long user = 0, system_time = 0;
-    size_t len;
-    snprintf(name, sizeof name, "/proc/%d/stat", pid);
-    ck_assert_int_eq(vt_read_file(name, text, sizeof text, &len), 0);
-    ck_assert_int_eq(sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time), 2);
-    return (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
+static uint64_t cpu_ns(pid_t pid) {
+    struct timespec used;
+    clockid_t clock;
+    ck_assert(!clock_getcpuclockid(pid, &clock) && !clock_gettime(clock, &used));
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
 START_TEST(test_limits_daemon_without_descriptors_waits_and_goes_on) {
     int fds[60];
     start(32);
     for (size_t i = 0; i < VT_ARRAY_LEN(fds); i++) ck_assert_int_ge(fds[i] = connect_only(), 0); /* the rest waits in the queue */
-    double before = cpu_seconds(daemon_pid);
+    uint64_t before = cpu_ns(daemon_pid);
     usleep(2000000);
-    double used = cpu_seconds(daemon_pid) - before;
-    ck_assert_msg(used < 0.5, "%.2f s of CPU in 2 s", used);
+    uint64_t used = cpu_ns(daemon_pid) - before; /* one that does not wait uses all that a loaded machine has for it */
+    ck_assert_msg(used < 50000000u, "%.3f s of CPU in 2 s", (double)used / 1e9);
     for (size_t i = 0; i < VT_ARRAY_LEN(fds); i++) close(fds[i]);
     served("after it had no descriptors");
     stop();
