@@ -55,3 +55,50 @@ void json_numbers(const char *json, size_t len, void (*take)(void *arg, const ch
     struct numbers n = {.take = take, .arg = arg};
     if (!json_walk(json, len, &callbacks, &n)) return; /* what came before the fault was handed out */
 }
+
+static const char *skip_spaces(const char *p, const char *end) {
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) p++;
+    return p;
+}
+
+/* The end of the text that begins at p, its quotes included. */
+static const char *skip_text(const char *p, const char *end) {
+    for (p++; p < end && *p != '"'; p++) p += *p == '\\' && p + 1 < end;
+    return p < end ? p + 1 : end;
+}
+
+/* The end of the value that begins at p: the comma or bracket behind it. */
+static const char *skip_value(const char *p, const char *end) {
+    size_t depth = 0;
+    while (p < end && (depth || (*p != ',' && *p != '}' && *p != ']'))) {
+        if (*p == '"') {
+            p = skip_text(p, end);
+            continue;
+        }
+        if (*p == '{' || *p == '[') depth++;
+        if (*p == '}' || *p == ']') depth--;
+        p++;
+    }
+    return p;
+}
+
+bool json_without_member(struct buf *out, const char *json, size_t len, const char *key) {
+    const char *end = json + len, *p = skip_spaces(json, end);
+    size_t key_len = strlen(key), before = out->len;
+    if (p == end || *p != '{') {
+        buf_put(out, json, len);
+        return true;
+    }
+    for (p = skip_spaces(p + 1, end); p < end && *p == '"'; p = skip_spaces(p < end && *p == ',' ? p + 1 : p, end)) {
+        const char *member = p;
+        p = skip_text(p, end);
+        bool wanted = (size_t)(p - member) != key_len + 2 || memcmp(member + 1, key, key_len) != 0;
+        p = skip_value(p, end);
+        if (!wanted) continue;
+        buf_literal(out, out->len == before ? "{" : ",");
+        buf_put(out, member, (size_t)(p - member));
+    }
+    if (out->len == before) return false;
+    buf_literal(out, "}");
+    return true;
+}

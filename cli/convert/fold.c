@@ -39,8 +39,7 @@ struct pending {
 struct lane {                /* of a thread */
     struct trace_call *open; /* calls that are announced and have not ended, outermost first */
     uint32_t nopen, open_room;
-    uint32_t told;       /* of them, how many the inner writer knows */
-    uint32_t still_open; /* at the end: how many have been handed over */
+    uint32_t told; /* of them, how many the inner writer knows */
     struct pending *pending;
     size_t npending, pending_room;
     size_t barrier; /* entries below this one are from before a gap: a call that ends there cannot include later ones */
@@ -231,21 +230,6 @@ static int show(struct trace_writer *w, const struct trace_call *call, const str
     return w->ops->call(w->inner, &shown);
 }
 
-/* At the end, outermost first. What is pending in deeper ones is left to them: they are announced. */
-static int open_call(struct trace_writer *w, struct lane *lane, const struct trace_call *call) {
-    uint32_t at = lane->still_open;
-    size_t from = 0, to = lane->npending;
-    lane->still_open += call->announced;
-    while (from < to && lane->pending[from].start_ns <= call->start_ns) from++;
-    if (call->announced && at + 1 < lane->nopen) {
-        to = from;
-        while (to < lane->npending && lane->pending[to].start_ns <= lane->open[at + 1].start_ns) to++;
-    }
-    int rc = tell(w, lane, call->announced ? at + 1 : at);
-    struct trace_fold fold = claim(w, lane, from, to);
-    return rc ? rc : show(w, call, &fold);
-}
-
 static bool is_shown(struct trace_writer *w, uint64_t ns) {
     uint32_t bucket = bucket_of(ns);
     if (bucket != w->border) return bucket > w->border;
@@ -262,14 +246,13 @@ static int fold_call(struct trace_writer *w, const struct trace_call *call) {
         return 0;
     }
     struct lane *lane = &w->lanes[call->thread->index];
-    if (call->open) return open_call(w, lane, call);
     bool told = call->announced && lane->told == lane->nopen && w->ops->enter;
     uint64_t least_ns = call->start_ns + call->in_order;
     size_t to = lane->npending, from;
     for (from = to; from && lane->pending[from - 1].start_ns >= least_ns; from--) {
     }
     while (to > from && lane->pending[to - 1].end_ns > call->end_ns) to--; /* this one ended in a gap before them */
-    bool shown = is_shown(w, call->end_ns - call->start_ns) || told;
+    bool shown = call->open || is_shown(w, call->end_ns - call->start_ns) || told;
     int rc = shown ? tell(w, lane, lane->nopen) : 0;
     if (rc) return rc;
     lane->nopen -= call->announced;

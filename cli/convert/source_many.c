@@ -20,7 +20,6 @@ struct part {
     uint64_t shift_ns;
     uint64_t first_ns, last_ns; /* shifted */
     struct text_map pids;       /* its processes by pid */
-    bool *ends;                 /* by the part's index of a process: a later part goes on with it, open calls end here */
 };
 
 struct many {
@@ -59,10 +58,6 @@ static int call(struct trace_writer *w, const struct trace_call *from) {
     to.name = name_of(part, from->name);
     to.start_ns += part->shift_ns;
     to.end_ns += part->shift_ns;
-    if (to.open && part->ends[from->thread->process->index]) {
-        to.open = false;
-        to.end_ns = part->last_ns > to.start_ns ? part->last_ns : to.start_ns;
-    }
     return w->ops->call(w->inner, &to);
 }
 
@@ -134,7 +129,6 @@ static void many_close(struct trace_info *info, void *state) {
         trace_source_close(m->parts[i].source);
         memory_free(m->parts[i].names);
         memory_free(m->parts[i].threads);
-        memory_free(m->parts[i].ends);
         text_map_free(&m->parts[i].pids);
     }
     memory_free(m->parts);
@@ -218,16 +212,19 @@ static uint64_t put_in_place(struct many *m, const struct many_opts *opts) {
 
 static bool overlaps(const struct part *a, const struct part *b) { return a->first_ns < b->last_ns && b->first_ns < a->last_ns; }
 
-/* Is the process in a part before this one? Then that part's open calls end where it ends, unless the two clash. */
-static bool clashes(struct many *m, size_t at, uint32_t pid) {
-    for (int set = 0; set < 2; set++)
-        for (size_t i = 0; i < at; i++) {
-            const struct trace_process *process = text_map_get(&m->parts[i].pids, &pid, sizeof pid);
-            if (!process) continue;
-            if (!set && overlaps(&m->parts[i], &m->parts[at])) return true;
-            m->parts[i].ends[process->index] |= set;
-        }
+/* Is there a process of this number in a part before this one, at the same time? */
+static bool clashes(const struct many *m, size_t at, uint32_t pid) {
+    for (size_t i = 0; i < at; i++)
+        if (text_map_get(&m->parts[i].pids, &pid, sizeof pid) && overlaps(&m->parts[i], &m->parts[at])) return true;
     return false;
+}
+
+/* A process that is in several parts was traced from the first beginning to the last end. */
+static void add_times(struct trace_process *to, const struct trace_process *from, uint64_t shift_ns) {
+    uint64_t start = from->start_ns + shift_ns, end = from->end_ns + shift_ns;
+    if (!from->end_ns) return;
+    if (!to->end_ns || start < to->start_ns) to->start_ns = start;
+    if (end > to->end_ns) to->end_ns = end;
 }
 
 /* Our process for one of a part. */
@@ -241,6 +238,7 @@ static struct trace_process *process_for(struct many *m, size_t at, const struct
              from->pid, key);
     struct trace_process *to = info_build_process(&m->build, key, (size_t)len);
     char *name = NULL;
+    if (to) add_times(to, from, m->parts[at].shift_ns);
     if (!to || !from->name_len) return to;
     int name_len = clash ? asprintf(&name, "%.*s (%s)", (int)from->name_len, from->name, key) : 0;
     if (name_len < 0) return NULL;
@@ -299,8 +297,7 @@ static int join(struct many *m, size_t at, const struct many_opts *opts) {
     struct trace_process **processes = memory_calloc(from->nprocesses + 1u, sizeof *processes);
     part->names = memory_calloc(from->nnames, sizeof(struct trace_name *));
     part->threads = memory_calloc(from->nthreads + 1u, sizeof(struct trace_thread *));
-    part->ends = memory_calloc(from->nprocesses + 1u, sizeof *part->ends);
-    int rc = processes && part->names && part->threads && part->ends ? 0 : -ENOMEM;
+    int rc = processes && part->names && part->threads ? 0 : -ENOMEM;
     for (uint32_t i = 0; i < from->nprocesses && !rc; i++) {
         void **slot = text_map_slot(&part->pids, &from->processes[i]->pid, sizeof from->processes[i]->pid);
         if (slot)

@@ -14,8 +14,8 @@
 
 /* A call that waits for the end. */
 struct walk_call {
-    uint64_t start_ns, end_ns; /* open: UINT64_MAX */
-    uint32_t fn : 26;          /* as many as there are ids */
+    uint64_t start_ns, end_ns;
+    uint32_t fn : 26; /* as many as there are ids */
     uint32_t open : 1, from_attach : 1, raised : 1;
     uint32_t order; /* within the thread; wraps beyond 4 G calls of one thread, where it no longer matters */
 };
@@ -196,7 +196,7 @@ static int keep(struct walk_thread *t, const struct trace_call *call, uint32_t f
         t->calls_room = room;
     }
     t->calls[t->ncalls] = (struct walk_call){.start_ns = call->start_ns,
-                                             .end_ns = call->open ? UINT64_MAX : call->end_ns,
+                                             .end_ns = call->end_ns,
                                              .fn = fn & ID_TABLE_MAX,
                                              .open = call->open,
                                              .from_attach = call->from_attach,
@@ -210,33 +210,20 @@ static bool is_frame(const struct walk_frame *f, uint32_t fn, uint64_t start_ns)
     return f->fn == fn && f->start_ns == start_ns;
 }
 
-/* Open frames are told outermost first. */
-static void mark_open(struct walk_thread *t, const struct trace_call *call, uint32_t fn) {
-    while (t->opens < t->depth) {
-        struct walk_frame *f = &t->frames[t->opens++];
-        if (!is_frame(f, fn, call->start_ns)) continue;
-        f->open = true;
-        f->from_attach = call->from_attach;
-        return;
-    }
-}
-
 int walk_call(struct trace_writer *w, const struct trace_call *call) {
     struct walk_thread *t = &w->threads[call->thread->index];
     uint32_t fn = function_of(w, call->name);
-    uint64_t ns = call->open ? call->start_ns : call->end_ns;
     see(w, call->start_ns);
-    see(w, ns);
+    see(w, call->end_ns);
     if (t->skip) return 0;
-    if (ns > t->last_ns) t->last_ns = ns;
+    if (call->end_ns > t->last_ns) t->last_ns = call->end_ns;
     if (!call->in_order) return keep(t, call, fn);
     int rc = call->announced ? 0 : push(w, t, fn, call->start_ns);
-    if (call->open && !rc) mark_open(t, call, fn);
-    if (call->open || rc) return rc;
     while (!rc && t->depth > 1 && !is_frame(&t->frames[t->depth - 1], fn, call->start_ns)) /* never, as writer.h has it */
         rc = leave_top(w, t, call->end_ns, false);
     if (rc || !t->depth) return rc;
     t->frames[t->depth - 1].from_attach = call->from_attach;
+    t->frames[t->depth - 1].open = call->open;
     return leave_top(w, t, call->end_ns, call->raised);
 }
 
@@ -271,22 +258,21 @@ static int by_start(const void *x, const void *y) {
     bool a_empty = a->end_ns <= a->start_ns, b_empty = b->end_ns <= b->start_ns;
     if (a_empty != b_empty) return a_empty ? -1 : 1;
     if (!a_empty && a->end_ns != b->end_ns) return a->end_ns > b->end_ns ? -1 : 1;
-    bool as_told = a_empty || a->open; /* open ones were told outermost first */
-    return (a->order < b->order) == as_told ? -1 : 1;
+    return (a->order < b->order) == a_empty ? -1 : 1;
 }
 
 /* Is the frame over when next begins? A call that takes no time and was told first is the last thing in it. */
 static bool is_over(const struct walk_frame *f, const struct walk_call *next) {
-    if (f->open || f->end_ns > next->start_ns) return false;
+    if (f->end_ns > next->start_ns) return false;
     return f->end_ns < next->start_ns || next->end_ns > next->start_ns || next->order > f->order;
 }
 
-/* Leaves the frames that are over; next == NULL: all that are complete. */
+/* Leaves the frames that are over; next == NULL: all. */
 static int leave_before(struct trace_writer *w, struct walk_thread *t, const struct walk_call *next) {
     int rc = 0;
     while (!rc && t->depth) {
         struct walk_frame *f = &t->frames[t->depth - 1];
-        if (next ? !is_over(f, next) : f->open) break;
+        if (next && !is_over(f, next)) break;
         rc = leave_top(w, t, f->end_ns, f->raised);
     }
     return rc;
@@ -315,22 +301,25 @@ static int play_back(struct trace_writer *w, struct walk_thread *t) {
     return rc;
 }
 
-static int leave_open(struct trace_writer *w, struct walk_thread *t) {
-    int rc = 0;
-    while (t->depth && !rc) rc = leave_top(w, t, w->end_ns, false);
-    return rc;
+/* Tracing went on when nothing was called any more. Without any event that is all there is to tell. */
+static void see_processes(struct trace_writer *w) {
+    const struct trace_info *info = w->info;
+    bool any = false;
+    for (uint32_t i = 0; i < info->nprocesses; i++) {
+        const struct trace_process *process = info->processes[i];
+        uint64_t start = trace_process_start(info, process), end = trace_process_end(info, process);
+        if (process->hidden || !process->end_ns) continue;
+        if (!w->started && (!any || start < w->start_ns)) w->start_ns = start;
+        if (end > w->end_ns) w->end_ns = end;
+        any = true;
+    }
 }
 
 int walk_end(struct trace_writer *w, const struct trace_totals *totals) {
-    const struct trace_info *info = w->info;
     int rc = 0;
-    if (info->end && info->end->hooks_off_ticks) {
-        uint64_t off_ns = vt_clock_to_ns(&info->clock, info->end->hooks_off_ticks);
-        if (off_ns > w->end_ns) w->end_ns = off_ns;
-    }
-    for (uint32_t i = 0; i < info->nthreads && !rc; i++) {
+    see_processes(w);
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
         rc = play_back(w, &w->threads[i]);
-        if (!rc) rc = leave_open(w, &w->threads[i]);
         forget_frames(&w->threads[i]); /* of this one: the next thread's need no room beside them */
     }
     return rc || !w->ops->end ? rc : w->ops->end(w, totals);

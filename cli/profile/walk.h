@@ -5,8 +5,8 @@
  * bytes each) and played back at the end, one thread after the other.
  *
  * - A call's own time is its duration less that of the calls directly below it; never below 0.
- * - A call that was open when tracing began counts from that moment; one that is still open at the end counts up to the
- *   end of the trace.
+ * - A call that was open when tracing began counts from that moment; an unfinished one counts up to the moment at which
+ *   tracing of its process ended.
  * - Names with the same text, kind, file and line are one function, whatever their ids.
  * - A call of no duration at the moment when another begins is beside that one, not below it. */
 #ifndef VT_CLI_WALK_H
@@ -36,7 +36,6 @@ struct walk_thread {
     uint32_t *outermost; /* hash table by function: number + 1 of its outermost frame here; walk_outermost asks it */
     uint64_t last_ns;    /* of all that was told about this thread */
     uint64_t gap_ns;     /* last gap */
-    uint32_t opens;      /* frames below this number were told as open */
     bool skip;           /* set by a consumer: nothing of this thread is wanted */
     struct walk_call *calls;
     size_t ncalls, calls_room;

@@ -8,16 +8,15 @@
 #include "cli/base/memory.h"
 
 #define ROUNDING_NS 2u /* start and length of a call are rounded each on its own */
-#define OPEN UINT64_MAX
 
 struct lane_call {
-    uint64_t start, end; /* end: OPEN */
+    uint64_t start, end;
     uint64_t args_at;
     struct trace_name *name;
     struct trace_task *task;
     const struct trace_category *category;
     uint32_t args_len, seq;
-    bool has_args, from_attach, raised;
+    bool has_args, from_attach, raised, open;
 };
 
 static int grow(void **list, size_t n, size_t *room, size_t size) {
@@ -51,12 +50,6 @@ static int fit(struct lane *lane, uint64_t *start, uint64_t *end) {
     return rc;
 }
 
-/* Would a call that is open since start fit among those that passed? */
-static bool fits_open(struct lane *lane, uint64_t start) {
-    while (lane->nspans && lane->spans[lane->nspans - 1].start >= start) lane->nspans--;
-    return !lane->nspans || lane->spans[lane->nspans - 1].end <= start;
-}
-
 static int hold(struct lane *lane, const struct trace_call *call) {
     int rc = grow((void **)&lane->calls, lane->ncalls, &lane->calls_room, sizeof *lane->calls);
     if (rc || lane->ncalls == UINT32_MAX) return -ENOMEM;
@@ -65,7 +58,7 @@ static int hold(struct lane *lane, const struct trace_call *call) {
     if (rc) return rc;
     if (len) memcpy(lane->args + lane->nargs, call->args_json, len);
     lane->calls[lane->ncalls] = (struct lane_call){.start = call->start_ns,
-                                                   .end = call->open ? OPEN : call->end_ns,
+                                                   .end = call->end_ns,
                                                    .name = call->name,
                                                    .task = call->task,
                                                    .category = call->category,
@@ -74,19 +67,19 @@ static int hold(struct lane *lane, const struct trace_call *call) {
                                                    .args_len = (uint32_t)len,
                                                    .has_args = call->args_json != NULL,
                                                    .from_attach = call->from_attach,
-                                                   .raised = call->raised};
+                                                   .raised = call->raised,
+                                                   .open = call->open};
     lane->ncalls++;
     lane->nargs += len;
     return 0;
 }
 
-/* Outer calls first: of those that begin and end together the one that the file has last, as callers follow callees;
- * open calls are in the file in the order in which they were entered. */
+/* Outer calls first: of those that begin and end together the one that the file has last, as callers follow callees. */
 static int compare(const void *a, const void *b) {
     const struct lane_call *x = a, *y = b;
     if (x->start != y->start) return x->start < y->start ? -1 : 1;
     if (x->end != y->end) return x->end > y->end ? -1 : 1;
-    return (x->seq < y->seq) == (x->end == OPEN) ? -1 : 1;
+    return x->seq > y->seq ? -1 : 1;
 }
 
 static int give(struct lanes *l, const struct trace_call *call) {
@@ -117,13 +110,17 @@ static int give_held(const struct giver *g, const struct lane_call *held) {
                               .category = held->category,
                               .start_ns = held->start,
                               .end_ns = held->end,
-                              .open = held->end == OPEN,
+                              .open = held->open,
                               .from_attach = held->from_attach,
                               .raised = held->raised,
                               .args_json = held->has_args ? g->lane->args + held->args_at : NULL,
                               .args_json_len = held->args_len};
-    if (call.open) call.end_ns = g->l->info->last_ns > call.start_ns ? g->l->info->last_ns : call.start_ns;
     return give(g->l, &call);
+}
+
+/* What is open is around what begins at its end. */
+static bool is_over(const struct lane_call *call, const struct lane_call *next) {
+    return call->open ? call->end < next->start : call->end <= next->start;
 }
 
 static int give_all(struct giver *g) {
@@ -132,7 +129,7 @@ static int give_all(struct giver *g) {
     qsort(lane->calls, lane->ncalls, sizeof *lane->calls, compare);
     for (size_t i = 0; i < lane->ncalls && !rc; i++) {
         struct lane_call *call = &lane->calls[i];
-        while (g->depth && lane->calls[g->stack[g->depth - 1]].end <= call->start && !rc)
+        while (g->depth && is_over(&lane->calls[g->stack[g->depth - 1]], call) && !rc)
             rc = give_held(g, &lane->calls[g->stack[--g->depth]]);
         const struct lane_call *around = g->depth ? &lane->calls[g->stack[g->depth - 1]] : NULL;
         if (around && call->end > around->end) {
@@ -143,9 +140,7 @@ static int give_all(struct giver *g) {
         if (call->start > call->end) call->start = call->end;                                                   /* no room left */
         g->stack[g->depth++] = (uint32_t)i;
     }
-    while (g->depth && !rc && lane->calls[g->stack[g->depth - 1]].end != OPEN)
-        rc = give_held(g, &lane->calls[g->stack[--g->depth]]);
-    for (size_t i = 0; i < g->depth && !rc; i++) rc = give_held(g, &lane->calls[g->stack[i]]);
+    while (g->depth && !rc) rc = give_held(g, &lane->calls[g->stack[--g->depth]]);
     return rc;
 }
 
@@ -202,6 +197,9 @@ void lanes_seen(struct lanes *l, const struct trace_thread *thread, uint64_t fro
     if (!l->learns) return;
     if (!l->any || from < l->info->first_ns) l->info->first_ns = from;
     if (!l->any || to > l->info->last_ns) l->info->last_ns = to;
+    struct trace_process *process = l->info->processes[thread->process->index];
+    if (!process->end_ns || from < process->start_ns) process->start_ns = from;
+    if (to > process->end_ns) process->end_ns = to;
     l->any = true;
     l->info->threads[thread->index]->shown = true;
 }
@@ -221,16 +219,11 @@ int lanes_call(struct lanes *l, const struct trace_call *from) {
 }
 
 int lanes_open(struct lanes *l, const struct trace_call *from) {
-    struct lane *lane = &l->lanes[from->thread->index];
     struct trace_call call = *from;
-    if (l->learns) {
-        lane->holds = lane->holds || !fits_open(lane, call.start_ns);
-        return 0;
-    }
     call.open = true;
-    if (lane->holds) return hold(lane, &call);
-    call.end_ns = l->info->last_ns > call.start_ns ? l->info->last_ns : call.start_ns;
-    return give(l, &call);
+    call.end_ns = from->thread->process->end_ns;
+    if (call.end_ns < call.start_ns) call.end_ns = call.start_ns;
+    return lanes_call(l, &call);
 }
 
 void lanes_clear(struct lanes *l) {

@@ -26,7 +26,7 @@ struct lane { /* of a thread; all zero = new */
 /* One reading of a file. */
 struct lanes {
     struct trace_info *info;
-    bool learns;                 /* the first one: nothing is handed over; fills first_ns, last_ns and shown of info */
+    bool learns;                 /* the first one: nothing is handed over; fills the times and `shown` of info */
     bool any;                    /* events with a time so far */
     const struct run_opts *opts; /* these four: when handing over */
     const struct trace_writer_ops *ops;
@@ -55,7 +55,7 @@ VT_MUST_CHECK int lanes_thread(struct lanes *l, const struct trace_thread *threa
 void lanes_seen(struct lanes *l, const struct trace_thread *thread, uint64_t from, uint64_t to);
 /* A call that ended, as the file has it. -ENOMEM, what the writer returned, -ESTALE: it did fit when learning. */
 VT_MUST_CHECK int lanes_call(struct lanes *l, const struct trace_call *call);
-/* A call that never ended, when the file is over. When learning, the innermost first; else the outermost first. */
+/* A call that never ended, when the file is over, the innermost first: it ends when tracing of its process did. */
 VT_MUST_CHECK int lanes_open(struct lanes *l, const struct trace_call *call);
 /* The file is over: hands over what is held of this thread. Calls that reach out of the call around them end with it. */
 VT_MUST_CHECK int lanes_end(struct lanes *l, const struct trace_thread *thread);

@@ -69,8 +69,8 @@ bool select_is_all(const struct trace_select *s) { return !select_has_window(s) 
 
 /* A wanted call that is inside no other wanted call. */
 struct subtree {
-    uint64_t start, end; /* end UINT64_MAX: open */
-    uint64_t nth;        /* of the thread's calls: what it calls was told before it, unless it is open */
+    uint64_t start, end;
+    uint64_t nth; /* of the thread's calls: what it calls was told before it */
 };
 
 struct select_thread {
@@ -80,10 +80,9 @@ struct select_thread {
     /* Of a source that announces calls: the calls announced and not ended, outermost first. */
     struct trace_call *open;
     uint32_t nopen, open_room;
-    uint32_t told;       /* of them, how many the inner writer knows */
-    uint32_t still_open; /* at the end: how many have been handed over */
-    uint32_t early;      /* frames that began before the window, when the first call in it came */
-    bool began;          /* it came */
+    uint32_t told;  /* of them, how many the inner writer knows */
+    uint32_t early; /* frames that began before the window, when the first call in it came */
+    bool began;     /* it came */
     struct subtree *subtrees;
     size_t nsubtrees, room;
 };
@@ -102,10 +101,8 @@ struct trace_writer {
 
 static int note_subtree(struct trace_writer *w, const struct trace_call *call, uint64_t nth) {
     struct select_thread *t = &w->threads[call->thread->index];
-    uint64_t end = call->open ? UINT64_MAX : call->end_ns;
-    if (call->open && t->nsubtrees && t->subtrees[t->nsubtrees - 1].end == UINT64_MAX) return 0; /* in an open one */
     size_t at = t->nsubtrees; /* behind a gap a lost end is told late: later subtrees may be there already */
-    while (at && t->subtrees[at - 1].start > end) at--;
+    while (at && t->subtrees[at - 1].start > call->end_ns) at--;
     size_t first = at;
     while (first && t->subtrees[first - 1].start >= call->start_ns) first--;
     if (t->nsubtrees == t->room) {
@@ -117,7 +114,7 @@ static int note_subtree(struct trace_writer *w, const struct trace_call *call, u
     }
     memmove(t->subtrees + first + 1, t->subtrees + at, (t->nsubtrees - at) * sizeof *t->subtrees);
     t->nsubtrees += first + 1 - at;
-    t->subtrees[first] = (struct subtree){call->start_ns, end, nth};
+    t->subtrees[first] = (struct subtree){call->start_ns, call->end_ns, nth};
     return 0;
 }
 
@@ -140,8 +137,7 @@ static bool in_subtree(const struct trace_writer *w, const struct trace_call *ca
     if (!w->matches) return true;
     const struct subtree *s = subtree_at(t, call->start_ns);
     if (!s || s->start > call->start_ns) return false;
-    if (s->end == UINT64_MAX) return !call->open || nth >= s->nth;
-    return !call->open && call->end_ns <= s->end && nth <= s->nth;
+    return call->end_ns <= s->end && nth <= s->nth;
 }
 
 static bool in_window(const struct trace_writer *w, uint64_t ns) { return ns >= w->from_ns && ns <= w->to_ns; }
@@ -194,7 +190,7 @@ static int give_announced(struct trace_writer *w, struct select_thread *t, struc
     call->announced = call->announced && at < t->told;
     call->in_order = call->in_order && w->ops->enter;
     call->start_ns = start_in_window(w, t, call->start_ns, at);
-    if (!call->open && call->end_ns > w->to_ns) call->end_ns = w->to_ns;
+    if (call->end_ns > w->to_ns) call->end_ns = w->to_ns;
     if (call->start_ns > call->end_ns) call->start_ns = call->end_ns;
     return w->ops->call(w->inner, call);
 }
@@ -202,18 +198,12 @@ static int give_announced(struct trace_writer *w, struct select_thread *t, struc
 static int select_announced(struct trace_writer *w, const struct trace_call *call) {
     struct select_thread *t = &w->threads[call->thread->index];
     struct trace_call cut = *call;
-    uint32_t at = call->open ? t->still_open : call->announced && t->nopen ? t->nopen - 1 : t->nopen;
-    bool wanted = t->wanted && cut.start_ns <= w->to_ns && (cut.open || cut.end_ns >= w->from_ns);
+    uint32_t at = call->announced && t->nopen ? t->nopen - 1 : t->nopen;
+    bool wanted = t->wanted && cut.start_ns <= w->to_ns && cut.end_ns >= w->from_ns;
     int rc = wanted ? give_announced(w, t, &cut, at) : 0;
     w->unselected += !wanted;
-    if (call->open)
-        t->still_open += call->announced;
-    else if (call->announced && t->nopen)
-        t->nopen--;
-    if (w->ops->enter && call->open && t->told < t->still_open)
-        t->told = t->still_open;
-    else if (!call->open && t->told > t->nopen)
-        t->told = t->nopen;
+    if (call->announced && t->nopen) t->nopen--;
+    if (t->told > t->nopen) t->told = t->nopen;
     return rc;
 }
 
@@ -222,7 +212,7 @@ static int select_call(struct trace_writer *w, const struct trace_call *call) {
     uint64_t nth = t->calls++;
     if (!w->ops) return w->finds_subtrees && t->wanted && w->matches[call->name->index] ? note_subtree(w, call, nth) : 0;
     struct trace_call cut = *call;
-    bool wanted = t->wanted && cut.start_ns <= w->to_ns && (cut.open || cut.end_ns >= w->from_ns) && in_subtree(w, call, nth);
+    bool wanted = t->wanted && cut.start_ns <= w->to_ns && cut.end_ns >= w->from_ns && in_subtree(w, call, nth);
     if (!wanted) {
         w->unselected++;
         return 0;
@@ -232,7 +222,7 @@ static int select_call(struct trace_writer *w, const struct trace_call *call) {
         if (start > cut.start_ns) cut.start_ns = start;
         t->left++;
     }
-    if (!cut.open && cut.end_ns > w->to_ns) cut.end_ns = w->to_ns;
+    if (cut.end_ns > w->to_ns) cut.end_ns = w->to_ns;
     if (cut.start_ns > cut.end_ns) cut.start_ns = cut.end_ns;
     return w->ops->call(w->inner, &cut);
 }
@@ -383,12 +373,16 @@ int select_run(const struct trace_select *select, struct trace_info *info, selec
     if (!rc) {
         w.ops = ops;
         w.inner = inner;
+        info->from_ns = w.from_ns;
+        info->to_ns = w.to_ns;
         for (uint32_t i = 0; i < info->nthreads; i++) w.threads[i].calls = 0;
         /* The ends of the calls tell which of them belong to a subtree. */
         rc = run(ctx, opts, info->trace && !w.matches ? &announced_ops : &select_ops, &w, totals, err);
         totals->unselected = w.unselected;
         totals->threads = info->nshown;
     }
+    info->from_ns = 0;
+    info->to_ns = UINT64_MAX;
     for (uint32_t i = 0; w.threads && i < info->nthreads; i++) {
         memory_free(w.threads[i].subtrees);
         memory_free(w.threads[i].open);

@@ -10,7 +10,7 @@
 
 /* All zero = everything. Texts are borrowed.
  * - Window: ns from the trace's first event. Calls that reach out of it are cut to it; where several of a thread reach
- *   in from before, each begins 1 ns before the one inside it. Open calls stay open.
+ *   in from before, each begins 1 ns before the one inside it. Unfinished calls stay unfinished.
  * - A function is wanted when one of the globs (fnmatch) matches its qualified name or its whole name, "f (a.py:1)". With
  *   it comes everything it calls, nothing that calls it. A wanted function in a wanted one changes nothing.
  * - Conditions of several kinds must all be met; of one kind, any. */

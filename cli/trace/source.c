@@ -78,14 +78,13 @@ static int range_begin(struct trace_writer *w) {
     w->info->first_ns = w->info->last_ns = 0;
     return 0;
 }
-static int range_call(struct trace_writer *w, const struct trace_call *c) {
-    return see(w, c->start_ns, c->open ? c->start_ns : c->end_ns);
-}
+static int range_call(struct trace_writer *w, const struct trace_call *c) { return see(w, c->start_ns, c->end_ns); }
 static int range_gap(struct trace_writer *w, const struct trace_gap *g) { return see(w, g->ns, g->ns); }
 static int range_counter(struct trace_writer *w, const struct trace_counter *c) { return see(w, c->ns, c->ns); }
 static int range_mark(struct trace_writer *w, const struct trace_mark *m) { return see(w, m->ns, m->ns); }
 static int range_end(struct trace_writer *w, const struct trace_totals *totals) {
     (void)totals;
+    if (w->any) trace_info_put_ends(w->info);
     w->info->range_known = true;
     return 0;
 }

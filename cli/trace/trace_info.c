@@ -14,6 +14,7 @@ struct loader {
     struct trace_info *info;
     struct vt_clock_point first, last;
     bool have_clock;
+    uint64_t last_ticks; /* of the events */
     uint32_t threads_room;
     struct trace_thread **by_ident; /* hash table, open addressing: the thread with the lowest serial of each ident */
     uint32_t ident_slots;           /* a power of two, more than twice the number of threads */
@@ -150,6 +151,8 @@ static int take_thread(struct loader *l, ProtobufCMessage **msg) {
     const Vt__Thread *from = (const void *)*msg;
     struct trace_thread *to = from->serial ? thread_by_serial(l, from->serial - 1, from->ident) : thread_by_ident(l, from->ident);
     if (!to) return from->serial > ID_TABLE_MAX ? 0 : -ENOMEM;
+    if (from->end_ticks) to->end_ticks = from->end_ticks;
+    if (from->end_ticks > l->last_ticks) l->last_ticks = from->end_ticks;
     if (from->tid || from->ns_tid) to->tid = from->tid ? from->tid : from->ns_tid;
     return from->name.len ? set_text(&to->name, &to->name_len, from->name.data, from->name.len) : 0;
 }
@@ -182,6 +185,7 @@ static int take_task(struct loader *l, ProtobufCMessage **msg) {
 static int take_drops(struct loader *l, ProtobufCMessage **msg) {
     const Vt__Drops *from = (const void *)*msg;
     l->info->dropped += from->count;
+    if (from->ticks > l->last_ticks) l->last_ticks = from->ticks;
     return 0;
 }
 
@@ -257,6 +261,7 @@ static int take_block(struct loader *l, const struct vt_trace_frame *frame) {
     if (!thread) return block.serial > ID_TABLE_MAX ? 0 : -ENOMEM;
     if (!thread->tid) thread->tid = block.tid;
     thread->shown |= block.events != 0;
+    if (block.events && block.last_ticks > l->last_ticks) l->last_ticks = block.last_ticks;
     l->info->events += block.events;
     return 0;
 }
@@ -278,6 +283,18 @@ static int take_frame(struct loader *l, const struct vt_trace_frame *frame) {
     return 0;
 }
 
+/* Tracing ended when the hooks went out. Where the target or the daemon was killed, nobody saw that: the last that was heard
+ * of it counts. An event on its way when the hooks went out may be later. */
+static void find_end(const struct loader *l) {
+    const struct trace_info *info = l->info;
+    struct trace_process *process = info->processes[0];
+    uint64_t off = info->end ? info->end->hooks_off_ticks : 0, end = off ? off : l->last.ticks;
+    if (l->last_ticks > end) end = l->last_ticks;
+    process->start_ns = vt_clock_to_ns(&info->clock, info->hooks_on_ticks);
+    process->end_ns = vt_clock_to_ns(&info->clock, end);
+    if (process->end_ns < process->start_ns) process->end_ns = process->start_ns;
+}
+
 static int finish(struct loader *l) {
     struct trace_info *info = l->info;
     if (!info->header) return vt_err_set(l->err, -EBADMSG, "the trace has no header: nothing was recorded");
@@ -297,10 +314,16 @@ static int finish(struct loader *l) {
         if (!thread->stack_ticks) thread->stack_ticks = info->hooks_on_ticks;
     }
     set_cpu_times(l);
+    find_end(l);
     info->truncated = vt_trace_truncated(info->trace);
     info->cut_off = info->truncated || !info->end;
     limit_describe(info);
     return 0;
+}
+
+void trace_info_put_ends(struct trace_info *info) {
+    for (uint32_t i = 0; i < info->nprocesses; i++)
+        if (info->processes[i]->end_ns > info->last_ns) info->last_ns = info->processes[i]->end_ns;
 }
 
 struct trace_info *trace_info_new(void) {
@@ -309,6 +332,7 @@ struct trace_info *trace_info_new(void) {
     info->unknown = (struct trace_name){.name = "<unknown function>", .name_len = 18, .file = "", .kind = 1};
     info->nnames = 1;
     info->uid = (uint32_t)-1;
+    info->to_ns = UINT64_MAX;
     return info;
 }
 

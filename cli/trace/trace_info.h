@@ -31,7 +31,8 @@ struct trace_process {
     uint32_t index; /* in trace_info.processes */
     char *name;     /* "" = not known */
     uint32_t name_len;
-    bool hidden; /* not in the part that is wanted (select.h) */
+    bool hidden;               /* not in the part that is wanted (select.h) */
+    uint64_t start_ns, end_ns; /* when tracing of it began and ended; end_ns 0 = not known. Writers: trace_process_end */
 };
 
 struct trace_thread {
@@ -53,6 +54,7 @@ struct trace_thread {
         TRACE_CPU_AT_LEAST, /* it ended, or tracing did, after the last look */
         TRACE_CPU_EXACT,    /* to the kernel's step, mostly 10 ms */
     } cpu;
+    uint64_t end_ticks; /* its open frames were open until then; 0 = until the end of its process. .vzt only */
 };
 #define TRACE_NO_SERIAL UINT32_MAX
 
@@ -97,8 +99,9 @@ struct trace_info {
     bool truncated;            /* ends inside a frame */
     bool range_known;          /* else only a run tells: trace_source_range */
     uint64_t first_ns;         /* when its first event began; 0 without events */
-    uint64_t last_ns;          /* when its last event ended */
+    uint64_t last_ns;          /* when its last event ended, or tracing did, whichever was later */
     uint64_t sync_ns;          /* VizTracer's sync_marker; 0 = none */
+    uint64_t from_ns, to_ns;   /* the window of the run (select.h); all of it: 0 and UINT64_MAX */
     bool overflow;             /* its maker left out older calls; how many is not known */
     struct text_map texts;     /* struct trace_text by path */
     bool only_texts;           /* of sources: files of this machine have nothing to do with it */
@@ -113,6 +116,17 @@ struct trace_info *trace_info_new(void);
 /* Reads all of t once. Fails only when nothing can be made of it: no header, no clock, no memory. */
 VT_MUST_CHECK int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *err);
 void trace_info_free(struct trace_info *info);
+/* When tracing of a process began and ended in what a writer is given: the one place that says until when calls were open. */
+static inline uint64_t trace_process_end(const struct trace_info *info, const struct trace_process *process) {
+    return process->end_ns < info->to_ns ? process->end_ns : info->to_ns;
+}
+static inline uint64_t trace_process_start(const struct trace_info *info, const struct trace_process *process) {
+    uint64_t start = process->start_ns > info->from_ns ? process->start_ns : info->from_ns,
+             end = trace_process_end(info, process);
+    return start < end ? start : end;
+}
+/* last_ns becomes no earlier than the ends of all processes. */
+void trace_info_put_ends(struct trace_info *info);
 /* Never NULL. */
 static inline struct trace_name *trace_info_name(struct trace_info *info, uint32_t id) {
     struct trace_name *name = id_table_get(&info->names, id);

@@ -1,10 +1,10 @@
 /* One output format = one table of functions. A source (source.h) calls begin, then one function for each call, mark and
  * counter in the trace, then end. A stage that changes the trace on the way (only the newest calls, folding, a window) is also
  * a writer; it passes on to the next one.
- * Order: calls of a thread come as they end. A call whose end was lost comes when the loss is found. Calls of a thread always
- * nest, and a call begins at least 1 ns after the call around it where there is room. A writer that wants calls in the
- * order of their begins has `enter`.
- * Times are CLOCK_MONOTONIC ns. Functions return 0 or -errno. After an error only free is called. */
+ * Order: calls of a thread come as they end; of unfinished ones, which end together, the innermost first. A call whose end was
+ * lost comes when the loss is found. Calls of a thread always nest, and a call begins at least 1 ns after the call around it
+ * where there is room. A writer that wants calls in the order of their begins has `enter`. Times are CLOCK_MONOTONIC ns.
+ * Functions return 0 or -errno. After an error only free is called. */
 #ifndef VT_CLI_WRITER_H
 #define VT_CLI_WRITER_H
 
@@ -26,7 +26,7 @@ struct trace_call {
     struct trace_name *name;
     struct trace_task *task; /* asyncio task it ran in, with --log_async; else NULL */
     uint64_t start_ns, end_ns;
-    bool open;           /* still open when the trace ended: end_ns means nothing */
+    bool open;           /* unfinished: still open when tracing of its process ended, which is end_ns */
     bool from_attach;    /* was open when tracing began: start_ns is that moment */
     bool raised;         /* left by an exception */
     bool announced;      /* `enter` was called for it */

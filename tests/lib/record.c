@@ -22,26 +22,23 @@ struct trace_writer {
         struct span *spans;
         size_t n, room;
         uint64_t last_end;
-        bool opened, gaps;
+        bool gaps;
     } * threads;
 };
 
-/* The promises of writer.h about order: ends never go back, calls nest, open ones come last. Where events were dropped a
+/* The promises of writer.h about order: ends never go back, and calls nest. Where events were dropped a
  * lost end may come late. */
 static void check_order(struct trace_writer *w, const struct trace_call *call) {
     __typeof__(&w->threads[0]) t = &w->threads[call->thread->index];
     const char *what = NULL;
     if (t->gaps) return;
     while (t->n && t->spans[t->n - 1].start >= call->start_ns) t->n--;
-    if (!call->open && call->end_ns < call->start_ns) what = "ends before it begins";
-    if (!call->open && call->end_ns < t->last_end) what = "ends before the one that came before it";
+    if (call->end_ns < call->start_ns) what = "ends before it begins";
+    if (call->end_ns < t->last_end) what = "ends before the one that came before it";
     if (t->n && t->spans[t->n - 1].end > call->start_ns) what = "overlaps with one before it";
-    if (t->opened && !call->open) what = "comes behind an open one";
     if (what && !w->r->broken[0])
         snprintf(w->r->broken, sizeof w->r->broken, "%.*s %llu..%llu: %s", (int)call->name->name_len, call->name->name,
                  (unsigned long long)call->start_ns, (unsigned long long)call->end_ns, what);
-    t->opened |= call->open;
-    if (call->open) return;
     t->last_end = call->end_ns;
     if (t->n == t->room) t->spans = realloc(t->spans, (t->room = t->room * 2 + 16) * sizeof *t->spans);
     t->spans[t->n++] = (struct span){call->start_ns, call->end_ns};
@@ -63,11 +60,8 @@ static int record_call(struct trace_writer *w, const struct trace_call *call) {
     put_thread(w, "call", call->thread);
     fwrite(text, 1, (size_t)(name_put_text(text, call->name) - text), w->out);
     free(text);
-    fprintf(w->out, " %llu..", (unsigned long long)call->start_ns);
-    if (call->open)
-        fputs("open", w->out);
-    else
-        fprintf(w->out, "%llu", (unsigned long long)call->end_ns);
+    fprintf(w->out, " %llu..%llu%s", (unsigned long long)call->start_ns, (unsigned long long)call->end_ns,
+            call->open ? " open" : "");
     if (call->args_json) fprintf(w->out, " args=%.*s", (int)call->args_json_len, call->args_json);
     fputc('\n', w->out);
     return 0;
@@ -148,6 +142,8 @@ static void sort_lines(char *text) {
     free(lines);
     free(copy);
 }
+
+void record_sort(struct record *r) { sort_lines(r->text); }
 
 void record_same(const struct record *a, const struct record *b) {
     if (strstr(a->text, "gap ") || strstr(b->text, "gap ")) {

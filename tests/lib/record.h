@@ -21,6 +21,8 @@ int record_file(struct record *r, const char *path, const struct run_opts *opts,
 int record_run(struct record *r, struct trace_source *source, const struct run_opts *opts);
 /* Both have the same text; between gaps the order is free, because some kinds of files report lost ends late. */
 void record_same(const struct record *a, const struct record *b);
+/* Puts the lines in order, for calls of several threads. */
+void record_sort(struct record *r);
 void record_free(struct record *r);
 
 #endif

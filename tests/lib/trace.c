@@ -122,6 +122,7 @@ static int on_number(void *ctx, const char *text, size_t len) {
 static int on_boolean(void *ctx, int value) {
     struct reader *r = ctx;
     if (at(r, 2, "viztracer_metadata", "overflow")) r->t->overflow = value;
+    if (in_event(r) && r->depth == 4 && !strcmp(r->key[4], "unfinished")) r->now.unfinished = value;
     return 1;
 }
 
@@ -220,7 +221,7 @@ void trace_free(struct trace *t) {
 
 /* ---- questions ---- */
 
-static bool is_slice(const struct trace_event *e) { return e->ph == 'X' || e->ph == 'B'; }
+static bool is_slice(const struct trace_event *e) { return e->ph == 'X'; }
 
 bool trace_name_is(const char *event_name, const char *name) {
     size_t n = strlen(name);
@@ -279,16 +280,14 @@ const struct trace_event *trace_find(const struct trace *t, const char *name, co
     return NULL;
 }
 
-static int64_t end_of(const struct trace_event *e) { return e->ph == 'B' ? INT64_MAX : e->ts + e->dur; }
+static int64_t end_of(const struct trace_event *e) { return e->ts + e->dur; }
 
 static int by_thread_time(const void *a, const void *b) {
     const struct trace_event *x = *(const struct trace_event *const *)a, *y = *(const struct trace_event *const *)b;
     if (x->tid != y->tid) return x->tid < y->tid ? -1 : 1;
     if (x->ts != y->ts) return x->ts < y->ts ? -1 : 1;
     if (end_of(x) != end_of(y)) return end_of(x) > end_of(y) ? -1 : 1;
-    /* the same extent: the file is in completion order, so that the later one is the outer one; open ones stand outermost first
-     */
-    if (x->ph == 'B' && y->ph == 'B') return x < y ? -1 : 1;
+    /* the same extent: the file is in completion order, so that the later one is the outer one */
     return x > y ? -1 : 1;
 }
 
@@ -326,7 +325,7 @@ void trace_span(const struct trace *t, int64_t *first, int64_t *last) {
     for (size_t i = 0; i < t->n; i++) {
         const struct trace_event *e = &t->events[i];
         if (!is_slice(e)) continue;
-        int64_t end = e->ph == 'B' ? e->ts : e->ts + e->dur;
+        int64_t end = end_of(e);
         if (e->ts < *first) *first = e->ts;
         if (end > *last) *last = end;
     }
@@ -352,8 +351,8 @@ const char *trace_check_shape(const struct trace *t) {
             wrong = "no dur";
         else if (e->ph == 'X' && e->dur < 0)
             wrong = "negative dur";
-        else if (e->ph == 'B' && e->dur != INT64_MIN)
-            wrong = "a dur at an unfinished call";
+        else if (e->ph == 'B')
+            wrong = "an unfinished call that does not say until when";
         else if (is_slice(e) && (!e->cat || strcmp(e->cat, "FEE")))
             wrong = "cat is not FEE";
         else if (!strchr("XBMiCNODstfben", e->ph))
@@ -382,10 +381,9 @@ const char *trace_check_nesting(const struct trace *t) {
         while (depth && (stack[depth - 1]->tid != e->tid || end_of(stack[depth - 1]) <= e->ts)) depth--;
         if (depth && end_of(e) > end_of(stack[depth - 1])) {
             const struct trace_event *outer = stack[depth - 1];
-            if (e->ph == 'B' || end_of(e) > end_of(outer) + 1) {
-                snprintf(verdict, sizeof verdict, "thread %d: %s [%lld +%lld]%s overlaps the end of %s [%lld +%lld]", (int)e->tid,
-                         e->name, (long long)e->ts, (long long)(e->ph == 'B' ? -1 : e->dur), e->ph == 'B' ? " (open)" : "",
-                         outer->name, (long long)outer->ts, (long long)outer->dur);
+            if (end_of(e) > end_of(outer) + 1) {
+                snprintf(verdict, sizeof verdict, "thread %d: %s [%lld +%lld] overlaps the end of %s [%lld +%lld]", (int)e->tid,
+                         e->name, (long long)e->ts, (long long)e->dur, outer->name, (long long)outer->ts, (long long)outer->dur);
                 bad = verdict;
             }
         }

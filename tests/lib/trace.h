@@ -8,7 +8,8 @@
 #include <sys/types.h>
 
 struct trace_event {
-    char ph; /* X B M i C … */
+    char ph;         /* X M i C … */
+    bool unfinished; /* says so in its args */
     pid_t pid, tid;
     int64_t ts, dur;  /* ns */
     const char *name; /* interned: equal names are equal pointers */
@@ -37,9 +38,9 @@ void trace_free(struct trace *t);
 const char *trace_check_shape(const struct trace *t);   /* fields, dialect, thread names */
 const char *trace_check_nesting(const struct trace *t); /* slices nest per thread */
 
-/* Slices (X and B) whose name is `name`, or begins with `name` up to " (" when it holds no location. 0 = any thread. */
+/* Slices (X) whose name is `name`, or begins with `name` up to " (" when it holds no location. 0 = any thread. */
 size_t trace_count(const struct trace *t, const char *name, pid_t tid);
-/* X and B events of a thread. */
+/* Slices of a thread. */
 size_t trace_slices(const struct trace *t, pid_t tid);
 bool trace_has_thread(const struct trace *t, pid_t tid);
 /* Distinct thread ids of all events, ascending. */

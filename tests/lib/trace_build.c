@@ -22,11 +22,13 @@ void trace_build_open_bare(struct trace_build *b) {
     must(vt_write_full(b->fd, VT_FILE_MAGIC, 8) == 0, "write");
 }
 
-void trace_build_open(struct trace_build *b) {
+void trace_build_open(struct trace_build *b) { trace_build_open_as(b, 100); }
+
+void trace_build_open_as(struct trace_build *b, uint32_t pid) {
     trace_build_open_bare(b);
     Vt__TraceHeader header = VT__TRACE_HEADER__INIT;
     header.format = VT_TRACE_FORMAT;
-    header.pid = 100;
+    header.pid = pid;
     header.clock = VT_CLOCK_MONOTONIC_NS;
     header.uid = (uint32_t)getuid();
     trace_build_frame(b, VT_FRAME_HEADER, &header.base);
@@ -149,9 +151,12 @@ void trace_build_calls(struct trace_build *b, uint32_t serial, uint64_t ident, u
     trace_build_block(b, serial, ident, 7, ev, n);
 }
 
-void trace_build_end(struct trace_build *b, uint64_t hooks_on, uint64_t dropped) {
+void trace_build_end(struct trace_build *b, uint64_t hooks_on, uint64_t dropped) { trace_build_end_at(b, hooks_on, 0, dropped); }
+
+void trace_build_end_at(struct trace_build *b, uint64_t hooks_on, uint64_t hooks_off, uint64_t dropped) {
     Vt__End end = VT__END__INIT;
     end.hooks_on_ticks = hooks_on;
+    end.hooks_off_ticks = hooks_off;
     end.dropped = dropped;
     trace_build_frame(b, VT_FRAME_END, &end.base);
 }

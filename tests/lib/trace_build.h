@@ -17,6 +17,7 @@ struct trace_build {
 
 /* A new file in the temporary folder with magic, header (pid 100, monotonic clock) and first clock frame. */
 void trace_build_open(struct trace_build *b);
+void trace_build_open_as(struct trace_build *b, uint32_t pid);
 /* The same with only the magic: the test writes header and clock. */
 void trace_build_open_bare(struct trace_build *b);
 void trace_build_close(struct trace_build *b);  /* keeps the file */
@@ -34,7 +35,9 @@ void trace_build_letters(struct trace_build *b);
  * yield;
  * "<a" throw; "a!" unwind, "a#" C raise; "~" a gap of 3 events, at the time of the event before. At most 64. */
 void trace_build_calls(struct trace_build *b, uint32_t serial, uint64_t ident, uint64_t ticks, uint64_t step, const char *text);
+/* Without a moment at which the hooks went out: tracing ended with the last event. */
 void trace_build_end(struct trace_build *b, uint64_t hooks_on, uint64_t dropped);
+void trace_build_end_at(struct trace_build *b, uint64_t hooks_on, uint64_t hooks_off, uint64_t dropped);
 
 /* The whole file, NUL-terminated; *len may be NULL. The caller frees it. */
 char *trace_build_slurp(const char *path, size_t *len);

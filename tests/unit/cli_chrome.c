@@ -86,10 +86,10 @@ START_TEST(test_shape) {
     trace_build_thread(&trace, 10, 101, 2, "says nothing");
     trace_build_stack(&trace, 10, 0, 0, NULL);
     trace_build_block(&trace, 0, 9, 100, ev, VT_ARRAY_LEN(ev));
-    trace_build_end(&trace, 1000000, 0);
+    trace_build_end_at(&trace, 1000000, 1006000, 0);
     yajl_val root = convert();
     ck_assert_str_eq(keys(root), "traceEvents viztracer_metadata file_info");
-    ck_assert_uint_eq(count(root), 7);
+    ck_assert_uint_eq(count(root), 8);
 
     yajl_val e = at(root, 0);
     ck_assert_str_eq(keys(e), "ph pid tid name args");
@@ -118,9 +118,19 @@ START_TEST(test_shape) {
     ck_assert_str_eq(text(e, "name"), "events dropped");
     ck_assert_str_eq(text(e, "s"), "t");
     ck_assert_str_eq(number(get(e, "args"), "count"), "77");
-    e = at(root, 6);
-    ck_assert_str_eq(text(e, "ph"), "B");
-    ck_assert_str_eq(keys(e), "pid tid ts ph name cat");
+    e = at(root, 6); /* open at the end */
+    ck_assert_str_eq(keys(e), "pid tid ts ph dur name args cat");
+    ck_assert_str_eq(text(e, "ph"), "X");
+    ck_assert_str_eq(number(e, "ts"), "1005.000");
+    ck_assert_str_eq(number(e, "dur"), "1.000");
+    ck_assert_str_eq(keys(get(e, "args")), "unfinished");
+    ck_assert(YAJL_IS_TRUE(get(get(e, "args"), "unfinished")));
+    e = at(root, 7);
+    ck_assert_str_eq(keys(e), "pid tid ts ph dur name args");
+    ck_assert_str_eq(text(e, "ph"), "M");
+    ck_assert_str_eq(text(e, "name"), "tracing");
+    ck_assert_str_eq(number(e, "ts"), "1000.000");
+    ck_assert_str_eq(number(e, "dur"), "6.000");
 
     yajl_val meta = get(root, "viztracer_metadata");
     ck_assert(YAJL_IS_TRUE(get(meta, "overflow")));

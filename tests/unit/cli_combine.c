@@ -102,12 +102,12 @@ START_TEST(test_same_pid) {
     write_file(1, TRACE(X(5, 40, "f"), ""));
     write_file(
         2, TRACE("{\"ph\":\"M\",\"pid\":5,\"tid\":5,\"name\":\"process_name\",\"args\":{\"name\":\"P\"}}," X(5, 41, "f"), ""));
-    check(2, false, "call 5/5 f 10000..13000\ncall 5/5 open 9000..13000\ncall 5/5 f 40000..43000\n");
+    check(2, false, "call 5/5 f 10000..13000\ncall 5/5 open 9000..13000 open\ncall 5/5 f 40000..43000\n");
     ck_assert_uint_eq(rec.info->nprocesses, 1);
     ck_assert_str_eq(notes, "");
     record_free(&rec);
     check(3, false,
-          "call 5/5 f 10000..13000\ncall 5/5 open 9000..13000\ncall 5/5 f 40000..43000\ncall 1073741825/5 f 41000..44000\n");
+          "call 5/5 f 10000..13000\ncall 5/5 open 9000..13000 open\ncall 5/5 f 40000..43000\ncall 1073741825/5 f 41000..44000\n");
     ck_assert_uint_eq(rec.info->processes[1]->name_len, strlen("P (5 of trace 3)"));
     ck_assert_int_eq(memcmp(rec.info->processes[1]->name, "P (5 of trace 3)", 16), 0);
     ck_assert_int_eq(memcmp(rec.info->threads[2]->name, "MainThread", 10), 0);

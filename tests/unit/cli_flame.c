@@ -82,7 +82,7 @@ START_TEST(test_short_calls_left_out) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (c c) b) (d d) a)");
     trace_build_calls(&trace, 0, 1, 2000, 10, "(a (d d)"); /* a stays open */
     opts.min_duration_ns = 20;
-    expect_folded("a (x.py:1) 40\na (x.py:1);b (x.py:2) 30\n"); /* the open a: nothing of it was told after 2000 */
+    expect_folded("a (x.py:1) 60\na (x.py:1);b (x.py:2) 30\n"); /* the open a: tracing ended with d */
 }
 END_TEST
 

@@ -31,7 +31,7 @@ struct trace_writer {
     size_t npending[THREADS];
     uint64_t announced[THREADS][CALLS_MAX]; /* starts */
     size_t nannounced[THREADS];
-    uint64_t last_fold_calls;
+    uint64_t first_fold_calls, last_fold_calls;
     uint32_t last_fold_functions;
     bool ended, gaps; /* gaps: calls can reach out of the one around them before that one's end is told */
 };
@@ -61,6 +61,7 @@ static void add_fold(struct trace_writer *w, const struct trace_fold *fold) {
     ck_assert_uint_eq(self, fold->total_ns);
     ck_assert(fold->listed && fold->listed <= fold->nfunctions && listed * 10 >= self * 9);
     w->folded += calls;
+    if (!w->first_fold_calls) w->first_fold_calls = fold->calls;
     w->last_fold_calls = fold->calls;
     w->last_fold_functions = fold->nfunctions;
 }
@@ -284,7 +285,8 @@ START_TEST(test_open_calls_are_shown) {
     ck_assert_uint_eq(sums->shown, 2); /* a and c */
     ck_assert_uint_eq(sums->folded, 3);
     ck_assert_uint_eq(sums->marks, 0);
-    ck_assert_uint_eq(sums->last_fold_calls, 2); /* both d in c */
+    ck_assert_uint_eq(sums->first_fold_calls, 2); /* both d in c, the inner one */
+    ck_assert_uint_eq(sums->last_fold_calls, 1);  /* b in a */
 }
 END_TEST
 
@@ -399,7 +401,7 @@ START_TEST(test_outputs_say_it) {
     yajl_val meta = yajl_tree_get(root, (const char *[]){"viztracer_metadata", NULL}, yajl_t_object);
     ck_assert_uint_eq(number(meta, "folded_calls", 1), 20);
     yajl_val events = yajl_tree_get(root, (const char *[]){"traceEvents", NULL}, yajl_t_array);
-    yajl_val a = events->u.array.values[events->u.array.len - 1];
+    yajl_val a = events->u.array.values[events->u.array.len - 2]; /* in front of when tracing ended */
     yajl_val folded = yajl_tree_get(a, (const char *[]){"args", "folded", NULL}, yajl_t_object);
     ck_assert_uint_eq(number(folded, "calls", 1), 20);
     ck_assert_uint_eq(number(folded, "total_us", 1000), 20 * 30 - 190);
@@ -444,7 +446,7 @@ START_TEST(test_outputs_say_what_is_in_no_call) {
     yajl_val root = yajl_tree_parse(json, NULL, 0);
     ck_assert_ptr_nonnull(root);
     yajl_val events = yajl_tree_get(root, (const char *[]){"traceEvents", NULL}, yajl_t_array);
-    ck_assert_uint_eq(events->u.array.len, 4);
+    ck_assert_uint_eq(events->u.array.len, 5);
     yajl_val mark = events->u.array.values[3];
     ck_assert_str_eq(YAJL_GET_STRING(yajl_tree_get(mark, (const char *[]){"name", NULL}, yajl_t_string)), "folded");
     ck_assert_str_eq(YAJL_GET_STRING(yajl_tree_get(mark, (const char *[]){"ph", NULL}, yajl_t_string)), "i");

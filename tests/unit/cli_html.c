@@ -166,7 +166,7 @@ START_TEST(test_columns) {
     ck_assert_str_eq(name_of(2), "main");
     must(6);                            /* main, A.f, append, append, A.f, A.f */
     NUMBERS(0, 100, 100, 60, 240, 200); /* starts */
-    NUMBERS(0, 300, 50, 30, 100, 0);    /* durations: open ones have none */
+    NUMBERS(700, 300, 50, 30, 100, 0);  /* durations: main until tracing ended, A.f began then */
     NUMBERS(0, 0, 0, 1, 2, 1);          /* levels left: main 0, A.f 1, append 2, append 2, A.f 1, A.f 1 */
     NUMBERS(2, 1, 0, 0, 1, 1);          /* names */
     NUMBERS(3, 0, 3, 4, 4, 1, 1);       /* main: open, from attach; the fourth call after it raised; the next is open */

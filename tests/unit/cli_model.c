@@ -9,7 +9,7 @@
 #include "cli/format/vzt/model.h"
 #include "tests/lib/trace_build.h"
 
-/* ---- a writer that notes: "name start+dur", "name start-" for open, "name start+dur!" when raised ---- */
+/* ---- a writer that notes: "name start+dur", "name start+dur-" for open, "name start+dur!" when raised ---- */
 struct trace_writer {
     char text[4096];
     size_t len;
@@ -39,7 +39,7 @@ static int note_begin(struct trace_writer *w) {
 static int note_call(struct trace_writer *w, const struct trace_call *call) {
     w->calls++;
     w->last = *call;
-    if (w->check_nesting && !call->open) {
+    if (w->check_nesting) {
         ck_assert_uint_le(call->start_ns, call->end_ns);
         for (size_t i = 0; i < w->ndone; i++) {
             uint64_t start = w->done[i].start, end = w->done[i].end;
@@ -54,10 +54,7 @@ static int note_call(struct trace_writer *w, const struct trace_call *call) {
         }
     }
     note("%s%.*s %llu", w->len ? ", " : "", (int)call->name->name_len, call->name->name, (unsigned long long)call->start_ns);
-    if (call->open)
-        note("-");
-    else
-        note("+%llu%s", (unsigned long long)(call->end_ns - call->start_ns), call->raised ? "!" : "");
+    note("+%llu%s%s", (unsigned long long)(call->end_ns - call->start_ns), call->raised ? "!" : "", call->open ? "-" : "");
     return 0;
 }
 static int note_gap(struct trace_writer *w, const struct trace_gap *gap) {
@@ -133,10 +130,27 @@ START_TEST(test_exceptions_and_generators) {
 }
 END_TEST
 
-START_TEST(test_open_at_end_outermost_first) {
+/* Tracing ended with the last event where nothing later is known of it. */
+START_TEST(test_open_at_end_innermost_first) {
     block_of(0, 1, 1000, 10, "(a (b (c c)");
-    expect("c 1020+10, a 1000-, b 1010-");
+    expect("c 1020+10, b 1010+20-, a 1000+30-");
     ck_assert_uint_eq(totals.open, 2);
+    trace_build_end_at(&trace, 500, 1100, 0);
+    expect("c 1020+10, b 1010+90-, a 1000+100-");
+}
+END_TEST
+
+/* A thread can have been given up before its process: FORMAT.md, Thread.end_ticks. */
+START_TEST(test_open_of_a_thread_with_its_own_end) {
+    Vt__Thread thread = VT__THREAD__INIT;
+    block_of(0, 1, 1000, 10, "(a");
+    block_of(1, 2, 1000, 10, "(b");
+    thread.ident = 2;
+    thread.serial = 2;
+    thread.end_ticks = 1050;
+    trace_build_frame(&trace, VT_FRAME_THREAD, &thread.base);
+    trace_build_end_at(&trace, 500, 1100, 0);
+    expect("a 1000+100-, b 1000+50-");
 }
 END_TEST
 
@@ -145,7 +159,7 @@ START_TEST(test_stack_open_at_attach) {
     trace_build_stack(&trace, 42, 900, 3, ids);
     trace_build_stack(&trace, 43, 900, 2, ids); /* a thread that never runs */
     block_of(0, 42, 1000, 10, "c) (d d) b)");
-    expect("c 900+100, d 1010+10, b 899+131, a 898-, a 899-, b 900-");
+    expect("c 900+100, d 1010+10, b 899+131, a 898+132-, b 900+130-, a 899+131-");
     ck_assert_uint_eq(totals.open, 3);
     ck_assert_uint_eq(totals.threads, 2);
 }
@@ -160,7 +174,8 @@ START_TEST(test_system_call_at_the_attach_ends_with_the_next_event) {
     block_of(1, 43, 2000, 10, "b) a)");
     block_of(2, 44, 3000, 10, "[c c]");
     expect("[in C: futex] 900+100, c 1000+10, b 899+121, [in C: futex] 900+1100, b 899+1101, a 898+1112, "
-           "[in C: futex] 900+2100, c 3000+10, a 898-, a 898-, b 899-, a 898-, b 899-, [in C: futex] 900-");
+           "[in C: futex] 900+2100, c 3000+10, a 898+2112-, b 899+2111-, a 898+2112-, [in C: futex] 900+2110-, b 899+2111-, "
+           "a 898+2112-");
     ck_assert_uint_eq(totals.unmatched, 0);
 }
 END_TEST
@@ -170,7 +185,7 @@ START_TEST(test_stack_goes_to_the_first_stream_of_an_ident) { /* idents are used
     trace_build_stack(&trace, 42, 900, 1, ids);
     block_of(3, 42, 1000, 10, "(b b)");
     block_of(5, 42, 2000, 10, "a) (c c)");
-    expect("b 1000+10, c 2010+10, a 900-");
+    expect("b 1000+10, c 2010+10, a 900+1120-");
     ck_assert_uint_eq(totals.unmatched, 1);
     ck_assert_uint_eq(totals.threads, 2);
 }
@@ -191,7 +206,7 @@ START_TEST(test_stack_when_a_payload_comes_first) { /* its stamp is what the blo
                             {.ticks = 1010, .type = VT_REC_RETURN, .id = 2}};
     trace_build_stack(&trace, 1, 900, 1, ids);
     trace_build_block(&trace, 0, 1, 7, ev, VT_ARRAY_LEN(ev));
-    expect("b 1000+10, a 900-");
+    expect("b 1000+10, a 900+110-");
 }
 END_TEST
 
@@ -366,7 +381,8 @@ int main(void) {
     tcase_add_test(tests, test_nested_calls);
     tcase_add_test(tests, test_stack_continues_in_the_next_block);
     tcase_add_test(tests, test_exceptions_and_generators);
-    tcase_add_test(tests, test_open_at_end_outermost_first);
+    tcase_add_test(tests, test_open_at_end_innermost_first);
+    tcase_add_test(tests, test_open_of_a_thread_with_its_own_end);
     tcase_add_test(tests, test_stack_open_at_attach);
     tcase_add_test(tests, test_system_call_at_the_attach_ends_with_the_next_event);
     tcase_add_test(tests, test_stack_goes_to_the_first_stream_of_an_ident);

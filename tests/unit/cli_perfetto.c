@@ -64,9 +64,17 @@ static void block_of(uint32_t serial, uint64_t ident, uint64_t ticks, uint64_t s
 static void check_slice(const char *name, size_t nth, uint64_t from, uint64_t to, size_t depth) {
     const struct pf_slice *s = pftrace_slice(pf, name, nth);
     ck_assert_uint_eq(s->begin->ns, from);
-    if (to) ck_assert_ptr_nonnull(s->end);
-    if (to) ck_assert_uint_eq(s->end->ns, to);
-    if (!to) ck_assert_ptr_null(s->end);
+    ck_assert_ptr_nonnull(s->end);
+    ck_assert_uint_eq(s->end->ns, to);
+    ck_assert_ptr_null(pftrace_arg(s->end->event, "unfinished"));
+    ck_assert_uint_eq(s->depth, depth);
+}
+
+static void check_unfinished(const char *name, size_t nth, uint64_t from, uint64_t to, size_t depth) {
+    const struct pf_slice *s = pftrace_slice(pf, name, nth);
+    ck_assert_uint_eq(s->begin->ns, from);
+    ck_assert_uint_eq(s->end->ns, to);
+    ck_assert_int_eq(pftrace_arg(s->end->event, "unfinished")->bool_value, 1);
     ck_assert_uint_eq(s->depth, depth);
 }
 
@@ -100,17 +108,20 @@ START_TEST(test_nested_calls) {
 }
 END_TEST
 
-START_TEST(test_open_frames_stay_open) {
+START_TEST(test_open_frames_end_with_tracing) {
     uint32_t ids[] = {1, 2};
     trace_build_stack(&trace, 1, 900, 2, ids);
     block_of(0, 1, 1000, 10, "(c c) b) (d (c");
-    trace_build_end(&trace, 0, 0);
+    trace_build_end_at(&trace, 850, 1500, 0);
     convert();
-    check_slice("a (x.py:1)", 0, 899, 0, 0);
+    check_unfinished("a (x.py:1)", 0, 899, 1500, 0);
     check_slice("b (x.py:2)", 0, 900, 1020, 1);
     check_slice("c (x.py:3)", 0, 1000, 1010, 2);
-    check_slice("d (x.py:4)", 0, 1030, 0, 1);
-    check_slice("c (x.py:3)", 1, 1040, 0, 2);
+    check_unfinished("d (x.py:4)", 0, 1030, 1500, 1);
+    check_unfinished("c (x.py:3)", 1, 1040, 1500, 2);
+    const struct pf_event *ended = pftrace_event(pf, PF_INSTANT, "tracing ended", 0);
+    ck_assert_uint_eq(ended->ns, 1500);
+    ck_assert_uint_eq(pftrace_arg(ended->event, "began_ns")->uint_value, 850);
     ck_assert_int_eq(pftrace_arg(pftrace_slice(pf, "a (x.py:1)", 0)->begin->event, "from_attach")->bool_value, 1);
     ck_assert_ptr_null(pftrace_arg(pftrace_slice(pf, "d (x.py:4)", 0)->begin->event, "from_attach"));
     ck_assert_uint_eq(result.totals.open, 3);
@@ -319,8 +330,8 @@ START_TEST(test_min_duration_keeps_the_order) {
     ck_assert_uint_eq(pf->nslices, 4); /* a, b, and b, d, which are open */
     ck_assert_uint_eq(pf->absolute, 0);
     check_slice("b (x.py:2)", 0, 1010, 1040, 1);
-    check_slice("b (x.py:2)", 1, 1070, 0, 1);
-    check_slice("d (x.py:4)", 0, 1100, 0, 2);
+    check_unfinished("b (x.py:2)", 1, 1070, 1100, 1);
+    check_unfinished("d (x.py:4)", 0, 1100, 1100, 2);
 }
 END_TEST
 
@@ -375,8 +386,8 @@ static size_t chrome_calls(char **list) {
     for (size_t i = 0; i < events->u.array.len; i++) {
         yajl_val e = events->u.array.values[i];
         const char *ph = YAJL_GET_STRING(yajl_tree_get(e, (const char *[]){"ph", NULL}, yajl_t_string));
-        if (*ph != 'X' && *ph != 'B') continue;
-        uint64_t from = ns_of(e, "ts"), to = *ph == 'X' ? from + ns_of(e, "dur") : 0;
+        if (*ph != 'X') continue;
+        uint64_t from = ns_of(e, "ts"), to = from + ns_of(e, "dur");
         ck_assert_int_gt(asprintf(&list[n++], "%s %llu %llu",
                                   YAJL_GET_STRING(yajl_tree_get(e, (const char *[]){"name", NULL}, yajl_t_string)),
                                   (unsigned long long)from, (unsigned long long)to),
@@ -611,7 +622,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_nested_calls);
-    tcase_add_test(tests, test_open_frames_stay_open);
+    tcase_add_test(tests, test_open_frames_end_with_tracing);
     tcase_add_test(tests, test_gaps);
     tcase_add_test(tests, test_what_begins_with_a_gap_begins_behind_it);
     tcase_add_test(tests, test_counters);

@@ -179,6 +179,16 @@ START_TEST(test_json_of_nothing) {
 }
 END_TEST
 
+/* The hooks were in from 1901 s after the boot on. */
+START_TEST(test_empty_trace) {
+    trace_build_end_at(&trace, 1901000000000, 1906110000000, 0);
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, ": process 100, 5.110 s from 1970-01-01 00:31:46.000\n"
+                                      "0 calls of 0 functions on 0 threads, 0 ns of thread time\n"));
+    ck_assert_ptr_nonnull(strstr(out, "no calls\n"));
+}
+END_TEST
+
 START_TEST(test_sort_limit_match) {
     static const char *const keys[] = {"self", "total", "calls", "mean", "p50", "p99", "max", "name"};
     static const char first[] = "bbcaaaaa"; /* of each key */
@@ -733,6 +743,7 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_json);
     tcase_add_test(tests, test_json_of_nothing);
+    tcase_add_test(tests, test_empty_trace);
     tcase_add_test(tests, test_sort_limit_match);
     tcase_add_test(tests, test_text);
     tcase_add_test(tests, test_waiting_is_apart_from_working);

@@ -60,7 +60,7 @@ START_TEST(test_calls_names_and_metadata) {
           "],\"viztracer_metadata\":{\"overflow\":true,\"baseTimeNanoseconds\":1795167637314728947,\"sync_marker\":11.25}}",
           "call 5/6 list.append 11500..12204\n"
           "call 5/6 A.f.<locals>.g (a (1).py:12) 11000..13000 args={\"func_args\":{\"x\":\"\\ud800\"} , \"n\":[1,{}]}\n"
-          "call 5/5 main (m.py:1) 12000..open args=null\n");
+          "call 5/5 main (m.py:1) 12000..13000 open args=null\n");
     ck_assert_uint_eq(rec.totals.calls, 2);
     ck_assert_uint_eq(rec.totals.open, 1);
     ck_assert_uint_eq(rec.totals.threads, 2);
@@ -94,6 +94,24 @@ START_TEST(test_names_are_written_as_they_were) {
 }
 END_TEST
 
+/* As our writer has them, as other programs write them again, and what only looks like it. */
+START_TEST(test_unfinished_calls) {
+    check("[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":2,\"dur\":3,\"name\":\"a\",\"args\":{\"unfinished\":true}},"
+          "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":4,\"name\":\"b\",\"args\":{\"x\": {\"unfinished\":[\"}\\\"\"]}, "
+          "\"unfinished\": true , \"y\":1}},"
+          "{\"ph\":\"X\",\"pid\":1,\"tid\":2,\"ts\":2,\"dur\":3,\"name\":\"c\",\"args\":{\"unfinished\":false}},"
+          "{\"ph\":\"X\",\"pid\":1,\"tid\":2,\"ts\":1,\"dur\":4,\"name\":\"d\",\"args\":{\"func_args\":{\"unfinished\":true}}},"
+          "{\"ph\":\"M\",\"pid\":1,\"tid\":1,\"ts\":0.5,\"dur\":9,\"name\":\"tracing\",\"args\":{}},"
+          "{\"ph\":\"B\",\"pid\":1,\"tid\":3,\"ts\":4,\"name\":\"e\"}]",
+          "call 1/1 a 2000..5000 open\ncall 1/1 b 1000..5000 open args={\"x\": {\"unfinished\":[\"}\\\"\"]},\"y\":1}\n"
+          "call 1/2 c 2000..5000 args={\"unfinished\":false}\n"
+          "call 1/2 d 1000..5000 args={\"func_args\":{\"unfinished\":true}}\ncall 1/3 e 4000..9500 open\n");
+    ck_assert_uint_eq(rec.totals.calls, 2);
+    ck_assert_uint_eq(rec.totals.open, 3);
+    ck_assert_uint_eq(rec.info->last_ns, 9500);
+}
+END_TEST
+
 START_TEST(test_begin_and_end) {
     check(
         "[{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"a\"},{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":2,\"name\":\"b\"},"
@@ -103,7 +121,7 @@ START_TEST(test_begin_and_end) {
         "{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":7,\"name\":\"o1\"},{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":8,\"name\":\"o2\"}"
         "]",
         "call 1/1 b 2000..3000 args={\"r\":1}\ncall 1/1 lost 4000..5000\ncall 1/1 a 1000..5000\n"
-        "call 1/1 o1 7000..open\ncall 1/1 o2 8000..open\n");
+        "call 1/1 o2 8000..8000 open\ncall 1/1 o1 7000..8000 open\n");
     ck_assert_uint_eq(rec.totals.unmatched, 1);
 }
 END_TEST
@@ -151,7 +169,7 @@ START_TEST(test_order_is_made) {
                                              1, 200, 1, "late") "," X(1, 200, 1, "its caller") "]",
           "call 5/2 other 1000..2000\n"
           "call 5/1 in2 5000..7000\ncall 5/1 in1 2000..12000\ncall 5/1 reaches out 50000..101000\ncall 5/1 outer 1000..101000\n"
-          "call 5/1 late 200001..201000\ncall 5/1 its caller 200000..201000\ncall 5/1 open 500..open\n");
+          "call 5/1 late 200001..201000\ncall 5/1 its caller 200000..201000\ncall 5/1 open 500..201000 open\n");
     ck_assert_uint_eq(rec.totals.cut, 1);
     struct run_opts opts = {.min_duration_ns = 2000};
     ck_assert_int_eq(record_run(&rec, rec.source, &opts), 0);
@@ -519,6 +537,7 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {test_calls_names_and_metadata,
                                   test_names_are_written_as_they_were,
+                                  test_unfinished_calls,
                                   test_begin_and_end,
                                   test_marks_gaps_and_texts_as_numbers,
                                   test_rounding_is_mended,

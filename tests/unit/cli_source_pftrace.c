@@ -100,7 +100,7 @@ START_TEST(test_details) {
     ck_assert_str_eq(two.text,
                      "counter 100/200 1002 1/13/2\ncall 100/200 f (a.py:1) 1002..1003\n"
                      "call 100/200 f (a.py:1) 1000..1009 args={\"func_args\":{\"x\":\"12\",\"y\":\"'1.50'\",\"z\":\"1.5\","
-                     "\"b\":\"True\"},\"return_value\":\"-7\"}\ncall 100/200 builtins.len 900..open\n");
+                     "\"b\":\"True\"},\"return_value\":\"-7\"}\ncall 100/200 builtins.len 900..1009 open\n");
     ck_assert_int_eq(memcmp(two.info->threads[0]->name, "worker", 6), 0);
     ck_assert_uint_eq(two.info->real_minus_mono, 5000000000u);
     opts.input = pftrace;

@@ -1,5 +1,5 @@
 /* Files of released trace formats must stay readable, and mean the same: each tests/golden/NAME.vzt still becomes the
- * events of NAME.json. A golden file is never made again; a new format gets new ones. */
+ * events of NAME.json. A golden .vzt is never made again; a new format gets new ones. */
 #include <check.h>
 #include <limits.h>
 #include <stdio.h>

@@ -16,6 +16,9 @@
     "],\"viztracer_metadata\":{\"version\":\"1\",\"overflow\":false,\"baseTimeNanoseconds\":1795167637314728947},"               \
     "\"file_info\":{\"files\":{\"a.py\":[\"x = 1\\n\",1]},\"functions\":{\"f (a.py:1)\":[\"a.py\",1]}}}"
 #define X(name, ts, dur) ",{\"pid\":5,\"tid\":5,\"ts\":" ts ",\"ph\":\"X\",\"dur\":" dur ",\"name\":\"" name "\",\"cat\":\"FEE\"}"
+#define OPEN(name, ts, dur)                                                                                                      \
+    ",{\"pid\":5,\"tid\":5,\"ts\":" ts ",\"ph\":\"X\",\"dur\":" dur ",\"name\":\"" name                                          \
+    "\",\"args\":{\"unfinished\":true},\"cat\":\"FEE\"}"
 #define B(name, ts) ",{\"pid\":5,\"tid\":5,\"ts\":" ts ",\"ph\":\"B\",\"name\":\"" name "\",\"cat\":\"FEE\"}"
 
 static int load(struct trace *t, const char *json) {
@@ -49,7 +52,7 @@ static const struct {
     const char *json, *says;
 } wrong[] = {
     {HEAD X("a", "10", "10") X("b", "15", "10") TAIL, "overlaps"},
-    {HEAD X("a", "10", "10") B("b", "15") TAIL, "overlaps"},
+    {HEAD X("a", "10", "10") B("b", "15") TAIL, "does not say until when"},
     {HEAD X("a", "10", "-1") TAIL, "negative"},
     {HEAD ",{\"pid\":5,\"tid\":5,\"ts\":1,\"ph\":\"X\",\"name\":\"a\",\"cat\":\"FEE\"}" TAIL, "no dur"},
     {HEAD ",{\"pid\":5,\"tid\":5,\"ts\":1,\"ph\":\"X\",\"dur\":1,\"name\":\"a\",\"cat\":\"fee\"}" TAIL, "FEE"},
@@ -76,11 +79,12 @@ START_TEST(wrong_is_named) {
 }
 END_TEST
 
-START_TEST(open_calls_nest) {
+START_TEST(unfinished_calls_say_so) {
     struct trace t;
-    ck_assert_int_eq(load(&t, HEAD B("a", "10") B("b", "11") X("c", "12", "100") B("d", "112") TAIL), 0);
+    ck_assert_int_eq(load(&t, HEAD X("c", "12", "100") OPEN("d", "112", "3") OPEN("b", "11", "104") TAIL), 0);
     ck_assert_ptr_null(trace_check_shape(&t));
     ck_assert_ptr_null(trace_check_nesting(&t));
+    ck_assert(!trace_find(&t, "c", NULL)->unfinished && trace_find(&t, "d", NULL)->unfinished);
     trace_free(&t);
 }
 END_TEST
@@ -103,7 +107,7 @@ int main(void) {
     TCase *tc = tcase_create("trace");
     tcase_add_test(tc, right);
     tcase_add_loop_test(tc, wrong_is_named, 0, (int)(sizeof wrong / sizeof *wrong));
-    tcase_add_test(tc, open_calls_nest);
+    tcase_add_test(tc, unfinished_calls_say_so);
     tcase_add_test(tc, zipped);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);

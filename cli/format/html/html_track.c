@@ -126,13 +126,12 @@ int html_track_add(struct html_track *t, const struct html_slice *slice) {
     return 0;
 }
 
-/* Of two with the same times the outer one came later, but for open ones. */
+/* Of two with the same times the outer one came later. */
 static int compare_slices(const void *a, const void *b) {
     const struct html_slice *x = a, *y = b;
     if (x->start != y->start) return x->start < y->start ? -1 : 1;
     if (x->end != y->end) return x->end > y->end ? -1 : 1;
-    int later = x->seq > y->seq ? -1 : x->seq < y->seq;
-    return x->flags & HTML_OPEN ? -later : later;
+    return x->seq > y->seq ? -1 : x->seq < y->seq;
 }
 
 void html_track_sort(struct html_track *t) {

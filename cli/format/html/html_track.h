@@ -11,7 +11,7 @@
 enum { HTML_OPEN = 1, HTML_FROM_ATTACH = 2, HTML_RAISED = 4 };
 
 struct html_slice {
-    uint64_t start, end; /* ns; end of an open one: UINT64_MAX */
+    uint64_t start, end; /* ns */
     uint32_t name;       /* number as written */
     uint32_t detail;     /* 1 + number of its detail, 0 = none */
     uint32_t fold;       /* 1 + number of its fold, 0 = none */

@@ -7,7 +7,7 @@
  *   one line of JSON, ended by '\n': generator, start, end, base, cut_off, damage, totals, processes, tracks, names;
  *   a track is a thread, a row of asyncio tasks or a row of threads of a pool that follow one another: "tasks" or "pool" has
  *   where each begins, its name and the id of its thread
- *   for each track: varint n; then n each of: start (less the start before), duration (0 when open), levels left before this
+ *   for each track: varint n; then n each of: start (less the start before), duration, levels left before this
  *       call (depth = depth before + 1 - levels), name; then lists, each led by its varint length, calls as their number less
  *       the number before: flags (call, bits), details (call, three texts led by their lengths: args payload, return value,
  *       args as JSON), folds (call, calls, ns, functions: name, calls, ns), gaps (ns, count), marks (ns, text of JSON),
@@ -154,9 +154,7 @@ static int html_call(struct trace_writer *w, const struct trace_call *call) {
     int rc = html_track_get(&w->tracks, call->thread, call->task, &t);
     if (rc) return rc;
     struct html_slice s = {.start = call->start_ns,
-                           .end = call->open                      ? UINT64_MAX
-                                  : call->end_ns > call->start_ns ? call->end_ns
-                                                                  : call->start_ns,
+                           .end = call->end_ns > call->start_ns ? call->end_ns : call->start_ns,
                            .name = name_number(w, call->name),
                            .flags = (call->open ? HTML_OPEN : 0) | (call->from_attach ? HTML_FROM_ATTACH : 0) |
                                     (call->raised ? HTML_RAISED : 0)};
@@ -165,7 +163,7 @@ static int html_call(struct trace_writer *w, const struct trace_call *call) {
     if (!rc) rc = html_track_add(t, &s);
     if (rc) return rc;
     see_time(w, s.start);
-    if (!call->open) see_time(w, s.end);
+    see_time(w, s.end);
     w->ncalls++;
     return 0;
 }
@@ -389,7 +387,8 @@ static int put_depths(struct trace_writer *w, const struct html_track *t) {
         while (depth && ends[depth - 1] <= t->slices[i].start) depth--;
         put_varint(w, before - depth);
         rc = html_grow(&ends, depth, &room, sizeof *ends);
-        if (!rc) ends[depth++] = t->slices[i].end;
+        bool open = t->slices[i].flags & HTML_OPEN; /* is around what begins at its end */
+        if (!rc) ends[depth++] = t->slices[i].end + open;
     }
     memory_free(ends);
     return rc;
@@ -448,7 +447,7 @@ static int put_track(struct trace_writer *w, struct html_track *t) {
         put_varint(w, t->slices[i].start - last);
         last = t->slices[i].start;
     }
-    for (size_t i = 0; i < t->n; i++) put_varint(w, t->slices[i].flags & HTML_OPEN ? 0 : t->slices[i].end - t->slices[i].start);
+    for (size_t i = 0; i < t->n; i++) put_varint(w, t->slices[i].end - t->slices[i].start);
     int rc = put_depths(w, t);
     for (size_t i = 0; i < t->n; i++) put_varint(w, t->slices[i].name);
     put_list(w, t, flags_of, NULL, NULL);
@@ -460,9 +459,21 @@ static int put_track(struct trace_writer *w, struct html_track *t) {
     return rc ? rc : output_error(w->data);
 }
 
+/* Tracing went on when nothing was called any more. */
+static void see_processes(struct trace_writer *w) {
+    bool any = w->first_ns <= w->last_ns;
+    for (uint32_t i = 0; i < w->info->nprocesses; i++) {
+        const struct trace_process *process = w->info->processes[i];
+        if (process->hidden || !process->end_ns) continue;
+        if (!any) see_time(w, trace_process_start(w->info, process));
+        see_time(w, trace_process_end(w->info, process));
+    }
+}
+
 static int html_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct vt_err err = {0};
     uint64_t bytes;
+    see_processes(w);
     if (w->first_ns > w->last_ns) w->first_ns = w->last_ns = 0;
     int rc = html_tracks_pack(&w->tracks, w->info->nthreads);
     if (rc) return rc;

@@ -94,7 +94,6 @@ function readTrack(r, track, end) {
   track.gaps = r.items(() => ({ns: r.number(), count: r.number()}));
   track.marks = r.items(() => ({ns: r.number(), text: r.span()}));
   track.counters = r.items(() => ({ns: r.number(), collecting: r.number(), collected: r.number(), uncollectable: r.number()}));
-  for (const [i, flags] of track.flags) if (flags & FLAG_OPEN) dur[i] = Math.max(end - start[i], 0);
 }
 
 // Calls by depth, each depth in order of time: what drawing searches in.

@@ -15,7 +15,7 @@
 #define PROGRESS_STEP (8u << 20)
 
 enum place { OUTSIDE, ROOT, EVENTS, EVENT, ARGS, META, INFO, FILES, ONE_FILE };
-enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT, F_BIND };
+enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT, F_BIND, F_UNFINISHED };
 
 /* Part of the file that is kept unchanged. */
 struct capture {
@@ -40,7 +40,7 @@ struct reader {
     size_t depth;             /* containers open */
     size_t skip;              /* != 0: everything is of no interest until fewer containers are open */
     enum field field;         /* of the event: what the value that comes next is */
-    enum field arg;           /* the same in its args: F_NAME, F_COUNT */
+    enum field arg;           /* the same in its args: F_NAME, F_COUNT, F_UNFINISHED */
     struct json_event event;  /* numbers of it */
     struct piece pid, tid, name, cat, id, args_name, args_count;
     struct piece key;        /* of meta, of a file, of a member */
@@ -257,7 +257,11 @@ static int on_scalar(struct reader *r, const char *text, size_t len) {
     return value_end(r);
 }
 static int on_null(void *ctx) { return on_scalar(ctx, "null", 4); }
-static int on_boolean(void *ctx, int value) { return on_scalar(ctx, value ? "true" : "false", value ? 4 : 5); }
+static int on_boolean(void *ctx, int value) {
+    struct reader *r = ctx;
+    if (!r->skip && r->place == ARGS && r->arg == F_UNFINISHED) r->event.unfinished = value != 0;
+    return on_scalar(r, value ? "true" : "false", value ? 4 : 5);
+}
 
 static int on_number(void *ctx, const char *text, size_t len) {
     struct reader *r = ctx;
@@ -304,7 +308,10 @@ static int on_key(void *ctx, const unsigned char *key, size_t len) {
         if (r->field == F_ARGS) capture_begin(r, &r->value, 0);
         break;
     case ARGS:
-        r->arg = len == 4 && !memcmp(key, "name", 4) ? F_NAME : len == 5 && !memcmp(key, "count", 5) ? F_COUNT : F_NONE;
+        r->arg = len == 4 && !memcmp(key, "name", 4)           ? F_NAME
+                 : len == 5 && !memcmp(key, "count", 5)        ? F_COUNT
+                 : len == 10 && !memcmp(key, "unfinished", 10) ? F_UNFINISHED
+                                                               : F_NONE;
         break;
     default: break;
     }

@@ -25,6 +25,7 @@ struct json_text {
 struct json_event {
     char ph; /* 0 = none */
     bool has_ts, has_dur;
+    bool unfinished;             /* "unfinished":true in args */
     char scope;                  /* first letter of "s"; 0 = none */
     char bind;                   /* first letter of "bp"; 0 = none */
     uint64_t ts_ns, dur_ns;      /* rounded; negative ones are 0 */

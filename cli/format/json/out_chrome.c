@@ -119,6 +119,16 @@ static int put_thread_name(struct trace_writer *w, const struct trace_thread *th
     return put_meta(w, ",\n", thread->process->pid, thread->tid, "thread_name", name, len);
 }
 
+/* When tracing of the process began and ended. Other programs leave out what they do not know of this kind. */
+static void put_tracing(struct trace_writer *w, const struct trace_process *process) {
+    uint64_t start = trace_process_start(w->info, process);
+    char *p = put_prefix(output_room(w->out, 512), process->pid, process->pid);
+    p = json_put_us(p, start);
+    p = PUT(p, ",\"ph\":\"M\",\"dur\":");
+    p = json_put_us(p, trace_process_end(w->info, process) - start);
+    output_put(w->out, PUT(p, ",\"name\":\"tracing\",\"args\":{}}"));
+}
+
 static int chrome_begin(struct trace_writer *w) {
     int rc = 0;
     const char *before = "";
@@ -209,15 +219,20 @@ static int put_args(struct trace_writer *w, const struct trace_call *call) {
     const char *comma = "";
     struct call_text retval;
     put_literal(w, ",\"args\":");
-    if (call->args_json && !call->folded) {
+    if (call->args_json && !call->folded && !call->open) {
         output_write(w->out, call->args_json, call->args_json_len);
         return 0;
     }
     put_literal(w, "{");
+    if (call->open) {
+        put_literal(w, "\"unfinished\":true");
+        comma = ",";
+    }
     if (call->folded) {
         size_t len;
         char *text = fold_json(call->folded, &len);
         if (!text) return -ENOMEM;
+        put_literal(w, comma);
         put_literal(w, "\"folded\":");
         output_write(w->out, text, len);
         memory_free(text);
@@ -251,7 +266,7 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
         call->name->used = true;
     }
     struct name_text *tail = *name;
-    bool args = call->args || call->retval || call->args_json || call->folded;
+    bool args = call->args || call->retval || call->args_json || call->folded || call->open;
     bool plain = !args && !call->category && tail->len <= ROOM_MAX;
     char *p = output_room(w->out, PREFIX_MAX + NUMBERS_MAX + (plain ? tail->len : 0));
     if (call->task) {
@@ -262,12 +277,8 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
         p = put(p, thread->text, thread->len);
     }
     p = json_put_us(p, call->start_ns);
-    if (call->open) {
-        p = PUT(p, ",\"ph\":\"B\"");
-    } else {
-        p = PUT(p, ",\"ph\":\"X\",\"dur\":");
-        p = json_put_us(p, call->end_ns - call->start_ns);
-    }
+    p = PUT(p, ",\"ph\":\"X\",\"dur\":");
+    p = json_put_us(p, call->end_ns - call->start_ns);
     if (plain) {
         output_put(w->out, put(p, tail->text, tail->len));
         return output_error(w->out);
@@ -371,6 +382,8 @@ static void put_limit(struct trace_writer *w) {
 
 static int chrome_end(struct trace_writer *w, const struct trace_totals *totals) {
     int rc = 0;
+    for (uint32_t i = 0; i < w->info->nprocesses; i++)
+        if (!w->info->processes[i]->hidden && w->info->processes[i]->end_ns) put_tracing(w, w->info->processes[i]);
     for (size_t i = 0; i < w->nused_tasks && !rc; i++) {
         const struct trace_task *task = w->used_tasks[i].task;
         size_t len;

@@ -3,12 +3,13 @@
  * Memory: names, threads, source texts, 24 bytes for each call that no call of the file is around; where a thread's
  * calls are out of order, what lane.h says.
  *
- * X is a call; B and E make one, B without E an open one. M names processes and threads. i, C, N, O, D, s, t, f, b, n, e
- * are marks. The rest is counted as left out. */
+ * X is a call; B and E make one. B without E, and X with "unfinished" in its arguments, were open when tracing ended. M names
+ * processes and threads. i, C, N, O, D, s, t, f, b, n, e are marks. The rest is counted as left out. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/json_walk.h"
 #include "cli/base/memory.h"
 #include "cli/format/json/chrome_json.h"
 #include "cli/format/json/json_events.h"
@@ -40,6 +41,7 @@ struct json_source {
     struct lanes lanes;
     uint64_t dropped;           /* from the file's metadata */
     struct text_map categories; /* struct trace_category by text */
+    struct buf args;
 };
 
 /* One reading of the file. */
@@ -106,8 +108,19 @@ static void leave_out(struct pass *p, enum left_out_cause cause, const void *nam
 /* What a NULL of thread_of and name_of means. */
 static int not_found(const struct pass *p) { return p->lanes->learns ? -ENOMEM : -ESTALE; }
 
+/* When tracing of a process began and ended: "ts" and "dur" of our own record. */
+static int take_tracing(struct pass *p, const struct json_event *e) {
+    uint64_t end = e->ts_ns + e->dur_ns;
+    struct trace_process *process = process_of(p->s, e);
+    if (!process) return -ENOMEM;
+    if (!process->end_ns || e->ts_ns < process->start_ns) process->start_ns = e->ts_ns;
+    if (end > process->end_ns) process->end_ns = end;
+    return 0;
+}
+
 static int take_metadata(struct pass *p, const struct json_event *e) {
     if (!p->lanes->learns) return 0;
+    if (e->has_ts && e->has_dur && e->name.len == 7 && !memcmp(e->name.text, "tracing", 7)) return take_tracing(p, e);
     if (!e->args_name.text || !e->name.text) return leave_out(p, LEFT_OUT_METADATA, e->name.text, e->name.len), 0;
     if (e->name.len == 12 && !memcmp(e->name.text, "process_name", 12)) {
         struct trace_process *process = process_of(p->s, e);
@@ -155,6 +168,17 @@ static int on_file(void *ctx, struct json_text path, struct json_text text, uint
 
 /* ---- calls ---- */
 
+/* "unfinished" is not one of the arguments of a call. */
+static int take_mark_off(struct pass *p, struct trace_call *call) {
+    struct buf *args = &p->s->args;
+    args->len = 0;
+    bool any = json_without_member(args, call->args_json, call->args_json_len, "unfinished");
+    call->open = true;
+    call->args_json = any ? args->data : NULL;
+    call->args_json_len = any ? args->len : 0;
+    return args->failed ? -ENOMEM : 0;
+}
+
 static int take_complete(struct pass *p, struct trace_thread *thread, const struct json_event *e) {
     struct trace_call call = {.thread = thread,
                               .name = name_of(p, e),
@@ -164,6 +188,7 @@ static int take_complete(struct pass *p, struct trace_thread *thread, const stru
                               .args_json_len = e->args.len};
     if (!call.name) return not_found(p);
     int rc = category_of(p, e, &call.category);
+    if (!rc && e->unfinished) rc = take_mark_off(p, &call);
     return rc ? rc : lanes_call(p->lanes, &call);
 }
 
@@ -319,7 +344,7 @@ static int give_rest(struct pass *p) {
         struct json_thread *t = &p->s->threads[i];
         struct trace_thread *thread = p->info->threads[i];
         sort_open(t);
-        for (size_t k = 0; k < t->nopen && !rc; k++) rc = open_left(p, thread, &t->open[p->lanes->learns ? t->nopen - 1 - k : k]);
+        for (size_t k = t->nopen; k-- > 0 && !rc;) rc = open_left(p, thread, &t->open[k]);
         if (!rc) rc = lanes_end(p->lanes, thread);
     }
     return rc;
@@ -340,6 +365,7 @@ static void json_close(struct trace_info *info, void *state) {
     memory_free(s->threads);
     for (size_t i = 0; i < s->categories.slots; i++) memory_free(s->categories.entries[i].value);
     text_map_free(&s->categories);
+    buf_free(&s->args);
     info_build_free(&s->build);
     memory_free(s->path);
     memory_free(s);
@@ -369,6 +395,7 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
         json_close(made, s);
         return rc;
     }
+    if (s->lanes.any) trace_info_put_ends(made);
     for (uint32_t i = 0; i < made->nthreads; i++) made->nshown += made->threads[i]->shown;
     end_pass(s);
     made->range_known = true;

@@ -108,7 +108,7 @@ static int put_begin(struct trace_writer *w, struct sequence *seq, const struct 
 static int put_end(struct trace_writer *w, struct sequence *seq, const struct trace_call *call) {
     static const uint8_t plain[PART_MAX] = {PB_TAG(PACKET_EVENT, PB_BYTES), 2, PB_TAG(EVENT_TYPE, PB_VARINT), TYPE_END};
     struct track *task = NULL;
-    if (call->end_ns >= seq->last_ns && !call->task && !call->retval && !call->raised && !call->folded)
+    if (call->end_ns >= seq->last_ns && !call->task && !call->retval && !call->raised && !call->folded && !call->open)
         return put_fast(w, seq, call->end_ns, plain, 4);
     int rc = call->task ? packets_task_track(&w->packets, seq, call, &task) : 0;
     if (rc) return rc;
@@ -119,6 +119,7 @@ static int put_end(struct trace_writer *w, struct sequence *seq, const struct tr
     struct call_text retval;
     if (call_retval(call, &retval)) perfetto_arg_repr(b, "return_value", retval.data, retval.len);
     if (call->raised) perfetto_arg_true(b, "raised");
+    if (call->open) perfetto_arg_true(b, "unfinished");
     if (call->folded) perfetto_arg_fold(b, call->folded);
     return packets_close_event(&w->packets, seq, start);
 }
@@ -129,23 +130,11 @@ static int perfetto_enter(struct trace_writer *w, const struct trace_call *call)
     return rc ? rc : put_begin(w, seq, call, true, true);
 }
 
-/* What was folded below a call that has no end. */
-static int put_open_fold(struct trace_writer *w, struct sequence *seq, const struct trace_call *call) {
-    int rc = packets_intern_fold(&w->packets, seq, call->folded);
-    if (rc) return rc;
-    size_t start = packets_open_event(&w->packets, seq, seq->last_ns, TYPE_INSTANT, 0);
-    pb_text(&w->packets.packet, EVENT_NAME, "folded in an open call", 22);
-    perfetto_arg_fold(&w->packets.packet, call->folded);
-    return packets_close_event(&w->packets, seq, start);
-}
-
 static int perfetto_call(struct trace_writer *w, const struct trace_call *call) {
     struct sequence *seq;
     int rc = packets_ready(&w->packets, call->thread, call->start_ns, &seq);
     if (!rc && !call->announced) rc = put_begin(w, seq, call, call->in_order, false);
-    if (rc) return rc;
-    if (!call->open) return put_end(w, seq, call);
-    return call->folded ? put_open_fold(w, seq, call) : 0;
+    return rc ? rc : put_end(w, seq, call);
 }
 
 static int perfetto_gap(struct trace_writer *w, const struct trace_gap *gap) {
@@ -276,13 +265,30 @@ static int put_limit(struct trace_writer *w, uint64_t ns) {
     return packets_close_event(&w->packets, w->packets.control, start);
 }
 
-/* The same when something is not in the picture. */
+/* One instant on the track of each process: unfinished calls were cut there. */
+static int put_tracing_ends(struct trace_writer *w) {
+    const struct trace_info *info = w->packets.info;
+    int rc = 0;
+    for (uint32_t i = 0; i < info->nprocesses && !rc; i++) {
+        const struct trace_process *process = info->processes[i];
+        if (process->hidden || !process->end_ns) continue;
+        size_t start = packets_open_event(&w->packets, w->packets.control, trace_process_end(info, process), TYPE_INSTANT,
+                                          w->packets.process_uuids[i]);
+        pb_text(&w->packets.packet, EVENT_NAME, "tracing ended", 13);
+        perfetto_arg_u64(&w->packets.packet, "began_ns", trace_process_start(info, process));
+        rc = packets_close_event(&w->packets, w->packets.control, start);
+    }
+    return rc;
+}
+
+/* At the end of the process's track too, when something is not in the picture. */
 static int perfetto_end(struct trace_writer *w, const struct trace_totals *totals) {
     bool cut_off = w->packets.info->cut_off || w->packets.info->damage.code;
     uint64_t last_ns = 0;
+    int rc = put_tracing_ends(w);
     for (uint32_t i = 0; i <= w->packets.info->nthreads; i++)
         if (w->packets.control[i].last_ns > last_ns) last_ns = w->packets.control[i].last_ns;
-    int rc = put_limit(w, last_ns);
+    if (!rc) rc = put_limit(w, last_ns);
     if (rc || (!totals->folded && !totals->left_out && !totals->short_calls && !totals->dropped && !cut_off))
         return rc ? rc : output_error(w->packets.out);
     size_t start = packets_open_event(&w->packets, w->packets.control, last_ns, TYPE_INSTANT, 0);

@@ -259,6 +259,7 @@ static int end_call(struct pass *p, struct sequence *seq, const struct track *tr
     if (!rc) {
         call.end_ns = ns > call.start_ns ? ns : call.start_ns;
         call.raised = notes.raised;
+        call.open = notes.unfinished;
         rc = lanes_call(p->lanes, &call);
     }
     buf_free(&open.args);
@@ -363,14 +364,27 @@ static int take_counter(struct pass *p, struct sequence *seq, const struct track
     return give_mark(p, seq, &mark);
 }
 
+/* When tracing of a process ended, and began. */
+static int take_tracing(struct buf *args, struct trace_process *process, uint64_t ns) {
+    buf_put(args, "", 1);
+    if (args->failed) return -ENOMEM;
+    const char *began = strstr(args->data, "\"began_ns\":");
+    uint64_t start = began ? strtoull(began + 11, NULL, 10) : ns;
+    if (!process->end_ns || start < process->start_ns) process->start_ns = start;
+    if (ns > process->end_ns) process->end_ns = ns;
+    return 0;
+}
+
 /* The notes that our writer puts at the end of the trace. */
-static int take_note(struct pass *p, const struct sequence *seq, const Pf__Event *e) {
+static int take_note(struct pass *p, const struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     struct buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
     const char *dropped, *limit;
     args->len = 0;
     int rc = take_args(args, &seq->texts, e, false, &notes);
     bool limited = text_is(e->name, "limit on the overhead");
+    if (!rc && p->lanes->learns && track && track->is_process && text_is(e->name, "tracing ended"))
+        return take_tracing(args, track->process, ns);
     if (rc || !p->lanes->learns || !args->len || (!limited && !text_is(e->name, "not everything is shown"))) return rc;
     buf_put(args, "", 1);
     if (args->failed) return -ENOMEM;
@@ -391,9 +405,9 @@ static int take_event(struct pass *p, struct sequence *seq, const Pf__Packet *pa
     if (clock && clock != PFTRACE_CLOCK_MONO) return -EBADMSG;
     if (!clock && (seq->last_ns += packet->timestamp) > TIME_MAX_NS) return -EBADMSG;
     uint64_t ns = clock ? packet->timestamp : seq->last_ns;
-    if (!seq->thread) return packet->sequence_id == 1 ? take_note(p, seq, e) : -EBADMSG;
     const struct track *track = e->track_uuid ? get_number(&p->s->tracks, e->track_uuid) : NULL;
     if (e->track_uuid && !track) return -EBADMSG;
+    if (!seq->thread) return packet->sequence_id == 1 ? take_note(p, seq, track, ns, e) : -EBADMSG;
     const struct track own = {.thread = seq->thread, .process = (struct trace_process *)seq->thread->process};
     if (e->type == PFTRACE_BEGIN && e->name_iid) return begin_call(p, seq, track, ns, e);
     if (e->type == PFTRACE_END) {
@@ -432,7 +446,7 @@ static int give_rest(struct pass *p) {
         if (seq->nopen) qsort(seq->open, seq->nopen, sizeof *seq->open, compare_open);
         for (size_t k = 0; k < seq->nopen && !rc; k++) {
             struct trace_call call;
-            rc = fill_call(p, seq, &seq->open[p->lanes->learns ? seq->nopen - 1 - k : k], &call);
+            rc = fill_call(p, seq, &seq->open[seq->nopen - 1 - k], &call);
             if (!rc) rc = lanes_open(p->lanes, &call);
         }
         if (!rc) rc = lanes_end(p->lanes, seq->thread);
@@ -479,6 +493,7 @@ static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_er
     if (!rc) rc = give_rest(&p);
     if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers need a process */
     if (rc) return vt_err_set(err, rc, "%s: %s", s->path, strerror(-rc));
+    if (p.lanes->any) trace_info_put_ends(info);
     for (uint32_t i = 0; i < info->nthreads; i++) info->nshown += info->threads[i]->shown;
     s->nnames = info->nnames;
     s->nthreads = info->nthreads;

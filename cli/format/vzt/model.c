@@ -135,8 +135,7 @@ static int announce(struct model *m, struct stream *s, uint32_t to) {
     return rc;
 }
 
-/* Hands frame number `at` to the writer; above it on the stack there is nothing that has not been handed over. end_ns is
- * not used for open frames. */
+/* Hands frame number `at` to the writer; above it on the stack there is nothing that has not been handed over. */
 static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns, bool open, bool raised,
                 const struct payload *retval) {
     const struct frame *frame = &s->frames[at];
@@ -162,8 +161,7 @@ static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns,
     call->in_order = m->ops->enter != NULL;
     call->retval = retval ? retval->data : NULL;
     call->retval_len = retval ? retval->len : 0;
-    if (announced && !open) s->announced = at;
-    if (!announced && open) s->announced = m->ops->enter ? at + 1 : 0; /* known from now on */
+    if (announced) s->announced = at;
     return m->ops->call(m->w, call);
 }
 
@@ -388,17 +386,19 @@ static int take_drops(struct model *m, const struct ahead_frame *frame) {
     return rc;
 }
 
+/* What is open at the end was open until tracing of its process ended. With the hooks out now and then, nobody knows what was
+ * still running then: such calls end with the last event. */
 static int give_open_frames(struct model *m) {
-    /* With the hooks out now and then, nobody knows what was still running at the end: then calls end there, the innermost
-     * first, as calls that end do. */
     bool open = !(m->info->throttled && m->info->throttled->windows);
     int rc = 0;
     for (uint32_t i = 0; i < m->info->nthreads && !rc; i++) {
         struct stream *s = &m->streams[i];
         const struct trace_thread *thread = m->call.thread = m->info->threads[i];
         if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
-        for (uint32_t k = 0; k < s->depth && !rc; k++)
-            rc = give(m, s, open ? k : s->depth - 1 - k, s->last_ns, open, false, NULL);
+        uint64_t end_ns = thread->end_ticks ? vt_clock_to_ns(&m->info->clock, thread->end_ticks) : thread->process->end_ns;
+        uint64_t seen_ns = s->gaps && s->event_ns <= s->gap_ns ? s->gap_ns : s->last_ns; /* last_ns is 1 ns behind a gap */
+        if (!open || end_ns < seen_ns) end_ns = seen_ns;
+        for (uint32_t k = s->depth; k-- > 0 && !rc;) rc = give(m, s, k, end_ns, open, false, NULL);
     }
     return rc;
 }

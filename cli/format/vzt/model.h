@@ -13,7 +13,7 @@
  *   calls that are open afterwards begin again.
  * - Generators and coroutines: each resume to yield is a slice of its own.
  * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it and after a gap.
- * - Frames still open at the end come last, outermost first.
+ * - Frames still open at the end come last, the innermost first. They end when tracing of their process did.
  * - min_duration leaves out short calls, never their callees.
  * - Calls are announced (writer.h) only when a call in them is handed over, so a short call never is. A call that was
  *   announced and turns out short, because its end was lost in a gap, is shown anyway. */

@@ -35,11 +35,11 @@
 enum what { CALL, GAP, COUNTER };
 
 struct pending {
-    uint64_t start, end; /* end: NEVER = open; of a gap its count */
+    uint64_t start, end; /* end: of a gap its count */
     size_t data;         /* args, then retval; or the counter */
     uint32_t args_len, retval_len, id, task, seq;
     uint8_t what;
-    bool c, raised, from_attach, has_args, has_retval;
+    bool c, raised, from_attach, has_args, has_retval, open;
 };
 
 struct lane {    /* of a thread */
@@ -49,6 +49,7 @@ struct lane {    /* of a thread */
     uint32_t *stack;
     uint32_t nstack, stack_room;
     uint64_t stack_ns;
+    uint64_t open_end_ns; /* of its unfinished calls; 0 = it has none */
     struct pending *list;
     size_t first, n, room;
     uint8_t *data;
@@ -57,6 +58,7 @@ struct lane {    /* of a thread */
 
 struct trace_writer {
     struct trace_info *info;
+    const struct trace_process *process; /* the one whose calls come; NULL = not known */
     struct writer_opts opts;
     struct writer_unheld unheld;
     struct vzt_put put;
@@ -210,12 +212,11 @@ static int put_cpu_times(struct trace_writer *w) {
 }
 
 static int vzt_begin(struct trace_writer *w) {
-    const struct trace_process *process = NULL;
     uint64_t ns = first_ns(w->info);
-    int rc = only_process(w, &process);
+    int rc = only_process(w, &w->process);
     if (rc) return rc;
     output_write(w->put.out, VT_FILE_MAGIC, 8);
-    if ((rc = put_header(w, process))) return rc;
+    if ((rc = put_header(w, w->process))) return rc;
     Vt__Clock clock = VT__CLOCK__INIT;
     clock.ticks = clock.mono_ns = ns;
     clock.real_ns = ns + w->info->real_minus_mono;
@@ -377,7 +378,12 @@ static int compare(const void *a, const void *b) {
     bool nothing = x->end == x->start, none = y->end == y->start;
     if (nothing != none) return nothing ? -1 : 1;
     if (x->end != y->end) return x->end > y->end ? -1 : 1;
-    return (x->seq < y->seq) == (nothing || x->end == NEVER) ? -1 : 1;
+    return (x->seq < y->seq) == nothing ? -1 : 1;
+}
+
+/* What is open at the end of a thread has no leave; the thread says until when it was open. */
+static void leave_open(struct lane *lane, const struct pending *p) {
+    if (p->end > lane->open_end_ns) lane->open_end_ns = p->end;
 }
 
 static int put_leaves(struct trace_writer *w, uint32_t at, const uint32_t *stack, size_t *depth, uint64_t ns) {
@@ -385,8 +391,11 @@ static int put_leaves(struct trace_writer *w, uint32_t at, const uint32_t *stack
     int rc = 0;
     while (*depth && !rc) {
         const struct pending *top = &lane->list[stack[*depth - 1]];
-        if (top->end > ns || top->end == NEVER) break;
-        rc = put_leave(w, at, top, kept(lane, top, top->args_len));
+        if (top->end > ns || (top->open && top->end == ns)) break; /* what is open is around what begins at its end */
+        if (ns == NEVER && top->open)
+            leave_open(&w->lanes[at], top);
+        else
+            rc = put_leave(w, at, top, kept(lane, top, top->args_len));
         --*depth;
     }
     return rc;
@@ -409,7 +418,7 @@ static int put_held(struct trace_writer *w, uint32_t at) {
         rc = put_enter(w, at, p, kept(lane, p, 0));
         stack[depth++] = (uint32_t)i;
     }
-    if (!rc) rc = put_leaves(w, at, stack, &depth, NEVER - 1);
+    if (!rc) rc = put_leaves(w, at, stack, &depth, NEVER);
     memory_free(stack);
     return rc;
 }
@@ -420,7 +429,8 @@ static int put_held(struct trace_writer *w, uint32_t at) {
 static int from_call(struct trace_writer *w, const struct trace_call *call, struct pending *p, const uint8_t **args,
                      const uint8_t **retval) {
     *p = (struct pending){.start = call->start_ns,
-                          .end = call->open ? NEVER : call->end_ns,
+                          .end = call->end_ns,
+                          .open = call->open,
                           .what = CALL,
                           .c = call->name->kind != 0,
                           .raised = call->raised,
@@ -468,7 +478,11 @@ static int vzt_call(struct trace_writer *w, const struct trace_call *call) {
         rc = put_moments(w, at, p.start);
         if (!rc) rc = put_enter(w, at, &p, args);
     }
-    if (rc || call->open) return rc;
+    if (rc) return rc;
+    if (call->open) {
+        leave_open(lane, &p);
+        return 0;
+    }
     rc = put_moments(w, at, p.end);
     bool lost = w->put.streams[at].started && p.end < w->put.streams[at].last_ns;
     return rc || lost ? rc : put_leave(w, at, &p, retval);
@@ -532,6 +546,20 @@ static int put_stacks(struct trace_writer *w) {
     return rc;
 }
 
+/* Until when the unfinished calls of each thread were open. */
+static int put_thread_ends(struct trace_writer *w) {
+    int rc = 0;
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
+        Vt__Thread to = VT__THREAD__INIT;
+        if (!w->lanes[i].open_end_ns) continue;
+        to.ident = i + 1u;
+        to.serial = i + 1;
+        to.end_ticks = w->lanes[i].open_end_ns;
+        rc = vzt_put_frame(w->put.out, VT_FRAME_THREAD, &to.base);
+    }
+    return rc;
+}
+
 static int put_throttled(struct trace_writer *w) {
     const Vt__Throttled *from = w->info->throttled;
     if (!from) return 0;
@@ -574,8 +602,9 @@ static int put_end(struct trace_writer *w, const struct trace_totals *totals) {
     end.short_calls = totals->short_calls;
     end.threads = w->info->nshown;
     end.dropped = totals->dropped;
-    end.hooks_on_ticks = first_ns(w->info);
-    end.hooks_off_ticks = w->info->end ? ns_of(w, end.hooks_off_ticks) : 0;
+    bool known = w->process && w->process->end_ns;
+    end.hooks_on_ticks = known ? trace_process_start(w->info, w->process) : first_ns(w->info);
+    end.hooks_off_ticks = known ? trace_process_end(w->info, w->process) : 0;
     end.bytes = 0;
     return vzt_put_frame(w->put.out, VT_FRAME_END, &end.base);
 }
@@ -592,6 +621,7 @@ static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
     }
     if (!rc) rc = vzt_put_flush(&w->put);
     if (!rc) rc = put_stacks(w);
+    if (!rc) rc = put_thread_ends(w);
     if (!rc) rc = put_throttled(w);
     return rc ? rc : put_end(w, totals);
 }
