@@ -517,6 +517,38 @@ def test_view_flamegraph(b):
         shot(b, "flamegraph")
 
 
+def test_svg_is_as_wide_as_its_window(b):
+    out = os.path.join(SAMPLES, "known.svg")
+    subprocess.run([TOOL, "convert", "--quiet", os.path.join(SAMPLES, "known.vzt"), "-o", out], check=True, timeout=120)
+    frame = lambda name: "[...document.querySelectorAll('#frames > svg')].find(f => f.firstChild.textContent.startsWith('%s'))" % name
+    edges = lambda name: b.evaluate("(r => [r.left, r.right])(%s.querySelector('rect').getBoundingClientRect())" % frame(name))
+    label = lambda name: b.evaluate("%s.querySelector('text').textContent" % frame(name))
+    place = " (%s/shop.py:" % SAMPLES
+    b.open("file://" + out)
+    for width in (800, 1700):
+        b.size(width, 600)
+        quiet(b)
+        left, right = edges("all")
+        must(0 < left < 20 and width - 20 < right < width, "in a window of", width, "it is from", left, "to", right)
+        same(b.evaluate("document.documentElement.scrollWidth"), width)
+    same(label("Shop.serve"), "Shop.serve" + place + "1)")
+    b.size(120, 600)
+    quiet(b)
+    must(label("Shop.serve").startswith("Shop.serve"[:6]) and "(" not in label("Shop.serve"), "without room for its place:", label("Shop.serve"))
+    b.size(1000, 600)
+    b.evaluate("%s.dispatchEvent(new MouseEvent('click'))" % frame("Store.query"))
+    quiet(b)
+    left, right = edges("Store.query")
+    must(left < 20 and right > 980, "zoomed it is from", left, "to", right)
+    b.size(700, 600)
+    quiet(b)
+    must(edges("Store.query")[1] > 680, "zoomed, in a smaller window:", edges("Store.query"))
+    b.key("Escape")
+    quiet(b)
+    must(edges("Store.query")[1] < 500, "Escape does not zoom out:", edges("Store.query"))
+    same(b.errors, [])
+
+
 def main():
     failed = skipped = 0
     tests = [(name, fn) for name, fn in globals().items() if name.startswith("test_")]

@@ -434,10 +434,12 @@ START_TEST(test_svg) {
     char *text = convert(".svg", NULL);
     check_xml(text, &scripts);
     ck_assert_uint_eq(scripts, 1);
-    ck_assert_uint_eq(count(text, "<g><title>"), 4); /* all, a, b, c */
+    ck_assert_uint_eq(count(text, "<title>"), 4); /* all, a, b, c */
     ck_assert_ptr_nonnull(strstr(text,
-                                 "<title>b (x.py:2)&#10;40 ns, 57.14 %, own 30 ns, 2 calls</title><rect x=\"10.000\" y=\"96\" "
-                                 "width=\"674.286\""));
+                                 "<svg x=\"0.0000%\" y=\"34\" width=\"57.1429%\" height=\"16\"><title>b (x.py:2)&#10;40 ns, "
+                                 "57.14 %, own 30 ns, 2 calls</title>"));
+    ck_assert_ptr_nonnull(strstr(text, ">b (x.py:2)</text>")); /* the name, then the place */
+    ck_assert_ptr_nonnull(strstr(text, " version=\"1.1\" width=\"100%\" "));
     ck_assert_ptr_null(strstr(text, "href"));
     ck_assert_uint_eq(count(text, "http"), 1); /* the name space */
     free(text);

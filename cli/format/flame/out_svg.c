@@ -1,6 +1,7 @@
 /* Owns .svg: a flame graph in one file that any browser opens: callers above callees, width is time, the heaviest on the left.
- * Without script it is a picture with hover texts; its own script (flame_script.h) adds zoom, search and a line of details.
- * Frames narrower than 1/20,000 of the whole are left out. No text of a trace is ever markup. */
+ * It is as wide as its window: frames have their width in percent, and each is an element of its own that cuts its name, so no
+ * script has to lay it out. Without script it is a picture with hover texts; its own script (flame_script.h) adds zoom, search
+ * and a line of details. Frames narrower than 1/20,000 of the whole are left out. No text of a trace is ever markup. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,19 +14,20 @@
 #include "cli/format/flame/flame.h"
 #include "cli/format/flame/flame_script.h"
 
-#define WIDTH 1200.0
-#define SIDE 10.0
+#define SIDE "0.8%%" /* left of the frames, of the window; parts of formats */
+#define INNER "98.4%%"
+#define RIGHT "99.2%%"
 #define TOP 62.0
 #define ROW 17.0
-#define CHAR 6.6 /* columns of the font, in pixels */
-#define NARROWEST (WIDTH / 20000)
-#define DEPTH_MAX 250u /* deeper frames are not drawn */
+#define NARROWEST (100.0 / 20000) /* percent of all */
+#define NAMED (100.0 * 16 / 4000) /* percent: a narrower frame has no room for a name on any screen, unless it is zoomed */
+#define DEPTH_MAX 250u            /* deeper frames are not drawn */
 
 struct svg {
     struct flame *f;
     double *x;       /* left edge by node, in ns of the root */
     uint32_t *level; /* by node */
-    double scale;    /* pixels per ns */
+    double scale;    /* percent per ns */
     double down;     /* pixels that all is moved down, for one more line in the head */
     uint32_t deepest;
 };
@@ -55,22 +57,6 @@ static void put_text(struct svg *s, const char *clean, size_t len) {
     }
 }
 
-/* Writes the beginning of clean text that fits into the columns, with ".." when it was cut; nothing below three columns. */
-static void put_short(struct svg *s, const char *clean, double columns) {
-    unsigned most = columns > 0 ? (unsigned)columns : 0;
-    if (most < 3) return;
-    if (clean_columns(clean) <= most) {
-        put_text(s, clean, strlen(clean));
-        return;
-    }
-    size_t len = 0;
-    for (unsigned n = 0; clean[len] && n + 2 < most; n++) /* counts characters: at worst the edge of the frame cuts wide ones */
-        do len++;
-        while (((unsigned char)clean[len] & 0xc0) == 0x80);
-    put_text(s, clean, len);
-    put(s, "..");
-}
-
 /* Python has warm colours, C cool ones. A file has the same colour in every picture. */
 static void colour_of(const struct flame *f, const struct stacks_node *n, char *to, size_t size) {
     if (n->fn >= STACKS_ROOT) {
@@ -87,19 +73,19 @@ static void colour_of(const struct flame *f, const struct stacks_node *n, char *
 static void put_frame(struct svg *s, uint32_t node) {
     const struct stacks_node *n = &s->f->stacks.nodes[node];
     const struct stacks_node *root = s->f->stacks.nodes;
-    char name[FLAME_NAME], colour[32], total[16], self[16], calls[48];
-    double x = SIDE + s->x[node] * s->scale, w = (double)n->total_ns * s->scale, y = TOP + s->down + s->level[node] * ROW;
+    char name[FLAME_NAME], colour[32], total[16], self[16];
+    double width = (double)n->total_ns * s->scale;
     flame_node_name(s->f, n, name);
     colour_of(s->f, n, colour, sizeof colour);
-    put(s, "<g><title>");
+    putf(s, "<svg x=\"%.4f%%\" y=\"%.0f\" width=\"%.4f%%\" height=\"%.0f\"><title>", s->x[node] * s->scale, s->level[node] * ROW,
+         width, ROW - 1);
     put_text(s, name, strlen(name));
     putf(s, "&#10;%s, %.2f %%, own %s", format_duration(total, n->total_ns),
          root->total_ns ? 100 * (double)n->total_ns / (double)root->total_ns : 100, format_duration(self, n->self_ns));
-    if (n->calls) putf(s, ", %s", format_things(calls, sizeof calls, n->calls, "call"));
-    putf(s, "</title><rect x=\"%.3f\" y=\"%.0f\" width=\"%.3f\" height=\"%.0f\" fill=\"%s\"/>", x, y, w, ROW - 1, colour);
-    putf(s, "<text x=\"%.3f\" y=\"%.0f\">", x + 3, y + ROW - 5);
-    put_short(s, name, (w - 6) / CHAR);
-    put(s, "</text></g>\n");
+    if (n->calls) putf(s, ", %llu call%s", (unsigned long long)n->calls, n->calls == 1 ? "" : "s");
+    putf(s, "</title><rect width=\"100%%\" height=\"100%%\" fill=\"%s\"/><text x=\"3\" y=\"%.0f\">", colour, ROW - 5);
+    if (width >= NAMED || !node) put_text(s, name, strlen(name));
+    put(s, "</text></svg>\n");
 }
 
 /* Computes the place of every node and the depth of the picture. */
@@ -122,47 +108,57 @@ static void put_head(struct svg *s) {
     double height = TOP + s->down + (s->deepest + 1) * ROW + 10;
     char time[16];
     putf(s,
-         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"%.0f\" "
-         "height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"title\">\n",
-         WIDTH, height, WIDTH, height);
-    put(s, "<style>text{font:11px monospace;fill:#000}g "
-           "rect{stroke:#fff;stroke-width:.4}.b{cursor:pointer;text-decoration:underline}"
-           "#frames g{cursor:pointer}#frames g:hover rect,#frames g:focus rect{stroke:#000;stroke-width:1}.above{opacity:.5}"
-           ".hit rect{fill:#e0f}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n");
-    putf(s, "<text id=\"title\" x=\"%.0f\" y=\"20\" style=\"font-size:15px\">Flame graph: %s of thread time%s</text>\n", SIDE,
+         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" width=\"100%%\" "
+         "height=\"%.0f\" role=\"img\" aria-labelledby=\"title\">\n",
+         height);
+    put(s,
+        "<style>:root{background:#fff}text{font:11px "
+        "monospace;fill:#000}.head{fill:#1f2430}.paper{fill:#fff}.limit{fill:#c00}#frames "
+        "rect{stroke:#fff;stroke-width:.4}.b{cursor:pointer;text-decoration:underline}"
+        "#frames svg{cursor:pointer}#frames svg:hover rect,#frames svg:focus rect{stroke:#000;stroke-width:2}.above{opacity:.5}"
+        ".hit "
+        "rect{fill:#e0f}@media(prefers-color-scheme:dark){:root{background:#16191f}.head{fill:#e4e7ed}.paper{fill:#16191f}.limit{"
+        "fill:#ff6b70}#frames "
+        "rect{stroke:#16191f}}</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n");
+    putf(s,
+         "<text id=\"title\" class=\"head\" x=\"" SIDE
+         "\" y=\"20\" style=\"font-size:15px\">Flame graph: %s of thread time%s</text>\n",
          format_duration(time, stacks->nodes[0].total_ns), stacks->opts.per_thread ? ", by thread" : "");
     putf(s,
-         "<text x=\"%.0f\" y=\"36\">Callers above, width is time (waiting too); frames below 1/20,000 of all are left "
+         "<text class=\"head\" x=\"" SIDE
+         "\" y=\"36\">Callers above, width is time (waiting too); frames below 1/20,000 of all are left "
          "out%s.</text>\n",
-         SIDE, stacks->other_calls ? "; (other): more stacks than are kept" : "");
+         stacks->other_calls ? "; (other): more stacks than are kept" : "");
     if (s->f->walk.info->limit[0]) {
-        putf(s, "<text x=\"%.0f\" y=\"52\" style=\"fill:#c00\">--max_overhead was on: ", SIDE);
+        putf(s, "<text class=\"limit\" x=\"" SIDE "\" y=\"52\">--max_overhead was on: ");
         put_text(s, s->f->walk.info->limit, strlen(s->f->walk.info->limit));
         put(s, "</text>\n");
     }
-    putf(s,
-         "<text id=\"details\" x=\"%.0f\" y=\"%.0f\"> </text><text id=\"found\" x=\"%.0f\" y=\"20\" text-anchor=\"end\"> "
-         "</text>\n",
-         SIDE, 54 + s->down, WIDTH - 150);
-    putf(s, "<text id=\"reset\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Reset zoom</text>", WIDTH - 140);
-    putf(s, "<text id=\"search\" class=\"b\" x=\"%.0f\" y=\"20\" visibility=\"hidden\">Search</text>\n", WIDTH - 55);
+    putf(s, "<text id=\"details\" class=\"head\" x=\"" SIDE "\" y=\"%.0f\"> </text>\n", 54 + s->down);
+    putf(s, "<text id=\"found\" class=\"head\" x=\"" RIGHT "\" dx=\"-140\" y=\"20\" text-anchor=\"end\"> </text>\n"
+            "<text id=\"reset\" class=\"b head\" x=\"" RIGHT
+            "\" dx=\"-55\" y=\"20\" text-anchor=\"end\" visibility=\"hidden\">Reset "
+            "zoom</text>\n"
+            "<text id=\"search\" class=\"b head\" x=\"" RIGHT
+            "\" y=\"20\" text-anchor=\"end\" visibility=\"hidden\">Search</text>\n");
+    putf(s, "<svg id=\"frames\" x=\"" SIDE "\" y=\"%.0f\" width=\"" INNER "\" height=\"%.0f\">\n", TOP + s->down,
+         (s->deepest + 1) * ROW);
 }
 
 static int svg_write(struct flame *f) {
     const struct stacks_node *nodes = f->stacks.nodes;
     struct svg s = {.f = f, .down = f->walk.info->limit[0] ? ROW : 0};
-    s.scale = nodes[0].total_ns ? (WIDTH - 2 * SIDE) / (double)nodes[0].total_ns : 0;
+    s.scale = nodes[0].total_ns ? 100 / (double)nodes[0].total_ns : 0;
     s.x = memory_calloc(f->stacks.nnodes, sizeof *s.x);
     s.level = memory_calloc(f->stacks.nnodes, sizeof *s.level);
     int rc = s.x && s.level ? 0 : -ENOMEM;
     if (!rc) {
         lay_out(&s);
         put_head(&s);
-        put(&s, "<g id=\"frames\">\n");
         put_frame(&s, 0);
         for (uint32_t n = 0; (n = flame_next(f, n));)
             if ((double)nodes[n].total_ns * s.scale >= NARROWEST) put_frame(&s, n);
-        put(&s, "</g>\n<script><![CDATA[\n");
+        put(&s, "</svg>\n<script><![CDATA[\n");
         put(&s, flame_script);
         put(&s, "]]></script>\n</svg>\n");
     }
