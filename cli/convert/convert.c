@@ -108,6 +108,7 @@ static int write_with(const struct trace_writer_ops *ops, bool gzip, const struc
     struct writer_opts writer_opts = {.source_root = opts->source_root,
                                       .source_cwd = opts->source_cwd,
                                       .file_info = !opts->no_file_info,
+                                      .for_viewer = opts->for_viewer,
                                       .per_thread = opts->per_thread,
                                       .min_duration_ns = select_has_window(&opts->select) ? 0 : shortest(opts, info),
                                       .cpu_times = !select_has_window(&opts->select),

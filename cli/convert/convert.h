@@ -23,6 +23,7 @@ struct convert_opts {
     struct trace_select select; /* the wanted part */
     bool log_async;             /* calls under their asyncio task's tid; the trace's own flag does it too */
     bool no_file_info;          /* without source text */
+    bool for_viewer;            /* as in writer.h */
     bool per_thread;            /* flame graphs: one tree per thread */
     bool move_input;            /* .vzt to .vzt: rename where that is possible */
     const char *source_root;    /* /proc/PID/root while the target lives, else NULL */

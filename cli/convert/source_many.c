@@ -238,8 +238,10 @@ static struct trace_process *process_for(struct many *m, size_t at, const struct
              from->pid, key);
     struct trace_process *to = info_build_process(&m->build, key, (size_t)len);
     char *name = NULL;
-    if (to) add_times(to, from, m->parts[at].shift_ns);
-    if (!to || !from->name_len) return to;
+    if (!to) return NULL;
+    add_times(to, from, m->parts[at].shift_ns);
+    if (from->cmdline_len && info_build_text(&to->cmdline, &to->cmdline_len, from->cmdline, from->cmdline_len)) return NULL;
+    if (!from->name_len) return to;
     int name_len = clash ? asprintf(&name, "%.*s (%s)", (int)from->name_len, from->name, key) : 0;
     if (name_len < 0) return NULL;
     int rc = info_build_text(&to->name, &to->name_len, clash ? name : from->name, clash ? (size_t)name_len : from->name_len);

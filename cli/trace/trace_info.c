@@ -106,7 +106,9 @@ static int take_header(struct loader *l, ProtobufCMessage **msg) {
     *msg = NULL;
     process->pid = h->pid;
     l->info->uid = h->uid;
-    return h->process_name ? set_text(&process->name, &process->name_len, h->process_name, strlen(h->process_name)) : 0;
+    int rc = h->process_name ? set_text(&process->name, &process->name_len, h->process_name, strlen(h->process_name)) : 0;
+    if (!rc && h->cmdline && *h->cmdline) rc = set_text(&process->cmdline, &process->cmdline_len, h->cmdline, strlen(h->cmdline));
+    return rc;
 }
 
 static int take_clock(struct loader *l, ProtobufCMessage **msg) {
@@ -400,6 +402,7 @@ void trace_info_free(struct trace_info *info) {
     memory_free(info->threads);
     for (uint32_t i = 0; i < info->nprocesses; i++) {
         memory_free(info->processes[i]->name);
+        memory_free(info->processes[i]->cmdline);
         memory_free(info->processes[i]);
     }
     memory_free(info->processes);

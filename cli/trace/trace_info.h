@@ -31,6 +31,8 @@ struct trace_process {
     uint32_t index; /* in trace_info.processes */
     char *name;     /* "" = not known */
     uint32_t name_len;
+    char *cmdline; /* NULL = not known */
+    uint32_t cmdline_len;
     bool hidden;               /* not in the part that is wanted (select.h) */
     uint64_t start_ns, end_ns; /* when tracing of it began and ended; end_ns 0 = not known. Writers: trace_process_end */
 };

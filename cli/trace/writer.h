@@ -105,6 +105,7 @@ struct writer_opts {
     const char *source_cwd;   /* what relative names start from, e.g. /proc/PID/cwd; NULL = our own folder */
     bool file_info;           /* with source text */
     const volatile int *stop; /* may be NULL: long work at the end looks at it */
+    bool for_viewer;          /* .pftrace: without clocks, which the Perfetto UI shows as a group that hides the rest */
     bool per_thread;          /* flame graphs: one tree per thread instead of one for all */
     /* .vzt */
     bool cpu_times;           /* the whole time is written, so the CPU times of its threads hold */

@@ -135,6 +135,7 @@ static int convert(struct view_trace *t, enum view_part part, const struct trace
     struct convert_opts opts = {
         .input = t->path, .output = path, .budget = picture->budget, .select = picture->select, .stop = &t->temp->stop};
     if (part == VIEW_TRACE) {
+        opts.for_viewer = true;
         opts.usual_budget = VIEW_BUDGET;
         opts.usual_whole = VIEW_WHOLE;
     }

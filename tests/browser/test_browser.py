@@ -417,6 +417,34 @@ def test_view_offline_ui(b):
         same(view.process.wait(30), 0, "exit code")
 
 
+def told_by_engine(b, sql, column):
+    """One text out of the trace that the Perfetto UI has open."""
+    return b.evaluate("app.trace.engine.query(%r).then(found => found.firstRow({%s: 'str'}).%s)" % (sql, column, column))
+
+
+def open_in_ui(b, view):
+    b.open(view.url)
+    b.wait("document.title.includes('localtrace') && document.querySelectorAll('.pf-track, .pf-track__shell').length > 0")
+
+
+def test_view_opens_expanded_and_names_the_command(b):
+    ui = ui_folder()
+    for name in ("known.vzt", "known.json"):
+        path = os.path.join(SAMPLES, name)
+        if not os.path.exists(path):
+            subprocess.run([TOOL, "convert", "--quiet", os.path.join(SAMPLES, "known.vzt"), "-o", path], check=True, timeout=120)
+        with View(path, ui=ui) as view:
+            open_in_ui(b, view)
+            b.wait("document.body.innerText.includes('worker-1')")  # a thread: its process is expanded
+            page = text(b, "body")
+            must("Clock Snapshots" not in page and "\nSystem\n" not in page, name, "shows", page[:400])
+            if name == "known.vzt":  # of JSON the engine takes names only
+                labels = "select string_value as label from process join args using (arg_set_id) where pid = 100 and flat_key glob 'chrome.process_label*'"
+                same(told_by_engine(b, labels, "label"), "python3 shop.py <img src=x>")
+            same(told_by_engine(b, "select cast(count(*) as text) as n from slice where dur > 0", "n"), "15")
+            shot(b, "expanded-" + name)
+
+
 def test_view_without_ui_or_network(b):
     with View(os.path.join(SAMPLES, "known.vzt")) as view:
         b.open(view.url)

@@ -204,6 +204,10 @@ static uint64_t time_of(struct reader *r, struct sequence *s, const Pf__Packet *
         if (p->timestamp >= s->last_ns) fail(r->at, "an absolute time that does not go back");
         return p->timestamp;
     }
+    if (!clock && !s->own_clock) { /* the one clock of a trace without clock snapshots */
+        s->last_ns = p->timestamp;
+        return p->timestamp;
+    }
     if (clock != 64 || !s->own_clock) fail(r->at, "clock %u is not known here", clock);
     if (p->timestamp > UINT64_MAX - s->last_ns) fail(r->at, "time goes back");
     return s->last_ns += p->timestamp;

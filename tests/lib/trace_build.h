@@ -18,6 +18,8 @@ struct trace_build {
 /* A new file in the temporary folder with magic, header (pid 100, monotonic clock) and first clock frame. */
 void trace_build_open(struct trace_build *b);
 void trace_build_open_as(struct trace_build *b, uint32_t pid);
+/* The same of a process with a command line. */
+void trace_build_open_of(struct trace_build *b, const char *cmdline);
 /* The same with only the magic: the test writes header and clock. */
 void trace_build_open_bare(struct trace_build *b);
 void trace_build_close(struct trace_build *b);  /* keeps the file */

@@ -144,6 +144,21 @@ START_TEST(test_shape) {
 }
 END_TEST
 
+START_TEST(test_the_command_line_labels_the_process) {
+    struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 1}, {.ticks = 2000, .type = VT_REC_RETURN, .id = 1}};
+    trace_build_remove(&trace);
+    trace_build_open_of(&trace, "python3 \"a\\n\" <b>");
+    trace_build_name(&trace, 1, 0, "f", "a.py", 1);
+    trace_build_block(&trace, 0, 9, 100, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 0, 0);
+    yajl_val root = convert();
+    ck_assert_str_eq(text(at(root, 0), "name"), "process_name");
+    ck_assert_str_eq(text(at(root, 1), "name"), "process_labels");
+    ck_assert_str_eq(text(get(at(root, 1), "args"), "labels"), "python3 \"a\\n\" <b>");
+    yajl_tree_free(root);
+}
+END_TEST
+
 START_TEST(test_args_and_tasks) {
     static const uint8_t args[] = "\1\0\2\0x\"1\4\0\3\0self<A>"; /* x: "1 and self: <A> */
     struct vt_event ev[] = {
@@ -375,6 +390,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_shape);
+    tcase_add_test(tests, test_the_command_line_labels_the_process);
     tcase_add_test(tests, test_args_and_tasks);
     tcase_add_test(tests, test_hostile_names_stay_strict_json);
     tcase_add_test(tests, test_file_info_has_source);

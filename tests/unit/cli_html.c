@@ -499,6 +499,8 @@ static void known_sample(void) {
     static const uint8_t args[] = "\5\0\6\0order'A-17'";
     static const struct vt_pl_counter gc[] = {{1, 0, 0}, {0, 13, 2}};
     const uint64_t ms = 1000000;
+    trace_build_remove(&trace);
+    trace_build_open_of(&trace, "python3 shop.py <img src=x>");
     trace_build_name(&trace, 1, 0, "Shop.serve", source, 1);
     trace_build_name(&trace, 2, 0, "Shop.order", source, 10);
     trace_build_name(&trace, 3, 0, "Store.query", source, 20);

@@ -365,6 +365,57 @@ START_TEST(test_gzip) {
 }
 END_TEST
 
+/* Without clock snapshots the times are the same, and our reader takes them. */
+START_TEST(test_for_a_viewer_no_clock_is_told) {
+    char again_path[112], *texts[2];
+    block_of(0, 1, 1000, 10, "(a (b b) ~ (c [i i] c) a)");
+    trace_build_end(&trace, 0, 0);
+    for (int viewer = 0; viewer < 2; viewer++) {
+        size_t clocks = 0;
+        opts.input = trace.path;
+        opts.output = out_path;
+        opts.for_viewer = viewer;
+        convert();
+        for (size_t i = 0; i < pf->npackets; i++) clocks += pf->packets[i]->clock_snapshot != NULL;
+        ck_assert_int_eq(clocks == 0, viewer);
+        check_slice("b (x.py:2)", 0, 1010, 1020, 1);
+        check_slice("c (x.py:3)", 0, 1030, 1060, 1);
+        snprintf(again_path, sizeof again_path, "%s.folded", out_path);
+        opts.input = out_path;
+        opts.output = again_path;
+        ck_assert_msg(!convert_trace(&opts, &result, &err), "%s", err.msg);
+        texts[viewer] = trace_build_slurp(again_path, NULL);
+        unlink(again_path);
+    }
+    ck_assert_str_eq(texts[0], texts[1]);
+    free(texts[0]);
+    free(texts[1]);
+}
+END_TEST
+
+START_TEST(test_processes_have_their_command_line) {
+    static const char line[] = "python3 /srv/shop.py \"serve\" \xc3\xa9";
+    char again_path[112];
+    trace_build_remove(&trace);
+    trace_build_open_of(&trace, line);
+    opts.input = trace.path;
+    trace_build_name(&trace, 1, 0, "a", "x.py", 1);
+    block_of(0, 1, 1000, 10, "(a a)");
+    trace_build_end(&trace, 0, 0);
+    for (int again = 0; again < 2; again++) { /* then from .pftrace to .pftrace */
+        convert();
+        const Pf__Track__Process *process = pf->tracks[0].track->process;
+        ck_assert_uint_eq(process->n_cmdline, 1);
+        ck_assert_uint_eq(process->cmdline[0].len, sizeof line - 1);
+        ck_assert_mem_eq(process->cmdline[0].data, line, sizeof line - 1);
+        snprintf(again_path, sizeof again_path, "%s.again.pftrace", trace.path);
+        ck_assert_int_eq(rename(out_path, again_path), 0);
+        opts.input = again_path;
+    }
+    unlink(again_path);
+}
+END_TEST
+
 /* ---- the same trace as Chrome JSON holds the same calls ---- */
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
@@ -633,6 +684,8 @@ int main(void) {
     tcase_add_test(tests, test_min_duration_keeps_the_order);
     tcase_add_test(tests, test_calls_not_announced);
     tcase_add_test(tests, test_gzip);
+    tcase_add_test(tests, test_for_a_viewer_no_clock_is_told);
+    tcase_add_test(tests, test_processes_have_their_command_line);
     tcase_add_test(tests, test_same_as_chrome);
     tcase_add_test(tests, test_several_processes);
     tcase_add_test(tests, test_long_name);

@@ -92,9 +92,9 @@ static struct trace_writer *chrome_open(struct output *out, struct trace_info *i
 
 static void put_literal(struct trace_writer *w, const char *text) { output_write(w->out, text, strlen(text)); }
 
-/* A process_name or thread_name record; name may be long. */
-static int put_meta(struct trace_writer *w, const char *before, uint32_t pid, uint64_t tid, const char *what, const void *name,
-                    size_t len) {
+/* A record of metadata with one argument; name may be long. */
+static int put_meta(struct trace_writer *w, const char *before, uint32_t pid, uint64_t tid, const char *what, const char *key,
+                    const void *name, size_t len) {
     const size_t most = 32u << 10; /* bytes of a name; no viewer shows more */
     if (len > most) len = most;
     char *p = output_room(w->out, JSON_TEXT_MAX(len) + 256);
@@ -105,7 +105,9 @@ static int put_meta(struct trace_writer *w, const char *before, uint32_t pid, ui
     p = json_put_u64(p, tid);
     p = PUT(p, ",\"name\":\"");
     p = put(p, what, strlen(what));
-    p = PUT(p, "\",\"args\":{\"name\":");
+    p = PUT(p, "\",\"args\":{\"");
+    p = put(p, key, strlen(key));
+    p = PUT(p, "\":");
     p = json_put_string(p, name, len);
     p = PUT(p, "}}");
     output_put(w->out, p);
@@ -116,7 +118,7 @@ static int put_thread_name(struct trace_writer *w, const struct trace_thread *th
     char made_up[NAME_MADE_UP];
     size_t len;
     const char *name = name_of_thread(thread, made_up, &len);
-    return put_meta(w, ",\n", thread->process->pid, thread->tid, "thread_name", name, len);
+    return put_meta(w, ",\n", thread->process->pid, thread->tid, "thread_name", "name", name, len);
 }
 
 /* When tracing of the process began and ended. Other programs leave out what they do not know of this kind. */
@@ -138,10 +140,14 @@ static int chrome_begin(struct trace_writer *w) {
         size_t len;
         const char *name = name_of_process(process, &len);
         if (process->hidden) continue;
-        rc = put_meta(w, before, process->pid, process->pid, "process_name", name, len);
+        rc = put_meta(w, before, process->pid, process->pid, "process_name", "name", name, len);
         before = ",\n";
+        if (!rc && process->cmdline_len)
+            rc = put_meta(w, before, process->pid, process->pid, "process_labels", "labels", process->cmdline,
+                          process->cmdline_len);
         if (!rc && w->info->limit[0])
-            rc = put_meta(w, before, process->pid, process->pid, "process_labels", w->info->limit, strlen(w->info->limit));
+            rc = put_meta(w, before, process->pid, process->pid, "process_labels", "labels", w->info->limit,
+                          strlen(w->info->limit));
     }
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
         if (w->info->threads[i]->shown) rc = put_thread_name(w, w->info->threads[i]);
@@ -388,7 +394,7 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
         const struct trace_task *task = w->used_tasks[i].task;
         size_t len;
         const char *name = name_of_task(task, &len);
-        rc = put_meta(w, ",\n", w->used_tasks[i].pid, task->address & TASK_TID_MASK, "thread_name", name, len);
+        rc = put_meta(w, ",\n", w->used_tasks[i].pid, task->address & TASK_TID_MASK, "thread_name", "name", name, len);
     }
     char *p = output_room(w->out, 1024);
     p = PUT(p, "\n],\n\"viztracer_metadata\":{\"version\":\"" VT_VERSION "\",\"overflow\":");

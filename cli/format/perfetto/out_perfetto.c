@@ -42,11 +42,10 @@ static void perfetto_free(struct trace_writer *w) {
 }
 
 static struct trace_writer *perfetto_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
-    (void)opts;
     struct trace_writer *w = memory_calloc(1, sizeof *w);
     if (!w) return NULL;
     w->begins = memory_calloc(info->nnames + 1u, sizeof *w->begins);
-    if (w->begins && !packets_init(&w->packets, out, info)) return w;
+    if (w->begins && !packets_init(&w->packets, out, info, opts->for_viewer)) return w;
     perfetto_free(w);
     return NULL;
 }
@@ -72,7 +71,7 @@ static void make_begin(struct begin_bytes *begin, const struct trace_name *name)
 static int put_fast(struct trace_writer *w, struct sequence *seq, uint64_t ns, const uint8_t *event, size_t len) {
     uint8_t *start = (uint8_t *)output_room(w->packets.out, FAST_MAX), *p = start + 2;
     *p++ = PB_TAG(PACKET_TIME, PB_VARINT);
-    p = pb_put_varint(p, ns - seq->last_ns);
+    p = pb_put_varint(p, packets_time(&w->packets, seq, ns));
     seq->last_ns = ns;
     memcpy(p, event, PART_MAX);
     p += len;

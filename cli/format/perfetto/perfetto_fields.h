@@ -32,7 +32,9 @@
     FIELD(TRACK_PARENT, track, parent_uuid, 5)                                                                                   \
     FIELD(TRACK_COUNTER, track, counter, 8)                                                                                      \
     FIELD(PROCESS_PID, track__process, pid, 1)                                                                                   \
+    FIELD(PROCESS_CMDLINE, track__process, cmdline, 2)                                                                           \
     FIELD(PROCESS_NAME, track__process, name, 6)                                                                                 \
+    FIELD(PROCESS_LABEL, track__process, labels, 8)                                                                              \
     FIELD(THREAD_PID, track__thread, pid, 1)                                                                                     \
     FIELD(THREAD_TID, track__thread, tid, 2)                                                                                     \
     FIELD(THREAD_NAME, track__thread, name, 5)                                                                                   \

@@ -22,7 +22,8 @@ static void make_sequence(struct packets *w, struct sequence *seq, uint64_t id) 
     seq->tail.len = (uint8_t)(p - seq->tail.bytes);
 }
 
-int packets_init(struct packets *w, struct output *out, struct trace_info *info) {
+int packets_init(struct packets *w, struct output *out, struct trace_info *info, bool absolute) {
+    w->absolute = absolute;
     w->out = out;
     w->info = info;
     w->control = memory_calloc(info->nthreads + 1u, sizeof *w->control);
@@ -88,25 +89,29 @@ static void put_clock(struct buf *b, uint64_t id, uint64_t ns) {
     pb_close(b, start);
 }
 
-/* The first packet of a sequence and the first after a gap: it clears everything interned before. */
-static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, bool dropped) {
-    struct buf *b = new_packet(w);
-    if (ns > seq->last_ns) seq->last_ns = ns;
+static void put_clocks(struct packets *w, const struct sequence *seq) {
+    struct buf *b = &w->packet;
     size_t start = pb_open(b, PACKET_CLOCKS);
     if (seq == w->control && w->info->real_minus_mono) put_clock(b, CLOCK_REALTIME_ID, seq->last_ns + w->info->real_minus_mono);
     put_clock(b, CLOCK_MONOTONIC_ID, seq->last_ns);
     put_clock(b, CLOCK_OWN_ID, seq->last_ns);
     pb_u64(b, CLOCKS_PRIMARY, CLOCK_MONOTONIC_ID);
     pb_close(b, start);
+}
+
+/* The first packet of a sequence and the first after a gap: it clears everything interned before. */
+static int put_cleared(struct packets *w, struct sequence *seq, uint64_t ns, bool dropped) {
+    struct buf *b = new_packet(w);
+    if (ns > seq->last_ns) seq->last_ns = ns;
+    if (!w->absolute) put_clocks(w, seq);
     pb_u64(b, PACKET_SEQUENCE, seq->id);
     pb_u64(b, PACKET_FLAGS, FLAG_CLEARED);
     if (dropped) pb_u64(b, PACKET_PREVIOUS_DROPPED, 1);
     if (!seq->started) pb_u64(b, PACKET_FIRST, 1);
-    start = pb_open(b, PACKET_DEFAULTS);
-    size_t event = pb_open(b, DEFAULTS_EVENT);
+    size_t start = pb_open(b, PACKET_DEFAULTS), event = pb_open(b, DEFAULTS_EVENT);
     pb_u64(b, DEFAULTS_EVENT_TRACK, seq->uuid);
     pb_close(b, event);
-    pb_u64(b, DEFAULTS_CLOCK, CLOCK_OWN_ID);
+    if (!w->absolute) pb_u64(b, DEFAULTS_CLOCK, CLOCK_OWN_ID);
     pb_close(b, start);
     seq->started = true;
     if (seq->interned.n) memset(seq->interned.bits, 0, seq->interned.n / 8);
@@ -124,7 +129,9 @@ static int put_process(struct packets *w, const struct trace_process *process) {
     pb_u64(b, TRACK_UUID, w->process_uuids[process->index]);
     size_t start = pb_open(b, TRACK_PROCESS);
     pb_u64(b, PROCESS_PID, process->pid);
+    if (process->cmdline_len) pb_text(b, PROCESS_CMDLINE, process->cmdline, process->cmdline_len);
     pb_text(b, PROCESS_NAME, name, len);
+    if (process->cmdline_len) pb_text(b, PROCESS_LABEL, process->cmdline, process->cmdline_len); /* the UI shows only this one */
     pb_close(b, start);
     pb_close(b, track);
     return end_packet(w, w->control);
@@ -216,13 +223,10 @@ int packets_ready(struct packets *w, const struct trace_thread *thread, uint64_t
 
 size_t packets_open_event(struct packets *w, struct sequence *seq, uint64_t ns, unsigned type, uint64_t track) {
     struct buf *b = new_packet(w);
-    if (ns < seq->last_ns) {
-        pb_u64(b, PACKET_TIME, ns);
-        pb_u64(b, PACKET_TIME_CLOCK, CLOCK_MONOTONIC_ID);
-    } else {
-        pb_u64(b, PACKET_TIME, ns - seq->last_ns);
-        seq->last_ns = ns;
-    }
+    bool back = ns < seq->last_ns;
+    pb_u64(b, PACKET_TIME, back ? ns : packets_time(w, seq, ns));
+    if (back && !w->absolute) pb_u64(b, PACKET_TIME_CLOCK, CLOCK_MONOTONIC_ID);
+    if (!back) seq->last_ns = ns;
     size_t start = pb_open(b, PACKET_EVENT);
     pb_u64(b, EVENT_TYPE, type);
     if (track) pb_u64(b, EVENT_TRACK, track);

@@ -45,11 +45,12 @@ struct packets {
     uint64_t *process_uuids;    /* by index */
     struct track **tracks;      /* hash table */
     uint64_t last_uuid;
+    bool absolute;     /* times are absolute, and no clock is told: there is only one */
     struct buf packet; /* being written */
 };
 
 /* -ENOMEM leaves things for packets_free, which is fine with a zeroed one too. */
-VT_MUST_CHECK int packets_init(struct packets *w, struct output *out, struct trace_info *info);
+VT_MUST_CHECK int packets_init(struct packets *w, struct output *out, struct trace_info *info, bool absolute);
 void packets_free(struct packets *w);
 /* Clock, processes and threads. */
 VT_MUST_CHECK int packets_begin(struct packets *w);
@@ -83,6 +84,10 @@ VT_MUST_CHECK int packets_task_track(struct packets *w, struct sequence *seq, co
 VT_MUST_CHECK int packets_named_track(struct packets *w, const struct trace_thread *thread, bool counter,
                                       const char *const text[2], const size_t len[2], const char *title, size_t title_len,
                                       struct track **out);
+/* ns as a packet of the sequence has it; it does not go back. */
+static inline uint64_t packets_time(const struct packets *w, const struct sequence *seq, uint64_t ns) {
+    return w->absolute ? ns : ns - seq->last_ns;
+}
 uint64_t packets_hash(const void *data, size_t len);
 
 #endif

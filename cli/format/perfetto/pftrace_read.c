@@ -101,11 +101,11 @@ static int next_packet(struct packets *in, struct pb_bytes *packet) {
     return 1;
 }
 
-/* Our first packet clears the first sequence and gives the times of its clocks. */
+/* Our first packet clears the first sequence and gives the times of its clocks, unless the trace was made for a viewer. */
 static bool is_ours(const Pf__Packet *p) {
     return p->sequence_id == 1 && (p->flags & PFTRACE_FLAG_CLEARED) && p->defaults &&
-           p->defaults->timestamp_clock_id == PFTRACE_CLOCK_OWN && p->defaults->event && p->defaults->event->track_uuid &&
-           !p->event;
+           (p->defaults->timestamp_clock_id == PFTRACE_CLOCK_OWN || (!p->defaults->timestamp_clock_id && !p->clock_snapshot)) &&
+           p->defaults->event && p->defaults->event->track_uuid && !p->event;
 }
 
 static int read_packets(struct packets *in, const char *path, const struct pftrace_handler *h, void *ctx, struct vt_err *damage,

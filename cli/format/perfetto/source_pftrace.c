@@ -21,6 +21,7 @@
 #include "cli/trace/lane.h"
 #include "cli/trace/limit.h"
 
+#define CMDLINE_MAX (32u << 10)
 #define TIME_MAX_NS (1ull << 62)
 #define OPEN_SEARCH 4096u /* open calls that an END is compared with, at most */
 #define GC "garbage collection "
@@ -46,6 +47,7 @@ struct open_call {
 struct sequence {
     struct sequence *next;       /* in the order of the file */
     struct trace_thread *thread; /* NULL: that of the descriptors */
+    bool absolute;               /* no clock of its own: times are whole */
     uint64_t last_ns, gc_ns;
     struct vt_pl_counter gc;     /* the values that have come so far, out of three */
     struct text_map names;       /* struct trace_name by number */
@@ -83,12 +85,28 @@ static int check_stale(const struct pass *p) {
 
 /* ---- tracks ---- */
 
+/* Arguments of a command line, with spaces between them. */
+static int add_cmdline(struct trace_process *to, const Pf__Track__Process *from) {
+    struct buf text = {0};
+    int rc = 0;
+    for (size_t i = 0; i < from->n_cmdline && text.len < CMDLINE_MAX && !rc; i++) {
+        if (i) rc = buf_put(&text, " ", 1);
+        if (!rc) rc = buf_put(&text, from->cmdline[i].data, from->cmdline[i].len);
+    }
+    if (!rc && text.len)
+        rc = info_build_text(&to->cmdline, &to->cmdline_len, (const char *)text.data,
+                             text.len < CMDLINE_MAX ? text.len : CMDLINE_MAX);
+    buf_free(&text);
+    return rc;
+}
+
 static int add_process(struct pass *p, const Pf__Track *d, struct track *t) {
     char pid[24];
     int len = snprintf(pid, sizeof pid, "%llu", (unsigned long long)d->process->pid);
     t->is_process = true;
     t->process = info_build_process(&p->s->build, pid, (size_t)len);
     if (!t->process) return -ENOMEM;
+    if (add_cmdline(t->process, d->process)) return -ENOMEM;
     const ProtobufCBinaryData *name = d->process->name.len ? &d->process->name : &d->name;
     return name->len ? info_build_text(&t->process->name, &t->process->name_len, (const char *)name->data, name->len) : 0;
 }
@@ -162,7 +180,9 @@ static int clear(struct pass *p, struct sequence *seq, const Pf__Packet *packet)
     const Pf__Defaults *defaults = packet->defaults;
     uint64_t own_ns = pftrace_clock_ns(packet, PFTRACE_CLOCK_OWN), mono_ns = pftrace_clock_ns(packet, PFTRACE_CLOCK_MONO),
              real_ns = pftrace_clock_ns(packet, PFTRACE_CLOCK_REAL);
-    if (!defaults || defaults->timestamp_clock_id != PFTRACE_CLOCK_OWN || own_ns > TIME_MAX_NS) return -EBADMSG;
+    if (!defaults || own_ns > TIME_MAX_NS) return -EBADMSG;
+    if (defaults->timestamp_clock_id && defaults->timestamp_clock_id != PFTRACE_CLOCK_OWN) return -EBADMSG;
+    seq->absolute = !defaults->timestamp_clock_id;
     const struct track *track = get_number(&p->s->tracks, defaults->event ? defaults->event->track_uuid : 0);
     if (packet->sequence_id != 1 && (!track || !track->thread)) return -EBADMSG;
     if (packet->sequence_id != 1) seq->thread = track->thread;
@@ -403,7 +423,8 @@ static int take_event(struct pass *p, struct sequence *seq, const Pf__Packet *pa
     uint32_t clock = packet->timestamp_clock_id;
     if (!packet->has_timestamp || packet->timestamp > TIME_MAX_NS) return -EBADMSG;
     if (clock && clock != PFTRACE_CLOCK_MONO) return -EBADMSG;
-    if (!clock && (seq->last_ns += packet->timestamp) > TIME_MAX_NS) return -EBADMSG;
+    if (!clock) seq->last_ns = (seq->absolute ? 0 : seq->last_ns) + packet->timestamp;
+    if (seq->last_ns > TIME_MAX_NS) return -EBADMSG;
     uint64_t ns = clock ? packet->timestamp : seq->last_ns;
     const struct track *track = e->track_uuid ? get_number(&p->s->tracks, e->track_uuid) : NULL;
     if (e->track_uuid && !track) return -EBADMSG;
