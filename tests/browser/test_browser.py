@@ -305,6 +305,27 @@ def test_page_unfinished_calls_look_different(b):
     same(b.errors, [])
 
 
+def test_page_waiting_looks_different_from_working(b):
+    open_page(b, "pool")
+    index = next(f["index"] for f in b.evaluate("viztracer.search('time.sleep')") if f["track"] == 1)
+    start = b.evaluate("viztracer.search('')") or b.evaluate("state.trace.tracks[1].start[%d]" % index)
+    b.evaluate("(state.y = state.trace.tracks[1].y, clampY(), viztracer.zoom(%d, %d))" % (start - MS, start + 7 * MS))
+    quiet(b)
+    working, waiting = plainness(b, 1, index - 1), plainness(b, 1, index)
+    must(working > 0.95 and 0.5 < waiting < 0.8, "a call that waits looks like one that works:", waiting, working)
+    shot(b, "waiting")
+    # in the table they are a block below what works, however long they took
+    rows = b.evaluate("[...document.querySelectorAll('#functions tbody tr')].map(r => [r.className, r.innerText.replace(/\\s+/g, ' ').trim()])")
+    same([row[0] for row in rows], [""] * (len(rows) - 2) + ["block", ""])
+    must(rows[-2][1].startswith("waiting: 1.982 s"), rows[-2])
+    must(rows[-1][1].startswith("time.sleep waits 1.982 s"), rows[-1])
+    place = b.evaluate("viztracer.place(1, %d)" % index)
+    b.mouse("mouseMoved", place["x"] + 20, place["y"])
+    quiet(b)
+    must(text(b, "#tip").startswith("time.sleep ") and "waits" in text(b, "#tip"), text(b, "#tip"))
+    same(b.errors, [])
+
+
 def test_page_search_exact_and_case(b):
     open_page(b, "pool")
     count = lambda: b.evaluate("viztracer.summary().matches")

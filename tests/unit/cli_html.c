@@ -288,6 +288,25 @@ START_TEST(test_threads_of_a_pool_share_rows) {
 }
 END_TEST
 
+START_TEST(test_names_say_whether_they_wait) {
+    static const struct {
+        uint32_t kind;
+        const char *name, *file;
+        int waits;
+    } rows[] = {{1, "sleep", "time", 1}, {1, "append", "list", 0}, {0, "sleep", "time", 0}};
+    for (uint32_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        uint32_t call = rows[i].kind ? VT_REC_C_CALL : VT_REC_CALL, end = rows[i].kind ? VT_REC_C_RETURN : VT_REC_RETURN;
+        struct vt_event ev[] = {{.ticks = 100 * i, .type = call, .id = i + 1}, {.ticks = 100 * i + 50, .type = end, .id = i + 1}};
+        trace_build_name(&trace, i + 1, rows[i].kind, rows[i].name, rows[i].file, 1);
+        trace_build_block(&trace, 0, 9, 100, ev, VT_ARRAY_LEN(ev));
+    }
+    trace_build_end(&trace, 0, 0);
+    convert(false);
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++)
+        ck_assert_int_eq(YAJL_GET_INTEGER(item("names", i)->u.array.values[6]), rows[i].waits);
+}
+END_TEST
+
 START_TEST(test_threads_with_tasks_keep_their_row) {
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_TASK, .id = 5},   {.ticks = 1001, .type = VT_REC_CALL, .id = 1},
@@ -594,7 +613,9 @@ static void pool_sample(void) {
     }
     for (uint32_t i = REQUESTS; i < BUSY; i++) {
         struct vt_event ev[] = {{.ticks = 2 * ms, .type = VT_REC_CALL, .id = 7},
-                                {.ticks = 2 * ms + 900, .type = VT_REC_RETURN, .id = 7}};
+                                {.ticks = 2 * ms + 900, .type = VT_REC_RETURN, .id = 7},
+                                {.ticks = 3 * ms, .type = VT_REC_C_CALL, .id = 2},
+                                {.ticks = 300 * ms, .type = VT_REC_C_RETURN, .id = 2}};
         snprintf(name, sizeof name, "idle-%u", i);
         trace_build_thread(&trace, i + 1, 1000 + i, i + 1, name);
         trace_build_stack(&trace, i + 1, ms, VT_ARRAY_LEN(stack), stack);
@@ -658,6 +679,7 @@ int main(void) {
     tcase_add_test(tests, test_tasks_share_rows);
     tcase_add_test(tests, test_threads_of_a_pool_share_rows);
     tcase_add_test(tests, test_threads_with_tasks_keep_their_row);
+    tcase_add_test(tests, test_names_say_whether_they_wait);
     tcase_add_test(tests, test_folds_and_marks);
     tcase_add_test(tests, test_hostile_names);
     tcase_add_test(tests, test_depth_over_a_gap);

@@ -6,7 +6,7 @@
  *   "VTH1"
  *   one line of JSON, ended by '\n': generator, start, end, base, cut_off, damage, totals, processes, tracks, names;
  *   a track is a thread, a row of asyncio tasks or a row of threads of a pool that follow one another: "tasks" or "pool" has
- *   where each begins, its name and the id of its thread
+ *   where each begins, its name and the id of its thread; a name: kind, line, name, file, calls and ns in folds, 1 = it waits
  *   for each track: varint n; then n each of: start (less the start before), duration, levels left before this
  *       call (depth = depth before + 1 - levels), name; then lists, each led by its varint length, calls as their number less
  *       the number before: flags (call, bits), details (call, three texts led by their lengths: args payload, return value,
@@ -23,6 +23,7 @@
 #include "cli/format/html/page.h"
 #include "cli/trace/file_info.h"
 #include "cli/trace/trace_format.h"
+#include "cli/trace/waits.h"
 #include "proto/block_code.h"
 
 #define CALLS_MAX (16u << 20)   /* browsers cannot hold more */
@@ -367,6 +368,7 @@ static void put_head(struct trace_writer *w, const struct trace_totals *totals) 
         put_text(w, ",", w->names[i]->file, w->names[i]->file_len);
         put_number(w, ",", w->folded[i].calls);
         put_number(w, ",", w->folded[i].ns);
+        put_number(w, ",", (waits_of(w->names[i]) & WAITS) != 0);
         put_literal(w->data, "]");
     }
     put_literal(w->data, "]}\n");
