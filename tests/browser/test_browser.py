@@ -314,6 +314,8 @@ def test_page_waiting_looks_different_from_working(b):
     working, waiting = plainness(b, 1, index - 1), plainness(b, 1, index)
     must(working > 0.95 and 0.5 < waiting < 0.8, "a call that waits looks like one that works:", waiting, working)
     shot(b, "waiting")
+    name, table = box(b, "#functions tbody td"), box(b, "#functions")
+    must(name[2] - name[0] > 200 and box(b, "#functions th:nth-child(4)")[2] > table[2] - 40, "the columns do not fill the table:", name, table)
     # in the table they are a block below what works, however long they took
     rows = b.evaluate("[...document.querySelectorAll('#functions tbody tr')].map(r => [r.className, r.innerText.replace(/\\s+/g, ' ').trim()])")
     same([row[0] for row in rows], [""] * (len(rows) - 2) + ["block", ""])

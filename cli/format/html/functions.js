@@ -33,8 +33,8 @@ function showFunctions() {
     };
   for (const f of list.slice(0, ROWS_MAX)) {
     if (state.sort !== 'name' && f === waiting[0]) {
-      const td = add(add(body, 'tr', undefined, 'block'), 'td', `waiting: ${timeText(waiting.reduce((sum, w) => sum + w.self, 0))}`);
-      td.colSpan = columns.length;
+      const td = add(add(body, 'tr', undefined, 'block'), 'td');
+      add(td, 'span', `waiting: ${timeText(waiting.reduce((sum, w) => sum + w.self, 0))}`);
     }
     putFunction(body, f);
   }
