@@ -15,7 +15,7 @@
 /* Bytes. A page of shared memory is charged to the process that touches it first. */
 struct headroom {
     uint64_t theirs;        /* cgroups that hold the target, but not us: pages that we touch first cost them nothing */
-    uint64_t shared;        /* cgroups that hold both: pages cost the same whoever makes them */
+    uint64_t shared;        /* cgroups that hold both: pages cost the same whichever process makes them */
     uint64_t address_space; /* RLIMIT_AS less what is mapped */
     char theirs_at[128], shared_at[128]; /* the folder of the cgroup that leaves least, for messages */
 };

@@ -59,7 +59,7 @@ static void say_some(const char *fmt, uint64_t n, const char *noun) {
 
 static void say_left_out(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
     char text[LEFT_OUT_TEXT];
-    if (opts->inputs) return; /* show_note has named them all */
+    if (opts->inputs) return; /* show_note has named them already */
     if (r->left_out.wrong_checksum) fprintf(stderr, "viztracer: %s: %s\n", opts->input, LEFT_OUT_WRONG_CHECKSUM);
     if (left_out_events(&r->left_out, text)[0]) fprintf(stderr, "viztracer: %s: left out: %s\n", opts->input, text);
     if (!quiet && left_out_parts(&r->left_out, text)[0])

@@ -1,13 +1,13 @@
-/* Hook back end below 3.12: the C profile function of every thread. A profile function of the target's own is called by ours,
- * with its own object, which stays where it was: sys.getprofile() does not change.
+/* Hook back end below 3.12: the C profile function of every thread. If the target has set a profile function, ours calls it
+ * with its own object. That object stays where it was, so sys.getprofile() does not change.
  *
- * Where the frame evaluation function is to be had as well (switch.c), threads that have no hook are found at their next
- * Python call: new ones, however they were born, and those whose function something has taken away. With filters it also keeps
- * ours out of the frames of functions that are left out. Elsewhere:
- *   - a thread that is started from Python exists before the call returns and cannot have run: hooked at the C_RETURN
- *   - where a known C function set a profile function we are called right after it (profilers.c)
- *   - whatever else is missing is found by the periodic visit, or by the thread that the daemon sends in when the process uses
- *     the CPU and nothing of it is seen */
+ * If the frame evaluation function can be used as well (switch.c), a thread without our hook is found at its next Python call:
+ * a new thread, however it was started, or one whose function was removed. With filters the evaluation function also keeps
+ * ours out of the frames of functions that are left out. Otherwise:
+ *   - a thread that Python code starts exists before that call returns, and cannot have run yet: it is hooked at the C_RETURN
+ *   - right after a known C function has set a profile function, we are called (profilers.c)
+ *   - all other threads are found by the periodic visit, or by the thread that the daemon sends in when the process uses the
+ *     CPU and sends no events */
 #include "agent/hooks/hook_profile.h"
 
 #include "agent/cpython/frames.h"
@@ -268,8 +268,8 @@ static enum profile_mode choose_mode(void) {
     return layout.python < 0x30b ? PROFILE_GUARD : PROFILE_PLAIN;
 }
 
-/* When the process uses the CPU and no hooked thread does, the daemon sends one in. One that finds nothing new makes the next
- * one rarer: C code that runs for long looks the same. */
+/* When the process uses the CPU but no hooked thread does, the daemon sends a thread in. Each one that finds nothing new
+ * doubles the time to the next: C code that runs for long looks the same. */
 static void want_wake(uint32_t found) {
     uint64_t cpu = process_cpu_ns();
     if (agent.governed) return;
@@ -280,8 +280,8 @@ static void want_wake(uint32_t found) {
     vt_store_release(&agent.ctl->wake_cpu_ns, cpu + wake_after_ns);
 }
 
-/* 3.11: thread states come and go between two looks, as those of callbacks in threads of C do: only the evaluation function
- * meets them. Of the thread that is sent in. */
+/* 3.11: thread states can come and go between two visits, such as those of callbacks in threads of C code. Only the evaluation
+ * function meets them. True when the id of the state of the thread that was sent in shows that some were missed. */
 static bool misses_short_threads(void) {
     if (!py.PyThreadState_GetID || profile_is_on(py.PyThreadState_Get())) return false;
     uint64_t id = py.PyThreadState_GetID(py.PyThreadState_Get()), before = newest_id;

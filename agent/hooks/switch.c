@@ -1,11 +1,11 @@
-/* Owns the frame evaluation function (PEP 523) that helps the profile function below 3.12: each Python call looks whether the
- * thread's profile function is as it is to be in that frame, and sets it for the frame if it is not.
+/* Owns the frame evaluation function (PEP 523) that helps the profile function below 3.12: each Python call checks whether the
+ * thread has the right profile function for that frame, and otherwise sets it for the frame.
  *
- *   GUARD   ours, always: threads of which nobody told us, and those whose function was taken away
- *   SWITCH  ours in frames of functions that are recorded, none of ours in others. What an excluded function costs is then one
- *           comparison; what is recorded is exactly what the profile function would have recorded.
+ *   GUARD   ours in every frame: finds new threads, and threads whose function was removed
+ *   SWITCH  ours in frames of functions that are recorded, not in others. An excluded function then costs one comparison.
+ *           Exactly the same is recorded as with the profile function alone.
  *
- * Frames that are open when we leave still return through our function: it then only passes on. */
+ * Frames that are open when we leave still return through our function, which then only passes the call on. */
 #include "agent/cpython/layout.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hook_profile.h"

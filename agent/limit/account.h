@@ -14,7 +14,7 @@ struct account {
     uint32_t look;
     uint64_t tick_at, tick_last;     /* clock */
     uint64_t cpu_last;               /* CPU time of the process, ns */
-    uint64_t active, cost;           /* up to tick_last: ticks that the process has run; at most so many were events' */
+    uint64_t active, cost;           /* up to tick_last: ticks that the process has run; ticks that events took at most */
     uint64_t last_active, last_cost; /* the same of the last period alone */
     uint64_t bare;                   /* ticks that the program itself has run, in all, up to tick_last */
     int64_t debt;                    /* cost above the limit so far, ticks */

@@ -13,7 +13,7 @@
 char *clean_text(char *to, const void *text, size_t len);
 /* A command line without the folder of its program: "python3 app.py". Points into the text. */
 const char *clean_command(const char *cmdline);
-/* Cuts clean text in text[CLEAN_TEXT_MAX] to so many columns, of which the last is CLEAN_CUT then. Returns text. */
+/* Cuts clean text in text[CLEAN_TEXT_MAX] to this number of columns; the last one is then CLEAN_CUT. Returns text. */
 char *clean_shorten(char text[CLEAN_TEXT_MAX], unsigned columns);
 /* The columns that clean text takes on a terminal. */
 unsigned clean_columns(const char *clean);

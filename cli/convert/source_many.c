@@ -1,4 +1,4 @@
-/* Owns the joining of traces (source_many.h): one trace_info out of theirs, and a writer in front that translates. */
+/* Owns joining traces (source_many.h): one trace_info made out of theirs, and a writer in front that translates. */
 #include "cli/convert/source_many.h"
 
 #include <errno.h>
@@ -14,8 +14,8 @@
 
 struct part {
     struct trace_source *source;
-    const char *path;          /* borrowed while opening */
-    struct trace_name **names; /* ours, by the part's index */
+    const char *path;          /* borrowed, used only while opening */
+    struct trace_name **names; /* owned here; by the part's index */
     struct trace_thread **threads;
     uint64_t shift_ns;
     uint64_t first_ns, last_ns; /* shifted */
@@ -26,7 +26,7 @@ struct many {
     struct info_build build;
     struct part *parts;
     size_t n;
-    const struct run_opts *opts; /* of the run */
+    const struct run_opts *opts; /* options of the run */
     size_t at;
 };
 
@@ -41,7 +41,7 @@ struct trace_writer {
 
 static int begin(struct trace_writer *w) {
     (void)w;
-    return 0; /* once for all parts: many_run */
+    return 0; /* many_run does it once for all parts */
 }
 static int end(struct trace_writer *w, const struct trace_totals *totals) {
     (void)w;
@@ -180,7 +180,7 @@ static int open_parts(struct many *m, const char *const *paths, size_t n, const 
 
 static uint64_t reference(const struct trace_info *info) { return info->sync_ns ? info->sync_ns : info->first_ns; }
 
-/* Every part's reference to one time, as early as none begins before 0. */
+/* Moves every part's reference to one time, the earliest at which no part begins before 0. */
 static void align(struct many *m) {
     uint64_t target = 0;
     for (size_t i = 0; i < m->n; i++) {
@@ -191,7 +191,7 @@ static void align(struct many *m) {
         m->parts[i].shift_ns = target - reference(trace_source_info(m->parts[i].source));
 }
 
-/* Parts of another clock go where the wall clock says. Returns the base of what comes out. */
+/* Parts of another clock are placed by the wall clock. Returns the base time of the output. */
 static uint64_t put_in_place(struct many *m, const struct many_opts *opts) {
     uint64_t least = UINT64_MAX, last = 0;
     for (size_t i = 0; i < m->n; i++) {
@@ -255,7 +255,7 @@ static int join_threads(struct many *m, size_t at, struct trace_process **proces
     for (uint32_t i = 0; i < from->nthreads; i++) {
         const struct trace_thread *old = from->threads[i];
         char key[64];
-        int len = snprintf(key, sizeof key, "%zu/%u", at, i); /* threads of two parts are never one: each nests by itself */
+        int len = snprintf(key, sizeof key, "%zu/%u", at, i); /* threads of two parts are never merged: each nests on its own */
         struct trace_thread *new = info_build_thread(&m->build, processes[old->process->index], key, (size_t)len);
         bool main = !old->name_len && old->tid == old->process->pid; /* its process may get another number */
         const char *name = main ? "MainThread" : old->name_len ? old->name : "";
@@ -320,7 +320,7 @@ static int join(struct many *m, size_t at, const struct many_opts *opts) {
     return rc;
 }
 
-/* Earlier parts are told first. */
+/* Earlier parts come first. */
 static int compare_parts(const void *a, const void *b) {
     const struct part *x = a, *y = b;
     return x->first_ns < y->first_ns ? -1 : x->first_ns > y->first_ns;

@@ -12,7 +12,8 @@
 
 #define HEAD_LEN 256u /* bytes that `is` gets */
 
-/* In the order in which lists name them. `is` of an earlier row wins: JSON may begin with the byte that .pftrace begins with. */
+/* In the order in which help lists them. The first `is` that matches wins: JSON may start with the byte that .pftrace starts
+ * with. */
 #define ROWS(row) row(json) row(pftrace) row(html) row(vzt) row(cvf) row(svg) row(folded) row(speedscope) row(pprof)
 
 #define DECLARE(name) extern const struct trace_format format_##name;

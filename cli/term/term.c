@@ -28,7 +28,7 @@ void term_init(struct term *term) {
         term->width = (unsigned)n;
     else if (tty)
         term->width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
-    if (term->width && term->width < 40) term->width = 40; /* narrower and nothing can be told */
+    if (term->width && term->width < 40) term->width = 40; /* below 40 columns nothing useful fits */
 }
 
 /* COLUMNS is not told of a new size, so the smaller number counts. */

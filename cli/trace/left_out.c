@@ -28,7 +28,7 @@ static bool has_name(const char *list, const char *name, size_t len) {
     return false;
 }
 
-/* Longer ones, and those with a comma or with what is no text, are not listed. */
+/* Longer names, and names with a comma or with characters that are no text, are not listed. */
 static bool is_plain(const char *name, size_t len) {
     for (size_t i = 0; i < len; i++)
         if (name[i] < ' ' || name[i] > '~' || name[i] == ',') return false;

@@ -1,5 +1,5 @@
 /* The memory that one session may use for what it knows of its target: streams, stacks, held calls, payloads of open blocks. A
- * target, or whoever writes its arena, decides how much that would be; this bounds it. Event loop thread only. */
+ * target, or another writer of its arena, decides how much it asks for; this limits it. Event loop thread only. */
 #ifndef VT_DAEMON_MEMORY_H
 #define VT_DAEMON_MEMORY_H
 

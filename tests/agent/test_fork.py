@@ -1,4 +1,4 @@
-"""A forked child goes inert at once, whoever forks; the parent stays exact. A child can be traced itself."""
+"""A forked child goes inert at once, whichever thread forks; the parent stays exact. A child can be traced itself."""
 import ctypes, sys, threading, time
 from vtarena import *
 

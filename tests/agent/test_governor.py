@@ -316,7 +316,7 @@ def hooked():
 
 
 def comes_back():
-    """The hooks come in again when it is time, not before, and whoever does it leaves no trace."""
+    """The hooks come in again when it is time, not before, and the thread that puts them in leaves nothing behind."""
     for flags in F_C_CALLS, 0:
         s = Session(chunks=1024, flags=flags)
         s.start()

@@ -1,16 +1,16 @@
-/* Cost of tracing, side by side in one run: bare, a hook that does nothing (the floor), one that reads the clock, ours in several
- * settings, cProfile, VizTracer. One process per mode stays alive and they are asked in turn, so that a drifting machine hits all
- * modes alike.
+/* Measures the cost of tracing, side by side in one run: bare, a hook that does nothing (the floor), one that reads the clock,
+ * ours in several settings, cProfile, VizTracer. Each mode has a process, and they run in turn, so that a drift of the machine
+ * affects all modes alike.
  *
  *   overhead [-r ROUNDS] [-w WORKLOAD]... [-m MODE]... [-j FILE] [-i]
  *
  * CPU time of the target's thread (threads4: of the process). An event is a call or a return, of Python or C functions; a mode
  * that sees Python functions only is still divided by all of them in x bare, and by its own in ns per event. Overhead is over
- * bare, pair by pair: least of all rounds, and median. -j: one JSON object a line. -i: instructions per event instead of time,
- * counted one by one in a small run of the workload; of ours with the constant clock only: single steps take so long that
+ * bare, pair by pair: the least of all rounds, and the median. -j: one JSON object a line. -i: instructions per event instead of
+ * time, counted one by one in a small run of the workload; of ours with the constant clock only: single steps take so long that
  * what the agent does once in a millisecond would be done at each event (reading the clock is one instruction more). VT_PYTHONS:
- * as for the tests. VIZTRACER_PY: a folder that has VizTracer installed for each version, DIR/3.12 ...; skipped by name where it
- * cannot be had. */
+ * as for the tests. VIZTRACER_PY: a folder that has VizTracer installed for each version, DIR/3.12 ...; modes without it
+ * are skipped by name. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

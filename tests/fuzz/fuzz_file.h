@@ -1,4 +1,4 @@
-/* For fuzz targets that need files: one input, one output, in memory where that can be had; and what an output has to be. */
+/* For fuzz targets that need files: one input, one output, in memory where that works, and the checks of an output. */
 #ifndef VT_TESTS_FUZZ_FILE_H
 #define VT_TESTS_FUZZ_FILE_H
 

@@ -110,7 +110,7 @@ static void windows(int i, const char *options) {
     must_exit(&tool, 0, x.who);
     census_take(x.target.pid, &before);
     uint64_t times = 0;
-    for (int seconds = 4; times < TIMES_OUT; seconds *= 3) { /* where the CPU is shared, its time takes longer to be had */
+    for (int seconds = 4; times < TIMES_OUT; seconds *= 3) { /* on a shared CPU the process needs longer for its CPU time */
         ck_assert_msg(seconds < SECONDS_MOST, "%s: the hooks were out %llu times, and did not come back; says %s", x.who,
                       (unsigned long long)times, tool.out);
         tool_startf(&tool, "--attach %d -t %d -o %s --max_overhead %s", (int)x.target.pid, seconds, x.out, options);

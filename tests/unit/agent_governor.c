@@ -466,7 +466,7 @@ START_TEST(test_governor_names_do_not_throttle) {
     must_be_exact(HOT);
     ck_assert_ptr_null(word_on(HOT));
     int64_t debt = account.debt;
-    /* nor calls of what is none of ours */
+    /* nor calls of other code objects */
     account.others += 1000000;
     costs(1000000 * COST_SKIP);
     for (uint64_t until = now + 20 * MS; now < until;) call(HOT, 10000);

@@ -24,7 +24,7 @@ const struct option_row *row_to_show(const struct options_command *c, size_t i);
 
 /* Each prints the whole thing; 0, or -EINVAL when there is no such page or table. */
 int man_page(const char *name);
-int doc_page(const char *path); /* the file, with its generated tables made anew */
+int doc_page(const char *path); /* prints the file, with its generated tables updated */
 int completion(const char *shell);
 
 #endif

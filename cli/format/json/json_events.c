@@ -1,4 +1,4 @@
-/* Owns the way from JSON text to events (json_events.h): yajl takes the text apart, this file knows where in a trace it is. */
+/* Owns the way from JSON text to events (json_events.h): yajl parses the text, this file knows the place in the trace. */
 #include "cli/format/json/json_events.h"
 
 #include <errno.h>
@@ -11,13 +11,13 @@
 #include "cli/base/memory.h"
 #include "cli/format/json/json_words.h"
 
-#define CHUNK (1u << 20) /* yajl starts a token anew with each chunk that it goes on in: not small */
+#define CHUNK (1u << 20) /* not small: yajl parses a token again from its start in each further chunk */
 #define PROGRESS_STEP (8u << 20)
 
 enum place { OUTSIDE, ROOT, EVENTS, EVENT, ARGS, META, INFO, FILES, ONE_FILE };
 enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT, F_BIND, F_UNFINISHED };
 
-/* Part of the file that is kept unchanged. */
+/* A part of the file that is kept unchanged. */
 struct capture {
     bool on;
     size_t from; /* in the chunk */
@@ -33,7 +33,7 @@ struct reader {
     const struct json_handler *handler;
     void *ctx;
     yajl_handle yajl;
-    int rc; /* of a handler, or our own: reading stops */
+    int rc; /* error of a handler or our own; reading stops */
     bool too_big, too_deep, is_trace;
     enum place place;
     enum place events_parent; /* OUTSIDE: the file is a plain array */
@@ -43,12 +43,12 @@ struct reader {
     enum field arg;           /* the same in its args: F_NAME, F_COUNT, F_UNFINISHED */
     struct json_event event;  /* numbers of it */
     struct piece pid, tid, name, cat, id, args_name, args_count;
-    struct piece key;        /* of meta, of a file, of a member */
-    bool has_args, has_text; /* in value */
+    struct piece key;        /* key in meta, in a file, of a member */
+    bool has_args, has_text; /* there is text in value */
     uint64_t lines;
-    size_t nth; /* element of a file's array */
+    size_t nth; /* position in a file's array */
     struct json_words words;
-    struct capture value; /* args of an event, text of a file: from its key on, blanks and colon first */
+    struct capture value; /* args of an event, text of a file: from the end of the key on, with blanks and colon */
     struct capture whole; /* an event, a member */
     const char *chunk;
     struct buf buf; /* texts of the event at hand */
@@ -75,10 +75,10 @@ static struct json_text text_of(const struct reader *r, const struct piece *p) {
     return p->set ? (struct json_text){r->buf.data + p->at, p->len} : (struct json_text){0};
 }
 
-/* yajl's count of bytes taken moves with every token: inside a callback it tells where in the chunk that token ends. */
+/* yajl's count of consumed bytes advances with every token: in a callback it gives the end of that token in the chunk. */
 static size_t chunk_pos(const struct reader *r) { return yajl_get_bytes_consumed(r->yajl); }
 
-/* back: bytes before the place we are at. */
+/* back: bytes before the current position. */
 static void capture_begin(const struct reader *r, struct capture *c, size_t back) {
     c->on = true;
     c->from = chunk_pos(r) - back;
@@ -90,7 +90,7 @@ static int capture_end(struct reader *r, struct capture *c) {
     return put(r, &c->buf, r->chunk + c->from, chunk_pos(r) - c->from);
 }
 
-/* The chunk is over and the stretch is not. */
+/* The chunk ends inside the captured part. */
 static int capture_chunk(struct reader *r, struct capture *c, size_t len) {
     int rc = c->on ? put(r, &c->buf, r->chunk + c->from, len - c->from) : 0;
     c->from = 0;
@@ -124,7 +124,7 @@ bool json_us_to_ns(struct json_text number, uint64_t *ns) {
             if (digits < 3) part = part * 10 + (uint64_t)(*p - '0');
             if (digits == 3) up = *p >= '5';
         }
-    if (p < end) { /* an exponent: rare */
+    if (p < end) { /* exponents are rare */
         char copy[64], *stop;
         if (number.len >= sizeof copy) return false;
         memcpy(copy, number.text, number.len);
@@ -322,7 +322,7 @@ static bool key_is(const struct reader *r, const char *key) {
     return r->key.set && r->key.len == strlen(key) && !memcmp(r->buf.data + r->key.at, key, r->key.len);
 }
 
-/* Where an object or array that begins here leads to; false = nowhere of interest. */
+/* The place that an object or array which begins here leads to; false = its content is skipped. */
 static bool enter(struct reader *r, bool map) {
     enum place to = OUTSIDE;
     switch (r->place) {
@@ -344,7 +344,7 @@ static bool enter(struct reader *r, bool map) {
         return false;
     }
     if (to == EVENTS) r->events_parent = r->place;
-    r->is_trace |= (to == EVENTS && r->place == ROOT) || to == EVENT; /* an array of anything else is none */
+    r->is_trace |= (to == EVENTS && r->place == ROOT) || to == EVENT; /* an array of anything else is no trace */
     if (to == EVENT) event_begin(r);
     if (to == ARGS) r->arg = F_NONE;
     if (to == ONE_FILE) {

@@ -18,7 +18,7 @@
 #include "cli/trace/limit.h"
 
 #define MARKS "iCNODstfbne"
-#define OPEN_SEARCH 4096u /* open calls that an E is compared with */
+#define OPEN_SEARCH 4096u /* open calls that an E is compared with, at most */
 
 struct open_call { /* a B that waits for its E */
     struct trace_name *name;
@@ -57,7 +57,7 @@ static struct trace_process *process_of(struct json_source *s, const struct json
     return e->pid.text ? info_build_process(&s->build, e->pid.text, e->pid.len) : info_build_process(&s->build, "0", 1);
 }
 
-/* NULL = no memory; the second time a file is read, also: the file has changed. */
+/* NULL = no memory; in the second reading also: the file has changed. */
 static struct trace_thread *thread_of(struct pass *p, const struct json_event *e) {
     struct json_source *s = p->s;
     uint32_t before = p->info->nprocesses;
@@ -218,7 +218,7 @@ static int take_begin(struct pass *p, struct trace_thread *thread, const struct 
     return 0;
 }
 
-/* An E closes the last B, or the last one of its name; those begun since have lost their E and end with it. */
+/* An E closes the last B, or the last B of its name. Calls that began after that B have lost their E and end here, too. */
 static int take_end(struct pass *p, struct trace_thread *thread, const struct json_event *e) {
     struct json_thread *t = &p->s->threads[thread->index];
     size_t at = t->nopen;
@@ -256,7 +256,7 @@ static bool starts_with(struct json_text text, const char *literal) {
     return text.text && text.len >= strlen(literal) && !memcmp(text.text, literal, strlen(literal));
 }
 
-/* What our own writer makes of a gap, and of a garbage collection. */
+/* Recognises the marks that our own writer makes for gaps and garbage collections. */
 static bool is_gap(const struct json_event *e, uint64_t *count) {
     char digits[24] = "";
     if (e->ph != 'i' || e->name.len != 14 || !starts_with(e->name, "events dropped") || !e->args_count.text) return false;
@@ -318,7 +318,8 @@ static void forget_open(struct json_thread *t) {
     while (t->nopen) memory_free(t->open[--t->nopen].args);
 }
 
-/* B's are in the order of their start nearly always; qsort may swap equal ones, so only what is wrong is moved. */
+/* The open calls are nearly always in the order of their start. qsort may swap equal ones, so this moves only those that are
+ * out of order. */
 static void sort_open(struct json_thread *t) {
     for (size_t i = 1; i < t->nopen; i++)
         if (t->open[i].start_ns < t->open[i - 1].start_ns) {
@@ -337,7 +338,7 @@ static int open_left(struct pass *p, struct trace_thread *thread, const struct o
     return lanes_open(p->lanes, &call);
 }
 
-/* Calls that never ended, and what was held back. */
+/* Hands over the calls that never ended, and those that lanes held back. */
 static int give_rest(struct pass *p) {
     int rc = 0;
     for (uint32_t i = 0; i < p->info->nthreads && !rc; i++) {
@@ -388,7 +389,7 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
     int rc = json_events_read(path, &handler, &p, &made->damage, err);
     if (!rc && made->damage.code && !s->lanes.any)
         rc = vt_err_set(err, -EBADMSG, "%s: %s; there is nothing before that place", path, made->damage.msg);
-    if (!rc && !made->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers count on one */
+    if (!rc && !made->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers need a process */
     if (!rc) rc = give_rest(&p);
     if (rc) {
         vt_err_set(err, rc, "%s: %s", path, strerror(-rc));

@@ -24,11 +24,11 @@ uint64_t pftrace_clock_ns(const Pf__Packet *packet, uint32_t clock) {
     return ns;
 }
 
-/* False when messages nest deeper than `depth`: protobuf-c would recurse as deep. */
+/* False when messages nest deeper than `depth`: protobuf-c recurses once per level. */
 static bool is_flat(const ProtobufCMessageDescriptor *message, struct pb_bytes in, unsigned depth) {
     struct pb_field f;
     int rc;
-    if (in.len < 2 * depth) return true; /* a level takes two bytes at least */
+    if (in.len < 2 * depth) return true; /* each level takes at least two bytes */
     if (!depth) return false;
     while ((rc = pb_next(&in, &f)) == 1) {
         const ProtobufCFieldDescriptor *field = f.wire == 2 ? protobuf_c_message_descriptor_get_field(message, f.number) : NULL;
@@ -37,7 +37,7 @@ static bool is_flat(const ProtobufCMessageDescriptor *message, struct pb_bytes i
     return rc == 0;
 }
 
-/* NULL when it is no packet. */
+/* NULL when the bytes are not a valid packet. */
 static Pf__Packet *unpack(struct pb_arena *arena, struct pb_bytes bytes) {
     ProtobufCAllocator allocator = pb_arena_allocator(arena);
     pb_arena_reset(arena);
@@ -49,13 +49,13 @@ static Pf__Packet *unpack(struct pb_arena *arena, struct pb_bytes bytes) {
 
 struct packets {
     struct input *file;
-    uint64_t at; /* unpacked bytes */
+    uint64_t at; /* position in the unpacked bytes */
     uint8_t *packet;
     size_t room;
     struct pb_arena arena; /* of the unpacked packet */
 };
 
-/* 1, 0 = the file is over, -1 = it ends here in the middle or is damaged. */
+/* 1 = read; 0 = the end of the file; -1 = the file is cut off here or damaged. */
 static int get_byte(struct packets *in, uint8_t *byte) {
     int rc = input_byte(in->file, byte);
     in->at += rc == 1;
@@ -77,7 +77,7 @@ static int next_length(struct packets *in, uint64_t *len) {
     return -EBADMSG;
 }
 
-/* 1 and the packet's bytes; 0; -EBADMSG; -ENOMEM. Room grows with the bytes that arrived, not with the length that the file
+/* 1 and the packet's bytes; 0; -EBADMSG; -ENOMEM. Allocates for the bytes that have arrived, not for the length that the file
  * claims. */
 static int next_packet(struct packets *in, struct pb_bytes *packet) {
     uint64_t len;

@@ -22,8 +22,8 @@ struct ahead_frame { /* valid until the next call of ahead_next */
     uint32_t len;
 };
 
-/* From the start of t, which nobody else may use until ahead_stop, to `until` (offset of a frame). one_in: of so many runs
- * of blocks one is handed out; 0 or 1 = all. -ENOMEM. */
+/* From the start of t, which nobody else may use until ahead_stop, to `until` (offset of a frame). one_in: hands
+ * out one run of blocks in that many; 0 or 1 = all. -ENOMEM. */
 VT_MUST_CHECK int ahead_start(struct vt_trace *t, uint64_t until, uint32_t one_in, struct ahead **out);
 /* 1, 0 = end, or as vt_trace_next. */
 VT_MUST_CHECK int ahead_next(struct ahead *a, const struct ahead_frame **frame, struct vt_err *err);
