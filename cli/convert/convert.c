@@ -1,4 +1,4 @@
-/* Owns the way from a trace file to an output file: the choice of the writer, both passes, and removing half written files. */
+/* Owns the way from a trace file to an output file: the choice of the writer, both passes, and removing incomplete files. */
 #include "cli/convert/convert.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ static bool same_file(const char *a, const char *b) {
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* True when renaming is all there is to do; rights become those of a new file. */
+/* True when the conversion was a mere rename; the file gets the mode of a new file. */
 static bool moved(const struct convert_opts *opts, uint64_t *bytes) {
     struct stat st;
     if (!opts->move_input || output_is_stdout(opts->output) || (lstat(opts->output, &st) == 0 && !S_ISREG(st.st_mode)))
@@ -58,7 +58,7 @@ static bool moved(const struct convert_opts *opts, uint64_t *bytes) {
     return true;
 }
 
-/* From our own format to the same. */
+/* From our own format to our own format. */
 static int copy_native(const struct convert_opts *opts, const char *file, struct convert_result *result, struct vt_err *err) {
     struct output *out;
     int rc = output_make_dirs(opts->output);
@@ -76,7 +76,7 @@ static int copy_native(const struct convert_opts *opts, const char *file, struct
     return rc;
 }
 
-/* Some outputs take two passes over the input: one way from nothing to all for the caller. */
+/* Some outputs take two passes over the input. The caller sees one function that does it all. */
 struct passes {
     const struct convert_opts *opts;
     unsigned all, now;
@@ -90,7 +90,7 @@ static void pass_progress(void *arg, uint64_t done, uint64_t size) {
     p->opts->progress(p->opts->progress_arg, p->now * size + done, p->all * size);
 }
 
-/* Shorter calls than that are not in the picture. */
+/* The length of the shortest call that is wide enough to be drawn. */
 static uint64_t shortest(const struct convert_opts *opts, const struct trace_info *info) {
     uint64_t made_with = info->header ? info->header->min_duration_ns : 0;
     return made_with > opts->min_duration_ns ? made_with : opts->min_duration_ns;
@@ -140,7 +140,7 @@ static int write_with(const struct trace_writer_ops *ops, bool gzip, const struc
         rc = trace_source_run(source, &run_opts, ops, w, &result->totals, &why);
     if (w) ops->free(w);
     rc = memory_verdict(rc, input_name(opts), &why);
-    if (!rc || output_error(out)) /* the output's own account of its error is the better one */
+    if (!rc || output_error(out)) /* the output's own message is the more exact one */
         return output_commit(out, &result->bytes, err);
     output_abort(out);
     if (rc == -EFBIG && ops->most)
@@ -150,13 +150,13 @@ static int write_with(const struct trace_writer_ops *ops, bool gzip, const struc
     return vt_err_set(err, rc, "%s", why.msg);
 }
 
-/* True when the output would hold the same as the input, which is of our own format. */
+/* True when the output would hold the same as the input, and the input is in our own format. */
 static bool is_copy(const struct convert_opts *opts, const struct trace_info *info) {
     return info->trace && format_is_native(opts->output) && select_is_all(&opts->select) &&
            shortest(opts, info) == info->header->min_duration_ns;
 }
 
-/* What a trace that is copied holds. It is read only when it has no end, which would say it. */
+/* Counts the calls of a trace that is copied. The trace is read only when it has no end frame, which would hold the count. */
 static int count_calls(struct trace_source *source, const struct convert_opts *opts, struct trace_totals *totals,
                        struct vt_err *err) {
     const struct trace_info *info = trace_source_info(source);

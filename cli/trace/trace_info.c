@@ -128,7 +128,7 @@ static int take_names(struct loader *l, ProtobufCMessage **msg) {
             if (from->id > ID_TABLE_MAX) continue;
             return -ENOMEM;
         }
-        if (*slot) continue; /* ids are given once */
+        if (*slot) continue; /* each id is given once */
         struct trace_name *to = memory_alloc(sizeof *to + from->name.len + from->file.len);
         if (!to) return -ENOMEM;
         char *text = (char *)(to + 1);
@@ -368,7 +368,7 @@ int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *
     else if (rc && rc != -EBADMSG && rc != -EPROTO)
         vt_err_set(err, rc, "%s", info->damage.msg);
     else
-        rc = finish(&l); /* everything before a damaged place is good */
+        rc = finish(&l); /* everything before the damage is valid */
     memory_free(l.by_ident);
     for (size_t i = 0; i < l.cpu.slots; i++) memory_free(l.cpu.entries[i].value);
     text_map_free(&l.cpu);

@@ -37,7 +37,7 @@
 #define CHECK_EVERY (500 * MS)
 #define PENDING_ANSWER (500 * MS)
 #define ASK_PATIENCE (3000 * MS)
-#define START_PATIENCE (10000 * MS) /* for the agent to map the arena: what it does first */
+#define START_PATIENCE (10000 * MS) /* time for the agent to map the arena, which it does first */
 #define STOP_HELPER_AFTER (100 * MS)
 #define STOP_HELPERS 3 /* when each is killed */
 #define STOP_GIVE_UP (5000 * MS)
@@ -599,7 +599,7 @@ static void on_helper(void *ctx, const struct helper_msg *msg, int arena_fd) {
         s->asking = false;
         vt_clean_line(s->gil_holder, sizeof(s->gil_holder), msg->err.msg, msg->rc ? 0 : strlen(msg->err.msg));
         wake(s);
-    } else if (s->state != VT__SESSION_STATE__STARTING) { /* the helper of the stop */
+    } else if (s->state != VT__SESSION_STATE__STARTING) { /* it is the helper of the stop */
         s->stop_pause_ns = msg->res.max_stop_ns;
         s->stop_helper_died = msg->rc == -ECHILD;
         if (msg->rc) vt_log(VT_LOG_INFO, "session %d: stop helper: %s", s->pid, msg->err.msg);

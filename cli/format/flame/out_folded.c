@@ -34,7 +34,7 @@ static int folded_write(struct flame *f) {
     struct line line = {0};
     char name[FLAME_NAME], number[JSON_NUMBER_MAX + 2];
     const struct stacks_node *nodes = f->stacks.nodes;
-    size_t *ends = memory_calloc(f->stacks.opts.max_depth + 8u, sizeof *ends); /* of the line, by level */
+    size_t *ends = memory_calloc(f->stacks.opts.max_depth + 8u, sizeof *ends); /* ends of the names in the line, by level */
     uint32_t *level = memory_calloc(f->stacks.nnodes, sizeof *level);
     int rc = ends && level ? 0 : -ENOMEM;
     for (uint32_t n = 0; !rc && (n = flame_next(f, n));) {

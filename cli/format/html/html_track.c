@@ -228,7 +228,7 @@ int html_tracks_pack(struct html_tracks *t, uint32_t nthreads) {
     }
     t->n = n;
     memory_free(has_tasks);
-    memory_free(t->hash); /* holds tracks that are gone */
+    memory_free(t->hash); /* it points to tracks that no longer exist */
     t->hash = NULL;
     t->hash_room = t->hash_n = 0;
     return rc;
