@@ -1,59 +1,71 @@
 /* Owns the hook back end below 3.12 for sessions without C calls: the frame evaluation function (PEP 523). It costs less than the
- * profile function. It does not see the returns of frames that were open at the start, and shows a yield as a return.
+ * profile function. It does not see the returns of frames that were open at the start.
  *
  * Frames that are open when we leave return through our function whenever they end; it then records nothing. On 3.11 the
  * hook makes Python calls use the C stack, so processes with deep recursion get the profile function instead. */
 #include "agent/cpython/layout.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
+#include "agent/hooks/pieces.h"
 #include "agent/limit/governor.h"
 #include "agent/session/slow.h"
+
+enum { FRAME_CODE = 32 };
 
 static void *installed;     /* our function that is or was in the slot */
 static uint32_t generation; /* grows at each install and removal: a frame entered in another generation is not recorded */
 
 /* `governed` is a constant in each instance, so that sessions without --max_overhead pay nothing for it. */
-ALWAYS_INLINE uint32_t enter(void *frame, int throwing, size_t extra, bool governed) {
-    uint32_t id = code_id(field(frame, 32), extra);
+ALWAYS_INLINE uint32_t enter(uint32_t id, uint32_t type, bool governed) {
     if (governed && !governor_whole()) return 0;
-    emit(id | (throwing ? VT_REC_THROW : VT_REC_CALL));
+    emit(id | type);
     return id;
 }
-ALWAYS_INLINE void leave(uint32_t id, uint32_t entered, const void *result, bool governed) {
+ALWAYS_INLINE void leave(uint32_t id, uint32_t entered, uint32_t type, bool governed) {
     if (UNLIKELY(entered != generation)) return;
     if (governed && !governor_whole()) return;
-    if (!governed || id) emit(id | (result ? VT_REC_RETURN : VT_REC_UNWIND));
+    if (!governed || id) emit(id | type);
+}
+
+/* On 3.11 the call of a generator function runs its frame up to RETURN_GENERATOR, which copies the frame into the generator and
+ * returns that. This is not a call of the body. Such a frame is still owned by the thread. (pycore_frame.h of 3.11) */
+static inline bool makes_generator(const void *frame) {
+    const uint8_t *bytes = frame;
+    return layout.python == 0x30b && bytes[PIECES_OWNER_311] != PIECES_OWNED_BY_GENERATOR;
+}
+
+/* Functions without an id; generators and coroutines. Their object holds the frame, which is still there afterwards. */
+static NOINLINE void *eval_rare(void *tstate, void *frame, int throwing) {
+    void *code = field(frame, FRAME_CODE);
+    bool pieces = code_in_pieces(code), governed = agent.governed;
+    if (pieces && makes_generator(frame)) return eval_default(tstate, frame, throwing, layout.python);
+    uint32_t type = throwing ? VT_REC_THROW : pieces && !piece_is_first(frame, true) ? VT_REC_RESUME : VT_REC_CALL;
+    uint32_t entered = generation, id = enter(code_id(code, layout.co_extra), type, governed);
+    void *result = eval_default(tstate, frame, throwing, layout.python);
+    type = !result ? VT_REC_UNWIND : pieces && piece_is_suspended(frame) ? VT_REC_YIELD : VT_REC_RETURN;
+    leave(id, entered, type, governed);
+    return result;
+}
+
+/* `governed`, `extra` and `python` are constants in each instance. */
+ALWAYS_INLINE void *eval(void *tstate, void *frame, int throwing, size_t extra, uint32_t python, bool governed) {
+    uint32_t entered = generation, id;
+    if (UNLIKELY(!code_id_known(field(frame, FRAME_CODE), extra, &id))) return eval_rare(tstate, frame, throwing);
+    id = enter(id, throwing ? VT_REC_THROW : VT_REC_CALL, governed);
+    void *result = eval_default(tstate, frame, throwing, python);
+    leave(id, entered, result ? VT_REC_RETURN : VT_REC_UNWIND, governed);
+    return result;
 }
 
 #define EVALS(tag, governed)                                                                                                     \
-    static void *eval_308##tag(void *frame, int throwing) {                                                                      \
-        uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_308, governed);                                      \
-        void *result = eval_default(NULL, frame, throwing, 0x308);                                                               \
-        leave(id, entered, result, governed);                                                                                    \
-        return result;                                                                                                           \
-    }                                                                                                                            \
+    static void *eval_308##tag(void *frame, int throwing) { return eval(NULL, frame, throwing, CO_EXTRA_308, 0x308, governed); } \
     static void *eval_309##tag(void *tstate, void *frame, int throwing) {                                                        \
-        uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_308, governed);                                      \
-        void *result = eval_default(tstate, frame, throwing, 0x309);                                                             \
-        leave(id, entered, result, governed);                                                                                    \
-        return result;                                                                                                           \
+        return eval(tstate, frame, throwing, CO_EXTRA_308, 0x309, governed);                                                     \
     }                                                                                                                            \
     static void *eval_311##tag(void *tstate, void *frame, int throwing) {                                                        \
-        if (makes_generator(frame)) return eval_default(tstate, frame, throwing, 0x30b);                                         \
-        uint32_t entered = generation, id = enter(frame, throwing, CO_EXTRA_311, governed);                                      \
-        void *result = eval_default(tstate, frame, throwing, 0x30b);                                                             \
-        leave(id, entered, result, governed);                                                                                    \
-        return result;                                                                                                           \
+        return eval(tstate, frame, throwing, CO_EXTRA_311, 0x30b, governed);                                                     \
     }
 
-/* On 3.11 the call of a generator function runs its frame up to RETURN_GENERATOR, which copies the frame into the generator and
- * returns that. This is not a call of the body. Such a frame is still owned by the thread. (pycore_frame.h, code.h of 3.11) */
-enum { FRAME_OWNER_311 = 69, FRAME_OWNED_BY_THREAD = 0, CODE_MAKES_GENERATOR = 0x20 | 0x80 | 0x200 };
-ALWAYS_INLINE bool makes_generator(const void *frame) {
-    const uint8_t *bytes = frame;
-    return UNLIKELY(field32(field(frame, 32), layout.co_flags) & CODE_MAKES_GENERATOR) &&
-           bytes[FRAME_OWNER_311] == FRAME_OWNED_BY_THREAD;
-}
 EVALS(, false)
 EVALS(_governed, true)
 

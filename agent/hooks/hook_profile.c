@@ -16,6 +16,7 @@
 #include "agent/hooks/detail.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
+#include "agent/hooks/pieces.h"
 #include "agent/hooks/profilers.h"
 #include "agent/limit/governor.h"
 #include "agent/names/filter.h"
@@ -44,7 +45,7 @@ static NOINLINE void tell_missed(uint32_t type) {
     struct pending_error error;
     error_save(&error);
     if (session_visit() && this_thread->missed) {
-        window_tell(this_thread, type == VT_REC_CALL, this_thread->missed);
+        window_tell(this_thread, VT_REC_IS_ENTER(type) && type != VT_REC_C_CALL, this_thread->missed);
         this_thread->missed = 0;
     }
     error_restore(&error);
@@ -64,9 +65,20 @@ static NOINLINE int emit_rare(uint64_t word) {
     emit_slow(word);
     return 0;
 }
-static NOINLINE int python_rare(void *code, uint32_t type) {
+
+/* A call may be a resume, a return a yield. */
+static inline uint32_t piece_type(const void *code, uint32_t type, const void *frame) {
+    if (LIKELY(!code_in_pieces(code))) return type;
+    const void *inner = layout.python == 0x30b ? field(frame, FRAME_INNER) : frame;
+    if (type == VT_REC_CALL) return piece_is_first(inner, false) ? VT_REC_CALL : VT_REC_RESUME;
+    return type == VT_REC_RETURN && piece_is_suspended(inner) ? VT_REC_YIELD : type;
+}
+
+/* Functions without an id; generators and coroutines. */
+static NOINLINE int python_rare(void *code, uint32_t type, void *frame) {
+    type = piece_type(code, type, frame);
     look_back(type);
-    emit(name_code_slow(code) | type);
+    emit(code_id(code, layout.co_extra) | type);
     return 0;
 }
 
@@ -106,7 +118,7 @@ ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, 
     if (LIKELY(what == TRACE_CALL || what == TRACE_RETURN)) {
         void *code = frame_code(frame, is_311);
         type = what == TRACE_CALL ? VT_REC_CALL : argument ? VT_REC_RETURN : VT_REC_UNWIND;
-        if (UNLIKELY(!code_id_known(code, extra, &id))) return python_rare(code, type);
+        if (UNLIKELY(!code_id_known(code, extra, &id))) return python_rare(code, type, frame);
     } else if (what == TRACE_C_CALL) {
         void *definition = function_definition(argument);
         type = VT_REC_C_CALL;
@@ -124,16 +136,17 @@ ALWAYS_INLINE int on_event(void *frame, int what, void *argument, size_t extra, 
 }
 
 static int full_event(void *frame, int what, void *argument, bool is_311) {
+    void *code = frame_code(frame, is_311);
     look_back(what == TRACE_CALL ? VT_REC_CALL : VT_REC_RETURN);
     switch (what) {
-    case TRACE_CALL: detail_python(frame_code(frame, is_311), VT_REC_CALL, NULL, frame); return 0;
+    case TRACE_CALL: detail_python(code, piece_type(code, VT_REC_CALL, frame), NULL, frame); return 0;
     case TRACE_RETURN:
-        detail_python(frame_code(frame, is_311), argument ? VT_REC_RETURN : VT_REC_UNWIND, argument, frame);
+        detail_python(code, piece_type(code, argument ? VT_REC_RETURN : VT_REC_UNWIND, frame), argument, frame);
         if (UNLIKELY(nopen)) open_frame_left(frame);
         return 0;
     case TRACE_C_CALL:
     case TRACE_C_RETURN:
-    case TRACE_C_EXCEPTION: return on_c(frame_code(frame, is_311), argument, what, true);
+    case TRACE_C_EXCEPTION: return on_c(code, argument, what, true);
     default: return 0;
     }
 }

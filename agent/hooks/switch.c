@@ -35,7 +35,7 @@ ALWAYS_INLINE bool known_flags(const void *code, size_t extra_offset, uint64_t *
     const struct co_extra *extra = field(code, extra_offset);
     if (UNLIKELY(!extra || extra->size <= agent.extra_index)) return false;
     *flags = extra->value[agent.extra_index];
-    return LIKELY((uint32_t)*flags >= agent.base_id);
+    return LIKELY(code_word_id(*flags) >= agent.base_id);
 }
 
 static uint64_t flags_of(const void *frame) {

@@ -19,6 +19,7 @@
 #include "agent/cpython/frames.h"
 #include "agent/cpython/layout.h"
 #include "agent/cpython/text.h"
+#include "agent/names/ids.h"
 #include "agent/record/state.h"
 
 enum { PATTERN_MAX = 512, CLASS_END = ']' };
@@ -236,7 +237,7 @@ bool filter_leaves_out_function(const char *owner, const char *name) {
 
 uint64_t filter_flags_of(void *code) {
     const struct co_extra *extra = field(code, layout.co_extra);
-    if (!extra || extra->size <= agent.extra_index || (uint32_t)extra->value[agent.extra_index] < agent.base_id) return 0;
+    if (!extra || extra->size <= agent.extra_index || code_word_id(extra->value[agent.extra_index]) < agent.base_id) return 0;
     return extra->value[agent.extra_index] & (FILTER_LEFT_OUT | FILTER_SUBTREE | FILTER_WAS_OPEN);
 }
 

@@ -10,13 +10,31 @@
 #include "agent/cpython/py_api.h"
 #include "agent/record/state.h"
 
-/* The id of a code object. False: it has none yet. */
+/* What a code object carries: its id in the low half, flags of names/filter.h in the high half. Below 3.12 the low half of
+ * generators and coroutines has this bit too: it makes the number negative, so that the hot path does not find an id and leaves
+ * their events to a path of their own. Other functions pay nothing for that. */
+#define CODE_IN_PIECES (1u << 31)
+ALWAYS_INLINE uint32_t code_word_id(uint64_t word) { return (uint32_t)word & ~CODE_IN_PIECES; }
+
+/* The id of a code object. False: it has none yet, or CODE_IN_PIECES. */
 ALWAYS_INLINE bool code_id_known(const void *code, size_t extra_offset, uint32_t *id) {
     const struct co_extra *extra = field(code, extra_offset);
     int64_t index = agent.extra_index;
     if (UNLIKELY(!extra || extra->size <= index)) return false;
     *id = (uint32_t)extra->value[index];
-    return LIKELY(*id >= agent.base_id);
+    return LIKELY((int32_t)*id >= (int32_t)agent.base_id);
+}
+/* The id of one with CODE_IN_PIECES. False: it has none yet. */
+static inline bool code_id_in_pieces(const void *code, uint32_t *id) {
+    const struct co_extra *extra = field(code, layout.co_extra);
+    if (!extra || extra->size <= agent.extra_index) return false;
+    *id = code_word_id(extra->value[agent.extra_index]);
+    return *id >= agent.base_id;
+}
+#define CODE_MAKES_GENERATOR 0x2a0u /* in co_flags: CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR */
+/* Does it run in pieces, and the interpreter does not tell which? */
+ALWAYS_INLINE bool code_in_pieces(const void *code) {
+    return layout.python < 0x30c && field32(code, layout.co_flags) & CODE_MAKES_GENERATOR;
 }
 /* A slot of the table of C functions. The hot path looks at the home slot of a method definition only. A definition may be on the
  * heap and be reused, so its name and its function are part of the key. */

@@ -86,7 +86,7 @@ uint32_t name_code_new(void *code, void *globals) {
     uint32_t id = id_new();
     bool told = id == ID_UNKNOWN || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file);
     if (told || flags & FILTER_LEFT_OUT) {
-        if (code_remember(code, flags | id)) result = id;
+        if (code_remember(code, flags | (code_in_pieces(code) ? CODE_IN_PIECES : 0) | id)) result = id;
     }
     text_done(&name);
     text_done(&file);
@@ -96,8 +96,8 @@ uint32_t name_code_new(void *code, void *globals) {
 
 uint32_t name_code(void *code, void *frame) {
     const struct co_extra *extra = field(code, layout.co_extra);
-    if (extra && extra->size > agent.extra_index && (uint32_t)extra->value[agent.extra_index] >= agent.base_id)
-        return (uint32_t)extra->value[agent.extra_index];
+    if (extra && extra->size > agent.extra_index && code_word_id(extra->value[agent.extra_index]) >= agent.base_id)
+        return code_word_id(extra->value[agent.extra_index]);
     void *globals = frame && agent.full && filter_needs_modules() ? py.PyObject_GetAttrString(frame, "f_globals") : NULL;
     uint32_t id = name_code_new(code, globals);
     drop_ref(globals);

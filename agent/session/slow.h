@@ -39,7 +39,8 @@ static inline void emit_any_clock(uint64_t word) {
 /* 0 = could not be named now (the event counts as dropped). */
 ALWAYS_INLINE uint32_t code_id(void *code, size_t extra_offset) {
     uint32_t id;
-    return LIKELY(code_id_known(code, extra_offset, &id)) ? id : name_code_slow(code);
+    if (LIKELY(code_id_known(code, extra_offset, &id)) || code_id_in_pieces(code, &id)) return id;
+    return name_code_slow(code);
 }
 
 ALWAYS_INLINE uint32_t function_id(void *callable, void *definition) {

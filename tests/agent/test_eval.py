@@ -59,6 +59,8 @@ def main():
             continue
         assert events.count(("CALL", "step")) == 10 == events.count(("RETURN", "step")), events
         assert ("UNWIND", "bad") in events
+        pieces = [events.count((kind, "gen")) for kind in ("CALL", "YIELD", "RESUME", "RETURN")]
+        assert pieces == [1, 2, 2, 1], events
         assert not any(k.startswith("C_") for k, _ in events)
     assert sum(1 for st in s.streams.values() for e in s.events(st) if e == ("CALL", "work")) == 2
 

@@ -12,6 +12,58 @@ def gen(n):
         yield leaf(i)
 
 
+def guarded():
+    try:
+        yield 1
+    except KeyError:
+        yield 2
+
+
+def inner():
+    yield 1
+
+
+def delegating():
+    yield from inner()
+
+
+class Wait:
+    def __await__(self):
+        yield 1
+
+
+async def coroutine():
+    await Wait()
+    return 3
+
+
+async def stream():
+    yield 1
+
+
+def pieces():
+    g = guarded()
+    next(g)
+    g.throw(KeyError())
+    g.close()
+    list(delegating())
+    co = coroutine()
+    for _ in range(2):
+        try:
+            co.send(None)
+        except StopIteration:
+            pass
+    s = stream()
+    try:
+        s.__anext__().send(None)
+    except StopIteration:
+        pass
+    kept[0] = s
+
+
+kept = [None]
+
+
 def raiser():
     raise ValueError("x")
 
@@ -40,6 +92,7 @@ def workload():
     for i in range(3):
         leaf(i)
     list(gen(2))
+    pieces()
     catch()
     apply(leaf, 1)
     apply(abs, -1)
@@ -105,14 +158,13 @@ def main():
                           ("CALL", q("Thing", "method"), 1), ("C_CALL", "str.split", 1), ("CALL", q("Thing", "static"), 1),
                           ("C_CALL", "builtins.sorted", 1), ("C_CALL", "list.append", 1), ("C_CALL", "dict.get", 1),
                           ("C_CALL", "int.from_bytes", 1), ("C_RAISE", "int.from_bytes", 1), ("C_CALL", "dict.fromkeys", 1),
-                          ("YIELD", "gen", 2), ("CALL", "gen", 1), ("RETURN", "gen", 1)]:
-        if name == "gen" and kind == "CALL" and sys.version_info < (3, 12):
-            n = 3  # the profile function does not tell a first call from a resumption
-        if name == "gen" and kind == "YIELD" and sys.version_info < (3, 12):
-            n, kind = counts.get(("YIELD", "gen"), 0), "YIELD"
-        if name == "gen" and kind == "RETURN" and sys.version_info < (3, 12):
-            n = counts.get(("RETURN", "gen"), 0)
+                          ("CALL", "gen", 1), ("YIELD", "gen", 2), ("RESUME", "gen", 2), ("RETURN", "gen", 1)]:
         assert counts.get((kind, name), 0) == n, (kind, name, counts.get((kind, name), 0), n)
+    # calls, yields, pieces that a resume or a throw began, returns, exceptions
+    for name, want in [("guarded", (1, 2, 2, 0, 1)), ("inner", (1, 1, 1, 1, 0)), ("delegating", (1, 1, 1, 1, 0)),
+                       (q("Wait", "__await__"), (1, 1, 1, 1, 0)), ("coroutine", (1, 1, 1, 1, 0)), ("stream", (1, 1, 0, 0, 0))]:
+        n = [counts.get((kind, name), 0) for kind in ("CALL", "YIELD", "RESUME", "THROW", "RETURN", "UNWIND")]
+        assert (n[0], n[1], n[2] + n[3], n[4], n[5]) == want, (name, n, want)
     stack = [x for x in s.stacks if x[4]]
     mine = [[s.full_name(i) for i in x[4]] for x in stack]
     assert any(m[-1] == "run" or m[-1].endswith(".run") for m in mine), mine
