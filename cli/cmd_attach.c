@@ -308,7 +308,10 @@ static void explain_empty(struct attach *a) {
     if (!filtered || vt_trace_open(a->path.raw, &trace, &err)) return;
     if (!trace_info_load(trace, &info, &err)) {
         const char *in = strstr(a->o.text, "--include_"), *ex = strstr(a->o.text, "--exclude_");
-        hidden_describe(info, in && (!ex || in < ex) ? in : ex ? ex : "the filters", a->empty, sizeof(a->empty));
+        const char *from = in && (!ex || in < ex) ? in : ex ? ex : "the filters", *to = strstr(from, " -");
+        char filters[200]; /* the first one, as typed */
+        snprintf(filters, sizeof(filters), "%.*s", to ? (int)(to - from) : (int)sizeof(filters), from);
+        hidden_describe(info, filters, a->empty, sizeof(a->empty));
         trace_info_free(info);
     }
     vt_trace_close(trace);

@@ -7,6 +7,7 @@
 #include "cli/base/memory.h"
 #include "cli/trace/limit.h"
 
+#define SAME_IDENT_MAX 4096u    /* threads that one ident is looked for in */
 #define MADE_UP_TID 0x40000000u /* tids that we make up start here, above every real one */
 
 /* State needed only while reading. */
@@ -65,7 +66,13 @@ static struct trace_thread *new_thread(struct loader *l, uint64_t ident, uint32_
     thread->index = info->nthreads;
     info->threads[info->nthreads++] = thread;
     struct trace_thread **slot = ident_slot(l, ident);
-    if (!*slot || serial < (*slot)->serial) *slot = thread;
+    if (*slot && serial >= (*slot)->serial) {
+        thread->same_ident = (*slot)->same_ident;
+        (*slot)->same_ident = thread;
+    } else {
+        thread->same_ident = *slot;
+        *slot = thread;
+    }
     return thread;
 }
 
@@ -86,6 +93,16 @@ static struct trace_thread *thread_by_serial(struct loader *l, uint32_t serial, 
 static struct trace_thread *thread_by_ident(struct loader *l, uint64_t ident) {
     struct trace_thread *thread = l->ident_slots ? *ident_slot(l, ident) : NULL;
     return thread ? thread : new_thread(l, ident, TRACE_NO_SERIAL);
+}
+
+/* The thread of that ident that has this native id: idents are used again, and what is told of a thread that lives must not go to
+ * one that has ended. NULL: no such thread is known, or there are too many to look through. */
+static struct trace_thread *thread_by_tid(struct loader *l, uint64_t ident, uint32_t tid, int *rc) {
+    struct trace_thread *thread = thread_by_ident(l, ident);
+    if (!thread) *rc = -ENOMEM;
+    for (unsigned i = 0; thread && tid && thread->tid && thread->tid != tid; i++)
+        thread = i < SAME_IDENT_MAX ? thread->same_ident : NULL;
+    return thread;
 }
 
 static int set_text(char **text, uint32_t *text_len, const void *data, size_t len) {
@@ -151,11 +168,15 @@ static int take_names(struct loader *l, ProtobufCMessage **msg) {
 
 static int take_thread(struct loader *l, ProtobufCMessage **msg) {
     const Vt__Thread *from = (const void *)*msg;
-    struct trace_thread *to = from->serial ? thread_by_serial(l, from->serial - 1, from->ident) : thread_by_ident(l, from->ident);
+    uint32_t tid = from->tid ? from->tid : from->ns_tid;
+    int rc = 0;
+    struct trace_thread *to =
+        from->serial ? thread_by_serial(l, from->serial - 1, from->ident) : thread_by_tid(l, from->ident, tid, &rc);
+    if (!to && !from->serial) return rc;
     if (!to) return from->serial > ID_TABLE_MAX ? 0 : -ENOMEM;
     if (from->end_ticks) to->end_ticks = from->end_ticks;
     if (from->end_ticks > l->last_ticks) l->last_ticks = from->end_ticks;
-    if (from->tid || from->ns_tid) to->tid = from->tid ? from->tid : from->ns_tid;
+    if (tid) to->tid = tid;
     return from->name.len ? set_text(&to->name, &to->name_len, from->name.data, from->name.len) : 0;
 }
 

@@ -39,6 +39,7 @@ struct trace_process {
 
 struct trace_thread {
     const struct trace_process *process; /* never NULL */
+    struct trace_thread *same_ident;     /* .vzt: a later thread of that ident, or NULL */
     uint64_t ident;
     uint32_t index;  /* in trace_info.threads */
     uint32_t serial; /* of its stream; TRACE_NO_SERIAL = no events */

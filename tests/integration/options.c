@@ -117,7 +117,7 @@ START_TEST(test_option_nothing_matches) {
     begin(&x, _i);
     snprintf(x.who, sizeof x.who, "nothing matches on %s", x.ip->version);
     const char *out = temp_path(".json");
-    tool_startf(&tool, "--attach %d -o %s --include_files /no/such/folder", (int)x.target.pid, out);
+    tool_startf(&tool, "--attach %d --include_files /no/such/folder -o %s", (int)x.target.pid, out);
     must_attach(&tool, x.who);
     must_round(&x.target, ++x.round, x.who);
     kill(tool.pid, SIGINT);

@@ -191,6 +191,30 @@ START_TEST(test_stack_goes_to_the_first_stream_of_an_ident) { /* idents are used
 }
 END_TEST
 
+/* The names that are told at the end are those of the threads that live then, by whatever thread tells them. */
+START_TEST(test_names_told_late_go_to_the_thread_that_lives) {
+    struct vt_trace *t;
+    struct trace_info *info;
+    struct vt_err err = {0};
+    char got[128] = "";
+    trace_build_thread(&trace, 42, 7, 1, "first");
+    block_of(0, 42, 1000, 10, "(a a)");
+    trace_build_thread(&trace, 42, 8, 2, "");
+    block_of(1, 42, 2000, 10, "(b b)");
+    trace_build_thread(&trace, 42, 8, 0, "second");
+    trace_build_thread(&trace, 42, 9, 0, "third"); /* has no events */
+    trace_build_end(&trace, 900, 0);
+    ck_assert_int_eq(vt_trace_open(trace.path, &t, &err), 0);
+    ck_assert_int_eq(trace_info_load(t, &info, &err), 0);
+    for (uint32_t i = 0; i < info->nthreads; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%u %.*s, ", info->threads[i]->tid, (int)info->threads[i]->name_len,
+                 info->threads[i]->name ? info->threads[i]->name : "");
+    ck_assert_str_eq(got, "7 first, 8 second, ");
+    trace_info_free(info);
+    vt_trace_close(t);
+}
+END_TEST
+
 START_TEST(test_stack_never_begins_after_the_first_event) {
     uint32_t ids[] = {1};
     trace_build_stack(&trace, 42, 5000, 1, ids);
@@ -386,6 +410,7 @@ int main(void) {
     tcase_add_test(tests, test_stack_open_at_attach);
     tcase_add_test(tests, test_system_call_at_the_attach_ends_with_the_next_event);
     tcase_add_test(tests, test_stack_goes_to_the_first_stream_of_an_ident);
+    tcase_add_test(tests, test_names_told_late_go_to_the_thread_that_lives);
     tcase_add_test(tests, test_stack_never_begins_after_the_first_event);
     tcase_add_test(tests, test_stack_when_a_payload_comes_first);
     tcase_add_test(tests, test_unmatched_leave_is_ignored);
