@@ -16,7 +16,7 @@ function select(call) {
     add(tr, 'td', key);
     add(tr, 'td', text, plain ? '' : 'value');
   };
-  row('duration', timeText(dur) + (flags & FLAG_OPEN ? ' (unfinished: still open at the end)' : ''), true);
+  row('duration', timeText(dur) + (flags & FLAG_OPEN ? ' (unfinished: still open when tracing ended)' : ''), true);
   if (name.waits) row('waits', 'this call waits, it does no work', true);
   row('self time', `${timeText(track.self[index])}${dur ? ` (${(100 * track.self[index] / dur).toFixed(1)} %)` : ''}`, true);
   row('start', `${timeText(start)}${wallTime(', at ', start)}${flags & FLAG_FROM_ATTACH ? ' (was open when tracing began)' : ''}`, true);
