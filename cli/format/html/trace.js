@@ -73,7 +73,7 @@ class Reader {
   }
 }
 
-function readTrack(r, track, end) {
+function readTrack(r, track) {
   const n = track.n = r.number();
   const start = track.start = new Float64Array(n), dur = track.dur = new Float64Array(n);
   const depth = track.depth = new Uint32Array(n), fn = track.fn = new Uint32Array(n);
@@ -188,7 +188,7 @@ function readTrace(bytes) {
   trace.names = head.names.map(readName);
   trace.functions = head.names.map((name, id) => ({id, calls: 0, folded: name[4], total: 0, self: name[5], longest: 0}));
   for (const track of trace.tracks) {
-    readTrack(r, track, trace.end);
+    readTrack(r, track);
     makeLanes(track);
     measure(track, trace.functions, trace.names);
     track.label = plain(threadName(track, trace.processes[track.process]));
