@@ -52,7 +52,9 @@ def filters():
     assert count(s, "builtins.len") == 3, count(s, "builtins.len")
     assert not any(v[2] == "/elsewhere/lib.py" and count(s, v[1]) for v in s.names.values())
     s = run(outer, include=["/elsewhere/"])
-    assert count(s, "leaf") == 0 and count(s, "other") == 0 and count(s, "outer") == 0
+    # above the first included function nothing is hidden; below it what is not included is, with all that it calls
+    assert count(s, "leaf") == 0 and count(s, "outer") == 0 and count(s, "mid") == 0
+    assert count(s, "other") == 1 and count(s, "excluded") == 2 and count(s, "builtins.len") == 1
     s = run(lambda: other(), include=["/elsewhere/", run.__code__.co_filename])
     assert count(s, "other") == 1 and count(s, "builtins.len") == 1
     s = run(outer, depth=3)
