@@ -205,7 +205,8 @@ static void must_be_long(const struct scene *x) {
     must(x, "slow", 1);
     for (size_t i = 0; i < x->trace.n; i++) {
         const struct trace_event *e = &x->trace.events[i];
-        ck_assert_msg(e->ph != 'X' || e->dur >= 5000000, "%s: %s takes %lld ns", x->who, e->name, (long long)e->dur);
+        bool ended = e->ph == 'X' && !e->unfinished; /* how long an unfinished call takes is not known */
+        ck_assert_msg(!ended || e->dur >= 5000000, "%s: %s takes %lld ns", x->who, e->name, (long long)e->dur);
     }
 }
 
