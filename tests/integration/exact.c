@@ -67,7 +67,7 @@ static void done(struct traced *x) {
     trace_free(&x->trace);
 }
 
-START_TEST(counts) {
+START_TEST(test_exact_counts) {
     const struct interp *ip = suite_interp(_i);
     struct traced x;
     trace_known_tree(&x, ip, "");
@@ -91,7 +91,7 @@ static int by_ts(const void *a, const void *b) {
     return (x->ts > y->ts) - (x->ts < y->ts);
 }
 
-START_TEST(sequence_is_contiguous) {
+START_TEST(test_exact_sequence_is_contiguous) {
     const struct interp *ip = suite_interp(_i);
     struct traced x;
     const struct trace_event **seen = calloc(SEQUENCE + 1, sizeof *seen);
@@ -124,7 +124,7 @@ static void must_hold(const struct traced *x, const struct trace_event *parent, 
                       child[i]->name, names[i]);
 }
 
-START_TEST(nesting) {
+START_TEST(test_exact_calls_nest) {
     const struct interp *ip = suite_interp(_i);
     struct traced x;
     trace_known_tree(&x, ip, "");
@@ -150,7 +150,7 @@ START_TEST(nesting) {
 }
 END_TEST
 
-START_TEST(open_frames) {
+START_TEST(test_exact_open_frames_are_known) {
     const struct interp *ip = suite_interp(_i);
     struct traced x;
     trace_known_tree(&x, ip, "");
@@ -167,7 +167,7 @@ START_TEST(open_frames) {
 }
 END_TEST
 
-START_TEST(threads_and_files) {
+START_TEST(test_exact_threads_and_files_are_named) {
     const struct interp *ip = suite_interp(_i);
     struct traced x;
     pid_t ids[64];
@@ -196,7 +196,7 @@ START_TEST(threads_and_files) {
 END_TEST
 
 /* Without C calls, below 3.12 another hook serves: the same Python calls, and none of C. */
-START_TEST(python_only) {
+START_TEST(test_exact_python_only_leaves_c_out) {
     const struct interp *ip = suite_interp(_i);
     struct traced x;
     trace_known_tree(&x, ip, "--ignore_c_function");
@@ -212,11 +212,11 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("exact");
-    suite_add(s, "counts", counts, 120);
-    suite_add(s, "sequence", sequence_is_contiguous, 120);
-    suite_add(s, "nesting", nesting, 120);
-    suite_add(s, "open-frames", open_frames, 120);
-    suite_add(s, "threads-and-files", threads_and_files, 120);
-    suite_add(s, "python-only", python_only, 120);
+    suite_add(s, "counts", test_exact_counts, 120);
+    suite_add(s, "sequence", test_exact_sequence_is_contiguous, 120);
+    suite_add(s, "nesting", test_exact_calls_nest, 120);
+    suite_add(s, "open-frames", test_exact_open_frames_are_known, 120);
+    suite_add(s, "threads-and-files", test_exact_threads_and_files_are_named, 120);
+    suite_add(s, "python-only", test_exact_python_only_leaves_c_out, 120);
     return suite_main(s);
 }

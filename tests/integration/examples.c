@@ -74,7 +74,7 @@ static void attach(pid_t pid, int row, const char *const *shows, size_t n) {
     unlink(out);
 }
 
-START_TEST(test_example) {
+START_TEST(test_example_shows_what_it_says) {
     static const char *const worker[] = {"count_words"};
     struct tool t;
     char path[128];
@@ -92,7 +92,7 @@ START_TEST(test_example) {
 END_TEST
 
 /* tax_rate walks a table in each call; the rest of the threads' time is waiting for requests. */
-START_TEST(test_shop) {
+START_TEST(test_example_shop_shows_its_waits) {
     struct tool shop, load, report;
     tool_start(&shop, (const char *[]){"examples/shop.py", "serve", NULL}, &(struct tool_opts){.program = "/usr/bin/python3"});
     ck_assert_msg(tool_expect(&shop, "\n", 30000) == 0, "no port: %s", shop.err);
@@ -106,7 +106,7 @@ START_TEST(test_shop) {
 END_TEST
 
 /* Without -o, more calls than a JSON file takes well become a .vzt; an explicit name is obeyed; stdout gets the trace alone. */
-START_TEST(test_many_calls_without_a_name) {
+START_TEST(test_example_many_calls_without_a_name_become_a_vzt) {
     struct tool t, tool;
     char dir[] = "/tmp/vt-examples-XXXXXX", path[64];
     ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -133,9 +133,9 @@ int main(void) {
     Suite *s = suite_create("examples");
     TCase *tests = tcase_create("examples");
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, test_example, 0, (int)VT_ARRAY_LEN(rows));
-    tcase_add_test(tests, test_shop);
-    tcase_add_test(tests, test_many_calls_without_a_name);
+    tcase_add_loop_test(tests, test_example_shows_what_it_says, 0, (int)VT_ARRAY_LEN(rows));
+    tcase_add_test(tests, test_example_shop_shows_its_waits);
+    tcase_add_test(tests, test_example_many_calls_without_a_name_become_a_vzt);
     suite_add_tcase(s, tests);
     return suite_main(s);
 }

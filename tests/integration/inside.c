@@ -37,7 +37,7 @@ static const struct trace_event *slice(const struct trace *t, pid_t tid, const c
     return NULL;
 }
 
-START_TEST(waiting_threads) {
+START_TEST(test_inside_names_what_threads_wait_for) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     struct tool tool;
@@ -77,6 +77,6 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("inside");
-    suite_add(s, "waiting-threads", waiting_threads, 60);
+    suite_add(s, "waiting-threads", test_inside_names_what_threads_wait_for, 60);
     return suite_main(s);
 }

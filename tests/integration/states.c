@@ -64,7 +64,7 @@ static void census_unblocked(pid_t pid, struct census *c) {
     }
 }
 
-START_TEST(attach_in_state) {
+START_TEST(test_state_attach_and_detach) {
     const struct interp *ip = suite_interp(_i);
     const struct state *s = &states[suite_row(_i)];
     struct target t;
@@ -110,7 +110,7 @@ END_TEST
 
 /* A child that is forked while another thread holds a lock of the runtime may wait for it for ever: we hold none of them while
  * somebody can fork. Here, each lock that a thread of ours takes is held 20 ms, and a fork takes less than one. */
-START_TEST(forking_at_any_moment) {
+START_TEST(test_state_forking_at_any_moment) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     struct tool tool;
@@ -147,7 +147,7 @@ static const struct {
     {"hook-takes-the-gil", {NULL}, true},
 };
 
-START_TEST(allocation_hooked) {
+START_TEST(test_state_allocation_hooked) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     struct tool tool;
@@ -201,7 +201,7 @@ static const struct {
 
 /* A C call keeps the GIL for longer than --gil_timeout: one line says which thread it is, and nothing is saved. The target is as
  * before and goes on when the call returns; then it can be traced. */
-START_TEST(gil_does_not_come) {
+START_TEST(test_state_gil_does_not_come) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
     struct tool tool;
@@ -239,7 +239,7 @@ START_TEST(gil_does_not_come) {
 END_TEST
 
 /* Long form: the same target again and again; nothing fails and nothing grows in it. */
-START_TEST(attach_many_times) {
+START_TEST(test_state_attach_many_times) {
     const struct interp *ip = suite_interp(_i);
     const struct state *s = &states[suite_row(_i)];
     struct target t;
@@ -296,7 +296,7 @@ static int children(pid_t pid, pid_t *pids, int max) {
     return n;
 }
 
-START_TEST(gunicorn_under_load) {
+START_TEST(test_state_gunicorn_under_load) {
     const struct interp *ip = interp_debian();
     struct target server, load;
     struct tool tool;
@@ -340,16 +340,18 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("states");
-    for (int i = 0; i < (int)(sizeof states / sizeof *states); i++) suite_add_row(s, states[i].name, attach_in_state, i, 120);
-    suite_add(s, "forking-at-any-moment", forking_at_any_moment, 120);
+    for (int i = 0; i < (int)(sizeof states / sizeof *states); i++)
+        suite_add_row(s, states[i].name, test_state_attach_and_detach, i, 120);
+    suite_add(s, "forking-at-any-moment", test_state_forking_at_any_moment, 120);
     for (int i = 0; i < (int)(sizeof allocators / sizeof *allocators); i++)
-        suite_add_row(s, allocators[i].name, allocation_hooked, i, 90);
-    for (int i = 0; i < (int)(sizeof keepers / sizeof *keepers); i++) suite_add_row(s, keepers[i].name, gil_does_not_come, i, 90);
-    suite_add_once(s, "gunicorn", gunicorn_under_load, 180);
+        suite_add_row(s, allocators[i].name, test_state_allocation_hooked, i, 90);
+    for (int i = 0; i < (int)(sizeof keepers / sizeof *keepers); i++)
+        suite_add_row(s, keepers[i].name, test_state_gil_does_not_come, i, 90);
+    suite_add_once(s, "gunicorn", test_state_gunicorn_under_load, 180);
     for (int i = 0; suite_long() && i < (int)(sizeof states / sizeof *states); i++) {
         char name[64];
         snprintf(name, sizeof name, "%s-many-times", states[i].name);
-        suite_add_row(s, strdup(name), attach_many_times, i, 1800);
+        suite_add_row(s, strdup(name), test_state_attach_many_times, i, 1800);
     }
     return suite_main(s);
 }

@@ -1,5 +1,6 @@
 #!/bin/bash
-# No path of a developer's machine and no registry in the tree; each source file says first what it owns; long files are named.
+# No path of a developer's machine and no registry in the tree; each source file says first what it owns; long files are named; tests
+# are named test_<subject>_<behaviour>.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
@@ -10,4 +11,7 @@ while read -r file; do
     [ "$lines" -gt 900 ] && { echo "$file: $lines lines: split it"; bad=1; }
     [ "$lines" -gt 600 ] && [ "$lines" -le 900 ] && echo "note: $file has $lines lines"
 done < <(git ls-files 'agent/*.[ch]' 'attach/*.[ch]' 'cli/*.[ch]' 'daemon/*.[ch]' 'options/*.[ch]' 'proto/*.[ch]' 'tools/*.[ch]' 'tests/*.[ch]')
+while read -r hit; do
+    echo "$hit: a test is named test_<subject>_<behaviour>"; bad=1
+done < <(grep -rnoE 'START_TEST\(\w+' tests --include='*.c' | grep -vE 'START_TEST\(test_[a-z0-9]+_[a-z0-9_]+$')
 exit $bad

@@ -69,7 +69,7 @@ static const char *keys(yajl_val v) {
     return all;
 }
 
-START_TEST(test_shape) {
+START_TEST(test_chrome_shape_is_viztracers) {
     static const struct vt_pl_counter gc = {1, 13, 2};
     struct vt_event ev[] = {
         {.ticks = 1001000, .type = VT_REC_CALL, .id = 1},
@@ -144,7 +144,7 @@ START_TEST(test_shape) {
 }
 END_TEST
 
-START_TEST(test_the_command_line_labels_the_process) {
+START_TEST(test_chrome_the_command_line_labels_the_process) {
     struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 1}, {.ticks = 2000, .type = VT_REC_RETURN, .id = 1}};
     trace_build_remove(&trace);
     trace_build_open_of(&trace, "python3 \"a\\n\" <b>");
@@ -159,7 +159,7 @@ START_TEST(test_the_command_line_labels_the_process) {
 }
 END_TEST
 
-START_TEST(test_args_and_tasks) {
+START_TEST(test_chrome_writes_args_and_tasks) {
     static const uint8_t args[] = "\1\0\2\0x\"1\4\0\3\0self<A>"; /* x: "1 and self: <A> */
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_PAYLOAD, .id = VT_PL_ARGS, .payload = args, .payload_len = sizeof args - 1},
@@ -200,7 +200,7 @@ START_TEST(test_args_and_tasks) {
 }
 END_TEST
 
-START_TEST(test_hostile_names_stay_strict_json) {
+START_TEST(test_chrome_hostile_names_stay_strict_json) {
     struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 1}, {.ticks = 20, .type = VT_REC_RETURN, .id = 1},
                             {.ticks = 30, .type = VT_REC_CALL, .id = 2}, {.ticks = 40, .type = VT_REC_RETURN, .id = 2},
                             {.ticks = 50, .type = VT_REC_CALL, .id = 3}, {.ticks = 60, .type = VT_REC_RETURN, .id = 3}};
@@ -223,7 +223,7 @@ START_TEST(test_hostile_names_stay_strict_json) {
 }
 END_TEST
 
-START_TEST(test_file_info_has_source) {
+START_TEST(test_chrome_file_info_has_source) {
     struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 1},   {.ticks = 11, .type = VT_REC_CALL, .id = 2},
                             {.ticks = 20, .type = VT_REC_RETURN, .id = 2}, {.ticks = 40, .type = VT_REC_RETURN, .id = 1},
                             {.ticks = 50, .type = VT_REC_CALL, .id = 3},   {.ticks = 60, .type = VT_REC_RETURN, .id = 3}};
@@ -257,7 +257,7 @@ START_TEST(test_file_info_has_source) {
 }
 END_TEST
 
-START_TEST(test_file_info_refuses_what_the_target_may_not_read) {
+START_TEST(test_chrome_file_info_refuses_what_the_target_may_not_read) {
     struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 1}, {.ticks = 20, .type = VT_REC_RETURN, .id = 1}};
     if (geteuid() != 0) return; /* only root reads what others may not */
     char source[] = "/tmp/file-info-XXXXXX";
@@ -279,7 +279,7 @@ START_TEST(test_file_info_refuses_what_the_target_may_not_read) {
 END_TEST
 
 /* Files are looked for in the target's root, never outside it. */
-START_TEST(test_file_info_in_another_root) {
+START_TEST(test_chrome_file_info_in_another_root) {
     struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 1},
                             {.ticks = 11, .type = VT_REC_CALL, .id = 2},
                             {.ticks = 12, .type = VT_REC_CALL, .id = 3},
@@ -325,7 +325,7 @@ static void fill_trace(uint32_t blocks) {
     trace_build_end(&trace, 0, 0);
 }
 
-START_TEST(test_disk_full_leaves_nothing) {
+START_TEST(test_chrome_disk_full_leaves_nothing) {
     fill_trace(20);
     struct convert_opts opts = {.input = trace.path, .output = "/dev/full.json"};
     if (symlink("/dev/full", out_path) != 0) ck_abort_msg("symlink");
@@ -336,7 +336,7 @@ START_TEST(test_disk_full_leaves_nothing) {
 }
 END_TEST
 
-START_TEST(test_unwritable_output) {
+START_TEST(test_chrome_unwritable_output_is_refused) {
     fill_trace(1);
     struct convert_opts opts = {.input = trace.path, .output = "/proc/nowhere/out.json"};
     ck_assert_int_lt(convert_trace(&opts, &result, &err), 0);
@@ -348,7 +348,7 @@ START_TEST(test_unwritable_output) {
 }
 END_TEST
 
-START_TEST(test_gz_and_vzt) {
+START_TEST(test_chrome_gz_and_vzt_are_written) {
     char gz_path[112], copy_path[112], command[512];
     fill_trace(3);
     yajl_tree_free(convert());
@@ -367,7 +367,7 @@ START_TEST(test_gz_and_vzt) {
 }
 END_TEST
 
-START_TEST(test_stop_leaves_nothing) {
+START_TEST(test_chrome_stop_leaves_nothing) {
     static const volatile int stop = 1;
     fill_trace(3);
     struct convert_opts opts = {.input = trace.path, .output = out_path, .stop = &stop};
@@ -376,7 +376,7 @@ START_TEST(test_stop_leaves_nothing) {
 }
 END_TEST
 
-START_TEST(test_not_a_trace) {
+START_TEST(test_chrome_refuses_what_is_no_trace) {
     struct convert_opts opts = {.input = "/etc/passwd", .output = out_path};
     ck_assert_int_eq(convert_trace(&opts, &result, &err), -EBADMSG);
     ck_assert_msg(strstr(err.msg, "/etc/passwd: no trace that viztracer can read"), "%s", err.msg);
@@ -389,18 +389,18 @@ int main(void) {
     TCase *tests = tcase_create("chrome");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_shape);
-    tcase_add_test(tests, test_the_command_line_labels_the_process);
-    tcase_add_test(tests, test_args_and_tasks);
-    tcase_add_test(tests, test_hostile_names_stay_strict_json);
-    tcase_add_test(tests, test_file_info_has_source);
-    tcase_add_test(tests, test_file_info_refuses_what_the_target_may_not_read);
-    tcase_add_test(tests, test_file_info_in_another_root);
-    tcase_add_test(tests, test_disk_full_leaves_nothing);
-    tcase_add_test(tests, test_unwritable_output);
-    tcase_add_test(tests, test_gz_and_vzt);
-    tcase_add_test(tests, test_stop_leaves_nothing);
-    tcase_add_test(tests, test_not_a_trace);
+    tcase_add_test(tests, test_chrome_shape_is_viztracers);
+    tcase_add_test(tests, test_chrome_the_command_line_labels_the_process);
+    tcase_add_test(tests, test_chrome_writes_args_and_tasks);
+    tcase_add_test(tests, test_chrome_hostile_names_stay_strict_json);
+    tcase_add_test(tests, test_chrome_file_info_has_source);
+    tcase_add_test(tests, test_chrome_file_info_refuses_what_the_target_may_not_read);
+    tcase_add_test(tests, test_chrome_file_info_in_another_root);
+    tcase_add_test(tests, test_chrome_disk_full_leaves_nothing);
+    tcase_add_test(tests, test_chrome_unwritable_output_is_refused);
+    tcase_add_test(tests, test_chrome_gz_and_vzt_are_written);
+    tcase_add_test(tests, test_chrome_stop_leaves_nothing);
+    tcase_add_test(tests, test_chrome_refuses_what_is_no_trace);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -61,7 +61,7 @@ static void check(size_t n, bool align, const char *want) {
 #define TRACE(events, meta) "{\"traceEvents\":[" events "],\"viztracer_metadata\":{" meta "}}"
 
 /* As VizTracer's --combine: times stay, overflow counts for all. */
-START_TEST(test_two) {
+START_TEST(test_combine_joins_two) {
     write_file(0, TRACE(X(5, 20, "f (a.py:1)") "," X(5, 30, "g (a.py:2)"), "\"baseTimeNanoseconds\":1000000"));
     write_file(1, TRACE(X(6, 10, "f (a.py:1)"), "\"overflow\":true,\"baseTimeNanoseconds\":2000000"));
     check(2, false, "call 6/6 f (a.py:1) 10000..13000\ncall 5/5 f (a.py:1) 20000..23000\ncall 5/5 g (a.py:2) 30000..33000\n");
@@ -78,7 +78,7 @@ START_TEST(test_two) {
 END_TEST
 
 /* Sync markers at one time, else first events; nothing before 0. */
-START_TEST(test_align) {
+START_TEST(test_combine_aligns_starts) {
     write_file(0, TRACE(X(5, 10, "f"), "\"baseTimeNanoseconds\":9000000000"));
     write_file(1, TRACE(X(6, 1010, "f") "," X(6, 1020, "g"), "\"sync_marker\":1012.5"));
     write_file(2, TRACE(X(7, 500, "f"), "\"sync_marker\":400,\"baseTimeNanoseconds\":1000000"));
@@ -86,7 +86,7 @@ START_TEST(test_align) {
 }
 END_TEST
 
-START_TEST(test_other_machine) {
+START_TEST(test_combine_places_other_machines_by_wall_clock) {
     write_file(0, TRACE(X(5, 10, "f"), "\"baseTimeNanoseconds\":1000000000000000000"));
     write_file(1, TRACE(X(6, 900, "f"), "\"baseTimeNanoseconds\":1000000005000000000"));
     write_file(2, TRACE(X(7, 20, "no base"), ""));
@@ -97,7 +97,7 @@ START_TEST(test_other_machine) {
 END_TEST
 
 /* One pid in two traces: one process when they follow each other, two when they overlap. */
-START_TEST(test_same_pid) {
+START_TEST(test_combine_parts_of_one_pid) {
     write_file(0, TRACE("{\"ph\":\"B\",\"pid\":5,\"tid\":5,\"ts\":9,\"name\":\"open\"}," X(5, 10, "f"), ""));
     write_file(1, TRACE(X(5, 40, "f"), ""));
     write_file(
@@ -115,7 +115,7 @@ START_TEST(test_same_pid) {
 }
 END_TEST
 
-START_TEST(test_not_all_are_traces) {
+START_TEST(test_combine_leaves_out_what_is_no_trace) {
     write_file(0, TRACE(X(5, 10, "f"), ""));
     write_file(1, "hello");
     write_file(2, "{\"traceEvents\":[" X(6, 20, "f") ",{");
@@ -134,7 +134,7 @@ START_TEST(test_not_all_are_traces) {
 END_TEST
 
 /* A native trace and a JSON one, into a file; a part of it; and no .vzt out of several processes. */
-START_TEST(test_convert_mixed) {
+START_TEST(test_combine_mixes_formats) {
     struct trace_build b;
     struct vt_event ev[] = {{.ticks = 20000, .type = VT_REC_CALL, .id = 1}, {.ticks = 21000, .type = VT_REC_RETURN, .id = 1}};
     trace_build_open(&b);
@@ -174,7 +174,11 @@ START_TEST(test_convert_mixed) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_two,          test_align, test_other_machine, test_same_pid, test_not_all_are_traces,
-                                  test_convert_mixed};
+    const TTest *const tests[] = {test_combine_joins_two,
+                                  test_combine_aligns_starts,
+                                  test_combine_places_other_machines_by_wall_clock,
+                                  test_combine_parts_of_one_pid,
+                                  test_combine_leaves_out_what_is_no_trace,
+                                  test_combine_mixes_formats};
     return case_main("cli/combine", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

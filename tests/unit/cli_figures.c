@@ -190,7 +190,7 @@ static struct trace_random kind_of(uint32_t seed) {
                                  .cut_off = seed % 4 == 3};
 }
 
-START_TEST(test_every_format_has_the_same_figures) {
+START_TEST(test_figures_are_the_same_in_every_format) {
     build(0, kind_of((uint32_t)_i));
     struct convert_opts how = {.input = parts[0].path};
     char *want = figures_in(parts[0].path);
@@ -200,7 +200,7 @@ START_TEST(test_every_format_has_the_same_figures) {
 }
 END_TEST
 
-START_TEST(test_slices_have_the_same_figures) {
+START_TEST(test_figures_slices_have_the_same_figures) {
     static const char *const slices[] = {"..20us", "10us..30us", "25us..", "30us..3ms", "0.1ms..0.2ms"};
     struct trace_random kind = kind_of((uint32_t)_i);
     bool idle = kind.idle_ns && !kind.cut_off;
@@ -214,7 +214,7 @@ START_TEST(test_slices_have_the_same_figures) {
 }
 END_TEST
 
-START_TEST(test_chosen_functions_have_the_same_figures) {
+START_TEST(test_figures_chosen_functions_have_the_same_figures) {
     build(0, kind_of((uint32_t)_i));
     struct convert_opts how = {.input = parts[0].path};
     ck_assert_int_eq(select_add_match(&how.select, "f1*"), 0);
@@ -222,7 +222,7 @@ START_TEST(test_chosen_functions_have_the_same_figures) {
 }
 END_TEST
 
-START_TEST(test_folded_traces_have_the_same_figures) {
+START_TEST(test_figures_folded_traces_have_the_same_figures) {
     build(0, kind_of((uint32_t)_i));
     struct convert_opts how = {.input = parts[0].path, .budget = 60};
     GO_ALL(&how, other_ways, NULL, "--budget");
@@ -230,7 +230,7 @@ START_TEST(test_folded_traces_have_the_same_figures) {
 END_TEST
 
 /* Nothing was called: tracing took its time all the same. */
-START_TEST(test_empty_traces_have_the_same_figures) {
+START_TEST(test_figures_empty_traces_have_the_same_figures) {
     trace_build_open(&parts[0]);
     trace_build_end_at(&parts[0], 5000000, 6900000, 0);
     struct convert_opts how = {.input = parts[0].path};
@@ -254,7 +254,7 @@ static char *figures_of_all(void) {
 }
 
 /* Processes that ended at other times: each one's open calls ended with it. */
-START_TEST(test_combined_traces_have_the_same_figures) {
+START_TEST(test_figures_combined_traces_have_the_same_figures) {
     const char *paths[PARTS];
     uint64_t total = 0;
     for (int i = 0; i < PARTS; i++) {
@@ -280,7 +280,7 @@ END_TEST
 
 /* One process that was traced several times. A JSON trace has one thread for those of one number, so .vzt, which has unfinished
  * calls only at the end of a thread, is made from the parts. */
-START_TEST(test_a_process_traced_again_has_the_same_figures) {
+START_TEST(test_figures_a_process_traced_again_has_the_same_figures) {
     static const char *const native[] = {".vzt", ".json", ".pftrace", NULL};
     const char *paths[PARTS];
     for (int i = 0; i < PARTS; i++) {
@@ -303,13 +303,13 @@ int main(void) {
     TCase *tests = tcase_create("agree");
     tcase_add_checked_fixture(tests, NULL, tear_down);
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, test_every_format_has_the_same_figures, 0, ROUNDS);
-    tcase_add_loop_test(tests, test_slices_have_the_same_figures, 0, ROUNDS);
-    tcase_add_loop_test(tests, test_chosen_functions_have_the_same_figures, 0, ROUNDS);
-    tcase_add_loop_test(tests, test_folded_traces_have_the_same_figures, 0, ROUNDS);
-    tcase_add_loop_test(tests, test_combined_traces_have_the_same_figures, 0, ROUNDS);
-    tcase_add_loop_test(tests, test_a_process_traced_again_has_the_same_figures, 0, ROUNDS);
-    tcase_add_test(tests, test_empty_traces_have_the_same_figures);
+    tcase_add_loop_test(tests, test_figures_are_the_same_in_every_format, 0, ROUNDS);
+    tcase_add_loop_test(tests, test_figures_slices_have_the_same_figures, 0, ROUNDS);
+    tcase_add_loop_test(tests, test_figures_chosen_functions_have_the_same_figures, 0, ROUNDS);
+    tcase_add_loop_test(tests, test_figures_folded_traces_have_the_same_figures, 0, ROUNDS);
+    tcase_add_loop_test(tests, test_figures_combined_traces_have_the_same_figures, 0, ROUNDS);
+    tcase_add_loop_test(tests, test_figures_a_process_traced_again_has_the_same_figures, 0, ROUNDS);
+    tcase_add_test(tests, test_figures_empty_traces_have_the_same_figures);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

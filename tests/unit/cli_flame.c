@@ -43,7 +43,7 @@ static void expect_folded(const char *want) {
     free(text);
 }
 
-START_TEST(test_folded) {
+START_TEST(test_folded_lines_add_up) {
     trace_build_name(&trace, 20, 1, "append", "list", 0);
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) (b (a a) b) (c c) a)");
     trace_build_calls(&trace, 1, 2, 1000, 5, "(a a) (d d)");
@@ -58,7 +58,7 @@ START_TEST(test_folded) {
 }
 END_TEST
 
-START_TEST(test_folded_per_thread) {
+START_TEST(test_folded_per_thread_has_roots) {
     trace_build_thread(&trace, 1, 7, 1, "main;\n");
     trace_build_thread(&trace, 2, 8, 2, "");
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
@@ -78,7 +78,7 @@ START_TEST(test_folded_names_keep_the_lines) {
 }
 END_TEST
 
-START_TEST(test_short_calls_left_out) {
+START_TEST(test_flame_leaves_short_calls_out) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (c c) b) (d d) a)");
     trace_build_calls(&trace, 0, 1, 2000, 10, "(a (d d)"); /* a stays open */
     opts.min_duration_ns = 20;
@@ -88,7 +88,7 @@ END_TEST
 
 /* ---- bounds of the tree ---- */
 
-START_TEST(test_tree_is_bounded) {
+START_TEST(test_flame_tree_is_bounded) {
     struct stacks s;
     struct trace_info info = {.nprocesses = 1};
     struct trace_thread thread = {.tid = 7};
@@ -223,7 +223,7 @@ static const char *location(const struct pprof *d, size_t sample, size_t i) {
     return d->strings[d->names[d->samples[sample].locations[i]]];
 }
 
-START_TEST(test_pprof) {
+START_TEST(test_pprof_has_stacks_and_values) {
     struct pprof d;
     trace_build_name(&trace, 20, 1, "append", "list", 0);
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) (b (a a) b) a)");
@@ -304,7 +304,7 @@ static void check_events(yajl_val root, yajl_val profile, const char *want) {
     if (want) ck_assert_str_eq(seen, want);
 }
 
-START_TEST(test_speedscope_evented) {
+START_TEST(test_speedscope_evented_has_each_call) {
     trace_build_thread(&trace, 1, 7, 1, "main");
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) (b (c c) b) a)");
     trace_build_calls(&trace, 1, 2, 1000, 10, "(d (d ~ (e e) d)");
@@ -350,7 +350,7 @@ START_TEST(test_speedscope_sampled_when_large) {
 }
 END_TEST
 
-START_TEST(test_longest_suffix_wins) {
+START_TEST(test_flame_longest_suffix_wins) {
     char *text = convert(".json", NULL);
     ck_assert_ptr_nonnull(strstr(text, "\"traceEvents\""));
     free(text);
@@ -428,7 +428,7 @@ static size_t count(const char *text, const char *what) {
     return n;
 }
 
-START_TEST(test_svg) {
+START_TEST(test_svg_draws_frames) {
     size_t scripts;
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) (b (c c) b) a)");
     char *text = convert(".svg", NULL);
@@ -446,7 +446,7 @@ START_TEST(test_svg) {
 }
 END_TEST
 
-START_TEST(test_svg_of_nothing) {
+START_TEST(test_svg_of_no_calls_is_valid) {
     size_t scripts;
     char *text = convert(".svg", NULL);
     check_xml(text, &scripts);
@@ -454,7 +454,7 @@ START_TEST(test_svg_of_nothing) {
 }
 END_TEST
 
-START_TEST(test_svg_hostile_names) {
+START_TEST(test_svg_hostile_names_are_no_markup) {
     static const char *const names[] = {"</title><script>alert(1)</script>", "]]>",       "\"'&amp;<>",
                                         "\x01\x1b[0m\xff\xef\xbf\xbf",       "<![CDATA[", "\xe5\x87\xbd\xe6\x95\xb0"};
     struct vt_event ev[2 * VT_ARRAY_LEN(names)];
@@ -484,18 +484,18 @@ int main(void) {
     TCase *tests = tcase_create("flame");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_folded);
-    tcase_add_test(tests, test_folded_per_thread);
+    tcase_add_test(tests, test_folded_lines_add_up);
+    tcase_add_test(tests, test_folded_per_thread_has_roots);
     tcase_add_test(tests, test_folded_names_keep_the_lines);
-    tcase_add_test(tests, test_short_calls_left_out);
-    tcase_add_test(tests, test_tree_is_bounded);
-    tcase_add_test(tests, test_pprof);
-    tcase_add_test(tests, test_speedscope_evented);
+    tcase_add_test(tests, test_flame_leaves_short_calls_out);
+    tcase_add_test(tests, test_flame_tree_is_bounded);
+    tcase_add_test(tests, test_pprof_has_stacks_and_values);
+    tcase_add_test(tests, test_speedscope_evented_has_each_call);
     tcase_add_test(tests, test_speedscope_sampled_when_large);
-    tcase_add_test(tests, test_longest_suffix_wins);
-    tcase_add_test(tests, test_svg);
-    tcase_add_test(tests, test_svg_of_nothing);
-    tcase_add_test(tests, test_svg_hostile_names);
+    tcase_add_test(tests, test_flame_longest_suffix_wins);
+    tcase_add_test(tests, test_svg_draws_frames);
+    tcase_add_test(tests, test_svg_of_no_calls_is_valid);
+    tcase_add_test(tests, test_svg_hostile_names_are_no_markup);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -220,7 +220,7 @@ static void compare(uint64_t budget, bool exact) {
 
 static const uint64_t budgets[] = {0, 1, 2, 7, 50, 333, 1000, 2500, 1u << 30};
 
-START_TEST(test_random_trees) {
+START_TEST(test_fold_of_random_trees_is_exact) {
     bool coarse = _i & 1, deep = _i & 2, close = !(_i & 4);
     for (uint32_t t = 0; t < THREADS; t++) random_block(t, 2000, coarse, deep, false, close);
     trace_build_end(&trace, 0, 0);
@@ -229,7 +229,7 @@ START_TEST(test_random_trees) {
 END_TEST
 
 /* Ends lost in gaps: such a call can be shown on top of the budget, but nothing gets lost. */
-START_TEST(test_random_trees_with_gaps) {
+START_TEST(test_fold_of_random_trees_with_gaps_is_exact) {
     static struct trace_writer whole;
     random_block(0, 2000, false, _i & 1, true, _i & 2);
     trace_build_end(&trace, 0, 0);
@@ -256,7 +256,7 @@ static void add_block(const char *text, uint64_t step) {
     trace_build_end(&trace, 0, 0);
 }
 
-START_TEST(test_longest_are_shown) {
+START_TEST(test_fold_shows_the_longest) {
     add_block("(a(b(cc)b)(dd)(b(c(dd)c)b)a)", 10);
     run(3, &plain_ops); /* a 130, second b 50; first b and c have 30 */
     ck_assert_uint_eq(sums->shown, 3);
@@ -269,7 +269,7 @@ START_TEST(test_longest_are_shown) {
 }
 END_TEST
 
-START_TEST(test_ties) {
+START_TEST(test_fold_ties_keep_to_the_budget) {
     add_block("(aa)(aa)(aa)(aa)(aa)", 10); /* all of the same length */
     for (uint64_t budget = 0; budget <= 6; budget++) {
         run(budget, &plain_ops);
@@ -279,7 +279,7 @@ START_TEST(test_ties) {
 }
 END_TEST
 
-START_TEST(test_open_calls_are_shown) {
+START_TEST(test_fold_shows_open_calls) {
     add_block("(a(bb)(c(dd)(dd)", 10);
     run(0, &ordered_ops);
     ck_assert_uint_eq(sums->shown, 2); /* a and c */
@@ -291,7 +291,7 @@ START_TEST(test_open_calls_are_shown) {
 END_TEST
 
 /* Many functions and many calls in one call: they are summed on the way. */
-START_TEST(test_memory_is_bounded) {
+START_TEST(test_fold_memory_is_bounded) {
     static struct vt_event ev[VT_BLOCK_EVENTS];
     enum { BLOCKS = 30 };
     for (uint32_t b = 0; b < BLOCKS; b++) {
@@ -314,7 +314,7 @@ END_TEST
 
 /* A look at a part of the trace: about as many are shown as were asked for, and every call is counted as ever. The second half
  * of the trace differs from the first; a deep stack stands below it all. */
-START_TEST(test_about_so_many) {
+START_TEST(test_fold_sample_shows_about_the_budget) {
     static struct vt_event ev[VT_BLOCK_EVENTS];
     static struct trace_writer whole;
     enum { BLOCKS = 480, BELOW = 40 };
@@ -353,7 +353,7 @@ END_TEST
 
 /* In a sample: calls that are all of the same length, of which some are shown and most are not; and long calls that begin in a
  * part that is not looked at, which nobody has counted: too few may be shown then, never too many. */
-START_TEST(test_about_so_many_alike_or_long) {
+START_TEST(test_fold_sample_of_equal_or_long_calls) {
     static struct vt_event ev[VT_BLOCK_EVENTS];
     enum { BLOCKS = 480, LONG = 25 };
     uint64_t ticks = 1000;
@@ -376,7 +376,7 @@ END_TEST
 
 /* ---- what the outputs say ---- */
 
-START_TEST(test_outputs_say_it) {
+START_TEST(test_fold_is_named_in_outputs) {
     char out[96];
     struct convert_result result;
     struct vt_event ev[80];
@@ -435,7 +435,7 @@ START_TEST(test_outputs_say_it) {
 END_TEST
 
 /* What is folded in no call is an instant at the end of its thread. */
-START_TEST(test_outputs_say_what_is_in_no_call) {
+START_TEST(test_fold_outside_of_calls_is_named_in_outputs) {
     char out[96];
     struct convert_result result;
     struct convert_opts opts = {.input = trace.path, .output = out, .budget = 1};
@@ -479,16 +479,16 @@ int main(void) {
     TCase *tests = tcase_create("fold");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_loop_test(tests, test_random_trees, 0, 8);
-    tcase_add_loop_test(tests, test_random_trees_with_gaps, 0, 4);
-    tcase_add_test(tests, test_longest_are_shown);
-    tcase_add_test(tests, test_ties);
-    tcase_add_test(tests, test_open_calls_are_shown);
-    tcase_add_test(tests, test_memory_is_bounded);
-    tcase_add_test(tests, test_about_so_many);
-    tcase_add_loop_test(tests, test_about_so_many_alike_or_long, 0, 2);
-    tcase_add_test(tests, test_outputs_say_it);
-    tcase_add_test(tests, test_outputs_say_what_is_in_no_call);
+    tcase_add_loop_test(tests, test_fold_of_random_trees_is_exact, 0, 8);
+    tcase_add_loop_test(tests, test_fold_of_random_trees_with_gaps_is_exact, 0, 4);
+    tcase_add_test(tests, test_fold_shows_the_longest);
+    tcase_add_test(tests, test_fold_ties_keep_to_the_budget);
+    tcase_add_test(tests, test_fold_shows_open_calls);
+    tcase_add_test(tests, test_fold_memory_is_bounded);
+    tcase_add_test(tests, test_fold_sample_shows_about_the_budget);
+    tcase_add_loop_test(tests, test_fold_sample_of_equal_or_long_calls, 0, 2);
+    tcase_add_test(tests, test_fold_is_named_in_outputs);
+    tcase_add_test(tests, test_fold_outside_of_calls_is_named_in_outputs);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

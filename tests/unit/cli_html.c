@@ -126,7 +126,7 @@ static yajl_val item(const char *list, size_t i) {
 }
 static const char *name_of(size_t i) { return YAJL_GET_STRING(item("names", i)->u.array.values[2]); }
 
-START_TEST(test_columns) {
+START_TEST(test_html_columns_hold_the_calls) {
     static const uint8_t args[] = "\1\0\1\0x7";
     static const struct vt_pl_counter gc = {1, 13, 2};
     static const uint32_t stack[] = {3};
@@ -185,7 +185,7 @@ START_TEST(test_columns) {
 }
 END_TEST
 
-START_TEST(test_tasks_are_tracks) {
+START_TEST(test_html_tasks_are_tracks) {
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_CALL, .id = 1}, {.ticks = 1001, .type = VT_REC_TASK, .id = 5},
         {.ticks = 1002, .type = VT_REC_CALL, .id = 1}, {.ticks = 1003, .type = VT_REC_RETURN, .id = 1},
@@ -210,7 +210,7 @@ START_TEST(test_tasks_are_tracks) {
 END_TEST
 
 /* Three tasks in turn: the third begins when the first is over, and shares its row; calls of each stay together. */
-START_TEST(test_tasks_share_rows) {
+START_TEST(test_html_tasks_share_rows) {
     static struct vt_event ev[64];
     static const int order[] = {1, 2, 1, 2, 3, 2, 3}; /* task 1 ends before 3 begins; 2 lives on */
     size_t n = 0;
@@ -260,7 +260,7 @@ static void must_pool(size_t track, size_t at, uint64_t start, const char *name,
     ck_assert_int_eq(YAJL_GET_INTEGER(run[2]), (long long)tid);
 }
 
-START_TEST(test_threads_of_a_pool_share_rows) {
+START_TEST(test_html_threads_of_a_pool_share_rows) {
     struct vt_event gap[] = {{.ticks = 1700, .type = VT_REC_CALL, .id = 1}, {.type = VT_REC_GAP, .count = 7}};
     trace_build_name(&trace, 1, 0, "f", "a.py", 1);
     call_on_thread(0, "Thread-1 (serve)", 1000, 1200);
@@ -288,7 +288,7 @@ START_TEST(test_threads_of_a_pool_share_rows) {
 }
 END_TEST
 
-START_TEST(test_names_say_whether_they_wait) {
+START_TEST(test_html_names_say_whether_they_wait) {
     static const struct {
         uint32_t kind;
         const char *name, *file;
@@ -307,7 +307,7 @@ START_TEST(test_names_say_whether_they_wait) {
 }
 END_TEST
 
-START_TEST(test_threads_with_tasks_keep_their_row) {
+START_TEST(test_html_threads_with_tasks_keep_their_row) {
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_TASK, .id = 5},   {.ticks = 1001, .type = VT_REC_CALL, .id = 1},
         {.ticks = 1002, .type = VT_REC_RETURN, .id = 1}, {.ticks = 1003, .type = VT_REC_TASK, .id = 0},
@@ -370,7 +370,7 @@ static int stage_end(struct trace_writer *w, const struct trace_totals *totals) 
     return rc ? rc : w->ops->end(w->inner, totals);
 }
 
-START_TEST(test_folds_and_marks) {
+START_TEST(test_html_has_folds_and_marks) {
     static const struct trace_writer_ops stage = {.begin = stage_begin, .call = stage_call, .end = stage_end};
     struct vt_event ev[] = {
         {.ticks = 100, .type = VT_REC_CALL, .id = 1},
@@ -422,7 +422,7 @@ START_TEST(test_folds_and_marks) {
 END_TEST
 
 /* Names cannot end the element they stand in: they stand in none. */
-START_TEST(test_hostile_names) {
+START_TEST(test_html_hostile_names_are_no_markup) {
     static const char evil[] = "</script><script>alert(1)</script><img src=x onerror=alert(2)>";
     struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 1}, {.ticks = 20, .type = VT_REC_RETURN, .id = 1}};
     char *text;
@@ -444,7 +444,7 @@ START_TEST(test_hostile_names) {
 END_TEST
 
 /* Calls whose end was lost come late: depth does not depend on the order. */
-START_TEST(test_depth_over_a_gap) {
+START_TEST(test_html_depth_over_a_gap_is_right) {
     struct vt_event ev[] = {
         {.ticks = 100, .type = VT_REC_CALL, .id = 1},   {.ticks = 200, .type = VT_REC_CALL, .id = 2},
         {.ticks = 250, .type = VT_REC_GAP, .count = 5}, {.ticks = 300, .type = VT_REC_CALL, .id = 3},
@@ -466,7 +466,7 @@ START_TEST(test_depth_over_a_gap) {
 }
 END_TEST
 
-START_TEST(test_nothing_in_it) {
+START_TEST(test_html_of_no_calls_is_valid) {
     trace_build_end(&trace, 0, 0);
     convert(false);
     ck_assert_uint_eq(get(block.head, "tracks")->u.array.len, 0);
@@ -475,7 +475,7 @@ START_TEST(test_nothing_in_it) {
 END_TEST
 
 /* More than one element of data, and a size that is no multiple of three. */
-START_TEST(test_many_calls) {
+START_TEST(test_html_holds_many_calls) {
     static struct vt_event ev[VT_BLOCK_EVENTS];
     uint32_t blocks = 60, seed = 1, calls = blocks * (uint32_t)(VT_BLOCK_EVENTS / 2);
     uint64_t ticks = 0, sum = 0;
@@ -661,7 +661,7 @@ static void large_sample(void) {
     keep("large.vzt");
 }
 
-START_TEST(test_samples) {
+START_TEST(test_html_samples_are_made) {
     static void (*const samples[])(void) = {known_sample, hostile_sample, large_sample, pool_sample};
     if (!getenv("VT_SAMPLES")) return;
     samples[_i]();
@@ -674,21 +674,21 @@ int main(void) {
     TCase *tests = tcase_create("html"), *samples = tcase_create("samples");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_columns);
-    tcase_add_test(tests, test_tasks_are_tracks);
-    tcase_add_test(tests, test_tasks_share_rows);
-    tcase_add_test(tests, test_threads_of_a_pool_share_rows);
-    tcase_add_test(tests, test_threads_with_tasks_keep_their_row);
-    tcase_add_test(tests, test_names_say_whether_they_wait);
-    tcase_add_test(tests, test_folds_and_marks);
-    tcase_add_test(tests, test_hostile_names);
-    tcase_add_test(tests, test_depth_over_a_gap);
-    tcase_add_test(tests, test_nothing_in_it);
-    tcase_add_test(tests, test_many_calls);
+    tcase_add_test(tests, test_html_columns_hold_the_calls);
+    tcase_add_test(tests, test_html_tasks_are_tracks);
+    tcase_add_test(tests, test_html_tasks_share_rows);
+    tcase_add_test(tests, test_html_threads_of_a_pool_share_rows);
+    tcase_add_test(tests, test_html_threads_with_tasks_keep_their_row);
+    tcase_add_test(tests, test_html_names_say_whether_they_wait);
+    tcase_add_test(tests, test_html_has_folds_and_marks);
+    tcase_add_test(tests, test_html_hostile_names_are_no_markup);
+    tcase_add_test(tests, test_html_depth_over_a_gap_is_right);
+    tcase_add_test(tests, test_html_of_no_calls_is_valid);
+    tcase_add_test(tests, test_html_holds_many_calls);
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(samples, set_up, tear_down);
     tcase_set_timeout(samples, 60);
-    tcase_add_loop_test(samples, test_samples, 0, 4);
+    tcase_add_loop_test(samples, test_html_samples_are_made, 0, 4);
     suite_add_tcase(suite, samples);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -39,7 +39,7 @@ static void write_threads(void) {
     ck_assert_int_eq(fclose(f), 0);
 }
 
-START_TEST(test_what_is_in_use_is_counted) {
+START_TEST(test_memory_what_is_in_use_is_counted) {
     uint64_t before = memory_used();
     void *a = memory_alloc(1000), *b = memory_calloc(10, 100), *c = memory_realloc(NULL, 5);
     ck_assert_uint_ge(memory_used() - before, 2005);
@@ -55,7 +55,7 @@ START_TEST(test_what_is_in_use_is_counted) {
 }
 END_TEST
 
-START_TEST(test_above_the_limit_nothing_is_given) {
+START_TEST(test_memory_above_the_limit_nothing_is_given) {
     struct vt_err err = {0};
     vt_err_set(&err, -ENOMEM, "out of memory");
     memory_limit(memory_used() + 10000);
@@ -91,7 +91,7 @@ static int command(const struct cli_cmd *cmd, char **out, char **err_text, ...) 
     return rc;
 }
 
-START_TEST(test_commands_end_in_one_line_at_the_limit) {
+START_TEST(test_memory_commands_end_in_one_line_at_the_limit) {
     char *out, *err_text;
     write_threads();
     for (int i = 0; i < 4; i++) {
@@ -110,7 +110,7 @@ START_TEST(test_commands_end_in_one_line_at_the_limit) {
 }
 END_TEST
 
-START_TEST(test_a_thread_costs_little) {
+START_TEST(test_memory_a_thread_costs_little) {
     char *out, *err_text;
     write_threads();
     uint64_t before = memory_most();
@@ -123,7 +123,7 @@ START_TEST(test_a_thread_costs_little) {
 END_TEST
 
 /* Into every format and out of those that are read: what was taken has been given back. */
-START_TEST(test_all_is_given_back) {
+START_TEST(test_memory_all_is_given_back) {
     static const char *const suffixes[] = {".json", ".pftrace", ".vzt", ".html", ".svg", ".folded", ".pprof", ".speedscope.json"};
     struct trace_build b;
     char first[96], second[96], *out, *err_text;
@@ -154,7 +154,8 @@ START_TEST(test_all_is_given_back) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_what_is_in_use_is_counted, test_above_the_limit_nothing_is_given,
-                                  test_commands_end_in_one_line_at_the_limit, test_a_thread_costs_little, test_all_is_given_back};
+    const TTest *const tests[] = {test_memory_what_is_in_use_is_counted, test_memory_above_the_limit_nothing_is_given,
+                                  test_memory_commands_end_in_one_line_at_the_limit, test_memory_a_thread_costs_little,
+                                  test_memory_all_is_given_back};
     return case_main("cli/memory", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

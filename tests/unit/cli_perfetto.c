@@ -78,7 +78,7 @@ static void check_unfinished(const char *name, size_t nth, uint64_t from, uint64
     ck_assert_uint_eq(s->depth, depth);
 }
 
-START_TEST(test_nested_calls) {
+START_TEST(test_perfetto_nested_calls_are_slices) {
     block_of(0, 1, 1000, 10, "(a (b b) [i i] (b b! a)");
     block_of(1, 2, 1005, 10, "(b b)");
     trace_build_thread(&trace, 2, 101, 2, "worker");
@@ -108,7 +108,7 @@ START_TEST(test_nested_calls) {
 }
 END_TEST
 
-START_TEST(test_open_frames_end_with_tracing) {
+START_TEST(test_perfetto_open_frames_end_with_tracing) {
     uint32_t ids[] = {1, 2};
     trace_build_stack(&trace, 1, 900, 2, ids);
     block_of(0, 1, 1000, 10, "(c c) b) (d (c");
@@ -128,7 +128,7 @@ START_TEST(test_open_frames_end_with_tracing) {
 }
 END_TEST
 
-START_TEST(test_gaps) {
+START_TEST(test_perfetto_gaps_are_instants) {
     block_of(0, 1, 1000, 10, "(a (b (c ~ (d d) (b a) (a a)");
     trace_build_end(&trace, 0, 0);
     convert();
@@ -147,7 +147,7 @@ START_TEST(test_gaps) {
 END_TEST
 
 /* Else its begin would stand before the late end of the call around it, at the same time. */
-START_TEST(test_what_begins_with_a_gap_begins_behind_it) {
+START_TEST(test_perfetto_what_begins_with_a_gap_begins_behind_it) {
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_CALL, .id = 1},
         {.ticks = 1010, .type = VT_REC_CALL, .id = 2},
@@ -166,7 +166,7 @@ START_TEST(test_what_begins_with_a_gap_begins_behind_it) {
 }
 END_TEST
 
-START_TEST(test_counters) {
+START_TEST(test_perfetto_counters_have_tracks) {
     static const struct vt_pl_counter gc[] = {{1, 13, 2}, {0, 0, 7}};
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_CALL, .id = 1},
@@ -184,7 +184,7 @@ START_TEST(test_counters) {
 }
 END_TEST
 
-START_TEST(test_args_have_types) {
+START_TEST(test_perfetto_args_have_types) {
     static const struct {
         const char *text, *as; /* as: the type's letter and the value */
     } reprs[] = {
@@ -244,7 +244,7 @@ START_TEST(test_args_have_types) {
 }
 END_TEST
 
-START_TEST(test_tasks) {
+START_TEST(test_perfetto_tasks_have_tracks) {
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_CALL, .id = 1},   {.ticks = 1001, .type = VT_REC_TASK, .id = 5},
         {.ticks = 1002, .type = VT_REC_CALL, .id = 2},   {.ticks = 1003, .type = VT_REC_CALL, .id = 3},
@@ -287,7 +287,7 @@ START_TEST(test_tasks) {
 }
 END_TEST
 
-START_TEST(test_hostile_names) {
+START_TEST(test_perfetto_hostile_names_are_utf8) {
     struct vt_event ev[] = {{.ticks = 10, .type = VT_REC_CALL, .id = 11}, {.ticks = 20, .type = VT_REC_RETURN, .id = 11},
                             {.ticks = 30, .type = VT_REC_CALL, .id = 12}, {.ticks = 40, .type = VT_REC_RETURN, .id = 12},
                             {.ticks = 50, .type = VT_REC_CALL, .id = 13}, {.ticks = 60, .type = VT_REC_RETURN, .id = 13}};
@@ -304,7 +304,7 @@ START_TEST(test_hostile_names) {
 }
 END_TEST
 
-START_TEST(test_deep_recursion) {
+START_TEST(test_perfetto_deep_recursion_is_kept) {
     enum { STEP = 10000, DEPTH = 100000 };
     struct vt_event *ev = calloc(STEP, sizeof *ev);
     for (uint32_t k = 0; k < 2 * DEPTH / STEP; k++) {
@@ -322,7 +322,7 @@ START_TEST(test_deep_recursion) {
 }
 END_TEST
 
-START_TEST(test_min_duration_keeps_the_order) {
+START_TEST(test_perfetto_min_duration_keeps_the_order) {
     block_of(0, 1, 1000, 10, "(a (b (c c) b) (d d) (b (c c) (d");
     trace_build_end(&trace, 0, 0);
     opts.min_duration_ns = 20;
@@ -336,7 +336,7 @@ START_TEST(test_min_duration_keeps_the_order) {
 END_TEST
 
 /* --tracer_entries lets the newest calls through when they end, without having announced them. */
-START_TEST(test_calls_not_announced) {
+START_TEST(test_perfetto_calls_not_announced_are_in_order) {
     block_of(0, 1, 1000, 10, "(a (b b) (c (d d) c) (b b) a) (b b)");
     trace_build_end(&trace, 0, 0);
     opts.newest_calls = 5;
@@ -351,7 +351,7 @@ START_TEST(test_calls_not_announced) {
 }
 END_TEST
 
-START_TEST(test_gzip) {
+START_TEST(test_perfetto_gzip_is_written) {
     char gz_path[112], command[512];
     block_of(0, 1, 1000, 10, "(a (b b) a)");
     trace_build_end(&trace, 0, 0);
@@ -366,7 +366,7 @@ START_TEST(test_gzip) {
 END_TEST
 
 /* Without clock snapshots the times are the same, and our reader takes them. */
-START_TEST(test_for_a_viewer_no_clock_is_told) {
+START_TEST(test_perfetto_for_a_viewer_no_clock_is_told) {
     char again_path[112], *texts[2];
     block_of(0, 1, 1000, 10, "(a (b b) ~ (c [i i] c) a)");
     trace_build_end(&trace, 0, 0);
@@ -393,7 +393,7 @@ START_TEST(test_for_a_viewer_no_clock_is_told) {
 }
 END_TEST
 
-START_TEST(test_processes_have_their_command_line) {
+START_TEST(test_perfetto_processes_have_their_command_line) {
     static const char line[] = "python3 /srv/shop.py \"serve\" \xc3\xa9";
     char again_path[112];
     trace_build_remove(&trace);
@@ -451,7 +451,7 @@ static size_t chrome_calls(char **list) {
     return n;
 }
 
-START_TEST(test_same_as_chrome) {
+START_TEST(test_perfetto_has_the_calls_of_chrome) {
     enum { EVENTS = 3000 };
     static struct vt_event ev[EVENTS];
     uint64_t state = 88172645463325252ull;
@@ -551,7 +551,7 @@ static void put_call(int thread, uint64_t from, uint64_t to, const char *args) {
     ck_assert_int_eq(out_perfetto.call(writer, &call), 0);
 }
 
-START_TEST(test_several_processes) {
+START_TEST(test_perfetto_several_processes_have_tracks) {
     open_writer();
     put_call(0, 100, 200, NULL);
     put_call(1, 50, 60, NULL);
@@ -568,7 +568,7 @@ START_TEST(test_several_processes) {
 }
 END_TEST
 
-START_TEST(test_long_name) {
+START_TEST(test_perfetto_long_name_is_kept) {
     size_t big = 10u << 20;
     char *name = malloc(big);
     memset(name, 'x', big);
@@ -586,7 +586,7 @@ START_TEST(test_long_name) {
 }
 END_TEST
 
-START_TEST(test_marks) {
+START_TEST(test_perfetto_marks_are_events) {
     open_writer();
     put_mark(0, 100, 'i', 't', "inst", NULL, "{\"a\":1,\"b\":[1.5,\"x\",{\"c\":null}]}");
     put_mark(0, 90, 'i', 'p', "wide", NULL, NULL);
@@ -624,7 +624,7 @@ START_TEST(test_marks) {
 }
 END_TEST
 
-START_TEST(test_args_of_json) {
+START_TEST(test_perfetto_args_of_json_have_types) {
     static const char *const odd[] = {"[1,2]", "7", "{\"a\":", "nonsense", "", "{\"a\":NaN}", "{}", "{\"\":1}", "[[[]]]"};
     char deep[512];
     open_writer();
@@ -672,25 +672,25 @@ int main(void) {
     TCase *tests = tcase_create("perfetto");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_nested_calls);
-    tcase_add_test(tests, test_open_frames_end_with_tracing);
-    tcase_add_test(tests, test_gaps);
-    tcase_add_test(tests, test_what_begins_with_a_gap_begins_behind_it);
-    tcase_add_test(tests, test_counters);
-    tcase_add_test(tests, test_args_have_types);
-    tcase_add_test(tests, test_tasks);
-    tcase_add_test(tests, test_hostile_names);
-    tcase_add_test(tests, test_deep_recursion);
-    tcase_add_test(tests, test_min_duration_keeps_the_order);
-    tcase_add_test(tests, test_calls_not_announced);
-    tcase_add_test(tests, test_gzip);
-    tcase_add_test(tests, test_for_a_viewer_no_clock_is_told);
-    tcase_add_test(tests, test_processes_have_their_command_line);
-    tcase_add_test(tests, test_same_as_chrome);
-    tcase_add_test(tests, test_several_processes);
-    tcase_add_test(tests, test_long_name);
-    tcase_add_test(tests, test_marks);
-    tcase_add_test(tests, test_args_of_json);
+    tcase_add_test(tests, test_perfetto_nested_calls_are_slices);
+    tcase_add_test(tests, test_perfetto_open_frames_end_with_tracing);
+    tcase_add_test(tests, test_perfetto_gaps_are_instants);
+    tcase_add_test(tests, test_perfetto_what_begins_with_a_gap_begins_behind_it);
+    tcase_add_test(tests, test_perfetto_counters_have_tracks);
+    tcase_add_test(tests, test_perfetto_args_have_types);
+    tcase_add_test(tests, test_perfetto_tasks_have_tracks);
+    tcase_add_test(tests, test_perfetto_hostile_names_are_utf8);
+    tcase_add_test(tests, test_perfetto_deep_recursion_is_kept);
+    tcase_add_test(tests, test_perfetto_min_duration_keeps_the_order);
+    tcase_add_test(tests, test_perfetto_calls_not_announced_are_in_order);
+    tcase_add_test(tests, test_perfetto_gzip_is_written);
+    tcase_add_test(tests, test_perfetto_for_a_viewer_no_clock_is_told);
+    tcase_add_test(tests, test_perfetto_processes_have_their_command_line);
+    tcase_add_test(tests, test_perfetto_has_the_calls_of_chrome);
+    tcase_add_test(tests, test_perfetto_several_processes_have_tracks);
+    tcase_add_test(tests, test_perfetto_long_name_is_kept);
+    tcase_add_test(tests, test_perfetto_marks_are_events);
+    tcase_add_test(tests, test_perfetto_args_of_json_have_types);
     tcase_add_test(tests, test_perfetto_fields_match_the_proto);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -64,7 +64,7 @@ static uint64_t sum_of_selfs(void) {
     return sum;
 }
 
-START_TEST(test_own_time_and_total) {
+START_TEST(test_profile_adds_own_time_and_total) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) [c c] (b [c c] b) a)");
     must_make();
     expect("a", 1, 90, 40);
@@ -80,7 +80,7 @@ START_TEST(test_own_time_and_total) {
 }
 END_TEST
 
-START_TEST(test_recursion_counts_once_in_totals) {
+START_TEST(test_profile_recursion_counts_once_in_totals) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (a (b b) a) a)");
     must_make();
     expect("a", 2, 50, 40);
@@ -91,7 +91,7 @@ START_TEST(test_recursion_counts_once_in_totals) {
 }
 END_TEST
 
-START_TEST(test_mutual_recursion) {
+START_TEST(test_profile_mutual_recursion_counts_once) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (a (b b) a) b) a) (b b)");
     must_make();
     expect("a", 2, 70, 40);
@@ -100,7 +100,7 @@ START_TEST(test_mutual_recursion) {
 }
 END_TEST
 
-START_TEST(test_recursion_of_one_thread_is_not_that_of_another) {
+START_TEST(test_profile_recursion_of_one_thread_is_not_that_of_another) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a");
     trace_build_calls(&trace, 1, 2, 1005, 10, "(a a)");
     trace_build_calls(&trace, 0, 1, 1040, 10, "a)");
@@ -113,7 +113,7 @@ START_TEST(test_recursion_of_one_thread_is_not_that_of_another) {
 }
 END_TEST
 
-START_TEST(test_generators_and_exceptions) {
+START_TEST(test_profile_counts_generators_and_exceptions) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a {b b} {b b! [c c# <b b) a!");
     must_make();
     expect("a", 1, 90, 50);
@@ -124,7 +124,7 @@ START_TEST(test_generators_and_exceptions) {
 }
 END_TEST
 
-START_TEST(test_open_calls_count_up_to_the_end) {
+START_TEST(test_profile_open_calls_count_up_to_the_end) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (c c)");
     trace_build_calls(&trace, 1, 2, 1000, 50, "(d d)"); /* the trace goes on to 1050 */
     must_make();
@@ -141,7 +141,7 @@ START_TEST(test_open_calls_count_up_to_the_end) {
 }
 END_TEST
 
-START_TEST(test_calls_open_at_attach_count_from_there) {
+START_TEST(test_profile_calls_open_at_attach_count_from_there) {
     uint32_t ids[] = {1, 2};
     trace_build_stack(&trace, 42, 900, 2, ids);
     trace_build_stack(&trace, 43, 900, 1, ids); /* a thread that never runs */
@@ -155,7 +155,7 @@ START_TEST(test_calls_open_at_attach_count_from_there) {
 }
 END_TEST
 
-START_TEST(test_calls_that_take_no_time) {
+START_TEST(test_profile_counts_calls_that_take_no_time) {
     trace_build_calls(&trace, 0, 1, 1000, 0, "(a (b b) (b (c c) b) (b b) a)");
     trace_build_calls(&trace, 0, 1, 2000, 10, "(d d)");
     must_make();
@@ -167,7 +167,7 @@ START_TEST(test_calls_that_take_no_time) {
 }
 END_TEST
 
-START_TEST(test_lost_leaves_at_a_gap) {
+START_TEST(test_profile_lost_leaves_end_at_the_gap) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (c ~ (d d) (e a)");
     must_make();
     expect("a", 1, 60, 30);
@@ -183,7 +183,7 @@ START_TEST(test_lost_leaves_at_a_gap) {
 }
 END_TEST
 
-START_TEST(test_gap_between_blocks_has_both_sides) {
+START_TEST(test_profile_gap_between_blocks_has_both_sides) {
     Vt__Drops drops = VT__DROPS__INIT;
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a a)");
     drops.count = 5;
@@ -198,7 +198,7 @@ START_TEST(test_gap_between_blocks_has_both_sides) {
 }
 END_TEST
 
-START_TEST(test_names_with_one_text_are_one_function) {
+START_TEST(test_profile_names_with_one_text_are_one_function) {
     trace_build_name(&trace, 20, 0, "same", "s.py", 3);
     trace_build_name(&trace, 21, 0, "same", "s.py", 3);
     trace_build_name(&trace, 22, 0, "same", "s.py", 4);
@@ -215,7 +215,7 @@ START_TEST(test_names_with_one_text_are_one_function) {
 }
 END_TEST
 
-START_TEST(test_threads_can_be_chosen) {
+START_TEST(test_profile_threads_can_be_chosen) {
     trace_build_thread(&trace, 1, 7, 1, "worker-1");
     trace_build_thread(&trace, 2, 8, 2, "main");
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a a)");
@@ -234,7 +234,7 @@ START_TEST(test_threads_can_be_chosen) {
 }
 END_TEST
 
-START_TEST(test_slow_calls) {
+START_TEST(test_profile_lists_slow_calls) {
     /* b spends all but 2 in c: c stands for it. d is slower than each, a is open. */
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_CALL, .id = 1},   {.ticks = 1100, .type = VT_REC_CALL, .id = 2},
@@ -263,7 +263,7 @@ START_TEST(test_slow_calls) {
 }
 END_TEST
 
-START_TEST(test_slow_calls_are_few_of_one_function) {
+START_TEST(test_profile_slow_calls_are_few_of_one_function) {
     struct vt_event ev[200];
     uint64_t ticks = 1000;
     size_t n = 0;
@@ -296,7 +296,7 @@ static int by_value(const void *x, const void *y) {
     return (a > b) - (a < b);
 }
 
-START_TEST(test_percentiles_of_few_are_exact) {
+START_TEST(test_profile_percentiles_of_few_are_exact) {
     struct durations d = {0};
     ck_assert_uint_eq(durations_percentile(&d, 50), 0);
     for (uint64_t i = DURATIONS_EXACT; i > 0; i--) ck_assert_int_eq(durations_add(&d, i * 1000003), 0);
@@ -308,7 +308,7 @@ START_TEST(test_percentiles_of_few_are_exact) {
 }
 END_TEST
 
-START_TEST(test_percentiles_of_many_are_within_a_percent) {
+START_TEST(test_profile_percentiles_of_many_are_within_a_percent) {
     static const double percents[] = {0.1, 1, 10, 50, 90, 99, 99.9, 100};
     enum { N = 20000 };
     uint64_t *all = calloc(N, sizeof *all), state = 88172645463325252ull;
@@ -404,7 +404,7 @@ static void random_trace(uint64_t *state, int round, bool gaps) {
     trace_build_block(&trace, 0, 1, 7, ev, VT_ARRAY_LEN(ev));
 }
 
-START_TEST(test_own_times_add_up) {
+START_TEST(test_profile_own_times_add_up) {
     uint64_t state = 88172645463325252ull;
     for (int round = 0; round < 200; round++) {
         random_trace(&state, round, true);
@@ -446,7 +446,7 @@ static void must_be_the_same_played_back(void) {
     }
 }
 
-START_TEST(test_playback_is_the_same) {
+START_TEST(test_profile_playback_is_the_same) {
     uint64_t state = 1234567;
     struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 1},   {.ticks = 1001, .type = VT_REC_CALL, .id = 2},
                             {.ticks = 1001, .type = VT_REC_RETURN, .id = 2}, {.ticks = 1001, .type = VT_REC_CALL, .id = 3},
@@ -462,7 +462,7 @@ END_TEST
 
 /* ---- two traces ---- */
 
-START_TEST(test_compare) {
+START_TEST(test_compare_joins_two_profiles) {
     struct compare_row *rows;
     struct compare_opts compare = {0};
     size_t n;
@@ -529,7 +529,7 @@ static uint32_t node_at(const char *path) {
     return n;
 }
 
-START_TEST(test_tree_folds_recursion) {
+START_TEST(test_profile_tree_folds_recursion) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (a (b (c c) b) a) b) (c c) a) (c c)");
     must_make();
     const struct stacks_node *nodes = p->stacks.nodes, *a = &nodes[node_at("a")], *b = &nodes[node_at("ab")];
@@ -550,26 +550,26 @@ int main(void) {
     TCase *tests = tcase_create("profile");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_own_time_and_total);
-    tcase_add_test(tests, test_recursion_counts_once_in_totals);
-    tcase_add_test(tests, test_mutual_recursion);
-    tcase_add_test(tests, test_recursion_of_one_thread_is_not_that_of_another);
-    tcase_add_test(tests, test_generators_and_exceptions);
-    tcase_add_test(tests, test_open_calls_count_up_to_the_end);
-    tcase_add_test(tests, test_calls_open_at_attach_count_from_there);
-    tcase_add_test(tests, test_calls_that_take_no_time);
-    tcase_add_test(tests, test_lost_leaves_at_a_gap);
-    tcase_add_test(tests, test_gap_between_blocks_has_both_sides);
-    tcase_add_test(tests, test_names_with_one_text_are_one_function);
-    tcase_add_test(tests, test_threads_can_be_chosen);
-    tcase_add_test(tests, test_slow_calls);
-    tcase_add_test(tests, test_slow_calls_are_few_of_one_function);
-    tcase_add_test(tests, test_percentiles_of_few_are_exact);
-    tcase_add_test(tests, test_percentiles_of_many_are_within_a_percent);
-    tcase_add_test(tests, test_own_times_add_up);
-    tcase_add_test(tests, test_playback_is_the_same);
-    tcase_add_test(tests, test_compare);
-    tcase_add_test(tests, test_tree_folds_recursion);
+    tcase_add_test(tests, test_profile_adds_own_time_and_total);
+    tcase_add_test(tests, test_profile_recursion_counts_once_in_totals);
+    tcase_add_test(tests, test_profile_mutual_recursion_counts_once);
+    tcase_add_test(tests, test_profile_recursion_of_one_thread_is_not_that_of_another);
+    tcase_add_test(tests, test_profile_counts_generators_and_exceptions);
+    tcase_add_test(tests, test_profile_open_calls_count_up_to_the_end);
+    tcase_add_test(tests, test_profile_calls_open_at_attach_count_from_there);
+    tcase_add_test(tests, test_profile_counts_calls_that_take_no_time);
+    tcase_add_test(tests, test_profile_lost_leaves_end_at_the_gap);
+    tcase_add_test(tests, test_profile_gap_between_blocks_has_both_sides);
+    tcase_add_test(tests, test_profile_names_with_one_text_are_one_function);
+    tcase_add_test(tests, test_profile_threads_can_be_chosen);
+    tcase_add_test(tests, test_profile_lists_slow_calls);
+    tcase_add_test(tests, test_profile_slow_calls_are_few_of_one_function);
+    tcase_add_test(tests, test_profile_percentiles_of_few_are_exact);
+    tcase_add_test(tests, test_profile_percentiles_of_many_are_within_a_percent);
+    tcase_add_test(tests, test_profile_own_times_add_up);
+    tcase_add_test(tests, test_profile_playback_is_the_same);
+    tcase_add_test(tests, test_compare_joins_two_profiles);
+    tcase_add_test(tests, test_profile_tree_folds_recursion);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

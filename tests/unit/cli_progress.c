@@ -82,7 +82,7 @@ static void show(struct progress *p, uint64_t calls) {
     progress_stats(p, &s);
 }
 
-START_TEST(test_line_fits_and_says_what_matters) {
+START_TEST(test_progress_line_fits_and_says_what_matters) {
     static const struct {
         unsigned columns;
         const char *holds[5];
@@ -105,7 +105,7 @@ START_TEST(test_line_fits_and_says_what_matters) {
 }
 END_TEST
 
-START_TEST(test_line_follows_the_size) {
+START_TEST(test_progress_line_follows_the_size) {
     static const unsigned columns[] = {200, 40, 80};
     struct progress p;
     progress_init(&p, false, &json);
@@ -122,7 +122,7 @@ START_TEST(test_line_follows_the_size) {
 }
 END_TEST
 
-START_TEST(test_line_is_rewritten_four_times_a_second_at_most) {
+START_TEST(test_progress_line_is_rewritten_four_times_a_second_at_most) {
     struct progress p;
     resize(80);
     progress_init(&p, false, &json);
@@ -138,7 +138,7 @@ START_TEST(test_line_is_rewritten_four_times_a_second_at_most) {
 }
 END_TEST
 
-START_TEST(test_saving_bar_fits) {
+START_TEST(test_progress_saving_bar_fits) {
     static const unsigned columns[] = {20, 40, 80, 200};
     struct progress p;
     progress_init(&p, false, &json);
@@ -153,7 +153,7 @@ START_TEST(test_saving_bar_fits) {
 }
 END_TEST
 
-START_TEST(test_dumb_terminals_and_quiet_get_no_line) {
+START_TEST(test_progress_dumb_terminals_and_quiet_get_no_line) {
     static const char *const terms[] = {"dumb", "", "xterm"};
     struct progress p;
     setenv("TERM", terms[_i], 1);
@@ -165,7 +165,7 @@ START_TEST(test_dumb_terminals_and_quiet_get_no_line) {
 }
 END_TEST
 
-START_TEST(test_no_color_means_no_escape_sequences) {
+START_TEST(test_progress_no_color_means_no_escape_sequences) {
     struct progress p;
     setenv("NO_COLOR", "1", 1);
     resize(200);
@@ -184,7 +184,7 @@ START_TEST(test_no_color_means_no_escape_sequences) {
 }
 END_TEST
 
-START_TEST(test_formats_without_a_size_by_calls_show_what_was_recorded) {
+START_TEST(test_progress_formats_without_a_size_by_calls_show_what_was_recorded) {
     struct progress p;
     resize(200);
     progress_init(&p, false, &(struct progress_output){.name = "recorded"});
@@ -196,7 +196,7 @@ START_TEST(test_formats_without_a_size_by_calls_show_what_was_recorded) {
 }
 END_TEST
 
-START_TEST(test_more_calls_than_json_takes_well_become_a_vzt) {
+START_TEST(test_progress_more_calls_than_json_takes_well_become_a_vzt) {
     struct progress p;
     resize(200);
     struct progress_output out_of = json;
@@ -215,14 +215,14 @@ int main(void) {
     Suite *s = suite_create("cli_progress");
     TCase *tests = tcase_create("progress");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_add_loop_test(tests, test_line_fits_and_says_what_matters, 0, 5);
-    tcase_add_test(tests, test_line_follows_the_size);
-    tcase_add_test(tests, test_line_is_rewritten_four_times_a_second_at_most);
-    tcase_add_loop_test(tests, test_saving_bar_fits, 0, 4);
-    tcase_add_loop_test(tests, test_dumb_terminals_and_quiet_get_no_line, 0, 3);
-    tcase_add_test(tests, test_no_color_means_no_escape_sequences);
-    tcase_add_test(tests, test_formats_without_a_size_by_calls_show_what_was_recorded);
-    tcase_add_test(tests, test_more_calls_than_json_takes_well_become_a_vzt);
+    tcase_add_loop_test(tests, test_progress_line_fits_and_says_what_matters, 0, 5);
+    tcase_add_test(tests, test_progress_line_follows_the_size);
+    tcase_add_test(tests, test_progress_line_is_rewritten_four_times_a_second_at_most);
+    tcase_add_loop_test(tests, test_progress_saving_bar_fits, 0, 4);
+    tcase_add_loop_test(tests, test_progress_dumb_terminals_and_quiet_get_no_line, 0, 3);
+    tcase_add_test(tests, test_progress_no_color_means_no_escape_sequences);
+    tcase_add_test(tests, test_progress_formats_without_a_size_by_calls_show_what_was_recorded);
+    tcase_add_test(tests, test_progress_more_calls_than_json_takes_well_become_a_vzt);
     suite_add_tcase(s, tests);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

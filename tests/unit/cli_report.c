@@ -89,7 +89,7 @@ static void must_have(yajl_val v, const char *want) {
 }
 #define NAME_KEYS "name file module line kind"
 
-START_TEST(test_json) {
+START_TEST(test_report_json_has_every_field) {
     trace_build_thread(&trace, 1, 7, 1, "worker");
     trace_build_name(&trace, 20, 1, "append", "list", 0);
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) (b b!");
@@ -168,7 +168,7 @@ START_TEST(test_json) {
 }
 END_TEST
 
-START_TEST(test_json_of_nothing) {
+START_TEST(test_report_json_of_no_calls_is_valid) {
     ck_assert_int_eq(RUN("report", TRACE, "--json", "--tree"), CLI_OK);
     yajl_val root = parse();
     ck_assert_uint_eq(length(root, "functions") + length(root, "threads") + length(root, "calls") + length(root, "tree"), 0);
@@ -180,7 +180,7 @@ START_TEST(test_json_of_nothing) {
 END_TEST
 
 /* The hooks were in from 1901 s after the boot on. */
-START_TEST(test_empty_trace) {
+START_TEST(test_report_empty_trace) {
     trace_build_end_at(&trace, 1901000000000, 1906110000000, 0);
     ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
     ck_assert_ptr_nonnull(strstr(out, ": process 100, 5.110 s from 1970-01-01 00:31:46.000\n"
@@ -189,7 +189,7 @@ START_TEST(test_empty_trace) {
 }
 END_TEST
 
-START_TEST(test_sort_limit_match) {
+START_TEST(test_report_sorts_limits_and_matches) {
     static const char *const keys[] = {"self", "total", "calls", "mean", "p50", "p99", "max", "name"};
     static const char first[] = "bbcaaaaa"; /* of each key */
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b (c c) (c c) (c c) b) a)");
@@ -214,7 +214,7 @@ START_TEST(test_sort_limit_match) {
 }
 END_TEST
 
-START_TEST(test_text) {
+START_TEST(test_report_text_has_every_part) {
     trace_build_thread(&trace, 1, 7, 1, "worker");
     trace_build_calls(&trace, 0, 1, 1000000, 1000, "(a (b b) ~ (b b) a)");
     trace_build_end(&trace, 1000000, 3);
@@ -266,7 +266,7 @@ static void build_waits(void) {
     trace_build_end(&trace, 1000, 0);
 }
 
-START_TEST(test_waiting_is_apart_from_working) {
+START_TEST(test_report_waiting_is_apart_from_working) {
     build_waits();
     ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
     yajl_val root = parse(), v = get(root, "trace");
@@ -292,7 +292,7 @@ START_TEST(test_waiting_is_apart_from_working) {
 }
 END_TEST
 
-START_TEST(test_waiting_has_a_table_of_its_own) {
+START_TEST(test_report_waiting_has_a_table_of_its_own) {
     build_waits();
     ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
     char *work = strstr(out, "Functions by own time, without waiting\n"), *waiting = strstr(out, "\nWaiting\n");
@@ -312,7 +312,7 @@ START_TEST(test_waiting_has_a_table_of_its_own) {
 }
 END_TEST
 
-START_TEST(test_slowest_skips_what_is_idle) {
+START_TEST(test_report_slowest_skips_what_is_idle) {
     build_waits();
     ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
     yajl_val root = parse();
@@ -331,7 +331,7 @@ START_TEST(test_slowest_skips_what_is_idle) {
 }
 END_TEST
 
-START_TEST(test_convert_writes_to_stdout) {
+START_TEST(test_report_convert_writes_to_stdout) {
     trace_build_thread(&trace, 1, 7, 1, "worker");
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
     trace_build_end(&trace, 1000, 0);
@@ -347,7 +347,7 @@ START_TEST(test_convert_writes_to_stdout) {
 }
 END_TEST
 
-START_TEST(test_large_json_is_told_before) {
+START_TEST(test_report_large_json_is_told_before) {
     const char *json = "/tmp/vt-cli-report-large.json";
     Vt__End end = VT__END__INIT;
     trace_build_thread(&trace, 1, 7, 1, "worker");
@@ -405,7 +405,7 @@ static void must_have_the_cpu_times(void) {
     yajl_tree_free(root);
 }
 
-START_TEST(test_cpu_times) {
+START_TEST(test_report_cpu_times) {
     const char *copy = "/tmp/vt-cli-report-cpu.vzt";
     build_threads();
     put_cpu_times(true, false, (uint32_t[]){11, 12, 14}, (uint64_t[]){1000, 2000, 1}, 3);
@@ -434,7 +434,7 @@ START_TEST(test_cpu_times) {
 }
 END_TEST
 
-START_TEST(test_cpu_time_without_a_begin_is_at_least) {
+START_TEST(test_report_cpu_time_without_a_begin_is_at_least) {
     build_threads();
     put_cpu_times(false, false, (uint32_t[]){11}, (uint64_t[]){1000}, 1); /* not all threads */
     put_cpu_times(false, true, (uint32_t[]){11, 12, 13}, (uint64_t[]){500, 2000, 3000}, 3);
@@ -470,7 +470,7 @@ static void must_be_tame_from(const char *heading, unsigned width) {
     must_be_tame(width);
 }
 
-START_TEST(test_hostile_names) {
+START_TEST(test_report_cleans_hostile_names) {
     static const char *const names[] = {
         "\033[31mred\a\b\r",
         "a\nb",
@@ -515,7 +515,7 @@ START_TEST(test_hostile_names) {
 }
 END_TEST
 
-START_TEST(test_names_are_cut_where_it_hurts_least) {
+START_TEST(test_report_names_are_cut_where_it_hurts_least) {
     static const struct trace_name python = {.name = "Handler.do_GET",
                                              .name_len = 14,
                                              .file = "/srv/app/web/shop.py",
@@ -553,7 +553,7 @@ START_TEST(test_names_are_cut_where_it_hurts_least) {
 }
 END_TEST
 
-START_TEST(test_commands_lose_their_folder_and_their_end) {
+START_TEST(test_report_commands_lose_their_folder_and_their_end) {
     static const struct {
         const char *command, *want;
         unsigned columns;
@@ -573,7 +573,7 @@ START_TEST(test_commands_lose_their_folder_and_their_end) {
 }
 END_TEST
 
-START_TEST(test_durations_as_text) {
+START_TEST(test_report_durations_fit) {
     static const struct {
         uint64_t ns;
         const char *want;
@@ -587,7 +587,7 @@ START_TEST(test_durations_as_text) {
 }
 END_TEST
 
-START_TEST(test_refusals) {
+START_TEST(test_report_refusals_are_one_line) {
     ck_assert_int_eq(RUN("report"), CLI_USAGE);
     ck_assert_int_eq(RUN("report", TRACE, TRACE), CLI_USAGE);
     ck_assert_int_eq(RUN("report", TRACE, "--sort", "colour"), CLI_USAGE);
@@ -608,7 +608,7 @@ START_TEST(test_refusals) {
 }
 END_TEST
 
-START_TEST(test_diff) {
+START_TEST(test_diff_shows_changes) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
     ck_assert_int_eq(RUN("diff", TRACE, TRACE, "--json"), CLI_OK);
     yajl_val root = parse(), v = at(root, "functions", 0);
@@ -635,7 +635,7 @@ START_TEST(test_diff) {
 END_TEST
 
 /* Traces of VizTracer before 1.0 have no base time: a date would be one of 1970. */
-START_TEST(test_no_date_without_a_base) {
+START_TEST(test_report_no_date_without_a_base) {
     static const char json[] = "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\",\"cat\":\"FEE\"}]";
     ck_assert_int_eq(ftruncate(trace.fd, 0), 0);
     ck_assert_int_eq(pwrite(trace.fd, json, sizeof json - 1, 0), sizeof json - 1);
@@ -651,7 +651,7 @@ START_TEST(test_no_date_without_a_base) {
 END_TEST
 
 /* The number of a thread is what --tid takes: it stays whole when the line is narrow. */
-START_TEST(test_thread_ids_are_not_cut) {
+START_TEST(test_report_thread_ids_are_not_cut) {
     trace_build_thread(&trace, 1, 1234567890, 1, "a-thread-with-a-name-that-is-far-longer-than-this-terminal-0_17");
     trace_build_calls(&trace, 0, 1, 1000000, 1000, "(a (b b) ~ (b b) a)");
     trace_build_end(&trace, 1000000, 3);
@@ -664,7 +664,7 @@ START_TEST(test_thread_ids_are_not_cut) {
 }
 END_TEST
 
-START_TEST(test_match_chooses_throttled_functions) {
+START_TEST(test_report_match_chooses_throttled_functions) {
     Vt__ThrottledFunction f[] = {VT__THROTTLED_FUNCTION__INIT, VT__THROTTLED_FUNCTION__INIT}, *list[] = {&f[0], &f[1]};
     Vt__Throttled t = VT__THROTTLED__INIT;
     f[0].id = 1;
@@ -691,7 +691,7 @@ START_TEST(test_match_chooses_throttled_functions) {
 }
 END_TEST
 
-START_TEST(test_what_was_left_out_is_told) {
+START_TEST(test_report_what_was_left_out_is_told) {
     static const char json[] = "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":2,\"name\":\"f\"},{\"ph\":\"X\",\"name\":"
                                "\"g\"},{\"ph\":\"E\",\"ts\":1}]",
                       said[] = "1 event without a time (ts), 1 end (E) without a begin (B)";
@@ -717,7 +717,7 @@ START_TEST(test_what_was_left_out_is_told) {
 }
 END_TEST
 
-START_TEST(test_folded_calls_are_told) {
+START_TEST(test_report_folded_calls_are_told) {
     static const char json[] =
         "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\","
         "\"args\":{\"func_args\":{\"x\":\"\\\"folded\\\":{\\\"calls\\\":5\"},\"folded\":{\"calls\":12,\"total_us\":3,"
@@ -741,29 +741,29 @@ int main(void) {
     TCase *tests = tcase_create("report");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, test_json);
-    tcase_add_test(tests, test_json_of_nothing);
-    tcase_add_test(tests, test_empty_trace);
-    tcase_add_test(tests, test_sort_limit_match);
-    tcase_add_test(tests, test_text);
-    tcase_add_test(tests, test_waiting_is_apart_from_working);
-    tcase_add_test(tests, test_waiting_has_a_table_of_its_own);
-    tcase_add_test(tests, test_slowest_skips_what_is_idle);
-    tcase_add_test(tests, test_cpu_times);
-    tcase_add_test(tests, test_cpu_time_without_a_begin_is_at_least);
-    tcase_add_test(tests, test_convert_writes_to_stdout);
-    tcase_add_test(tests, test_large_json_is_told_before);
-    tcase_add_test(tests, test_hostile_names);
-    tcase_add_test(tests, test_names_are_cut_where_it_hurts_least);
-    tcase_add_test(tests, test_commands_lose_their_folder_and_their_end);
-    tcase_add_test(tests, test_durations_as_text);
-    tcase_add_test(tests, test_refusals);
-    tcase_add_test(tests, test_diff);
-    tcase_add_test(tests, test_folded_calls_are_told);
-    tcase_add_test(tests, test_what_was_left_out_is_told);
-    tcase_add_test(tests, test_no_date_without_a_base);
-    tcase_add_test(tests, test_thread_ids_are_not_cut);
-    tcase_add_test(tests, test_match_chooses_throttled_functions);
+    tcase_add_test(tests, test_report_json_has_every_field);
+    tcase_add_test(tests, test_report_json_of_no_calls_is_valid);
+    tcase_add_test(tests, test_report_empty_trace);
+    tcase_add_test(tests, test_report_sorts_limits_and_matches);
+    tcase_add_test(tests, test_report_text_has_every_part);
+    tcase_add_test(tests, test_report_waiting_is_apart_from_working);
+    tcase_add_test(tests, test_report_waiting_has_a_table_of_its_own);
+    tcase_add_test(tests, test_report_slowest_skips_what_is_idle);
+    tcase_add_test(tests, test_report_cpu_times);
+    tcase_add_test(tests, test_report_cpu_time_without_a_begin_is_at_least);
+    tcase_add_test(tests, test_report_convert_writes_to_stdout);
+    tcase_add_test(tests, test_report_large_json_is_told_before);
+    tcase_add_test(tests, test_report_cleans_hostile_names);
+    tcase_add_test(tests, test_report_names_are_cut_where_it_hurts_least);
+    tcase_add_test(tests, test_report_commands_lose_their_folder_and_their_end);
+    tcase_add_test(tests, test_report_durations_fit);
+    tcase_add_test(tests, test_report_refusals_are_one_line);
+    tcase_add_test(tests, test_diff_shows_changes);
+    tcase_add_test(tests, test_report_folded_calls_are_told);
+    tcase_add_test(tests, test_report_what_was_left_out_is_told);
+    tcase_add_test(tests, test_report_no_date_without_a_base);
+    tcase_add_test(tests, test_report_thread_ids_are_not_cut);
+    tcase_add_test(tests, test_report_match_chooses_throttled_functions);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

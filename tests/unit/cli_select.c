@@ -62,7 +62,7 @@ static void check(const char *text) {
     ck_assert_str_eq(rec.text, text);
 }
 
-START_TEST(test_all) {
+START_TEST(test_select_all_changes_nothing) {
     ck_assert(select_is_all(&want));
     check("call 100/100 b (x/b.py:3) 1200..1300\ncall 100/100 builtins.len 1400..1500\ncounter 100/100 1500 1/2/3\n"
           "call 100/100 A.a (m.py:2) 1650..1700\ncall 100/100 b (x/b.py:3) 1600..1800\ncall 100/100 A.a (m.py:2) 1100..1900\n"
@@ -72,7 +72,7 @@ START_TEST(test_all) {
 END_TEST
 
 /* The window counts from the first event, 1000. */
-START_TEST(test_slice) {
+START_TEST(test_select_slice_cuts_calls) {
     ck_assert_int_eq(select_parse_slice("250ns..0.66us", &want), 0);
     check("call 100/100 b (x/b.py:3) 1250..1300\ncall 100/100 builtins.len 1400..1500\ncounter 100/100 1500 1/2/3\n"
           "call 100/100 A.a (m.py:2) 1650..1660\ncall 100/100 b (x/b.py:3) 1600..1660\ncall 100/100 A.a (m.py:2) 1249..1660\n"
@@ -90,14 +90,14 @@ START_TEST(test_slice) {
 END_TEST
 
 /* The trace is 900 ns long. */
-START_TEST(test_slice_behind_the_end_is_refused) {
+START_TEST(test_select_slice_behind_the_end_is_refused) {
     ck_assert_int_eq(select_parse_slice("99..100", &want), 0);
     ck_assert_int_eq(record_file(&rec, trace.path, NULL, &want), -EINVAL);
     ck_assert_str_eq(rec.err.msg, "--slice: nothing is there: it begins at 99.00 s, and the trace is 900 ns long");
 }
 END_TEST
 
-START_TEST(test_slice_text) {
+START_TEST(test_select_slice_text_is_parsed) {
     static const char *const bad[] = {"",     "..",   "1",     "1...2",  "-1..2", "2..1",
                                       "1..1", "a..b", "1..2x", "..1e99", "nan..", "0..0"};
     for (size_t i = 0; i < VT_ARRAY_LEN(bad); i++) ck_assert_msg(select_parse_slice(bad[i], &want) == -EINVAL, "%s", bad[i]);
@@ -111,7 +111,7 @@ START_TEST(test_slice_text) {
 }
 END_TEST
 
-START_TEST(test_threads) {
+START_TEST(test_select_chooses_threads) {
     ck_assert_int_eq(select_add_tid(&want, "101"), 0);
     ck_assert_int_eq(select_add_tid(&want, "1x"), -EINVAL);
     check("call 100/101 A.a (m.py:2) 1250..1260\n");
@@ -131,7 +131,7 @@ START_TEST(test_threads) {
 END_TEST
 
 /* With a function comes what it calls; what calls it does not. */
-START_TEST(test_match) {
+START_TEST(test_select_match_keeps_subtrees) {
     ck_assert_int_eq(select_add_match(&want, "b"), 0);
     check("call 100/100 b (x/b.py:3) 1200..1300\ncall 100/100 A.a (m.py:2) 1650..1700\ncall 100/100 b (x/b.py:3) 1600..1800\n"
           "gap 100/100 1900 9\n");
@@ -164,7 +164,7 @@ START_TEST(test_match) {
 END_TEST
 
 /* A frame whose end was lost in a gap is told after calls that came later. */
-START_TEST(test_match_with_late_ends) {
+START_TEST(test_select_match_with_late_ends) {
     struct vt_event ev[] = {
         {.ticks = 5000, .type = VT_REC_CALL, .id = 1},
         {.ticks = 5100, .type = VT_REC_CALL, .id = 3},
@@ -183,7 +183,7 @@ START_TEST(test_match_with_late_ends) {
 END_TEST
 
 /* A caller that has the very times of its callee is told behind it. */
-START_TEST(test_match_with_equal_times) {
+START_TEST(test_select_match_with_equal_times) {
     static const char text[] = "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":0,\"dur\":1,\"name\":\"before\"},"
                                "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"in it\"},"
                                "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1,\"name\":\"wanted\"},"
@@ -210,7 +210,7 @@ static int no_counter(struct trace_writer *w, const struct trace_counter *c) { r
 static int no_end(struct trace_writer *w, const struct trace_totals *t) { return (void)w, (void)t, 0; }
 
 /* What stands behind the selection sees the part only. */
-START_TEST(test_newest_of_a_part) {
+START_TEST(test_newest_counts_in_a_part) {
     static const struct trace_writer_ops ops = {
         .begin = nothing, .call = count_call, .gap = no_gap, .counter = no_counter, .end = no_end};
     struct trace_source *source;
@@ -230,14 +230,10 @@ START_TEST(test_newest_of_a_part) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_all,
-                                  test_slice,
-                                  test_slice_text,
-                                  test_slice_behind_the_end_is_refused,
-                                  test_threads,
-                                  test_match,
-                                  test_match_with_late_ends,
-                                  test_match_with_equal_times,
-                                  test_newest_of_a_part};
+    const TTest *const tests[] = {test_select_all_changes_nothing,  test_select_slice_cuts_calls,
+                                  test_select_slice_text_is_parsed, test_select_slice_behind_the_end_is_refused,
+                                  test_select_chooses_threads,      test_select_match_keeps_subtrees,
+                                  test_select_match_with_late_ends, test_select_match_with_equal_times,
+                                  test_newest_counts_in_a_part};
     return case_main("cli/select", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

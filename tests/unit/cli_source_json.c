@@ -49,7 +49,7 @@ static void check(const char *text, const char *want) {
 
 #define X(tid, ts, dur, name) "{\"ph\":\"X\",\"pid\":5,\"tid\":" #tid ",\"ts\":" #ts ",\"dur\":" #dur ",\"name\":\"" name "\"}"
 
-START_TEST(test_calls_names_and_metadata) {
+START_TEST(test_source_json_reads_calls_names_and_metadata) {
     check("{\"traceEvents\":["
           "{\"ph\":\"M\",\"pid\":5,\"tid\":5,\"name\":\"process_name\",\"args\":{\"name\":\"Pr\\u00e9\"}},"
           "{\"ph\":\"M\",\"pid\":5,\"tid\":6,\"name\":\"thread_name\",\"args\":{\"name\":\"T6\"}},"
@@ -79,7 +79,7 @@ START_TEST(test_calls_names_and_metadata) {
 }
 END_TEST
 
-START_TEST(test_names_are_written_as_they_were) {
+START_TEST(test_source_json_names_are_written_as_they_were) {
     static const char *const names[] = {"f (a.py:1)",        "f (a.py:01)",     "f (a.py:)", "f (a.py:99999999999)",
                                         "(a.py:1)",          "my (x) (a.py:3)", "x:1)",      " (:0)",
                                         "builtins.len",      "f (a.py:0)",      "a ( (b:1)", "a ) (b:1)",
@@ -95,7 +95,7 @@ START_TEST(test_names_are_written_as_they_were) {
 END_TEST
 
 /* As our writer has them, as other programs write them again, and what only looks like it. */
-START_TEST(test_unfinished_calls) {
+START_TEST(test_source_json_unfinished_calls) {
     check("[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":2,\"dur\":3,\"name\":\"a\",\"args\":{\"unfinished\":true}},"
           "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":4,\"name\":\"b\",\"args\":{\"x\": {\"unfinished\":[\"}\\\"\"]}, "
           "\"unfinished\": true , \"y\":1}},"
@@ -112,7 +112,7 @@ START_TEST(test_unfinished_calls) {
 }
 END_TEST
 
-START_TEST(test_begin_and_end) {
+START_TEST(test_source_json_pairs_begin_and_end) {
     check(
         "[{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"a\"},{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":2,\"name\":\"b\"},"
         "{\"ph\":\"E\",\"pid\":1,\"tid\":1,\"ts\":3,\"args\":{\"r\":1}},{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":4,\"name\":"
@@ -126,7 +126,7 @@ START_TEST(test_begin_and_end) {
 }
 END_TEST
 
-START_TEST(test_marks_gaps_and_texts_as_numbers) {
+START_TEST(test_source_json_reads_marks_gaps_and_texts_as_numbers) {
     check("{\"displayTimeUnit\":\"ns\",\"traceEvents\":["
           "{\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":1.0004,\"name\":\"inst\",\"cat\":\"INSTANT\",\"args\":null,\"s\":\"t\"},"
           "{\"ph\":\"I\",\"pid\":1,\"tid\":2,\"ts\":1.0006,\"name\":\"old\"},"
@@ -146,7 +146,7 @@ START_TEST(test_marks_gaps_and_texts_as_numbers) {
 END_TEST
 
 /* Start and length are rounded each on its own: a nanosecond too much must not break the nesting. */
-START_TEST(test_rounding_is_mended) {
+START_TEST(test_source_json_rounding_is_mended) {
     check("[" X(1, 10, 1.9996, "first") "," X(1, 11.999, 1, "second") "," X(1, 10, 2.9985, "parent") "," X(1, 9, 3.9999,
                                                                                                            "above") "]",
           "call 5/1 first 10000..12000\ncall 5/1 second 12000..12999\ncall 5/1 parent 9999..12999\ncall 5/1 above 9000..13000\n");
@@ -155,14 +155,14 @@ START_TEST(test_rounding_is_mended) {
 END_TEST
 
 /* Calls of no length, one in another: each is moved into the one around it, and none ends before it begins. */
-START_TEST(test_calls_moved_inside_never_end_early) {
+START_TEST(test_source_json_calls_moved_inside_never_end_early) {
     check("[" X(1, 20, 1, "late") "," X(1, 10, 0.001, "c") "," X(1, 10, 0.001, "b") "," X(1, 10, 0.001, "a") "]",
           "call 5/1 c 10001..10001\ncall 5/1 b 10001..10001\ncall 5/1 a 10000..10001\ncall 5/1 late 20000..21000\n");
 }
 END_TEST
 
 /* Any order is put right, thread by thread; what reaches out of the call around it ends with it. */
-START_TEST(test_order_is_made) {
+START_TEST(test_source_json_order_is_made) {
     check("[" X(1, 1, 100, "outer") "," X(1, 2, 10, "in1") "," X(1, 5, 2, "in2") "," X(2, 1, 1, "other") "," X(
               1, 50, 100, "reaches out") ","
                                          "{\"ph\":\"B\",\"pid\":5,\"tid\":1,\"ts\":0.5,\"name\":\"open\"}," X(
@@ -179,7 +179,7 @@ START_TEST(test_order_is_made) {
 END_TEST
 
 /* What came before a damaged place is kept, and the place is named. */
-START_TEST(test_damage) {
+START_TEST(test_source_json_damage_keeps_what_is_before) {
     static const struct {
         const char *text, *why;
     } files[] = {
@@ -206,7 +206,7 @@ START_TEST(test_damage) {
 END_TEST
 
 /* Wrong types, keys twice, numbers out of this world: such events count for nothing, the others stay. */
-START_TEST(test_strange_events) {
+START_TEST(test_source_json_strange_events_are_safe) {
     check("{\"traceEvents\":[1,null,[{\"ph\":\"X\",\"ts\":1}],{},{\"ph\":5,\"ts\":1},{\"ph\":\"X\",\"ts\":\"1x\"},{\"ph\":\"X\","
           "\"ts\":1e300},"
           "{\"ph\":\"X\",\"ts\":99999999999999999999},{\"ph\":\"XY\",\"ts\":1},{\"ph\":\"\",\"ts\":1},{\"ph\":\"X\"},"
@@ -225,7 +225,7 @@ static size_t put_nested(char *text, size_t depth) {
 }
 
 /* 10 MB of a name, 50,000 arrays in one another: passed on. 70 MB of a name, a million arrays: damage. */
-START_TEST(test_large_and_deep) {
+START_TEST(test_source_json_reads_large_and_deep_values) {
     size_t len = 10u << 20;
     char *text = malloc(8 * len), out[64];
     struct convert_result result;
@@ -258,7 +258,7 @@ START_TEST(test_large_and_deep) {
 }
 END_TEST
 
-START_TEST(test_gzip_whole_and_cut) {
+START_TEST(test_source_json_reads_gzip_whole_and_cut) {
     gzFile f = gzopen(path, "wb");
     gzputs(f, "[");
     for (int i = 0; i < 20000; i++)
@@ -282,7 +282,7 @@ START_TEST(test_gzip_whole_and_cut) {
 END_TEST
 
 /* Source text of the file comes along; the machine's own files are never looked at. */
-START_TEST(test_file_info_comes_along) {
+START_TEST(test_source_json_file_info_comes_along) {
     static const char text[] = "{\"traceEvents\":[" X(1, 1, 1, "f (/etc/passwd:1)") "," X(1, 3, 1, "g (b.py:2)") "," X(
         1, 5, 1, "h (c.py:2)") "],"
                                "\"file_info\":{\"files\":{\"b.py\":[\"\\u0041 = "
@@ -325,21 +325,21 @@ static void round_trip(bool gaps) {
     unlink(second);
     trace_build_remove(&b);
 }
-START_TEST(test_round_trip) { round_trip(false); }
+START_TEST(test_source_json_round_trip_is_exact) { round_trip(false); }
 END_TEST
-START_TEST(test_round_trip_with_gaps) { round_trip(true); }
+START_TEST(test_source_json_round_trip_with_gaps_is_exact) { round_trip(true); }
 END_TEST
 
 /* ---- files of other programs ---- */
 
-START_TEST(test_times_may_be_strings) {
+START_TEST(test_source_json_times_may_be_strings) {
     check("[{\"ph\":\"X\",\"pid\":7,\"tid\":8,\"ts\":\"1747100000123456.750\",\"dur\":\"5.25\",\"name\":\"aten::add\"}]",
           "call 7/8 aten::add 1747100000123456750..1747100000123462000\n");
 }
 END_TEST
 
 /* Python's json writes these words. In strings they are text. */
-START_TEST(test_nan_and_infinity_are_read) {
+START_TEST(test_source_json_nan_and_infinity_are_read) {
     check("[{\"ph\":\"C\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"NaN \\\" Infinity\",\"args\":{\"x\":NaN,\"y\":-Infinity,"
           "\"z\":[Infinity,-1,1e-5,\"-Infinity \\\\\"]}},{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":NaN,\"name\":\"no time\"},"
           "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":2,\"dur\":NaN,\"name\":\"f\"}]",
@@ -374,7 +374,7 @@ static void pieces_of(const char *text, size_t first, size_t second, struct buf 
     buf_put(to, "", 1);
 }
 
-START_TEST(test_words_are_found_across_pieces) {
+START_TEST(test_source_json_words_are_found_across_pieces) {
     static const char text[] = "[NaN,\"NaN\\\\\",-Infinity,{\"\\\"Infinity\":Infinity},\"-Infinity\",-1,NaN]",
                       want[] = "[\"NaN\",\"NaN\\\\\",\"-Infinity\",{\"\\\"Infinity\":\"Infinity\"},\"-Infinity\",-1,\"NaN\"]";
     for (size_t a = 0; a < sizeof text; a++)
@@ -387,7 +387,7 @@ START_TEST(test_words_are_found_across_pieces) {
 }
 END_TEST
 
-START_TEST(test_what_is_left_out_is_counted_by_cause) {
+START_TEST(test_source_json_what_is_left_out_is_counted_by_cause) {
     char text[LEFT_OUT_TEXT];
     run_text("{\"displayTimeUnit\":\"ns\",\"stackFrames\":{},\"traceEvents\":[7,null,[1]," X(
         1, 1, 1, "f") ",{\"ph\":\"X\",\"name\":\"a\"},"
@@ -411,7 +411,7 @@ START_TEST(test_what_is_left_out_is_counted_by_cause) {
 END_TEST
 
 /* From JSON to JSON: where a flow ends, and the categories of calls, also when they are put in order. */
-START_TEST(test_flow_ends_and_categories_are_kept) {
+START_TEST(test_source_json_flow_ends_and_categories_are_kept) {
     static const char text[] =
         "[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":5,\"dur\":1,\"name\":\"late\",\"cat\":\"a\\\"b\"},"
         "{\"ph\":\"B\",\"pid\":1,\"tid\":1,\"ts\":1,\"name\":\"early\",\"cat\":\"second\"},{\"ph\":\"E\",\"pid\":1,\"tid\":1,"
@@ -447,7 +447,7 @@ static void write_gzip(const char *mode) {
 }
 
 /* A wrong checksum does not take the data away: in each of two members, the checksum or the length. */
-START_TEST(test_a_wrong_checksum_is_said_and_all_is_read) {
+START_TEST(test_source_json_a_wrong_checksum_is_said_and_all_is_read) {
     static const int flip[] = {-1, 0, 7};
     for (int member = 0; member < 2; member++)
         for (size_t i = 0; i < VT_ARRAY_LEN(flip); i++) {
@@ -469,7 +469,7 @@ START_TEST(test_a_wrong_checksum_is_said_and_all_is_read) {
 }
 END_TEST
 
-START_TEST(test_bytes_behind_gzip_data_are_no_data) {
+START_TEST(test_source_json_bytes_behind_gzip_data_are_no_data) {
     write_gzip("wb");
     write_gzip("ab");
     FILE *f = fopen(path, "ab");
@@ -497,7 +497,7 @@ static pid_t write_later(const char *fifo, int fd) {
 }
 
 /* A pipe and a FIFO, plain and gzipped: two passes are needed, and the bytes come once. */
-START_TEST(test_streams_are_read) {
+START_TEST(test_source_json_streams_are_read) {
     char fifo[64], name[64];
     snprintf(fifo, sizeof fifo, "%s.fifo", path);
     ck_assert_int_eq(mkfifo(fifo, 0600), 0);
@@ -526,7 +526,7 @@ START_TEST(test_streams_are_read) {
 END_TEST
 
 /* What is no trace is refused at its first bytes, however long it goes on, and the user's name for it is said. */
-START_TEST(test_an_endless_stream_is_refused_at_its_start) {
+START_TEST(test_source_json_an_endless_stream_is_refused_at_its_start) {
     ck_assert_int_eq(record_file(&rec, "/dev/zero", NULL, NULL), -EBADMSG);
     ck_assert_str_eq(rec.err.msg, "/dev/zero: no trace that viztracer can read");
     rec.err = (struct vt_err){0};
@@ -535,29 +535,29 @@ START_TEST(test_an_endless_stream_is_refused_at_its_start) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_calls_names_and_metadata,
-                                  test_names_are_written_as_they_were,
-                                  test_unfinished_calls,
-                                  test_begin_and_end,
-                                  test_marks_gaps_and_texts_as_numbers,
-                                  test_rounding_is_mended,
-                                  test_calls_moved_inside_never_end_early,
-                                  test_order_is_made,
-                                  test_damage,
-                                  test_strange_events,
-                                  test_large_and_deep,
-                                  test_gzip_whole_and_cut,
-                                  test_file_info_comes_along,
-                                  test_round_trip,
-                                  test_round_trip_with_gaps,
-                                  test_times_may_be_strings,
-                                  test_nan_and_infinity_are_read,
-                                  test_words_are_found_across_pieces,
-                                  test_what_is_left_out_is_counted_by_cause,
-                                  test_flow_ends_and_categories_are_kept,
-                                  test_a_wrong_checksum_is_said_and_all_is_read,
-                                  test_bytes_behind_gzip_data_are_no_data,
-                                  test_streams_are_read,
-                                  test_an_endless_stream_is_refused_at_its_start};
+    const TTest *const tests[] = {test_source_json_reads_calls_names_and_metadata,
+                                  test_source_json_names_are_written_as_they_were,
+                                  test_source_json_unfinished_calls,
+                                  test_source_json_pairs_begin_and_end,
+                                  test_source_json_reads_marks_gaps_and_texts_as_numbers,
+                                  test_source_json_rounding_is_mended,
+                                  test_source_json_calls_moved_inside_never_end_early,
+                                  test_source_json_order_is_made,
+                                  test_source_json_damage_keeps_what_is_before,
+                                  test_source_json_strange_events_are_safe,
+                                  test_source_json_reads_large_and_deep_values,
+                                  test_source_json_reads_gzip_whole_and_cut,
+                                  test_source_json_file_info_comes_along,
+                                  test_source_json_round_trip_is_exact,
+                                  test_source_json_round_trip_with_gaps_is_exact,
+                                  test_source_json_times_may_be_strings,
+                                  test_source_json_nan_and_infinity_are_read,
+                                  test_source_json_words_are_found_across_pieces,
+                                  test_source_json_what_is_left_out_is_counted_by_cause,
+                                  test_source_json_flow_ends_and_categories_are_kept,
+                                  test_source_json_a_wrong_checksum_is_said_and_all_is_read,
+                                  test_source_json_bytes_behind_gzip_data_are_no_data,
+                                  test_source_json_streams_are_read,
+                                  test_source_json_an_endless_stream_is_refused_at_its_start};
     return case_main("cli/source_json", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

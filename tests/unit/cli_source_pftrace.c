@@ -57,15 +57,15 @@ static void round_trip(uint32_t seed, bool gaps, const char *suffix) {
     ck_assert_int_eq(record_file(&two, json, NULL, NULL), 0);
     record_same(&two, &one);
 }
-START_TEST(test_round_trip) { round_trip(7, false, ""); }
+START_TEST(test_source_pftrace_round_trip_is_exact) { round_trip(7, false, ""); }
 END_TEST
-START_TEST(test_round_trip_gzip) { round_trip(8, false, ".gz"); }
+START_TEST(test_source_pftrace_round_trip_gzip_is_exact) { round_trip(8, false, ".gz"); }
 END_TEST
-START_TEST(test_round_trip_with_gaps) { round_trip(7, true, ""); }
+START_TEST(test_source_pftrace_round_trip_with_gaps_is_exact) { round_trip(7, true, ""); }
 END_TEST
 
 /* Arguments, return values, tasks, counters, what was open at attach, what was raised: as the JSON of the same trace has it. */
-START_TEST(test_details) {
+START_TEST(test_source_pftrace_keeps_details) {
     static const uint8_t args[] = "\1\0\2\0x12\1\0\6\0y'1.50'\1\0\3\0z1.5\1\0\4\0bTrue"; /* x=12 y='1.50' z=1.5 b=True */
     static const struct vt_pl_counter gc = {1, 13, 2};
     struct vt_event ev[] = {
@@ -113,7 +113,7 @@ START_TEST(test_details) {
 END_TEST
 
 /* What --budget folded is said with interned texts: as many calls, folds and functions as in the JSON. */
-START_TEST(test_folds) {
+START_TEST(test_source_pftrace_keeps_folds) {
     struct convert_result result;
     struct vt_err err = {0};
     trace_random_build(&trace, 11, false);
@@ -136,7 +136,7 @@ START_TEST(test_folds) {
 END_TEST
 
 /* Marks of a JSON trace, as far as the format has them. */
-START_TEST(test_marks) {
+START_TEST(test_source_pftrace_keeps_marks) {
     static const char text[] =
         "[{\"ph\":\"i\",\"pid\":1,\"tid\":2,\"ts\":1,\"name\":\"a\",\"cat\":\"c\",\"s\":\"t\",\"args\":{\"k\":[1,2.5,true,{\"x\":"
         "\"y\"}]}},"
@@ -170,7 +170,7 @@ START_TEST(test_marks) {
 END_TEST
 
 /* Cut off anywhere, or with any byte changed: refused with a cause, or read as far as it makes sense. */
-START_TEST(test_hostile) {
+START_TEST(test_source_pftrace_hostile_bytes_are_safe) {
     trace_random_build(&trace, 9, true);
     names("");
     trace_random_convert(trace.path, pftrace);
@@ -227,7 +227,7 @@ static void write_argument(unsigned depth, size_t width) {
     buf_free(&b);
 }
 
-START_TEST(test_depth_and_memory_are_bounded) {
+START_TEST(test_source_pftrace_depth_and_memory_are_bounded) {
     static const struct {
         unsigned depth;
         size_t width;
@@ -246,7 +246,7 @@ START_TEST(test_depth_and_memory_are_bounded) {
 }
 END_TEST
 
-START_TEST(test_others_are_refused) {
+START_TEST(test_source_pftrace_refuses_other_programs) {
     struct buf b = {0};
     trace_build_open(&trace);
     names("");
@@ -265,8 +265,14 @@ START_TEST(test_others_are_refused) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {
-        test_round_trip, test_round_trip_gzip, test_round_trip_with_gaps,         test_details,           test_folds,
-        test_marks,      test_hostile,         test_depth_and_memory_are_bounded, test_others_are_refused};
+    const TTest *const tests[] = {test_source_pftrace_round_trip_is_exact,
+                                  test_source_pftrace_round_trip_gzip_is_exact,
+                                  test_source_pftrace_round_trip_with_gaps_is_exact,
+                                  test_source_pftrace_keeps_details,
+                                  test_source_pftrace_keeps_folds,
+                                  test_source_pftrace_keeps_marks,
+                                  test_source_pftrace_hostile_bytes_are_safe,
+                                  test_source_pftrace_depth_and_memory_are_bounded,
+                                  test_source_pftrace_refuses_other_programs};
     return case_main("cli/source_pftrace", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

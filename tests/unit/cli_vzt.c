@@ -91,9 +91,9 @@ static void round_trip(uint32_t seed, bool gaps) {
     convert(native, again);
     read_both(json, again);
 }
-START_TEST(test_round_trip) { round_trip(7, false); }
+START_TEST(test_vzt_round_trip_is_exact) { round_trip(7, false); }
 END_TEST
-START_TEST(test_round_trip_with_gaps) { round_trip(8, true); }
+START_TEST(test_vzt_round_trip_with_gaps_is_exact) { round_trip(8, true); }
 END_TEST
 
 /* A part of a .vzt as .json is what the part as .vzt becomes. */
@@ -111,7 +111,7 @@ static void part(void) {
     ck_assert_int_eq(record_file(&two, native, NULL, NULL), 0);
     ck_assert_msg(two.text[0] != 0, "nothing in the part");
 }
-START_TEST(test_slice) {
+START_TEST(test_vzt_keeps_a_slice) {
     static const char *const slices[] = {"..200us", "100us..300us", "50us.."};
     for (uint32_t i = 0; i < 2 * VT_ARRAY_LEN(slices); i++) {
         trace_random_build(&trace, 20 + i, i % 2);
@@ -122,7 +122,7 @@ START_TEST(test_slice) {
     }
 }
 END_TEST
-START_TEST(test_match) {
+START_TEST(test_vzt_keeps_matches) {
     trace_random_build(&trace, 31, false);
     ck_assert_int_eq(select_add_match(&opts.select, "f7"), 0);
     part();
@@ -130,7 +130,7 @@ START_TEST(test_match) {
 }
 END_TEST
 /* Calls are announced here: the way without waiting. */
-START_TEST(test_min_duration) {
+START_TEST(test_vzt_keeps_to_min_duration) {
     for (uint32_t i = 0; i < 6; i++) {
         trace_random_build(&trace, 40 + i, i % 2);
         opts.min_duration_ns = i < 4 ? 300 : 1;
@@ -144,7 +144,7 @@ START_TEST(test_min_duration) {
 END_TEST
 
 /* Byte for byte when nothing is asked. */
-START_TEST(test_copy) {
+START_TEST(test_vzt_copy_is_exact) {
     char command[256];
     trace_random_build(&trace, 50, true);
     convert(trace.path, native);
@@ -190,7 +190,7 @@ static void build_details(void) {
 }
 
 /* Through .vzt the JSON is the same to the byte, but for the order of lines. */
-START_TEST(test_details) {
+START_TEST(test_vzt_keeps_details) {
     build_details();
     opts.log_async = true;
     opts.min_duration_ns = 1; /* else it is a copy; nothing is that short */
@@ -226,7 +226,7 @@ END_TEST
     "{\"ph\":\"X\",\"pid\":" #pid ",\"tid\":" #pid ",\"ts\":" #ts ",\"dur\":" #dur ",\"name\":\"" name "\"" more "}"
 
 /* What has no place is counted; what is there besides it stays. */
-START_TEST(test_unheld) {
+START_TEST(test_vzt_counts_what_it_cannot_hold) {
     write_json(X(5, 10, 4, "a", ",\"args\":{\"func_args\":{\"x\":\"1\"},\"mine\":[\"no\",{\"func_args\":{\"y\":\"2\"}}]}") "," X(
         5, 20, 4, "b",
         ",\"args\":{\"return_value\":7,\"mine\":\"text\"}") "," X(5, 30, 4, "c",
@@ -248,7 +248,7 @@ START_TEST(test_unheld) {
 }
 END_TEST
 
-START_TEST(test_one_process) {
+START_TEST(test_vzt_has_one_process) {
     write_json(X(5, 10, 4, "a", "") "," X(6, 10, 4, "b", ""));
     opts.input = json;
     opts.output = native;
@@ -263,7 +263,7 @@ START_TEST(test_one_process) {
 END_TEST
 
 /* Two parts of one process. */
-START_TEST(test_combine) {
+START_TEST(test_vzt_combines_parts) {
     write_json(X(100, 5000, 4, "late", ""));
     trace_random_build(&trace, 60, false);
     opts.inputs = (const char *const[]){json, trace.path};
@@ -281,7 +281,7 @@ START_TEST(test_combine) {
 END_TEST
 
 /* What a trace without an end says is not said to be whole. */
-START_TEST(test_cut_off) {
+START_TEST(test_vzt_cut_off_stays_cut_off) {
     trace_build_open(&trace);
     trace_build_letters(&trace);
     trace_build_calls(&trace, 0, 9, 1000, 100, "(a (b b) (c c) a) (d");
@@ -293,7 +293,7 @@ START_TEST(test_cut_off) {
 }
 END_TEST
 
-START_TEST(test_refused) {
+START_TEST(test_vzt_refuses_what_it_cannot_hold) {
     trace_random_build(&trace, 70, false);
     opts.input = trace.path;
     opts.output = native;
@@ -306,7 +306,9 @@ END_TEST
 
 int main(void) {
     const TTest *const tests[] = {
-        test_round_trip, test_round_trip_with_gaps, test_slice,   test_match,   test_min_duration, test_copy, test_details,
-        test_unheld,     test_one_process,          test_combine, test_cut_off, test_refused};
+        test_vzt_round_trip_is_exact, test_vzt_round_trip_with_gaps_is_exact, test_vzt_keeps_a_slice,
+        test_vzt_keeps_matches,       test_vzt_keeps_to_min_duration,         test_vzt_copy_is_exact,
+        test_vzt_keeps_details,       test_vzt_counts_what_it_cannot_hold,    test_vzt_has_one_process,
+        test_vzt_combines_parts,      test_vzt_cut_off_stays_cut_off,         test_vzt_refuses_what_it_cannot_hold};
     return case_main("cli/vzt", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

@@ -51,13 +51,13 @@ static const struct {
     {0, "", "Condition.wait", 0},
 };
 
-START_TEST(test_names_match_exactly) {
+START_TEST(test_waits_names_match_exactly) {
     unsigned got = bits(cases[_i].kind, cases[_i].file, cases[_i].name);
     ck_assert_msg(got == cases[_i].bits, "%s %s: %u, not %u", cases[_i].file, cases[_i].name, got, cases[_i].bits);
 }
 END_TEST
 
-START_TEST(test_every_row_is_found_and_none_twice) {
+START_TEST(test_waits_every_row_is_found_and_none_twice) {
     const struct waits_row *row;
     for (size_t i = 0; (row = waits_row(i)); i++) {
         char file[256], name[256];
@@ -73,7 +73,7 @@ START_TEST(test_every_row_is_found_and_none_twice) {
 }
 END_TEST
 
-START_TEST(test_library) {
+START_TEST(test_waits_knows_the_library) {
     static const struct {
         const char *file;
         bool is;
@@ -90,9 +90,9 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("cli_waits");
     TCase *tests = tcase_create("waits");
-    tcase_add_loop_test(tests, test_names_match_exactly, 0, (int)VT_ARRAY_LEN(cases));
-    tcase_add_test(tests, test_every_row_is_found_and_none_twice);
-    tcase_add_test(tests, test_library);
+    tcase_add_loop_test(tests, test_waits_names_match_exactly, 0, (int)VT_ARRAY_LEN(cases));
+    tcase_add_test(tests, test_waits_every_row_is_found_and_none_twice);
+    tcase_add_test(tests, test_waits_knows_the_library);
     suite_add_tcase(s, tests);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

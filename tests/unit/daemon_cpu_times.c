@@ -9,7 +9,7 @@
 #include "daemon/session/cpu_times.h"
 #include "proto/base.h"
 
-START_TEST(test_stat_is_read_behind_the_name) {
+START_TEST(test_cpu_times_stat_is_read_behind_the_name) {
     static const struct {
         const char *text;
         int rc;
@@ -39,7 +39,7 @@ static void *burn(void *arg) {
     return NULL;
 }
 
-START_TEST(test_threads_have_the_time_that_they_used) {
+START_TEST(test_cpu_times_threads_have_the_time_that_they_used) {
     pthread_t thread;
     volatile pid_t tid = 0;
     Vt__CpuTimes m;
@@ -56,7 +56,7 @@ START_TEST(test_threads_have_the_time_that_they_used) {
 }
 END_TEST
 
-START_TEST(test_process_that_is_gone) {
+START_TEST(test_cpu_times_process_that_is_gone) {
     Vt__CpuTimes m;
     pid_t pid = fork();
     if (!pid) _exit(0);
@@ -68,9 +68,9 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("daemon_cpu_times");
     TCase *tests = tcase_create("cpu_times");
-    tcase_add_test(tests, test_stat_is_read_behind_the_name);
-    tcase_add_test(tests, test_threads_have_the_time_that_they_used);
-    tcase_add_test(tests, test_process_that_is_gone);
+    tcase_add_test(tests, test_cpu_times_stat_is_read_behind_the_name);
+    tcase_add_test(tests, test_cpu_times_threads_have_the_time_that_they_used);
+    tcase_add_test(tests, test_cpu_times_process_that_is_gone);
     suite_add_tcase(s, tests);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -18,7 +18,7 @@ static char *events_of(const char *path) {
     return text;
 }
 
-START_TEST(format_1) {
+START_TEST(test_golden_format_1_is_read) {
     char out[] = "/tmp/viztracer-golden-XXXXXX.json";
     int fd = mkstemps(out, 5);
     ck_assert_int_ge(fd, 0);
@@ -43,7 +43,7 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("golden");
     TCase *c = tcase_create("formats");
-    tcase_add_test(c, format_1);
+    tcase_add_test(c, test_golden_format_1_is_read);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -30,7 +30,7 @@ static int load(struct trace *t, const char *json) {
     return rc;
 }
 
-START_TEST(right) {
+START_TEST(test_trace_right_one_passes) {
     struct trace t;
     ck_assert_int_eq(
         load(&t, HEAD X("c (a.py:3)", "12.001", "1.5") X("b (a.py:2)", "11", "3.0") X("a (a.py:1)", "10.000", "10") TAIL), 0);
@@ -62,7 +62,7 @@ static const struct {
     {HEAD ",{\"pid\":5,\"tid\":\"5\",\"ts\":1,\"ph\":\"X\",\"dur\":1,\"name\":\"a\",\"cat\":\"FEE\"}" TAIL, NULL},
 };
 
-START_TEST(wrong_is_named) {
+START_TEST(test_trace_wrong_one_is_named) {
     struct trace t;
     int rc = load(&t, wrong[_i].json);
     if (!wrong[_i].says) {
@@ -79,7 +79,7 @@ START_TEST(wrong_is_named) {
 }
 END_TEST
 
-START_TEST(unfinished_calls_say_so) {
+START_TEST(test_trace_unfinished_calls_say_so) {
     struct trace t;
     ck_assert_int_eq(load(&t, HEAD X("c", "12", "100") OPEN("d", "112", "3") OPEN("b", "11", "104") TAIL), 0);
     ck_assert_ptr_null(trace_check_shape(&t));
@@ -89,7 +89,7 @@ START_TEST(unfinished_calls_say_so) {
 }
 END_TEST
 
-START_TEST(zipped) {
+START_TEST(test_trace_zipped_is_read) {
     struct trace t;
     const char *path = temp_path(".json.gz");
     gzFile f = gzopen(path, "wb");
@@ -105,10 +105,10 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("tests_trace");
     TCase *tc = tcase_create("trace");
-    tcase_add_test(tc, right);
-    tcase_add_loop_test(tc, wrong_is_named, 0, (int)(sizeof wrong / sizeof *wrong));
-    tcase_add_test(tc, unfinished_calls_say_so);
-    tcase_add_test(tc, zipped);
+    tcase_add_test(tc, test_trace_right_one_passes);
+    tcase_add_loop_test(tc, test_trace_wrong_one_is_named, 0, (int)(sizeof wrong / sizeof *wrong));
+    tcase_add_test(tc, test_trace_unfinished_calls_say_so);
+    tcase_add_test(tc, test_trace_zipped_is_read);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
