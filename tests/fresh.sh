@@ -37,7 +37,7 @@ step() {
     began=$(date +%s)
     echo "fresh: \$ $*"
     timeout -k 10 "$seconds" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PIP_NO_INDEX=1 VT_NO_FORKY=1 \
-        chroot "$root" /bin/sh -c 'cd /root/viztracerd && exec "$@"' sh "$@" </dev/null 2>&1
+        chroot "$root" /bin/sh -c 'cd /srv/viztracerd && exec "$@"' sh "$@" </dev/null 2>&1
     rc=$?
     echo "fresh: $name: exit $rc after $(($(date +%s) - began)) s"
     [ $rc = 0 ] || { echo "fresh: $name FAILED"; exit 1; }
@@ -69,10 +69,10 @@ run() { unshare -m -p -f --kill-child=KILL --propagation private -- bash "$here/
 
 # The tree without the files that git ignores, and a repository of it, because some checks list their files by git.
 copy_tree() {
-    mkdir -p "$1/root/viztracerd" &&
+    mkdir -p "$1/srv/viztracerd" &&
         git -C "$here" -c safe.directory='*' ls-files -z --cached --others --exclude-standard | (cd "$here" && xargs -0 ls -d 2>/dev/null) |
-        tar -C "$here" -c --no-recursion -T - | tar -C "$1/root/viztracerd" -x --no-same-owner &&
-        chroot "$1" /bin/sh -c 'cd /root/viztracerd && git init -q && git add -A' 2>/dev/null
+        tar -C "$here" -c --no-recursion -T - | tar -C "$1/srv/viztracerd" -x --no-same-owner &&
+        chroot "$1" /bin/sh -c 'cd /srv/viztracerd && git init -q && git add -A' 2>/dev/null
 }
 
 form=${1:-long}
@@ -93,7 +93,7 @@ if [ "$form" = short ]; then
     if [ ! -e "$machine" ]; then
         drop "$cache"/deps-*
         cp -a "$base" "$work" && copy_tree "$work" && run "$work" setup 9>&- || { rc=$?; [ $rc = 77 ] && exit 77; echo "fresh: deps.sh FAILED"; exit 1; }
-        rm -rf "$work/root/viztracerd"
+        rm -rf "$work/srv/viztracerd"
         mv "$work" "$machine"
     fi
 fi
