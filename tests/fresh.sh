@@ -46,7 +46,8 @@ step() {
 # Process 1 of the run's own namespaces: fresh.sh inside ROOT FORM.
 inside() {
     root=$1
-    mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/dev/shm" && mkdir -p "$root/var/cache/apt/archives" &&
+    mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/dev/shm" &&
+        mount -t devpts -o ptmxmode=666 devpts "$root/dev/pts" && mkdir -p "$root/var/cache/apt/archives" &&
         mount --bind "$cache/archives" "$root/var/cache/apt/archives" || { echo "SKIP fresh machine: nothing can be mounted here"; exit 77; }
     case $2 in
     setup) step setup 900 tests/setup/deps.sh tests ;;
