@@ -19,7 +19,8 @@ static const struct option_row rows[] = {
     {"AFTER", NULL, OPTION_TEXT, AT(files[1]), .ask = "two traces, please:", .wants = "two traces at a time",
      .help = "the trace to compare with it"},
     {"--sort", NULL, OPTION_CHOICE, AT(sort), .choices = "self total calls mean name", .take = take_sort, .arg = "KEY",
-     .help = "by the change of self (default), total, calls (all per second of trace), mean (per call), or by name"},
+     .help = "by the change of self (the default; without waiting), total, calls (all per second of trace), mean (per call), or "
+             "by name"},
     {"--limit", NULL, OPTION_INT, AT(limit), .min = 1, .arg = "N", .help = "rows (20)"},
     {"--match", NULL, OPTION_TEXT, AT(match), .arg = "GLOB",
      .help = "only functions of that name or file: 'tax_*', '*/shop.py', 'sqlite3.*'"},
@@ -66,8 +67,10 @@ const struct cli_cmd cli_diff = {
          .name = "diff",
          .args = "BEFORE AFTER",
          .summary = "shows what got slower between two traces",
-         .about = "Compares two traces function by function: own time and calls per second of trace, and the mean per call. The "
-                  "largest change comes first. Two functions are the same when name and file are the same; lines may move.",
+         .about =
+             "Compares two traces function by function: own time and calls per second of trace, and the mean per call. The "
+             "largest change comes first; waiting has a table of its own. Two functions are the same when name and file are the "
+             "same; lines may move.",
          .examples = "viztracer diff monday.vzt tuesday.vzt --match '*/shop.py'",
          .rows = rows},
     .group = CLI_LOOKING,

@@ -36,9 +36,10 @@ static const struct option_row rows[] = {
      .wants = "one trace at a time (viztracer diff A B compares two)", .help = "the trace, of any format that can be read"},
     {"--sort", NULL, OPTION_CHOICE, AT(report.sort), .choices = "self total calls mean p50 p99 max name", .take = take_sort,
      .arg = "KEY", .help = "self (own time, the default), total, calls, mean, p50, p99, max or name"},
-    {"--limit", NULL, OPTION_INT, AT(report.limit), .min = 1, .arg = "N", .help = "rows per table"},
+    {"--limit", NULL, OPTION_INT, AT(report.limit), .min = 1, .arg = "N",
+     .help = "rows per table (20 functions, 8 that wait, 8 threads)"},
     {"--slowest", NULL, OPTION_INT, AT(report.slowest), .arg = "N",
-     .help = "how many single calls to show, at most 3 of one function; 0 = none"},
+     .help = "how many single calls to show, at most 3 of one function; 0 = none (5, one of a function)"},
     {"--match", NULL, OPTION_TEXT, AT(report.match), .arg = "GLOB",
      .help = "only functions of that name or file: 'tax_*', '*/shop.py', 'sqlite3.*'"},
     {"--thread", NULL, OPTION_TEXT, AT(profile.thread), .arg = "GLOB", .help = "only threads with such a name"},
@@ -88,6 +89,8 @@ static int run(int argc, char **argv) {
 }
 
 _Static_assert(DURATIONS_EXACT == 64, "the text below names it");
+_Static_assert(REPORT_FUNCTIONS == 20 && REPORT_WAITING == 8 && REPORT_THREADS == 8 && REPORT_SLOWEST == 5,
+               "the help of the rows names them");
 const struct cli_cmd cli_report = {
     .options =
         {.program = "viztracer",

@@ -169,6 +169,8 @@ static int open_parts(struct many *m, const char *const *paths, size_t n, const 
         part->path = paths[i];
         const struct trace_info *info = trace_source_info(part->source);
         if (info->limit[0] && !m->build.info->limit[0]) snprintf(m->build.info->limit, sizeof info->limit, "%s", info->limit);
+        if (info->filters[0] && !m->build.info->filters[0])
+            snprintf(m->build.info->filters, sizeof info->filters, "%s", info->filters);
         if (info->damage.code) note(opts, "%s: %s; what comes after that place is left out", paths[i], info->damage.msg);
         char left_out[LEFT_OUT_TEXT];
         if (info->left_out.wrong_checksum) note(opts, "%s: %s", paths[i], LEFT_OUT_WRONG_CHECKSUM);

@@ -182,21 +182,31 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
 
 static const struct walk_ops walk = {.enter = on_enter, .leave = on_leave, .gap = on_gap, .end = on_end};
 
-/* What --budget wrote into the arguments of a call: "folded":{"calls":N,... A text in there would have \" for ". */
-static uint64_t folded_in(const struct trace_call *call) {
-    static const char key[] = "\"folded\":{\"calls\":";
-    const char *at = call->args_json ? memmem(call->args_json, call->args_json_len, key, sizeof key - 1) : NULL;
-    const char *end = call->args_json + call->args_json_len;
+/* The number behind `key` in a JSON text, 0 without one. A text in there would have \" for ". */
+static uint64_t number_behind(const char *key, const char *json, size_t len) {
+    const char *at = json ? memmem(json, len, key, strlen(key)) : NULL, *end = json + len;
     uint64_t n = 0;
     if (!at) return 0;
-    for (at += sizeof key - 1; at < end && *at >= '0' && *at <= '9' && n < UINT64_MAX / 20; at++)
-        n = 10 * n + (uint64_t)(*at - '0');
+    for (at += strlen(key); at < end && *at >= '0' && *at <= '9' && n < UINT64_MAX / 20; at++) n = 10 * n + (uint64_t)(*at - '0');
     return n;
 }
 
+/* What --budget wrote into the arguments of a call. */
 static int adder_call(struct trace_writer *w, const struct trace_call *call) {
-    if (call->args_json && !w->threads[call->thread->index].skip) adder_of(w)->p->folded += folded_in(call);
+    if (call->args_json && !w->threads[call->thread->index].skip)
+        adder_of(w)->p->folded += number_behind("\"folded\":{\"calls\":", call->args_json, call->args_json_len);
     return walk_call(w, call);
+}
+
+/* Calls that --budget folded and that no shown call is around have a mark on their thread. */
+static int adder_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    bool folds = mark->ph == 'i' && mark->name_len == 6 && !memcmp(mark->name, "folded", 6);
+    if (folds && !w->threads[mark->thread->index].skip) {
+        uint64_t n = number_behind("{\"calls\":", mark->args_json, mark->args_json_len);
+        adder_of(w)->p->folded += n;
+        adder_of(w)->p->folded_alone += n;
+    }
+    return walk_mark(w, mark);
 }
 
 static const struct trace_writer_ops adder_ops = {
@@ -205,7 +215,7 @@ static const struct trace_writer_ops adder_ops = {
     .call = adder_call,
     .gap = walk_gap,
     .counter = walk_counter,
-    .mark = walk_mark,
+    .mark = adder_mark,
     .end = walk_end,
 };
 

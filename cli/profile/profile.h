@@ -75,9 +75,10 @@ struct profile {
     uint64_t all_gaps;
     uint64_t start_ns, end_ns; /* of the trace: its first event, which --slice counts from too, and its end */
     uint64_t calls, open, from_attach;
-    uint64_t folded;   /* calls that --budget left out of this file: their time is in their callers' own */
-    uint64_t total_ns; /* of all threads */
-    uint64_t wait_ns;  /* of it, as in profile_function */
+    uint64_t folded;       /* calls that --budget left out of this file: their time is in their callers' own */
+    uint64_t folded_alone; /* of them: the file has no call around them, so their time is nowhere */
+    uint64_t total_ns;     /* of all threads */
+    uint64_t wait_ns;      /* of it, as in profile_function */
     struct trace_totals totals;
     struct stacks stacks;      /* with opts.tree, finished */
     struct trace_name **names; /* by fn of the stacks */

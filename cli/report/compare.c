@@ -2,8 +2,8 @@
  * - version: 1
  * - before, after: {duration_ns, total_ns, calls, file}
  * - functions: [{name, file, line (after, or before when it is gone), kind, state ("both", "new", "gone"), before and after:
- * {calls, self_ns, total_ns, mean_ns, calls_per_s, self_ns_per_s, total_ns_per_s} or null, change (of the key it is sorted by,
- * per second of trace; of mean per call)}]
+ * {calls, self_ns, total_ns, mean_ns, calls_per_s, self_ns_per_s, total_ns_per_s, wait_ns (of self_ns: waiting), wait_ns_per_s}
+ * or null, change (of the key it is sorted by, per second of trace; of mean per call; of self without waiting)}]
  *
  * Fields are added, never renamed or taken away; version changes if that cannot be kept. */
 #include "cli/report/compare.h"
@@ -45,6 +45,7 @@ static void add(struct compare_side *to, const struct profile_function *f) {
     to->name = f->name;
     to->calls += f->calls.n;
     to->self_ns += f->self_ns;
+    to->wait_ns += f->wait_ns;
     to->total_ns += f->total_ns;
     to->sum_ns += f->calls.sum_ns;
 }
@@ -55,6 +56,8 @@ static void rate(struct compare_side *s, const struct profile *p) {
     s->mean_ns = s->calls ? s->sum_ns / s->calls : 0;
     s->calls_per_s = (double)s->calls / seconds;
     s->self_per_s = (double)s->self_ns / seconds;
+    s->work_per_s = (double)(s->self_ns - s->wait_ns) / seconds;
+    s->wait_per_s = (double)s->wait_ns / seconds;
     s->total_per_s = (double)s->total_ns / seconds;
 }
 
@@ -62,7 +65,7 @@ static double key_of(const struct compare_side *s, enum profile_sort sort) {
     return sort == PROFILE_TOTAL   ? s->total_per_s
            : sort == PROFILE_CALLS ? s->calls_per_s
            : sort == PROFILE_MEAN  ? (double)s->mean_ns
-                                   : s->self_per_s;
+                                   : s->work_per_s;
 }
 
 static const struct trace_name *name_of(const struct compare_row *r) {
@@ -139,12 +142,25 @@ static struct columns choose_columns(const struct term *term, enum profile_sort 
     return c;
 }
 
-static void put_row(const struct term *term, const struct columns *columns, const struct compare_row *r, enum profile_sort sort) {
+/* One table: by total time, by own time without waiting, or by waiting. */
+struct table {
+    struct term term;
+    struct columns columns;
+    enum profile_sort sort;
+    bool waiting;
+};
+
+static double shown(const struct table *t, const struct compare_side *s) {
+    return t->waiting ? s->wait_per_s : t->sort == PROFILE_TOTAL ? s->total_per_s : s->work_per_s;
+}
+
+static void put_row(const struct table *t, const struct compare_row *r) {
     const struct compare_side *b = &r->side[0], *a = &r->side[1];
-    bool total = sort == PROFILE_TOTAL;
+    const struct term *term = &t->term;
+    const struct columns *columns = &t->columns;
     char calls[2][32];
-    put_change(term, total ? b->total_per_s : b->self_per_s, total ? a->total_per_s : a->self_per_s, 11);
-    put_pair(total ? b->total_per_s : b->self_per_s, total ? a->total_per_s : a->self_per_s, b->name, a->name);
+    put_change(term, shown(t, b), shown(t, a), 11);
+    put_pair(shown(t, b), shown(t, a), b->name, a->name);
     if (columns->mean) put_pair((double)b->mean_ns, (double)a->mean_ns, b->name, a->name);
     if (columns->calls)
         printf("%10s >%10s", b->name ? format_count(calls[0], sizeof calls[0], (uint64_t)(b->calls_per_s + 0.5)) : "-",
@@ -155,9 +171,39 @@ static void put_row(const struct term *term, const struct columns *columns, cons
     putchar('\n');
 }
 
-static void put_text(const struct profile *const *p, const struct compare_opts *o, const struct compare_row *rows, size_t n) {
+static double wait_change(const struct compare_row *r) { return r->side[1].wait_per_s - r->side[0].wait_per_s; }
+
+static int largest_wait_first(const void *x, const void *y) {
+    double da = fabs(wait_change(x)), db = fabs(wait_change(y));
+    if (da != db) return da < db ? 1 : -1;
+    return profile_compare_names(name_of(x), name_of(y), true);
+}
+
+/* Rows by name are all there; of the other orders those that have changed, and those that are new or gone. */
+static bool is_in(const struct table *t, const struct compare_row *r) {
+    bool both = r->side[0].name && r->side[1].name, waits = r->side[0].wait_ns || r->side[1].wait_ns;
+    if (t->waiting) return wait_change(r) != 0;
+    return t->sort == PROFILE_NAME || r->change != 0 || (!both && !(t->sort == PROFILE_SELF && waits));
+}
+
+static void put_table(struct table *t, const struct compare_row *rows, size_t n, size_t limit) {
+    size_t in = 0, i = 0;
+    while (i < n && !is_in(t, &rows[i])) i++;
+    if (i == n) return;
+    const char *first = t->waiting ? "waiting per second" : t->sort == PROFILE_TOTAL ? "total per second" : "own per second";
+    printf("\n%s%11s%*s", term_dim(&t->term), "change", PAIR, first);
+    if (t->columns.mean) printf("%*s", PAIR, "mean per call");
+    if (t->columns.calls) printf("%*s", PAIR, "calls per second");
+    printf("  function%s\n", term_off(&t->term));
+    for (; i < n; i++)
+        if (is_in(t, &rows[i]) && in++ < limit) put_row(t, &rows[i]);
+    if (in > limit) printf("... and %zu more (--limit N)\n", in - limit);
+}
+
+static void put_text(const struct profile *const *p, const struct compare_opts *o, struct compare_row *rows, size_t n) {
+    struct table table = {.sort = o->sort};
     struct term term;
-    size_t limit = o->limit ? o->limit : ROWS;
+    size_t limit = o->limit ? o->limit : ROWS, changed = 0;
     term_init(&term);
     for (int i = 0; i < 2; i++) {
         char file[CLEAN_TEXT_MAX], took[16], busy[16], calls[48];
@@ -175,14 +221,19 @@ static void put_text(const struct profile *const *p, const struct compare_opts *
             printf("%s       %s dropped here: its figures are too low%s\n", term_red(&term),
                    format_things(calls, sizeof calls, p[i]->totals.dropped, "event"), term_off(&term));
     }
-    struct columns columns = choose_columns(&term, o->sort);
-    printf("\n%s%11s%*s", term_dim(&term), "change", PAIR, o->sort == PROFILE_TOTAL ? "total per second" : "own per second");
-    if (columns.mean) printf("%*s", PAIR, "mean per call");
-    if (columns.calls) printf("%*s", PAIR, "calls per second");
-    printf("  function%s\n", term_off(&term));
-    for (size_t i = 0; i < n && i < limit; i++) put_row(&term, &columns, &rows[i], o->sort);
-    if (n > limit) printf("... and %zu more (--limit N)\n", n - limit);
-    if (!n) printf("%s\n", o->match ? "no function matches" : "no calls");
+    table.term = term;
+    table.columns = choose_columns(&term, o->sort);
+    for (size_t i = 0; i < n; i++) changed += rows[i].change != 0 || wait_change(&rows[i]) != 0;
+    put_table(&table, rows, n, limit);
+    if (o->sort == PROFILE_SELF && n) {
+        table.waiting = true;
+        qsort(rows, n, sizeof *rows, largest_wait_first);
+        put_table(&table, rows, n, limit);
+    }
+    if (!n)
+        printf("\n%s\n", o->match ? "no function matches" : "no calls");
+    else if (!changed)
+        printf("\nno function has changed\n");
 }
 
 /* ---- JSON ---- */
@@ -196,8 +247,8 @@ static void put_side(const char *key, const struct compare_side *s) {
     report_json_number("self_ns", s->self_ns);
     report_json_number("total_ns", s->total_ns);
     report_json_number("mean_ns", s->mean_ns);
-    printf(",\"calls_per_s\":%.3f,\"self_ns_per_s\":%.1f,\"total_ns_per_s\":%.1f}", s->calls_per_s, s->self_per_s,
-           s->total_per_s);
+    printf(",\"calls_per_s\":%.3f,\"self_ns_per_s\":%.1f,\"total_ns_per_s\":%.1f,\"wait_ns\":%llu,\"wait_ns_per_s\":%.1f}",
+           s->calls_per_s, s->self_per_s, s->total_per_s, (unsigned long long)s->wait_ns, s->wait_per_s);
 }
 
 static int put_json(const struct profile *const *p, const struct compare_opts *o, const struct compare_row *rows, size_t n) {

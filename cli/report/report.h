@@ -7,6 +7,11 @@
 
 #include "cli/profile/profile.h"
 
+/* Rows of the tables in text, unless the options say otherwise. */
+#define REPORT_FUNCTIONS 20u
+#define REPORT_WAITING 8u
+#define REPORT_THREADS 8u
+#define REPORT_SLOWEST 5u
 #define REPORT_AS_FITS UINT32_MAX
 struct report_opts {
     const char *file; /* as typed */

@@ -4,8 +4,8 @@
  * - version: 1
  * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, open,
  * functions, threads, total_ns (of all threads), wait_ns (of it: waiting), dropped, folded (calls that --budget left out of the
- * file), limit (of
- * --max_overhead and what it left out, text or null), cut_off, damage (text or null),
+ * file), limit (of --max_overhead and what it left out, text or null), filters (the options that left calls out when it was
+ * made), cut_off, damage (text or null),
  * wrong_checksum, left_out {cause: number of events}}
  * - functions: [{name, file, line, kind ("python" or "c"), module (of c: the module or type, which file has too; else null),
  * calls, open, raised, self_ns, wait_ns (of self_ns: waiting that holds up no event loop), total_ns, mean_ns, min_ns, p50_ns,
@@ -123,6 +123,7 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
         rc = rc ? rc : report_json_text("limit", info->limit, strlen(info->limit));
     else
         printf(",\"limit\":null");
+    rc = rc ? rc : report_json_text("filters", info->filters, strlen(info->filters));
     put_bool("cut_off", info->cut_off);
     if (info->damage.code)
         rc = rc ? rc : report_json_text("damage", info->damage.msg, strlen(info->damage.msg));

@@ -14,10 +14,6 @@
 #include "cli/trace/limit.h"
 #include "cli/trace/names.h"
 
-#define FUNCTIONS 20u /* rows unless --limit says otherwise */
-#define WAITING 8u
-#define SLOWEST 5u
-#define THREADS 8u
 #define THROTTLED 10u
 #define NAME_MIN 30u /* columns that a name should have; less important figures go for it */
 
@@ -116,9 +112,17 @@ static void put_head(const struct view *v) {
         printf("%s%s dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_things(calls, sizeof calls, p->totals.dropped, "event"), term_off(&v->term));
     if (v->info->limit[0]) printf("%s--max_overhead was on: %s%s\n", term_red(&v->term), v->info->limit, term_off(&v->term));
-    if (p->folded)
-        printf("%s folded when this file was made (--budget): their time counts as their callers' own\n",
+    if (v->info->filters[0])
+        printf("Made with %s:\nthe time of calls that these left out, waiting too, counts as their callers' own\n",
+               v->info->filters);
+    if (p->folded) {
+        printf("%s folded when this file was made (--budget): their time counts as their callers' own",
                format_things(calls, sizeof calls, p->folded, "more call"));
+        if (p->folded_alone)
+            printf(",\nbut for %s whose callers are not in the file",
+                   format_things(calls, sizeof calls, p->folded_alone, "call"));
+        putchar('\n');
+    }
     if (v->info->damage.code) {
         char why[CLEAN_TEXT_MAX];
         clean_text(why, v->info->damage.msg, strlen(v->info->damage.msg));
@@ -244,13 +248,13 @@ static int put_functions(const struct view *v) {
              v->opts->sort == PROFILE_SELF ? "own time" : profile_sort_names[v->opts->sort],
              v->p->wait_ns ? ", without waiting" : "");
     heading(v, head);
-    put_table(&(struct table){.v = v}, list, n, limit ? limit : FUNCTIONS);
+    put_table(&(struct table){.v = v}, list, n, limit ? limit : REPORT_FUNCTIONS);
     bool waiting = false;
     for (size_t i = 0; i < n; i++) waiting |= list[i]->wait_ns != 0;
     if (waiting) {
         heading(v, "Waiting");
         if (v->opts->sort == PROFILE_SELF) qsort(list, n, sizeof *list, longest_waits_first);
-        put_table(&(struct table){.v = v, .waiting = true}, list, n, limit ? limit : WAITING);
+        put_table(&(struct table){.v = v, .waiting = true}, list, n, limit ? limit : REPORT_WAITING);
     }
     memory_free(list);
     return 0;
@@ -339,11 +343,11 @@ static char *cpu_time(char buf[24], const struct trace_thread *t) {
 static int put_threads(const struct view *v, bool all) {
     const struct profile *p = v->p;
     const struct profile_thread **list = memory_calloc(p->nthreads + 1u, sizeof *list);
-    uint32_t limit = v->opts->limit ? v->opts->limit : all ? UINT32_MAX : THREADS;
+    uint32_t limit = v->opts->limit ? v->opts->limit : all ? UINT32_MAX : REPORT_THREADS;
     if (!list) return -ENOMEM;
     for (uint32_t i = 0; i < p->nthreads; i++) list[i] = &p->threads[i];
     qsort(list, p->nthreads, sizeof *list, busiest_first);
-    heading(v, "Threads");
+    heading(v, "Threads, those that worked most first");
     bool cpu = false;
     for (uint32_t i = 0; i < p->nthreads; i++) cpu |= p->threads[i].thread->cpu != TRACE_CPU_UNKNOWN;
     printf("%s%9s%10s%s%12s%10s  thread%s\n", term_dim(&v->term), "time", "waiting", cpu ? "       cpu" : "", "calls", "dropped",
@@ -415,7 +419,7 @@ static bool shown_before(const struct profile *p, uint32_t at) {
 static void put_slow(const struct view *v) {
     const struct profile *p = v->p;
     bool fits = v->opts->slowest == REPORT_AS_FITS;
-    uint32_t limit = fits ? SLOWEST : v->opts->slowest;
+    uint32_t limit = fits ? REPORT_SLOWEST : v->opts->slowest;
     if (!p->nslow || !limit) return;
     heading(v, "Slowest single calls");
     for (uint32_t i = 0, shown = 0; i < p->nslow && shown < limit; i++) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/base/memory.h"
+#include "cli/trace/filters.h"
 #include "cli/trace/limit.h"
 
 #define SAME_IDENT_MAX 4096u    /* threads that one ident is looked for in */
@@ -341,6 +342,7 @@ static int finish(struct loader *l) {
     info->truncated = vt_trace_truncated(info->trace);
     info->cut_off = info->truncated || !info->end;
     limit_describe(info);
+    filters_describe(info);
     return 0;
 }
 

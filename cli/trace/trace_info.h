@@ -109,6 +109,7 @@ struct trace_info {
     struct text_map texts;     /* struct trace_text by path */
     bool only_texts;           /* of sources: files of this machine have nothing to do with it */
     char limit[256];           /* --max_overhead: that there was one, and what it left out, one line (limit.h); "" = none */
+    char filters[256];         /* the options that left calls out when it was made (filters.h); "" = none, or not known */
     struct left_out left_out;  /* of traces that others wrote */
     struct vt_err damage;      /* code != 0: nothing behind that place was read */
     uint64_t good_until;       /* offset in the file: frames from there on are not used */

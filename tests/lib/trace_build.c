@@ -22,7 +22,7 @@ void trace_build_open_bare(struct trace_build *b) {
     must(vt_write_full(b->fd, VT_FILE_MAGIC, 8) == 0, "write");
 }
 
-static void open_with(struct trace_build *b, uint32_t pid, const char *cmdline) {
+static void open_with(struct trace_build *b, uint32_t pid, const char *cmdline, const char *options) {
     trace_build_open_bare(b);
     Vt__TraceHeader header = VT__TRACE_HEADER__INIT;
     header.format = VT_TRACE_FORMAT;
@@ -30,6 +30,7 @@ static void open_with(struct trace_build *b, uint32_t pid, const char *cmdline) 
     header.clock = VT_CLOCK_MONOTONIC_NS;
     header.uid = (uint32_t)getuid();
     header.cmdline = (char *)cmdline;
+    header.options = (char *)options;
     trace_build_frame(b, VT_FRAME_HEADER, &header.base);
     Vt__Clock clock = VT__CLOCK__INIT;
     clock.real_ns = 5000000000ull;
@@ -37,9 +38,10 @@ static void open_with(struct trace_build *b, uint32_t pid, const char *cmdline) 
     trace_build_frame(b, VT_FRAME_CLOCK, &clock.base);
 }
 
-void trace_build_open(struct trace_build *b) { open_with(b, 100, ""); }
-void trace_build_open_as(struct trace_build *b, uint32_t pid) { open_with(b, pid, ""); }
-void trace_build_open_of(struct trace_build *b, const char *cmdline) { open_with(b, 100, cmdline); }
+void trace_build_open(struct trace_build *b) { open_with(b, 100, "", ""); }
+void trace_build_open_as(struct trace_build *b, uint32_t pid) { open_with(b, pid, "", ""); }
+void trace_build_open_of(struct trace_build *b, const char *cmdline) { open_with(b, 100, cmdline, ""); }
+void trace_build_open_with(struct trace_build *b, const char *options) { open_with(b, 100, "", options); }
 
 void trace_build_close(struct trace_build *b) {
     vt_close(&b->fd);

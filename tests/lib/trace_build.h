@@ -20,6 +20,8 @@ void trace_build_open(struct trace_build *b);
 void trace_build_open_as(struct trace_build *b, uint32_t pid);
 /* The same of a process with a command line. */
 void trace_build_open_of(struct trace_build *b, const char *cmdline);
+/* The same of a trace that was made with these options of attach. */
+void trace_build_open_with(struct trace_build *b, const char *options);
 /* The same with only the magic: the test writes header and clock. */
 void trace_build_open_bare(struct trace_build *b);
 void trace_build_close(struct trace_build *b);  /* keeps the file */

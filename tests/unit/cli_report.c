@@ -103,9 +103,9 @@ START_TEST(test_report_json_has_every_field) {
     yajl_val root = parse(), v = get(root, "trace");
     must_have(root, "version trace functions processes threads calls drops throttled tree");
     ck_assert_int_eq(number(root, "version"), 1);
-    must_have(
-        v, "kind file pid start_ns duration_ns calls open functions threads total_ns wait_ns dropped folded limit cut_off damage "
-           "wrong_checksum left_out");
+    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns wait_ns dropped folded limit filters "
+                 "cut_off damage "
+                 "wrong_checksum left_out");
     ck_assert_str_eq(text(v, "kind"), "vzt");
     ck_assert_str_eq(text(v, "file"), trace.path);
     ck_assert_int_eq(number(v, "pid"), 100);
@@ -615,7 +615,7 @@ START_TEST(test_diff_shows_changes) {
     must_have(root, "version before after functions");
     must_have(get(root, "before"), "duration_ns total_ns calls file wrong_checksum left_out");
     must_have(v, NAME_KEYS " state before after change");
-    must_have(get(v, "after"), "calls self_ns total_ns mean_ns calls_per_s self_ns_per_s total_ns_per_s");
+    must_have(get(v, "after"), "calls self_ns total_ns mean_ns calls_per_s self_ns_per_s total_ns_per_s wait_ns wait_ns_per_s");
     ck_assert_str_eq(text(v, "state"), "both");
     ck_assert_str_eq(YAJL_GET_NUMBER(get(v, "change")), "0.000");
     yajl_tree_free(root);
@@ -624,11 +624,12 @@ START_TEST(test_diff_shows_changes) {
         snprintf(columns, sizeof columns, "%u", width);
         setenv("COLUMNS", columns, 1);
         ck_assert_int_eq(RUN("diff", TRACE, TRACE), CLI_OK);
+        ck_assert_ptr_nonnull(strstr(out, "no function has changed"));
+        ck_assert_ptr_null(strstr(out, "per second"));
+        must_be_tame(width);
+        ck_assert_int_eq(RUN("diff", TRACE, TRACE, "--sort", "name"), CLI_OK);
         ck_assert_ptr_nonnull(strstr(out, "+0 ns"));
         ck_assert((strstr(out, "mean per call") != NULL) == (width == 130));
-        must_be_tame(width);
-        ck_assert_int_eq(RUN("diff", TRACE, TRACE, "--sort", "mean"), CLI_OK);
-        ck_assert_ptr_nonnull(strstr(out, "mean per call"));
         must_be_tame(width);
     }
 }
@@ -717,6 +718,32 @@ START_TEST(test_report_what_was_left_out_is_told) {
 }
 END_TEST
 
+/* A wait that grew is no work that grew. */
+START_TEST(test_diff_waiting_is_apart_from_working) {
+    struct trace_build before = trace;
+    trace_build_open(&trace);
+    struct trace_build *both[] = {&before, &trace};
+    for (uint64_t i = 0; i < 2; i++) {
+        struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 21},
+                                {.ticks = 1100, .type = VT_REC_C_CALL, .id = 20},
+                                {.ticks = 2100 + i * 5000, .type = VT_REC_C_RETURN, .id = 20},
+                                {.ticks = 2500 + i * 5500, .type = VT_REC_RETURN, .id = 21},
+                                {.ticks = 10000, .type = VT_REC_CALL, .id = 22},
+                                {.ticks = 11000, .type = VT_REC_RETURN, .id = 22}};
+        trace_build_name(both[i], 20, 1, "sleep", "time", 0);
+        trace_build_name(both[i], 21, 0, "caller", "a.py", 1);
+        trace_build_name(both[i], 22, 0, "same", "a.py", 9);
+        trace_build_block(both[i], 0, 1, 7, ev, VT_ARRAY_LEN(ev));
+    }
+    ck_assert_int_eq(RUN("diff", before.path, TRACE), CLI_OK);
+    const char *own = strstr(out, "own per second"), *waiting = strstr(out, "waiting per second"),
+               *caller = strstr(out, "caller (a.py:1)"), *wait = strstr(out, "time.sleep");
+    ck_assert_msg(own && waiting && caller && wait && own < caller && caller < waiting && waiting < wait, "%s", out);
+    ck_assert_ptr_null(strstr(out, "same (a.py:9)"));
+    trace_build_remove(&before);
+}
+END_TEST
+
 START_TEST(test_report_folded_calls_are_told) {
     static const char json[] =
         "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\","
@@ -733,6 +760,52 @@ START_TEST(test_report_folded_calls_are_told) {
     yajl_tree_free(root);
     ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
     ck_assert_ptr_nonnull(strstr(out, "12 more calls folded when"));
+    ck_assert_ptr_null(strstr(out, "but for"));
+    static const char alone[] =
+        "{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":9,\"name\":\"f (a.py:1)\","
+        "\"args\":{\"folded\":{\"calls\":12,\"total_us\":3,\"functions\":[]}},\"cat\":\"FEE\"},"
+        "{\"ph\":\"i\",\"pid\":1,\"tid\":1,\"ts\":20,\"s\":\"t\",\"name\":\"folded\",\"args\":{\"calls\":30,"
+        "\"total_us\":3,\"functions\":[]}}],\"viztracer_metadata\":{\"version\":\"1\"}}";
+    ck_assert_int_eq(ftruncate(trace.fd, 0), 0);
+    ck_assert_int_eq(pwrite(trace.fd, alone, sizeof alone - 1, 0), sizeof alone - 1);
+    ck_assert_int_eq(RUN("report", TRACE), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(out, "42 more calls folded when"));
+    ck_assert_ptr_nonnull(strstr(out, "but for 30 calls whose callers are not in the file"));
+    ck_assert_int_eq(RUN("report", TRACE, "--json"), CLI_OK);
+    root = parse();
+    ck_assert_int_eq(number(get(root, "trace"), "folded"), 42);
+    yajl_tree_free(root);
+}
+END_TEST
+
+/* The same in every format that can be read back. */
+START_TEST(test_report_tells_filters) {
+    static const struct {
+        const char *options, *told; /* NULL = nothing */
+    } rows[] = {
+        {"--attach 1 --include_files /srv/app /srv/lib -t 2", "Made with --include_files /srv/app /srv/lib:\n"},
+        {"-o x.vzt --exclude-functions=f* 1 --min_duration 5us", "Made with --exclude-functions=f* --min_duration 5us:\n"},
+        {"attach --ignore_c_function 77 -t 1", "Made with --ignore_c_function:\n"},
+        {"--attach 1 -t 2 --max_size 5M --max_overhead 5%", NULL},
+        {"", NULL},
+    };
+    static const char *const outputs[] = {".vzt", ".json", ".pftrace", ".cvf"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        trace_build_remove(&trace);
+        trace_build_open_with(&trace, rows[i].options);
+        trace_build_letters(&trace);
+        trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
+        for (size_t k = 0; k < VT_ARRAY_LEN(outputs); k++) {
+            char path[64];
+            snprintf(path, sizeof path, "%s%s", trace.path, outputs[k]);
+            ck_assert_int_eq(RUN("convert", TRACE, "--slice", "0..1", "-o", path), CLI_OK);
+            ck_assert_int_eq(RUN("report", path), CLI_OK);
+            const char *said = strstr(out, "Made with");
+            ck_assert_msg(!rows[i].told == !said && (!said || !strncmp(said, rows[i].told, strlen(rows[i].told))), "%s: %s: %s",
+                          rows[i].options, outputs[k], out);
+            unlink(path);
+        }
+    }
 }
 END_TEST
 
@@ -759,6 +832,8 @@ int main(void) {
     tcase_add_test(tests, test_report_durations_fit);
     tcase_add_test(tests, test_report_refusals_are_one_line);
     tcase_add_test(tests, test_diff_shows_changes);
+    tcase_add_test(tests, test_diff_waiting_is_apart_from_working);
+    tcase_add_test(tests, test_report_tells_filters);
     tcase_add_test(tests, test_report_folded_calls_are_told);
     tcase_add_test(tests, test_report_what_was_left_out_is_told);
     tcase_add_test(tests, test_report_no_date_without_a_base);

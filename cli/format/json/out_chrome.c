@@ -386,6 +386,13 @@ static void put_limit(struct trace_writer *w) {
     put_literal(w, "]");
 }
 
+static void put_filters(struct trace_writer *w) {
+    if (!w->info->filters[0]) return;
+    char *p = output_room(w->out, JSON_TEXT_MAX(sizeof w->info->filters) + 32);
+    p = PUT(p, ",\"filters\":");
+    output_put(w->out, json_put_string(p, w->info->filters, strlen(w->info->filters)));
+}
+
 static int chrome_end(struct trace_writer *w, const struct trace_totals *totals) {
     int rc = 0;
     for (uint32_t i = 0; i < w->info->nprocesses; i++)
@@ -408,6 +415,7 @@ static int chrome_end(struct trace_writer *w, const struct trace_totals *totals)
     p = w->info->cut_off || w->info->damage.code ? PUT(p, "true") : PUT(p, "false");
     output_put(w->out, p);
     put_limit(w);
+    put_filters(w);
     put_literal(w, "}");
     if (!rc && w->file_info) {
         put_literal(w, ",\n\"file_info\":");

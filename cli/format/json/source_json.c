@@ -15,6 +15,7 @@
 #include "cli/format/json/json_events.h"
 #include "cli/trace/info_build.h"
 #include "cli/trace/lane.h"
+#include "cli/trace/filters.h"
 #include "cli/trace/limit.h"
 
 #define MARKS "iCNODstfbne"
@@ -148,6 +149,7 @@ static int on_meta(void *ctx, struct json_text key, struct json_text value) {
     if (IS("dropped_events")) p->s->dropped = strtoull(number, NULL, 10);
     if (IS("sync_marker") && json_us_to_ns(value, &ns)) p->info->sync_ns = ns;
     if (IS("limit")) limit_take(p->info, value.text, value.len);
+    if (IS("filters")) filters_take(p->info, value.text, value.len);
 #undef IS
     return 0;
 }

@@ -288,7 +288,8 @@ static int perfetto_end(struct trace_writer *w, const struct trace_totals *total
     for (uint32_t i = 0; i <= w->packets.info->nthreads; i++)
         if (w->packets.control[i].last_ns > last_ns) last_ns = w->packets.control[i].last_ns;
     if (!rc) rc = put_limit(w, last_ns);
-    if (rc || (!totals->folded && !totals->left_out && !totals->short_calls && !totals->dropped && !cut_off))
+    if (rc || (!totals->folded && !totals->left_out && !totals->short_calls && !totals->dropped && !cut_off &&
+               !w->packets.info->filters[0]))
         return rc ? rc : output_error(w->packets.out);
     size_t start = packets_open_event(&w->packets, w->packets.control, last_ns, TYPE_INSTANT, 0);
     struct buf *b = &w->packets.packet;
@@ -298,6 +299,7 @@ static int perfetto_end(struct trace_writer *w, const struct trace_totals *total
     if (totals->short_calls) perfetto_arg_u64(b, "short_calls_left_out", totals->short_calls);
     if (totals->dropped) perfetto_arg_u64(b, "dropped_events", totals->dropped);
     if (cut_off) perfetto_arg_true(b, "cut_off");
+    if (w->packets.info->filters[0]) perfetto_arg_text(b, "filters", w->packets.info->filters, strlen(w->packets.info->filters));
     return packets_close_event(&w->packets, w->packets.control, start);
 }
 

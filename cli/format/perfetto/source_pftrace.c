@@ -17,6 +17,7 @@
 #include "cli/format/perfetto/perfetto_fields.h"
 #include "cli/format/perfetto/perfetto_json.h"
 #include "cli/format/perfetto/pftrace_read.h"
+#include "cli/trace/filters.h"
 #include "cli/trace/info_build.h"
 #include "cli/trace/lane.h"
 #include "cli/trace/limit.h"
@@ -399,7 +400,7 @@ static int take_tracing(struct buf *args, struct trace_process *process, uint64_
 static int take_note(struct pass *p, const struct sequence *seq, const struct track *track, uint64_t ns, const Pf__Event *e) {
     struct buf *args = &p->s->args;
     struct perfetto_notes notes = {0};
-    const char *dropped, *limit;
+    const char *dropped, *limit, *filters;
     args->len = 0;
     int rc = take_args(args, &seq->texts, e, false, &notes);
     bool limited = text_is(e->name, "limit on the overhead");
@@ -412,6 +413,7 @@ static int take_note(struct pass *p, const struct sequence *seq, const struct tr
         if ((limit = strstr(args->data, "\"limit\":\""))) limit_take(p->info, limit + 9, strcspn(limit + 9, "\""));
         return 0;
     }
+    if ((filters = strstr(args->data, "\"filters\":\""))) filters_take(p->info, filters + 11, strcspn(filters + 11, "\""));
     if (strstr(args->data, "\"cut_off\"")) p->info->cut_off = true;
     if (strstr(args->data, "\"older_calls_left_out\"")) p->info->overflow = true;
     if ((dropped = strstr(args->data, "\"dropped_events\":"))) p->s->dropped = strtoull(dropped + 17, NULL, 10);

@@ -160,6 +160,7 @@ static int put_header(struct trace_writer *w, const struct trace_process *proces
         header.tool_version = (char *)(uintptr_t)VT_VERSION;
         header.ns_pid = header.pid;
         header.uid = w->info->uid;
+        header.options = w->info->filters;
         header.start_real_ns = first_ns(w->info) + w->info->real_minus_mono;
     }
     int rc = vzt_put_frame(w->put.out, VT_FRAME_HEADER, &header.base);
