@@ -20,6 +20,7 @@
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
 #include "cli/format/format.h"
+#include "cli/output_place.h"
 #include "cli/target_path.h"
 #include "cli/term/progress.h"
 #include "cli/trace/hidden.h"
@@ -36,6 +37,7 @@
 struct attach {
     struct attach_options o;
     struct target_path path;
+    struct output_place place;
     struct client client;
     struct progress progress;
     FILE *raw;
@@ -247,11 +249,10 @@ static const char *reason_text(const struct attach *a) {
 
 /* The one line at the end. */
 static void report(const struct attach *a, const struct convert_result *r) {
-    char line[PATH_MAX * 2 + 2600], calls[48], bytes[32], in[32], out[32], threads[48];
+    char line[PATH_MAX * 3 + 2600], calls[48], bytes[32], in[32], out[32], threads[48];
     const struct trace_totals *t = &r->totals;
     const char *why = reason_text(a);
-    char *full = realpath(a->path.output, NULL);
-    const char *name = full ? full : a->path.output;
+    char folder[PATH_MAX + 32];
     size_t len = 0;
     uint64_t drops = a->end && a->end->dropped > t->dropped ? a->end->dropped : t->dropped;
 #define ADD(...) len += (size_t)snprintf(line + len, sizeof(line) - len, __VA_ARGS__)
@@ -261,7 +262,8 @@ static void report(const struct attach *a, const struct convert_result *r) {
     else if (a->end && a->end->text[0])
         ADD("Note: %s. ", a->end->text);
     bool out_is_stdout = output_is_stdout(a->path.output);
-    ADD("Saved %s (%s): ", out_is_stdout ? "to stdout" : a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes));
+    ADD("Saved %s (%s%s): ", out_is_stdout ? "to stdout" : a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes),
+        output_place_text(&a->place, folder));
     if (t->left_out) {
         ADD("the newest %s of ", format_count(calls, sizeof calls, convert_calls(r)));
         ADD("%s", format_things(calls, sizeof calls, convert_calls(r) + t->left_out, "call"));
@@ -272,18 +274,19 @@ static void report(const struct attach *a, const struct convert_result *r) {
     if (t->short_calls) ADD("; %s left out", format_things(calls, sizeof calls, t->short_calls, "shorter call"));
     if (t->folded) ADD("; %s folded into those around them", format_things(calls, sizeof calls, t->folded, "shorter call"));
     if (a->end)
-        ADD("; target paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
+        ADD("; paused %s at attach, %s at detach", format_ns(in, sizeof(in), a->end->attach_pause_ns),
             format_ns(out, sizeof(out), a->end->detach_pause_ns));
     if (drops) ADD("; %s dropped (gaps are marked)", format_things(calls, sizeof calls, drops, "event"));
     if (r->limit[0]) ADD("; %s", r->limit);
     if (a->empty[0]) ADD("; %s", a->empty);
     if (r->damage[0]) ADD("; damaged: %s", r->damage);
-    const char *next = format_by_name(a->path.output, NULL)->next_step, *quote = strchr(name, ' ') ? "\"" : "";
-    if (next && !out_is_stdout) ADD(". %s%s%s%s", next, quote, name, quote);
+    const char *next = format_by_name(a->path.output, NULL)->next_step, *quote = strchr(a->path.output, ' ') ? "\"" : "";
     ADD("\n");
+    bool told_more = a->path.native[0] && !strcmp(a->path.output, a->path.native); /* tell_native */
+    if (next && !out_is_stdout && !told_more) ADD("%s%s%s%s\n", next, quote, a->path.output, quote);
 #undef ADD
     say(a, line);
-    free(full);
+    if (a->o.quiet && a->empty[0]) fprintf(stderr, "viztracer: %s: no calls; %s\n", a->path.output, a->empty);
 }
 
 /* The trace is saved: the daemon may remove its copy. */
@@ -350,6 +353,7 @@ static int save(struct attach *a) {
         json_bytes = format_is_large(a->path.output, calls);
         target_path_make_native(&a->path);
     }
+    if (!a->o.output_file) output_place_note_replaced(a->path.output);
     interrupts_seen = 0; /* from here on one more signal gives up */
     explain_empty(a);
     snprintf(root, sizeof(root), "/proc/%u/root", a->o.req.pid);
@@ -474,6 +478,15 @@ static void show_progress(struct attach *a) {
     progress_init(&a->progress, a->o.quiet || output_is_stdout(a->path.output), &output);
 }
 
+/* --open shows what vizviewer can show: CLI_OK, or CLI_USAGE and a line on stderr. */
+static int check_open(const struct attach_options *o) {
+    char list[FORMAT_LIST_MAX];
+    const char *output = o->output_file ? o->output_file : ".json";
+    if (!output_is_stdout(output) && format_has_use(format_by_name(output, NULL), FORMAT_VIEWED)) return CLI_OK;
+    return cli_usage("--open cannot show %s: name the output %s, or leave --open out", output,
+                     format_list(FORMAT_VIEWED, " or ", list));
+}
+
 static int run(int argc, char **argv) {
     struct attach *a = calloc(1, sizeof(*a));
     if (!a) return cli_fail("out of memory");
@@ -482,13 +495,14 @@ static int run(int argc, char **argv) {
     if (!rc && a->o.output_file && format_check_output(a->o.output_file, &a->err)) rc = cli_usage("%s", a->err.msg);
     if (!rc && a->o.output_file && format_is_native(a->o.output_file) && a->o.tracer_entries)
         rc = cli_usage("a .vzt file keeps all calls: give --tracer_entries to viztracer convert");
+    if (!rc && a->o.open) rc = check_open(&a->o);
     if (rc) goto out;
     rc = CLI_FAILED;
     if (kill((pid_t)a->o.req.pid, 0) && errno == ESRCH) {
         cli_fail("process %u does not exist", a->o.req.pid);
         goto out;
     }
-    if (target_path_open(&a->path, &a->o, &a->err) || catch_signals(&a->err)) {
+    if (target_path_open(&a->path, &a->place, &a->o, &a->err) || catch_signals(&a->err)) {
         cli_fail("%s", a->err.msg);
         target_path_discard(&a->path);
         goto out;

@@ -7,6 +7,7 @@
 #include "cli/base/text.h"
 #include "cli/cli.h"
 #include "cli/format/cvf/cvf.h"
+#include "cli/output_place.h"
 
 struct line {
     struct cvf_opts opts;
@@ -21,15 +22,20 @@ struct direction {
 };
 
 static int run(const struct direction *d, int argc, char **argv) {
-    struct line line = {.opts = {.output = d->output, .stop = &interrupts_seen}};
+    struct line line = {.opts = {.stop = &interrupts_seen}};
+    struct output_place place;
     const struct cvf_opts *opts = &line.opts;
     struct cvf_result result;
     struct vt_err err = {0};
     int parsed = cli_parse(d->cmd, &line, argc, argv);
     if (parsed) return CLI_RETURN(parsed);
+    bool unnamed = !opts->output;
+    if (unnamed) line.opts.output = d->output;
     if (!text_ends_with(opts->output, d->suffixes[0]) && (!d->suffixes[1] || !text_ends_with(opts->output, d->suffixes[1])))
         return cli_usage("%s: %s: the output is a %s file", d->cmd->options.name, opts->output, d->suffixes[0]);
     struct interrupt interrupt;
+    output_place_look(&place, opts->output);
+    if (unnamed) output_place_note_replaced(opts->output);
     interrupt_catch(&interrupt, 0);
     int rc = d->run(opts, &result, &err);
     interrupt_release(&interrupt);
@@ -38,9 +44,9 @@ static int run(const struct direction *d, int argc, char **argv) {
         fprintf(stderr, "viztracer: %s: %s; what comes after that place is not in %s\n", opts->input, result.damage,
                 opts->output);
     if (line.quiet) return CLI_OK;
-    char events[48], bytes[32];
-    printf("%s: %s, %s\n", opts->output, format_things(events, sizeof events, result.events, "event"),
-           format_bytes(bytes, sizeof bytes, result.bytes));
+    char events[48], bytes[32], folder[PATH_MAX + 32];
+    printf("%s%s: %s, %s\n", opts->output, output_place_text(&place, folder),
+           format_things(events, sizeof events, result.events, "event"), format_bytes(bytes, sizeof bytes, result.bytes));
     return cli_flush();
 }
 

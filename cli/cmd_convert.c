@@ -10,6 +10,7 @@
 #include "cli/base/memory.h"
 #include "cli/cmd_convert.h"
 #include "cli/format/format.h"
+#include "cli/output_place.h"
 #include "cli/term/progress.h"
 
 int convert_take_slice(void *select, const char *text) { return select_parse_slice(text, select); }
@@ -66,7 +67,7 @@ static void say_left_out(const struct convert_opts *opts, const struct convert_r
         fprintf(stderr, "viztracer: %s has what is not carried over: %s\n", opts->input, text);
 }
 
-static int report(const struct convert_opts *opts, const struct convert_result *r, bool quiet) {
+static int report(const struct convert_opts *opts, const struct convert_result *r, const struct output_place *place, bool quiet) {
     if (r->damage[0] && opts->inputs)
         ; /* show_note has named them already */
     else if (r->damage[0])
@@ -77,8 +78,9 @@ static int report(const struct convert_opts *opts, const struct convert_result *
     say_left_out(opts, r, quiet);
     if (quiet || output_is_stdout(opts->output)) return CLI_OK; /* nothing but the trace goes to stdout */
     const struct trace_totals *t = &r->totals;
-    char calls[48], threads[48], bytes[32];
-    printf("%s: %s on %s, %s", opts->output, format_things(calls, sizeof calls, convert_calls(r), "call"),
+    char calls[48], threads[48], bytes[32], folder[PATH_MAX + 32];
+    printf("%s%s: %s on %s, %s", opts->output, output_place_text(place, folder),
+           format_things(calls, sizeof calls, convert_calls(r), "call"),
            format_things(threads, sizeof threads, t->threads, "thread"), format_bytes(bytes, sizeof bytes, r->bytes));
     say_some(", %s left out", t->short_calls, "shorter call");
     if (r->limit[0]) printf(", %s", r->limit);
@@ -112,7 +114,7 @@ static int check(const char *name, const struct convert_opts *opts) {
     return CLI_OK;
 }
 
-static int convert(const struct convert_opts *given, bool quiet) {
+static int convert(const struct convert_opts *given, bool unnamed, bool quiet) {
     struct convert_opts opts = *given;
     struct progress_bar bar = {0};
     struct vt_err err = {0};
@@ -122,26 +124,30 @@ static int convert(const struct convert_opts *given, bool quiet) {
         opts.progress = show_progress;
         opts.progress_arg = &bar;
     }
+    struct output_place place;
     struct interrupt interrupt;
+    output_place_look(&place, opts.output);
+    if (unnamed) output_place_note_replaced(opts.output);
     interrupt_catch(&interrupt, 0);
     struct convert_result result;
     int rc = convert_trace(&opts, &result, &err);
     interrupt_release(&interrupt);
     progress_bar_clear(&bar, stderr);
     if (rc) return cli_fail("%s", err.msg);
-    return report(&opts, &result, quiet);
+    return report(&opts, &result, &place, quiet);
 }
 
 int convert_command(const struct cli_cmd *cmd, bool many, bool align, const char *output, int argc, char **argv) {
     struct convert_line line = {0};
     int rc = cli_parse(cmd, &line, argc, argv);
     if (!rc) {
-        if (!line.opts.output) line.opts.output = output;
+        bool unnamed = !line.opts.output;
+        if (unnamed) line.opts.output = output;
         line.opts.align = align;
         line.opts.note = many ? show_note : NULL;
         memory_limit_usual(line.max_memory);
         rc = check(cmd->options.name, &line.opts);
-        if (!rc) rc = convert(&line.opts, line.quiet);
+        if (!rc) rc = convert(&line.opts, unnamed, line.quiet);
     }
     options_free(&cmd->options, &line);
     return CLI_RETURN(rc);

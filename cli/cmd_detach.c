@@ -1,5 +1,6 @@
 /* Owns `viztracer --detach PID`: ends a session from another terminal, or saves a trace that a daemon kept. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "cli/client/kept.h"
 #include "cli/convert/convert.h"
 #include "cli/format/format.h"
+#include "cli/output_place.h"
+#include "proto/abi/boot.h"
 
 struct detach {
     pid_t pid;
@@ -61,15 +64,52 @@ static int save_kept(const struct spooldir_file *k, const char *output) {
     struct convert_result result;
     struct convert_opts opts = {.input = k->path, .output = output};
     struct vt_err err = {0};
-    char bytes[32], calls[48], threads[48];
-    if (convert_trace(&opts, &result, &err)) return cli_fail("%s; the trace stays in %s", err.msg, k->path);
+    struct output_place place;
+    char bytes[32], calls[48], threads[48], folder[PATH_MAX + 32];
+    output_place_look(&place, output);
+    if (convert_trace(&opts, &result, &err))
+        return cli_fail("%s; the kept trace stays in %s until you remove it", err.msg, k->path);
     unlink(k->path);
     const char *next = format_by_name(output, NULL)->next_step;
-    printf("Saved %s (%s): %s on %s, from the trace that was kept%s%s%s\n", output,
-           format_bytes(bytes, sizeof(bytes), result.bytes), format_things(calls, sizeof(calls), convert_calls(&result), "call"),
-           format_things(threads, sizeof(threads), result.totals.threads, "thread"), next ? ". " : "", next ? next : "",
-           next ? output : "");
+    printf("Saved %s (%s%s): %s on %s, from the trace that was kept\n", output, format_bytes(bytes, sizeof(bytes), result.bytes),
+           output_place_text(&place, folder), format_things(calls, sizeof(calls), convert_calls(&result), "call"),
+           format_things(threads, sizeof(threads), result.totals.threads, "thread"));
+    if (next && !output_is_stdout(output)) printf("%s%s\n", next, output);
     return CLI_OK;
+}
+
+/* Is the arena of a session in the process? 1 or 0, -1 = its memory map is not ours to read. */
+static int has_arena(pid_t pid) {
+    char path[64], *line = NULL;
+    size_t room = 0;
+    int found = 0;
+    snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    if (!maps) return -1;
+    while (!found && getline(&line, &room, maps) > 0) found = strstr(line, VT_ARENA_MEMFD) || strstr(line, VT_ARENA_FILE);
+    free(line);
+    fclose(maps);
+    return found;
+}
+
+/* No daemon that we may ask has a session on it. Those of other users may not be asked. */
+static int fail_untraced(pid_t pid) {
+    char path[64];
+    struct stat st;
+    struct passwd *owner;
+    int arena = has_arena(pid);
+    snprintf(path, sizeof(path), "/proc/%d", pid);
+    if (stat(path, &st))
+        return cli_fail("process %d does not exist, and no trace of it is kept; viztracer status lists all", pid);
+    if (arena > 0 && geteuid())
+        return cli_fail("process %d is traced by another user: only that user or root may end it; use sudo viztracer --detach %d",
+                        pid, pid);
+    if (arena < 0 && geteuid() && st.st_uid != geteuid()) {
+        owner = getpwuid(st.st_uid);
+        return cli_fail("process %d is another user's (%s), who traces it is not for you to see; use sudo viztracer --detach %d",
+                        pid, owner ? owner->pw_name : "no name", pid);
+    }
+    return cli_fail("process %d is not being traced, and no trace of it is kept; viztracer status lists what there is", pid);
 }
 
 static int run(int argc, char **argv) {
@@ -99,7 +139,7 @@ static int run(int argc, char **argv) {
         rc = kept_find(d.pid, &k);
     }
     if (rc && detached) return printf("Detached from %d\n", d.pid), CLI_OK;
-    if (rc) return cli_fail("process %d is not being traced, and no trace of it is kept", d.pid);
+    if (rc) return fail_untraced(d.pid);
     if (output) return save_kept(&k, output);
     printf("%s%s of %d is kept as %s; save it with: viztracer --detach %d -o FILE\n",
            detached ? "Detached; the" : "Not traced now; a", " trace", d.pid, k.path, d.pid);

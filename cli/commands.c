@@ -146,7 +146,10 @@ int cli_main(int argc, char **argv) {
     vt_log_name("viztracer");
     signal(SIGXFSZ, SIG_IGN); /* writing beyond RLIMIT_FSIZE then fails with an error that is reported */
     const char *slash = strrchr(argv[0] ? argv[0] : "", '/'), *self = slash ? slash + 1 : argv[0];
-    if (self && !strcmp(self, "vizviewer")) return cli_view.run(argc, argv);
+    if (self && !strcmp(self, "vizviewer")) {
+        cli_is_viewer();
+        return cli_view.run(argc, argv);
+    }
     if (argc < 2) return cli_print_help(), cli_flush();
     const struct cli_cmd *cmd = command_of_name(argv[1]);
     if (cmd) return cmd->run(argc - 1, argv + 1);

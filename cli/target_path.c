@@ -30,7 +30,7 @@ static int make_folders(const char *path, struct vt_err *err) {
     return 0;
 }
 
-int target_path_open(struct target_path *t, const struct attach_options *o, struct vt_err *err) {
+int target_path_open(struct target_path *t, struct output_place *place, const struct attach_options *o, struct vt_err *err) {
     char name[128] = DEFAULT_NAME;
     struct stat st;
 
@@ -53,6 +53,7 @@ int target_path_open(struct target_path *t, const struct attach_options *o, stru
     if (rc)
         return vt_err_set(err, rc, "cannot save to %s: a folder on the way is another user's link; choose another place with -o",
                           t->output);
+    output_place_look(place, t->output);
     rc = make_folders(t->output, err);
     if (rc) return rc;
     if (!stat(t->output, &st) && S_ISDIR(st.st_mode))

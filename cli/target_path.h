@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "cli/attach_options.h"
+#include "cli/output_place.h"
 
 struct target_path {
     char output[PATH_MAX]; /* what the user gets */
@@ -12,9 +13,10 @@ struct target_path {
     int raw_fd;
     char native[PATH_MAX]; /* the name of a .vzt instead of output, when the user gave no name; else "" */
 };
-/* Works out the names, makes missing folders and the raw file: everything that can fail fails before the attach.
- * 0 or -errno and err. */
-VT_MUST_CHECK int target_path_open(struct target_path *t, const struct attach_options *o, struct vt_err *err);
+/* Works out the names, makes missing folders (*place tells which) and the raw file: everything that can fail fails before the
+ * attach. 0 or -errno and err. */
+VT_MUST_CHECK int target_path_open(struct target_path *t, struct output_place *place, const struct attach_options *o,
+                                   struct vt_err *err);
 /* The output gets its name in native. */
 void target_path_make_native(struct target_path *t);
 /* Removes the raw file, if it is still there. */

@@ -22,7 +22,8 @@ VT_MUST_CHECK int spooldir_prepare(mode_t mode, char *dir, size_t size);
 /* Calls fn for each folder where daemons of this user may have kept traces. fn returns non-zero to end the walk; that value is
  * returned. */
 int spooldir_each_own(int (*fn)(void *ctx, const char *dir), void *ctx);
-/* Calls fn for every kept trace in dir that belongs to uid (root: to anybody). fn returns non-zero to end the walk; that value
+/* Calls fn for every kept trace in dir that belongs to uid (root: to anybody). A file without a frame is none; an old one of ours
+ * is removed. fn returns non-zero to end the walk; that value
  * is returned. */
 int spooldir_each(const char *dir, uid_t uid, int (*fn)(void *ctx, const struct spooldir_file *file), void *ctx);
 

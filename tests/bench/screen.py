@@ -68,7 +68,7 @@ def view(tool, trace, ui, drawn, look):
     with tempfile.TemporaryDirectory() as home:
         env = dict(os.environ, HOME=home if not ui else os.environ.get("HOME", home), XDG_CACHE_HOME=home)
         env.pop("VIRTUAL_ENV", None)
-        env["VIZTRACER_UI_DIR"] = ui or ""
+        env["VIZTRACER_UI_DIR"] = ui or "none"
         began = time.monotonic()
         process = subprocess.Popen([tool, "view", "-s", "-p", "0", trace], stdout=subprocess.PIPE, text=True, env=env)
         try:

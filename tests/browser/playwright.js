@@ -60,7 +60,7 @@ async function lookAtPerfetto(page) {
 
 /* viztracer view: the address that it prints, and the process; ui: a folder or none. */
 async function view(ui) {
-    const env = {...process.env, HOME: samples, XDG_CACHE_HOME: samples, VIZTRACER_UI_DIR: ui || ''};
+    const env = {...process.env, HOME: samples, XDG_CACHE_HOME: samples, VIZTRACER_UI_DIR: ui || 'none'};
     delete env.VIRTUAL_ENV;
     const server = childProcess.spawn(tool, ['view', '-s', '-p', '0', trace], {env, stdio: ['ignore', 'pipe', 'inherit']});
     const url = await new Promise((done, fail) => {

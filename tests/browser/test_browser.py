@@ -392,7 +392,7 @@ class View:
     """viztracer view, with the address that it prints."""
 
     def __init__(self, *args, ui=None):
-        env = dict(os.environ, HOME=SAMPLES, XDG_CACHE_HOME=SAMPLES, VIZTRACER_UI_DIR=ui or "")
+        env = dict(os.environ, HOME=SAMPLES, XDG_CACHE_HOME=SAMPLES, VIZTRACER_UI_DIR=ui or "none")
         env.pop("VIRTUAL_ENV", None)
         self.process = subprocess.Popen([TOOL, "view", "-s", "-p", "0", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env=env, text=True)

@@ -18,6 +18,7 @@
 #include "proto/msg.h"
 #include "proto/rundir.h"
 #include "tests/lib/suite.h"
+#include "tests/lib/trace_build.h"
 
 struct scene {
     const struct interp *ip;
@@ -524,6 +525,35 @@ START_TEST(test_status_lists_sessions) {
 }
 END_TEST
 
+/* What nobody has saved: its events are not known, and a file without a frame is no trace. */
+START_TEST(test_status_of_kept_files) {
+    struct tool tool;
+    struct trace_build kept;
+    char dir[] = "/tmp/vt-spool-XXXXXX", whole[64], fresh[64], old[64];
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    setenv("VIZTRACERD_SPOOL", dir, 1);
+    snprintf(whole, sizeof whole, "%s/111-1.vzt", dir);
+    snprintf(fresh, sizeof fresh, "%s/222-1.vzt", dir);
+    snprintf(old, sizeof old, "%s/333-1.vzt", dir);
+    trace_build_open(&kept);
+    trace_build_close(&kept);
+    ck_assert_int_eq(rename(kept.path, whole), 0);
+    const char *const empty[] = {fresh, old};
+    for (size_t i = 0; i < VT_ARRAY_LEN(empty); i++) {
+        int fd = open(empty[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        ck_assert(fd >= 0 && !vt_write_full(fd, VT_FILE_MAGIC, 8) && !close(fd));
+    }
+    ck_assert_int_eq(utimensat(AT_FDCWD, old, (struct timespec[]){{1000, 0}, {1000, 0}}, 0), 0);
+    tool_runf(&tool, "status --json");
+    must_exit(&tool, 0, "status --json");
+    ck_assert_msg(strstr(tool.out, "\"pid\": 111") && strstr(tool.out, "\"events\": null, \"dropped\": null"), "%s", tool.out);
+    ck_assert_msg(!strstr(tool.out, "\"pid\": 222") && !strstr(tool.out, "\"pid\": 333"), "%s", tool.out);
+    ck_assert_msg(!access(fresh, F_OK) && access(old, F_OK), "the wrong file without a frame was removed");
+    unsetenv("VIZTRACERD_SPOOL");
+    ck_assert(!unlink(whole) && !unlink(fresh) && !rmdir(dir));
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("endings");
     suite_add(s, "duration", test_ending_by_duration, 60);
@@ -538,6 +568,7 @@ int main(void) {
     suite_add(s, "daemon-killed", test_ending_daemon_killed, 60);
     suite_add(s, "target-stopped", test_ending_target_stopped, 90);
     suite_add(s, "unfinished-vzt", test_ending_of_unfinished_vzt, 60);
+    suite_add_once(s, "status-of-kept-files", test_status_of_kept_files, 60);
     suite_add_once(s, "status-full", test_status_to_full_disk_fails, 90);
     suite_add(s, "all-killed", test_ending_all_killed_early, suite_times(90, 600));
     suite_add(s, "disk-full", test_ending_disk_full, 60);

@@ -426,7 +426,23 @@ START_TEST(test_option_output_places) {
     ck_assert_msg(!tool.out_len && !tool.err_len, "--quiet prints: %s%s", tool.out, tool.err);
     char path[PATH_MAX + 64];
     snprintf(path, sizeof path, "%s/result.json", dir);
+    ck_assert_msg(!access(path, F_OK), "no result.json in the working folder");
+    /* the same again replaces that file, and says so */
+    tool_start(&tool, (const char *[]){"--attach", pid, "-t", "0.2", "--quiet", NULL}, &(struct tool_opts){.cwd = dir});
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "no -o again");
+    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, "result.json was there already and is replaced"), "says: %s",
+                  tool.err);
     ck_assert_msg(!unlink(path), "no result.json in the working folder");
+    /* a folder that is made is told */
+    tool_runf(&tool, "--attach %s -t 0.2 -o %s/new/er/x.vzt", pid, dir);
+    must_exit(&tool, 0, "new folder");
+    snprintf(path, sizeof path, ", in the new folder %s/new): ", dir);
+    ck_assert_msg(strstr(tool.out, path), "no '%s': %s", path, tool.out);
+    /* --quiet hides no empty trace */
+    tool_runf(&tool, "--attach %s -t 0.2 -o %s/new/x.vzt --quiet --include_files /no/such/folder", pid, dir);
+    must_exit(&tool, 0, "--quiet of nothing");
+    ck_assert_msg(!tool.out_len && tool_one_line(&tool) && strstr(tool.err, "x.vzt: no calls; "), "%s%s", tool.out, tool.err);
     tool_start(&tool, (const char *[]){"--attach", pid, "-t", "0.2", "-u", "--output_dir", dir, NULL}, NULL);
     tool_wait(&tool, 30000);
     must_exit(&tool, 0, "-u");

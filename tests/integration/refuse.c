@@ -217,7 +217,40 @@ START_TEST(test_refuse_processes_of_other_users) {
     must_refuse_with(t.pid,
                      (const char *[]){"right|permission|permitted|CAP_SYS_PTRACE|user", "CAP_SYS_PTRACE|root|sudo|user", NULL},
                      "", &(struct tool_opts){.uid = 65534, .program = program}, "other user's process");
+    struct tool tool;
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", (int)t.pid);
+    tool_start(&tool, (const char *[]){"--detach", pid, NULL}, &(struct tool_opts){.uid = 65534, .program = program});
+    tool_wait(&tool, 20000);
+    must_exit(&tool, 1, "--detach of another user's process");
+    must_say(&tool, (const char *[]){"is another user's (root)", "sudo viztracer --detach", NULL}, "--detach");
     target_kill(&t);
+}
+END_TEST
+
+/* It is traced, though no daemon says so that its owner may ask. */
+START_TEST(test_refuse_detach_of_what_root_traces) {
+    struct target t;
+    struct tool tool, second;
+    char program[PATH_MAX], pid[16];
+    const char *out = temp_path(".vzt");
+    if (geteuid()) skip_test("refuse detach-of-root: needs root to become somebody else");
+    public_copy(program, sizeof program);
+    const char *argv[] = {"/usr/bin/python3", "-c", "print('ready', flush=True)\nwhile True: sum(range(99))", NULL};
+    ck_assert_int_eq(target_spawn_argv(&t, argv, &(struct target_opts){.uid = 65534}), 0);
+    tool_startf(&tool, "--attach %d -o %s", (int)t.pid, out);
+    must_attach(&tool, "root");
+    snprintf(pid, sizeof pid, "%d", (int)t.pid);
+    tool_start(&second, (const char *[]){"--detach", pid, NULL}, &(struct tool_opts){.uid = 65534, .program = program});
+    tool_wait(&second, 20000);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 20000);
+    must_exit(&tool, 0, "root");
+    must_exit(&second, 1, "--detach");
+    ck_assert_msg(tool_one_line(&second), "not one line: %s", second.err);
+    must_say(&second, (const char *[]){"is traced by another user", "sudo viztracer --detach", NULL}, "--detach");
+    target_kill(&t);
+    unlink(out);
 }
 END_TEST
 
@@ -324,6 +357,7 @@ static const struct {
     {"--attach %d --no_such_option", "no_such_option"},
     {"--attach %d -o a.json -u", "-u"},
     {"--attach %d -o a.txt", "json"},
+    {"--attach %d --open -o z.svg", "--open cannot show z.svg: name the output .json"},
     {"--attach %d --method magic", "magic"},
     {"--attach %d --max_stack_depth x", "max_stack_depth"},
     {"--attach %d --min_duration 5zz", "5zz"},
@@ -403,6 +437,7 @@ int main(void) {
     suite_add(s, "vfork-child", test_refuse_a_vfork_child, 60);
     suite_add(s, "opted-out", test_refuse_opted_out, 90);
     suite_add(s, "other-users", test_refuse_processes_of_other_users, 60);
+    suite_add_once(s, "detach-of-root", test_refuse_detach_of_what_root_traces, 60);
     suite_add_once(s, "no-proc", test_refuse_without_proc, 60);
     suite_add_once(s, "file-size-limit", test_refuse_with_file_size_limit, 60);
     suite_add(s, "traced-by-us", test_refuse_process_traced_by_us, 90);

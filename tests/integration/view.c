@@ -18,7 +18,7 @@ static void set_up(void) {
     trace_build_name(&trace, 1, 0, "f", "a.py", 1);
     trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
     trace_build_end(&trace, 0, 0);
-    setenv("VIZTRACER_UI_DIR", "", 1);
+    setenv("VIZTRACER_UI_DIR", "none", 1);
     setenv("XDG_CACHE_HOME", "/nowhere", 1);
     setenv("HOME", "/nowhere", 1);
     unsetenv("VIRTUAL_ENV");
@@ -53,6 +53,47 @@ START_TEST(test_view_refusals_are_one_line) {
         tool_runf(&t, "%s", rows[i].args);
         refused(&t, rows[i].code, rows[i].says);
     }
+}
+END_TEST
+
+/* vizviewer is a command of its own to who types it. */
+START_TEST(test_view_refuses_under_its_own_name) {
+    static const char *const rows[][2] = {{"--nonsense", "vizviewer: --nonsense: no such option"},
+                                          {"/nowhere/trace.json", "vizviewer: /nowhere/trace.json: there is no such file"}};
+    struct tool t;
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        tool_start(&t, (const char *[]){rows[i][0], NULL}, &(struct tool_opts){.program = "vizviewer"});
+        tool_wait(&t, 20000);
+        ck_assert_msg(t.exit_code > 0 && tool_one_line(&t) && !strncmp(t.err, rows[i][1], strlen(rows[i][1])), "%s", t.err);
+    }
+}
+END_TEST
+
+/* Without -o there is a name, as VizTracer has it; a file that is there is not replaced without a word. */
+START_TEST(test_view_outputs_without_a_name) {
+    static const char *const outputs[] = {"result.json", "result.json", "result.cvf"};
+    struct tool t;
+    char dir[] = "/tmp/view-names-XXXXXX", json[64], path[64];
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(json, sizeof json, "%s/new/in.json", dir);
+    tool_runf(&t, "convert %s -o %s", trace.path, json);
+    must_exit(&t, 0, "convert");
+    ck_assert_msg(strstr(t.out, "/new/in.json, in the new folder /tmp/view-names-"), "%s", t.out);
+    for (size_t i = 0; i < VT_ARRAY_LEN(outputs); i++)
+        for (int again = 0; again < 2; again++) {
+            const char *commands[][4] = {
+                {"--combine", json, trace.path}, {"--align_combine", json, trace.path}, {"--compress", json}};
+            tool_start(&t, commands[i], &(struct tool_opts){.cwd = dir});
+            tool_wait(&t, 20000);
+            must_exit(&t, 0, commands[i][0]);
+            snprintf(path, sizeof path, "%s was there already and is replaced", outputs[i]);
+            ck_assert_msg(!strstr(t.err, path) == !again, "%s, %d: %s", commands[i][0], again, t.err);
+            snprintf(path, sizeof path, "%s/%s", dir, outputs[i]);
+            ck_assert_msg(!access(path, F_OK) && (!again || !unlink(path)), "%s: no %s", commands[i][0], path);
+        }
+    unlink(json);
+    *strrchr(json, '/') = 0;
+    ck_assert_msg(!rmdir(json) && !rmdir(dir), "%s is not empty", dir);
 }
 END_TEST
 
@@ -177,6 +218,8 @@ int main(void) {
     Suite *s = suite_create("view");
     set_up();
     suite_add_once(s, "refusals", test_view_refusals_are_one_line, 60);
+    suite_add_once(s, "own-name", test_view_refuses_under_its_own_name, 60);
+    suite_add_once(s, "outputs-without-a-name", test_view_outputs_without_a_name, 60);
     suite_add_once(s, "once", test_view_once_ends, 60);
     suite_add_once(s, "signals", test_view_ends_with_a_signal, 60);
     suite_add_once(s, "ui-urls", test_view_refuses_ui_urls, 60);

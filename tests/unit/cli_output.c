@@ -156,11 +156,12 @@ END_TEST
 START_TEST(test_output_raw_trace_is_a_new_file) {
     struct attach_options o = {.output_file = path, .req.pid = 1};
     struct target_path t;
+    struct output_place place;
     struct stat st;
     char taken[160];
     snprintf(taken, sizeof taken, "%s/.out.%d.vzt", dir, getpid());
     ck_assert_int_eq(symlink("/dev/null", taken), 0);
-    ck_assert_msg(!target_path_open(&t, &o, &err), "%s", err.msg);
+    ck_assert_msg(!target_path_open(&t, &place, &o, &err), "%s", err.msg);
     ck_assert_str_ne(t.raw, taken);
     ck_assert(!fstat(t.raw_fd, &st) && S_ISREG(st.st_mode));
     target_path_discard(&t);

@@ -78,11 +78,13 @@ START_TEST(test_select_slice_cuts_calls) {
           "call 100/100 A.a (m.py:2) 1650..1660\ncall 100/100 b (x/b.py:3) 1600..1660\ncall 100/100 A.a (m.py:2) 1249..1660\n"
           "call 100/101 A.a (m.py:2) 1250..1260\ncall 100/100 main (m.py:1) 1248..1660 open\n");
     ck_assert_uint_eq(rec.totals.unselected, 0);
+    ck_assert_uint_eq(rec.totals.threads, 2);
     record_free(&rec);
     ck_assert_int_eq(select_parse_slice("550ns..", &want), 0);
     check("call 100/100 A.a (m.py:2) 1650..1700\ncall 100/100 b (x/b.py:3) 1600..1800\ncall 100/100 A.a (m.py:2) 1550..1900\n"
           "gap 100/100 1900 9\ncall 100/100 main (m.py:1) 1549..1900 open\n");
     ck_assert_uint_eq(rec.totals.unselected, 3);
+    ck_assert_uint_eq(rec.totals.threads, 1); /* the other one has nothing in the window */
     record_free(&rec);
     ck_assert_int_eq(select_parse_slice("..0.15us", &want), 0);
     check("call 100/100 A.a (m.py:2) 1100..1150\ncall 100/100 main (m.py:1) 1000..1150 open\n");

@@ -395,6 +395,12 @@ START_TEST(test_view_finds_the_ui) {
     ck_assert_int_eq(view_ui_find(NULL, &found, &err), 0);
     if (!strstr(found, "/.cache/ui")) ck_assert_msg(strstr(found, "python3.9"), "%s", found); /* else make deps-ui was here */
     free(found);
+    ck_assert_int_eq(view_ui_find("none", &found, &err), 0);
+    ck_assert_ptr_null(found);
+    setenv("VIZTRACER_UI_DIR", "none", 1);
+    ck_assert_int_eq(view_ui_find(NULL, &found, &err), 0);
+    ck_assert_ptr_null(found);
+    unsetenv("VIZTRACER_UI_DIR");
     unsetenv("VIRTUAL_ENV");
 }
 END_TEST

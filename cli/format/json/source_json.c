@@ -13,9 +13,9 @@
 #include "cli/base/memory.h"
 #include "cli/format/json/chrome_json.h"
 #include "cli/format/json/json_events.h"
+#include "cli/trace/filters.h"
 #include "cli/trace/info_build.h"
 #include "cli/trace/lane.h"
-#include "cli/trace/filters.h"
 #include "cli/trace/limit.h"
 
 #define MARKS "iCNODstfbne"

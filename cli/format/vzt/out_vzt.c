@@ -601,7 +601,7 @@ static int put_end(struct trace_writer *w, const struct trace_totals *totals) {
     end.events = w->put.events;
     end.calls = w->calls + totals->short_calls;
     end.short_calls = totals->short_calls;
-    end.threads = w->info->nshown;
+    end.threads = (uint32_t)totals->threads;
     end.dropped = totals->dropped;
     bool known = w->process && w->process->end_ns;
     end.hooks_on_ticks = known ? trace_process_start(w->info, w->process) : first_ns(w->info);
