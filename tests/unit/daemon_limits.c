@@ -279,6 +279,54 @@ START_TEST(test_limits_long_names_are_refused_and_status_is_answered) {
 }
 END_TEST
 
+/* Sessions with the longest names, as a user of its own, until it is killed. */
+static void hold_sessions(uid_t uid, uint32_t first, uint32_t n) {
+    static char name[4096];
+    static struct client c;
+    if (uid && (setgroups(0, NULL) || setgid(uid) || setuid(uid))) _exit(1);
+    memset(name, 'x', sizeof name - 1);
+    for (uint32_t i = 0; i < n; i++) {
+        Vt__AttachReq req = VT__ATTACH_REQ__INIT;
+        req.pid = first + i;
+        req.output = name;
+        if (client_open_path(&c, path, 0, &err) || vt_msg_send(c.fd, VT_CTL_ATTACH, &req.base)) _exit(1);
+        c.fd = -1;
+    }
+    for (;;) pause();
+}
+
+/* More sessions than one answer holds: those that are in it and those that are left out are all. */
+START_TEST(test_limits_status_counts_what_it_leaves_out) {
+    enum { USERS = 27, OF_ROOT = 256, EACH = 32, ALL = OF_ROOT + (USERS - 1) * EACH };
+    pid_t users[USERS];
+    struct client asks;
+    ProtobufCMessage *reply = NULL;
+    size_t listed = 0, left_out = 0;
+    if (geteuid()) return;
+    start(0);
+    for (unsigned i = 0; i < USERS; i++) {
+        users[i] = fork();
+        ck_assert_int_ge(users[i], 0);
+        if (!users[i]) hold_sessions(i ? 64100 + i : 0, 4200000 + 1000 * i, i ? EACH : OF_ROOT);
+    }
+    for (int i = 0; i < 600 && listed + left_out < ALL; i++, usleep(100000)) { /* until it has read all requests */
+        memset(&err, 0, sizeof err);
+        ck_assert_int_eq(client_open_path(&asks, path, geteuid(), &err), 0);
+        int rc = client_request(&asks, VT_CTL_STATUS, NULL, VT_CTL_STATUS_REP, &reply, &err);
+        ck_assert_msg(!rc, "no answer: %s", err.msg);
+        listed = ((Vt__StatusRep *)reply)->n_sessions;
+        left_out = ((Vt__StatusRep *)reply)->left_out;
+        vt_msg_free(reply);
+        client_close(&asks);
+    }
+    for (unsigned i = 0; i < USERS; i++) kill(users[i], SIGKILL), waitpid(users[i], NULL, 0);
+    ck_assert_uint_eq(listed + left_out, ALL);
+    ck_assert_uint_gt(listed, 900);
+    ck_assert_uint_gt(left_out, 0);
+    stop();
+}
+END_TEST
+
 /* Until the daemon closes the connection. */
 static int idle_helper(int fd) {
     static char buf[1 << 18];
@@ -297,6 +345,7 @@ int main(int argc, char **argv) {
     tcase_add_test(tc, test_limits_descriptors_are_raised_to_the_hard_limit);
     tcase_add_test(tc, test_limits_sessions_of_one_user_have_a_limit);
     tcase_add_test(tc, test_limits_long_names_are_refused_and_status_is_answered);
+    tcase_add_test(tc, test_limits_status_counts_what_it_leaves_out);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
