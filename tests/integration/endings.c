@@ -1,6 +1,7 @@
 /* Each way that a trace can end: what was recorded is saved, the target is unharmed and clean, the next attach works. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pty.h>
 #include <sched.h>
 #include <signal.h>
@@ -147,6 +148,72 @@ START_TEST(test_ending_by_another_daemon) {
     waitpid(pid, NULL, 0);
     ck_assert_msg(said != NULL, "--detach: what another daemon did is told as an error");
     must_exit(&tool, 0, "status");
+}
+END_TEST
+
+/* Listens in the run folder of `uid`. Greets nobody, or says of everything that it is done and never is. */
+static void another_users_daemon(uid_t uid, bool greets, pid_t claims) {
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    Vt__Hello hello = VT__HELLO__INIT;
+    Vt__StatusRep status = VT__STATUS_REP__INIT;
+    Vt__SessionInfo info = VT__SESSION_INFO__INIT, *infos[] = {&info};
+    char dir[64];
+    if (setgroups(0, NULL) || setgid(uid) || setuid(uid)) _exit(1);
+    snprintf(dir, sizeof dir, "/tmp/viztracerd-%u", uid);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/viztracerd-%d.sock", dir, (int)getpid());
+    int listening = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (mkdir(dir, 0700) || bind(listening, (struct sockaddr *)&at, sizeof at) || listen(listening, 8)) _exit(1);
+    hello.protocol = VT_PROTOCOL;
+    hello.tool_version = (char *)(uintptr_t) "";
+    info.pid = (uint32_t)claims;
+    status.n_sessions = 1;
+    status.sessions = infos;
+    while (!greets) pause();
+    for (int fd; (fd = accept(listening, NULL, NULL)) >= 0;) { /* the connection stays open */
+        struct vt_frame_buf in = {0};
+        const uint8_t *payload;
+        uint32_t type, len;
+        while (!vt_msg_recv(fd, &in, &type, &payload, &len)) {
+            if (type == VT_CTL_HELLO && vt_msg_send(fd, VT_CTL_HELLO, &hello.base)) break;
+            if (type == VT_CTL_STATUS && vt_msg_send(fd, VT_CTL_STATUS_REP, &status.base)) break;
+            if (type == VT_CTL_DETACH)
+                for (;;) pause();
+        }
+        vt_frame_buf_free(&in);
+    }
+    _exit(0);
+}
+
+/* Root's commands meet daemons of other users that say nothing, or claim a process of somebody else. */
+START_TEST(test_ending_beside_daemons_of_other_users) {
+    struct scene x;
+    struct tool other;
+    pid_t false_daemons[2];
+    if (geteuid()) skip_test("endings other-users: needs root to become somebody else");
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"))
+        skip_test("endings other-users: cannot mount a /tmp of our own (%s)", strerror(errno));
+    begin(&x, _i, "daemons of other users", "");
+    for (unsigned i = 0; i < 2; i++) {
+        false_daemons[i] = fork();
+        if (false_daemons[i] == 0) another_users_daemon(64001 + i, i, x.target.pid);
+    }
+    sleep_ms(300);
+    tool_runf(&other, "status");
+    must_exit(&other, 0, "status");
+    ck_assert_msg(tool_one_line(&other) && strstr(other.err, "the daemons of user 64001 are left out"), "status: %s", other.err);
+    ck_assert_msg(other.took_ms < 30000, "status took %llu ms", (unsigned long long)other.took_ms);
+    tool_runf(&other, "--detach %d", (int)x.target.pid);
+    must_exit(&other, 0, "--detach");
+    ck_assert_msg(tool_one_line(&other) && strstr(other.err, "the daemons of user 64001 are left out"), "--detach: %s",
+                  other.err);
+    ck_assert_msg(other.took_ms < 30000, "--detach took %llu ms", (unsigned long long)other.took_ms);
+    saved(&x, 20000);
+    tool_runf(&other, "--detach %d", (int)x.target.pid); /* now nobody but the false daemon says that it traces it */
+    must_exit(&other, 1, "--detach of what is not traced");
+    ck_assert_msg(strstr(other.err, "is not being traced") != NULL, "--detach of what is not traced: %s", other.err);
+    for (unsigned i = 0; i < 2; i++) kill(false_daemons[i], SIGKILL), waitpid(false_daemons[i], NULL, 0);
+    end(&x);
 }
 END_TEST
 
@@ -561,6 +628,7 @@ int main(void) {
         suite_add_row(s, signals[i].name, test_ending_by_signal, i, 60);
     suite_add(s, "detach", test_ending_by_detach_elsewhere, 60);
     suite_add_once(s, "another-daemon-ends", test_ending_by_another_daemon, 60);
+    suite_add_once(s, "daemons-of-others", test_ending_beside_daemons_of_other_users, 120);
     suite_add(s, "uninstall", test_ending_by_uninstall_elsewhere, 60);
     suite_add(s, "target-killed", test_ending_target_killed, 60);
     suite_add(s, "target-exits", test_ending_target_exits, 60);
