@@ -20,6 +20,7 @@
 #define LATE_US "1500"
 #define AGAIN_MS 15000u /* for the end of a session whose helper was killed */
 #define SHORT_SECONDS 45u
+#define SHOWN 3000u /* characters of a program's output, after a failure */
 
 static char dir[64], faults[96], socket_path[96], steps[STEPS_MAX][64];
 static unsigned nsteps;
@@ -60,9 +61,24 @@ static bool runs(pid_t pid) {
 
 /* ---- the daemon and its other sessions ---- */
 
+/* Prints the last lines of a program's output, and how it ended. */
+static void show(const char *who, struct tool *t) {
+    if (runs(t->pid))
+        (void)tool_expect(t, "\1", 100);
+    else
+        tool_wait(t, 1000);
+    size_t out = t->out_len > SHOWN ? t->out_len - SHOWN : 0, err = t->err_len > SHOWN ? t->err_len - SHOWN : 0;
+    printf("%s: exit code %d (-1: it runs), after %.1f s\nstdout: %s\nstderr: %s\n", who, t->exit_code,
+           (double)(now_ms() - t->start_ms) / 1000, t->out + out, t->err + err);
+}
+
 static void must(bool ok, const char *what) {
     if (ok) return;
-    printf("FAIL %s\n1 failed\n", what);
+    printf("FAIL %s\n", what);
+    if (daemon_tool.start_ms) show("the daemon", &daemon_tool);
+    for (unsigned i = 0; i < OTHERS; i++)
+        if (others[i].client.start_ms) show("the client of another session", &others[i].client);
+    printf("1 failed\n");
     exit(1);
 }
 
@@ -87,14 +103,28 @@ static void daemon_start(const struct interp *ip) {
     }
 }
 
+/* Takes what a program has said, and makes room in the buffers: they keep what comes first. */
+static void take_output(struct tool *t) {
+    (void)tool_expect(t, "\1", 1);
+    struct {
+        char *text;
+        size_t *len;
+    } streams[] = {{t->out, &t->out_len}, {t->err, &t->err_len}};
+    for (unsigned i = 0; i < VT_ARRAY_LEN(streams); i++) {
+        if (*streams[i].len < 2 * SHOWN) continue;
+        memmove(streams[i].text, streams[i].text + *streams[i].len - SHOWN, SHOWN + 1);
+        *streams[i].len = SHOWN;
+    }
+}
+
 static void others_go_on(void) {
     must(runs(daemon_tool.pid), "the daemon died");
     for (unsigned i = 0; i < OTHERS; i++) {
         must(runs(others[i].client.pid), "the client of another session ended");
         must(!target_progresses(&others[i].target, 1, 5000), "the target of another session does not run on");
-        (void)tool_expect(&others[i].client, "\1", 1); /* takes its output */
+        take_output(&others[i].client);
     }
-    (void)tool_expect(&daemon_tool, "\1", 1);
+    take_output(&daemon_tool);
 }
 
 static void daemon_end(void) {
@@ -106,7 +136,8 @@ static void daemon_end(void) {
         must(!tool_wait(&others[i].client, 60000), "the client of another session failed");
         must(!stat(others[i].out, &st) && st.st_size > 1000, "another session saved nothing");
         tool_runf(&tool, "report %s", others[i].out);
-        must(tool.exit_code == 0 && strstr(tool.out, "tick"), "the trace of another session is not readable");
+        if (tool.exit_code || !strstr(tool.out, "tick"))
+            show("report", &tool), must(false, "the trace of another session is not readable");
         unlink(others[i].out);
         target_kill(&others[i].target);
     }
@@ -116,9 +147,7 @@ static void daemon_end(void) {
         must(!tool.exit_code && !strstr(tool.out, command), "a session is left");
     }
     kill(daemon_tool.pid, SIGTERM);
-    int rc = tool_wait(&daemon_tool, 30000);
-    if (rc) printf("%s\n", daemon_tool.err);
-    must(!rc, "the daemon ended with an error");
+    must(!tool_wait(&daemon_tool, 30000), "the daemon ended with an error");
     snprintf(command, sizeof command, "rm -rf %s", dir);
     must(!system(command), "cannot remove the folder");
 }
@@ -185,7 +214,7 @@ static bool kill_attach(struct victim *v, const char *setting) {
 static bool kill_stop(struct victim *v, const char *setting) {
     struct tool tool;
     const char *out = temp_path(".vzt");
-    char text[160];
+    char text[1024];
     set_faults(v->t.pid, "");
     tool_startf(&tool, "--attach %d -o %s", (int)v->t.pid, out);
     if (tool_expect(&tool, "racing", 20000)) {
@@ -203,7 +232,8 @@ static bool kill_stop(struct victim *v, const char *setting) {
     bool said = strstr(tool.out, "process that removes the hooks was killed"), blamed = strstr(tool.out, "GIL");
     if (said) __atomic_fetch_add(&total->said, 1, __ATOMIC_RELAXED);
     if (tool.exit_code || !saved || blamed) {
-        snprintf(text, sizeof text, "the stop: exit %d, saved %d: %.100s", tool.exit_code, saved, blamed ? tool.out : tool.err);
+        snprintf(text, sizeof text, "the stop: exit %d, saved %d, after %.1f s: %.400s %.400s", tool.exit_code, saved,
+                 (double)tool.took_ms / 1000, tool.out, tool.err);
         wrong(v, setting, text);
     }
     return unharmed(v, setting) && attach_again(v, setting) && unharmed(v, "the attach after that");
