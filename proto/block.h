@@ -35,9 +35,9 @@ size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint6
 /* 0, or -ENOSPC when the block is full: finish it, begin another, and try again. The time is that of the last event. */
 VT_MUST_CHECK int vt_block_payload(struct vt_block_enc *e, uint32_t kind, const void *data, uint32_t len);
 VT_MUST_CHECK int vt_block_gap(struct vt_block_enc *e, uint64_t dropped);
-uint32_t vt_block_count(const struct vt_block_enc *e);  /* events, payloads and gaps in the open block */
-uint32_t vt_block_enters(const struct vt_block_enc *e); /* of these: functions entered */
-bool vt_block_full(const struct vt_block_enc *e);       /* finish it, begin another */
+uint32_t vt_block_count(const struct vt_block_enc *e); /* events, payloads and gaps in the open block */
+uint32_t vt_block_calls(const struct vt_block_enc *e); /* of these: calls that begin, without resumed pieces */
+bool vt_block_full(const struct vt_block_enc *e);      /* finish it, begin another */
 /* Compressed bytes, owned by the packer, valid until the next vt_block_finish with it. */
 VT_MUST_CHECK int vt_block_finish(struct vt_block_enc *e, const uint8_t **data, size_t *len, uint32_t *raw_len);
 

@@ -23,7 +23,7 @@ struct vt_block_enc {
     /* of the run that is being put: a stamp and what it is in full, ticks that nobody has counted yet, ticks that are not
      * ordinary */
     uint64_t full_stamp, full, jump, longer;
-    uint32_t count, enters;
+    uint32_t count, calls;
     uint8_t *side_end;
     uint8_t low[VT_BLOCK_EVENTS], high[VT_BLOCK_EVENTS];
     uint8_t side[SIDE_BYTES];
@@ -87,13 +87,13 @@ void vt_block_enc_free(struct vt_block_enc *e) {
 void vt_block_begin(struct vt_block_enc *e, uint64_t base) {
     block_begin(&e->predictor, &e->place);
     e->last = base;
-    e->count = e->enters = 0;
+    e->count = e->calls = 0;
     e->side_end = e->side;
     e->payload_len = 0;
 }
 
 uint32_t vt_block_count(const struct vt_block_enc *e) { return e->count; }
-uint32_t vt_block_enters(const struct vt_block_enc *e) { return e->enters; }
+uint32_t vt_block_calls(const struct vt_block_enc *e) { return e->calls; }
 
 static bool has_side_room(const struct vt_block_enc *e) { return e->side_end + SIDE_ROOM <= e->side + SIDE_BYTES; }
 bool vt_block_full(const struct vt_block_enc *e) { return e->count == VT_BLOCK_EVENTS || !has_side_room(e); }
@@ -129,7 +129,7 @@ static __attribute__((noinline)) int put_rare(struct vt_block_enc *e, uint64_t r
 
 size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint64_t *now) {
     struct block_place at = e->place;
-    uint32_t i = e->count, most = n < VT_BLOCK_EVENTS - i ? i + (uint32_t)n : VT_BLOCK_EVENTS, odd = 0;
+    uint32_t i = e->count, most = n < VT_BLOCK_EVENTS - i ? i + (uint32_t)n : VT_BLOCK_EVENTS, calls = 0;
     e->full = *now > e->last ? *now : e->last;
     e->jump = e->full - e->last;
     e->longer = e->jump ? 0 : BLOCK_DELTA_LONG;
@@ -150,16 +150,15 @@ size_t vt_block_put(struct vt_block_enc *e, const uint64_t *rec, size_t n, uint6
         e->high[i] = (uint8_t)(token >> 8);
         if (VT_REC_IS_ENTER(word & 15)) {
             block_enter(&e->predictor, &at, word);
+            calls += VT_REC_IS_CALL(word & 15);
         } else if (VT_REC_IS_LEAVE(word & 15) && at.depth) {
             block_leave(&e->predictor, &at);
-        } else {
-            odd++; /* neither enters nor leaves; it was predicted or checked by put_rare, so it is plain */
         }
         at.last = block_share(word);
     }
     n = i - e->count;
     if (!n) return 0;
-    e->enters += ((uint32_t)n - odd + at.depth - e->place.depth) / 2;
+    e->calls += calls;
     e->place = at;
     e->count = i;
     e->last = *now = e->full + ((stamp - e->full_stamp) >> VT_REC_TS_SHIFT);

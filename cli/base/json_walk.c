@@ -82,9 +82,15 @@ static const char *skip_value(const char *p, const char *end) {
     return p;
 }
 
-bool json_without_member(struct buf *out, const char *json, size_t len, const char *key) {
+static bool is_one_of(const char *const *keys, const char *quoted, size_t len) {
+    for (; *keys; keys++)
+        if (len == strlen(*keys) + 2 && !memcmp(quoted + 1, *keys, len - 2)) return true;
+    return false;
+}
+
+bool json_without_members(struct buf *out, const char *json, size_t len, const char *const *keys) {
     const char *end = json + len, *p = skip_spaces(json, end);
-    size_t key_len = strlen(key), before = out->len;
+    size_t before = out->len;
     if (p == end || *p != '{') {
         buf_put(out, json, len);
         return true;
@@ -92,7 +98,7 @@ bool json_without_member(struct buf *out, const char *json, size_t len, const ch
     for (p = skip_spaces(p + 1, end); p < end && *p == '"'; p = skip_spaces(p < end && *p == ',' ? p + 1 : p, end)) {
         const char *member = p;
         p = skip_text(p, end);
-        bool wanted = (size_t)(p - member) != key_len + 2 || memcmp(member + 1, key, key_len) != 0;
+        bool wanted = !is_one_of(keys, member, (size_t)(p - member));
         p = skip_value(p, end);
         if (!wanted) continue;
         buf_literal(out, out->len == before ? "{" : ",");

@@ -14,8 +14,8 @@ bool json_walk(const char *json, size_t len, const yajl_callbacks *callbacks, vo
 /* Hands out every number that is a direct member of a JSON object, up to the first fault in the text. */
 void json_numbers(const char *json, size_t len, void (*take)(void *arg, const char *key, size_t key_len, double value),
                   void *arg);
-/* Adds to `out` a JSON object without its member `key`. False: nothing else was in it, and nothing was added. What is no object
- * is added as it is. Whether there was memory, `out` tells. */
-bool json_without_member(struct buf *out, const char *json, size_t len, const char *key);
+/* Adds to `out` a JSON object without its members of these keys (NULL ends them). False: nothing else was in it, and nothing was
+ * added. What is no object is added as it is. Whether there was memory, `out` tells. */
+bool json_without_members(struct buf *out, const char *json, size_t len, const char *const *keys);
 
 #endif

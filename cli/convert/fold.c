@@ -55,9 +55,9 @@ struct trace_writer {
     uint64_t calls;         /* calls counted */
     uint32_t border;        /* a bucket: shorter calls are folded, longer ones are shown */
     uint64_t border_folded; /* how many calls of that bucket are folded; the first ones are */
-    uint64_t folded;
-    uint32_t listed_max; /* functions that a fold names */
-    struct lane *lanes;  /* by index of the thread */
+    uint64_t folded;        /* without resumed pieces */
+    uint32_t listed_max;    /* functions that a fold names */
+    struct lane *lanes;     /* by index of the thread */
     const struct trace_info *info;
     struct trace_fold_function *functions; /* the sums being made */
     uint32_t nfunctions;
@@ -144,7 +144,7 @@ static void remove_range(struct lane *lane, size_t from, size_t to) {
     if (lane->barrier > from) lane->barrier = lane->barrier > to ? lane->barrier - (to - from) : from;
 }
 
-/* Sums up entries from..to and removes them; calls is 0 when there were none. Valid until the next sum. */
+/* Sums up entries from..to and removes them; nfunctions is 0 when there were none. Valid until the next sum. */
 static struct trace_fold claim(struct trace_writer *w, struct lane *lane, size_t from, size_t to) {
     struct trace_fold fold = {0};
     if (from >= to) return fold;
@@ -162,17 +162,17 @@ static struct trace_fold claim(struct trace_writer *w, struct lane *lane, size_t
 
 /* Folds a call and the entries from..to inside it. */
 static int fold_away(struct trace_writer *w, struct lane *lane, const struct trace_call *call, size_t from, size_t to) {
-    struct pending sum = {call->start_ns, call->end_ns, 1, call->end_ns - call->start_ns, items_of(lane, from)};
+    struct pending sum = {call->start_ns, call->end_ns, !call->resumed, call->end_ns - call->start_ns, items_of(lane, from)};
     uint64_t below = 0;
     for (size_t i = from; i < to; i++) {
         sum.calls += lane->pending[i].calls;
         below += lane->pending[i].total_ns;
     }
-    w->folded++;
+    w->folded += !call->resumed;
     if (grow(&lane->items, lane->nitems, &lane->items_room, sizeof *lane->items)) return -ENOMEM;
     size_t at = items_of(lane, to);
     if (at < lane->nitems) memmove(lane->items + at + 1, lane->items + at, (lane->nitems - at) * sizeof *lane->items);
-    lane->items[at] = (struct item){call->name, 1, sum.total_ns > below ? sum.total_ns - below : 0};
+    lane->items[at] = (struct item){call->name, !call->resumed, sum.total_ns > below ? sum.total_ns - below : 0};
     lane->nitems++;
     for (size_t i = to; i < lane->npending; i++) lane->pending[i].first++;
     if (from < to) {
@@ -226,7 +226,7 @@ static int show(struct trace_writer *w, const struct trace_call *call, const str
     struct trace_call shown = *call;
     shown.announced = call->announced && w->ops->enter;
     shown.in_order = call->in_order && w->ops->enter;
-    shown.folded = fold->calls ? fold : NULL;
+    shown.folded = fold->nfunctions ? fold : NULL;
     return w->ops->call(w->inner, &shown);
 }
 

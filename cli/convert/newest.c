@@ -9,14 +9,17 @@
 struct trace_writer {
     const struct trace_writer_ops *ops; /* NULL = only count */
     struct trace_writer *inner;
-    uint64_t calls; /* calls so far */
-    uint64_t skip;  /* how many calls at the start are left out */
+    uint64_t calls;    /* calls so far */
+    uint64_t skip;     /* how many calls at the start are left out, resumed pieces of calls too */
+    uint64_t left_out; /* of them, without resumed pieces */
 };
 
 static int newest_begin(struct trace_writer *w) { return w->ops ? w->ops->begin(w->inner) : 0; }
 static int newest_call(struct trace_writer *w, const struct trace_call *call) {
     w->calls++;
-    return w->ops && w->calls > w->skip ? w->ops->call(w->inner, call) : 0;
+    if (w->calls > w->skip) return w->ops ? w->ops->call(w->inner, call) : 0;
+    w->left_out += !call->resumed;
+    return 0;
 }
 static int newest_gap(struct trace_writer *w, const struct trace_gap *gap) { return w->ops ? w->ops->gap(w->inner, gap) : 0; }
 static int newest_counter(struct trace_writer *w, const struct trace_counter *counter) {
@@ -27,7 +30,7 @@ static int newest_mark(struct trace_writer *w, const struct trace_mark *mark) {
 }
 static int newest_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct trace_totals t = *totals;
-    t.left_out = w->skip;
+    t.left_out = w->left_out;
     return w->ops ? w->ops->end(w->inner, &t) : 0;
 }
 
@@ -51,6 +54,6 @@ int newest_run(struct trace_source *s, const struct run_opts *opts, const struct
     if (counter.calls > newest) front.skip = counter.calls - newest;
     memset(totals, 0, sizeof(*totals));
     rc = trace_source_run(s, opts, &newest_ops, &front, totals, err);
-    totals->left_out = front.skip;
+    totals->left_out = front.left_out;
     return rc;
 }

@@ -81,6 +81,7 @@ static void keep_slow(struct adder *a, const struct walk_thread *t, const struct
     to->self_ns = end->self_ns;
     to->raised = end->raised;
     to->from_attach = f->from_attach;
+    to->resumed = f->resumed;
     to->depth = t->depth - 1;
     to->nstack = to->depth < PROFILE_STACK_MAX ? to->depth : PROFILE_STACK_MAX;
     for (uint32_t i = 0; i < to->nstack; i++) to->stack[i] = a->walk.functions[t->frames[to->depth - to->nstack + i].fn];
@@ -111,9 +112,11 @@ static int on_leave(struct trace_writer *w, struct walk_thread *t, struct walk_f
     uint64_t ns = end->end_ns - f->start_ns;
     fn->self_ns += end->self_ns;
     if (end->outermost) fn->total_ns += ns;
-    fn->open += f->open;
+    fn->calls += !f->resumed;
+    fn->open += f->open && !f->resumed;
     fn->raised += end->raised;
-    thread->calls++;
+    thread->calls += !f->resumed;
+    thread->pieces++;
     thread->total_ns += end->self_ns;
     int waiting = add_waiting(a, t, f, end);
     if (waiting) return waiting;
@@ -126,7 +129,7 @@ static int on_leave(struct trace_writer *w, struct walk_thread *t, struct walk_f
                (!a->wanted || a->wanted[f->fn])) {
         keep_slow(a, t, f, end);
     }
-    return durations_add(&fn->calls, ns);
+    return durations_add(&fn->pieces, ns);
 }
 
 static int on_gap(struct trace_writer *w, struct walk_thread *t, uint64_t from_ns, uint64_t to_ns, uint64_t count) {
@@ -153,9 +156,10 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct profile *p = adder_of(w)->p;
     uint32_t nfunctions = 0, nthreads = 0;
     for (uint32_t i = 0; i < w->nfunctions; i++) {
-        if (!p->functions[i].calls.n) continue;
+        if (!p->functions[i].pieces.n) continue;
         p->open += p->functions[i].open;
-        p->calls += p->functions[i].calls.n;
+        p->calls += p->functions[i].calls;
+        p->pieces += p->functions[i].pieces.n;
         struct profile_function *to = &p->functions[nfunctions++];
         *to = p->functions[i];
         to->name = w->functions[i];
@@ -165,7 +169,7 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
     }
     p->nfunctions = nfunctions;
     for (uint32_t i = 0; i < p->nthreads; i++) {
-        if (!p->threads[i].calls && !p->threads[i].dropped) continue;
+        if (!p->threads[i].pieces && !p->threads[i].dropped) continue;
         p->total_ns += p->threads[i].total_ns;
         p->wait_ns += p->threads[i].wait_ns;
         p->threads[nthreads++] = p->threads[i];
@@ -303,7 +307,7 @@ int profile_make(struct trace_source *source, const struct profile_opts *opts, s
 
 void profile_free(struct profile *p) {
     if (!p) return;
-    for (uint32_t i = 0; p->functions && i < p->nfunctions; i++) durations_free(&p->functions[i].calls);
+    for (uint32_t i = 0; p->functions && i < p->nfunctions; i++) durations_free(&p->functions[i].pieces);
     for (uint32_t i = 0; p->threads && i < p->nthreads; i++) memory_free(p->threads[i].open);
     memory_free(p->functions);
     memory_free(p->threads);
@@ -318,16 +322,16 @@ void profile_free(struct profile *p) {
 
 const char *const profile_sort_names[PROFILE_SORTS] = {"self", "total", "calls", "mean", "p50", "p99", "max", "name"};
 
-uint64_t profile_mean(const struct profile_function *f) { return f->calls.n ? f->calls.sum_ns / f->calls.n : 0; }
+uint64_t profile_mean(const struct profile_function *f) { return f->pieces.n ? f->pieces.sum_ns / f->pieces.n : 0; }
 
 static uint64_t key_of(const struct profile_function *f, enum profile_sort sort) {
     switch (sort) {
     case PROFILE_TOTAL: return f->total_ns;
-    case PROFILE_CALLS: return f->calls.n;
+    case PROFILE_CALLS: return f->calls;
     case PROFILE_MEAN: return profile_mean(f);
-    case PROFILE_P50: return durations_percentile(&f->calls, 50);
-    case PROFILE_P99: return durations_percentile(&f->calls, 99);
-    case PROFILE_MAX: return f->calls.max_ns;
+    case PROFILE_P50: return durations_percentile(&f->pieces, 50);
+    case PROFILE_P99: return durations_percentile(&f->pieces, 99);
+    case PROFILE_MAX: return f->pieces.max_ns;
     case PROFILE_NAME: return 0;
     default: return profile_work_ns(f);
     }

@@ -17,12 +17,13 @@
 
 struct profile_function {
     const struct trace_name *name;
+    uint64_t calls;
     uint64_t open;   /* of its calls: open at the end */
-    uint64_t raised; /* left by an exception */
+    uint64_t raised; /* pieces left by an exception */
     uint64_t self_ns, total_ns;
-    uint64_t wait_ns;       /* of self_ns: waiting (cli/trace/waits.h), but for waiting that holds up an event loop */
-    bool waits;             /* a function that waits: what self_ns has above wait_ns held up an event loop */
-    struct durations calls; /* one per call; .n is the number of calls */
+    uint64_t wait_ns;        /* of self_ns: waiting (cli/trace/waits.h), but for waiting that holds up an event loop */
+    bool waits;              /* a function that waits: what self_ns has above wait_ns held up an event loop */
+    struct durations pieces; /* one per call; of generators and coroutines one for each stretch between two yields */
     /* Of one that waits, who waited most: the nearest caller that is no part of the standard library, or that does not wait
      * itself. NULL = not known. */
     const struct trace_name *waiter, *loop_waiter;
@@ -30,7 +31,7 @@ struct profile_function {
 
 struct profile_thread {
     const struct trace_thread *thread;
-    uint64_t calls;
+    uint64_t calls, pieces;
     uint64_t total_ns; /* of its outermost calls; the same as the own time of all its calls */
     uint64_t wait_ns;  /* of total_ns, as in profile_function */
     uint64_t dropped;
@@ -42,7 +43,7 @@ struct profile_slow {
     const struct trace_thread *thread;
     const struct trace_name *name;
     uint64_t start_ns, end_ns, self_ns;
-    bool raised, from_attach;
+    bool raised, from_attach, resumed;
     uint32_t depth;                                    /* frames around it */
     uint32_t nstack;                                   /* of them kept */
     const struct trace_name *stack[PROFILE_STACK_MAX]; /* outermost first */
@@ -74,7 +75,7 @@ struct profile {
     uint32_t ngaps;
     uint64_t all_gaps;
     uint64_t start_ns, end_ns; /* of the trace: its first event, which --slice counts from too, and its end */
-    uint64_t calls, open, from_attach;
+    uint64_t calls, pieces, open, from_attach;
     uint64_t folded;       /* calls that --budget left out of this file: their time is in their callers' own */
     uint64_t folded_alone; /* of them: the file has no call around them, so their time is nowhere */
     uint64_t total_ns;     /* of all threads */
@@ -95,7 +96,7 @@ bool profile_match(const struct trace_name *name, const char *pattern);
 int profile_compare_names(const struct trace_name *a, const struct trace_name *b, bool line);
 /* Own time without waiting. */
 static inline uint64_t profile_work_ns(const struct profile_function *f) { return f->self_ns - f->wait_ns; }
-/* 0 when there were no calls. */
+/* Of a piece; 0 when there were none. */
 uint64_t profile_mean(const struct profile_function *f);
 
 enum profile_sort {

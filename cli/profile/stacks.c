@@ -99,7 +99,8 @@ int stacks_enter(struct stacks *s, const struct walk_thread *t, struct walk_fram
 
 void stacks_leave(struct stacks *s, const struct walk_frame *f, const struct walk_end *end) {
     struct stacks_node *n = &s->nodes[f->node];
-    n->calls++;
+    n->calls += !f->resumed;
+    n->pieces++;
     n->self_ns += end->self_ns;
     if (n->fn == STACKS_OTHER) s->other_calls++;
 }

@@ -22,7 +22,7 @@ struct stacks_node {
     uint32_t which;             /* thread or process of a root */
     uint32_t first_child, next; /* node numbers, 0 = none; heaviest first after stacks_finish */
     uint32_t depth;             /* frames above it */
-    uint64_t calls;
+    uint64_t calls, pieces;     /* pieces: resumed ones of generators and coroutines too */
     uint64_t self_ns, total_ns;
     uint64_t last_child; /* fn + 1 << 32 | node: where the last call went */
 };
@@ -41,7 +41,7 @@ struct stacks {
     uint32_t nnodes, room;
     uint32_t *table; /* node numbers by (parent, fn) */
     uint32_t table_size;
-    uint64_t other_calls; /* that are in nodes "(other)" */
+    uint64_t other_calls; /* pieces that are in nodes "(other)" */
 };
 
 VT_MUST_CHECK int stacks_init(struct stacks *s, const struct trace_info *info, const struct stacks_opts *opts);

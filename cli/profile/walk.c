@@ -16,7 +16,7 @@
 struct walk_call {
     uint64_t start_ns, end_ns;
     uint32_t fn : 26; /* as many as there are ids */
-    uint32_t open : 1, from_attach : 1, raised : 1;
+    uint32_t open : 1, from_attach : 1, raised : 1, resumed : 1;
     uint32_t order; /* within the thread; wraps beyond 4 G calls of one thread, where it no longer matters */
 };
 
@@ -201,6 +201,7 @@ static int keep(struct walk_thread *t, const struct trace_call *call, uint32_t f
                                              .open = call->open,
                                              .from_attach = call->from_attach,
                                              .raised = call->raised,
+                                             .resumed = call->resumed,
                                              .order = (uint32_t)t->ncalls};
     t->ncalls++;
     return 0;
@@ -224,6 +225,7 @@ int walk_call(struct trace_writer *w, const struct trace_call *call) {
     if (rc || !t->depth) return rc;
     t->frames[t->depth - 1].from_attach = call->from_attach;
     t->frames[t->depth - 1].open = call->open;
+    t->frames[t->depth - 1].resumed = call->resumed;
     return leave_top(w, t, call->end_ns, call->raised);
 }
 
@@ -291,6 +293,7 @@ static int play_back(struct trace_writer *w, struct walk_thread *t) {
         f->end_ns = c->end_ns;
         f->order = c->order;
         f->open = c->open;
+        f->resumed = c->resumed;
         f->from_attach = c->from_attach;
         f->raised = c->raised;
     }

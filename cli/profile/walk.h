@@ -25,7 +25,7 @@ struct walk_frame {
     uint32_t node; /* these three are the consumer's own, 0 at first */
     uint32_t within;
     uint64_t idle_ns;
-    bool open, from_attach, raised;
+    bool open, from_attach, raised, resumed; /* known when it is left */
 };
 
 struct walk_call; /* kept for the end */

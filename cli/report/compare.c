@@ -43,17 +43,18 @@ static const struct profile_function **by_name(const struct profile *p, const ch
 
 static void add(struct compare_side *to, const struct profile_function *f) {
     to->name = f->name;
-    to->calls += f->calls.n;
+    to->calls += f->calls;
+    to->pieces += f->pieces.n;
     to->self_ns += f->self_ns;
     to->wait_ns += f->wait_ns;
     to->total_ns += f->total_ns;
-    to->sum_ns += f->calls.sum_ns;
+    to->sum_ns += f->pieces.sum_ns;
 }
 
 static void rate(struct compare_side *s, const struct profile *p) {
     double seconds = (double)(p->end_ns - p->start_ns) / 1e9;
     if (!(seconds > 0)) seconds = 1e-9;
-    s->mean_ns = s->calls ? s->sum_ns / s->calls : 0;
+    s->mean_ns = s->pieces ? s->sum_ns / s->pieces : 0;
     s->calls_per_s = (double)s->calls / seconds;
     s->self_per_s = (double)s->self_ns / seconds;
     s->work_per_s = (double)(s->self_ns - s->wait_ns) / seconds;

@@ -2,24 +2,27 @@
  * as
  * --slice has it:
  * - version: 1
- * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, open,
+ * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, pieces, open,
  * functions, threads, total_ns (of all threads), wait_ns (of it: waiting), dropped, folded (calls that --budget left out of the
  * file), limit (of --max_overhead and what it left out, text or null), filters (the options that left calls out when it was
  * made), cut_off, damage (text or null),
  * wrong_checksum, left_out {cause: number of events}}
  * - functions: [{name, file, line, kind ("python" or "c"), module (of c: the module or type, which file has too; else null),
- * calls, open, raised, self_ns, wait_ns (of self_ns: waiting that holds up no event loop), total_ns, mean_ns, min_ns, p50_ns,
- * p99_ns, max_ns, waits (a function that waits), waiter (who waited most, by name, or null), loop_waiter (the same in an event
- * loop)}]
+ * calls, pieces, open, raised, self_ns, wait_ns (of self_ns: waiting that holds up no event loop), total_ns, mean_ns, min_ns,
+ * p50_ns, p99_ns, max_ns, waits (a function that waits), waiter (who waited most, by name, or null), loop_waiter (the same in an
+ * event loop)}]
  * - processes: [{pid, name, calls, total_ns}]
  * - threads: [{pid, tid, name, calls, total_ns, wait_ns, cpu_ns (null: not known), cpu_exact (false: at least that), dropped,
  * stack (open at the end)}]
- * - calls: [{name, file, module, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, stack (its
+ * - calls: [{name, file, module, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, resumed, stack (its
  * callers)}], the slowest single calls, at most 3 of a function
  * - drops: [{pid, tid, from_ns, to_ns, count}], where events were dropped
  * - throttled: [{name, file, module, line, kind, calls_counted, calls_estimated, at_least, exact}]: of --max_overhead, calls that
  * are not in the trace
  * - tree, with --tree only: [{name, file, module, line, kind, calls, total_ns, self_ns, children: [...]}]
+ *
+ * A call of a generator or coroutine runs in pieces, from a start or a resume to the next yield. It counts once in calls; pieces
+ * has all; mean_ns, min_ns, max_ns, percentiles and the slowest calls are of pieces.
  *
  * A stack is a list of names, outermost first, the innermost 64 of them; of C functions "module.func".
  * Fields are added, never renamed or taken away; version changes if that cannot be kept. */
@@ -112,6 +115,7 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
         printf(",\"start_ns\":null");
     report_json_number("duration_ns", p->end_ns - p->start_ns);
     report_json_number("calls", p->calls);
+    report_json_number("pieces", p->pieces);
     report_json_number("open", p->open);
     report_json_number("functions", p->nfunctions);
     report_json_number("threads", p->nthreads);
@@ -143,17 +147,18 @@ static int put_functions(const struct profile *p, const struct report_opts *opts
     for (size_t i = 0; i < n && !rc && (!opts->limit || i < opts->limit); i++) {
         const struct profile_function *f = list[i];
         rc = report_json_function(i ? ",\n" : "\n", f->name);
-        report_json_number("calls", f->calls.n);
+        report_json_number("calls", f->calls);
+        report_json_number("pieces", f->pieces.n);
         report_json_number("open", f->open);
         report_json_number("raised", f->raised);
         report_json_number("self_ns", f->self_ns);
         report_json_number("wait_ns", f->wait_ns);
         report_json_number("total_ns", f->total_ns);
         report_json_number("mean_ns", profile_mean(f));
-        report_json_number("min_ns", f->calls.min_ns);
-        report_json_number("p50_ns", durations_percentile(&f->calls, 50));
-        report_json_number("p99_ns", durations_percentile(&f->calls, 99));
-        report_json_number("max_ns", f->calls.max_ns);
+        report_json_number("min_ns", f->pieces.min_ns);
+        report_json_number("p50_ns", durations_percentile(&f->pieces, 50));
+        report_json_number("p99_ns", durations_percentile(&f->pieces, 99));
+        report_json_number("max_ns", f->pieces.max_ns);
         put_bool("waits", f->waits);
         if (!rc) rc = put_short_name("waiter", f->waiter);
         if (!rc) rc = put_short_name("loop_waiter", f->loop_waiter);
@@ -224,6 +229,7 @@ static int put_calls(const struct profile *p, const struct report_opts *opts) {
         report_json_number("self_ns", s->self_ns);
         put_bool("raised", s->raised);
         put_bool("from_attach", s->from_attach);
+        put_bool("resumed", s->resumed);
         if (!rc) rc = put_stack(s->stack, s->nstack);
         putchar('}');
     }

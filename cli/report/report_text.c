@@ -87,7 +87,7 @@ static void put_what(const struct view *v, unsigned column) {
     else
         format_things(what, sizeof what, v->info->nprocesses, "process");
     if (v->info->real_minus_mono) wall_clock(when, sizeof when, v->info, p->start_ns, true);
-    if (p->end_ns > p->start_ns || p->calls)
+    if (p->end_ns > p->start_ns || p->pieces)
         snprintf(time, sizeof time, ", %s%s%s", format_duration(took, p->end_ns - p->start_ns), when[0] ? " from " : "", when);
     fputs(what, stdout);
     if (v->info->nprocesses == 1 && cmdline[0]) {
@@ -108,6 +108,9 @@ static void put_head(const struct view *v) {
            format_things(threads, sizeof threads, p->nthreads, "thread"), format_duration(took, p->total_ns));
     puts(p->wait_ns ? ", of which" : "");
     if (p->wait_ns) printf("%s (%.1f %%) was waiting\n", format_duration(took, p->wait_ns), percent(p->wait_ns, p->total_ns));
+    if (p->pieces > p->calls)
+        printf("generators and coroutines were resumed %s: mean, percentiles and max are per piece\n",
+               format_things(calls, sizeof calls, p->pieces - p->calls, "time"));
     if (p->totals.dropped)
         printf("%s%s dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_things(calls, sizeof calls, p->totals.dropped, "event"), term_off(&v->term));
@@ -182,11 +185,11 @@ static void put_figure(const struct table *t, const struct profile_function *f, 
         snprintf(text, sizeof text, "%.1f", percent(own_ns(t, f), t->waiting ? p->wait_ns : p->total_ns - p->wait_ns));
         break;
     case FIG_TOTAL: format_duration(text, f->total_ns); break;
-    case FIG_CALLS: format_count(text, sizeof text, f->calls.n); break;
+    case FIG_CALLS: format_count(text, sizeof text, f->calls); break;
     case FIG_MEAN: format_duration(text, profile_mean(f)); break;
-    case FIG_P50: format_duration(text, durations_percentile(&f->calls, 50)); break;
-    case FIG_P99: format_duration(text, durations_percentile(&f->calls, 99)); break;
-    default: format_duration(text, f->calls.max_ns);
+    case FIG_P50: format_duration(text, durations_percentile(&f->pieces, 50)); break;
+    case FIG_P99: format_duration(text, durations_percentile(&f->pieces, 99)); break;
+    default: format_duration(text, f->pieces.max_ns);
     }
     printf("%*s", (int)figures[what].width, text);
 }
@@ -264,7 +267,7 @@ static int put_functions(const struct view *v) {
 
 static uint64_t calls_recorded(const struct profile *p, const struct trace_name *name) {
     for (uint32_t i = 0; i < p->nfunctions; i++)
-        if (!profile_compare_names(p->functions[i].name, name, true)) return p->functions[i].calls.n;
+        if (!profile_compare_names(p->functions[i].name, name, true)) return p->functions[i].calls;
     return 0;
 }
 
@@ -437,7 +440,8 @@ static void put_slow(const struct view *v) {
                      format_duration(at, s->start_ns - p->start_ns), wall_clock(when, sizeof when, v->info, s->start_ns, false));
         else
             snprintf(text, sizeof text, "own time %s, %s after the start", self, format_duration(at, s->start_ns - p->start_ns));
-        printf("\n           %s%s\n           thread ", text, s->raised ? ", left by an exception" : "");
+        printf("\n           %s%s%s\n           thread ", text, s->resumed ? ", resumed" : "",
+               s->raised ? ", left by an exception" : "");
         put_thread(v, s->thread, room_for_name(v, 18));
         putchar('\n');
         if (s->nstack) put_stack(v, "           in ", s->stack, s->nstack, s->depth);

@@ -43,7 +43,7 @@ char *fold_json(const struct trace_fold *fold, size_t *len) {
     }
     p = put(p, "]");
     struct trace_fold_function others = fold_others(fold);
-    if (others.calls) {
+    if (fold->listed < fold->nfunctions) {
         p = json_put_u64(put(p, ",\"others\":{\"functions\":"), fold->nfunctions - fold->listed);
         p = put(put_sums(put(p, ","), others.calls, ",\"self_us\":", others.self_ns), "}");
     }

@@ -16,7 +16,7 @@ struct lane_call {
     struct trace_task *task;
     const struct trace_category *category;
     uint32_t args_len, seq;
-    bool has_args, from_attach, raised, open;
+    bool has_args, from_attach, raised, open, resumed, suspended;
 };
 
 static int grow(void **list, size_t n, size_t *room, size_t size) {
@@ -68,7 +68,9 @@ static int hold(struct lane *lane, const struct trace_call *call) {
                                                    .has_args = call->args_json != NULL,
                                                    .from_attach = call->from_attach,
                                                    .raised = call->raised,
-                                                   .open = call->open};
+                                                   .open = call->open,
+                                                   .resumed = call->resumed,
+                                                   .suspended = call->suspended};
     lane->ncalls++;
     lane->nargs += len;
     return 0;
@@ -84,11 +86,11 @@ static int compare(const void *a, const void *b) {
 
 static int give(struct lanes *l, const struct trace_call *call) {
     if (call->open)
-        l->totals->open++;
+        l->totals->open += !call->resumed;
     else {
-        l->totals->calls++;
+        l->totals->calls += !call->resumed;
         if (call->end_ns - call->start_ns < l->opts->min_duration_ns) {
-            l->totals->short_calls++;
+            l->totals->short_calls += !call->resumed;
             return 0;
         }
     }
@@ -113,6 +115,8 @@ static int give_held(const struct giver *g, const struct lane_call *held) {
                               .open = held->open,
                               .from_attach = held->from_attach,
                               .raised = held->raised,
+                              .resumed = held->resumed,
+                              .suspended = held->suspended,
                               .args_json = held->has_args ? g->lane->args + held->args_at : NULL,
                               .args_json_len = held->args_len};
     return give(g->l, &call);

@@ -203,7 +203,7 @@ static int select_announced(struct trace_writer *w, const struct trace_call *cal
     uint32_t at = call->announced && t->nopen ? t->nopen - 1 : t->nopen;
     bool wanted = t->wanted && cut.start_ns <= w->to_ns && cut.end_ns >= w->from_ns;
     int rc = wanted ? give_announced(w, t, &cut, at) : 0;
-    w->unselected += !wanted;
+    w->unselected += !wanted && !call->resumed;
     if (call->announced && t->nopen) t->nopen--;
     if (t->told > t->nopen) t->told = t->nopen;
     return rc;
@@ -216,7 +216,7 @@ static int select_call(struct trace_writer *w, const struct trace_call *call) {
     struct trace_call cut = *call;
     bool wanted = t->wanted && cut.start_ns <= w->to_ns && cut.end_ns >= w->from_ns && in_subtree(w, call, nth);
     if (!wanted) {
-        w->unselected++;
+        w->unselected += !call->resumed;
         return 0;
     }
     t->gave = true;

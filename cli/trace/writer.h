@@ -29,6 +29,8 @@ struct trace_call {
     bool open;           /* unfinished: still open when tracing of its process ended, which is end_ns */
     bool from_attach;    /* was open when tracing began: start_ns is that moment */
     bool raised;         /* left by an exception */
+    bool resumed;        /* a later piece of a call: its generator or coroutine went on here. Not counted as a call */
+    bool suspended;      /* ended with a yield: the call may go on in a later piece */
     bool announced;      /* `enter` was called for it */
     bool in_order;       /* it was, or would have been now: all calls around it were announced */
     const uint8_t *args; /* VT_PL_ARGS payload or NULL */
@@ -45,7 +47,8 @@ struct trace_call {
  * it. Folded are whole subtrees, because no call is longer than the one around it. Sums are exact: the self time of a
  * shown call is its time without its shown callees and without total_ns. */
 struct trace_fold {
-    uint64_t calls;    /* folded calls below this call, at any depth, without those below a shown call in between */
+    uint64_t calls;    /* folded calls below this call, at any depth, without those below a shown call in between; may be 0 where
+                        * all that was folded are resumed pieces */
     uint64_t total_ns; /* time of the outermost of them: the sum of self_ns over all functions */
     uint32_t nfunctions;
     uint32_t listed; /* outputs name this many functions, those with most of the time; the rest are "others" */
@@ -81,6 +84,7 @@ struct trace_mark {
     const struct trace_fold *folded; /* folded calls of the thread that are below no shown call; else NULL */
 };
 
+/* Resumed pieces of calls are counted nowhere here. */
 struct trace_totals {
     uint64_t calls;       /* complete ones, before --min_duration */
     uint64_t open;        /* still open at the end */

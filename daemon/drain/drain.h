@@ -21,7 +21,7 @@ struct drain_sink {
 
 struct drain_totals {
     uint64_t events;      /* plain records */
-    uint64_t calls;       /* events that enter a function */
+    uint64_t calls;       /* events that begin a call, without resumed pieces of generators and coroutines */
     uint64_t dropped;     /* events, as the target counts them, in all threads */
     uint64_t violations;  /* invalid words or payloads, which are skipped */
     uint64_t chunks;      /* chunks given back */

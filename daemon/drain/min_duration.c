@@ -155,8 +155,8 @@ int min_duration_event(struct min_duration *m, uint64_t rec, uint64_t full) {
     if (VT_REC_IS_LEAVE(type) && m->n && belongs(&m->held[m->n - 1], rec)) {
         m->n--;
         m->bytes_len = m->held[m->n].args_at;
+        m->shared->short_calls += VT_REC_IS_CALL(vt_rec_type(m->held[m->n].rec));
         if (m->first == m->n) m->first = m->n = 0;
-        m->shared->short_calls++;
         m->has_retval = m->has_args = false;
         return 0;
     }

@@ -179,10 +179,10 @@ static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, s
         if (rc) break;
         approach(s, stream_stamp(upper, first));
         if (!all->totals.first_ticks) all->totals.first_ticks = stream_stamp(upper, first);
-        uint32_t before = vt_block_enters(s->enc);
+        uint32_t before = vt_block_calls(s->enc);
         size_t step = vt_block_put(s->enc, rec + *took, n - *took, &s->now);
         *took += step;
-        *calls += vt_block_enters(s->enc) - before;
+        *calls += vt_block_calls(s->enc) - before;
         if (vt_block_full(s->enc))
             rc = flush_block(all, s);
         else if (!step) /* the target has changed the record since it was checked */
@@ -201,7 +201,7 @@ static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, 
         if (!VT_REC_IS_PLAIN(vt_rec_type(one))) break;
         full = stream_stamp(upper, one);
         rc = min_duration_event(s->held, one, full);
-        *calls += VT_REC_IS_ENTER(vt_rec_type(one)) != 0;
+        *calls += VT_REC_IS_CALL(vt_rec_type(one));
     }
     if (full > all->newest) all->newest = full;
     return rc ? rc : min_duration_hand_on(s->held);

@@ -54,6 +54,9 @@ enum vt_rec_type {
     ((1u << (t)) &                                                                                                               \
      ((1u << VT_REC_RETURN) | (1u << VT_REC_YIELD) | (1u << VT_REC_UNWIND) | (1u << VT_REC_C_RETURN) | (1u << VT_REC_C_RAISE)))
 
+/* A call begins. RESUME and THROW begin a later piece of a call that was suspended by a yield. */
+#define VT_REC_IS_CALL(t) (((1u << VT_REC_CALL | 1u << VT_REC_C_CALL) >> (t)) & 1u)
+
 /* Payload kinds. All integers little endian, all strings UTF-8 (surrogateescape bytes possible), no
  * terminator, lengths given. Structs below are the fixed heads; strings follow in the order named. */
 enum vt_payload_kind {

@@ -33,11 +33,11 @@ static void round_trip(const uint8_t *data, size_t size) {
     uint32_t raw_len;
     if (count) memcpy(rec, data, count * 8);
     vt_block_begin(enc, 0);
-    size_t took = 0, enters = 0;
+    size_t took = 0, calls = 0;
     for (size_t step = 1; step; took += step) step = vt_block_put(enc, rec + took, count - took, &now);
     if (took < count && !vt_block_full(enc) && VT_REC_IS_PLAIN(vt_rec_type(rec[took]))) abort();
-    for (size_t i = 0; i < took; i++) enters += VT_REC_IS_ENTER(vt_rec_type(rec[i])) != 0;
-    if (enters != vt_block_enters(enc)) abort();
+    for (size_t i = 0; i < took; i++) calls += VT_REC_IS_CALL(vt_rec_type(rec[i]));
+    if (calls != vt_block_calls(enc)) abort();
     if (vt_block_finish(enc, &packed, &len, &raw_len)) abort();
     if (vt_block_decode(dec, 0, packed, len, raw_len, (uint32_t)took, &ev, &n) || n != took) abort();
     for (size_t i = 0; i < n; i++)

@@ -119,7 +119,7 @@ static void check_profile(const char *path) {
     if (trace_source_open(path, &source, &err) || profile_make(source, &opts, &p, &err)) abort();
     for (uint32_t i = 0; i < p->nfunctions; i++) {
         self_ns += p->functions[i].self_ns;
-        calls += p->functions[i].calls.n;
+        calls += p->functions[i].calls;
     }
     if (self_ns != p->total_ns || self_ns != p->stacks.nodes[0].total_ns || calls != p->calls) abort();
     if (calls != p->totals.calls + p->totals.open) abort();

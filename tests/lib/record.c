@@ -60,8 +60,8 @@ static int record_call(struct trace_writer *w, const struct trace_call *call) {
     put_thread(w, "call", call->thread);
     fwrite(text, 1, (size_t)(name_put_text(text, call->name) - text), w->out);
     free(text);
-    fprintf(w->out, " %llu..%llu%s", (unsigned long long)call->start_ns, (unsigned long long)call->end_ns,
-            call->open ? " open" : "");
+    fprintf(w->out, " %llu..%llu%s%s%s", (unsigned long long)call->start_ns, (unsigned long long)call->end_ns,
+            call->open ? " open" : "", call->resumed ? " resumed" : "", call->suspended ? " suspended" : "");
     if (call->args_json) fprintf(w->out, " args=%.*s", (int)call->args_json_len, call->args_json);
     fputc('\n', w->out);
     return 0;

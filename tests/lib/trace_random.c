@@ -25,7 +25,10 @@ static uint64_t put_events(struct vt_event *ev, size_t n, uint32_t *seed, uint64
         bool enter = depth == 0 || (depth < DEPTH && (*seed >> 20) % 2);
         if (enter) stack[depth++] = 1 + (*seed >> 8) % NAMES;
         uint32_t id = enter ? stack[depth - 1] : stack[--depth];
-        uint32_t type = id % 3 ? (enter ? VT_REC_CALL : VT_REC_RETURN) : (enter ? VT_REC_C_CALL : VT_REC_C_RETURN);
+        bool piece = (*seed >> 12) % 8 == 0; /* of a generator */
+        uint32_t type = id % 3 == 0 ? (enter ? VT_REC_C_CALL : VT_REC_C_RETURN)
+                        : enter     ? (piece ? VT_REC_RESUME : VT_REC_CALL)
+                                    : (piece ? VT_REC_YIELD : VT_REC_RETURN);
         ev[i] = (struct vt_event){.ticks = ticks, .type = type, .id = id};
         if (gaps && i % 500 == 499 && !enter) ev[i] = (struct vt_event){.type = VT_REC_GAP, .count = i};
     }

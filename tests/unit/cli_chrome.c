@@ -159,6 +159,41 @@ START_TEST(test_chrome_the_command_line_labels_the_process) {
 }
 END_TEST
 
+/* Slices of generators and coroutines say which pieces they are, beside their arguments. */
+START_TEST(test_chrome_marks_pieces_of_generators) {
+    static const uint8_t args[] = "\1\0\1\0x7";
+    static const char *const want[] = {"suspended", "resumed suspended func_args", "resumed", NULL, "unfinished resumed"};
+    struct vt_event ev[] = {
+        {.ticks = 1000, .type = VT_REC_CALL, .id = 1},
+        {.ticks = 1001, .type = VT_REC_YIELD, .id = 1},
+        {.ticks = 1002, .type = VT_REC_PAYLOAD, .id = VT_PL_ARGS, .payload = args, .payload_len = sizeof args - 1},
+        {.ticks = 1002, .type = VT_REC_RESUME, .id = 1},
+        {.ticks = 1003, .type = VT_REC_YIELD, .id = 1},
+        {.ticks = 1004, .type = VT_REC_THROW, .id = 1},
+        {.ticks = 1005, .type = VT_REC_UNWIND, .id = 1},
+        {.ticks = 1006, .type = VT_REC_CALL, .id = 2},
+        {.ticks = 1007, .type = VT_REC_RETURN, .id = 2},
+        {.ticks = 1008, .type = VT_REC_RESUME, .id = 1},
+    };
+    trace_build_letters(&trace);
+    trace_build_block(&trace, 0, 9, 100, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 1000, 0);
+    yajl_val root = convert();
+    size_t first = count(root);
+    while (first && !strcmp(text(at(root, first - 1), "ph"), "M")) first--;
+    first -= VT_ARRAY_LEN(want);
+    for (size_t i = 0; i < VT_ARRAY_LEN(want); i++) {
+        yajl_val found = get(at(root, first + i), "args");
+        ck_assert_msg(!found == !want[i], "slice %zu", i);
+        if (want[i]) ck_assert_str_eq(keys(found), want[i]);
+    }
+    ck_assert(YAJL_IS_TRUE(get(get(at(root, first + 2), "args"), "resumed")));
+    ck_assert_uint_eq(result.totals.calls, 2);
+    ck_assert_uint_eq(result.totals.open, 0);
+    yajl_tree_free(root);
+}
+END_TEST
+
 START_TEST(test_chrome_writes_args_and_tasks) {
     static const uint8_t args[] = "\1\0\2\0x\"1\4\0\3\0self<A>"; /* x: "1 and self: <A> */
     struct vt_event ev[] = {
@@ -391,6 +426,7 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_chrome_shape_is_viztracers);
     tcase_add_test(tests, test_chrome_the_command_line_labels_the_process);
+    tcase_add_test(tests, test_chrome_marks_pieces_of_generators);
     tcase_add_test(tests, test_chrome_writes_args_and_tasks);
     tcase_add_test(tests, test_chrome_hostile_names_stay_strict_json);
     tcase_add_test(tests, test_chrome_file_info_has_source);

@@ -90,9 +90,9 @@ static char *figures_of(struct trace_source *source) {
         char name[256];
         ck_assert_uint_lt(name_text_max(f->name), sizeof name);
         *name_put_text(name, f->name) = 0;
-        add_line(&l, "%s: %llu calls, %llu open, self %llu, total %llu, max %llu\n", name, (unsigned long long)f->calls.n,
+        add_line(&l, "%s: %llu calls, %llu open, self %llu, total %llu, max %llu\n", name, (unsigned long long)f->calls,
                  (unsigned long long)f->open, (unsigned long long)f->self_ns, (unsigned long long)f->total_ns,
-                 (unsigned long long)f->calls.max_ns);
+                 (unsigned long long)f->pieces.max_ns);
     }
     add_threads(&l, p);
     add_line(&l, "all: %llu calls, %llu open, %llu ns from %llu to %llu, %llu folded\n", (unsigned long long)p->calls,

@@ -269,6 +269,19 @@ START_TEST(test_fold_shows_the_longest) {
 }
 END_TEST
 
+/* Resumed pieces are folded like calls, and their time is kept, but they are no calls. */
+START_TEST(test_fold_resumed_pieces_are_folded_and_not_counted) {
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b} {b b} {b b) a) {c {b b) c}");
+    trace_build_end(&trace, 0, 0);
+    run(1, &plain_ops); /* a; b in it, and c with b in it, are folded */
+    ck_assert_uint_eq(sums->folded, 1);
+    ck_assert_uint_eq(totals.folded, 1);
+    ck_assert_uint_eq(sums->self_ns[2], 40);
+    ck_assert_uint_eq(sums->self_ns[3], 20);
+    ck_assert_uint_eq(sums->marks, 1);
+}
+END_TEST
+
 START_TEST(test_fold_ties_keep_to_the_budget) {
     add_block("(aa)(aa)(aa)(aa)(aa)", 10); /* all of the same length */
     for (uint64_t budget = 0; budget <= 6; budget++) {
@@ -482,6 +495,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_fold_of_random_trees_is_exact, 0, 8);
     tcase_add_loop_test(tests, test_fold_of_random_trees_with_gaps_is_exact, 0, 4);
     tcase_add_test(tests, test_fold_shows_the_longest);
+    tcase_add_test(tests, test_fold_resumed_pieces_are_folded_and_not_counted);
     tcase_add_test(tests, test_fold_ties_keep_to_the_budget);
     tcase_add_test(tests, test_fold_shows_open_calls);
     tcase_add_test(tests, test_fold_memory_is_bounded);

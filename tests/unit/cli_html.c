@@ -185,6 +185,21 @@ START_TEST(test_html_columns_hold_the_calls) {
 }
 END_TEST
 
+START_TEST(test_html_pieces_of_generators_are_marked) {
+    trace_build_letters(&trace);
+    trace_build_calls(&trace, 0, 9, 1000, 10, "(a a} {a a} {a a)");
+    trace_build_end(&trace, 1000, 0);
+    convert(false);
+    must(3);
+    NUMBERS(0, 20, 20); /* starts */
+    NUMBERS(10, 10, 10);
+    NUMBERS(0, 1, 1);
+    NUMBERS(0, 0, 0);
+    NUMBERS(3, 0, 16, 1, 24, 1, 8); /* suspended; resumed and suspended; resumed */
+    ck_assert_int_eq(YAJL_GET_INTEGER(get(get(block.head, "totals"), "calls")), 1);
+}
+END_TEST
+
 START_TEST(test_html_tasks_are_tracks) {
     struct vt_event ev[] = {
         {.ticks = 1000, .type = VT_REC_CALL, .id = 1}, {.ticks = 1001, .type = VT_REC_TASK, .id = 5},
@@ -675,6 +690,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_html_columns_hold_the_calls);
+    tcase_add_test(tests, test_html_pieces_of_generators_are_marked);
     tcase_add_test(tests, test_html_tasks_are_tracks);
     tcase_add_test(tests, test_html_tasks_share_rows);
     tcase_add_test(tests, test_html_threads_of_a_pool_share_rows);

@@ -9,7 +9,8 @@
 #include "cli/format/vzt/model.h"
 #include "tests/lib/trace_build.h"
 
-/* ---- a writer that notes: "name start+dur", "name start+dur-" for open, "name start+dur!" when raised ---- */
+/* ---- a writer that notes: "name start+dur", "name start+dur-" for open, "name start+dur!" when raised,
+ * "^" for a resumed piece, "~" for a suspended one ---- */
 struct trace_writer {
     char text[4096];
     size_t len;
@@ -54,7 +55,8 @@ static int note_call(struct trace_writer *w, const struct trace_call *call) {
         }
     }
     note("%s%.*s %llu", w->len ? ", " : "", (int)call->name->name_len, call->name->name, (unsigned long long)call->start_ns);
-    note("+%llu%s%s", (unsigned long long)(call->end_ns - call->start_ns), call->raised ? "!" : "", call->open ? "-" : "");
+    note("+%llu%s%s%s%s", (unsigned long long)(call->end_ns - call->start_ns), call->raised ? "!" : "", call->open ? "-" : "",
+         call->resumed ? "^" : "", call->suspended ? "~" : "");
     return 0;
 }
 static int note_gap(struct trace_writer *w, const struct trace_gap *gap) {
@@ -126,7 +128,20 @@ END_TEST
 
 START_TEST(test_exceptions_and_generators) {
     block_of(0, 1, 1000, 10, "(a {b b} {b b! [c c# <b b) a!");
-    expect("b 1010+10, b 1030+10!, c 1050+10!, b 1070+10, a 1000+90!");
+    expect("b 1010+10^~, b 1030+10!^, c 1050+10!, b 1070+10^, a 1000+90!");
+    ck_assert_uint_eq(totals.calls, 2);
+}
+END_TEST
+
+START_TEST(test_resumed_pieces_are_not_calls) {
+    block_of(0, 1, 1000, 10, "(a (b b} {b b} {b b) (b b} <b b! {c (a");
+    expect("b 1010+10~, b 1030+10^~, b 1050+10^, b 1070+10~, b 1090+10!^, a 1120+0-, c 1110+10-^, a 1000+120-");
+    ck_assert_uint_eq(totals.calls, 2);
+    ck_assert_uint_eq(totals.open, 2);
+    opts.min_duration_ns = 11; /* leaves out five pieces, two of which are calls */
+    expect("a 1120+0-, c 1110+10-^, a 1000+120-");
+    ck_assert_uint_eq(totals.calls, 2);
+    ck_assert_uint_eq(totals.short_calls, 2);
 }
 END_TEST
 
@@ -405,6 +420,7 @@ int main(void) {
     tcase_add_test(tests, test_nested_calls);
     tcase_add_test(tests, test_stack_continues_in_the_next_block);
     tcase_add_test(tests, test_exceptions_and_generators);
+    tcase_add_test(tests, test_resumed_pieces_are_not_calls);
     tcase_add_test(tests, test_open_at_end_innermost_first);
     tcase_add_test(tests, test_open_of_a_thread_with_its_own_end);
     tcase_add_test(tests, test_stack_open_at_attach);

@@ -52,8 +52,8 @@ static const struct profile_function *fn(const char *name) {
 /* name: calls, total, self */
 static void expect(const char *name, uint64_t calls, uint64_t total_ns, uint64_t self_ns) {
     const struct profile_function *f = fn(name);
-    ck_assert_msg(f->calls.n == calls && f->total_ns == total_ns && f->self_ns == self_ns,
-                  "%s: %llu calls, total %llu, self %llu; wanted %llu, %llu, %llu", name, (unsigned long long)f->calls.n,
+    ck_assert_msg(f->calls == calls && f->total_ns == total_ns && f->self_ns == self_ns,
+                  "%s: %llu calls, total %llu, self %llu; wanted %llu, %llu, %llu", name, (unsigned long long)f->calls,
                   (unsigned long long)f->total_ns, (unsigned long long)f->self_ns, (unsigned long long)calls,
                   (unsigned long long)total_ns, (unsigned long long)self_ns);
 }
@@ -74,9 +74,35 @@ START_TEST(test_profile_adds_own_time_and_total) {
     ck_assert_uint_eq(p->total_ns, 90);
     ck_assert_uint_eq(p->nthreads, 1);
     ck_assert_uint_eq(p->threads[0].calls, 5);
-    ck_assert_uint_eq(fn("b")->calls.min_ns, 10);
-    ck_assert_uint_eq(fn("b")->calls.max_ns, 30);
+    ck_assert_uint_eq(fn("b")->pieces.min_ns, 10);
+    ck_assert_uint_eq(fn("b")->pieces.max_ns, 30);
     ck_assert_uint_eq(profile_mean(fn("b")), 20);
+}
+END_TEST
+
+START_TEST(test_profile_resumed_pieces_count_as_one_call) {
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b} {b b} <b b! (c c} a) {c c) {a");
+    must_make();
+    expect("a", 1, 90, 50);
+    expect("b", 1, 30, 30);
+    expect("c", 1, 20, 20);
+    ck_assert_uint_eq(fn("b")->pieces.n, 3);
+    ck_assert_uint_eq(fn("c")->pieces.n, 2);
+    ck_assert_uint_eq(fn("a")->open, 0); /* what is open is a piece */
+    ck_assert_uint_eq(profile_mean(fn("b")), 10);
+    ck_assert_uint_eq(p->calls, 3);
+    ck_assert_uint_eq(p->pieces, 7);
+    ck_assert_uint_eq(p->threads[0].calls, 3);
+}
+END_TEST
+
+START_TEST(test_profile_function_that_is_only_resumed_is_shown) {
+    trace_build_calls(&trace, 0, 1, 1000, 10, "{b b} {b b)");
+    must_make();
+    expect("b", 0, 20, 20);
+    ck_assert_uint_eq(p->nfunctions, 1);
+    ck_assert_uint_eq(p->nthreads, 1);
+    ck_assert_uint_eq(profile_mean(fn("b")), 10);
 }
 END_TEST
 
@@ -86,8 +112,8 @@ START_TEST(test_profile_recursion_counts_once_in_totals) {
     expect("a", 2, 50, 40);
     expect("b", 1, 10, 10);
     ck_assert_uint_eq(profile_mean(fn("a")), 40); /* per call: 50 and 30 */
-    ck_assert_uint_eq(fn("a")->calls.min_ns, 30);
-    ck_assert_uint_eq(fn("a")->calls.max_ns, 50);
+    ck_assert_uint_eq(fn("a")->pieces.min_ns, 30);
+    ck_assert_uint_eq(fn("a")->pieces.max_ns, 50);
 }
 END_TEST
 
@@ -117,7 +143,7 @@ START_TEST(test_profile_counts_generators_and_exceptions) {
     trace_build_calls(&trace, 0, 1, 1000, 10, "(a {b b} {b b! [c c# <b b) a!");
     must_make();
     expect("a", 1, 90, 50);
-    expect("b", 3, 30, 30);
+    expect("b", 0, 30, 30); /* none of the three pieces is the first of its call */
     ck_assert_uint_eq(fn("b")->raised, 1);
     ck_assert_uint_eq(fn("c")->raised, 1);
     ck_assert_uint_eq(fn("a")->raised, 1);
@@ -210,7 +236,7 @@ START_TEST(test_profile_names_with_one_text_are_one_function) {
     ck_assert_uint_eq(p->nfunctions, 2);
     ck_assert_uint_eq(p->calls, 3);
     uint32_t at = p->functions[0].name->line == 3 ? 0 : 1;
-    ck_assert_uint_eq(p->functions[at].calls.n, 2);
+    ck_assert_uint_eq(p->functions[at].calls, 2);
     ck_assert_uint_eq(p->functions[at].total_ns, 30); /* the second is the first's recursion */
 }
 END_TEST
@@ -551,6 +577,8 @@ int main(void) {
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_profile_adds_own_time_and_total);
+    tcase_add_test(tests, test_profile_resumed_pieces_count_as_one_call);
+    tcase_add_test(tests, test_profile_function_that_is_only_resumed_is_shown);
     tcase_add_test(tests, test_profile_recursion_counts_once_in_totals);
     tcase_add_test(tests, test_profile_mutual_recursion_counts_once);
     tcase_add_test(tests, test_profile_recursion_of_one_thread_is_not_that_of_another);

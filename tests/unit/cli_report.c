@@ -103,7 +103,7 @@ START_TEST(test_report_json_has_every_field) {
     yajl_val root = parse(), v = get(root, "trace");
     must_have(root, "version trace functions processes threads calls drops throttled tree");
     ck_assert_int_eq(number(root, "version"), 1);
-    must_have(v, "kind file pid start_ns duration_ns calls open functions threads total_ns wait_ns dropped folded limit filters "
+    must_have(v, "kind file pid start_ns duration_ns calls pieces open functions threads total_ns wait_ns dropped folded limit filters "
                  "cut_off damage "
                  "wrong_checksum left_out");
     ck_assert_str_eq(text(v, "kind"), "vzt");
@@ -121,7 +121,7 @@ START_TEST(test_report_json_has_every_field) {
     ck_assert_uint_eq(length(root, "functions"), 3);
     v = at(root, "functions", 0);
     must_have(v, NAME_KEYS
-              " calls open raised self_ns wait_ns total_ns mean_ns min_ns p50_ns p99_ns max_ns waits waiter loop_waiter");
+              " calls pieces open raised self_ns wait_ns total_ns mean_ns min_ns p50_ns p99_ns max_ns waits waiter loop_waiter");
     ck_assert_str_eq(text(v, "name"), "a");
     ck_assert_str_eq(text(v, "file"), "x.py");
     ck_assert(YAJL_IS_NULL(get(v, "module")));
@@ -152,7 +152,7 @@ START_TEST(test_report_json_has_every_field) {
     ck_assert_str_eq(YAJL_GET_STRING(at(v, "stack", 0)), "a");
     ck_assert_uint_eq(length(root, "calls"), 3);
     v = at(root, "calls", 0);
-    must_have(v, NAME_KEYS " pid tid start_ns duration_ns self_ns raised from_attach stack");
+    must_have(v, NAME_KEYS " pid tid start_ns duration_ns self_ns raised from_attach resumed stack");
     ck_assert_str_eq(text(v, "name"), "append");
     ck_assert_int_eq(number(v, "start_ns"), 100);
     ck_assert_int_eq(number(v, "duration_ns"), 70);

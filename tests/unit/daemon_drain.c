@@ -400,6 +400,31 @@ START_TEST(test_drain_payloads_become_frames) {
 }
 END_TEST
 
+/* A generator that is resumed is not a new call. */
+START_TEST(test_drain_counts_no_resumed_pieces) {
+    static const uint8_t types[] = {VT_REC_CALL,  VT_REC_CALL,  VT_REC_YIELD,  VT_REC_RESUME, VT_REC_YIELD,    VT_REC_THROW,
+                                    VT_REC_YIELD, VT_REC_THROW, VT_REC_UNWIND, VT_REC_C_CALL, VT_REC_C_RETURN, VT_REC_RETURN};
+    struct writer w;
+    struct drain_totals t;
+    uint64_t got;
+    start(64);
+    reader.no_check = true;
+    writer_init(&w, arena.ctl);
+    for (int round = 0; round < 100; round++)
+        for (size_t i = 0; i < VT_ARRAY_LEN(types); i++) {
+            w.clock += 5;
+            writer_event(&w, i && i < 9 ? 2 : i < 11 && i ? 3 : 1, types[i]);
+        }
+    writer_close(&w);
+    ck_assert_int_eq(drain_pass(drain, fake_ns, &got), 0);
+    ck_assert_int_eq(drain_finish(drain, w.clock), 0);
+    drain_totals(drain, &t);
+    ck_assert_uint_eq(t.events, 1200);
+    ck_assert_uint_eq(t.calls, 300);
+    finish();
+}
+END_TEST
+
 START_TEST(test_drain_dead_thread_is_reaped) {
     struct job j = {.events = 10, .close = false};
     start(VT_CHUNKS_MIN);
@@ -487,6 +512,7 @@ int main(void) {
     tcase_add_test(tc, test_drain_starved_arena_counts_every_drop);
     tcase_add_test(tc, test_drain_stop_reaches_every_thread);
     tcase_add_test(tc, test_drain_payloads_become_frames);
+    tcase_add_test(tc, test_drain_counts_no_resumed_pieces);
     tcase_add_test(tc, test_drain_dead_thread_is_reaped);
     tcase_add_test(tc, test_drain_hostile_arena_is_survived);
     tcase_add_test(tc, test_drain_vanished_pages_end_the_pass);

@@ -122,6 +122,10 @@ static bool same(const struct event *a, const struct event *b) {
     return a->rec == b->rec && a->full == b->full && a->kind == b->kind && a->value == b->value;
 }
 
+static bool begins_call(const struct event *e) {
+    return e->rec && (vt_rec_type(e->rec) == VT_REC_CALL || vt_rec_type(e->rec) == VT_REC_C_CALL);
+}
+
 START_TEST(test_min_duration_of_calls_that_nest) {
     static const uint64_t mins[] = {1, 15, 100, 700, 1u << 20, 1ull << 40};
     uint64_t min = mins[_i % 6];
@@ -130,10 +134,10 @@ START_TEST(test_min_duration_of_calls_that_nest) {
     run(min);
     for (size_t i = 0; i < want.n && i < out.n; i++) ck_assert_msg(same(&out.e[i], &want.e[i]), "seed %d: item %zu", _i, i);
     ck_assert_uint_eq(out.n, want.n);
-    size_t plain = 0;
-    for (size_t i = 0; i < in.n; i++) plain += in.e[i].rec && !in.e[i].partner ? 0 : in.e[i].rec != 0;
-    for (size_t i = 0; i < out.n; i++) plain -= out.e[i].rec != 0;
-    ck_assert_uint_eq(shared.short_calls * 2, plain);
+    size_t plain = 0; /* calls that begin: resumed pieces are left out and not counted */
+    for (size_t i = 0; i < in.n; i++) plain += in.e[i].partner && begins_call(&in.e[i]);
+    for (size_t i = 0; i < out.n; i++) plain -= begins_call(&out.e[i]);
+    ck_assert_uint_eq(shared.short_calls, plain);
     min_duration_free(m);
 }
 END_TEST

@@ -52,9 +52,9 @@ static void expect_model(uint64_t base) {
     ck_assert_uint_le(raw_len, VT_BLOCK_RAW_MAX);
     ck_assert_int_eq(vt_block_decode(dec, base, data, len, raw_len, (uint32_t)model.n, &ev, &n), 0);
     ck_assert_uint_eq(n, model.n);
-    uint32_t enters = 0;
+    uint32_t calls = 0;
     for (size_t i = 0; i < n; i++) {
-        enters += VT_REC_IS_ENTER(ev[i].type) != 0;
+        calls += ev[i].type == VT_REC_CALL || ev[i].type == VT_REC_C_CALL;
         ck_assert_msg(ev[i].ticks == model.ev[i].ticks && ev[i].type == model.ev[i].type && ev[i].id == model.ev[i].id &&
                           ev[i].count == model.ev[i].count && ev[i].payload_len == model.ev[i].payload_len,
                       "event %zu of %zu differs: type %u id %u ticks %llu, was type %u id %u ticks %llu", i, n, ev[i].type,
@@ -62,7 +62,7 @@ static void expect_model(uint64_t base) {
                       (unsigned long long)model.ev[i].ticks);
         if (ev[i].payload_len) ck_assert_mem_eq(ev[i].payload, model.ev[i].payload, ev[i].payload_len);
     }
-    ck_assert_uint_eq(vt_block_enters(enc), enters);
+    ck_assert_uint_eq(vt_block_calls(enc), calls);
 }
 
 static uint64_t random_delta(void) {

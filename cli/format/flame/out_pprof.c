@@ -149,7 +149,7 @@ static int pprof_write(struct flame *f) {
         if (s->nodes[n].fn == STACKS_THREAD || s->nodes[n].fn == STACKS_PROCESS)
             roots[s->nodes[n].which] = give_string(&p, flame_node_name(f, &s->nodes[n], name));
     for (uint32_t n = 0; !rc && (n = flame_next(f, n));) {
-        if (s->nodes[n].calls) give_sample(&p, &s->nodes[n], used, roots);
+        if (s->nodes[n].pieces) give_sample(&p, &s->nodes[n], used, roots);
         rc = p.fields.failed ? -ENOMEM : output_error(f->out);
     }
     if (!rc) {

@@ -8,7 +8,7 @@ function columnValue(f, key) {
 }
 function sortedFunctions() {
   const {names, functions} = state.trace, {sort, found} = state;
-  const list = functions.filter(f => f.calls + f.folded && (!found || found[f.id]));
+  const list = functions.filter(f => f.pieces + f.folded && (!found || found[f.id]));
   if (sort === 'name') return list.sort((a, b) => names[a.id].short < names[b.id].short ? -1 : 1);
   return list.sort((a, b) => (names[a.id].waits - names[b.id].waits) || columnValue(b, sort) - columnValue(a, sort));
 }

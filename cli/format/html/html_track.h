@@ -8,16 +8,16 @@
 
 #include "cli/trace/trace_info.h"
 
-enum { HTML_OPEN = 1, HTML_FROM_ATTACH = 2, HTML_RAISED = 4 };
+enum { HTML_OPEN = 1, HTML_FROM_ATTACH = 2, HTML_RAISED = 4, HTML_RESUMED = 8, HTML_SUSPENDED = 16 };
 
 struct html_slice {
     uint64_t start, end; /* ns */
     uint32_t name;       /* number as written */
     uint32_t detail;     /* 1 + number of its detail, 0 = none */
     uint32_t fold;       /* 1 + number of its fold, 0 = none */
-    uint32_t seq : 29, flags : 3;
+    uint32_t seq : 27, flags : 5;
 };
-#define HTML_SLICES_MAX (1u << 29)
+#define HTML_SLICES_MAX (1u << 27)
 
 /* As written, but for times: ns in 8 bytes. */
 struct html_bytes {

@@ -158,9 +158,10 @@ static int html_call(struct trace_writer *w, const struct trace_call *call) {
                            .end = call->end_ns > call->start_ns ? call->end_ns : call->start_ns,
                            .name = name_number(w, call->name),
                            .flags = (call->open ? HTML_OPEN : 0) | (call->from_attach ? HTML_FROM_ATTACH : 0) |
-                                    (call->raised ? HTML_RAISED : 0)};
+                                    (call->raised ? HTML_RAISED : 0) | (call->resumed ? HTML_RESUMED : 0) |
+                                    (call->suspended ? HTML_SUSPENDED : 0)};
     if (call->args || call->retval || call->args_json) rc = add_detail(w, call, &s.detail);
-    if (!rc && call->folded && call->folded->calls) rc = add_fold(w, call->folded, &s.fold);
+    if (!rc && call->folded && call->folded->nfunctions) rc = add_fold(w, call->folded, &s.fold);
     if (!rc) rc = html_track_add(t, &s);
     if (rc) return rc;
     see_time(w, s.start);

@@ -23,7 +23,7 @@ function setSwitch(which, on) {
 function highlight() {
   const {trace, found} = state, one = state.function;
   state.matched = one >= 0 ? Uint8Array.from(trace.names, (_, id) => id === one ? 1 : 0) : found;
-  state.nmatches = state.matched ? trace.functions.reduce((sum, f) => sum + state.matched[f.id] * f.calls, 0) : 0;
+  state.nmatches = state.matched ? trace.functions.reduce((sum, f) => sum + state.matched[f.id] * f.pieces, 0) : 0;
   $('matches').textContent = state.matched ? group(state.nmatches) : '';
   makeColors();
   state.overview = null;

@@ -21,12 +21,14 @@ function select(call) {
   row('self time', `${timeText(track.self[index])}${dur ? ` (${(100 * track.self[index] / dur).toFixed(1)} %)` : ''}`, true);
   row('start', `${timeText(start)}${wallTime(', at ', start)}${flags & FLAG_FROM_ATTACH ? ' (was open when tracing began)' : ''}`, true);
   if (flags & FLAG_RAISED) row('left by', 'an exception', true);
+  if (flags & FLAG_RESUMED) row('resumed', 'a later piece of a call: its generator or coroutine went on here', true);
+  if (flags & FLAG_SUSPENDED) row('suspended', 'by a yield or an await: the call may go on in a later piece', true);
   if (!name.c) row('place', `${name.place}:${name.line}`);
   if (track.tasks) row('task', taskOf(track, index), true);
   const thread = threadOf(track, index);
   row('thread', `${thread.name}, tid ${thread.tid}, pid ${process.pid}, depth ${track.depth[index] + 1}`, true);
   const f = state.trace.functions[track.fn[index]];
-  row('function', `${plural(f.calls + f.folded, 'call')}, ${timeText(f.self)} self, ${timeText(f.total)} in all`, true);
+  row('function', `${plural(f.calls + f.folded, 'call')}${f.pieces > f.calls ? ` (${plural(f.pieces, 'piece')})` : ''}, ${timeText(f.self)} self, ${timeText(f.total)} in all`, true);
   const detail = track.details.get(index);
   if (detail) for (const [key, text] of readDetail(state.trace, detail)) row(key, text);
   const fold = track.folds.get(index);

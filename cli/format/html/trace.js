@@ -1,7 +1,7 @@
 // Reads the trace that stands in the page (out_html.c says how) and counts what the views need: lanes, self times, functions.
 'use strict';
 
-const FLAG_OPEN = 1, FLAG_FROM_ATTACH = 2, FLAG_RAISED = 4, NOT_SEEN = FLAG_OPEN | FLAG_FROM_ATTACH;
+const FLAG_OPEN = 1, FLAG_FROM_ATTACH = 2, FLAG_RAISED = 4, FLAG_RESUMED = 8, FLAG_SUSPENDED = 16, NOT_SEEN = FLAG_OPEN | FLAG_FROM_ATTACH;
 const utf8 = new TextDecoder();
 
 async function unpack() {
@@ -114,11 +114,13 @@ function makeLanes(track) {
   }
 }
 
-// Time of each call without its callees; sums by function. A function's total counts recursion once. A track's work is the time that
+// Time of each call without its callees; sums by function. A function's total counts recursion once. Resumed pieces of generators
+// and coroutines are no calls of their own. A track's work is the time that
 // was not waited for; of a call that was open all the time nothing is known.
 function measure(track, functions, names) {
   const {n, dur, depth, fn, flags} = track, self = track.self = Float64Array.from(dur);
   const stack = [], active = new Map();
+  track.calls = 0;
   for (let i = 0; i < n; i++) {
     while (stack.length > depth[i]) {
       const left = fn[stack.pop()];
@@ -126,7 +128,8 @@ function measure(track, functions, names) {
     }
     if (stack.length) self[stack[stack.length - 1]] -= dur[i];
     const f = functions[fn[i]], above = active.get(fn[i]) || 0;
-    f.calls++;
+    f.pieces++;
+    if (!((flags.get(i) || 0) & FLAG_RESUMED)) f.calls++, track.calls++;
     if (!above) f.total += dur[i];
     if (dur[i] > f.longest) f.longest = dur[i];
     active.set(fn[i], above + 1);
@@ -186,13 +189,13 @@ function readTrace(bytes) {
   r.at = line + 1;
   const trace = {...head, bytes, ncalls: 0, files: {}};
   trace.names = head.names.map(readName);
-  trace.functions = head.names.map((name, id) => ({id, calls: 0, folded: name[4], total: 0, self: name[5], longest: 0}));
+  trace.functions = head.names.map((name, id) => ({id, calls: 0, pieces: 0, folded: name[4], total: 0, self: name[5], longest: 0}));
   for (const track of trace.tracks) {
     readTrack(r, track);
     makeLanes(track);
     measure(track, trace.functions, trace.names);
     track.label = plain(threadName(track, trace.processes[track.process]));
-    trace.ncalls += track.n;
+    trace.ncalls += track.calls;
   }
   if (r.at < bytes.length) trace.files = JSON.parse(utf8.decode(bytes.subarray(r.at))).files;
   trace.end = Math.max(trace.end, 1);

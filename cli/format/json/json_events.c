@@ -15,7 +15,24 @@
 #define PROGRESS_STEP (8u << 20)
 
 enum place { OUTSIDE, ROOT, EVENTS, EVENT, ARGS, META, INFO, FILES, ONE_FILE };
-enum field { F_NONE, F_PH, F_SCOPE, F_TS, F_DUR, F_PID, F_TID, F_NAME, F_CAT, F_ID, F_ARGS, F_COUNT, F_BIND, F_UNFINISHED };
+enum field {
+    F_NONE,
+    F_PH,
+    F_SCOPE,
+    F_TS,
+    F_DUR,
+    F_PID,
+    F_TID,
+    F_NAME,
+    F_CAT,
+    F_ID,
+    F_ARGS,
+    F_COUNT,
+    F_BIND,
+    F_UNFINISHED,
+    F_RESUMED,
+    F_SUSPENDED
+};
 
 /* A part of the file that is kept unchanged. */
 struct capture {
@@ -40,7 +57,7 @@ struct reader {
     size_t depth;             /* containers open */
     size_t skip;              /* != 0: everything is of no interest until fewer containers are open */
     enum field field;         /* of the event: what the value that comes next is */
-    enum field arg;           /* the same in its args: F_NAME, F_COUNT, F_UNFINISHED */
+    enum field arg;           /* the same in its args: F_NAME, F_COUNT, F_UNFINISHED and later */
     struct json_event event;  /* numbers of it */
     struct piece pid, tid, name, cat, id, args_name, args_count;
     struct piece key;        /* key in meta, in a file, of a member */
@@ -182,6 +199,18 @@ static enum field field_of(const unsigned char *key, size_t len) {
     return F_NONE;
 }
 
+/* What of "args" has a meaning beyond the call's arguments. */
+static enum field arg_of(const unsigned char *key, size_t len) {
+    static const struct {
+        const char *key;
+        enum field field;
+    } fields[] = {
+        {"name", F_NAME}, {"count", F_COUNT}, {"unfinished", F_UNFINISHED}, {"resumed", F_RESUMED}, {"suspended", F_SUSPENDED}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(fields); i++)
+        if (len == strlen(fields[i].key) && !memcmp(key, fields[i].key, len)) return fields[i].field;
+    return F_NONE;
+}
+
 static int event_number(struct reader *r, const char *text, size_t len) {
     struct json_text number = {text, len};
     switch (r->field) {
@@ -259,7 +288,12 @@ static int on_scalar(struct reader *r, const char *text, size_t len) {
 static int on_null(void *ctx) { return on_scalar(ctx, "null", 4); }
 static int on_boolean(void *ctx, int value) {
     struct reader *r = ctx;
-    if (!r->skip && r->place == ARGS && r->arg == F_UNFINISHED) r->event.unfinished = value != 0;
+    bool *mark = r->skip || r->place != ARGS ? NULL
+                 : r->arg == F_UNFINISHED    ? &r->event.unfinished
+                 : r->arg == F_RESUMED       ? &r->event.resumed
+                 : r->arg == F_SUSPENDED     ? &r->event.suspended
+                                             : NULL;
+    if (mark) *mark = value != 0;
     return on_scalar(r, value ? "true" : "false", value ? 4 : 5);
 }
 
@@ -307,12 +341,7 @@ static int on_key(void *ctx, const unsigned char *key, size_t len) {
         if (r->field == F_NONE) leave_out(r, LEFT_OUT_FIELDS, key, len);
         if (r->field == F_ARGS) capture_begin(r, &r->value, 0);
         break;
-    case ARGS:
-        r->arg = len == 4 && !memcmp(key, "name", 4)           ? F_NAME
-                 : len == 5 && !memcmp(key, "count", 5)        ? F_COUNT
-                 : len == 10 && !memcmp(key, "unfinished", 10) ? F_UNFINISHED
-                                                               : F_NONE;
-        break;
+    case ARGS: r->arg = arg_of(key, len); break;
     default: break;
     }
     return done(r, rc);

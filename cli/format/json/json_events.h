@@ -25,17 +25,17 @@ struct json_text {
 struct json_event {
     char ph; /* 0 = none */
     bool has_ts, has_dur;
-    bool unfinished;             /* "unfinished":true in args */
-    char scope;                  /* first letter of "s"; 0 = none */
-    char bind;                   /* first letter of "bp"; 0 = none */
-    uint64_t ts_ns, dur_ns;      /* rounded; negative ones are 0 */
-    struct json_text pid, tid;   /* the number's text, or the string */
-    struct json_text name, cat;  /* decoded */
-    struct json_text id;         /* decoded */
-    struct json_text args;       /* as in the file */
-    struct json_text args_name;  /* "name" in args, decoded */
-    struct json_text args_count; /* "count" in args: the number's text */
-    struct json_text whole;      /* the event as in the file, if the handler has `member` */
+    bool unfinished, resumed, suspended; /* true in args */
+    char scope;                          /* first letter of "s"; 0 = none */
+    char bind;                           /* first letter of "bp"; 0 = none */
+    uint64_t ts_ns, dur_ns;              /* rounded; negative ones are 0 */
+    struct json_text pid, tid;           /* the number's text, or the string */
+    struct json_text name, cat;          /* decoded */
+    struct json_text id;                 /* decoded */
+    struct json_text args;               /* as in the file */
+    struct json_text args_name;          /* "name" in args, decoded */
+    struct json_text args_count;         /* "count" in args: the number's text */
+    struct json_text whole;              /* the event as in the file, if the handler has `member` */
 };
 
 /* What is met; each may be NULL. All texts are valid during the call only. Not 0 = stop reading with that. */

@@ -220,20 +220,28 @@ static void put_members(struct trace_writer *w, const char *json, size_t len) {
     output_write(w->out, json, (size_t)(end - json));
 }
 
+static bool has_marks(const struct trace_call *call) { return call->open || call->resumed || call->suspended; }
+
+static void put_mark(struct trace_writer *w, bool set, const char *text, const char **comma) {
+    if (!set) return;
+    put_literal(w, *comma);
+    put_literal(w, text);
+    *comma = ",";
+}
+
 /* ,"args":{"func_args":{...},"return_value":"...","folded":{...}} */
 static int put_args(struct trace_writer *w, const struct trace_call *call) {
     const char *comma = "";
     struct call_text retval;
     put_literal(w, ",\"args\":");
-    if (call->args_json && !call->folded && !call->open) {
+    if (call->args_json && !call->folded && !has_marks(call)) {
         output_write(w->out, call->args_json, call->args_json_len);
         return 0;
     }
     put_literal(w, "{");
-    if (call->open) {
-        put_literal(w, "\"unfinished\":true");
-        comma = ",";
-    }
+    put_mark(w, call->open, "\"unfinished\":true", &comma);
+    put_mark(w, call->resumed, "\"resumed\":true", &comma);
+    put_mark(w, call->suspended, "\"suspended\":true", &comma);
     if (call->folded) {
         size_t len;
         char *text = fold_json(call->folded, &len);
@@ -272,7 +280,7 @@ static int chrome_call(struct trace_writer *w, const struct trace_call *call) {
         call->name->used = true;
     }
     struct name_text *tail = *name;
-    bool args = call->args || call->retval || call->args_json || call->folded || call->open;
+    bool args = call->args || call->retval || call->args_json || call->folded || has_marks(call);
     bool plain = !args && !call->category && tail->len <= ROOM_MAX;
     char *p = output_room(w->out, PREFIX_MAX + NUMBERS_MAX + (plain ? tail->len : 0));
     if (call->task) {

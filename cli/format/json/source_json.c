@@ -3,7 +3,8 @@
  * Memory: names, threads, source texts, 24 bytes for each call that no call of the file is around; where a thread's
  * calls are out of order, what lane.h says.
  *
- * X is a call; B and E make one. B without E, and X with "unfinished" in its arguments, were open when tracing ended. M names
+ * X is a call; B and E make one. B without E, and X with "unfinished" in its arguments, were open when tracing ended; X with
+ * "resumed" or "suspended" is a piece of a generator's or coroutine's call. M names
  * processes and threads. i, C, N, O, D, s, t, f, b, n, e are marks. The rest is counted as left out. */
 #include <errno.h>
 #include <stdlib.h>
@@ -170,12 +171,15 @@ static int on_file(void *ctx, struct json_text path, struct json_text text, uint
 
 /* ---- calls ---- */
 
-/* "unfinished" is not one of the arguments of a call. */
-static int take_mark_off(struct pass *p, struct trace_call *call) {
+/* What our own writer says of a call beside its arguments. */
+static int take_marks(struct pass *p, const struct json_event *e, struct trace_call *call) {
+    static const char *const marks[] = {"unfinished", "resumed", "suspended", NULL};
     struct buf *args = &p->s->args;
     args->len = 0;
-    bool any = json_without_member(args, call->args_json, call->args_json_len, "unfinished");
-    call->open = true;
+    bool any = json_without_members(args, call->args_json, call->args_json_len, marks);
+    call->open = e->unfinished;
+    call->resumed = e->resumed;
+    call->suspended = e->suspended;
     call->args_json = any ? args->data : NULL;
     call->args_json_len = any ? args->len : 0;
     return args->failed ? -ENOMEM : 0;
@@ -190,7 +194,7 @@ static int take_complete(struct pass *p, struct trace_thread *thread, const stru
                               .args_json_len = e->args.len};
     if (!call.name) return not_found(p);
     int rc = category_of(p, e, &call.category);
-    if (!rc && e->unfinished) rc = take_mark_off(p, &call);
+    if (!rc && (e->unfinished || e->resumed || e->suspended)) rc = take_marks(p, e, &call);
     return rc ? rc : lanes_call(p->lanes, &call);
 }
 

@@ -89,7 +89,7 @@ static int put_begin(struct trace_writer *w, struct sequence *seq, const struct 
     if (rc) return rc;
     struct begin_bytes *begin = &w->begins[call->name->index];
     if (!begin->len) make_begin(begin, call->name);
-    if (call->start_ns >= seq->last_ns && !call->task && !call->args && !call->args_json && !call->from_attach)
+    if (call->start_ns >= seq->last_ns && !call->task && !call->args && !call->args_json && !call->from_attach && !call->resumed)
         return put_fast(w, seq, call->start_ns, begin->bytes, begin->len);
     if (call->task && (rc = packets_task_track(&w->packets, seq, call, &task))) return rc;
     size_t start = packets_open_event(&w->packets, seq, call->start_ns, TYPE_BEGIN, task ? task->uuid : 0);
@@ -99,6 +99,7 @@ static int put_begin(struct trace_writer *w, struct sequence *seq, const struct 
     if (task && in_order && task->depth == 0) pb_fixed64(b, EVENT_FLOW, task->uuid);
     if (task && entered) task->depth++;
     if (call->from_attach) perfetto_arg_true(b, "from_attach");
+    if (call->resumed) perfetto_arg_true(b, "resumed");
     if (call->args) perfetto_arg_func_args(b, call);
     if (call->args_json) perfetto_args_json(b, call->args_json, call->args_json_len);
     return packets_close_event(&w->packets, seq, start);
@@ -107,7 +108,8 @@ static int put_begin(struct trace_writer *w, struct sequence *seq, const struct 
 static int put_end(struct trace_writer *w, struct sequence *seq, const struct trace_call *call) {
     static const uint8_t plain[PART_MAX] = {PB_TAG(PACKET_EVENT, PB_BYTES), 2, PB_TAG(EVENT_TYPE, PB_VARINT), TYPE_END};
     struct track *task = NULL;
-    if (call->end_ns >= seq->last_ns && !call->task && !call->retval && !call->raised && !call->folded && !call->open)
+    if (call->end_ns >= seq->last_ns && !call->task && !call->retval && !call->raised && !call->folded && !call->open &&
+        !call->suspended)
         return put_fast(w, seq, call->end_ns, plain, 4);
     int rc = call->task ? packets_task_track(&w->packets, seq, call, &task) : 0;
     if (rc) return rc;
@@ -118,6 +120,7 @@ static int put_end(struct trace_writer *w, struct sequence *seq, const struct tr
     struct call_text retval;
     if (call_retval(call, &retval)) perfetto_arg_repr(b, "return_value", retval.data, retval.len);
     if (call->raised) perfetto_arg_true(b, "raised");
+    if (call->suspended) perfetto_arg_true(b, "suspended");
     if (call->open) perfetto_arg_true(b, "unfinished");
     if (call->folded) perfetto_arg_fold(b, call->folded);
     return packets_close_event(&w->packets, seq, start);

@@ -148,7 +148,7 @@ void perfetto_arg_fold(struct buf *b, const struct trace_fold *fold) {
     }
     pb_close(b, list);
     struct trace_fold_function others = fold_others(fold);
-    if (others.calls) {
+    if (fold->listed < fold->nfunctions) {
         list = open_interned(b, ARG_DICT, OTHERS);
         put_number_as(b, FUNCTIONS, fold->nfunctions - fold->listed);
         put_number_as(b, CALLS, others.calls);

@@ -130,6 +130,8 @@ static bool take_note(const struct annotation *a, bool is_call, struct perfetto_
     if (is_call && a->kind == VALUE_BOOL && named(a, "from_attach")) return notes->from_attach = true;
     if (is_call && a->kind == VALUE_BOOL && named(a, "raised")) return notes->raised = true;
     if (is_call && a->kind == VALUE_BOOL && named(a, "unfinished")) return notes->unfinished = true;
+    if (is_call && a->kind == VALUE_BOOL && named(a, "resumed")) return notes->resumed = true;
+    if (is_call && a->kind == VALUE_BOOL && named(a, "suspended")) return notes->suspended = true;
     if (is_call) return false;
     ProtobufCBinaryData *text = a->kind != VALUE_TEXT ? NULL
                                 : named(a, "object")  ? &notes->object

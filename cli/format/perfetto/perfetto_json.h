@@ -9,7 +9,7 @@
 
 /* Annotations that are not arguments. */
 struct perfetto_notes {
-    bool from_attach, raised, unfinished;
+    bool from_attach, raised, unfinished, resumed, suspended;
     bool has_count;
     uint64_t count;             /* a top-level "count", of the instant "events dropped" */
     ProtobufCBinaryData object; /* "object" and "id" of marks */

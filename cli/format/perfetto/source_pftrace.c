@@ -41,7 +41,7 @@ struct open_call {
     const struct track *track;
     struct trace_name *name;
     uint64_t start_ns;
-    bool from_attach;
+    bool from_attach, resumed;
     struct buf args; /* an object without its closing brace */
 };
 
@@ -249,6 +249,7 @@ static int begin_call(struct pass *p, struct sequence *seq, const struct track *
     *open = (struct open_call){.track = track, .name = name, .start_ns = ns};
     int rc = p->lanes->learns ? 0 : take_args(&open->args, &seq->texts, e, true, &notes);
     open->from_attach = notes.from_attach;
+    open->resumed = notes.resumed;
     lanes_seen(p->lanes, seq->thread, ns, ns);
     if (rc) buf_free(&seq->open[--seq->nopen].args); /* an incomplete text */
     return rc;
@@ -260,6 +261,7 @@ static int fill_call(struct pass *p, const struct sequence *seq, struct open_cal
                                 .name = open->name,
                                 .start_ns = open->start_ns,
                                 .from_attach = open->from_attach,
+                                .resumed = open->resumed,
                                 .args_json = open->args.len ? open->args.data : NULL,
                                 .args_json_len = open->args.len};
     if (open->args.failed) return -ENOMEM;
@@ -280,6 +282,7 @@ static int end_call(struct pass *p, struct sequence *seq, const struct track *tr
     if (!rc) {
         call.end_ns = ns > call.start_ns ? ns : call.start_ns;
         call.raised = notes.raised;
+        call.suspended = notes.suspended;
         call.open = notes.unfinished;
         rc = lanes_call(p->lanes, &call);
     }

@@ -22,7 +22,7 @@ struct frame {
     uint64_t start_ns;
     uint32_t id;
     uint32_t survived; /* number of the last gap that the frame is known to have stayed open over */
-    bool c, from_attach;
+    bool c, from_attach, resumed;
     struct trace_task *task;
     struct payload args;
 };
@@ -121,6 +121,7 @@ static struct trace_call *call_of(struct model *m, const struct frame *frame) {
     call->task = frame->task;
     call->start_ns = frame->start_ns;
     call->from_attach = frame->from_attach;
+    call->resumed = frame->resumed;
     call->args = frame->args.data;
     call->args_len = frame->args.len;
     return call;
@@ -129,23 +130,25 @@ static struct trace_call *call_of(struct model *m, const struct frame *frame) {
 /* Announces the frames below `to` to the writer. */
 static int announce(struct model *m, struct stream *s, uint32_t to) {
     int rc = 0;
-    m->call.open = m->call.raised = m->call.announced = false;
+    m->call.open = m->call.raised = m->call.suspended = m->call.announced = false;
     m->call.retval = NULL;
     for (; s->announced < to && !rc; s->announced++) rc = m->ops->enter(m->w, call_of(m, &s->frames[s->announced]));
     return rc;
 }
 
+/* How a frame is left. */
+enum leaving { RETURNED, RAISED, SUSPENDED, UNFINISHED };
+
 /* Hands frame number `at` to the writer; above it on the stack there is nothing that has not been handed over. */
-static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns, bool open, bool raised,
-                const struct payload *retval) {
+static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns, enum leaving how, const struct payload *retval) {
     const struct frame *frame = &s->frames[at];
     bool announced = at < s->announced;
-    if (open)
-        m->totals->open++;
+    if (how == UNFINISHED)
+        m->totals->open += !frame->resumed;
     else {
-        m->totals->calls++;
+        m->totals->calls += !frame->resumed;
         if (end_ns - frame->start_ns < m->opts->min_duration_ns && !announced) {
-            m->totals->short_calls++;
+            m->totals->short_calls += !frame->resumed;
             return 0;
         }
     }
@@ -155,8 +158,9 @@ static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns,
     }
     struct trace_call *call = call_of(m, frame);
     call->end_ns = end_ns;
-    call->open = open;
-    call->raised = raised;
+    call->open = how == UNFINISHED;
+    call->raised = how == RAISED;
+    call->suspended = how == SUSPENDED;
     call->announced = announced;
     call->in_order = m->ops->enter != NULL;
     call->retval = retval ? retval->data : NULL;
@@ -175,6 +179,7 @@ static int enter(struct model *m, struct stream *s, const struct vt_event *ev, u
     frame->survived = 0;
     frame->c = ev->type == VT_REC_C_CALL;
     frame->from_attach = false;
+    frame->resumed = !VT_REC_IS_CALL(ev->type);
     frame->task = s->task;
     frame->args.data = s->args.data;
     frame->args.len = s->args.len;
@@ -194,7 +199,7 @@ static int close_lost(struct model *m, struct stream *s, uint32_t to, uint64_t n
     while (!rc && s->depth > to) {
         struct frame *frame = &s->frames[--s->depth];
         bool in_gap = s->gaps && s->gap_ns >= frame->start_ns && frame->survived != s->gaps;
-        rc = give(m, s, s->depth, in_gap ? s->gap_ns : ns, false, false, NULL);
+        rc = give(m, s, s->depth, in_gap ? s->gap_ns : ns, RETURNED, NULL);
         note_survivor(s, frame, !in_gap);
         drop_payload(m, &frame->args);
     }
@@ -217,7 +222,10 @@ static int leave(struct model *m, struct stream *s, const struct vt_event *ev, u
     int rc = at < s->depth ? close_lost(m, s, at, ns) : 0;
     if (rc) return rc;
     struct frame *frame = &s->frames[--s->depth];
-    rc = give(m, s, s->depth, ns, false, ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE, &s->retval);
+    enum leaving how = ev->type == VT_REC_UNWIND || ev->type == VT_REC_C_RAISE ? RAISED
+                       : ev->type == VT_REC_YIELD                              ? SUSPENDED
+                                                                               : RETURNED;
+    rc = give(m, s, s->depth, ns, how, &s->retval);
     note_survivor(s, frame, true);
     drop_payload(m, &frame->args);
     drop_payload(m, &s->retval);
@@ -229,7 +237,7 @@ static int leave_inside(struct model *m, struct stream *s, uint64_t ns) {
     s->inside = false;
     if (!s->depth || !trace_info_name(m->info, s->frames[s->depth - 1].id)->inside) return 0;
     s->depth--;
-    return give(m, s, s->depth, ns, false, false, NULL);
+    return give(m, s, s->depth, ns, RETURNED, NULL);
 }
 
 static int gap(struct model *m, const struct trace_thread *thread, struct stream *s, uint64_t count, uint64_t ns) {
@@ -270,7 +278,7 @@ static int take_window(struct model *m, struct stream *s, const struct trace_thr
     if (head.cause == VT_WINDOW_DISPLACED) rc = mark_displaced(m, thread, s, ns);
     while (!rc && s->depth) {
         struct frame *frame = &s->frames[--s->depth];
-        rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, false, false, NULL);
+        rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, RETURNED, NULL);
         drop_payload(m, &frame->args);
     }
     s->deeper = 0;
@@ -398,7 +406,7 @@ static int give_open_frames(struct model *m) {
         uint64_t end_ns = thread->end_ticks ? vt_clock_to_ns(&m->info->clock, thread->end_ticks) : thread->process->end_ns;
         uint64_t seen_ns = s->gaps && s->event_ns <= s->gap_ns ? s->gap_ns : s->last_ns; /* last_ns is 1 ns behind a gap */
         if (!open || end_ns < seen_ns) end_ns = seen_ns;
-        for (uint32_t k = s->depth; k-- > 0 && !rc;) rc = give(m, s, k, end_ns, open, false, NULL);
+        for (uint32_t k = s->depth; k-- > 0 && !rc;) rc = give(m, s, k, end_ns, open ? UNFINISHED : RETURNED, NULL);
     }
     return rc;
 }

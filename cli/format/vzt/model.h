@@ -11,7 +11,9 @@
  *   gap calls can hang under a function that had already returned.
  * - No call reaches over a time in which the hooks were out (--max_overhead): it ends with the last event before, and the
  *   calls that are open afterwards begin again.
- * - Generators and coroutines: each resume to yield is a slice of its own.
+ * - Generators and coroutines: each stretch from a start or a resume to the next yield is a piece, handed over as a call of
+ *   its own. All but the first are marked as resumed and are not counted. Which pieces belong to the same generator is not
+ *   known.
  * - Within a thread time never goes back, and a call begins at least 1 ns after the call around it and after a gap.
  * - Frames still open at the end come last, the innermost first. They end when tracing of their process did.
  * - min_duration leaves out short calls, never their callees.

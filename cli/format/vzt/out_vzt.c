@@ -9,7 +9,7 @@
  *   in the source, too, and the reader works it out again.
  * - Frames that are open at the attach become a Stack frame where the rule of model.h gives them the same times again. It does
  *   so unless the trace was cut; then they are ordinary calls.
- * - Each resume of a generator is a call, as for every writer.
+ * - A resumed piece of a generator or coroutine begins with RESUME, also where a throw() resumed it.
  * - A .vzt has one process. It has no place for marks, for arguments that are not texts, and for source texts: those are
  *   counted. */
 #include <errno.h>
@@ -39,7 +39,7 @@ struct pending {
     size_t data;         /* args, then retval; or the counter */
     uint32_t args_len, retval_len, id, task, seq;
     uint8_t what;
-    bool c, raised, from_attach, has_args, has_retval, open;
+    bool c, raised, from_attach, resumed, suspended, has_args, has_retval, open;
 };
 
 struct lane {    /* of a thread */
@@ -294,12 +294,12 @@ static int on_stack(struct lane *lane, const struct pending *p) {
 static int put_enter(struct trace_writer *w, uint32_t at, const struct pending *p, const uint8_t *args) {
     struct lane *lane = &w->lanes[at];
     int rc = on_stack(lane, p);
-    w->calls++;
+    w->calls += !p->resumed;
     if (rc) return rc < 0 ? rc : 0;
     lane->events = true;
     if (p->task != lane->task) rc = put_task(w, at, p->start, p->task);
     if (!rc && p->has_args) rc = vzt_put_payload(&w->put, at, p->start, VT_PL_ARGS, args, p->args_len);
-    return rc ? rc : vzt_put_event(&w->put, at, p->start, p->c ? VT_REC_C_CALL : VT_REC_CALL, p->id);
+    return rc ? rc : vzt_put_event(&w->put, at, p->start, p->c ? VT_REC_C_CALL : p->resumed ? VT_REC_RESUME : VT_REC_CALL, p->id);
 }
 
 static int put_leave(struct trace_writer *w, uint32_t at, const struct pending *p, const uint8_t *retval) {
@@ -307,7 +307,8 @@ static int put_leave(struct trace_writer *w, uint32_t at, const struct pending *
     int rc = 0;
     w->lanes[at].events = true;
     if (p->has_retval) rc = vzt_put_payload(&w->put, at, p->end, VT_PL_RETVAL, retval, p->retval_len);
-    return rc ? rc : vzt_put_event(&w->put, at, p->end, types[p->c][p->raised], p->id);
+    uint32_t type = p->suspended && !p->c ? VT_REC_YIELD : types[p->c][p->raised];
+    return rc ? rc : vzt_put_event(&w->put, at, p->end, type, p->id);
 }
 
 /* The bytes that were kept of p, from byte `at` on. */
@@ -436,6 +437,8 @@ static int from_call(struct trace_writer *w, const struct trace_call *call, stru
                           .c = call->name->kind != 0,
                           .raised = call->raised,
                           .from_attach = call->from_attach,
+                          .resumed = call->resumed,
+                          .suspended = call->suspended,
                           .has_args = call->args != NULL,
                           .has_retval = call->retval != NULL && !call->open,
                           .args_len = call->args ? call->args_len : 0,
