@@ -9,16 +9,17 @@
 
 enum { SEQUENCE = 2000, STEPS = 100000 };
 
-/* How often each function of tests/targets/exact.py is entered; a generator or coroutine once for each resumption. */
+/* How often each function of tests/targets/exact.py is called. */
 static const struct {
     const char *name;
     size_t calls;
 } expected[] = {
-    {"a", 1},          {"b", 3},          {"c", 6},          {"str.upper", 6}, {"builtins.len", 15},
-    {"in_order", 1},   {"many", 1},       {"step", STEPS},   {"counting", 6},  {"guarded", 5},
-    {"coroutine", 3},  {"raiser", 10},    {"middle", 10},    {"math.sqrt", 7}, {"recurse", 201},
-    {"math.floor", 6}, {"list.sort", 1},  {"dict.get", 1},   {"extra", 3},     {"extra_work", 150},
-    {"known", 1},      {"inner_open", 1}, {"outer_open", 1}, {"beyond", 1},    {"<module>", 1},
+    {"a", 1},          {"b", 3},         {"c", 6},        {"str.upper", 6}, {"builtins.len", 15},
+    {"in_order", 1},   {"many", 1},      {"step", STEPS}, {"counting", 1},  {"guarded", 2},
+    {"coroutine", 1},  {"raiser", 10},   {"middle", 10},  {"math.sqrt", 7}, {"recurse", 201},
+    {"math.floor", 6}, {"list.sort", 1}, {"dict.get", 1}, {"extra", 3},     {"extra_work", 150},
+    {"delegating", 1}, {"delegated", 1}, {"stream", 1},   {"known", 1},     {"inner_open", 1},
+    {"outer_open", 1}, {"beyond", 1},    {"<module>", 1},
 };
 
 /* Name by qualname from 3.11 on, by co_name before. */
@@ -27,7 +28,18 @@ static const struct {
     size_t calls;
 } methods[] = {
     {"Shape.area", "area", 4}, {"Shape.area.<locals>.inner", "inner", 4}, {"Shape.make", "make", 4},
-    {"Shape.unit", "unit", 4}, {"Wait.__await__", "__await__", 4},
+    {"Shape.unit", "unit", 4}, {"Wait.__await__", "__await__", 2},
+};
+
+/* Slices of generators and coroutines: one for each stretch from a start or a resume on, and how many a yield ended. */
+static const struct {
+    const char *qualname, *name;
+    size_t pieces, suspended;
+} generators[] = {
+    {"counting", "counting", 6, 5},     {"guarded", "guarded", 5, 3},
+    {"coroutine", "coroutine", 3, 2},   {"Wait.__await__", "__await__", 4, 2},
+    {"delegating", "delegating", 3, 2}, {"delegated", "delegated", 3, 2},
+    {"stream", "stream", 3, 2},
 };
 
 struct traced {
@@ -67,21 +79,33 @@ static void done(struct traced *x) {
     trace_free(&x->trace);
 }
 
+static void must_have_pieces(const struct traced *x, const struct interp *ip) {
+    for (size_t i = 0; i < sizeof generators / sizeof *generators; i++) {
+        const char *name = ip->minor >= 11 ? generators[i].qualname : generators[i].name;
+        size_t n = trace_count(&x->trace, name, x->target.pid), suspended = 0;
+        ck_assert_msg(n == generators[i].pieces, "%s: %zu pieces of %s instead of %zu", x->who, n, name, generators[i].pieces);
+        for (const struct trace_event *e = NULL; (e = trace_find(&x->trace, name, e));) suspended += e->suspended;
+        ck_assert_msg(suspended == generators[i].suspended, "%s: %zu pieces of %s are suspended instead of %zu", x->who,
+                      suspended, name, generators[i].suspended);
+    }
+}
+
 START_TEST(test_exact_counts) {
     const struct interp *ip = suite_interp(_i);
     struct traced x;
     trace_known_tree(&x, ip, "");
     pid_t main_thread = x.target.pid;
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        size_t n = trace_count(&x.trace, expected[i].name, strncmp(expected[i].name, "extra", 5) ? main_thread : 0);
+        size_t n = trace_calls(&x.trace, expected[i].name, strncmp(expected[i].name, "extra", 5) ? main_thread : 0);
         ck_assert_msg(n == expected[i].calls, "%s: %zu calls of %s instead of %zu", x.who, n, expected[i].name,
                       expected[i].calls);
     }
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         const char *name = ip->minor >= 11 ? methods[i].qualname : methods[i].name;
-        size_t n = trace_count(&x.trace, name, main_thread);
+        size_t n = trace_calls(&x.trace, name, main_thread);
         ck_assert_msg(n == methods[i].calls, "%s: %zu calls of %s instead of %zu", x.who, n, name, methods[i].calls);
     }
+    must_have_pieces(&x, ip);
     done(&x);
 }
 END_TEST
@@ -202,10 +226,11 @@ START_TEST(test_exact_python_only_leaves_c_out) {
     trace_known_tree(&x, ip, "--ignore_c_function");
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         bool is_c = strchr(expected[i].name, '.') != NULL;
-        size_t n = trace_count(&x.trace, expected[i].name, strncmp(expected[i].name, "extra", 5) ? x.target.pid : 0);
+        size_t n = trace_calls(&x.trace, expected[i].name, strncmp(expected[i].name, "extra", 5) ? x.target.pid : 0);
         size_t want = is_c ? 0 : expected[i].calls;
         ck_assert_msg(n == want, "%s: %zu calls of %s instead of %zu", x.who, n, expected[i].name, want);
     }
+    must_have_pieces(&x, ip);
     done(&x);
 }
 END_TEST

@@ -123,6 +123,8 @@ static int on_boolean(void *ctx, int value) {
     struct reader *r = ctx;
     if (at(r, 2, "viztracer_metadata", "overflow")) r->t->overflow = value;
     if (in_event(r) && r->depth == 4 && !strcmp(r->key[4], "unfinished")) r->now.unfinished = value;
+    if (in_event(r) && r->depth == 4 && !strcmp(r->key[4], "resumed")) r->now.resumed = value;
+    if (in_event(r) && r->depth == 4 && !strcmp(r->key[4], "suspended")) r->now.suspended = value;
     return 1;
 }
 
@@ -228,12 +230,19 @@ bool trace_name_is(const char *event_name, const char *name) {
     return !strncmp(event_name, name, n) && (!event_name[n] || !strncmp(event_name + n, " (", 2));
 }
 
+static bool counts_as(const struct trace_event *e, const char *name, pid_t tid) {
+    return is_slice(e) && (!tid || e->tid == tid) && e->name && trace_name_is(e->name, name);
+}
+
 size_t trace_count(const struct trace *t, const char *name, pid_t tid) {
     size_t n = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        const struct trace_event *e = &t->events[i];
-        n += is_slice(e) && (!tid || e->tid == tid) && e->name && trace_name_is(e->name, name);
-    }
+    for (size_t i = 0; i < t->n; i++) n += counts_as(&t->events[i], name, tid);
+    return n;
+}
+
+size_t trace_calls(const struct trace *t, const char *name, pid_t tid) {
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) n += counts_as(&t->events[i], name, tid) && !t->events[i].resumed;
     return n;
 }
 

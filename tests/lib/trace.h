@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 struct trace_event {
-    char ph;         /* X M i C … */
-    bool unfinished; /* says so in its args */
+    char ph;                             /* X M i C … */
+    bool unfinished, resumed, suspended; /* says so in its args */
     pid_t pid, tid;
     int64_t ts, dur;  /* ns */
     const char *name; /* interned: equal names are equal pointers */
@@ -40,6 +40,8 @@ const char *trace_check_nesting(const struct trace *t); /* slices nest per threa
 
 /* Slices (X) whose name is `name`, or begins with `name` up to " (" when it holds no location. 0 = any thread. */
 size_t trace_count(const struct trace *t, const char *name, pid_t tid);
+/* The same without later pieces of generators and coroutines. */
+size_t trace_calls(const struct trace *t, const char *name, pid_t tid);
 /* Slices of a thread. */
 size_t trace_slices(const struct trace *t, pid_t tid);
 bool trace_has_thread(const struct trace *t, pid_t tid);

@@ -59,8 +59,19 @@ def guarded():
         pass
 
 
+def delegated():
+    yield 1
+    yield 2
+
+
+def delegating():
+    yield from delegated()
+
+
 def generators():
     for _ in counting(5):
+        pass
+    for _ in delegating():
         pass
     g = guarded()
     next(g)
@@ -76,6 +87,11 @@ class Wait:
         yield 1
 
 
+async def stream():
+    yield 1
+    yield 2
+
+
 async def coroutine():
     await Wait()
     await Wait()
@@ -88,6 +104,12 @@ def coroutines():
         try:
             co.send(None)
         except StopIteration:
+            pass
+    values = stream()
+    for _ in range(3):
+        try:
+            values.__anext__().send(None)
+        except (StopIteration, StopAsyncIteration):
             pass
 
 
