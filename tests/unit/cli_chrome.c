@@ -194,6 +194,22 @@ START_TEST(test_chrome_marks_pieces_of_generators) {
 }
 END_TEST
 
+START_TEST(test_chrome_pieces_that_are_left_out_are_not_counted) {
+    struct convert_opts newest = {.input = trace.path, .output = out_path, .newest_calls = 1},
+                        slice = {.input = trace.path, .output = out_path};
+    trace_build_letters(&trace);
+    trace_build_calls(&trace, 0, 9, 1000, 10, "(a (b b} {b b} {b b) a)");
+    trace_build_end(&trace, 1000, 0);
+    ck_assert_int_eq(convert_trace(&newest, &result, &err), 0); /* the first three slices are pieces of one call */
+    ck_assert_uint_eq(result.totals.left_out, 1);
+    ck_assert_uint_eq(convert_calls(&result), 1);
+    ck_assert_int_eq(select_parse_slice("45ns..", &slice.select), 0); /* cuts off the first two */
+    ck_assert_int_eq(convert_trace(&slice, &result, &err), 0);
+    ck_assert_uint_eq(result.totals.unselected, 1);
+    ck_assert_uint_eq(convert_calls(&result), 1);
+}
+END_TEST
+
 START_TEST(test_chrome_writes_args_and_tasks) {
     static const uint8_t args[] = "\1\0\2\0x\"1\4\0\3\0self<A>"; /* x: "1 and self: <A> */
     struct vt_event ev[] = {
@@ -427,6 +443,7 @@ int main(void) {
     tcase_add_test(tests, test_chrome_shape_is_viztracers);
     tcase_add_test(tests, test_chrome_the_command_line_labels_the_process);
     tcase_add_test(tests, test_chrome_marks_pieces_of_generators);
+    tcase_add_test(tests, test_chrome_pieces_that_are_left_out_are_not_counted);
     tcase_add_test(tests, test_chrome_writes_args_and_tasks);
     tcase_add_test(tests, test_chrome_hostile_names_stay_strict_json);
     tcase_add_test(tests, test_chrome_file_info_has_source);

@@ -571,6 +571,16 @@ START_TEST(test_profile_tree_folds_recursion) {
 }
 END_TEST
 
+START_TEST(test_profile_tree_counts_no_resumed_pieces) {
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b} {b b} a)");
+    must_make();
+    const struct stacks_node *b = &p->stacks.nodes[node_at("ab")];
+    ck_assert_uint_eq(b->calls, 1);
+    ck_assert_uint_eq(b->pieces, 2);
+    ck_assert_uint_eq(b->self_ns, 20);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("cli/profile");
     TCase *tests = tcase_create("profile");
@@ -598,6 +608,7 @@ int main(void) {
     tcase_add_test(tests, test_profile_playback_is_the_same);
     tcase_add_test(tests, test_compare_joins_two_profiles);
     tcase_add_test(tests, test_profile_tree_folds_recursion);
+    tcase_add_test(tests, test_profile_tree_counts_no_resumed_pieces);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
