@@ -133,7 +133,7 @@ START_TEST(test_exceptions_and_generators) {
 }
 END_TEST
 
-START_TEST(test_resumed_pieces_are_not_calls) {
+START_TEST(test_model_resumed_pieces_are_not_calls) {
     block_of(0, 1, 1000, 10, "(a (b b} {b b} {b b) (b b} <b b! {c (a");
     expect("b 1010+10~, b 1030+10^~, b 1050+10^, b 1070+10~, b 1090+10!^, a 1120+0-, c 1110+10-^, a 1000+120-");
     ck_assert_uint_eq(totals.calls, 2);
@@ -420,7 +420,7 @@ int main(void) {
     tcase_add_test(tests, test_nested_calls);
     tcase_add_test(tests, test_stack_continues_in_the_next_block);
     tcase_add_test(tests, test_exceptions_and_generators);
-    tcase_add_test(tests, test_resumed_pieces_are_not_calls);
+    tcase_add_test(tests, test_model_resumed_pieces_are_not_calls);
     tcase_add_test(tests, test_open_at_end_innermost_first);
     tcase_add_test(tests, test_open_of_a_thread_with_its_own_end);
     tcase_add_test(tests, test_stack_open_at_attach);
