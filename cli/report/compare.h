@@ -16,11 +16,11 @@ struct compare_opts {
 };
 
 struct compare_side {
-    const struct trace_name *name;               /* NULL: not there */
-    uint64_t pieces, calls, self_ns, total_ns, mean_ns;  /* of several functions with one name and file: together */
-    uint64_t sum_ns, wait_ns;                    /* wait_ns: of self_ns, as in profile_function */
-    double calls_per_s, self_per_s, total_per_s; /* per second of the trace, ns */
-    double work_per_s, wait_per_s;               /* the two parts of self_per_s */
+    const struct trace_name *name;                      /* NULL: not there */
+    uint64_t pieces, calls, self_ns, total_ns, mean_ns; /* of several functions with one name and file: together */
+    uint64_t sum_ns, wait_ns;                           /* wait_ns: of self_ns, as in profile_function */
+    double calls_per_s, self_per_s, total_per_s;        /* per second of the trace, ns */
+    double work_per_s, wait_per_s;                      /* the two parts of self_per_s */
 };
 
 struct compare_row {

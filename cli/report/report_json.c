@@ -2,9 +2,9 @@
  * as
  * --slice has it:
  * - version: 1
- * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, pieces, open,
- * functions, threads, total_ns (of all threads), wait_ns (of it: waiting), dropped, folded (calls that --budget left out of the
- * file), limit (of --max_overhead and what it left out, text or null), filters (the options that left calls out when it was
+ * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, pieces,
+ * open, functions, threads, total_ns (of all threads), wait_ns (of it: waiting), dropped, folded (calls that --budget left out of
+ * the file), limit (of --max_overhead and what it left out, text or null), filters (the options that left calls out when it was
  * made), cut_off, damage (text or null),
  * wrong_checksum, left_out {cause: number of events}}
  * - functions: [{name, file, line, kind ("python" or "c"), module (of c: the module or type, which file has too; else null),
