@@ -47,7 +47,7 @@ static const struct option_row rows[] = {
     {"--tree", NULL, OPTION_FLAG, AT(report.tree), .help = "shows the call tree, merged by stack, instead"},
     {"--min_share", NULL, OPTION_CUSTOM, AT(report.min_percent), .take = take_share, .wants = "a percentage, 0 to 100",
      .arg = "PERCENT", .help = "with --tree: hides what has less than this share of the time (1)"},
-    {"--threads", NULL, OPTION_FLAG, AT(report.threads), .help = "shows every thread, and where it was at the end"},
+    {"--threads", NULL, OPTION_FLAG, AT(report.threads), .help = "shows every thread, and where it was at the start and at the end"},
     {"--gaps", NULL, OPTION_FLAG, AT(report.gaps), .help = "shows where events were dropped"},
     {"--json", NULL, OPTION_FLAG, AT(report.json), .help = "everything, for programs (fields: docs/formats.md)"},
     CLI_MAX_MEMORY_ROW(AT(max_memory)),

@@ -24,6 +24,11 @@ void *frames_next(void *frame) {
     return back;
 }
 
+uint32_t frames_line(void *frame) {
+    int line = py.PyFrame_GetLineNumber ? py.PyFrame_GetLineNumber(frame) : 0;
+    return line > 0 ? (uint32_t)line : 0;
+}
+
 void *frames_code(void *frame) {
     if (!py.PyFrame_GetCode) return field(frame, 32);
     void *code = py.PyFrame_GetCode(frame);

@@ -9,6 +9,8 @@ void *frames_first(void *tstate);
 /* The frame that called this one, a new reference, or NULL. Drops the reference to `frame`. */
 void *frames_next(void *frame);
 /* Its code object, borrowed from the frame. */
+/* The line that it is at, 0 = not known. Runs no code of the target. */
+uint32_t frames_line(void *frame);
 void *frames_code(void *frame);
 /* 3.12+: marks an open frame, for as long as it is open. Its byte behind f_trace_lines, a bool, is 3 instead of 1: neither the
  * interpreter nor Python code can tell. False: this frame cannot be marked. */

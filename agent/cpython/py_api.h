@@ -96,6 +96,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     O(void *, PyThreadState_GetFrame, (void *))                                                                                  \
     O(uint64_t, PyThreadState_GetID, (void *))                                                                                   \
     O(void *, PyFrame_GetBack, (void *))                                                                                         \
+    O(int, PyFrame_GetLineNumber, (void *))                                                                                      \
     O(void *, PyFrame_GetCode, (void *))                                                                                         \
     O(void *, PyInterpreterState_Main, (void))                                                                                   \
     F(int64_t, PyInterpreterState_GetID, (void *))                                                                               \

@@ -13,7 +13,8 @@
 #include "agent/session/interps.h"
 #include "agent/session/threads.h"
 
-enum { IDS_HERE = 256, IDS_PER_PART = 4096, THREAD_NAME_MAX = 1024, UNSEEN_MAX = 512 };
+enum { IDS_HERE = 256, IDS_PER_PART = 2048, THREAD_NAME_MAX = 1024, UNSEEN_MAX = 512 };
+enum { LINES_MAX = 256 }; /* innermost frames whose lines are looked up: that takes as long as the function is long */
 #define THREADS_BYTES (THREADS_PER_SESSION * sizeof(void *))
 
 struct part {
@@ -21,13 +22,14 @@ struct part {
     struct text name;
 };
 
-static void emit_part(struct part *part, const uint32_t *ids) {
-    uint32_t ids_bytes = part->head.nframes * 4, bytes = (uint32_t)sizeof part->head + part->head.namelen + ids_bytes;
+static void emit_part(struct part *part, const uint32_t *ids, const uint32_t *lines) {
+    uint32_t ids_bytes = part->head.nframes * 4, bytes = (uint32_t)sizeof part->head + part->head.namelen + 2 * ids_bytes;
     uint8_t *to = payload_reserve(bytes);
     if (to) {
         memcpy(to, &part->head, sizeof part->head);
         memcpy(to + sizeof part->head, part->name.bytes, part->head.namelen);
         memcpy(to + sizeof part->head + part->head.namelen, ids, ids_bytes);
+        memcpy(to + sizeof part->head + part->head.namelen + ids_bytes, lines, ids_bytes);
         payload_commit(VT_PL_STACK, bytes);
     }
     part->head.part++;
@@ -35,19 +37,19 @@ static void emit_part(struct part *part, const uint32_t *ids) {
 }
 
 void stacks_emit_thread(void *tstate) {
-    struct part part = {.head = {.ident = frames_ident(tstate)}};
+    struct part part = {.head = {.ident = frames_ident(tstate), .flags = VT_STACK_HAS_LINES}};
     uint64_t count = frames_depth(tstate, ~0ull), at = count;
     if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);
     bool foreign = layout.python >= 0x30c && interps_own_gil(); /* `threading` is the main interpreter's */
     void *name = foreign ? NULL : thread_object_name(part.head.ident, part.head.tid ? NULL : &part.head.tid);
     text_of_unicode(&part.name, name);
     part.head.namelen = (uint16_t)(part.name.len > THREAD_NAME_MAX ? THREAD_NAME_MAX : part.name.len);
-    uint32_t few[IDS_HERE];
-    uint64_t bytes = count * 4 + 4;
+    uint32_t few[2 * IDS_HERE]; /* ids, then lines */
+    uint64_t bytes = count * 8 + 8;
     bool mapped = count > IDS_HERE; /* a mapping for each of thousands of threads would take longer than all the rest */
     int64_t area = mapped ? arch_syscall6(SYS_MMAP, 0, bytes, 3, 0x22 /* PRIVATE|ANONYMOUS */, ~0ull, 0) : (int64_t)few;
     if (area > 0) {
-        uint32_t *ids = (uint32_t *)area;
+        uint32_t *ids = (uint32_t *)area, *lines = ids + count;
         bool innermost = true;
         for (void *frame = frames_first(tstate); frame && at; frame = frames_next(frame)) {
             void *code = frames_code(frame);
@@ -56,13 +58,16 @@ void stacks_emit_thread(void *tstate) {
             filter_was_open(code, frame);
             if (agent.governed) throttle_was_open(id << VT_REC_TYPE_BITS);
             bool told = id && !(flags & FILTER_LEFT_OUT);
-            if (told) ids[--at] = id;
-            if (innermost && !told) part.head.flags = VT_STACK_TOP_LEFT_OUT;
+            if (told) {
+                ids[--at] = id;
+                lines[at] = count - at <= LINES_MAX ? frames_line(frame) : 0;
+            }
+            if (innermost && !told) part.head.flags |= VT_STACK_TOP_LEFT_OUT;
             innermost = false;
         }
         do {
             part.head.nframes = (uint32_t)(count - at > IDS_PER_PART ? IDS_PER_PART : count - at);
-            emit_part(&part, ids + at);
+            emit_part(&part, ids + at, lines + at);
             at += part.head.nframes;
         } while (at < count);
         if (mapped) arch_syscall3(SYS_MUNMAP, (uint64_t)area, bytes, 0);

@@ -140,6 +140,36 @@ static int on_gap(struct trace_writer *w, struct walk_thread *t, uint64_t from_n
     return 0;
 }
 
+/* ---- the stack at the start ---- */
+
+/* Frames of the stack when tracing began come here as they end, the innermost first; on_end turns them round. */
+static int note_start(struct profile_thread *t, const struct trace_call *call) {
+    static const char in_c[] = "[in C: ";
+    bool inside = call->name->name_len > sizeof in_c && !memcmp(call->name->name, in_c, sizeof in_c - 1);
+    if (!call->at_line && !inside) return 0;
+    if (t->start_depth++ >= PROFILE_STACK_MAX) return 0;
+    if (!t->start) t->start = memory_calloc(PROFILE_STACK_MAX, sizeof *t->start);
+    if (!t->start_lines) t->start_lines = memory_calloc(PROFILE_STACK_MAX, sizeof *t->start_lines);
+    if (!t->start || !t->start_lines) return -ENOMEM;
+    t->start_lines[t->nstart] = call->at_line;
+    t->start[t->nstart++] = call->name;
+    return 0;
+}
+
+static void finish_start(struct profile_thread *t) {
+    bool any = false;
+    for (uint32_t i = 0; i < t->nstart; i++) any |= t->start_lines[i] != 0;
+    if (!any) t->nstart = 0;
+    for (uint32_t i = 0, k = t->nstart; i + 1 < k--; i++) {
+        const struct trace_name *name = t->start[i];
+        uint32_t line = t->start_lines[i];
+        t->start[i] = t->start[k];
+        t->start_lines[i] = t->start_lines[k];
+        t->start[k] = name;
+        t->start_lines[k] = line;
+    }
+}
+
 /* ---- putting it in order ---- */
 
 static int slowest_first(const void *x, const void *y) {
@@ -172,6 +202,7 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
         if (!p->threads[i].pieces && !p->threads[i].dropped) continue;
         p->total_ns += p->threads[i].total_ns;
         p->wait_ns += p->threads[i].wait_ns;
+        finish_start(&p->threads[i]);
         p->threads[nthreads++] = p->threads[i];
     }
     p->nthreads = nthreads;
@@ -197,6 +228,10 @@ static uint64_t number_behind(const char *key, const char *json, size_t len) {
 
 /* What --budget wrote into the arguments of a call. */
 static int adder_call(struct trace_writer *w, const struct trace_call *call) {
+    if (!w->threads[call->thread->index].skip) {
+        int rc = note_start(&adder_of(w)->p->threads[call->thread->index], call);
+        if (rc) return rc;
+    }
     if (call->args_json && !w->threads[call->thread->index].skip)
         adder_of(w)->p->folded += number_behind("\"folded\":{\"calls\":", call->args_json, call->args_json_len);
     return walk_call(w, call);
@@ -308,7 +343,11 @@ int profile_make(struct trace_source *source, const struct profile_opts *opts, s
 void profile_free(struct profile *p) {
     if (!p) return;
     for (uint32_t i = 0; p->functions && i < p->nfunctions; i++) durations_free(&p->functions[i].pieces);
-    for (uint32_t i = 0; p->threads && i < p->nthreads; i++) memory_free(p->threads[i].open);
+    for (uint32_t i = 0; p->threads && i < p->nthreads; i++) {
+        memory_free(p->threads[i].open);
+        memory_free(p->threads[i].start);
+        memory_free(p->threads[i].start_lines);
+    }
     memory_free(p->functions);
     memory_free(p->threads);
     memory_free(p->slow);

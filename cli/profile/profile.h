@@ -37,6 +37,11 @@ struct profile_thread {
     uint64_t dropped;
     const struct trace_name **open; /* the stack at the end, outermost first, PROFILE_STACK_MAX at most */
     uint32_t nopen, open_depth;     /* kept, and really there */
+    /* The stack when tracing began, outermost first, the innermost PROFILE_STACK_MAX at most, and the line that each frame was
+     * at; 0 = in C. NULL = the trace does not tell lines. */
+    const struct trace_name **start;
+    uint32_t *start_lines;
+    uint32_t nstart, start_depth;
 };
 
 struct profile_slow {

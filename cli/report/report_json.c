@@ -13,7 +13,7 @@
  * event loop)}]
  * - processes: [{pid, name, calls, total_ns}]
  * - threads: [{pid, tid, name, calls, total_ns, wait_ns, cpu_ns (null: not known), cpu_exact (false: at least that), dropped,
- * stack (open at the end)}]
+ * stack (open at the end), stack_at_start [{name, file, module, line, kind, at_line (0: in C)}]}]
  * - calls: [{name, file, module, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, resumed, stack (its
  * callers)}], the slowest single calls, at most 3 of a function
  * - drops: [{pid, tid, from_ns, to_ns, count}], where events were dropped
@@ -211,7 +211,13 @@ static int put_threads(const struct profile *p) {
         put_bool("cpu_exact", t->thread->cpu == TRACE_CPU_EXACT);
         report_json_number("dropped", t->dropped);
         if (!rc) rc = put_stack(t->open, t->nopen);
-        putchar('}');
+        printf(",\"stack_at_start\":[");
+        for (uint32_t k = 0; k < t->nstart && !rc; k++) {
+            rc = report_json_function(k ? "," : "", t->start[k]);
+            report_json_number("at_line", t->start_lines[k]);
+            putchar('}');
+        }
+        printf("]}");
     }
     printf("],\n");
     return rc;

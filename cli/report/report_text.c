@@ -316,13 +316,25 @@ static int busiest_first(const void *x, const void *y) {
     return (a->thread->index > b->thread->index) - (a->thread->index < b->thread->index);
 }
 
-static void put_stack(const struct view *v, const char *before, const struct trace_name *const *stack, uint32_t n,
-                      uint32_t depth) {
+/* "f", or with the line that it was at "f (app.py:12)". */
+static const char *frame_text(char to[CLEAN_TEXT_MAX], const struct trace_name *name, uint32_t line) {
+    char what[CLEAN_TEXT_MAX], file[CLEAN_TEXT_MAX], text[2 * CLEAN_TEXT_MAX + 16];
+    name_short(what, name);
+    if (!line) return memcpy(to, what, sizeof what);
+    clean_text(file, name->file, name->file_len);
+    const char *base = strrchr(file, '/');
+    snprintf(text, sizeof text, "%s (%s:%u)", what, base ? base + 1 : file, line);
+    return clean_text(to, text, strlen(text));
+}
+
+/* lines: of each frame, NULL = none. */
+static void put_stack(const struct view *v, const char *before, const struct trace_name *const *stack, const uint32_t *lines,
+                      uint32_t n, uint32_t depth) {
     printf("%s", before);
     unsigned column = clean_columns(before);
     for (uint32_t i = n; i-- > 0;) {
         char name[CLEAN_TEXT_MAX];
-        unsigned columns = clean_columns(name_short(name, stack[i]));
+        unsigned columns = clean_columns(frame_text(name, stack[i], lines ? lines[i] : 0));
         if (v->term.width && column + columns + 8 > v->term.width) {
             printf("%s%u more", i + 1 == n ? "" : " < ", depth - (n - 1 - i));
             putchar('\n');
@@ -364,7 +376,8 @@ static int put_threads(const struct view *v, bool all) {
                t->dropped ? format_count(dropped, sizeof dropped, t->dropped) : "-");
         put_thread(v, t->thread, room_for_name(v, cpu ? 53 : 43));
         putchar('\n');
-        if (all && t->nopen) put_stack(v, "                  at the end in ", t->open, t->nopen, t->open_depth);
+        if (all && t->nstart) put_stack(v, "         at the start in ", t->start, t->start_lines, t->nstart, t->start_depth);
+        if (all && t->nopen) put_stack(v, "         at the end in ", t->open, NULL, t->nopen, t->open_depth);
     }
     if (p->nthreads > limit) printf("... and %u more (--threads)\n", p->nthreads - limit);
     memory_free(list);
@@ -444,7 +457,7 @@ static void put_slow(const struct view *v) {
                s->raised ? ", left by an exception" : "");
         put_thread(v, s->thread, room_for_name(v, 18));
         putchar('\n');
-        if (s->nstack) put_stack(v, "           in ", s->stack, s->nstack, s->depth);
+        if (s->nstack) put_stack(v, "           in ", s->stack, NULL, s->nstack, s->depth);
         printf("           %sviztracer convert ", term_dim(&v->term));
         put_quoted(v->opts->file);
         printf(" --slice %s..%s -o slow.json%s\n", report_offset(from, s->start_ns - p->start_ns),

@@ -105,6 +105,16 @@ struct giver {
     size_t depth;
 };
 
+/* The number behind "at_line" in the arguments, 0 without one. In a text the quotes would have backslashes. */
+static uint32_t line_in(const char *json, size_t len) {
+    static const char key[] = "\"at_line\":";
+    const char *at = json ? memmem(json, len, key, sizeof key - 1) : NULL, *end = json + len;
+    uint32_t n = 0;
+    for (at += at ? sizeof key - 1 : 0; at && at < end && *at >= '0' && *at <= '9' && n < UINT32_MAX / 10; at++)
+        n = 10 * n + (uint32_t)(*at - '0');
+    return n;
+}
+
 static int give_held(const struct giver *g, const struct lane_call *held) {
     struct trace_call call = {.thread = g->thread,
                               .name = held->name,
@@ -119,6 +129,7 @@ static int give_held(const struct giver *g, const struct lane_call *held) {
                               .suspended = held->suspended,
                               .args_json = held->has_args ? g->lane->args + held->args_at : NULL,
                               .args_json_len = held->args_len};
+    if (held->from_attach) call.at_line = line_in(call.args_json, call.args_json_len);
     return give(g->l, &call);
 }
 
@@ -210,9 +221,11 @@ void lanes_seen(struct lanes *l, const struct trace_thread *thread, uint64_t fro
 
 int lanes_call(struct lanes *l, const struct trace_call *from) {
     struct lane *lane = &l->lanes[from->thread->index];
-    lanes_seen(l, from->thread, from->start_ns, from->end_ns);
-    if (lane->holds) return l->learns ? 0 : hold(lane, from);
     struct trace_call call = *from;
+    lanes_seen(l, from->thread, from->start_ns, from->end_ns);
+    if (!l->learns) call.at_line = line_in(call.args_json, call.args_json_len);
+    if (call.at_line) call.from_attach = true;
+    if (lane->holds) return l->learns ? 0 : hold(lane, &call);
     int rc = fit(lane, &call.start_ns, &call.end_ns);
     if (rc == 1) {
         lane->holds = true;

@@ -165,6 +165,16 @@ static int select_enter(struct trace_writer *w, const struct trace_call *call) {
     return 0;
 }
 
+/* What began before the window was at another line when the window began. */
+static void forget_line(struct trace_call *call) {
+    static const char alone[] = "{\"at_line\":";
+    size_t len = sizeof alone - 1;
+    if (!call->at_line) return;
+    call->at_line = 0;
+    if (call->args_json_len > len && !memcmp(call->args_json, alone, len) && !memchr(call->args_json, ',', call->args_json_len))
+        call->args_json = NULL;
+}
+
 /* Start of the frame that has `at` frames around it. Frames from before the window start with the window, one nanosecond
  * apart. */
 static uint64_t start_in_window(const struct trace_writer *w, const struct select_thread *t, uint64_t start_ns, uint32_t at) {
@@ -186,11 +196,13 @@ static int give_announced(struct trace_writer *w, struct select_thread *t, struc
     for (; w->ops->enter && t->told < at && !rc; t->told++) {
         struct trace_call around = t->open[t->told];
         around.start_ns = start_in_window(w, t, around.start_ns, t->told);
+        if (t->open[t->told].start_ns < w->from_ns) forget_line(&around);
         rc = w->ops->enter(w->inner, &around);
     }
     if (rc) return rc;
     call->announced = call->announced && at < t->told;
     call->in_order = call->in_order && w->ops->enter;
+    if (call->start_ns < w->from_ns) forget_line(call);
     call->start_ns = start_in_window(w, t, call->start_ns, at);
     if (call->end_ns > w->to_ns) call->end_ns = w->to_ns;
     if (call->start_ns > call->end_ns) call->start_ns = call->end_ns;
@@ -221,6 +233,7 @@ static int select_call(struct trace_writer *w, const struct trace_call *call) {
     }
     t->gave = true;
     if (cut.start_ns < w->from_ns) {
+        forget_line(&cut);
         uint64_t start = w->from_ns - (t->left < w->from_ns ? t->left : w->from_ns);
         if (start > cut.start_ns) cut.start_ns = start;
         t->left++;

@@ -2,6 +2,7 @@
 #include "cli/trace/trace_info.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/base/memory.h"
@@ -181,6 +182,15 @@ static int take_thread(struct loader *l, ProtobufCMessage **msg) {
     return from->name.len ? set_text(&to->name, &to->name_len, from->name.data, from->name.len) : 0;
 }
 
+static struct trace_line *lines_of(const Vt__Stack *from) {
+    struct trace_line *lines = memory_calloc(from->n_ids + 1, sizeof *lines);
+    for (size_t i = 0; lines && i < from->n_ids && i < from->n_lines; i++) {
+        lines[i].line = from->lines[i];
+        if (lines[i].line) snprintf(lines[i].json, sizeof lines[i].json, "{\"at_line\":%u}", lines[i].line);
+    }
+    return lines;
+}
+
 static int take_stack(struct loader *l, ProtobufCMessage **msg) {
     const Vt__Stack *from = (const void *)*msg;
     struct trace_thread *to = thread_by_ident(l, from->ident);
@@ -188,8 +198,15 @@ static int take_stack(struct loader *l, ProtobufCMessage **msg) {
     uint32_t *ids = memory_alloc(from->n_ids * sizeof *ids + 1);
     if (!ids) return -ENOMEM;
     if (from->n_ids) memcpy(ids, from->ids, from->n_ids * sizeof *ids);
+    struct trace_line *lines = from->n_lines ? lines_of(from) : NULL;
+    if (from->n_lines && !lines) {
+        memory_free(ids);
+        return -ENOMEM;
+    }
     memory_free(to->stack);
+    memory_free(to->stack_lines);
     to->stack = ids;
+    to->stack_lines = lines;
     to->nstack = (uint32_t)from->n_ids;
     to->stack_ticks = from->ticks;
     return 0;
@@ -420,6 +437,7 @@ void trace_info_free(struct trace_info *info) {
     for (uint32_t i = 0; i < info->nthreads; i++) {
         memory_free(info->threads[i]->name);
         memory_free(info->threads[i]->stack);
+        memory_free(info->threads[i]->stack_lines);
         memory_free(info->threads[i]);
     }
     memory_free(info->threads);

@@ -37,6 +37,12 @@ struct trace_process {
     uint64_t start_ns, end_ns; /* when tracing of it began and ended; end_ns 0 = not known. Writers: trace_process_end */
 };
 
+/* Where a frame was at the attach. */
+struct trace_line {
+    uint32_t line; /* 0 = not known */
+    char json[28]; /* {"at_line":LINE}, as an argument of the call; "" = not known */
+};
+
 struct trace_thread {
     const struct trace_process *process; /* never NULL */
     struct trace_thread *same_ident;     /* .vzt: a later thread of that ident, or NULL */
@@ -50,6 +56,7 @@ struct trace_thread {
     uint32_t name_len;
     uint32_t nstack; /* frames open at attach, outermost first */
     uint32_t *stack;
+    struct trace_line *stack_lines; /* nstack of them, or NULL: no line is known */
     uint64_t stack_ticks;
     uint64_t cpu_ns; /* CPU time that it used while the trace was made */
     enum trace_cpu {

@@ -28,6 +28,7 @@ struct trace_call {
     uint64_t start_ns, end_ns;
     bool open;           /* unfinished: still open when tracing of its process ended, which is end_ns */
     bool from_attach;    /* was open when tracing began: start_ns is that moment */
+    uint32_t at_line;    /* then it was at this line; 0 = not known. args_json says it too: "at_line" */
     bool raised;         /* left by an exception */
     bool resumed;        /* a later piece of a call: its generator or coroutine went on here. Not counted as a call */
     bool suspended;      /* ended with a yield: the call may go on in a later piece */
@@ -37,7 +38,8 @@ struct trace_call {
     uint32_t args_len;
     const uint8_t *retval; /* VT_PL_RETVAL payload or NULL */
     uint32_t retval_len;
-    const char *args_json; /* of a trace that came as JSON: the text of the whole "args" object, braces too; else NULL */
+    const char *
+        args_json; /* of a trace that came as JSON, or with at_line: the text of the whole "args" object, braces too; else NULL */
     size_t args_json_len;
     const struct trace_category *category; /* NULL = the usual one */
     const struct trace_fold *folded;       /* calls below this one that are not in the picture; else NULL */

@@ -35,13 +35,16 @@ int payload_task(const uint8_t *p, uint32_t len, struct vt_pl_task *head, struct
     return 0;
 }
 
-int payload_stack(const uint8_t *p, uint32_t len, struct vt_pl_stack *head, struct text *name, const uint8_t **ids) {
+int payload_stack(const uint8_t *p, uint32_t len, struct vt_pl_stack *head, struct text *name, const uint8_t **ids,
+                  const uint8_t **lines) {
     int rc = head_copy(head, sizeof(*head), p, len);
     if (rc) return rc;
     uint32_t namelen = head->part ? 0 : head->namelen;
     uint32_t rest = len - (uint32_t)sizeof(*head);
-    if (rest < namelen || (rest - namelen) / 4 < head->nframes) return -EPROTO;
+    bool has_lines = head->flags & VT_STACK_HAS_LINES;
+    if (rest < namelen || (rest - namelen) / (has_lines ? 8 : 4) < head->nframes) return -EPROTO;
     *name = (struct text){p + sizeof(*head), namelen};
     *ids = name->p + namelen;
+    *lines = has_lines ? *ids + head->nframes * 4u : NULL;
     return 0;
 }

@@ -22,15 +22,16 @@
 struct stack {
     uint64_t ident, ticks;
     uint32_t tid; /* the tid that the target sees; 0 = unknown, or not needed: a filter leaves out the thread's functions */
-    uint32_t *ids;
-    uint32_t n, size;
+    uint32_t *ids, *lines; /* lines: 0 = not known */
+    uint32_t n, size, lines_size;
     uint16_t parts;
 };
 
 static void stack_free(struct streams *all, struct stack *st) {
     if (!st) return;
-    memory_give(&all->memory, sizeof(*st) + st->size * sizeof(uint32_t));
+    memory_give(&all->memory, sizeof(*st) + ((uint64_t)st->size + st->lines_size) * sizeof(uint32_t));
     free(st->ids);
+    free(st->lines);
     free(st);
 }
 
@@ -60,6 +61,12 @@ static int flush_names(struct streams *all) {
     return put(all, VT_FRAME_NAMES, &m.base);
 }
 
+/* Makes room for n more frames. */
+static int more_frames(struct streams *all, struct stack *st, uint32_t n) {
+    int rc = memory_grow(&all->memory, &st->ids, &st->size, st->n + n, sizeof(uint32_t), STACK_IDS_MAX);
+    return rc ? rc : memory_grow(&all->memory, &st->lines, &st->lines_size, st->n + n, sizeof(uint32_t), STACK_IDS_MAX);
+}
+
 /* Puts the system call that the thread was in on top of the stack. */
 static int add_inside(struct streams *all, struct stack *st) {
     bool is_new = false;
@@ -80,9 +87,11 @@ static int add_inside(struct streams *all, struct stack *st) {
         int rc = put(all, VT_FRAME_NAMES, &m.base);
         if (rc) return rc;
     }
-    int rc = memory_grow(&all->memory, &st->ids, &st->size, st->n + 1, sizeof(uint32_t), STACK_IDS_MAX);
-    if (!rc) st->ids[st->n++] = id;
-    return rc;
+    int rc = more_frames(all, st, 1);
+    if (rc) return rc;
+    st->lines[st->n] = 0;
+    st->ids[st->n++] = id;
+    return 0;
 }
 
 static int flush_stack(struct streams *all, struct stream *s) {
@@ -99,6 +108,8 @@ static int flush_stack(struct streams *all, struct stream *s) {
     m.ticks = st->ticks;
     m.n_ids = st->n;
     m.ids = st->ids;
+    m.n_lines = st->n;
+    m.lines = st->lines;
     rc = put(all, VT_FRAME_STACK, &m.base);
     stack_free(all, st);
     return rc;
@@ -326,10 +337,10 @@ static int on_task(struct streams *all, const uint8_t *p, uint32_t len) {
 static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uint32_t len, uint64_t ticks) {
     struct vt_pl_stack head;
     struct text name;
-    const uint8_t *ids;
+    const uint8_t *ids, *lines;
     int rc = 0;
 
-    if (payload_stack(p, len, &head, &name, &ids)) {
+    if (payload_stack(p, len, &head, &name, &ids, &lines)) {
         all->totals.violations++;
         return 0;
     }
@@ -347,9 +358,13 @@ static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uin
     struct stack *st = s->stack;
     st->parts = (uint16_t)(head.part + 1);
     uint32_t n = head.nframes <= STACK_IDS_MAX - st->n ? head.nframes : STACK_IDS_MAX - st->n;
-    rc = memory_grow(&all->memory, &st->ids, &st->size, st->n + n, sizeof(uint32_t), STACK_IDS_MAX);
+    rc = more_frames(all, st, n);
     if (rc) return rc;
     if (n) memcpy(st->ids + st->n, ids, n * sizeof(uint32_t));
+    if (n && lines)
+        memcpy(st->lines + st->n, lines, n * sizeof(uint32_t));
+    else if (n)
+        memset(st->lines + st->n, 0, n * sizeof(uint32_t));
     st->n += n;
     return 0;
 }

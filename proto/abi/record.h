@@ -62,7 +62,7 @@ enum vt_rec_type {
 enum vt_payload_kind {
     VT_PL_NONE = 0,
     VT_PL_NAME = 1,      /* struct vt_pl_name + qualname + file (Python) or owner (C) */
-    VT_PL_STACK = 2,     /* struct vt_pl_stack + thread name + u32 ids[nframes], outermost first */
+    VT_PL_STACK = 2,     /* struct vt_pl_stack + thread name + u32 ids[nframes], outermost first; u32 lines[nframes] */
     VT_PL_THREAD = 3,    /* struct vt_pl_thread + name */
     VT_PL_ARGS = 4,      /* belongs to the next enter record of this thread: n x {u16 namelen, u16 vallen, name, value} */
     VT_PL_RETVAL = 5,    /* belongs to the next leave record of this thread: the repr */
@@ -84,6 +84,7 @@ struct vt_pl_name {
 _Static_assert(sizeof(struct vt_pl_name) == 16, "vt_pl_name");
 
 #define VT_STACK_TOP_LEFT_OUT 1u /* the innermost frame is not among the ids: a filter leaves it out */
+#define VT_STACK_HAS_LINES 2u    /* behind the ids: the line that each frame was at, 0 = not known */
 struct vt_pl_stack {
     uint64_t ident;   /* pthread_self() of the thread whose open frames these are */
     uint32_t tid;     /* native thread id in the target's pid namespace; 0 = not known */

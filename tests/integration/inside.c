@@ -1,5 +1,6 @@
 /* Threads that are in a system call when the attach comes: the call is there, by name and by what it waits for, from the attach
  * to the thread's next event, and is nobody's own time. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,33 @@ static const struct {
     {"reading", "[in C: read(", NULL},
     {"MainThread", "[in C: clock_nanosleep]", "[in C: pselect6]"},
 };
+
+/* The line of the script that is in such a call, from 1. */
+static unsigned line_of(const char *text) {
+    char path[PATH_MAX], line[256];
+    snprintf(path, sizeof path, "%s/tests/targets/inside.py", tree_root());
+    FILE *f = fopen(path, "r");
+    unsigned n = 0;
+    while (f && fgets(line, sizeof line, f) && ++n)
+        if (strstr(line, text)) break;
+    if (f) fclose(f);
+    return n;
+}
+
+/* Frames that were open at the attach carry the line that they were at: one per thread here, and that of the module. */
+static void must_be_at_lines(const char *out, const char *who) {
+    static const char *const lines[][2] = {{"accepting", "    server.accept()"}, {"receiving", "client.recv(1)"},
+                                           {"locked", "    gate.acquire()"},   {"reading", "os.read("},
+                                           {"napping", "time.sleep(0.2)"},     {"<module>", "time.sleep(1000)"}};
+    struct tool tool;
+    tool_runf(&tool, "report --threads %s", out);
+    must_exit(&tool, 0, who);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char want[96];
+        snprintf(want, sizeof want, "%s (inside.py:%u)", lines[i][0], line_of(lines[i][1]));
+        ck_assert_msg(strstr(tool.out, want), "%s: no '%s': %s", who, want, tool.out);
+    }
+}
 
 static pid_t thread_named(const struct trace *t, const char *name) {
     pid_t ids[64];
@@ -69,6 +97,7 @@ START_TEST(test_inside_names_what_threads_wait_for) {
     ck_assert_msg(e && (e->unfinished || e->dur > 150000000), "%s: no nap after the first", who);
     ck_assert_msg(!slice(&trace, thread_named(&trace, "computing"), "[in C: "), "%s: a thread that computes is in a call", who);
     trace_free(&trace);
+    must_be_at_lines(out, who);
     ck_assert_msg(!target_progresses(&t, 2, 10000), "%s: the target does not run on", who);
     target_kill(&t);
     unlink(out);

@@ -83,11 +83,18 @@ void trace_build_thread(struct trace_build *b, uint64_t ident, uint32_t tid, uin
 }
 
 void trace_build_stack(struct trace_build *b, uint64_t ident, uint64_t ticks, size_t n, const uint32_t *ids) {
+    trace_build_stack_at(b, ident, ticks, n, ids, NULL);
+}
+
+void trace_build_stack_at(struct trace_build *b, uint64_t ident, uint64_t ticks, size_t n, const uint32_t *ids,
+                          const uint32_t *lines) {
     Vt__Stack stack = VT__STACK__INIT;
     stack.ident = ident;
     stack.ticks = ticks;
     stack.n_ids = n;
     stack.ids = (uint32_t *)(uintptr_t)ids;
+    stack.n_lines = lines ? n : 0;
+    stack.lines = (uint32_t *)(uintptr_t)lines;
     trace_build_frame(b, VT_FRAME_STACK, &stack.base);
 }
 

@@ -31,6 +31,8 @@ void trace_build_frame(struct trace_build *b, uint32_t type, const ProtobufCMess
 void trace_build_name(struct trace_build *b, uint32_t id, uint32_t kind, const char *name, const char *file, uint32_t line);
 void trace_build_thread(struct trace_build *b, uint64_t ident, uint32_t tid, uint32_t serial_plus_1, const char *name);
 void trace_build_stack(struct trace_build *b, uint64_t ident, uint64_t ticks, size_t n, const uint32_t *ids);
+void trace_build_stack_at(struct trace_build *b, uint64_t ident, uint64_t ticks, size_t n, const uint32_t *ids,
+                          const uint32_t *lines);
 /* The events of one block, PAYLOAD and GAP included (they have the time of the event before). */
 void trace_build_block(struct trace_build *b, uint32_t serial, uint64_t ident, uint32_t tid, const struct vt_event *ev, size_t n);
 /* Names a to i: ids 1 to 9, functions of x.py at lines 1 to 9. */

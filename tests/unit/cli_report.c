@@ -146,7 +146,7 @@ START_TEST(test_report_json_has_every_field) {
     must_have(v, "pid name calls total_ns");
     ck_assert_int_eq(number(v, "total_ns"), 170);
     v = at(root, "threads", 0);
-    must_have(v, "pid tid name calls total_ns wait_ns cpu_ns cpu_exact dropped stack");
+    must_have(v, "pid tid name calls total_ns wait_ns cpu_ns cpu_exact dropped stack stack_at_start");
     ck_assert(YAJL_IS_NULL(get(v, "cpu_ns")) && YAJL_IS_FALSE(get(v, "cpu_exact")));
     ck_assert_str_eq(text(v, "name"), "worker");
     ck_assert_int_eq(number(v, "dropped"), 5);
@@ -779,6 +779,48 @@ START_TEST(test_report_folded_calls_are_told) {
 }
 END_TEST
 
+/* a was at line 11, b at 22, and a system call on top of it; b returns "4". The same in every format that can be read back. */
+START_TEST(test_report_stack_at_the_start) {
+    static const char *const outputs[] = {".vzt", ".json", ".pftrace", ".cvf"};
+    static const char want[] = "[a 11][b 22][[in C: read(3: pipe)] 0]";
+    struct vt_event ev[] = {{.ticks = 2000, .type = VT_REC_CALL, .id = 3},
+                            {.ticks = 3000, .type = VT_REC_RETURN, .id = 3},
+                            {.type = VT_REC_PAYLOAD, .id = VT_PL_RETVAL, .payload = (const uint8_t *)"4", .payload_len = 1},
+                            {.ticks = 4000, .type = VT_REC_RETURN, .id = 2},
+                            {.ticks = 5000, .type = VT_REC_CALL, .id = 3}};
+    trace_build_name(&trace, 20, VT_NAME_INSIDE, "[in C: read(3: pipe)]", "", 0);
+    trace_build_thread(&trace, 9, 7, 1, "main");
+    trace_build_stack_at(&trace, 9, 1000, 3, (uint32_t[]){1, 2, 20}, (uint32_t[]){11, 22, 0});
+    trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
+    trace_build_end_at(&trace, 1000, 6000, 0);
+    for (size_t k = 0; k <= VT_ARRAY_LEN(outputs); k++) {
+        char path[64], got[256] = "";
+        snprintf(path, sizeof path, "%s%s", trace.path, k ? outputs[k - 1] : "");
+        if (k) ck_assert_int_eq(RUN("convert", TRACE, "-o", path), CLI_OK);
+        ck_assert_int_eq(RUN("report", path, "--json"), CLI_OK);
+        yajl_val root = parse(), thread = at(root, "threads", 0);
+        for (size_t i = 0; i < length(thread, "stack_at_start"); i++) {
+            yajl_val f = at(thread, "stack_at_start", i);
+            snprintf(got + strlen(got), sizeof got - strlen(got), "[%s %lld]", text(f, "name"), number(f, "at_line"));
+        }
+        ck_assert_msg(!strcmp(got, want), "%s: %s", path, got);
+        yajl_tree_free(root);
+        ck_assert_int_eq(RUN("report", path, "--threads"), CLI_OK);
+        ck_assert_msg(strstr(out, "at the start in [in C: read(3: pipe)] < b (x.py:22) < a (x.py:11)\n") &&
+                          strstr(out, "at the end in c < a\n"),
+                      "%s: %s", path, out);
+        ck_assert_int_eq(RUN("convert", path, "-o", "-.json"), CLI_OK);
+        ck_assert_msg(strstr(out, "{\"at_line\":22,\"return_value\":\"4\"}") ||
+                          strstr(out, "{\"return_value\":\"4\",\"at_line\":22}"),
+                      "%s: %s", path, out);
+        /* a window that begins later has no line: nobody knows where the frames were then */
+        ck_assert_int_eq(RUN("convert", path, "--slice", "500ns..", "-o", "-.json"), CLI_OK);
+        ck_assert_msg(!strstr(out, "\"at_line\":11"), "%s: %s", path, out);
+        if (k) unlink(path);
+    }
+}
+END_TEST
+
 /* The same in every format that can be read back. */
 START_TEST(test_report_tells_filters) {
     static const struct {
@@ -835,6 +877,7 @@ int main(void) {
     tcase_add_test(tests, test_diff_shows_changes);
     tcase_add_test(tests, test_diff_waiting_is_apart_from_working);
     tcase_add_test(tests, test_report_tells_filters);
+    tcase_add_test(tests, test_report_stack_at_the_start);
     tcase_add_test(tests, test_report_folded_calls_are_told);
     tcase_add_test(tests, test_report_what_was_left_out_is_told);
     tcase_add_test(tests, test_report_no_date_without_a_base);

@@ -186,8 +186,11 @@ static int reader_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
         const Vt__Stack *m = (const Vt__Stack *)msg;
         r->stacks++;
         r->stack_ids += (uint32_t)m->n_ids;
-        if (!r->no_check)
-            for (size_t i = 0; i < m->n_ids; i++) ck_assert_uint_eq(m->ids[i], i + 1);
+        ck_assert_uint_eq(m->n_lines, m->n_ids);
+        for (size_t i = 0; i < m->n_ids && !r->no_check; i++) {
+            ck_assert_uint_eq(m->ids[i], i + 1);
+            ck_assert_uint_eq(m->lines[i], i < 8000 ? 0 : i + 1 + 100000);
+        }
     } else if (type == VT_FRAME_THREAD) {
         r->thread_frames++;
     } else if (type == VT_FRAME_TASK) {
@@ -364,12 +367,19 @@ START_TEST(test_drain_payloads_become_frames) {
     memcpy(buf + sizeof(name) + 5, "app.py", 6);
     writer_payload(&w, VT_PL_NAME, buf, sizeof(name) + 11);
     uint32_t id = 1;
-    for (uint16_t part = 0; part < 3; part++) { /* three parts of 8000 frames: spans chunks */
-        struct vt_pl_stack st = {.ident = w.ident, .tid = w.tid, .nframes = 8000, .part = part, .namelen = part ? 0 : 4};
+    for (uint16_t part = 0; part < 5; part++) { /* 24000 frames in five parts, the first one without lines: spans chunks */
+        struct vt_pl_stack st = {.ident = w.ident,
+                                 .tid = w.tid,
+                                 .nframes = part ? 4000 : 8000,
+                                 .part = part,
+                                 .namelen = part ? 0 : 4,
+                                 .flags = part ? VT_STACK_HAS_LINES : 0};
         uint32_t len = sizeof(st);
         memcpy(buf, &st, sizeof(st));
         if (!part) memcpy(buf + len, "Main", 4), len += 4;
-        for (int i = 0; i < 8000 && len + 4 <= sizeof(buf); i++, len += 4, id++) memcpy(buf + len, &id, 4);
+        for (uint32_t i = 0; i < st.nframes; i++, len += 4, id++) memcpy(buf + len, &id, 4);
+        for (uint32_t i = 0, line = id - st.nframes + 100000; part && i < st.nframes; i++, len += 4, line++)
+            memcpy(buf + len, &line, 4);
         writer_payload(&w, VT_PL_STACK, buf, len);
     }
     memset(buf, 0, sizeof(buf)); /* zero words inside a payload */

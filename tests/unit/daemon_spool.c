@@ -174,17 +174,25 @@ START_TEST(test_payload_bounds_are_checked) {
     struct vt_pl_thread thread = {.namelen = 5};
     struct vt_pl_task task = {.namelen = UINT32_MAX};
     struct text a, b;
-    const uint8_t *ids;
+    const uint8_t *ids, *lines;
     memcpy(buf, &name, sizeof(name));
     ck_assert_int_eq(payload_name(buf, sizeof(name) + 20, &name, &a, &b), 0);
     ck_assert(a.len == 10 && b.len == 10 && b.p == buf + sizeof(name) + 10);
     for (uint32_t len = 0; len < sizeof(name) + 20; len++) ck_assert_int_eq(payload_name(buf, len, &name, &a, &b), -EPROTO);
     memcpy(buf, &stack, sizeof(stack));
-    ck_assert_int_eq(payload_stack(buf, sizeof(stack) + 20, &stack, &a, &ids), 0);
-    for (uint32_t len = 0; len < sizeof(stack) + 20; len++) ck_assert_int_eq(payload_stack(buf, len, &stack, &a, &ids), -EPROTO);
+    ck_assert_int_eq(payload_stack(buf, sizeof(stack) + 20, &stack, &a, &ids, &lines), 0);
+    for (uint32_t len = 0; len < sizeof(stack) + 20; len++)
+        ck_assert_int_eq(payload_stack(buf, len, &stack, &a, &ids, &lines), -EPROTO);
+    ck_assert_ptr_null(lines);
+    stack.flags = VT_STACK_HAS_LINES;
+    memcpy(buf, &stack, sizeof(stack));
+    ck_assert_int_eq(payload_stack(buf, sizeof(stack) + 36, &stack, &a, &ids, &lines), 0);
+    ck_assert_ptr_eq(lines, buf + sizeof(stack) + 20);
+    for (uint32_t len = 0; len < sizeof(stack) + 36; len++)
+        ck_assert_int_eq(payload_stack(buf, len, &stack, &a, &ids, &lines), -EPROTO);
     stack.nframes = UINT32_MAX;
     memcpy(buf, &stack, sizeof(stack));
-    ck_assert_int_eq(payload_stack(buf, sizeof(buf), &stack, &a, &ids), -EPROTO);
+    ck_assert_int_eq(payload_stack(buf, sizeof(buf), &stack, &a, &ids, &lines), -EPROTO);
     memcpy(buf, &thread, sizeof(thread));
     ck_assert_int_eq(payload_thread(buf, sizeof(thread) + 5, &thread, &a), 0);
     ck_assert_int_eq(payload_thread(buf, sizeof(thread) + 4, &thread, &a), -EPROTO);

@@ -209,15 +209,16 @@ static void put_func_args(struct trace_writer *w, const struct trace_call *call)
     put_literal(w, "}");
 }
 
-/* Writes the members of a JSON object as they came, with a comma in front; nothing when it has none. */
-static void put_members(struct trace_writer *w, const char *json, size_t len) {
+/* Writes `comma` and the members of a JSON object as they came; nothing when it has none. Returns what goes before the next. */
+static const char *put_members(struct trace_writer *w, const char *comma, const char *json, size_t len) {
     const char *end = json + len;
-    if (len < 2 || *json != '{' || end[-1] != '}') return;
+    if (len < 2 || *json != '{' || end[-1] != '}') return comma;
     for (json++, end--; json < end && strchr(" \t\r\n", *json); json++) {
     }
-    if (json == end) return;
-    put_literal(w, ",");
+    if (json == end) return comma;
+    put_literal(w, comma);
     output_write(w->out, json, (size_t)(end - json));
+    return ",";
 }
 
 static bool has_marks(const struct trace_call *call) { return call->open || call->resumed || call->suspended; }
@@ -234,7 +235,7 @@ static int put_args(struct trace_writer *w, const struct trace_call *call) {
     const char *comma = "";
     struct call_text retval;
     put_literal(w, ",\"args\":");
-    if (call->args_json && !call->folded && !has_marks(call)) {
+    if (call->args_json && !call->folded && !has_marks(call) && !call->retval) {
         output_write(w->out, call->args_json, call->args_json_len);
         return 0;
     }
@@ -252,7 +253,7 @@ static int put_args(struct trace_writer *w, const struct trace_call *call) {
         memory_free(text);
         comma = ",";
     }
-    if (call->args_json) put_members(w, call->args_json, call->args_json_len);
+    if (call->args_json) comma = put_members(w, comma, call->args_json, call->args_json_len);
     if (call->args) {
         put_literal(w, comma);
         put_func_args(w, call);

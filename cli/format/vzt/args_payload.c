@@ -9,7 +9,7 @@
 #define TEXT_MAX 65535u     /* bytes of a name or value: its length is a u16 */
 #define ARGS_MAX (1u << 20) /* bytes of one call: more than an attach records, less than a block holds */
 
-enum place { ELSEWHERE, IN_ARGS, AT_RETVAL };
+enum place { ELSEWHERE, IN_ARGS, AT_RETVAL, AT_LINE };
 
 struct parse {
     struct args_payload *p;
@@ -32,8 +32,10 @@ static int other_boolean(void *arg, int value) {
     return other(arg);
 }
 static int other_number(void *arg, const char *text, size_t len) {
+    const struct parse *s = arg;
     (void)text;
     (void)len;
+    if (s->depth == 1 && s->place == AT_LINE) return 1; /* trace_call.at_line says it */
     return other(arg);
 }
 
@@ -60,6 +62,7 @@ static int on_key(void *arg, const unsigned char *key, size_t len) {
     if (s->depth == 1) {
         s->place = len == 9 && !memcmp(key, "func_args", 9)        ? IN_ARGS
                    : len == 12 && !memcmp(key, "return_value", 12) ? AT_RETVAL
+                   : len == 7 && !memcmp(key, "at_line", 7)        ? AT_LINE
                                                                    : ELSEWHERE;
         bool again = (s->place == IN_ARGS && s->p->has_args) || (s->place == AT_RETVAL && s->p->has_retval);
         if (again) s->place = ELSEWHERE;

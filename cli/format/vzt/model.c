@@ -23,6 +23,7 @@ struct frame {
     uint32_t id;
     uint32_t survived; /* number of the last gap that the frame is known to have stayed open over */
     bool c, from_attach, resumed;
+    uint32_t at; /* number + 1 in the thread's stack at the attach; 0 = the line that it was at is not known */
     struct trace_task *task;
     struct payload args;
 };
@@ -106,13 +107,23 @@ static int start_stream(struct model *m, struct stream *s, const struct trace_th
         int rc = 0;
         struct frame *frame = push(m, s, &rc);
         if (rc) return rc;
+        bool line = thread->stack_lines && thread->stack_lines[i].line;
         if (frame)
-            *frame = (struct frame){
-                .id = thread->stack[i], .from_attach = true, .start_ns = attach_ns > before ? attach_ns - before : 0};
+            *frame = (struct frame){.id = thread->stack[i],
+                                    .from_attach = true,
+                                    .at = line ? i + 1 : 0,
+                                    .start_ns = attach_ns > before ? attach_ns - before : 0};
         s->inside = frame && !before && trace_info_name(m->info, frame->id)->inside;
     }
     s->last_ns = attach_ns;
     return 0;
+}
+
+static void tell_line(struct trace_call *call, uint32_t at) {
+    const struct trace_line *line = &call->thread->stack_lines[at - 1];
+    call->at_line = line->line;
+    call->args_json = line->json;
+    call->args_json_len = strlen(line->json);
 }
 
 static struct trace_call *call_of(struct model *m, const struct frame *frame) {
@@ -124,6 +135,9 @@ static struct trace_call *call_of(struct model *m, const struct frame *frame) {
     call->resumed = frame->resumed;
     call->args = frame->args.data;
     call->args_len = frame->args.len;
+    call->at_line = 0;
+    call->args_json = NULL;
+    if (frame->at) tell_line(call, frame->at);
     return call;
 }
 
@@ -180,6 +194,7 @@ static int enter(struct model *m, struct stream *s, const struct vt_event *ev, u
     frame->c = ev->type == VT_REC_C_CALL;
     frame->from_attach = false;
     frame->resumed = !VT_REC_IS_CALL(ev->type);
+    frame->at = 0;
     frame->task = s->task;
     frame->args.data = s->args.data;
     frame->args.len = s->args.len;

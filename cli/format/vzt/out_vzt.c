@@ -37,7 +37,7 @@ enum what { CALL, GAP, COUNTER };
 struct pending {
     uint64_t start, end; /* end: of a gap its count */
     size_t data;         /* args, then retval; or the counter */
-    uint32_t args_len, retval_len, id, task, seq;
+    uint32_t args_len, retval_len, id, task, seq, at_line;
     uint8_t what;
     bool c, raised, from_attach, resumed, suspended, has_args, has_retval, open;
 };
@@ -46,7 +46,7 @@ struct lane {    /* of a thread */
     bool holds;  /* its calls are not announced: all of them wait */
     bool events; /* something besides the Stack frame was written */
     uint32_t task;
-    uint32_t *stack;
+    uint32_t *stack, *lines; /* of the Stack frame */
     uint32_t nstack, stack_room;
     uint64_t stack_ns;
     uint64_t open_end_ns; /* of its unfinished calls; 0 = it has none */
@@ -82,6 +82,7 @@ static void vzt_free(struct trace_writer *w) {
     vzt_put_free(&w->put);
     for (uint32_t i = 0; w->lanes && i < w->info->nthreads; i++) {
         memory_free(w->lanes[i].stack);
+        memory_free(w->lanes[i].lines);
         memory_free(w->lanes[i].list);
         memory_free(w->lanes[i].data);
     }
@@ -284,8 +285,12 @@ static int on_stack(struct lane *lane, const struct pending *p) {
         uint32_t *grown = memory_realloc(lane->stack, room * sizeof *grown);
         if (!grown) return -ENOMEM;
         lane->stack = grown;
+        grown = memory_realloc(lane->lines, room * sizeof *grown);
+        if (!grown) return -ENOMEM;
+        lane->lines = grown;
         lane->stack_room = room;
     }
+    lane->lines[lane->nstack] = p->at_line;
     lane->stack[lane->nstack++] = p->id;
     lane->stack_ns = p->start;
     return 1;
@@ -436,9 +441,9 @@ static int from_call(struct trace_writer *w, const struct trace_call *call, stru
                           .what = CALL,
                           .c = call->name->kind != 0,
                           .raised = call->raised,
-                          .from_attach = call->from_attach,
-                          .resumed = call->resumed,
-                          .suspended = call->suspended,
+                          /* a Stack frame has Python functions, and system calls that the reader knows as such */
+                          .from_attach = call->from_attach && (!call->name->kind || call->name->inside),
+                          .at_line = call->at_line,
                           .has_args = call->args != NULL,
                           .has_retval = call->retval != NULL && !call->open,
                           .args_len = call->args ? call->args_len : 0,
@@ -545,6 +550,8 @@ static int put_stacks(struct trace_writer *w) {
         stack.ticks = lane->stack_ns;
         stack.n_ids = lane->nstack;
         stack.ids = lane->stack;
+        stack.n_lines = lane->nstack;
+        stack.lines = lane->lines;
         rc = vzt_put_frame(w->put.out, VT_FRAME_STACK, &stack.base);
     }
     return rc;
