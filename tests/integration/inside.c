@@ -34,8 +34,8 @@ static unsigned line_of(const char *text) {
 /* Frames that were open at the attach carry the line that they were at: one per thread here, and that of the module. */
 static void must_be_at_lines(const char *out, const char *who) {
     static const char *const lines[][2] = {{"accepting", "    server.accept()"}, {"receiving", "client.recv(1)"},
-                                           {"locked", "    gate.acquire()"},   {"reading", "os.read("},
-                                           {"napping", "time.sleep(0.2)"},     {"<module>", "time.sleep(1000)"}};
+                                           {"locked", "    gate.acquire()"},     {"reading", "os.read("},
+                                           {"napping", "time.sleep(0.2)"},       {"<module>", "time.sleep(1000)"}};
     struct tool tool;
     tool_runf(&tool, "report --threads %s", out);
     must_exit(&tool, 0, who);

@@ -813,6 +813,15 @@ START_TEST(test_report_stack_at_the_start) {
         ck_assert_msg(strstr(out, "{\"at_line\":22,\"return_value\":\"4\"}") ||
                           strstr(out, "{\"return_value\":\"4\",\"at_line\":22}"),
                       "%s: %s", path, out);
+        /* the system call ends with the thread's first event in a .vzt of it, too */
+        char native[80];
+        snprintf(native, sizeof native, "%s.again.vzt", path);
+        ck_assert_int_eq(RUN("convert", path, "-o", native), CLI_OK);
+        ck_assert_int_eq(RUN("report", native, "--json", "--match", "*in C*"), CLI_OK);
+        root = parse();
+        ck_assert_int_lt(number(at(root, "functions", 0), "total_ns"), 1001);
+        yajl_tree_free(root);
+        unlink(native);
         /* a window that begins later has no line: nobody knows where the frames were then */
         ck_assert_int_eq(RUN("convert", path, "--slice", "500ns..", "-o", "-.json"), CLI_OK);
         ck_assert_msg(!strstr(out, "\"at_line\":11"), "%s: %s", path, out);
