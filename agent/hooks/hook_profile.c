@@ -12,6 +12,7 @@
 
 #include "agent/cpython/frames.h"
 #include "agent/cpython/layout.h"
+#include "agent/hooks/births.h"
 #include "agent/hooks/depth.h"
 #include "agent/hooks/detail.h"
 #include "agent/hooks/eval_slot.h"
@@ -26,8 +27,8 @@
 static py_tracefunc lean; /* the lean function for this version */
 static enum profile_mode mode;
 static uint32_t nhooked; /* threads found in this visit */
-static uint64_t newest_id, wake_after_ns;
-#define WAKE_FIRST_NS 20000000u
+static uint64_t wake_after_ns;
+#define WAKE_FIRST_NS 8000000u
 #define WAKE_RARELY_NS 2000000000u
 static uint32_t nopen; /* threads whose frames from before the start are still watched */
 
@@ -95,6 +96,7 @@ ALWAYS_INLINE int on_c(void *code, void *callable, int what, bool full) {
         id = name_function_slow(callable, definition);
         slot = name_function_slot(function_slots, definition);
     }
+    if (UNLIKELY(slot && slot->special == FUNCTION_STARTS_THREAD && what != TRACE_C_CALL)) births_known();
     if (LIKELY(agent.c_calls)) {
         if (full)
             detail_c(code, callable, definition, c_type(what));
@@ -293,24 +295,20 @@ static void want_wake(uint32_t found) {
     vt_store_release(&agent.ctl->wake_cpu_ns, cpu + wake_after_ns);
 }
 
-/* 3.11: thread states can come and go between two visits, such as those of callbacks in threads of C code. Only the evaluation
- * function meets them. True when the id of the state of the thread that was sent in shows that some were missed. */
-static bool misses_short_threads(void) {
-    if (!py.PyThreadState_GetID || profile_is_on(py.PyThreadState_Get())) return false;
-    uint64_t id = py.PyThreadState_GetID(py.PyThreadState_Get()), before = newest_id;
-    newest_id = id;
-    return before && id > before + 1 && !agent.governed && eval_slot_possible();
+/* 3.11: of thread states that come and go between two looks only the evaluation function sees all. */
+static void guard_if_missed(void) {
+    if (!births_missed() || agent.governed || !eval_slot_possible()) return;
+    mode = PROFILE_GUARD;
+    switch_install(mode, lean);
+    vt_store_release(&agent.ctl->wake_cpu_ns, 0ull);
 }
 
 static void look_at_all(void) {
     nhooked = 0;
-    bool guard = misses_short_threads();
+    if (!profile_is_on(py.PyThreadState_Get())) births_known(); /* the thread that the daemon sent in */
     hook_all_threads();
     want_wake(nhooked);
-    if (!guard) return;
-    mode = PROFILE_GUARD;
-    switch_install(mode, lean);
-    vt_store_release(&agent.ctl->wake_cpu_ns, 0ull);
+    guard_if_missed();
 }
 
 static int profile_install(char *why, size_t why_size) {
@@ -320,7 +318,7 @@ static int profile_install(char *why, size_t why_size) {
     profile_use(&functions, lean);
     mode = choose_mode();
     all_in();
-    newest_id = py.PyThreadState_GetID ? py.PyThreadState_GetID(py.PyThreadState_Get()) : 0;
+    births_start();
     wake_after_ns = WAKE_FIRST_NS;
     if (mode == PROFILE_PLAIN) want_wake(0);
     return 0;

@@ -43,7 +43,9 @@
 #define STOP_GIVE_UP (5000 * MS)
 #define WAIT_GIVE_UP (1000 * MS) /* for an agent that waits for the GIL */
 #define WAKE_EVERY (1000 * MS)
-#define WAKE_UNSEEN (20 * MS) /* without a limit: CPU time without any event before a wake-up */
+#define WAKE_UNSEEN (8 * MS) /* without a limit: time without any event before a wake-up */
+#define WAKE_AGAIN (20 * MS) /* without a limit: from one wake-up to the next */
+#define WATCH_EVERY (4 * MS) /* while no event comes: is a wake-up due? */
 #define WAKE_RARELY (16000 * MS)
 #define FUSE_MAGIC 0x65735546
 #define SESSIONS_PER_USER 32u
@@ -104,6 +106,7 @@ static void session_free(struct session *s) {
     LIST_REMOVE(s, link);
     helper_close(&s->helper);
     loop_timer_del(&s->host->loop, &s->timer);
+    loop_timer_del(&s->host->loop, &s->watch);
     loop_del(&s->host->loop, &s->pidfd_io);
     vt_close(&s->pidfd);
     drain_free(s->drain);
@@ -351,20 +354,38 @@ static void start_stop_helper(struct session *s) {
 /* The agent's governor can remove the hooks (below 3.12) or switch off all running functions. Then no code of ours runs in the
  * target any more. When the process has used the CPU time that the agent asked for, a helper wakes the agent. The same happens
  * below 3.12 when only threads without a hook run: the agent then looks for them. */
-static void wake_agent(struct session *s, uint64_t now) {
+static bool wake_is_due(const struct session *s, uint64_t now) {
     struct timespec had;
     clockid_t clock;
     uint64_t due = vt_load_acquire(&s->arena.ctl->wake_cpu_ns);
-    if (!due || s->helper_running || now - s->wake_ns < s->wake_wait) return;
-    if (!s->max_overhead && now - s->got_ns < WAKE_UNSEEN) return;
-    if (clock_getcpuclockid(s->pid, &clock) || clock_gettime(clock, &had)) return;
-    if ((uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec < due) return;
+    if (!due || s->helper_running || now - s->wake_ns < s->wake_wait) return false;
+    if (!s->max_overhead && now - s->got_ns < WAKE_UNSEEN) return false;
+    if (clock_getcpuclockid(s->pid, &clock) || clock_gettime(clock, &had)) return false;
+    return (uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec >= due;
+}
+
+static void wake_agent(struct session *s, uint64_t now) {
+    if (!wake_is_due(s, now)) return;
     s->wake_ns = now;
     go_in_again(s, HELPER_WAKE);
     s->waking = s->helper_running;
 }
 
-static uint64_t wake_every(const struct session *s) { return s->max_overhead ? WAKE_EVERY : WAKE_UNSEEN; }
+/* Between two checks that are far apart, at a small part of their cost. The next check decides, after it has read the arena. */
+static void watch_cpu(void *ctx) {
+    struct session *s = ctx;
+    uint64_t now = vt_mono_ns();
+    if (s->state != VT__SESSION_STATE__TRACING) return;
+    if (wake_is_due(s, now)) wake(s);
+    loop_timer_set(&s->host->loop, &s->watch, now + WATCH_EVERY);
+}
+
+/* Below 3.12, without a limit: threads without a hook may run, and no event tells. */
+static bool must_watch(const struct session *s) {
+    return s->state == VT__SESSION_STATE__TRACING && !s->max_overhead && vt_load_relaxed(&s->arena.ctl->wake_cpu_ns);
+}
+
+static uint64_t wake_every(const struct session *s) { return s->max_overhead ? WAKE_EVERY : WAKE_AGAIN; }
 
 /* Handles the result; after each failure the wait doubles. */
 static void woken(struct session *s, const struct helper_msg *msg) {
@@ -513,6 +534,10 @@ static void tick(void *ctx) {
     if (s->state == VT__SESSION_STATE__TRACING && s->duration_ns && s->hooks_ns + s->duration_ns < at)
         at = s->hooks_ns + s->duration_ns;
     loop_timer_set(&s->host->loop, &s->timer, at);
+    if (at > now + WATCH_EVERY && must_watch(s))
+        loop_timer_set(&s->host->loop, &s->watch, now + WATCH_EVERY);
+    else
+        loop_timer_del(&s->host->loop, &s->watch);
 }
 
 /* ---- start ---- */
@@ -663,6 +688,8 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
         snprintf(s->owner_name, sizeof(s->owner_name), "uid %u", peer->creds.uid);
     s->timer.fn = tick;
     s->timer.ctx = s;
+    s->watch.fn = watch_cpu;
+    s->watch.ctx = s;
     s->poll_ns = POLL_MIN;
     s->wake_wait = wake_every(s);
     s->duration_ns = req->duration_ns;

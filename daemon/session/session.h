@@ -31,7 +31,7 @@ struct session {
     pid_t pid;
     int pidfd;
     struct loop_io pidfd_io;
-    struct loop_timer timer;
+    struct loop_timer timer, watch; /* the periodic check; the look at the CPU time between two of them */
     Vt__SessionState state;
     bool answered; /* ATTACHED or ERROR was sent */
     bool header_done, cpu_times_put;

@@ -73,8 +73,50 @@ START_TEST(test_beside_other_tools_survive) {
 }
 END_TEST
 
+/* A thread that C code starts, with one thread state or with a new one for each call, beside a main thread that sleeps or runs.
+ */
+static const struct born {
+    const char *name, *main_is, *states;
+} born[] = {
+    {"born-in-c", "asleep", "one"},
+    {"born-in-c-each", "asleep", "each"},
+    {"born-in-c-busy", "busy", "one"},
+    {"born-in-c-busy-each", "busy", "each"},
+};
+
+START_TEST(test_beside_thread_born_in_c_is_seen) {
+    const struct interp *ip = suite_interp(_i);
+    const struct born *b = &born[suite_row(_i)];
+    struct target t;
+    struct tool tool;
+    struct trace trace;
+    char who[128], file[PATH_MAX], inside[PATH_MAX];
+    const char *out = temp_path(".json");
+    snprintf(who, sizeof who, "%s on %s", b->name, ip->version);
+    must_compile(ip, "cborn.h", file, inside);
+    ck_assert_int_eq(target_spawn(&t, ip, "cborn.py", (const char *[]){b->main_is, b->states, inside, NULL}, NULL), 0);
+    unlink(file);
+    tool_startf(&tool, "--attach %d -o %s", (int)t.pid, out);
+    must_attach(&tool, who);
+    must_round(&t, 1, who);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 60000);
+    must_exit(&tool, 0, who);
+    must_load(&trace, out, who);
+    size_t early = trace_count(&trace, "early", 0), late = trace_count(&trace, "late", 0), made = (size_t)t.slots[10];
+    ck_assert_msg(late == CALLS, "%s: we saw %zu of %d late calls", who, late, CALLS);
+    /* 3.11: found by a look. The others see the first call. */
+    ck_assert_msg(ip->minor == 11 ? early > made / 2 : early == made, "%s: we saw %zu of %zu early calls", who, early, made);
+    trace_free(&trace);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("beside");
+    for (int i = 0; i < (int)(sizeof born / sizeof *born); i++)
+        suite_add_row(s, born[i].name, test_beside_thread_born_in_c_is_seen, i, 120);
     for (int i = 0; i < (int)(sizeof others / sizeof *others); i++)
         suite_add_row(s, others[i].kind, test_beside_other_tools_survive, i, 120);
     return suite_main(s);
