@@ -1,5 +1,5 @@
 """Threads that existed, new ones, their names; thousands that come and go; every call of each is there."""
-import gc, threading
+import ctypes, gc, threading
 from vtarena import *
 
 CALLS = 2000
@@ -78,5 +78,56 @@ def main():
     s.close()
 
 
+def is_guarded():
+    """Does each Python call check for a hook?"""
+    api = ctypes.pythonapi
+    api.PyInterpreterState_Get.restype = api._PyInterpreterState_GetEvalFrameFunc.restype = ctypes.c_void_p
+    api._PyInterpreterState_GetEvalFrameFunc.argtypes = [ctypes.c_void_p]
+    default = ctypes.cast(api._PyEval_EvalFrameDefault, ctypes.c_void_p).value
+    return api._PyInterpreterState_GetEvalFrameFunc(api.PyInterpreterState_Get()) != default
+
+
+def several_looks():
+    end = time.time() + 0.1
+    while time.time() < end:
+        step(1)
+
+
+def born_in_c(n):
+    """As many threads of C code, each with a thread state for its only call."""
+    libc = ctypes.CDLL(None)
+    body = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda unused: short())
+    for _ in range(n):
+        thread = ctypes.c_ulong()
+        libc.pthread_create(ctypes.byref(thread), None, body, None)
+        libc.pthread_join(thread, None)
+
+
+def guard():
+    """3.11: only where thread states come and go unseen does each call check for them. The agent's own threads do not count."""
+    s = Session(chunks=4096, span=5 * TICKS_PER_MS)
+    s.start()
+    for _ in range(30):
+        t = threading.Thread(target=short)
+        t.start()
+        t.join()
+    several_looks()
+    s.run(3)
+    several_looks()
+    assert not is_guarded(), "guarded because of threads that Python code started, or of our own"
+    born_in_c(3)
+    several_looks()
+    assert is_guarded()
+    born_in_c(20)
+    s.stop()
+    assert not is_guarded()
+    s.decode()
+    seen = sum(1 for st in s.streams.values() for e in s.events(st) if e == ("CALL", "short"))
+    assert 50 <= seen <= 53, seen
+    s.close()
+
+
 main()
+if sys.version_info[:2] == (3, 11):
+    guard()
 print("ok")
