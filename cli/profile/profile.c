@@ -237,10 +237,18 @@ static int adder_call(struct trace_writer *w, const struct trace_call *call) {
     return walk_call(w, call);
 }
 
+static bool mark_is(const struct trace_mark *mark, const char *name) {
+    return mark->ph == 'i' && mark->name_len == strlen(name) && !memcmp(mark->name, name, mark->name_len);
+}
+
 /* Calls that --budget folded and that no shown call is around have a mark on their thread. */
 static int adder_mark(struct trace_writer *w, const struct trace_mark *mark) {
-    bool folds = mark->ph == 'i' && mark->name_len == 6 && !memcmp(mark->name, "folded", 6);
-    if (folds && !w->threads[mark->thread->index].skip) {
+    bool skip = w->threads[mark->thread->index].skip;
+    if (mark_is(mark, TRACE_UNSEEN) && !skip) {
+        adder_of(w)->p->unseen++;
+        adder_of(w)->p->unseen_ns += number_behind("\"ns\":", mark->args_json, mark->args_json_len);
+    }
+    if (mark_is(mark, "folded") && !skip) {
         uint64_t n = number_behind("{\"calls\":", mark->args_json, mark->args_json_len);
         adder_of(w)->p->folded += n;
         adder_of(w)->p->folded_alone += n;

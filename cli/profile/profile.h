@@ -83,6 +83,8 @@ struct profile {
     uint64_t calls, pieces, open, from_attach;
     uint64_t folded;       /* calls that --budget left out of this file: their time is in their callers' own */
     uint64_t folded_alone; /* of them: the file has no call around them, so their time is nowhere */
+    uint64_t unseen;       /* times in which a thread's calls were not seen (TRACE_UNSEEN) */
+    uint64_t unseen_ns;    /* together */
     uint64_t total_ns;     /* of all threads */
     uint64_t wait_ns;      /* of it, as in profile_function */
     struct trace_totals totals;

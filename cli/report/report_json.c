@@ -3,9 +3,9 @@
  * --slice has it:
  * - version: 1
  * - trace: {kind, file, pid, start_ns (of the first event, wall clock; null: the file does not say), duration_ns, calls, pieces,
- * open, functions, threads, total_ns (of all threads), wait_ns (of it: waiting), dropped, folded (calls that --budget left out of
- * the file), limit (of --max_overhead and what it left out, text or null), filters (the options that left calls out when it was
- * made), cut_off, damage (text or null),
+ * open, functions, threads, total_ns (of all threads), wait_ns (of it: waiting), dropped, unseen (times in which a thread's calls
+ * were not seen), unseen_ns (together), folded (calls that --budget left out of the file), limit (of --max_overhead and what it
+ * left out, text or null), filters (the options that left calls out when it was made), cut_off, damage (text or null),
  * wrong_checksum, left_out {cause: number of events}}
  * - functions: [{name, file, line, kind ("python" or "c"), module (of c: the module or type, which file has too; else null),
  * calls, pieces, open, raised, self_ns, wait_ns (of self_ns: waiting that holds up no event loop), total_ns, mean_ns, min_ns,
@@ -122,6 +122,8 @@ static int put_trace(const struct profile *p, struct trace_source *source, const
     report_json_number("total_ns", p->total_ns);
     report_json_number("wait_ns", p->wait_ns);
     report_json_number("dropped", p->totals.dropped);
+    report_json_number("unseen", p->unseen);
+    report_json_number("unseen_ns", p->unseen_ns);
     report_json_number("folded", p->folded);
     if (info->limit[0])
         rc = rc ? rc : report_json_text("limit", info->limit, strlen(info->limit));

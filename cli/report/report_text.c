@@ -114,6 +114,9 @@ static void put_head(const struct view *v) {
     if (p->totals.dropped)
         printf("%s%s dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_things(calls, sizeof calls, p->totals.dropped, "event"), term_off(&v->term));
+    if (p->unseen)
+        printf("%sCalls not seen %s, %s in all: " TRACE_UNSEEN_CAUSE "%s\n", term_red(&v->term),
+               format_things(calls, sizeof calls, p->unseen, "time"), format_duration(took, p->unseen_ns), term_off(&v->term));
     if (v->info->limit[0]) printf("%s--max_overhead was on: %s%s\n", term_red(&v->term), v->info->limit, term_off(&v->term));
     if (v->info->filters[0])
         printf("Made with %s:\nthe time of calls that these left out, waiting too, counts as their callers' own\n",

@@ -72,6 +72,10 @@ struct trace_counter { /* "garbage collection" */
     struct vt_pl_counter value;
 };
 
+/* An instant at the end of a time in which a thread's calls were not seen. args: "cause", and "ns", its length. */
+#define TRACE_UNSEEN "calls not seen"
+#define TRACE_UNSEEN_CAUSE "something in the process took the thread's profile function away"
+
 /* Events other than calls and gaps, from JSON traces: log_instant, log_var, objects ... */
 struct trace_mark {
     const struct trace_thread *thread;

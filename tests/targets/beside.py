@@ -1,9 +1,10 @@
-"""Another tool works in this process too: beside.py cprofile|setprofile|settrace|monitoring|evalhook [HOOK.so]|runcall|capi|cthread | coverage FOLDER.
+"""Another tool works in this process too: beside.py KIND [HOOK.so | FOLDER of coverage], a key of `tools`.
 Three rounds (before, during and after a trace), each when the test sets slot 60: 300 calls of f. Slot 10+round: calls that the
 other tool saw; slot 20+round: 1 when its hook is still in place; slot 61: the round that is done."""
 import ctypes
 import os
 import sys
+import threading
 
 from progress import ready, slots
 
@@ -14,8 +15,8 @@ def f():
     return 1
 
 
-def calls():
-    for _ in range(CALLS):
+def calls(n=CALLS):
+    for _ in range(n):
         f()
 
 
@@ -113,6 +114,126 @@ class Born(Runcall):
         self.libc.pthread_join(thread, None)
 
 
+class Requests(Runcall):
+    """A profiler for each request, in the main thread and in two others; each profiler another way."""
+
+    def __init__(self):
+        import cProfile
+        import profile
+
+        self.count, self.ways = 0, [self.by_function, self.by_module(profile), self.by_c(cProfile)]
+        if sys.version_info < (3, 12):  # since then, a thread that ends with a function disturbs `profile` afterwards
+            self.ways.append(self.by_threading)
+
+    def note(self, frame, event, arg):
+        self.count += event == "call" and frame.f_code is f.__code__
+
+    def by_function(self):
+        sys.setprofile(self.note)
+        calls(5)
+        sys.setprofile(None)
+
+    def by_threading(self):
+        threading.setprofile(self.note)
+        t = threading.Thread(target=calls, args=(5,))
+        t.start()
+        t.join()
+        threading.setprofile(None)
+
+    def by_module(self, module):
+        def request():
+            p = module.Profile(timer=lambda: 0)
+            p.runcall(calls, 5)
+            p.create_stats()
+            self.count += sum(v[0] for k, v in p.stats.items() if k[2] == "f")
+
+        return request
+
+    def by_c(self, module):
+        def request():
+            p = module.Profile()
+            p.enable()
+            calls(5)
+            p.disable()
+            self.count += sum(e.callcount for e in p.getstats() if e.code is f.__code__)
+
+        return request
+
+    def requests(self):
+        for i in range(CALLS // 15):
+            self.ways[i % len(self.ways)]()
+
+    def run(self, work):
+        for _ in range(2):
+            t = threading.Thread(target=self.requests)
+            t.start()
+            t.join()
+        self.requests()
+
+
+class Debugger(Runcall):
+    """A debugger steps through each round."""
+
+    def __init__(self, **options):
+        import bdb
+
+        other = self
+        self.count = 0
+
+        class Steps(bdb.Bdb):
+            def user_call(self, frame, args):
+                other.count += frame.f_code is f.__code__
+
+            def user_line(self, frame):
+                self.set_step()
+
+            user_return = user_exception = lambda self, frame, value: self.set_step()
+
+        self.steps = lambda: Steps(**options)
+
+    def run(self, work):
+        self.steps().runcall(work)
+
+    def there(self):
+        return sys.getprofile() is None and sys.gettrace() is None
+
+
+class Tools(Runcall):
+    """Tools of sys.monitoring that come and go with each round: a debugger's, a coverage's, a profiler's id. One switches its event off at
+    the first call, and a tool of another id must not notice."""
+
+    def __init__(self):
+        self.count, self.lines = 0, 0
+
+    def started(self, code, offset):
+        self.count += code is f.__code__
+
+    def line(self, code, line):
+        self.lines += 1
+        return sys.monitoring.DISABLE
+
+    def run(self, work):
+        m = sys.monitoring
+        self.lines = 0
+        for tool in (0, 1, 2):
+            m.use_tool_id(tool, "other-%d" % tool)
+        m.register_callback(0, m.events.PY_START, self.started)
+        m.register_callback(1, m.events.LINE, self.line)
+        m.set_local_events(1, f.__code__, m.events.LINE)
+        m.set_events(0, m.events.PY_START)
+        work()
+        m.set_events(0, 0)
+        m.set_local_events(1, f.__code__, 0)
+        m.register_callback(0, m.events.PY_START, None)
+        m.register_callback(1, m.events.LINE, None)
+        for tool in (0, 1, 2):
+            m.free_tool_id(tool)
+        m.restart_events()
+
+    def there(self):
+        return self.lines == 1 and all(sys.monitoring.get_tool(t) is None for t in (0, 1, 2))
+
+
 class Monitor:
     """Two tools, 1 and 3, as coverage and a tracer have them: 4 is free."""
 
@@ -172,6 +293,29 @@ class Coverage:
         return self.tracer is not None and sys.gettrace() == self.tracer
 
 
+class CoverageRounds(Runcall):
+    """coverage.py starts and stops within each round."""
+
+    def __init__(self):
+        sys.path.append(sys.argv[2])
+        import coverage
+
+        self.count, self.coverage = 0, coverage.Coverage(data_file=None, include=[__file__])
+
+    def run(self, work):
+        mark = Coverage.marks[slots[60] - 1]
+        self.coverage.erase()
+        self.coverage.start()
+        work()
+        mark()
+        self.coverage.stop()
+        lines = self.coverage.get_data().lines(os.path.abspath(__file__)) or []
+        self.count += CALLS * (mark.__code__.co_firstlineno + 1 in lines and f.__code__.co_firstlineno + 1 in lines)
+
+    def there(self):
+        return sys.gettrace() is None
+
+
 class EvalHook:
     """A frame evaluation function of somebody else (PEP 523), in C."""
 
@@ -220,6 +364,11 @@ tools = {
     "coverage": Coverage,
     "runcall": Runcall,
     "capi": ByApi,
+    "requests": Requests,
+    "debugger": Debugger,
+    "debugger-tool": lambda: Debugger(backend="monitoring"),
+    "tools": Tools,
+    "coverage-rounds": CoverageRounds,
     "cthread": Born,
 }
 other = tools[kind]()

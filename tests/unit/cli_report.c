@@ -103,10 +103,10 @@ START_TEST(test_report_json_has_every_field) {
     yajl_val root = parse(), v = get(root, "trace");
     must_have(root, "version trace functions processes threads calls drops throttled tree");
     ck_assert_int_eq(number(root, "version"), 1);
-    must_have(
-        v, "kind file pid start_ns duration_ns calls pieces open functions threads total_ns wait_ns dropped folded limit filters "
-           "cut_off damage "
-           "wrong_checksum left_out");
+    must_have(v, "kind file pid start_ns duration_ns calls pieces open functions threads total_ns wait_ns dropped unseen "
+                 "unseen_ns folded limit filters "
+                 "cut_off damage "
+                 "wrong_checksum left_out");
     ck_assert_str_eq(text(v, "kind"), "vzt");
     ck_assert_str_eq(text(v, "file"), trace.path);
     ck_assert_int_eq(number(v, "pid"), 100);

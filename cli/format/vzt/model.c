@@ -44,6 +44,7 @@ struct stream {
     struct trace_task *task;
     struct payload args, retval; /* of the next enter, of the next leave */
     struct payload window;       /* frames that will be open at the next event */
+    uint64_t unseen_ns;          /* with a window: time of the last event before it */
 };
 
 struct model {
@@ -265,13 +266,12 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
 }
 
 /* Marks the time in which nothing was recorded because the thread's profile function was gone. */
-static int mark_displaced(struct model *m, const struct trace_thread *thread, const struct stream *s, uint64_t ns) {
-    static const char name[] = "calls not seen";
+static int mark_unseen(struct model *m, const struct trace_thread *thread, uint64_t from, uint64_t ns) {
+    static const char name[] = TRACE_UNSEEN;
     char args[160];
     if (!m->ops->mark) return 0;
-    int len = snprintf(args, sizeof args,
-                       "{\"cause\":\"something in the process took the thread's profile function away\",\"ns\":%llu}",
-                       (unsigned long long)(s->event_ns && ns > s->event_ns ? ns - s->event_ns : 0));
+    int len = snprintf(args, sizeof args, "{\"cause\":\"" TRACE_UNSEEN_CAUSE "\",\"ns\":%llu}",
+                       (unsigned long long)(from && ns > from ? ns - from : 0));
     struct trace_mark mark = {.thread = thread,
                               .ns = ns,
                               .ph = 'i',
@@ -284,13 +284,10 @@ static int mark_displaced(struct model *m, const struct trace_thread *thread, co
 }
 
 /* The hooks were out: frames that were open before end at the last event. */
-static int take_window(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
-                       uint64_t ns) {
-    struct vt_pl_window head;
+static int take_window(struct model *m, struct stream *s, const struct vt_event *ev) {
     int rc = 0;
-    if (ev->payload_len < sizeof head) return 0;
-    memcpy(&head, ev->payload, sizeof head);
-    if (head.cause == VT_WINDOW_DISPLACED) rc = mark_displaced(m, thread, s, ns);
+    if (ev->payload_len < sizeof(struct vt_pl_window)) return 0;
+    s->unseen_ns = s->event_ns;
     while (!rc && s->depth) {
         struct frame *frame = &s->frames[--s->depth];
         rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, RETURNED, NULL);
@@ -301,11 +298,12 @@ static int take_window(struct model *m, struct stream *s, const struct trace_thr
 }
 
 /* The hooks are back: the frames that are open now begin with the first event. A payload has no time of its own. */
-static int begin_window(struct model *m, struct stream *s, uint64_t *ns) {
+static int begin_window(struct model *m, struct stream *s, const struct trace_thread *thread, uint64_t *ns) {
     struct vt_pl_window head;
     uint32_t id, room = (uint32_t)((s->window.len - sizeof head) / 4);
     int rc = 0;
     memcpy(&head, s->window.data, sizeof head);
+    if (head.cause == VT_WINDOW_DISPLACED) rc = mark_unseen(m, thread, s->unseen_ns, *ns);
     for (uint32_t i = 0; !rc && i < head.nframes && i < room; i++) {
         memcpy(&id, s->window.data + sizeof head + i * 4, sizeof id);
         struct frame *frame = push(m, s, &rc);
@@ -325,7 +323,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
-    if (ev->id == VT_PL_WINDOW) return take_window(m, s, thread, ev, ns);
+    if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
     return 0; /* the other kinds have frames of their own */
 }
 
@@ -336,7 +334,7 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
     if (ev->type < VT_REC_TASK) {
         s->event_ns = ns;
         int rc = s->inside ? leave_inside(m, s, ns) : 0;
-        if (!rc && s->window.data) rc = begin_window(m, s, &ns);
+        if (!rc && s->window.data) rc = begin_window(m, s, thread, &ns);
         if (rc) return rc;
     }
     if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);
