@@ -8,7 +8,7 @@
 
 #include "tests/lib/suite.h"
 
-enum { CALLS = 300 };
+enum { CALLS = 300, UNSEEN_MAX = 20000 /* calls of early in cborn.py: about 0.3 s of CPU time */ };
 
 static const struct other {
     const char *kind;
@@ -109,6 +109,7 @@ START_TEST(test_beside_thread_born_in_c_is_seen) {
     ck_assert_msg(late == CALLS, "%s: we saw %zu of %d late calls", who, late, CALLS);
     /* 3.11: found by a look. The others see the first call. `early` is called before it is asked whether they do. */
     ck_assert_msg(ip->minor == 11 || !unseen, "%s: %zu calls before it was found", who, unseen);
+    ck_assert_msg(strcmp(b->main_is, "busy") || unseen < UNSEEN_MAX, "%s: %zu calls before it was found", who, unseen);
     ck_assert_msg(early + unseen + 1 >= made && early <= made, "%s: %zu of %zu early calls, %zu of them unseen", who, early, made,
                   unseen);
     trace_free(&trace);
@@ -121,7 +122,7 @@ static void must_say(const char *path, const char *what, const char *who) {
     struct tool tool;
     tool_runf(&tool, "report %s", path);
     must_exit(&tool, 0, who);
-    ck_assert_msg(strstr(tool.out, what), "%s: the report of %s does not say \"%s\": %s", who, path, what, tool.out);
+    ck_assert_msg(strstr(tool.out, what), "%s: the report of %s does not say \"%s\": %.2000s", who, path, what, tool.out);
 }
 
 /* Of each output, through its own reader where it has one. */
