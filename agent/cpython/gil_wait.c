@@ -19,17 +19,6 @@
 #include "agent/cpython/py_api.h"
 #include "proto/abi/atomic.h"
 
-/* struct _gil_runtime_state, the same on 3.8 to 3.15 */
-enum {
-    GIL_INTERVAL = 0,
-    GIL_LAST_HOLDER = 8,
-    GIL_LOCKED = 16,
-    GIL_SWITCH_NUMBER = 24,
-    GIL_MUTEX = 80,
-    GIL_SWITCH_COND = 120,
-    GIL_SWITCH_MUTEX = 168,
-    GIL_SIZE = 208
-};
 enum { MUTEX_KIND = 16 }; /* glibc: of an ordinary mutex 0; musl: not used, 0 */
 enum { FUTEX_WAIT_PRIVATE = 128 };
 enum { INTERPRETER_MAX = 1 << 20, RECURSION_LIMIT_MAX = 1 << 30, TERMS = 5 };

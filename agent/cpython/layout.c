@@ -1,92 +1,12 @@
-/* Owns the table of offsets and the proof, at every start, that it is true in this process. */
+/* Owns the choice of a row of the table of offsets and the proof, at every start, that it is true in this process. */
 #include "agent/cpython/layout.h"
 
 #include "agent/cpython/arch.h"
 #include "agent/cpython/py_api.h"
 #include "agent/cpython/text.h"
+#include "proto/abi/py_layouts.h"
 
-struct layout layout;
-
-#define CODE_308                                                                                                                 \
-    .co_extra = CO_EXTRA_308, .co_filename = 104, .co_name = 112, .co_flags = 36, .co_firstlineno = 40, .co_argcount = 16,       \
-    .co_kwonlyargcount = 24, .co_nlocals = 28, .co_varnames = 72, .co_cellvars = 88, .co_cell2arg = 96, .frame_code = 32,        \
-    .str_data = 48
-#define CODE_312                                                                                                                 \
-    .co_filename = 112, .co_name = 128 /* qualname */, .co_flags = 48, .co_firstlineno = 68, .co_argcount = 52,                  \
-    .co_kwonlyargcount = 60, .co_varnames = 96, .co_kinds = 104, .str_data = 40
-#define TS_308 .ts_interp = 16, .ts_frame = 24, .ts_profilefunc = 56, .ts_tracefunc = 64, .ts_profileobj = 72, .ts_tracing = 44
-#define PROFILE_313 .ts_profilefunc = 80, .ts_tracefunc = 88, .ts_profileobj = 96
-#define PROFILE_315 .ts_profilefunc = 104, .ts_tracefunc = 112, .ts_profileobj = 120
-#define FRAME_314 .ts_interp = 16, .ts_current_frame = 72, .frame_locals = 80, .reference_tags = 3
-
-static const struct layout layouts[] = {
-    {.python = 0x308, .ht_qualname = 864, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1, .frame_locals = 360},
-    {.python = 0x309, .ht_qualname = 856, CODE_308, TS_308, .ts_use_tracing = 48, .use_tracing_on = 1, .frame_locals = 360},
-    {.python = 0x30a, .ht_qualname = 864, CODE_308, TS_308, .ts_cframe = 48, .use_tracing_on = 1, .frame_locals = 352},
-    {.python = 0x30b,
-     .ht_qualname = 864,
-     .co_extra = CO_EXTRA_311,
-     .co_filename = 112,
-     .co_name = 128,
-     .co_flags = 48,
-     .co_firstlineno = 72,
-     .co_argcount = 56,
-     .co_kwonlyargcount = 64,
-     .ts_interp = 16,
-     .ts_profilefunc = 64,
-     .ts_tracefunc = 72,
-     .ts_profileobj = 80,
-     .ts_tracing = 44,
-     .ts_cframe = 56,
-     .use_tracing_on = 255,
-     .co_varnames = 96,
-     .co_kinds = 104,
-     .frame_code = 32,
-     .frame_locals = 72,
-     .str_data = 48},
-    {.python = 0x30c,
-     .ht_qualname = 872,
-     .co_extra = CO_EXTRA_312,
-     CODE_312,
-     .ts_interp = 16,
-     .ts_profilefunc = 64,
-     .ts_tracefunc = 72,
-     .ts_profileobj = 80,
-     .ts_cframe = 56,
-     .frame_locals = 72,
-     .is_next = 0,
-     .is_finalizing = 44,
-     .is_gil = 384},
-    {.python = 0x30d,
-     .ht_qualname = 872,
-     .co_extra = CO_EXTRA_313,
-     CODE_312,
-     PROFILE_313,
-     .ts_interp = 16,
-     .ts_current_frame = 72,
-     .frame_locals = 72,
-     .is_next = 7264,
-     .is_finalizing = 7320,
-     .is_gil = 16},
-    {.python = 0x30e,
-     .ht_qualname = 872,
-     .co_extra = CO_EXTRA_314,
-     CODE_312,
-     PROFILE_313,
-     FRAME_314,
-     .is_next = 7272,
-     .is_finalizing = 7320,
-     .is_gil = 16},
-    {.python = 0x30f,
-     .ht_qualname = 880,
-     .co_extra = CO_EXTRA_314,
-     CODE_312,
-     PROFILE_315,
-     FRAME_314,
-     .is_next = 7264,
-     .is_finalizing = 7312,
-     .is_gil = 16},
-};
+struct py_layout layout;
 
 static int refuse(char *why, size_t why_size, const char *what) {
     text_append(why, why_size, "this build of Python lays out its objects differently: ");
@@ -110,8 +30,8 @@ int layout_select(char *why, size_t why_size) {
         return -VT_ENOTSUP;
     }
     if (layout.python == (major << 8 | minor)) return 0; /* keep what was found: a thread with a GIL of its own may read it now */
-    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
-        if (layouts[i].python == (major << 8 | minor)) layout = layouts[i];
+    for (size_t i = 0; i < sizeof py_layouts / sizeof py_layouts[0]; i++)
+        if (py_layouts[i].python == (major << 8 | minor)) layout = py_layouts[i];
     if (layout.python) return 0;
     text_append(why, why_size, "Python version not supported: ");
     text_append_number(why, why_size, major);
@@ -186,17 +106,21 @@ static int check_functions(char *why, size_t why_size) {
     return wrong ? refuse(why, why_size, wrong) : 0;
 }
 
-/* Finds thread_id (pthread_self) in the thread state, which 3.11+ keeps right before the native id. */
+static bool is_thread_id(const void *tstate, uint32_t at) {
+    if ((uint64_t)field(tstate, at) != arch_thread_pointer()) return false;
+    return layout.python < 0x30b || (uint64_t)field(tstate, at + 8) == (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+}
+
+/* thread_id (pthread_self) in the thread state, which 3.11+ keeps right before the native id: where the table says, else it is
+ * looked for. */
 static int check_tstate(const void *tstate, char *why, size_t why_size) {
-    uint64_t self = arch_thread_pointer();
-    uint32_t tid = (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
-    for (uint32_t at = 64; at < 256 && !layout.ts_thread_id; at += 8) {
-        if ((uint64_t)field(tstate, at) != self) continue;
-        if (layout.python >= 0x30b && (uint64_t)field(tstate, at + 8) != tid) continue;
-        layout.ts_thread_id = at;
-        layout.ts_native_id = layout.python >= 0x30b ? at + 8 : 0;
-    }
-    if (!layout.ts_thread_id) return refuse(why, why_size, "thread_id");
+    enum { FIRST = 64, END = 256 };
+    uint32_t at = layout.ts_thread_id;
+    if (!is_thread_id(tstate, at))
+        for (at = FIRST; at < END && !is_thread_id(tstate, at);) at += 8;
+    if (at == END) return refuse(why, why_size, "thread_id");
+    layout.ts_thread_id = at;
+    layout.ts_native_id = layout.python >= 0x30b ? at + 8 : 0;
     bool found = py.PyInterpreterState_Main && field(tstate, layout.ts_interp) == py.PyInterpreterState_Main();
     for (void *it = found ? NULL : py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
         found |= field(tstate, layout.ts_interp) == it;
