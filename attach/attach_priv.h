@@ -7,6 +7,8 @@
 #include "attach/elf.h"
 #include "attach/maps.h"
 #include "attach/mem.h"
+#include "attach/pyruntime.h"
+#include "attach/target.h"
 #include "proto/abi/boot.h"
 
 /* module.c: the ELF image of a mapped module. Three sources, tried in this order: the mapped inode (/proc/PID/map_files);
@@ -16,48 +18,6 @@ VT_MUST_CHECK int module_open(struct mem *mem, const struct maps *maps, const st
 uint64_t module_bias(const struct map_module *mod, const struct elf *e);
 /* Rebuilds a file image from the loaded segments; for [vdso] and for files that cannot be opened. */
 VT_MUST_CHECK int module_from_memory(struct mem *mem, const struct map_module *mod, struct elf *out);
-
-/* target.c: what /proc says about a process. */
-struct target_status {
-    pid_t tgid, ppid, tracer;
-    pid_t ns_pid; /* as the target sees itself */
-    char state;   /* R S D T t Z X I */
-    char comm[64];
-    uint32_t uid[4], gid[4]; /* real, effective, saved, file system */
-    uint32_t ngroups;        /* of the supplementary groups, the first CREDS_GROUPS */
-    gid_t groups[CREDS_GROUPS];
-    uint64_t cap_permitted, cap_effective;
-    int seccomp; /* 0 off, 1 strict, 2 filter */
-    bool no_new_privs;
-    bool has_memory; /* false: kernel thread or exiting */
-    bool kernel_thread;
-    uint64_t start_time; /* clock ticks after boot */
-};
-VT_MUST_CHECK int target_status_parse(const char *status, const char *stat, struct target_status *out);
-VT_MUST_CHECK int target_status_read(pid_t pid, struct target_status *out);
-/* 0 while pid is still the process that started then; -ESRCH when it is gone or another one. */
-VT_MUST_CHECK int target_check(pid_t pid, uint64_t start_time);
-/* NUL-terminated name of a process for messages ("?" when unknown). */
-void target_comm(pid_t pid, char *buf, size_t size);
-
-/* pyruntime.c: whether the process is Python, and which version. */
-struct py_runtime {
-    int major, minor; /* 0.0 = no Python */
-    uint64_t runtime; /* address of _PyRuntime or 0 */
-    bool has_offsets; /* _Py_DebugOffsets at its start (3.13+) */
-    bool has_api;     /* exports the C API: the agent can work */
-    bool free_threaded, debug_build, trace_refs, musl;
-    bool has_dlopen;                 /* a libc that can load libraries and create threads */
-    const struct map_module *module; /* that holds the interpreter; points into the maps given */
-};
-/* 0 also when there is no Python: then major is 0. runtime is 0 too, unless there is an interpreter that exports nothing. */
-VT_MUST_CHECK int pyruntime_find(struct mem *mem, const struct maps *maps, const char *exe, struct py_runtime *out);
-/* The same for one module; public for tests and fuzzing. */
-VT_MUST_CHECK int pyruntime_probe(struct mem *mem, const struct elf *e, uint64_t bias, struct py_runtime *out);
-/* True when PYTHON_DISABLE_REMOTE_DEBUG is set, even to nothing, in a block of NUL-terminated NAME=VALUE strings. */
-bool pyruntime_env_opt_out(const char *env, size_t len);
-/* True when -X disable-remote-debug is among the interpreter's arguments (NUL-terminated strings). */
-bool pyruntime_args_opt_out(const char *args, size_t len);
 
 /* debug_offsets.c: the main interpreter's fields that PEP 768 uses (3.14, 3.15). Addresses in the target. */
 struct debug_state {

@@ -69,7 +69,7 @@ static const struct call {
     {SYS_vfork, "vfork", -1},
 };
 
-struct looker {
+struct inside {
     pid_t pid;
     struct maps maps;
     bool have_maps;
@@ -141,7 +141,7 @@ static void put_fd(pid_t pid, uint64_t fd, char *text, size_t size) {
 /* ---- threads ---- */
 
 /* The interpreter's lock is a condition variable in _PyRuntime: in the zeroed data of the program or of libpython. */
-static bool is_interpreter_lock(struct looker *l, uint64_t address) {
+static bool is_interpreter_lock(struct inside *l, uint64_t address) {
     if (!l->have_maps) {
         if (maps_read(l->pid, &l->maps)) return false;
         l->have_maps = true;
@@ -154,40 +154,60 @@ static bool is_interpreter_lock(struct looker *l, uint64_t address) {
     return false;
 }
 
-/* 1: text is filled; 0: nothing to tell; -EAGAIN: it runs. */
-static int describe(struct looker *l, pid_t tid, char *text, size_t size) {
-    char path[64], words[256], fd[INSIDE_TEXT_MAX], raw[INSIDE_TEXT_MAX + 40];
-    unsigned long arg[2] = {0, 0};
-    long nr;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)l->pid, (int)tid);
+int inside_call(pid_t pid, pid_t tid, long *nr, unsigned long arg[2]) {
+    char path[64], words[256];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
     if (vt_read_file(path, words, sizeof(words), NULL)) return 0;
     if (!strncmp(words, "running", 7)) return -EAGAIN;
-    if (sscanf(words, "%ld %lx %lx", &nr, &arg[0], &arg[1]) != 3 || nr < 0) return 0; /* stopped, and not in a call */
-    if (nr == SYS_futex && is_interpreter_lock(l, arg[0])) return 0;
+    return sscanf(words, "%ld %lx %lx", nr, &arg[0], &arg[1]) == 3 && *nr >= 0; /* else stopped, and not in a call */
+}
+
+static void put_call(pid_t pid, long nr, const unsigned long arg[2], char *text, size_t size) {
+    char fd[INSIDE_TEXT_MAX], raw[INSIDE_TEXT_MAX + 40];
     snprintf(raw, sizeof(raw), "system call %ld", nr);
     for (size_t i = 0; i < VT_ARRAY_LEN(calls); i++) {
         const struct call *c = &calls[i];
         if (c->nr != nr) continue;
-        if (c->fd >= 0) put_fd(l->pid, arg[c->fd], fd, sizeof(fd));
+        if (c->fd >= 0) put_fd(pid, arg[c->fd], fd, sizeof(fd));
         if (c->fd >= 0 && fd[0])
             snprintf(raw, sizeof(raw), "%s(%lu: %s)", c->name, arg[c->fd], fd);
         else
             snprintf(raw, sizeof(raw), "%s", c->name);
     }
     vt_clean_line(text, size, raw, strlen(raw));
+}
+
+int inside_look(struct inside *l, pid_t tid, char *text, size_t size) {
+    unsigned long arg[2] = {0, 0};
+    long nr;
+    int told = inside_call(l->pid, tid, &nr, arg);
+    if (told != 1) return told;
+    if (nr == SYS_futex && is_interpreter_lock(l, arg[0])) return 0;
+    put_call(l->pid, nr, arg, text, size);
     return 1;
 }
 
+struct inside *inside_open(pid_t pid) {
+    struct inside *l = calloc(1, sizeof(*l));
+    if (l) l->pid = pid;
+    return l;
+}
+
+void inside_close(struct inside *l) {
+    if (l && l->have_maps) maps_free(&l->maps);
+    free(l);
+}
+
 int inside_thread(pid_t pid, pid_t tid, char *text, size_t size) {
-    struct looker l = {.pid = pid};
-    int told = describe(&l, tid, text, size);
+    struct inside l = {.pid = pid};
+    int told = inside_look(&l, tid, text, size);
     if (l.have_maps) maps_free(&l.maps);
     return told;
 }
 
 void inside_each(pid_t pid, int (*fn)(void *ctx, pid_t tid, const char *text), void *ctx) {
     static const struct timespec nap = {0, ROUND_NS};
-    struct looker l = {.pid = pid};
+    struct inside l = {.pid = pid};
     pid_t tids[INSIDE_THREADS_MAX];
     char path[64], text[INSIDE_TEXT_MAX];
     unsigned n = 0, left;
@@ -202,7 +222,7 @@ void inside_each(pid_t pid, int (*fn)(void *ctx, pid_t tid, const char *text), v
         if (round) nanosleep(&nap, NULL);
         left = 0;
         for (unsigned i = 0; i < n && !rc; i++) {
-            int told = describe(&l, tids[i], text, sizeof(text));
+            int told = inside_look(&l, tids[i], text, sizeof(text));
             if (told == -EAGAIN) tids[left++] = tids[i];
             if (told == 1) rc = fn(ctx, tids[i], text);
         }

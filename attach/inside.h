@@ -19,6 +19,15 @@ void inside_each(pid_t pid, int (*fn)(void *ctx, pid_t tid, const char *text), v
 /* One thread: 1 = text is filled; -EAGAIN = it runs; 0 = it is not there, or waits for the interpreter's lock. */
 int inside_thread(pid_t pid, pid_t tid, char *text, size_t size);
 
+/* The same for many threads of one process: it reads the memory map once. NULL = out of memory. */
+struct inside;
+struct inside *inside_open(pid_t pid);
+int inside_look(struct inside *l, pid_t tid, char *text, size_t size);
+void inside_close(struct inside *l);
+
+/* The number of the system call that a thread is in and its first two arguments: 1; -EAGAIN = it runs; 0 = unknown. */
+int inside_call(pid_t pid, pid_t tid, long *nr, unsigned long arg[2]);
+
 /* One line of /proc/net/tcp, tcp6, udp or udp6 as "tcp 127.0.0.1:80 -> 10.0.0.1:4242": its inode; 0 = no such line. */
 uint64_t inside_parse_socket(const char *line, const char *proto, char *text, size_t size);
 

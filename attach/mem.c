@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define MEM_PAGE 4096u
+#define RANGES_MAX 512u /* IOV_MAX is 1024 */
 
 /* Turns kernel errors into those that mem.h promises. */
 static int mem_errno(int code) {
@@ -121,6 +122,33 @@ void mem_buffer(struct mem *m, uint64_t base, const void *buf, size_t len) {
 void mem_close(struct mem *m) {
     if (m->read) vt_close(&m->fd);
     *m = (struct mem){.fd = -1};
+}
+
+/* One call for up to RANGES_MAX of them. */
+static size_t vm_read_ranges(struct mem *m, const struct mem_range *ranges, size_t n, char *buf) {
+    struct iovec remote[RANGES_MAX], local = {buf, 0};
+    size_t done = 0;
+    if (n > RANGES_MAX) n = RANGES_MAX;
+    for (size_t i = 0; i < n; i++) {
+        remote[i] = (struct iovec){(void *)(uintptr_t)ranges[i].addr, ranges[i].len};
+        local.iov_len += ranges[i].len;
+    }
+    ssize_t got = process_vm_readv(m->pid, &local, 1, remote, n, 0);
+    for (; got > 0 && done < n && (size_t)got >= ranges[done].len; done++) got -= (ssize_t)ranges[done].len;
+    return done;
+}
+
+size_t mem_read_ranges(struct mem *m, const struct mem_range *ranges, size_t n, void *buf) {
+    char *to = buf;
+    size_t done = 0;
+    while (done < n) {
+        size_t got = m->read == vm_read ? vm_read_ranges(m, ranges + done, n - done, to) : 0;
+        /* alone: another way to read, or the first one that failed, which decides */
+        if (!got && m->read(m, ranges[done].addr, to, ranges[done].len)) break;
+        if (!got) got = 1;
+        for (size_t end = done + got; done < end; done++) to += ranges[done].len;
+    }
+    return done;
 }
 
 int mem_read_u64(struct mem *m, uint64_t addr, uint64_t *v) { return m->read(m, addr, v, sizeof(*v)); }

@@ -25,6 +25,14 @@ VT_MUST_CHECK int mem_open(struct mem *m, pid_t pid);
 void mem_buffer(struct mem *m, uint64_t base, const void *buf, size_t len);
 void mem_close(struct mem *m);
 
+/* Reads n ranges, one behind the other into buf, with as few system calls as there can be. Returns how many were read whole;
+ * the one behind them could not be read. */
+struct mem_range {
+    uint64_t addr;
+    size_t len;
+};
+VT_MUST_CHECK size_t mem_read_ranges(struct mem *m, const struct mem_range *ranges, size_t n, void *buf);
+
 VT_MUST_CHECK int mem_read_u64(struct mem *m, uint64_t addr, uint64_t *v);
 VT_MUST_CHECK int mem_read_u32(struct mem *m, uint64_t addr, uint32_t *v);
 /* NUL-terminated string of at most size-1 bytes (cut there). */

@@ -1,8 +1,9 @@
 /* Owns the decision whether we may attach to a process and whether it would work. Each refusal is one line: what is wrong,
  * why, and what to do. Only reads, changes nothing.
  *
- * One table holds the checks. Each may rely on the checks above it. */
+ * Tables hold the checks: for an attach, and for reading only (view.h). Each check may rely on those above it. */
 #include "attach/attach_priv.h"
+#include "attach/view.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -322,6 +323,13 @@ static int check_version(struct flight *f) {
             f, -ENOTSUP,
             "process %d runs Python %d.%d, which this viztracer does not know: 3.%d to 3.%d can be traced; update viztracer", pid,
             py->major, py->minor, PYTHON_OLDEST, PYTHON_NEWEST);
+    return 0;
+}
+
+/* The builds of which we know the structures. */
+static int check_build(struct flight *f) {
+    const struct py_runtime *py = &f->py;
+    pid_t pid = f->o->pid;
     if (py->free_threaded)
         return REFUSE(f, -ENOTSUP,
                       "process %d runs free-threaded Python %d.%dt, which is not supported yet: run it with the ordinary build",
@@ -330,11 +338,15 @@ static int check_version(struct flight *f) {
         return REFUSE(
             f, -ENOTSUP,
             "process %d runs a debug Python built with Py_TRACE_REFS: objects lie elsewhere there; use an ordinary build", pid);
-    if (!py->has_api)
+    return 0;
+}
+
+static int check_api(struct flight *f) {
+    if (!f->py.has_api)
         return REFUSE(f, -ENOTSUP,
                       "process %d (%s) contains a Python that does not export what the tracer needs: link it with "
                       "-Wl,-export-dynamic or a shared libpython",
-                      pid, f->info->exe);
+                      f->o->pid, f->info->exe);
     return 0;
 }
 
@@ -401,11 +413,25 @@ static int check_not_traced_by_us(struct flight *f) {
                   f->o->pid, owner, a.owner_pid, when, f->o->pid);
 }
 
-static int (*const checks[])(struct flight *f) = {
-    check_exists,     check_not_ourselves, check_alive,   check_user_space,       check_tracer, check_running,
-    check_permission, check_ptrace_works,  check_machine, check_own_memory,       check_python, check_version,
-    check_loadable,   check_opt_out,       check_method,  check_not_traced_by_us,
+typedef int check_fn(struct flight *f);
+static check_fn *const to_attach[] = {
+    check_exists,     check_not_ourselves, check_alive,    check_user_space, check_tracer, check_running,
+    check_permission, check_ptrace_works,  check_machine,  check_own_memory, check_python, check_version,
+    check_build,      check_api,           check_loadable, check_opt_out,    check_method, check_not_traced_by_us,
 };
+/* A process that is stopped or traced can be read, and nothing of ours comes into it that it could have opted out of. */
+static check_fn *const to_read[] = {
+    check_exists,  check_not_ourselves, check_alive,  check_user_space, check_permission,
+    check_machine, check_own_memory,    check_python, check_version,    check_build,
+};
+
+static int make_checks(struct flight *f, check_fn *const *checks, size_t n) {
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++) rc = checks[i](f);
+    if (!rc && target_check(f->o->pid, f->info->start_time))
+        rc = REFUSE(f, -ESRCH, "process %d exited while viztracer looked at it", f->o->pid);
+    return rc;
+}
 
 int attach_preflight(const struct attach_opts *o, struct attach_info *info, struct vt_err *err) {
     struct vt_err unused = {0};
@@ -416,12 +442,34 @@ int attach_preflight(const struct attach_opts *o, struct attach_info *info, stru
     f->info = info;
     f->err = err ? err : &unused;
     f->mem.fd = -1;
-    int rc = 0;
-    for (size_t i = 0; !rc && i < VT_ARRAY_LEN(checks); i++) rc = checks[i](f);
-    if (!rc && target_check(o->pid, info->start_time))
-        rc = vt_err_set(f->err, -ESRCH, "process %d exited while viztracer looked at it", o->pid);
+    int rc = make_checks(f, to_attach, VT_ARRAY_LEN(to_attach));
     mem_close(&f->mem);
     maps_free(&f->maps);
     free(f);
     return rc;
+}
+
+int attach_view_open(struct attach_view *view, pid_t pid, struct vt_err *err) {
+    struct attach_opts o = {.pid = pid};
+    struct vt_err unused = {0};
+    struct flight *f = calloc(1, sizeof(*f));
+    *view = (struct attach_view){.info.pid = pid, .mem.fd = -1};
+    if (!f) return vt_err_set(err, -ENOMEM, "out of memory");
+    f->o = &o;
+    f->info = &view->info;
+    f->err = err ? err : &unused;
+    f->mem.fd = -1;
+    int rc = make_checks(f, to_read, VT_ARRAY_LEN(to_read));
+    view->status = f->st;
+    view->py = f->py;
+    view->maps = f->maps;
+    view->mem = f->mem;
+    free(f);
+    if (rc) attach_view_close(view);
+    return rc;
+}
+
+void attach_view_close(struct attach_view *view) {
+    mem_close(&view->mem);
+    maps_free(&view->maps);
 }

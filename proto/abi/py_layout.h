@@ -6,17 +6,17 @@
 #include <stdint.h>
 
 /* The same on every supported version (GIL builds). */
-enum { /* struct _gil_runtime_state */
-       GIL_INTERVAL = 0,
-       GIL_LAST_HOLDER = 8, /* a thread state */
-       GIL_LOCKED = 16,
-       GIL_SWITCH_NUMBER = 24,
-       GIL_MUTEX = 80,
-       GIL_SWITCH_COND = 120,
-       GIL_SWITCH_MUTEX = 168,
-       GIL_SIZE = 208
-};
 enum {
+    /* struct _gil_runtime_state */
+    GIL_INTERVAL = 0,
+    GIL_LAST_HOLDER = 8, /* a thread state */
+    GIL_LOCKED = 16,
+    GIL_SWITCH_NUMBER = 24,
+    GIL_MUTEX = 80,
+    GIL_SWITCH_COND = 120,
+    GIL_SWITCH_MUTEX = 168,
+    GIL_SIZE = 208,
+
     PTHREAD_TID = 720, /* glibc, x86-64: the id of the kernel, in what pthread_self() points to */
     OBJECT_TYPE = 8,
     CFUNCTION_DEF = 16,
