@@ -24,6 +24,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_SRC  := $(wildcard proto/*.c)
 OPTIONS_SRC := $(wildcard options/*.c)
 ATTACH_SRC := $(wildcard attach/*.c attach/arch/*.c)
+OUTSIDE_SRC := $(wildcard outside/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c cli/*/*.c cli/*/*/*.c)
 AGENT_FILES := $(sort $(shell find agent -name '*.[ch]' -o -name '*.map')) $(sort $(wildcard proto/abi/*.h)) # at any depth
@@ -111,16 +112,18 @@ $(BUILD)/libvtoptions.a: $(call obj,$(OPTIONS_SRC))
 	rm -f $@ && ar rcs $@ $^
 $(BUILD)/libvtattach.a: $(call obj,$(ATTACH_SRC))
 	rm -f $@ && ar rcs $@ $^
+$(BUILD)/libvtoutside.a: $(call obj,$(OUTSIDE_SRC))
+	rm -f $@ && ar rcs $@ $^
 $(BUILD)/libvtdaemon.a: $(call obj,$(filter-out daemon/main.c,$(DAEMON_SRC)))
 	rm -f $@ && ar rcs $@ $^
 $(BUILD)/libvtcli.a: $(call obj,$(filter-out cli/main.c,$(CLI_SRC))) $(PERFETTO_GEN).o
 	rm -f $@ && ar rcs $@ $^
-$(BUILD)/bin/viztracerd: $(BUILD)/obj/daemon/main.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
+$(BUILD)/bin/viztracerd: $(BUILD)/obj/daemon/main.o $(BUILD)/libvtdaemon.a $(BUILD)/libvtoutside.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(ATTACH_LIBS) $(PROTO_LIBS)
-$(BUILD)/bin/viztracer: $(BUILD)/obj/cli/main.o $(BUILD)/libvtcli.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
+$(BUILD)/bin/viztracer: $(BUILD)/obj/cli/main.o $(BUILD)/libvtcli.a $(BUILD)/libvtoutside.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) $(PROTO_LIBS)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 $(BUILD)/bin/vizviewer: $(BUILD)/bin/viztracer
 	ln -sf viztracer $@
 
@@ -132,9 +135,9 @@ DOCS := $(addprefix $(BUILD)/man/,viztracer.1 vizviewer.1 viztracerd.8) $(addpre
 docs: $(DOCS)
 docs-tables: $(DOCGEN) # the tables in docs/
 	for page in docs/options.md docs/formats.md; do $(DOCGEN) page $$page >$(BUILD)/page.tmp && cat $(BUILD)/page.tmp >$$page || exit 1; done
-$(DOCGEN): $(call obj,$(DOCGEN_SRC)) $(BUILD)/libvtcli.a $(BUILD)/obj/daemon/command_line.o $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
+$(DOCGEN): $(call obj,$(DOCGEN_SRC)) $(BUILD)/libvtcli.a $(BUILD)/libvtoutside.a $(BUILD)/libvtattach.a $(BUILD)/obj/daemon/command_line.o $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) $(PROTO_LIBS)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(CLI_LIBS) $(ATTACH_LIBS) $(PROTO_LIBS)
 $(BUILD)/man/%: $(DOCGEN)
 	@mkdir -p $(@D)
 	$(DOCGEN) man $(basename $*) >$@.tmp && mv $@.tmp $@
@@ -147,7 +150,7 @@ $(BUILD)/completion/_viztracer: $(DOCGEN)
 
 # ---- tests: one program per file of tests/unit and tests/integration ----
 TESTLIB := $(BUILD)/libvttest.a
-HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
+HOSTLIBS := $(BUILD)/libvtdaemon.a $(BUILD)/libvtcli.a $(BUILD)/libvtoutside.a $(BUILD)/libvtattach.a $(BUILD)/libvtoptions.a $(BUILD)/libvtproto.a
 $(call obj,$(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC)): | $(BUILD)/.deps-units
 $(TESTLIB): $(call obj,$(TESTLIB_SRC))
 	rm -f $@ && ar rcs $@ $^
@@ -171,7 +174,7 @@ tests-bin: $(BUILD)/tests/vtarena_layout.py $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN
 # ---- for editors: the compiler commands of the rules above, as JSON ----
 quoted = "$(subst ",\",$(subst \,\\,$(1)))"
 command = {"directory": $(call quoted,$(CURDIR)), "file": "$(1)", "output": "$(2)", "command": $(call quoted,$(3) -c -o $(2) $(1))},
-COMPILED := $(PROTO_SRC) $(OPTIONS_SRC) $(DOCGEN_SRC) $(ATTACH_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)
+COMPILED := $(PROTO_SRC) $(OPTIONS_SRC) $(DOCGEN_SRC) $(ATTACH_SRC) $(OUTSIDE_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)
 .PHONY: FORCE
 compile_commands.json $(BUILD)/compile_commands.json: FORCE | $(BUILD)/gen/viztracerd.pb-c.h $(PERFETTO_GEN).h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
 	$(file >$@.tmp,[)

@@ -11,7 +11,8 @@
 /* Of each command: cmd_<name>.c defines cli_<name>. This list is their order in help. */
 #define CLI_COMMANDS(X)                                                                                                          \
     X(attach)                                                                                                                    \
-    X(detach) X(status) X(uninstall) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
+    X(detach)                                                                                                                    \
+    X(status) X(uninstall) X(dump) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
 
 struct cli_cmd {
     struct options_command options;

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
 rows="agent $build/agentobj/agent
 daemon $build/obj/daemon
+outside $build/obj/outside
 proto $build/obj/proto"
 bad=0
 

@@ -84,7 +84,7 @@ def check_page(page):
 def literals():
     """Every text in the C sources, adjacent literals joined as the compiler does."""
     texts = []
-    for folder in ("agent", "attach", "cli", "daemon", "options", "proto", "tools"):
+    for folder in ("agent", "attach", "cli", "daemon", "options", "outside", "proto", "tools"):
         for path in glob.glob(folder + "/**/*.[ch]", recursive=True):
             source = re.sub(r'"\s*\n\s*"', "", open(path).read())
             texts += re.findall(r'"((?:[^"\\\n]|\\.)*)"', source)
@@ -107,7 +107,7 @@ UNEXPLAINED = {"rung %s failed on request", "no system daemon wanted", "%s: %s i
 def refusals():
     """(where, format) of each refusal in the sources. A format without words of its own hands the text of another one on, and
     "WHAT: %s" with a few words only names the place of an error of the kernel."""
-    for folder in ("attach", "cli", "daemon", "options", "proto"):
+    for folder in ("attach", "cli", "daemon", "options", "outside", "proto"):
         for path in sorted(glob.glob(folder + "/**/*.c", recursive=True)):
             source = re.sub(r'"\s*\n\s*"', lambda m: "\n" * m[0].count("\n"), open(path).read())
             for call in re.finditer(r'\b(?:vt_err_set|cli_fail|cli_usage|refuse)\((?:[^()";]|\([^()"]*\))*"((?:[^"\\]|\\.)*)"', source):

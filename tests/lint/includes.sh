@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
 orders='
-cli: root > view > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
+cli: root > view, dump > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
 agent: root > hooks > limit > session > names > record > cpython > cpython/*
 daemon: root > serve > session > drain, io
 options: parse > values > help, suggest > options
@@ -19,9 +19,12 @@ allowed() { # FOLDER INCLUDE
     case $1:$2 in
     agent:agent/* | agent:proto/abi/*) return 0 ;;
     attach:attach/* | attach:proto/base.h | attach:proto/abi/*) return 0 ;;
+    outside:outside/* | outside:proto/base.h | outside:proto/abi/*) return 0 ;;
+    outside:attach/attach_priv.h) return 1 ;;
+    outside:attach/*) return 0 ;;
     options:options/* | options:proto/base.h) return 0 ;;
     tools:tools/* | tools:options/options.h | tools:cli/cli.h | tools:cli/format/format.h | tools:daemon/command_line.h | tools:proto/rundir.h) return 0 ;;
-    daemon:options/options.h | cli:options/options.h) return 0 ;;
+    daemon:options/options.h | cli:options/options.h | daemon:outside/outside.h | cli:outside/outside.h) return 0 ;;
     daemon:daemon/* | daemon:attach/* | daemon:proto/* | daemon:viztracerd.pb-c.h) return 0 ;;
     cli:cli/* | cli:proto/* | cli:viztracerd.pb-c.h) return 0 ;;
     proto:proto/* | proto:viztracerd.pb-c.h) return 0 ;;
@@ -74,7 +77,7 @@ self_test() { # WANTED-LINES FOLDER ORDER LINE...
 self_test 0 d 'root > a > a/* > b, c' d/main.c:1:d/a/x.h d/a/x.c:1:d/a/y/z.h d/a/y/z.c:1:d/b/b.h d/b/b.c:1:d/b/c.h
 self_test 5 d 'root > a > a/* > b, c' d/b/b.c:1:d/a/x.h d/b/b.c:1:d/c/c.h d/a/y/z.c:1:d/a/x.h d/a/y/z.c:1:d/a/w/z.h d/e/e.c:1:d/b/b.h
 
-for folder in agent options attach daemon cli proto tools; do
+for folder in agent options attach outside daemon cli proto tools; do
     while IFS=: read -r file line include; do
         [ -n "$include" ] || continue
         allowed "$folder" "$include" || { echo "$file:$line: $folder/ may not include \"$include\""; bad=1; }

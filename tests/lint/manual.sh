@@ -27,7 +27,7 @@ for page in docs/options.md docs/formats.md; do
 done
 while read -r name; do
     grep -q "^| \`$name\`" docs/options.md || fail "the sources read $name: tools/docgen/facts.c does not name it"
-done < <(grep -rhoE 'getenv\("(VIZTRACE[A-Z_]*|TMPDIR|BROWSER|XDG_[A-Z_]*)"' --include='*.c' cli daemon attach proto options | cut -d'"' -f2 | sort -u)
+done < <(grep -rhoE 'getenv\("(VIZTRACE[A-Z_]*|TMPDIR|BROWSER|XDG_[A-Z_]*)"' --include='*.c' cli daemon attach outside proto options | cut -d'"' -f2 | sort -u)
 
 # ---- bash: complete WORD... prints the offers for the last word ----
 bash -n "$build/completion/viztracer.bash" || fail "bash does not take the completion"

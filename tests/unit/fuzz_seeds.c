@@ -10,6 +10,7 @@
 
 #include "cli/convert/convert.h"
 #include "tests/lib/trace_build.h"
+#include "tests/lib/world.h"
 
 #define CORPUS "tests/fuzz/corpus/"
 
@@ -84,6 +85,11 @@ START_TEST(test_seeds_of_every_fuzzer_pass) {
     /* two tokens, six bytes beside them, no payload: a call of id 1 and its return */
     write_seed("block", "raw", "\1\2\0\0\0\1\0\0\0\0\0\0\0\x02\x04\0\0\x11", 18);
     write_seed("block", "records", "\0\x11\0\0\x40\0\0\0\0\x12\0\0\x80\0\0\0\0", 17);
+
+    /* the version, then the memory of an interpreter */
+    uint8_t world[1 + WORLD_SIZE] = {WORLD_PYTHON - 8};
+    world_make(world + 1);
+    write_seed("outside", "python311", world, sizeof world);
 
     struct convert_result result;
     struct vt_err err = {0};

@@ -1,0 +1,181 @@
+/* Owns one target that is read (outside.h): when a stack is read again, when we pin ourselves, and what is told of it all. */
+#include "outside/outside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attach/view.h"
+#include "outside/pin.h"
+#include "outside/pystacks.h"
+#include "outside/states.h"
+#include "outside/tids.h"
+
+enum { TRIES = 20 /* for one stack */, LIST_TRIES = 20 };
+
+struct outside {
+    struct attach_view view;
+    struct py_layout layout;
+    struct remote *remote;
+    struct codes *codes;
+    struct pystacks *stacks;
+    struct pin pin;
+    struct tids tids;
+    struct outside_thread *threads;
+    uint32_t nthreads, room;
+    struct outside_frame *frames; /* of all threads */
+    uint32_t nframes, frames_room;
+    struct outside_counts counts;
+};
+
+/* ---- opening ---- */
+
+static pid_t tid_of(const struct outside *o, const struct raw_thread *t) {
+    return t->native && t->native <= INT32_MAX ? tids_find(&o->tids, (pid_t)t->native) : 0;
+}
+
+/* Runs where it runs: then it does not run meanwhile. */
+static void hold(void *ctx, const struct raw_thread *t) {
+    struct outside *o = ctx;
+    pin_to(&o->pin, o->view.info.pid, tid_of(o, t));
+}
+
+int outside_open(struct outside **out, pid_t pid, struct vt_err *err) {
+    struct outside *o = calloc(1, sizeof(*o));
+    *out = NULL;
+    if (!o) return vt_err_set(err, -ENOMEM, "out of memory");
+    int rc = attach_view_open(&o->view, pid, err);
+    if (rc) {
+        free(o);
+        return rc;
+    }
+    rc = layout_of(&o->view.mem, &o->view.py, &o->layout);
+    if (rc == -ENOTSUP)
+        vt_err_set(err, rc, "process %d (%s) hides where its Python keeps its threads (_PyRuntime): use a build that exports it",
+                   pid, o->view.info.exe);
+    else if (rc)
+        vt_err_set(err, rc, "cannot read the memory of process %d: %s", pid, strerror(-rc));
+    if (!rc) rc = remote_new(&o->remote, &o->view.mem);
+    if (!rc) rc = codes_new(&o->codes, o->remote, &o->layout);
+    if (!rc) rc = pystacks_new(&o->stacks, o->remote, &o->layout, o->view.py.runtime, hold, o);
+    if (rc) {
+        vt_err_set(err, rc, "out of memory");
+        outside_close(o);
+        return rc;
+    }
+    *out = o;
+    return 0;
+}
+
+void outside_close(struct outside *o) {
+    if (!o) return;
+    pin_release(&o->pin);
+    pystacks_free(o->stacks);
+    codes_free(o->codes);
+    remote_free(o->remote);
+    attach_view_close(&o->view);
+    tids_free(&o->tids);
+    free(o->threads);
+    free(o->frames);
+    free(o);
+}
+
+const struct attach_info *outside_info(const struct outside *o) { return &o->view.info; }
+
+const struct outside_thread *outside_threads(const struct outside *o, size_t *n) {
+    *n = o->nthreads;
+    return o->threads;
+}
+
+size_t outside_other_threads(const struct outside *o) {
+    size_t known = 0;
+    for (uint32_t i = 0; i < o->nthreads; i++) known += o->threads[i].tid != 0;
+    return o->tids.n > known ? o->tids.n - known : 0;
+}
+
+bool outside_is_cut(const struct outside *o) { return pystacks_is_cut(o->stacks); }
+const struct outside_counts *outside_counts(const struct outside *o) { return &o->counts; }
+
+/* ---- reading ---- */
+
+static int read_stack(struct outside *o, struct raw_thread *t) {
+    int rc = -EAGAIN;
+    o->counts.stacks++;
+    for (int i = 0; rc == -EAGAIN && i < TRIES; i++) {
+        rc = pystacks_read(o->stacks, t);
+        if (rc == -EAGAIN) o->counts.torn++;
+    }
+    if (rc == -EAGAIN) o->counts.lost++;
+    return rc == -EAGAIN ? 0 : rc;
+}
+
+/* Threads come and go: the list is read until it makes sense. */
+static int read_list(struct outside *o) {
+    int rc = -EINVAL;
+    for (int i = 0; (rc == -EINVAL || rc == -EFAULT) && i < LIST_TRIES; i++) {
+        remote_forget(o->remote);
+        rc = pystacks_list(o->stacks);
+    }
+    return rc;
+}
+
+/* The frames that are functions, without those that could not be proved. */
+static int tell_frames(struct outside *o, const struct raw_thread *raw, struct outside_thread *t) {
+    uint32_t first = raw->torn ? raw->nframes - raw->nsure : 0, begin = o->nframes;
+    for (uint32_t i = first; i < raw->nframes; i++) {
+        const struct raw_frame *f = &raw->frames[i];
+        if (f->shim) continue;
+        int rc = vt_grow(&o->frames, &o->frames_room, o->nframes + 1u, sizeof(*o->frames), UINT32_MAX);
+        if (rc) return rc;
+        const struct outside_code *code = codes_get(o->codes, f->code);
+        o->frames[o->nframes++] = (struct outside_frame){code, code ? codes_line(o->codes, code, f->instr) : 0, f->address};
+    }
+    t->nframes = o->nframes - begin;
+    return 0;
+}
+
+static int tell(struct outside *o, const struct raw_thread *raw) {
+    int rc = vt_grow(&o->threads, &o->room, o->nthreads + 1u, sizeof(*o->threads), UINT32_MAX);
+    if (rc) return rc;
+    struct outside_thread *t = &o->threads[o->nthreads++];
+    size_t n;
+    const struct gil_state *gils = pystacks_gils(o->stacks, &n);
+    *t = (struct outside_thread){.address = raw->address,
+                                 .interpreter = raw->interpreter,
+                                 .tid = tid_of(o, raw),
+                                 .ident = raw->ident,
+                                 .torn = raw->torn,
+                                 .cut = raw->cut,
+                                 .unread = raw->unread};
+    for (size_t i = 0; i < n; i++)
+        if (gils[i].address == raw->gil && gils[i].holder == raw->address) t->gil = OUTSIDE_GIL_HOLDS;
+    return tell_frames(o, raw, t);
+}
+
+int outside_read(struct outside *o, struct vt_err *err) {
+    size_t n;
+    o->nthreads = o->nframes = 0;
+    codes_doubt(o->codes);
+    int rc = read_list(o);
+    if (!rc) rc = tids_read(&o->tids, o->view.info.pid, o->view.status.ns_pid);
+    struct raw_thread **threads = pystacks_threads(o->stacks, &n);
+    for (size_t i = 0; !rc && i < n; i++) rc = read_stack(o, threads[i]);
+    for (size_t i = 0; !rc && i < n; i++) rc = tell(o, threads[i]);
+    pin_release(&o->pin);
+    for (uint32_t i = 0, at = 0; i < o->nthreads; at += o->threads[i++].nframes) o->threads[i].frames = o->frames + at;
+    if (!rc && !target_check(o->view.info.pid, o->view.info.start_time)) return 0;
+    if (!rc) rc = -ESRCH;
+    if (rc == -ESRCH || rc == -ENOENT)
+        return vt_err_set(err, -ESRCH, "process %d exited while viztracer looked at it", o->view.info.pid);
+    if (rc == -EINVAL || rc == -EFAULT)
+        return vt_err_set(err, rc, "the threads of process %d cannot be read: Python %d.%d keeps them elsewhere in this build",
+                          o->view.info.pid, o->view.py.major, o->view.py.minor);
+    return vt_err_set(err, rc, "cannot read the memory of process %d: %s", o->view.info.pid, strerror(-rc));
+}
+
+void outside_read_states(struct outside *o) {
+    size_t n;
+    const struct gil_state *gils = pystacks_gils(o->stacks, &n);
+    states_read(o->view.info.pid, o->threads, o->nthreads, gils, n);
+}

@@ -1,0 +1,76 @@
+/* What the threads of a Python process do right now, read from outside: its memory and /proc. Nothing in the process stops or
+ * changes, and it need not run. What is read may change meanwhile, so each stack is read twice; what was not the same both times
+ * is marked, never made up. The bytes of a target are hostile: memory and time are bounded.
+ *
+ * The public header of outside/, which knows no sessions and no protobuf. One thread. Everything belongs to struct outside. */
+#ifndef VT_OUTSIDE_OUTSIDE_H
+#define VT_OUTSIDE_OUTSIDE_H
+
+#include "attach/attach.h"
+#include "attach/inside.h"
+
+struct outside; /* one target */
+
+struct outside_code {
+    const char *name; /* qualified from 3.11 on; UTF-8, any other bytes in it are the target's */
+    const char *file;
+    uint32_t first_line;
+};
+
+struct outside_frame {
+    const struct outside_code *code; /* NULL: it could not be read */
+    uint32_t line;                   /* where it is; 0 = unknown */
+    uint64_t address;                /* of the frame in the target */
+};
+
+enum outside_gil { OUTSIDE_GIL_NOT, OUTSIDE_GIL_HOLDS, OUTSIDE_GIL_WAITS };
+
+struct outside_thread {
+    uint64_t address;     /* of its PyThreadState */
+    uint64_t interpreter; /* id of its interpreter; the main one has 0 */
+    pid_t tid;            /* as we see it; 0 = unknown */
+    uint64_t ident;       /* pthread_self() */
+    char name[64];        /* one clean line; "" = unknown */
+    enum outside_gil gil;
+
+    struct outside_frame *frames; /* innermost first */
+    uint32_t nframes;
+    bool torn;   /* it changed all the time: there are frames inside the first one that are not told */
+    bool cut;    /* there are more frames outside the last one */
+    bool unread; /* the stack could not be read at all */
+
+    /* From /proc; not filled by outside_read. */
+    char state;                 /* R S D T t Z, or 0 = unknown */
+    char call[INSIDE_TEXT_MAX]; /* the system call that it is in: "read(3: pipe)"; "" = none, or unknown */
+    uint64_t since_ns;          /* how long it has not been on a CPU; 0 = it is, or unknown */
+};
+
+/* Opens a process. Refuses as an attach does: one line in err. */
+VT_MUST_CHECK int outside_open(struct outside **out, pid_t pid, struct vt_err *err);
+void outside_close(struct outside *o);
+const struct attach_info *outside_info(const struct outside *o);
+
+/* Reads all stacks of all interpreters, and who holds the GIL. -ESRCH: the process is gone. What the last reading gave is void
+ * then. */
+VT_MUST_CHECK int outside_read(struct outside *o, struct vt_err *err);
+/* Fills in what /proc says about each of these threads. */
+void outside_read_states(struct outside *o);
+
+/* What was read last. */
+const struct outside_thread *outside_threads(const struct outside *o, size_t *n);
+/* Threads of the process that are not Python's, or whose id is unknown. */
+size_t outside_other_threads(const struct outside *o);
+/* Some threads were left out, because there are too many. */
+bool outside_is_cut(const struct outside *o);
+
+/* Calls fn for each process below this one: children, their children, and so on. fn returns non-zero to end it, which is
+ * returned. */
+VT_MUST_CHECK int outside_each_below(pid_t pid, int (*fn)(void *ctx, pid_t pid), void *ctx);
+
+/* How often a stack had changed while it was read, and how often it was given up. */
+struct outside_counts {
+    uint64_t stacks, torn, lost;
+};
+const struct outside_counts *outside_counts(const struct outside *o);
+
+#endif

@@ -1,0 +1,49 @@
+/* The interpreters, threads and frames of a target as they are in its memory. */
+#ifndef VT_OUTSIDE_PYSTACKS_H
+#define VT_OUTSIDE_PYSTACKS_H
+
+#include "outside/codes.h"
+#include "outside/layout.h"
+#include "outside/remote.h"
+
+struct raw_frame {
+    uint64_t address, code, back, instr;
+    bool shim; /* belongs to no function */
+};
+
+struct raw_thread {
+    uint64_t address, interpreter, ident, gil; /* gil: the address of the struct of the GIL that it needs */
+    uint32_t native;                           /* id in the target's own namespace; 0 = unknown */
+    uint64_t cframe, top;
+    struct raw_frame *frames; /* innermost first */
+    uint32_t nframes, room;
+    uint32_t nsure; /* counted from the outermost */
+    bool torn, cut, unread;
+    uint64_t round; /* of the list in which it was seen */
+};
+
+struct gil_state {
+    uint64_t address, holder; /* holder: thread state, 0 = nobody */
+};
+
+struct pystacks;
+
+/* Called before a thread is read that may run Python code meanwhile: to keep it from running, if that can be done. */
+typedef void hold_fn(void *ctx, const struct raw_thread *t);
+
+/* Borrows remote and layout. */
+VT_MUST_CHECK int pystacks_new(struct pystacks **out, struct remote *remote, const struct py_layout *layout, uint64_t runtime,
+                               hold_fn *hold, void *ctx);
+void pystacks_free(struct pystacks *s);
+
+/* Reads the list of threads, and who holds each GIL. Threads that were there before keep their place and their frames.
+ * -EINVAL: what is there makes no sense; -ESRCH, -EPERM, -EFAULT. */
+VT_MUST_CHECK int pystacks_list(struct pystacks *s);
+struct raw_thread **pystacks_threads(const struct pystacks *s, size_t *n);
+const struct gil_state *pystacks_gils(const struct pystacks *s, size_t *n);
+bool pystacks_is_cut(const struct pystacks *s);
+
+/* Reads the stack of one thread. 0: it is whole. -EAGAIN: it has changed meanwhile; what is known is in t. */
+VT_MUST_CHECK int pystacks_read(struct pystacks *s, struct raw_thread *t);
+
+#endif

@@ -1,0 +1,11 @@
+/* What /proc says about the threads that were read. */
+#ifndef VT_OUTSIDE_STATES_H
+#define VT_OUTSIDE_STATES_H
+
+#include "outside/outside.h"
+#include "outside/pystacks.h"
+
+/* Fills in state, call, since_ns, and OUTSIDE_GIL_WAITS, and the names that are missing. */
+void states_read(pid_t pid, struct outside_thread *threads, size_t n, const struct gil_state *gils, size_t ngils);
+
+#endif
