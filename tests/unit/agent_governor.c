@@ -22,7 +22,7 @@
 /* ---- what they need of the agent ---- */
 
 struct agent agent;
-struct layout layout;
+struct py_layout layout;
 struct py_api py;
 struct thread thread_nobody;
 __thread struct thread *this_thread;
