@@ -443,6 +443,8 @@ static int from_call(struct trace_writer *w, const struct trace_call *call, stru
                           .raised = call->raised,
                           /* a Stack frame has Python functions, and system calls that the reader knows as such */
                           .from_attach = call->from_attach && (!call->name->kind || call->name->inside),
+                          .resumed = call->resumed,
+                          .suspended = call->suspended,
                           .at_line = call->at_line,
                           .has_args = call->args != NULL,
                           .has_retval = call->retval != NULL && !call->open,
