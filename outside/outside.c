@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "attach/view.h"
+#include "outside/objects.h"
 #include "outside/pin.h"
 #include "outside/pystacks.h"
 #include "outside/states.h"
+#include "outside/text.h"
 #include "outside/tids.h"
 
 enum { TRIES = 20 /* for one stack */, LIST_TRIES = 20 };
@@ -135,6 +137,18 @@ static int tell_frames(struct outside *o, const struct raw_thread *raw, struct o
     return 0;
 }
 
+/* The outermost function of a thread that threading started is Thread._bootstrap, and its first variable is the Thread object. */
+static void name_thread(struct outside *o, struct outside_thread *t, const struct outside_frame *outermost) {
+    char name[TEXT_MAX];
+    uint64_t self, at;
+    if (!outermost->code || (strcmp(outermost->code->name, "Thread._bootstrap") && strcmp(outermost->code->name, "_bootstrap")))
+        return;
+    int rc = remote_u64(o->remote, outermost->address + o->layout.frame_locals, &self);
+    if (!rc) rc = object_field(o->remote, &o->layout, self & ~(uint64_t)o->layout.reference_tags, "_name", &at);
+    if (!rc) rc = text_read(o->remote, &o->layout, at, name, sizeof(name));
+    if (!rc) vt_clean_line(t->name, sizeof(t->name), name, strlen(name));
+}
+
 static int tell(struct outside *o, const struct raw_thread *raw) {
     int rc = vt_grow(&o->threads, &o->room, o->nthreads + 1u, sizeof(*o->threads), UINT32_MAX);
     if (rc) return rc;
@@ -150,7 +164,9 @@ static int tell(struct outside *o, const struct raw_thread *raw) {
                                  .unread = raw->unread};
     for (size_t i = 0; i < n; i++)
         if (gils[i].address == raw->gil && gils[i].holder == raw->address) t->gil = OUTSIDE_GIL_HOLDS;
-    return tell_frames(o, raw, t);
+    rc = tell_frames(o, raw, t);
+    if (!rc && t->nframes) name_thread(o, t, &o->frames[o->nframes - 1]);
+    return rc;
 }
 
 int outside_read(struct outside *o, struct vt_err *err) {

@@ -63,6 +63,12 @@ size_t outside_other_threads(const struct outside *o);
 /* Some threads were left out, because there are too many. */
 bool outside_is_cut(const struct outside *o);
 
+/* One clean line that goes after "held by": "thread 4711 (worker-1) in match at app.py:88, in read(0: pipe)". Thread ids are as
+ * we see them. Where the memory cannot be read: "probably" and a thread that is on a CPU. A moment later another thread may hold
+ * the GIL. */
+#define OUTSIDE_HOLDER_MAX 256u /* with the NUL */
+void outside_tell_holder(pid_t pid, char *text, size_t size);
+
 /* Calls fn for each process below this one: children, their children, and so on. fn returns non-zero to end it, which is
  * returned. */
 VT_MUST_CHECK int outside_each_below(pid_t pid, int (*fn)(void *ctx, pid_t pid), void *ctx);

@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "attach/fault.h"
-#include "attach/gil_holder.h"
 #include "attach/inside.h"
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/calibrate.h"
+#include "outside/outside.h"
 
 #define HELPER_FD 3
 #define AGENT_FD 4
@@ -162,7 +162,7 @@ int helper_main(int fd) {
     if (req->op == HELPER_ATTACH)
         rc = attach_inject(&o, &run->msg.info, &run->msg.res, &err);
     else if (req->op == HELPER_HOLDER)
-        gil_holder_tell(req->pid, err.msg, sizeof(err.msg));
+        outside_tell_holder(req->pid, err.msg, sizeof(err.msg));
     else
         rc = (req->op == HELPER_WAKE ? attach_wake : attach_stop)(&o, &run->msg.res, &err);
     if (rc && !err.msg[0]) vt_err_set(&err, rc, "cannot attach to %d: %s", req->pid, strerror(-rc));

@@ -28,7 +28,7 @@ struct helper_msg {
     uint32_t kind;     /* enum helper_kind */
     int32_t rc;        /* DONE */
     struct vt_err err; /* DONE; LOG: the line; INSIDE: the system call that a thread is in, and the thread's id as code;
-                          DONE of HELPER_HOLDER: who holds the GIL (attach/gil_holder.h) */
+                          DONE of HELPER_HOLDER: who holds the GIL (outside_tell_holder) */
     struct attach_info info;
     struct attach_result res;
 };

@@ -4,7 +4,6 @@
 
 #include <sys/queue.h>
 
-#include "attach/gil_holder.h"
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/drain.h"
 #include "daemon/drain/inside.h"
@@ -12,6 +11,7 @@
 #include "daemon/io/spool.h"
 #include "daemon/session/helper.h"
 #include "daemon/session/host.h"
+#include "outside/outside.h"
 
 /* Somebody who wants to know when a session has ended. Embedded in its owner, all zero while not in use. */
 struct session_waiter {
@@ -50,10 +50,10 @@ struct session {
     bool asking;           /* the helper finds out who holds the GIL */
     unsigned asked;        /* how often that was begun */
     uint64_t asked_ns;
-    char gil_holder[GIL_HOLDER_TEXT_MAX]; /* the last answer; "" = none yet */
-    uint64_t got_ns;                      /* last time that there was something in the arena */
-    uint64_t wake_ns, wake_wait;          /* when that was last tried; how long until it may be again */
-    bool injected;                        /* the helper said so */
+    char gil_holder[OUTSIDE_HOLDER_MAX]; /* the last answer; "" = none yet */
+    uint64_t got_ns;                     /* last time that there was something in the arena */
+    uint64_t wake_ns, wake_wait;         /* when that was last tried; how long until it may be again */
+    bool injected;                       /* the helper said so */
     struct attach_info info;
     struct attach_result result;
     uint64_t begun_ns, begun_ticks, start_real_ns;

@@ -50,7 +50,7 @@ static char *say(const struct outside_thread *t) {
 }
 
 /* The thread gets to the place that it has said: at most 10 s later. */
-static void must_be_there(struct outside *o, pid_t tid, const char *there, const char *who) {
+static void must_be_there(struct outside *o, pid_t tid, const char *name, const char *there, const char *who) {
     char *found = NULL;
     for (uint64_t end = now_ms() + 10000;;) {
         size_t n;
@@ -62,6 +62,7 @@ static void must_be_there(struct outside *o, pid_t tid, const char *there, const
         sleep_ms(20);
     }
     ck_assert_msg(!strcmp(found, there), "%s: thread %d says\n%s\nand is read as\n%s", who, (int)tid, there, found);
+    ck_assert_msg(!strcmp(thread_of(o, tid)->name, name), "%s: %s is called %s", who, name, thread_of(o, tid)->name);
     free(found);
 }
 
@@ -84,10 +85,13 @@ START_TEST(test_dump_names_where_threads_are) {
     struct outside *o = must_open(t.pid, who);
     memcpy(text, t.text, sizeof text);
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *there;
+        char *name, *there;
         if (strncmp(line, "stack ", 6)) continue;
-        pid_t tid = (pid_t)strtol(line + 6, &there, 10);
-        must_be_there(o, tid, there + 1, who);
+        pid_t tid = (pid_t)strtol(line + 6, &name, 10);
+        there = strchr(++name, '\t');
+        ck_assert_ptr_nonnull(there);
+        *there++ = 0;
+        must_be_there(o, tid, name, there, who);
         said++;
     }
     ck_assert_msg(said == SAYING, "%s: %d threads have said where they are: %s", who, said, t.text);

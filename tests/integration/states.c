@@ -219,7 +219,8 @@ START_TEST(test_state_gil_does_not_come) {
     must_exit(&tool, 1, who);
     snprintf(held, sizeof held, "held by thread %d (", (int)keeper);
     snprintf(line, sizeof line, "process %d: the GIL did not come within 1 s: %s", (int)t.pid, held);
-    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, line) && strstr(tool.err, "in read(0: "), "%s: %s", who, tool.err);
+    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, line) && strstr(tool.err, "in keep at keeper.py:18, in read(0: "),
+                  "%s: %s", who, tool.err);
     ck_assert_msg(strstr(tool.out, "Waiting for the GIL, held by thread"), "%s: %s", who, tool.out);
     ck_assert_msg(access(out, F_OK) != 0, "%s: exit 1 and a trace", who);
     for (int i = 0; i < 100 && (census_take(t.pid, &after), after.threads != before.threads); i++) sleep_ms(10);

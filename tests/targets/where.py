@@ -1,5 +1,5 @@
-"""Threads that say where they are and then stay there: a line `stack TID` for each, with its frames, innermost first, as
-NAME|LINE|FILE separated by tabs. Prints `ready` before that."""
+"""Threads that say where they are and then stay there: a line `stack TID` for each, with its name and
+its frames, innermost first, as NAME|LINE|FILE, separated by tabs. Prints `ready` before that."""
 import asyncio
 import os
 import socket
@@ -21,7 +21,7 @@ def say():
         told.append("%s|%d|%s" % (name, frame.f_lineno, code.co_filename))
         frame = frame.f_back
     with mouth:
-        os.write(1, ("stack %d\t%s\n" % (threading.get_native_id(), "\t".join(told))).encode())
+        os.write(1, ("stack %d\t%s\t%s\n" % (threading.get_native_id(), threading.current_thread().name, "\t".join(told))).encode())
 
 
 class Shop:
