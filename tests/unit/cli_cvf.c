@@ -117,6 +117,44 @@ START_TEST(test_cvf_round_trip_nests) {
 }
 END_TEST
 
+/* Rounded to 10 ns these are equal: frames that were open at the attach, 1 ns apart, of functions that also call each other in
+ * the other order; and a chain of calls with the same times but for some ns. */
+START_TEST(test_cvf_keeps_the_order_of_stacks) {
+    static const char *const chains[] = {"abab", "ba", "abcabcabcabc", "aab", "cabba"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(chains); i++) {
+        struct trace_build trace;
+        struct record rec;
+        struct convert_opts opts = {.output = cvf};
+        struct convert_result done;
+        uint32_t ids[16], n = (uint32_t)strlen(chains[i]);
+        char want[256] = "", got[256] = "", *line, *save = NULL;
+        struct vt_event ev[] = {{.ticks = 1009, .type = VT_REC_CALL, .id = 2},
+                                {.ticks = 1080, .type = VT_REC_CALL, .id = 1},
+                                {.ticks = 1300, .type = VT_REC_RETURN, .id = 1},
+                                {.ticks = 1400, .type = VT_REC_RETURN, .id = 2}};
+        for (uint32_t k = 0; k < n; k++) ids[k] = (uint32_t)(chains[i][k] - 'a' + 1);
+        for (uint32_t k = n; k-- > 0;) snprintf(want + strlen(want), sizeof want - strlen(want), "%c", chains[i][k]);
+        trace_build_open(&trace);
+        trace_build_letters(&trace);
+        trace_build_thread(&trace, 9, 7, 1, "main");
+        trace_build_stack(&trace, 9, 1000, n, ids);
+        trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
+        trace_build_end_at(&trace, 1000, 9000, 0);
+        opts.input = trace.path;
+        ck_assert_msg(convert_trace(&opts, &done, &err) == 0, "%s", err.msg);
+        ck_assert_int_eq(record_file(&rec, cvf, NULL, NULL), 0);
+        for (line = strtok_r(rec.text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+            if (strstr(line, " open"))
+                snprintf(got + strlen(got), sizeof got - strlen(got), "%.1s", strchr(strchr(line, ' ') + 1, ' ') + 1);
+        ck_assert_msg(!strcmp(got, want), "%s: %s instead of %s", chains[i], got, want);
+        ck_assert_uint_eq(rec.totals.calls, 2);
+        ck_assert_uint_eq(rec.totals.cut, 0);
+        record_free(&rec);
+        trace_build_remove(&trace);
+    }
+}
+END_TEST
+
 static void converted(const char *from, const char *to) {
     struct convert_opts opts = {.input = from, .output = to};
     struct convert_result converted_to;
@@ -269,6 +307,7 @@ int main(void) {
     const TTest *const tests[] = {test_cvf_golden_is_read,
                                   test_cvf_of_ours_has_the_same_calls,
                                   test_cvf_round_trip_nests,
+                                  test_cvf_keeps_the_order_of_stacks,
                                   test_cvf_keeps_other_events,
                                   test_cvf_hostile_bytes_are_safe,
                                   test_cvf_is_read_and_written_by_convert,

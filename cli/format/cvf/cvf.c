@@ -9,12 +9,14 @@
 #include "cli/base/buf.h"
 #include "cli/base/memory.h"
 #include "cli/base/text_map.h"
+#include "cli/format/cvf/cvf_nest.h"
 #include "cli/format/json/json_events.h"
 
 #define VARINT_MAX ((1ull << 62) - 1)
 
 struct call {
     uint64_t start, length; /* in units */
+    uint64_t seq;           /* in the order of the JSON */
 };
 
 /* The calls of one record. */
@@ -43,7 +45,7 @@ struct packer {
     struct buf names; /* records of processes and threads, in the layout of the file */
     struct buf other; /* a JSON list without its closing bracket */
     struct buf file_info;
-    uint64_t events;
+    uint64_t events, ncalls;
     struct output *out;
     uint64_t pos; /* in the output */
 };
@@ -156,7 +158,7 @@ static int add_call(struct packer *p, const struct json_event *e, uint64_t pid, 
     /* start and end are each rounded down, so calls still nest */
     uint64_t start = e->ts_ns / CVF_UNIT_NS, end = (e->ts_ns + e->dur_ns) / CVF_UNIT_NS;
     if (g->ncalls && g->calls[g->ncalls - 1].start > start) g->sorted = false;
-    g->calls[g->ncalls++] = (struct call){start, end - start};
+    g->calls[g->ncalls++] = (struct call){start, end - start, p->ncalls++};
     if (!e->args.text) return 0;
     rc = buf_put(&g->args, e->args.text, e->args.len);
     return rc ? rc : buf_put(&g->args, "", 1);
@@ -394,8 +396,37 @@ static void put_counter(struct packer *p, const struct counter *c) {
     put(p, c->samples.data, c->samples.len);
 }
 
+static int nest(struct packer *p) {
+    struct cvf_span *spans = memory_alloc(p->ncalls * sizeof *spans + 1);
+    size_t n = 0;
+    if (!spans) return -ENOMEM;
+    for (size_t i = 0; i < p->ngroups; i++)
+        for (size_t k = 0; k < p->group_list[i]->ncalls; k++) {
+            const struct group *g = p->group_list[i];
+            const struct call *c = &g->calls[k];
+            spans[n++] = (struct cvf_span){.pid = g->pid,
+                                           .tid = g->tid,
+                                           .start = c->start,
+                                           .end = c->start + c->length,
+                                           .seq = c->seq,
+                                           .group = i,
+                                           .nth = k};
+        }
+    int rc = cvf_nest(spans, n);
+    for (size_t i = 0; i < n && !rc; i++) {
+        struct group *g = p->group_list[spans[i].group];
+        if (!spans[i].moved) continue;
+        g->calls[spans[i].nth].start = spans[i].start;
+        g->calls[spans[i].nth].length = spans[i].end - spans[i].start;
+        g->sorted = false;
+    }
+    memory_free(spans);
+    return rc;
+}
+
 static int put_all(struct packer *p, const struct cvf_opts *opts, struct vt_err *err) {
-    int rc = 0;
+    int rc = nest(p);
+    if (rc) return rc;
     put_u64(p, CVF_VERSION);
     put(p, p->names.data, p->names.len);
     for (size_t i = 0; i < p->ngroups && !rc; i++) {
