@@ -18,8 +18,7 @@ enum {
     MEMBER_OFFSET = 16,
     MEMBER_SIZE = 40,
     MEMBER_OBJECT = 16, /* Py_T_OBJECT_EX */
-    CLASS_ENTRIES_MAX = 400,
-    KEYS_MAX = 64 /* CPython shares no more */
+    KEYS_MAX = 64       /* CPython shares no more */
 };
 #define FLAG_INLINE_VALUES (1u << 2)
 #define FLAG_MANAGED_DICT (1u << 4)
@@ -135,15 +134,6 @@ void *value_field_named(const struct value_field *fields, uint32_t n, const char
     return NULL;
 }
 
-void *value_class_entry(const void *type, const char *name) {
-    int64_t at = 0;
-    void *key, *value, *dict = field(type, TYPE_DICT);
-    if (!dict || type_of(dict) != py.PyDict_Type) return NULL;
-    for (int i = 0; i < CLASS_ENTRIES_MAX && py.PyDict_Next(dict, &at, &key, &value); i++)
-        if (value_str_is(key, name)) return value;
-    return NULL;
-}
-
 /* Checks the offsets on a Python instance that every interpreter has: the spec of the module sys. */
 void value_check(void) {
     struct value_field fields[FIELDS_MAX];
@@ -153,5 +143,5 @@ void value_check(void) {
     uint32_t n = read_fields(spec, fields);
     void *name = value_field_named(fields, n, "name"), *loader = value_field_named(fields, n, "loader");
     proved =
-        value_str_is(name, "sys") && loader && value_str_is(value_class_entry(type_of(spec), "__module__"), "_frozen_importlib");
+        value_str_is(name, "sys") && loader && value_str_is(value_class_entry(type_of(spec), CLASS_MODULE), "_frozen_importlib");
 }

@@ -17,7 +17,7 @@ static bool is_of_class(const void *type) {
 
 static bool module_begins(const void *type, const char *module) {
     uint64_t len, n = strlen(module);
-    const void *name = value_class_entry(type, "__module__");
+    const void *name = value_class_entry(type, CLASS_MODULE);
     const char *bytes = is_str(name) ? str_ascii(name, &len) : NULL;
     return bytes && len >= n && !memcmp(bytes, module, n) && (len == n || bytes[n] == '.');
 }
@@ -39,7 +39,7 @@ static void put_qualname(struct out *out, const void *type) {
 
 void value_put_type(struct out *out, const void *type) {
     if (is_of_class(type)) {
-        void *module = value_class_entry(type, "__module__");
+        void *module = value_class_entry(type, CLASS_MODULE);
         if (is_str(module) && !value_str_is(module, "builtins")) {
             put_chars(out, module);
             put_ascii(out, ".", 1);
@@ -76,7 +76,7 @@ static bool put_exception(struct out *out, void *value) {
 static bool put_named_tuple(struct out *out, void *value) {
     const void *type = type_of(value);
     if (!(field32(type, TYPE_FLAGS) & TYPE_FLAG_IS_TUPLE) || !is_of_class(type)) return false;
-    void *names = value_class_entry(type, "_fields");
+    void *names = value_class_entry(type, CLASS_TUPLE_FIELDS);
     int64_t n = py.PyTuple_Size(value);
     if (!names || type_of(names) != py.PyTuple_Type || py.PyTuple_Size(names) != n) return false;
     for (int64_t i = 0; i < n; i++)
@@ -124,7 +124,7 @@ static void *field_of_key(const struct value_field *fields, uint32_t n, void *ke
 }
 
 static bool put_data_class(struct out *out, const void *type, const struct value_field *fields, uint32_t n) {
-    void *definitions = value_class_entry(type, "__dataclass_fields__"), *key, *definition;
+    void *definitions = value_class_entry(type, CLASS_DATA_FIELDS), *key, *definition;
     int64_t at = 0;
     bool any = false;
     if (!definitions || type_of(definitions) != py.PyDict_Type) return false;

@@ -38,8 +38,10 @@ struct value_field {
 };
 uint32_t value_fields(void *instance, struct value_field fields[FIELDS_MAX]);
 void *value_field_named(const struct value_field *fields, uint32_t n, const char *name);
-/* In what a class itself defines; NULL = not there. */
-void *value_class_entry(const void *type, const char *name);
 bool value_str_is(const void *str, const char *text);
+
+/* value_class.c: what a class itself defines; NULL = not there. */
+enum class_entry { CLASS_MODULE, CLASS_DATA_FIELDS, CLASS_TUPLE_FIELDS, CLASS_ENTRIES };
+void *value_class_entry(const void *type, enum class_entry which);
 
 #endif

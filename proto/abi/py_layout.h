@@ -37,6 +37,7 @@ enum {
     TYPE_MEMBERS = 240,
     TYPE_DICT = 264,
     TYPE_DICT_OFFSET = 288,
+    TYPE_VERSION = 384,
     LONG_SIZE = 16,
     LONG_DIGITS = 24,
     SET_USED = 24,
