@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "attach/view.h"
+#include "outside/locks.h"
 #include "outside/objects.h"
 #include "outside/pin.h"
 #include "outside/pystacks.h"
@@ -194,4 +195,5 @@ void outside_read_states(struct outside *o) {
     size_t n;
     const struct gil_state *gils = pystacks_gils(o->stacks, &n);
     states_read(o->view.info.pid, o->threads, o->nthreads, gils, n);
+    locks_find(o->remote, &o->layout, o->view.info.pid, o->threads, o->nthreads);
 }

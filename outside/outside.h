@@ -43,6 +43,13 @@ struct outside_thread {
     char state;                 /* R S D T t Z, or 0 = unknown */
     char call[INSIDE_TEXT_MAX]; /* the system call that it is in: "read(3: pipe)"; "" = none, or unknown */
     uint64_t since_ns;          /* how long it has not been on a CPU; 0 = it is, or unknown */
+    uint64_t futex;             /* address of the futex that it waits in; 0 = none */
+
+    /* The lock of threading that it waits for. */
+    uint64_t lock;                           /* address of the object; 0 = none, or unknown */
+    const char *lock_type;                   /* "Lock", "RLock" */
+    const struct outside_thread *lock_owner; /* of an RLock; NULL = unknown */
+    bool deadlocked;                         /* it waits for itself, through the owners */
 };
 
 /* Opens a process. Refuses as an attach does: one line in err. */
@@ -53,7 +60,7 @@ const struct attach_info *outside_info(const struct outside *o);
 /* Reads all stacks of all interpreters, and who holds the GIL. -ESRCH: the process is gone. What the last reading gave is void
  * then. */
 VT_MUST_CHECK int outside_read(struct outside *o, struct vt_err *err);
-/* Fills in what /proc says about each of these threads. */
+/* Fills in what /proc says about each of these threads, and the locks that they wait for. */
 void outside_read_states(struct outside *o);
 
 /* What was read last. */

@@ -56,6 +56,7 @@ static void read_one(struct inside *inside, pid_t pid, struct outside_thread *t,
     if (!t->state) return; /* it has ended */
     name_thread(pid, t);
     int told = inside_call(pid, t->tid, &nr, arg);
+    if (told == 1 && nr == SYS_futex) t->futex = arg[0];
     bool waits = told == 1 && waits_for_gil(gils, ngils, nr, arg[0]);
     if (waits && t->gil == OUTSIDE_GIL_NOT)
         t->gil = OUTSIDE_GIL_WAITS;

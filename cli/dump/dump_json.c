@@ -46,6 +46,15 @@ static void put_thread(struct buf *out, const struct outside_thread *t) {
     else
         put(out, "null, ");
     put_text(out, "call", t->call);
+    if (t->lock)
+        put(out, ", \"lock\": {\"type\": \"%s\", \"address\": %llu, \"owner\": ", t->lock_type, (unsigned long long)t->lock);
+    else
+        put(out, ", \"lock\": null");
+    if (t->lock && t->lock_owner)
+        put(out, "%d}", (int)t->lock_owner->tid);
+    else if (t->lock)
+        put(out, "null}");
+    put(out, ", \"deadlock\": %s", t->deadlocked ? "true" : "false");
     put(out, ", \"since\": %.6f, \"complete\": %s, \"frames\": [", (double)t->since_ns / 1e9,
         t->torn || t->cut || t->unread ? "false" : "true");
     for (uint32_t i = 0; i < t->nframes; i++) {

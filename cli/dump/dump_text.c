@@ -32,26 +32,32 @@ static const char *of_state(const struct outside_thread *t) {
     }
 }
 
-static void put_state(struct buf *out, const struct outside_thread *t) {
-    char since[32];
-    if (t->gil != OUTSIDE_GIL_NOT) put(out, "%s the GIL", t->gil == OUTSIDE_GIL_HOLDS ? "holds" : "waits for");
-    if (t->gil != OUTSIDE_GIL_WAITS || t->state == 'T' || t->state == 't') {
-        const char *comma = t->gil != OUTSIDE_GIL_NOT ? ", " : "";
-        if (t->call[0])
-            put(out, "%sin %s%s%s", comma, t->call, t->state == 'S' ? "" : ", ", t->state == 'S' ? "" : of_state(t));
-        else
-            put(out, "%s%s", comma, of_state(t));
-    }
-    if (t->since_ns >= TOLD_SINCE_NS) put(out, " for %s", format_ns(since, sizeof(since), t->since_ns));
-    if (t->interpreter) put(out, ", interpreter %llu", (unsigned long long)t->interpreter);
-}
-
 static void put_thread(struct buf *out, const struct outside_thread *t) {
     if (t->tid)
         put(out, "%d", (int)t->tid);
     else
         put(out, "?");
     if (t->name[0]) put(out, " \"%s\"", t->name);
+}
+
+static void put_state(struct buf *out, const struct outside_thread *t) {
+    char since[32];
+    if (t->gil != OUTSIDE_GIL_NOT) put(out, "%s the GIL", t->gil == OUTSIDE_GIL_HOLDS ? "holds" : "waits for");
+    if (t->gil != OUTSIDE_GIL_WAITS || t->state == 'T' || t->state == 't') {
+        const char *comma = t->gil != OUTSIDE_GIL_NOT ? ", " : "";
+        if (t->lock) {
+            put(out, "%swaits for %s", comma, t->lock_type[0] == 'R' ? "an RLock" : "a Lock");
+            if (t->lock_owner) {
+                put(out, " that is held by thread ");
+                put_thread(out, t->lock_owner);
+            }
+        } else if (t->call[0])
+            put(out, "%sin %s%s%s", comma, t->call, t->state == 'S' ? "" : ", ", t->state == 'S' ? "" : of_state(t));
+        else
+            put(out, "%s%s", comma, of_state(t));
+    }
+    if (t->since_ns >= TOLD_SINCE_NS) put(out, " for %s", format_ns(since, sizeof(since), t->since_ns));
+    if (t->interpreter) put(out, ", interpreter %llu", (unsigned long long)t->interpreter);
 }
 
 static bool same_frame(const struct outside_frame *a, const struct outside_frame *b) {
@@ -126,6 +132,23 @@ static void put_gil(struct buf *out, const struct dump_order *order) {
     put(out, ".\n");
 }
 
+/* One circle of threads that wait for each other, from the thread with the least id on. */
+static void put_deadlock(struct buf *out, const struct outside_thread *first) {
+    const struct outside_thread *t = first;
+    do {
+        if (t->tid < first->tid) return; /* told from there */
+        t = t->lock_owner;
+    } while (t != first);
+    put(out, "DEADLOCK: thread ");
+    do {
+        put_thread(out, t);
+        put(out, " waits for an RLock that is held by thread ");
+        t = t->lock_owner;
+    } while (t != first);
+    put_thread(out, t);
+    put(out, ".\n");
+}
+
 void dump_text(struct buf *out, const struct outside *o) {
     struct dump_order order;
     const struct attach_info *info = outside_info(o);
@@ -138,6 +161,8 @@ void dump_text(struct buf *out, const struct outside *o) {
     clean_text(command, info->cmdline, strlen(info->cmdline));
     put(out, "Process %d (Python %d.%d): %s\n", (int)info->pid, info->py_major, info->py_minor, command);
     put_gil(out, &order);
+    for (uint32_t i = 0; i < order.nthreads; i++)
+        if (order.threads[i]->deadlocked) put_deadlock(out, order.threads[i]);
     for (uint32_t i = 0; i < order.ngroups; i++) put_group(out, &order, &order.groups[i]);
     if (outside_is_cut(o)) put(out, "\nThere are more threads; they were not read.\n");
     if (others) put(out, "\n%zu more thread%s never ran Python.\n", others, others > 1 ? "s" : "");

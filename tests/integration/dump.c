@@ -328,6 +328,57 @@ START_TEST(test_dump_reads_two_thousand_threads) {
 }
 END_TEST
 
+static const struct outside_thread *named(const struct outside *o, const char *name) {
+    size_t n;
+    const struct outside_thread *all = outside_threads(o, &n);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(all[i].name, name)) return &all[i];
+    return NULL;
+}
+
+START_TEST(test_dump_proves_a_deadlock) {
+    static const struct {
+        const char *thread, *type, *owner;
+        bool deadlocked;
+    } rows[] = {
+        {"take_a_then_b", "RLock", "take_b_then_c", true},
+        {"take_b_then_c", "RLock", "take_c_then_a", true},
+        {"take_c_then_a", "RLock", "take_a_then_b", true},
+        {"want_a", "RLock", "take_a_then_b", false},
+        {"want_plain", "Lock", NULL, false},
+    };
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    char who[64];
+    size_t n;
+    bool all_right = false;
+    snprintf(who, sizeof who, "deadlock on %s", ip->version);
+    ck_assert_int_eq(target_spawn(&t, ip, "deadlock.py", NULL, NULL), 0);
+    struct outside *o = must_open(t.pid, who);
+    for (uint64_t end = now_ms() + 10000; !all_right; sleep_ms(50)) {
+        must_read(o, &n, who);
+        all_right = true;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            const struct outside_thread *w = named(o, rows[i].thread);
+            const char *owner = w && w->lock_owner ? w->lock_owner->name : NULL;
+            bool right = w && w->lock && !strcmp(w->lock_type, rows[i].type) && w->deadlocked == rows[i].deadlocked &&
+                         (rows[i].owner ? owner && !strcmp(owner, rows[i].owner) : !owner);
+            ck_assert_msg(right || now_ms() < end, "%s: %s waits for a %s of %s%s", who, rows[i].thread,
+                          w && w->lock ? w->lock_type : "thing", owner ? owner : "nobody",
+                          w && w->deadlocked ? ", deadlocked" : "");
+            all_right &= right;
+        }
+    }
+    outside_close(o);
+    tool_runf(&tool, "dump %d", (int)t.pid);
+    must_exit(&tool, 0, who);
+    const char *line = strstr(tool.out, "DEADLOCK: thread ");
+    ck_assert_msg(line && !strstr(line + 1, "DEADLOCK"), "%s: not told once: %s", who, tool.out);
+    target_kill(&t);
+}
+END_TEST
+
 /* ---- the command ---- */
 
 static yajl_val must_parse(const char *text, const char *who) {
@@ -459,6 +510,7 @@ int main(void) {
     suite_add(s, "traced", test_dump_reads_a_traced_process, 60);
     suite_add(s, "deep", test_dump_reads_a_deep_stack, 60);
     suite_add(s, "crowd", test_dump_reads_two_thousand_threads, 90);
+    suite_add(s, "deadlock", test_dump_proves_a_deadlock, 60);
     suite_add(s, "text-and-json", test_dump_prints_text_and_json, 60);
     suite_add(s, "pid-namespace", test_dump_reads_a_process_of_another_pid_namespace, 60);
     suite_add_once(s, "subprocesses", test_dump_looks_at_subprocesses_and_again, 60);
