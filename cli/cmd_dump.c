@@ -18,6 +18,7 @@ struct line {
     char **pids;
     size_t npids;
     bool json, subprocesses;
+    const char *core;
     uint64_t watch_ns;
 };
 
@@ -51,6 +52,7 @@ static int add_child(void *ctx, pid_t pid) { return add(ctx, pid); }
 static int find_processes(struct looks *l) {
     int rc = 0;
     l->n = 0;
+    if (l->line->core) return add(l, 0); /* whose id is in the core file */
     for (size_t i = 0; !rc && i < l->line->npids; i++) rc = add(l, (pid_t)strtol(l->line->pids[i], NULL, 10));
     for (size_t i = 0, named = l->n; !rc && l->line->subprocesses && i < named; i++)
         rc = outside_each_below(l->pids[i], add_child, l);
@@ -58,9 +60,10 @@ static int find_processes(struct looks *l) {
 }
 
 /* Appends one process; its refusal goes to stderr. */
-static int look(struct buf *out, pid_t pid, bool json, bool first, struct vt_err *err) {
+static int look(struct buf *out, const struct line *line, pid_t pid, bool first, struct vt_err *err) {
     struct outside *o;
-    int rc = outside_open(&o, pid, err);
+    bool json = line->json;
+    int rc = line->core ? outside_open_core(&o, line->core, line->npids ? line->pids[0] : NULL, err) : outside_open(&o, pid, err);
     if (rc) return rc;
     rc = outside_read(o, err);
     if (!rc) {
@@ -99,10 +102,10 @@ static int look_at_all(struct looks *l, unsigned *refused) {
     if (line->json || line->watch_ns) put_time(&out, line->json);
     for (uint32_t i = 0; i < l->n; i++) {
         struct vt_err err = {0};
-        rc = look(&out, l->pids[i], line->json, !told, &err);
+        rc = look(&out, line, l->pids[i], !told, &err);
         if (!rc) {
             told++;
-        } else if (i < line->npids || (rc != -ENOEXEC && rc != -ESRCH)) {
+        } else if (line->core || i < line->npids || (rc != -ENOEXEC && rc != -ESRCH)) {
             cli_fail("%s", err.msg);
             ++*refused;
         }
@@ -116,6 +119,11 @@ static int look_at_all(struct looks *l, unsigned *refused) {
 }
 
 static int check(const struct line *line) {
+    if (line->core && (line->npids > 1 || line->watch_ns || line->subprocesses))
+        return cli_usage(
+            "dump: --core takes one file and the program it was; it cannot be combined with --watch or --subprocesses");
+    if (line->core) return CLI_OK;
+    if (!line->npids) return cli_usage("dump: which process?");
     for (size_t i = 0; i < line->npids; i++) {
         char *end;
         long pid = strtol(line->pids[i], &end, 10);
@@ -131,7 +139,7 @@ static int run(int argc, char **argv) {
     unsigned refused = 0;
     int rc = cli_parse(&cli_dump, &line, argc, argv);
     rc = rc ? CLI_RETURN(rc) : check(&line);
-    if (!rc && line.npids) {
+    if (!rc && (line.npids || line.core)) {
         if (line.watch_ns) interrupt_catch(&interrupt, 0);
         rc = look_at_all(&looks, &refused);
         while (!rc && line.watch_ns && !interrupts_seen) {
@@ -148,9 +156,10 @@ static int run(int argc, char **argv) {
 
 #define AT(field) OPTION_AT(struct line, field)
 static const struct option_row rows[] = {
-    {"PID...", NULL, OPTION_LIST, AT(pids), .count = offsetof(struct line, npids), .ask = "which process?",
-     .help = "the processes to look at"},
+    {"PID...", NULL, OPTION_LIST, AT(pids), .count = offsetof(struct line, npids), .help = "the processes to look at"},
     {"--json", NULL, OPTION_FLAG, AT(json), .help = "prints it for programs (fields: docs/dump.md)"},
+    {"--core", NULL, OPTION_TEXT, AT(core), .arg = "FILE",
+     .help = "reads a core file instead of a process; a word behind it names the program, where that has moved"},
     {"--watch", NULL, OPTION_CUSTOM, AT(watch_ns), .take = take_interval, .wants = "a time like 1s or 500ms", .arg = "TIME",
      .help = "looks again after each TIME, until Ctrl+C: 1s, 500ms; no unit = seconds"},
     {"--subprocesses", NULL, OPTION_FLAG, AT(subprocesses), .help = "looks at the Python processes below each one too"},
@@ -161,7 +170,7 @@ const struct cli_cmd cli_dump = {
     .options =
         {.program = "viztracer",
          .name = "dump",
-         .args = "PID...",
+         .args = "PID... | --core FILE [EXE]",
          .summary = "shows what a process does right now, without touching it",
          .about =
              "Prints the Python stack of every thread, innermost frame first, and what each thread does: whether it holds the "
@@ -169,7 +178,8 @@ const struct cli_cmd cli_dump = {
              "or waits for it, is on a CPU, or is in a system call, and on what.\n"
              "The memory of the process is read from outside. Nothing in it stops or changes. It may hang, be stopped or traced, "
              "hold the GIL for ever, or be deadlocked.",
-         .examples = "viztracer dump 4711\nviztracer dump 4711 --subprocesses --json\nviztracer dump 4711 --watch 1s",
+         .examples = "viztracer dump 4711\nviztracer dump 4711 --subprocesses --json\nviztracer dump 4711 --watch 1s\nviztracer "
+                     "dump --core core.4711",
          .rows = rows},
     .group = CLI_TRACING,
     .run = run,

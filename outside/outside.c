@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "attach/view.h"
+#include "outside/core.h"
 #include "outside/locks.h"
 #include "outside/objects.h"
 #include "outside/pin.h"
@@ -18,7 +20,9 @@
 enum { TRIES = 20 /* for one stack */, LIST_TRIES = 20 };
 
 struct outside {
-    struct attach_view view;
+    struct attach_view view; /* of a core file: what it knows of it; nothing is open */
+    struct core *core;       /* NULL = a process */
+    struct mem *mem;
     struct py_layout layout;
     struct remote *remote;
     struct codes *codes;
@@ -41,25 +45,18 @@ static pid_t tid_of(const struct outside *o, const struct raw_thread *t) {
 /* Runs where it runs: then it does not run meanwhile. */
 static void hold(void *ctx, const struct raw_thread *t) {
     struct outside *o = ctx;
-    pin_to(&o->pin, o->view.info.pid, tid_of(o, t));
+    if (!o->core) pin_to(&o->pin, o->view.info.pid, tid_of(o, t));
 }
 
-int outside_open(struct outside **out, pid_t pid, struct vt_err *err) {
-    struct outside *o = calloc(1, sizeof(*o));
-    *out = NULL;
-    if (!o) return vt_err_set(err, -ENOMEM, "out of memory");
-    int rc = attach_view_open(&o->view, pid, err);
-    if (rc) {
-        free(o);
-        return rc;
-    }
-    rc = layout_of(&o->view.mem, &o->view.py, &o->layout);
+/* Takes o, whose memory can be read and whose version is known. */
+static int open_readers(struct outside **out, struct outside *o, struct vt_err *err) {
+    int rc = layout_of(o->mem, &o->view.py, &o->layout);
     if (rc == -ENOTSUP)
         vt_err_set(err, rc, "process %d (%s) hides where its Python keeps its threads (_PyRuntime): use a build that exports it",
-                   pid, o->view.info.exe);
+                   o->view.info.pid, o->view.info.exe);
     else if (rc)
-        vt_err_set(err, rc, "cannot read the memory of process %d: %s", pid, strerror(-rc));
-    if (!rc) rc = remote_new(&o->remote, &o->view.mem);
+        vt_err_set(err, rc, "cannot read the memory of process %d: %s", o->view.info.pid, strerror(-rc));
+    if (!rc) rc = remote_new(&o->remote, o->mem);
     if (!rc) rc = codes_new(&o->codes, o->remote, &o->layout);
     if (!rc) rc = pystacks_new(&o->stacks, o->remote, &o->layout, o->view.py.runtime, hold, o);
     if (rc) {
@@ -71,13 +68,75 @@ int outside_open(struct outside **out, pid_t pid, struct vt_err *err) {
     return 0;
 }
 
+int outside_open(struct outside **out, pid_t pid, struct vt_err *err) {
+    struct outside *o = calloc(1, sizeof(*o));
+    *out = NULL;
+    if (!o) return vt_err_set(err, -ENOMEM, "out of memory");
+    int rc = attach_view_open(&o->view, pid, err);
+    if (rc) {
+        free(o);
+        return rc;
+    }
+    o->mem = &o->view.mem;
+    return open_readers(out, o, err);
+}
+
+/* The interpreter is in the program, else in a libpython, else in any other file. */
+static int rank(const struct map_module *mod, const char *program) {
+    if (program && !strcmp(mod->path, program)) return 0;
+    return strstr(mod->path, "/libpython") ? 1 : 2;
+}
+
+static int find_in_core(struct outside *o) {
+    const struct maps *maps = core_maps(o->core);
+    const char *program = core_program(o->core);
+    for (int pass = 0; pass <= 2; pass++)
+        for (size_t i = 0; i < maps->nmods; i++) {
+            const struct map_module *mod = &maps->mods[i];
+            struct stat st;
+            struct elf e;
+            if (rank(mod, program) != pass || stat(mod->path, &st) || !S_ISREG(st.st_mode) || elf_open(&e, mod->path)) continue;
+            int rc = pyruntime_probe(o->mem, &e, mod->start - e.vaddr0, &o->view.py);
+            elf_close(&e);
+            if (rc || o->view.py.major) return rc;
+        }
+    return -ENOENT;
+}
+
+int outside_open_core(struct outside **out, const char *path, const char *exe, struct vt_err *err) {
+    struct outside *o = calloc(1, sizeof(*o));
+    *out = NULL;
+    if (!o) return vt_err_set(err, -ENOMEM, "out of memory");
+    int rc = core_open(&o->core, path, exe, err);
+    if (rc) {
+        free(o);
+        return rc;
+    }
+    struct attach_info *info = &o->view.info;
+    o->mem = core_mem(o->core);
+    info->pid = core_pid(o->core);
+    vt_clean_line(info->cmdline, sizeof(info->cmdline), core_command(o->core), strlen(core_command(o->core)));
+    snprintf(info->exe, sizeof(info->exe), "%.255s", core_program(o->core) ? core_program(o->core) : path);
+    rc = find_in_core(o);
+    info->py_major = o->view.py.major;
+    info->py_minor = o->view.py.minor;
+    if (!rc) return open_readers(out, o, err);
+    vt_err_set(err, -ENOEXEC, "no Python is found in the core file %s: name the program it was, `viztracer dump --core FILE EXE`",
+               path);
+    outside_close(o);
+    return -ENOEXEC;
+}
+
+bool outside_is_core(const struct outside *o) { return o->core; }
+
 void outside_close(struct outside *o) {
     if (!o) return;
     pin_release(&o->pin);
     pystacks_free(o->stacks);
     codes_free(o->codes);
     remote_free(o->remote);
-    attach_view_close(&o->view);
+    if (!o->core) attach_view_close(&o->view);
+    core_close(o->core);
     tids_free(&o->tids);
     free(o->threads);
     free(o->frames);
@@ -167,7 +226,15 @@ static int tell(struct outside *o, const struct raw_thread *raw) {
         if (gils[i].address == raw->gil && gils[i].holder == raw->address) t->gil = OUTSIDE_GIL_HOLDS;
     rc = tell_frames(o, raw, t);
     if (!rc && t->nframes) name_thread(o, t, &o->frames[o->nframes - 1]);
+    if (t->tid && t->tid == o->view.info.pid && !t->name[0]) snprintf(t->name, sizeof(t->name), "MainThread");
     return rc;
+}
+
+static int read_tids(struct outside *o) {
+    if (!o->core) return tids_read(&o->tids, o->view.info.pid, o->view.status.ns_pid);
+    size_t n;
+    const pid_t *tids = core_tids(o->core, &n);
+    return tids_set(&o->tids, tids, n);
 }
 
 int outside_read(struct outside *o, struct vt_err *err) {
@@ -175,16 +242,20 @@ int outside_read(struct outside *o, struct vt_err *err) {
     o->nthreads = o->nframes = 0;
     codes_doubt(o->codes);
     int rc = read_list(o);
-    if (!rc) rc = tids_read(&o->tids, o->view.info.pid, o->view.status.ns_pid);
+    if (!rc) rc = read_tids(o);
     struct raw_thread **threads = pystacks_threads(o->stacks, &n);
     for (size_t i = 0; !rc && i < n; i++) rc = read_stack(o, threads[i]);
     for (size_t i = 0; !rc && i < n; i++) rc = tell(o, threads[i]);
     pin_release(&o->pin);
     for (uint32_t i = 0, at = 0; i < o->nthreads; at += o->threads[i++].nframes) o->threads[i].frames = o->frames + at;
-    if (!rc && !target_check(o->view.info.pid, o->view.info.start_time)) return 0;
+    if (!rc && (o->core || !target_check(o->view.info.pid, o->view.info.start_time))) return 0;
     if (!rc) rc = -ESRCH;
     if (rc == -ESRCH || rc == -ENOENT)
         return vt_err_set(err, -ESRCH, "process %d exited while viztracer looked at it", o->view.info.pid);
+    if ((rc == -EINVAL || rc == -EFAULT) && o->core)
+        return vt_err_set(err, rc,
+                          "the threads are not in the core file of process %d: it is cut, or %s is not the program that it was",
+                          o->view.info.pid, o->view.info.exe);
     if (rc == -EINVAL || rc == -EFAULT)
         return vt_err_set(err, rc, "the threads of process %d cannot be read: Python %d.%d keeps them elsewhere in this build",
                           o->view.info.pid, o->view.py.major, o->view.py.minor);
@@ -193,6 +264,7 @@ int outside_read(struct outside *o, struct vt_err *err) {
 
 void outside_read_states(struct outside *o) {
     size_t n;
+    if (o->core) return;
     const struct gil_state *gils = pystacks_gils(o->stacks, &n);
     states_read(o->view.info.pid, o->threads, o->nthreads, gils, n);
     locks_find(o->remote, &o->layout, o->view.info.pid, o->threads, o->nthreads);

@@ -54,6 +54,9 @@ struct outside_thread {
 
 /* Opens a process. Refuses as an attach does: one line in err. */
 VT_MUST_CHECK int outside_open(struct outside **out, pid_t pid, struct vt_err *err);
+/* Opens a core file. exe: its program's file, where that is not where the core says; or NULL. There is nothing in /proc then. */
+VT_MUST_CHECK int outside_open_core(struct outside **out, const char *path, const char *exe, struct vt_err *err);
+bool outside_is_core(const struct outside *o);
 void outside_close(struct outside *o);
 const struct attach_info *outside_info(const struct outside *o);
 

@@ -37,13 +37,9 @@ static char state_of(pid_t pid, pid_t tid) {
     return at && at[1] == ' ' ? at[2] : 0;
 }
 
-static void name_thread(pid_t pid, struct outside_thread *t) {
+static void name_thread(struct outside_thread *t) {
     char comm[64];
     if (t->name[0]) return;
-    if (t->tid == pid) {
-        snprintf(t->name, sizeof(t->name), "MainThread");
-        return;
-    }
     target_comm(t->tid, comm, sizeof(comm));
     vt_clean_line(t->name, sizeof(t->name), comm, strlen(comm));
 }
@@ -54,7 +50,7 @@ static void read_one(struct inside *inside, pid_t pid, struct outside_thread *t,
     long nr = -1;
     t->state = state_of(pid, t->tid);
     if (!t->state) return; /* it has ended */
-    name_thread(pid, t);
+    name_thread(t);
     int told = inside_call(pid, t->tid, &nr, arg);
     if (told == 1 && nr == SYS_futex) t->futex = arg[0];
     bool waits = told == 1 && waits_for_gil(gils, ngils, nr, arg[0]);

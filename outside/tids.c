@@ -38,6 +38,14 @@ int tids_read(struct tids *t, pid_t pid, pid_t ns_pid) {
     return rc;
 }
 
+int tids_set(struct tids *t, const pid_t *tids, size_t n) {
+    t->n = 0;
+    int rc = vt_grow(&t->ids, &t->room, n, sizeof(*t->ids), TIDS_MAX);
+    for (size_t i = 0; !rc && i < n; i++) t->ids[t->n++] = (struct tid){tids[i], tids[i]};
+    qsort(t->ids, t->n, sizeof(*t->ids), by_their_id);
+    return rc;
+}
+
 pid_t tids_find(const struct tids *t, pid_t theirs) {
     struct tid key = {theirs, 0}, *found = t->n ? bsearch(&key, t->ids, t->n, sizeof(key), by_their_id) : NULL;
     return found ? found->ours : 0;

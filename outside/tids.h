@@ -15,6 +15,8 @@ struct tids { /* all zero = empty; the owner calls tids_free */
 
 /* Reads /proc/PID/task. ns_pid: the target's id as it sees it; equal to pid where the ids are the same. */
 VT_MUST_CHECK int tids_read(struct tids *t, pid_t pid, pid_t ns_pid);
+/* Takes these, which are the same on both sides. */
+VT_MUST_CHECK int tids_set(struct tids *t, const pid_t *tids, size_t n);
 /* Our id of their thread; 0 = there is none. */
 pid_t tids_find(const struct tids *t, pid_t theirs);
 void tids_free(struct tids *t);

@@ -28,7 +28,7 @@ static const char *of_state(const struct outside_thread *t) {
     case 'Z':
     case 'X': return "ended";
     case 'S': return "asleep";
-    default: return "state unknown";
+    default: return ""; /* of a core file, or it has just ended */
     }
 }
 
@@ -43,7 +43,7 @@ static void put_thread(struct buf *out, const struct outside_thread *t) {
 static void put_state(struct buf *out, const struct outside_thread *t) {
     char since[32];
     if (t->gil != OUTSIDE_GIL_NOT) put(out, "%s the GIL", t->gil == OUTSIDE_GIL_HOLDS ? "holds" : "waits for");
-    if (t->gil != OUTSIDE_GIL_WAITS || t->state == 'T' || t->state == 't') {
+    if (t->state && (t->gil != OUTSIDE_GIL_WAITS || t->state == 'T' || t->state == 't')) {
         const char *comma = t->gil != OUTSIDE_GIL_NOT ? ", " : "";
         if (t->lock) {
             put(out, "%swaits for %s", comma, t->lock_type[0] == 'R' ? "an RLock" : "a Lock");
@@ -98,10 +98,10 @@ static void put_group(struct buf *out, const struct dump_order *order, const str
     if (g->n == 1) {
         put(out, "\nThread ");
         put_thread(out, first);
-        put(out, " ");
+        if (first->state || first->gil != OUTSIDE_GIL_NOT) put(out, " ");
         put_state(out, first);
     } else {
-        put(out, "\n%s threads, each ", format_count(count, sizeof(count), g->n));
+        put(out, "\n%s threads%s", format_count(count, sizeof(count), g->n), first->state ? ", each " : "");
         put_state(out, first);
         put(out, ": ");
         for (uint32_t i = 0; i < g->n && i < NAMED_MAX; i++) {
@@ -159,7 +159,8 @@ void dump_text(struct buf *out, const struct outside *o) {
         return;
     }
     clean_text(command, info->cmdline, strlen(info->cmdline));
-    put(out, "Process %d (Python %d.%d): %s\n", (int)info->pid, info->py_major, info->py_minor, command);
+    put(out, "%s %d (Python %d.%d): %s\n", outside_is_core(o) ? "Core file of process" : "Process", (int)info->pid,
+        info->py_major, info->py_minor, command);
     put_gil(out, &order);
     for (uint32_t i = 0; i < order.nthreads; i++)
         if (order.threads[i]->deadlocked) put_deadlock(out, order.threads[i]);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
@@ -328,6 +329,80 @@ START_TEST(test_dump_reads_two_thousand_threads) {
 }
 END_TEST
 
+/* ---- core files ---- */
+
+/* Ends the target with a core file; its path, or NULL where the kernel writes none to the folder of the process. */
+static const char *dump_core(struct target *t) {
+    static char path[PATH_MAX];
+    char cwd[PATH_MAX - 32], link[64], pattern[64] = "";
+    struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    pid_t pid = t->pid;
+    int status;
+    FILE *f = fopen("/proc/sys/kernel/core_pattern", "r");
+    if (f && fgets(pattern, sizeof pattern, f)) pattern[strcspn(pattern, "\n")] = 0;
+    if (f) fclose(f);
+    snprintf(link, sizeof link, "/proc/%d/cwd", (int)pid);
+    ssize_t n = readlink(link, cwd, sizeof cwd - 1);
+    if (strcmp(pattern, "core") != 0 || n < 0 || prlimit(pid, RLIMIT_CORE, &unlimited, NULL)) return NULL;
+    cwd[n] = 0;
+    kill(pid, SIGABRT);
+    if (target_wait(t, 30000, &status) || !WIFSIGNALED(status) || !WCOREDUMP(status)) return NULL;
+    snprintf(path, sizeof path, "%s/core.%d", cwd, (int)pid);
+    if (access(path, F_OK)) snprintf(path, sizeof path, "%s/core", cwd);
+    return access(path, F_OK) ? NULL : path;
+}
+
+START_TEST(test_dump_reads_a_core_file) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    struct outside *o;
+    struct vt_err err = {0};
+    char who[64], exe[2 * PATH_MAX], text[sizeof t.text], *save = NULL;
+    size_t n;
+    snprintf(who, sizeof who, "core on %s", ip->version);
+    ck_assert_int_eq(target_spawn(&t, ip, "where.py", NULL, NULL), 0);
+    for (uint64_t end = now_ms() + 20000; lines_of(&t) < SAYING && now_ms() < end;) target_expect(&t, "\f", 50);
+    sleep_ms(500); /* all are where they have said */
+    memcpy(text, t.text, sizeof text);
+    const char *core = dump_core(&t);
+    if (!core) {
+        target_kill(&t);
+        skip_test("core files: this kernel writes none to the folder of the process (kernel.core_pattern)");
+    }
+    snprintf(exe, sizeof exe, "%s%s", ip->root, ip->path);
+    ck_assert_msg(!outside_open_core(&o, core, exe, &err), "%s: %s", who, err.msg);
+    ck_assert_msg(!outside_read(o, &err), "%s: %s", who, err.msg);
+    outside_threads(o, &n);
+    ck_assert_msg(n == SAYING, "%s: %zu threads", who, n);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *name, *there;
+        if (strncmp(line, "stack ", 6)) continue;
+        const struct outside_thread *thread = thread_of(o, (pid_t)strtol(line + 6, &name, 10));
+        there = strchr(++name, '\t');
+        ck_assert_msg(there && thread, "%s: %s", who, line);
+        *there++ = 0;
+        char *found = say(thread);
+        ck_assert_msg(!strcmp(found, there), "%s: %s says\n%s\nand is read as\n%s", who, name, there, found);
+        ck_assert_str_eq(thread->name, name);
+        free(found);
+    }
+    outside_close(o);
+    tool_runf(&tool, "dump --core %s %s", core, exe);
+    must_exit(&tool, 0, who);
+    ck_assert_msg(strstr(tool.out, "Core file of process ") && strstr(tool.out, "<made/at run time>:4)"), "%s: %s", who,
+                  tool.out);
+    ck_assert_int_eq(truncate(core, 100000), 0);
+    tool_runf(&tool, "dump --core %s %s", core, exe);
+    must_exit(&tool, 1, who);
+    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, "it is cut"), "%s: %s", who, tool.err);
+    unlink(core);
+    tool_runf(&tool, "dump --core %s", exe);
+    must_exit(&tool, 1, who);
+    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, "is not a core file"), "%s: %s", who, tool.err);
+}
+END_TEST
+
 static const struct outside_thread *named(const struct outside *o, const char *name) {
     size_t n;
     const struct outside_thread *all = outside_threads(o, &n);
@@ -510,6 +585,7 @@ int main(void) {
     suite_add(s, "traced", test_dump_reads_a_traced_process, 60);
     suite_add(s, "deep", test_dump_reads_a_deep_stack, 60);
     suite_add(s, "crowd", test_dump_reads_two_thousand_threads, 90);
+    suite_add(s, "core", test_dump_reads_a_core_file, 90);
     suite_add(s, "deadlock", test_dump_proves_a_deadlock, 60);
     suite_add(s, "text-and-json", test_dump_prints_text_and_json, 60);
     suite_add(s, "pid-namespace", test_dump_reads_a_process_of_another_pid_namespace, 60);
