@@ -221,7 +221,7 @@ static int read_headers(struct core *c) {
         if (!rc) rc = vt_grow(&c->segments, &c->segments_room, c->nsegments + 1u, sizeof(*c->segments), SEGMENTS_MAX);
         if (!rc) c->segments[c->nsegments++] = (struct segment){ph.p_vaddr, ph.p_filesz, ph.p_offset};
     }
-    qsort(c->segments, c->nsegments, sizeof(*c->segments), by_start);
+    if (c->nsegments) qsort(c->segments, c->nsegments, sizeof(*c->segments), by_start);
     return rc;
 }
 
@@ -234,7 +234,7 @@ static int make_maps(struct core *c) {
     for (uint32_t i = 0; c->exe && c->program && i < c->nfiles; i++)
         if (!strcmp(c->files[i].path, c->program) && c->files[i].path != c->exe) c->files[i].path = c->exe;
     if (c->exe) c->program = c->exe;
-    qsort(c->files, c->nfiles, sizeof(*c->files), by_start);
+    if (c->nfiles) qsort(c->files, c->nfiles, sizeof(*c->files), by_start);
     FILE *f = open_memstream(&text, &len);
     if (!f) return -ENOMEM;
     for (uint32_t i = 0; i < c->nfiles; i++) {

@@ -46,7 +46,7 @@ int outside_each_below(pid_t pid, int (*fn)(void *ctx, pid_t pid), void *ctx) {
     struct process *all;
     uint32_t n;
     int rc = read_all(&all, &n);
-    qsort(all, n, sizeof(*all), by_pid);
+    if (n) qsort(all, n, sizeof(*all), by_pid);
     for (bool found = true; !rc && found;) {
         found = false;
         for (uint32_t i = 0; !rc && i < n; i++) {

@@ -34,7 +34,7 @@ int tids_read(struct tids *t, pid_t pid, pid_t ns_pid) {
         if (!rc) t->ids[t->n++] = (struct tid){theirs, tid};
     }
     closedir(d);
-    qsort(t->ids, t->n, sizeof(*t->ids), by_their_id);
+    if (t->n) qsort(t->ids, t->n, sizeof(*t->ids), by_their_id);
     return rc;
 }
 
@@ -42,7 +42,7 @@ int tids_set(struct tids *t, const pid_t *tids, size_t n) {
     t->n = 0;
     int rc = vt_grow(&t->ids, &t->room, n, sizeof(*t->ids), TIDS_MAX);
     for (size_t i = 0; !rc && i < n; i++) t->ids[t->n++] = (struct tid){tids[i], tids[i]};
-    qsort(t->ids, t->n, sizeof(*t->ids), by_their_id);
+    if (t->n) qsort(t->ids, t->n, sizeof(*t->ids), by_their_id);
     return rc;
 }
 
