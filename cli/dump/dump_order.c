@@ -28,7 +28,8 @@ static uint64_t mix(uint64_t hash, uint64_t value) {
 
 static uint64_t hash_of(const struct outside_thread *t) {
     uint64_t hash = mix(mix(mix(t->interpreter, (uint64_t)t->gil), (uint64_t)t->state), t->torn | t->cut << 1 | t->unread << 2);
-    hash = mix(mix(hash, t->lock), t->deadlocked);
+    /* each of many threads may wait for a lock of its own, as in Condition.wait() */
+    hash = mix(mix(mix(hash, t->lock != 0), (uint64_t)(uintptr_t)t->lock_owner), t->deadlocked);
     for (const char *c = t->call; *c; c++) hash = mix(hash, (uint8_t)*c);
     for (uint32_t i = 0; i < t->nframes; i++) hash = mix(mix(hash, (uint64_t)(uintptr_t)t->frames[i].code), t->frames[i].line);
     return hash;
