@@ -121,13 +121,6 @@ uint32_t value_fields(void *instance, struct value_field fields[FIELDS_MAX]) {
     return proved ? read_fields(instance, fields) : 0;
 }
 
-bool value_str_is(const void *str, const char *text) {
-    uint64_t len, n = strlen(text);
-    if (!str || type_of(str) != py.PyUnicode_Type) return false;
-    const char *bytes = str_ascii(str, &len);
-    return bytes && len == n && !memcmp(bytes, text, n);
-}
-
 void *value_field_named(const struct value_field *fields, uint32_t n, const char *name) {
     for (uint32_t i = 0; i < n; i++)
         if (fields[i].key ? value_str_is(fields[i].key, name) : text_equal(fields[i].name, name)) return fields[i].value;

@@ -156,6 +156,13 @@ bool int_words(const void *value, uint64_t words[2]) {
 
 /* ---- strings ---- */
 
+bool value_str_is(const void *str, const char *text) {
+    uint64_t len, n = strlen(text);
+    if (!str || type_of(str) != py.PyUnicode_Type) return false;
+    const char *bytes = str_ascii(str, &len);
+    return bytes && len == n && !memcmp(bytes, text, n);
+}
+
 void put_chars(struct out *out, void *str) {
     uint64_t n;
     const char *bytes = str_ascii(str, &n);

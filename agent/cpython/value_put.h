@@ -14,6 +14,7 @@ void put_chars(struct out *out, void *str); /* without quotes */
 void put_bytes(struct out *out, const uint8_t *bytes, int64_t n, bool array);
 /* An int as 128 bits, upper word first; false: it is negative or larger. */
 bool int_words(const void *value, uint64_t words[2]);
+bool value_str_is(const void *str, const char *text);
 
 /* value_containers.c. A value of the very type; false: it is of another kind. */
 bool value_put_builtin(struct out *out, void *value);
@@ -38,7 +39,6 @@ struct value_field {
 };
 uint32_t value_fields(void *instance, struct value_field fields[FIELDS_MAX]);
 void *value_field_named(const struct value_field *fields, uint32_t n, const char *name);
-bool value_str_is(const void *str, const char *text);
 
 /* value_class.c: what a class itself defines; NULL = not there. */
 enum class_entry { CLASS_MODULE, CLASS_DATA_FIELDS, CLASS_TUPLE_FIELDS, CLASS_ENTRIES };
