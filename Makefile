@@ -37,6 +37,7 @@ BENCH_SRC  := $(wildcard tests/bench/*.c)
 
 BIN := $(BUILD)/bin/viztracer $(BUILD)/bin/viztracerd $(BUILD)/bin/vizviewer
 AGENT := $(BUILD)/lib/libviztracer_agent.so
+LAUNCH := $(BUILD)/lib/libviztracer_launch.so
 .PHONY: all help clean
 ## Building
 ##   make                 builds the programs, the agent and the man pages (make all)
@@ -47,7 +48,7 @@ AGENT := $(BUILD)/lib/libviztracer_agent.so
 ##   make compile_commands.json  writes the compiler's command for each file, for editors
 ##   Variables, each with a build folder of its own: CC=clang SAN=address,undefined SAN=thread FAULTS=1
 ##   CONSTANT_CLOCK=1; and BUILD=folder WERROR=1
-all: $(BIN) $(AGENT) docs
+all: $(BIN) $(AGENT) $(LAUNCH) docs
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile Makefile.setup tests/tests.mk
@@ -101,6 +102,16 @@ $(AGENT): $(AGENT_OBJ) agent/agent.map
 	@mkdir -p $(@D)
 	$(CC) -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,-Bsymbolic -Wl,--build-id=sha1 -Wl,--hash-style=both -Wl,--eh-frame-hdr \
 	    -Wl,--version-script=agent/agent.map -o $@ $(AGENT_OBJ)
+
+# ---- the library that is preloaded into programs that are started under trace: freestanding too ----
+LAUNCH_OBJ := $(patsubst %.c,$(BUILD)/launchobj/%.o,$(wildcard launch/*.c) agent/cpython/symbols.c agent/cpython/libc.c)
+$(BUILD)/launchobj/%.o: %.c | $(BUILD)/.deps-build
+	@mkdir -p $(@D)
+	$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
+$(LAUNCH): $(LAUNCH_OBJ) launch/launch.map
+	@mkdir -p $(@D)
+	$(CC) -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id=sha1 -Wl,--hash-style=both \
+	    -Wl,--version-script=launch/launch.map -o $@ $(LAUNCH_OBJ)
 
 # ---- host side ----
 $(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h $(PERFETTO_GEN).h

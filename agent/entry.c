@@ -111,6 +111,7 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.clock = ctl->clock;
     agent.flags = ctl->flags;
     agent.c_calls = ctl->flags & VT_F_C_CALLS;
+    agent.user_code = NULL;
     agent.governed = ctl->max_overhead;
     agent.full = detail_wanted(ctl) || (agent.governed && (layout.python >= 0x30c || agent.c_calls));
     filter_start();

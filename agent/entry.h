@@ -1,4 +1,5 @@
-/* The steps of a start that the ways in share: entry.c (injected) and pymod.c (imported). */
+/* The steps of a start that the ways in share: entry.c (injected), pymod.c (imported) and launched.c
+ * (started by us). */
 #ifndef VT_AGENT_ENTRY_H
 #define VT_AGENT_ENTRY_H
 

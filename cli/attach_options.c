@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/base/output.h"
+#include "cli/format/format.h"
 #include "proto/abi/arena.h"
 
 #define AT(field) OPTION_AT(struct attach_options, field)
@@ -18,7 +19,7 @@
 
 #define AFTER_START "needs the program's source changed before it starts; this version traces processes that run already"
 #define NOT_YET "is not available in this version"
-#define LAUNCH "starts a program, which " NOT_YET " and cannot be combined with attach; use viztracer --attach PID"
+#define LAUNCH "starts a program and cannot be combined with attach"
 
 const struct option_row attach_option_rows[] = {
     {"Output", .kind = OPTION_HEADING},
@@ -71,6 +72,12 @@ const struct option_row attach_option_rows[] = {
      .help = "most characters of one argument or value (256)"},
     {"--log_gc", NULL, OPTION_BIT, TRACE_BIT(VT_F_GC), .help = "records garbage collections"},
     {"--log_async", NULL, OPTION_BIT, TRACE_BIT(VT_F_ASYNC), .help = "makes one track for each asyncio task"},
+    OPTION_END,
+};
+
+const struct option_row attach_command_rows[] = {
+    {"PID", NULL, OPTION_PID, AT(req.pid), .ask = "which process?", .wants = "one process at a time",
+     .help = "the Python process to trace"},
 
     {"How to attach", .kind = OPTION_HEADING},
     {"--method", NULL, OPTION_CHOICE, AT(req.method), .choices = "auto ptrace remote-exec", .arg = "HOW",
@@ -109,7 +116,7 @@ const struct option_row attach_option_rows[] = {
     OPTION_END,
 };
 
-static void keep_text(struct attach_options *o, int argc, char **argv) {
+void attach_options_text(struct attach_options *o, int argc, char **argv) {
     size_t len = 0;
     for (int i = 1; i < argc && len < sizeof(o->text) - 1; i++) {
         int n = snprintf(o->text + len, sizeof(o->text) - len, "%s%s", len ? " " : "", argv[i]);
@@ -128,18 +135,35 @@ void attach_options_init(struct attach_options *o) {
     o->req.gil_timeout_ns = GIL_TIMEOUT_NS;
 }
 
-void attach_options_free(struct attach_options *o) { options_free(&cli_attach.options, o); }
+/* --open shows what vizviewer can show: CLI_OK, or CLI_USAGE and a line on stderr. */
+static int check_open(const struct attach_options *o) {
+    char list[FORMAT_LIST_MAX];
+    const char *output = o->output_file ? o->output_file : ".json";
+    if (!output_is_stdout(output) && format_has_use(format_by_name(output, NULL), FORMAT_VIEWED)) return CLI_OK;
+    return cli_usage("--open cannot show %s: name the output %s, or leave --open out", output,
+                     format_list(FORMAT_VIEWED, " or ", list));
+}
 
-int attach_options_parse(struct attach_options *o, int argc, char **argv) {
-    attach_options_init(o);
-    keep_text(o, argc, argv);
-    int rc = cli_parse(&cli_attach, o, argc, argv);
-    if (rc) return rc;
+int attach_options_check(const struct attach_options *o) {
+    struct vt_err err = {0};
     if (o->unique && o->output_file) return cli_usage("-u makes its own name and cannot be combined with -o");
     if (o->output_file && output_is_stdout(o->output_file) && (o->open || o->output_dir))
         return cli_usage("-o %s writes to stdout and cannot be combined with --%s", o->output_file,
                          o->open ? "open" : "output_dir");
     if (o->trace.n_include_files && o->trace.n_exclude_files)
         return cli_usage("--include_files and --exclude_files cannot be combined");
-    return CLI_OK;
+    if (o->output_file && format_check_output(o->output_file, &err)) return cli_usage("%s", err.msg);
+    if (o->output_file && format_is_native(o->output_file) && o->tracer_entries)
+        return cli_usage("a .vzt file keeps all calls: give --tracer_entries to viztracer convert");
+    return o->open ? check_open(o) : CLI_OK;
+}
+
+void attach_options_free(struct attach_options *o) { options_free(&cli_attach.options, o); }
+
+int attach_options_parse(struct attach_options *o, int argc, char **argv) {
+    attach_options_init(o);
+    attach_options_text(o, argc, argv);
+    int rc = cli_parse(&cli_attach, o, argc, argv);
+    if (rc) return rc;
+    return attach_options_check(o);
 }

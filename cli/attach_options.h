@@ -12,8 +12,8 @@ struct attach_options {
     int64_t tracer_entries;  /* 0 = not given: everything is kept */
     const char *output_file; /* NULL = not given */
     const char *output_dir;
-    bool unique, quiet, open;
-    int script;      /* launch: index in argv of the program; 0 = none */
+    const char *unique_name; /* launch: what -u names begin with; NULL = python */
+    bool unique, quiet, open, pid_suffix;
     char text[1024]; /* as typed, for the trace's header */
 };
 
@@ -21,8 +21,14 @@ struct attach_options {
 int attach_options_parse(struct attach_options *o, int argc, char **argv);
 void attach_options_free(struct attach_options *o);
 
+/* The part of it that a launch shares: CLI_OK, or CLI_USAGE after a line. */
+int attach_options_check(const struct attach_options *o);
+/* Keeps the words in o->text. */
+void attach_options_text(struct attach_options *o, int argc, char **argv);
+
 /* All zero but for the defaults; o must not move afterwards. */
 void attach_options_init(struct attach_options *o);
-extern const struct option_row attach_option_rows[]; /* ends with OPTION_END */
+extern const struct option_row attach_option_rows[];  /* what a launch has, too; ends with OPTION_END */
+extern const struct option_row attach_command_rows[]; /* the rest */
 
 #endif

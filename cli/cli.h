@@ -10,6 +10,7 @@
 
 /* Of each command: cmd_<name>.c defines cli_<name>. This list is their order in help. */
 #define CLI_COMMANDS(X)                                                                                                          \
+    X(run)                                                                                                                       \
     X(attach)                                                                                                                    \
     X(detach)                                                                                                                    \
     X(status) X(uninstall) X(dump) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
@@ -37,6 +38,8 @@ extern const size_t cli_ncmds;
 #define CLI_LOOKING "Looking at a trace"
 #define CLI_CHANGING "Changing a trace"
 
+/* Undoes what cli_main did to signals, for a program that is started. */
+void cli_restore_signals(void);
 /* `viztracer ARGS`, and `vizviewer ARGS` where argv[0] says so; returns enum cli_exit. */
 int cli_main(int argc, char **argv);
 void cli_print_help(void);

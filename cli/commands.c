@@ -5,28 +5,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/attach_options.h"
+#include "cli/run_options.h"
 
 #define CLI_ROW(name) &cli_##name,
 const struct cli_cmd *const cli_cmds[] = {CLI_COMMANDS(CLI_ROW)};
 #undef CLI_ROW
 const size_t cli_ncmds = VT_ARRAY_LEN(cli_cmds);
 
-#define PROGRAM_ROWS 1
-/* A line without a command: attach's options, then a program to start. The flags of the commands are rows too, so that
- * abbreviations and mistyped words are compared with all names that are valid there. */
-static struct option_row no_command_rows[PROGRAM_ROWS + VT_ARRAY_LEN(cli_cmds) + 1] = {
-    {"SCRIPT", NULL, OPTION_REST, OPTION_AT(struct attach_options, script), .help = "the program to start"},
-};
+/* A line without a command: a launch. The flags of the commands are rows too, so that abbreviations and mistyped words are
+ * compared with all names that are valid there. */
+static struct option_row no_command_rows[RUN_ROWS_MAX + VT_ARRAY_LEN(cli_cmds) + 1];
 static struct options_command no_command = {
     .program = "viztracer",
-    .args = "COMMAND ...",
+    .args = "[options] PROGRAM [ARG...]",
     .rows = no_command_rows,
     .shared = attach_option_rows,
 };
 
 static void fill_no_command(void) {
-    size_t n = PROGRAM_ROWS;
+    size_t n = 0;
+    for (; n < RUN_ROWS_MAX && run_option_rows[n].name; n++) no_command_rows[n] = run_option_rows[n];
     for (size_t i = 0; i < cli_ncmds; i++) {
         if (!cli_cmds[i]->options.flag) continue;
         no_command_rows[n].name = cli_cmds[i]->options.flag;
@@ -50,7 +48,7 @@ static const struct cli_cmd *command_of_name(const char *name) {
 
 void cli_print_help(void) {
     const char *group = "";
-    printf("viztracer " VT_VERSION ": timelines of Python processes that run already\n");
+    printf("viztracer " VT_VERSION ": timelines of Python programs\n");
     for (size_t i = 0; i < cli_ncmds; i++) {
         const struct options_command *o = &cli_cmds[i]->options;
         char left[64];
@@ -117,33 +115,30 @@ static int run_flag(const struct cli_cmd *cmd, int argc, char **argv, int at) {
     return rc;
 }
 
-/* No command: a program to start, or a mistyped command. */
-static int run_no_command(int argc, char **argv) {
-    struct attach_options o;
-    struct vt_err err = {0};
+/* Is the word a command that was mistyped, rather than a program? */
+static const char *mistyped(const char *word) {
     const char *names[VT_ARRAY_LEN(cli_cmds)];
+    for (size_t i = 0; i < cli_ncmds; i++) names[i] = cli_cmds[i]->options.name;
+    return access(word, F_OK) ? options_suggest(word, names, cli_ncmds) : NULL;
+}
 
-    attach_options_init(&o);
-    int rc = options_parse(&no_command, &o, argc, argv, &err);
-    options_free(&no_command, &o);
+/* No command: a program to start, or a mistake. */
+static int run_no_command(int argc, char **argv, int rc, const struct run_options *o, const struct vt_err *err) {
     if (rc == OPTIONS_WANT_HELP) return cli_print_help(), cli_flush();
     if (rc == OPTIONS_WANT_VERSION) return cli_print_version("viztracer"), cli_flush();
-    if (rc) return cli_usage("%s", err.msg);
-    if (!o.script) {
-        const struct option_row *row = options_find(&no_command, argv[1]); /* the full name of an abbreviated option */
-        return cli_usage("%s: without --attach PID there is nothing to do; see viztracer --help", row ? row->name : argv[1]);
-    }
-    const char *word = argv[o.script];
-    for (size_t i = 0; i < cli_ncmds; i++) names[i] = cli_cmds[i]->options.name;
-    const char *meant = access(word, F_OK) ? options_suggest(word, names, cli_ncmds) : NULL;
-    if (meant) return cli_usage("%s: no such command; did you mean %s?", word, meant);
-    return cli_usage("%s: no such command; starting a program under trace is not available in this version, use viztracer "
-                     "--attach PID",
-                     word);
+    if (rc) return cli_usage("%s", err->msg);
+    const char *meant = o->script ? mistyped(argv[o->script]) : NULL;
+    if (meant) return cli_usage("%s: no such command; did you mean %s?", argv[o->script], meant);
+    return cli_run.run(argc, argv);
 }
+
+static struct sigaction before_file_size;
+
+void cli_restore_signals(void) { sigaction(SIGXFSZ, &before_file_size, NULL); }
 
 int cli_main(int argc, char **argv) {
     vt_log_name("viztracer");
+    sigaction(SIGXFSZ, NULL, &before_file_size);
     signal(SIGXFSZ, SIG_IGN); /* writing beyond RLIMIT_FSIZE then fails with an error that is reported */
     const char *slash = strrchr(argv[0] ? argv[0] : "", '/'), *self = slash ? slash + 1 : argv[0];
     if (self && !strcmp(self, "vizviewer")) {
@@ -155,9 +150,16 @@ int cli_main(int argc, char **argv) {
     if (cmd) return cmd->run(argc - 1, argv + 1);
     if (!strcmp(argv[1], "help")) return help(argc - 1, argv + 1);
     fill_no_command();
-    for (int at = 1; at < argc && strcmp(argv[at], "--"); at++) {
+    struct run_options o;
+    struct vt_err err = {0};
+    memset(&o, 0, sizeof(o));
+    attach_options_init(&o.trace);
+    int rc = options_parse(&no_command, &o, argc, argv, &err);
+    options_free(&no_command, &o);
+    /* A mistake may stand before the flag of a command, which then says so. */
+    for (int at = 1; rc && at < argc && strcmp(argv[at], "--"); at++) {
         const struct option_row *row = options_find(&no_command, argv[at]);
         if (row && row->kind == OPTION_COMMAND) return run_flag(command_of_flag(row->name), argc, argv, at);
     }
-    return run_no_command(argc, argv);
+    return run_no_command(argc, argv, rc, &o, &err);
 }

@@ -30,6 +30,15 @@ static int make_folders(const char *path, struct vt_err *err) {
     return 0;
 }
 
+/* "out/name.json" becomes "out/name_<pid>.json". */
+static void add_pid(char *path, size_t size, int pid) {
+    char rest[64];
+    char *slash = strrchr(path, '/'), *dot = strchr(slash ? slash + 1 : path, '.');
+    size_t at = dot ? (size_t)(dot - path) : strlen(path);
+    snprintf(rest, sizeof(rest), "%.50s", path + at);
+    snprintf(path + at, size - at, "_%d%s", pid, rest);
+}
+
 int target_path_open(struct target_path *t, struct output_place *place, const struct attach_options *o, struct vt_err *err) {
     char name[128] = DEFAULT_NAME;
     struct stat st;
@@ -41,12 +50,13 @@ int target_path_open(struct target_path *t, struct output_place *place, const st
         char stamp[32];
         localtime_r(&now, &tm);
         strftime(stamp, sizeof(stamp), "%Y%m%d_%H%M%S", &tm);
-        snprintf(name, sizeof(name), "python_%s_%d.json", stamp, (int)o->req.pid);
+        snprintf(name, sizeof(name), "%.40s_%s_%d.json", o->unique_name ? o->unique_name : "python", stamp, (int)o->req.pid);
     }
     const char *file = o->output_file ? o->output_file : name;
     int n = o->output_dir && file[0] != '/' ? snprintf(t->output, sizeof(t->output), "%s/%s", o->output_dir, file)
                                             : snprintf(t->output, sizeof(t->output), "%s", file);
     if (n < 0 || (size_t)n > sizeof(t->output) - 64) return vt_err_set(err, -ENAMETOOLONG, "the output file's name is too long");
+    if (o->pid_suffix) add_pid(t->output, sizeof(t->output), (int)o->req.pid);
     size_t len = strlen(t->output), suffix = strlen(".json");
     if (!o->output_file) snprintf(t->native, sizeof(t->native), "%.*s.vzt", (int)(len - suffix), t->output);
     int rc = safe_path_folders(t->output);

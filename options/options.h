@@ -20,7 +20,8 @@ enum option_kind {
     OPTION_FLAG,    /* stores 1 */
     OPTION_BIT,     /* sets `value` in an integer; a negative one clears -value */
     OPTION_REFUSED, /* VizTracer has it, we refuse it: `help` says why; takes part in abbreviations */
-    OPTION_COMMAND, /* the flag of a command (--attach); found by options_find only */
+    OPTION_COMMAND, /* the flag of a command (--attach): ends the parse with OPTIONS_WANT_COMMAND */
+    OPTION_ENDS,    /* ends the options, as "--" does */
     OPTION_HELP,
     OPTION_VERSION,
     /* with one value; a later one replaces an earlier one */
@@ -33,7 +34,8 @@ enum option_kind {
     OPTION_COUNT,    /* from "50000", "500k", "5M"; not 0 */
     OPTION_SHARE,    /* "5%" or "0.05", in 1/10000: 1 to 10000 */
     OPTION_CHOICE,   /* one of `choices`: its index, or what `take` makes of it */
-    OPTION_CUSTOM,   /* `take` reads it; when the option is given several times, each time */
+    OPTION_LAST,   /* const char *, also an empty one; ends the parse: the index of the word behind it goes to `count`, an int */
+    OPTION_CUSTOM, /* `take` reads it; when the option is given several times, each time */
     /* with all words up to the next option, or one behind "=" */
     OPTION_LIST,  /* char ** at `at`, size_t at `count`; the texts are borrowed from argv */
     OPTION_PATHS, /* the same, but the texts are owned: each path as typed, and absolute if that differs */
@@ -75,7 +77,7 @@ struct options_command {
     const struct option_row *shared; /* more rows, that several commands have; NULL = none */
 };
 
-enum { OPTIONS_OK = 0, OPTIONS_WANT_HELP = 1, OPTIONS_WANT_VERSION = 2 };
+enum { OPTIONS_OK = 0, OPTIONS_WANT_HELP = 1, OPTIONS_WANT_VERSION = 2, OPTIONS_WANT_COMMAND = 3 };
 
 /* Fills *to, which holds the defaults. argv[0] is not looked at; argv has to live as long as *to.
  * 0, one of OPTIONS_WANT_*, -EINVAL with one line in err, or -ENOMEM. After each of them options_free has to follow when

@@ -132,6 +132,8 @@ struct walk {
     int argc, i; /* i: the current word */
     char **argv;
     struct vt_err *err;
+    bool only_arguments; /* no option comes any more */
+    bool over;           /* the words that follow are not ours */
 };
 
 /* Appends one word. In a list of paths, the list owns the word. */
@@ -198,14 +200,21 @@ static int take_row(struct walk *w, const struct option_row *row, const char *va
         case OPTION_BIT: value_store_bit(row, w->to); return 0;
         case OPTION_HELP: return OPTIONS_WANT_HELP;
         case OPTION_VERSION: return OPTIONS_WANT_VERSION;
+        case OPTION_COMMAND: return OPTIONS_WANT_COMMAND;
+        case OPTION_ENDS: w->only_arguments = true; return 0;
         default: return vt_err_set(w->err, -EINVAL, "%s: has to be the only command", who);
         }
     }
     if (is_list(row)) return take_list(w, row, value, who);
     if (!value) {
-        if (w->i + 1 >= w->argc || looks_like_option(w->argv[w->i + 1]))
+        bool any = row->kind == OPTION_LAST; /* code may begin with a dash */
+        if (w->i + 1 >= w->argc || (!any && looks_like_option(w->argv[w->i + 1])))
             return vt_err_set(w->err, -EINVAL, "%s: expected a value (%s)", who, row->arg);
         value = w->argv[++w->i];
+    }
+    if (row->kind == OPTION_LAST) {
+        *(int *)(void *)((char *)w->to + row->count) = w->i + 1;
+        w->over = true;
     }
     return value_take(row, w->to, value, who, w->err);
 }
@@ -251,17 +260,17 @@ static const struct option_row *next_argument(const struct options_command *c, c
 int options_parse(const struct options_command *c, void *to, int argc, char **argv, struct vt_err *err) {
     struct walk w = {.c = c, .to = to, .argc = argc, .argv = argv, .err = err};
     const struct option_row *last = NULL, *row = next_argument(c, NULL);
-    bool only_arguments = false, in_list = false;
+    bool in_list = false;
     char by[32], usage[160];
     int rc = 0;
 
     said_by(c, by, sizeof(by));
     usage_of(c, usage, sizeof(usage));
-    for (w.i = 1; !rc && w.i < argc; w.i++) {
+    for (w.i = 1; !rc && !w.over && w.i < argc; w.i++) {
         char *word = argv[w.i];
-        if (!only_arguments && !strcmp(word, "--") && !options_find(c, "--")) {
-            only_arguments = true;
-        } else if (!only_arguments && looks_like_option(word)) {
+        if (!w.only_arguments && !strcmp(word, "--") && !options_find(c, "--")) {
+            w.only_arguments = true;
+        } else if (!w.only_arguments && looks_like_option(word)) {
             rc = take_option(&w, word);
         } else if (!row) {
             if (last)

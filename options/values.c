@@ -122,6 +122,7 @@ int value_take(const struct option_row *row, void *to, const char *text, const c
         if (!text[0]) return vt_err_set(err, -EINVAL, "%s: an empty name", who);
         *(const char **)at = text;
         return 0;
+    case OPTION_LAST: *(const char **)at = text; return 0;
     case OPTION_INT:
         if (integer(text, row->min, max, &n)) {
             if (row->max)

@@ -37,6 +37,8 @@ enum vt_frame_type {
     VT_CTL_UNINSTALL = 73, /* PidReq */
     VT_CTL_OK = 74,
     VT_CTL_SAVED = 75, /* empty, from the client: the trace is saved, the daemon may remove its copy */
+    VT_CTL_LAUNCH = 76,
+    VT_CTL_LAUNCHED = 77,
 };
 
 /* Name.kind */

@@ -10,6 +10,7 @@
 #define VT_AGENT_PY_API_H
 
 #include "agent/cpython/base.h"
+#include "agent/cpython/symbols.h"
 
 typedef int (*py_tracefunc)(void *object, void *frame, int what, void *argument);
 typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
@@ -155,12 +156,6 @@ extern HIDDEN struct py_api py;
 /* Fills `py`. Without the GIL. dlsym_address may be 0: then only symbol_find is used. 0, or -ENOENT with the missing name
  * appended to `why`. */
 int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size);
-
-/* symbols.c: the address of an exported symbol of any loaded library, those of private namespaces (dlmopen) included; NULL =
- * there is none. Without the GIL. */
-void *symbol_find(const char *name);
-/* A seccomp filter is active, which may kill the process for a system call that it does not know. Set before symbol_find. */
-extern bool agent_filtered;
 
 static inline void drop_ref(void *object) {
     if (object) py.Py_DecRef(object);

@@ -1,7 +1,8 @@
 /* Owns finding a symbol without any C library: auxv -> program headers -> DT_DEBUG -> list of loaded
  * objects -> GNU hash table of each. Used when the injector gave no dlsym, and for symbols that dlsym does not see. */
+#include "agent/cpython/symbols.h"
+
 #include "agent/cpython/arch.h"
-#include "agent/cpython/py_api.h"
 
 enum { AT_PHDR = 3, AT_PHNUM = 5, PT_DYNAMIC = 2, PT_PHDR = 6, DT_STRTAB = 5, DT_SYMTAB = 6, DT_DEBUG = 21, STT_GNU_IFUNC = 10 };
 #define DT_GNU_HASH 0x6ffffef5
@@ -30,6 +31,7 @@ struct elf_symbol {
 };
 
 static struct link_map *objects;
+extern HIDDEN struct dynamic_entry _DYNAMIC[]; /* of this library */
 
 bool agent_filtered;
 
@@ -68,7 +70,7 @@ static uint32_t gnu_hash(const char *name) {
     return h;
 }
 
-static void *find_in(const struct link_map *object, const char *name, uint32_t hash) {
+static const struct elf_symbol *find_in(const struct link_map *object, const char *name, uint32_t hash) {
     const uint32_t *table = NULL;
     const char *strings = NULL;
     const struct elf_symbol *symbol = NULL;
@@ -96,15 +98,31 @@ static void *find_in(const struct link_map *object, const char *name, uint32_t h
         bool default_version = !versions || !(versions[i] & 0x8000);
         if ((h | 1) == (hash | 1) && symbol[i].section && (symbol[i].info & 15) != STT_GNU_IFUNC && default_version &&
             text_equal(strings + symbol[i].name, name))
-            return (void *)(object->base + symbol[i].value);
+            return &symbol[i];
         if (h & 1) return NULL;
     }
 }
 
-void *symbol_find(const char *name) {
+/* The first one, in the order in which the dynamic linker looks; not one of this library's own if `foreign`. */
+static void *find(const char *name, bool foreign, uint64_t *size) {
     uint32_t hash = gnu_hash(name);
-    void *found = NULL;
     if (!objects) objects = find_objects();
-    for (const struct link_map *object = objects; object && !found; object = object->next) found = find_in(object, name, hash);
-    return found;
+    for (const struct link_map *object = objects; object; object = object->next) {
+        const struct elf_symbol *symbol = foreign && object->dynamic == _DYNAMIC ? NULL : find_in(object, name, hash);
+        if (!symbol) continue;
+        if (size) *size = symbol->size;
+        return (void *)(object->base + symbol->value);
+    }
+    return NULL;
+}
+
+void *symbol_find(const char *name) { return find(name, false, NULL); }
+void *symbol_find_sized(const char *name, uint64_t *size) { return find(name, false, size); }
+void *symbol_find_next(const char *name) { return find(name, true, NULL); }
+
+const char *symbol_own_path(void) {
+    if (!objects) objects = find_objects();
+    for (const struct link_map *object = objects; object; object = object->next)
+        if (object->dynamic == _DYNAMIC) return object->name;
+    return NULL;
 }

@@ -7,6 +7,7 @@
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/pieces.h"
+#include "agent/hooks/user_code.h"
 #include "agent/limit/governor.h"
 #include "agent/session/slow.h"
 
@@ -41,9 +42,11 @@ static NOINLINE void *eval_rare(void *tstate, void *frame, int throwing) {
     if (pieces && makes_generator(frame)) return eval_default(tstate, frame, throwing, layout.python);
     uint32_t type = throwing ? VT_REC_THROW : pieces && !piece_is_first(frame, true) ? VT_REC_RESUME : VT_REC_CALL;
     uint32_t entered = generation, id = enter(code_id(code, layout.co_extra), type, governed);
+    bool user = user_code_is(code);
     void *result = eval_default(tstate, frame, throwing, layout.python);
     type = !result ? VT_REC_UNWIND : pieces && piece_is_suspended(frame) ? VT_REC_YIELD : VT_REC_RETURN;
     leave(id, entered, type, governed);
+    if (user && user_code_is(code)) user_code_event(code, VT_REC_RETURN);
     return result;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/hooks/parallel.h"
 #include "agent/hooks/profilers.h"
 #include "agent/hooks/stacks.h"
+#include "agent/hooks/user_code.h"
 #include "agent/limit/governor.h"
 #include "agent/session/interps.h"
 #include "agent/session/slow.h"
@@ -72,6 +73,7 @@ static NOINLINE void *emit_rare(uint64_t word) {
 }
 static NOINLINE void *python_rare(void *code, uint32_t type) {
     emit(name_code_slow(code) | type);
+    if (user_code_is(code)) user_code_event(code, type);
     return py._Py_NoneStruct;
 }
 static NOINLINE void *call_rare(void *const *args) {
@@ -135,6 +137,7 @@ ALWAYS_INLINE void *other_python(void *const *args, uint32_t type, enum mode mod
         next = detail_python(args[0], type, value, NULL);
     else
         next = parallel_detail_python(args[0], type, value);
+    if (mode == FULL && user_code_is(args[0])) user_code_event(args[0], type);
     return next == DETAIL_OFF && may_disable(type) ? disable : py._Py_NoneStruct;
 }
 

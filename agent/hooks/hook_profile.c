@@ -19,6 +19,7 @@
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/pieces.h"
 #include "agent/hooks/profilers.h"
+#include "agent/hooks/user_code.h"
 #include "agent/limit/governor.h"
 #include "agent/names/filter.h"
 #include "agent/session/session.h"
@@ -80,6 +81,7 @@ static NOINLINE int python_rare(void *code, uint32_t type, void *frame) {
     type = piece_type(code, type, frame);
     look_back(type);
     emit(code_id(code, layout.co_extra) | type);
+    if (user_code_is(code)) user_code_event(code, type);
     return 0;
 }
 
@@ -141,9 +143,13 @@ static int full_event(void *frame, int what, void *argument, bool is_311) {
     void *code = frame_code(frame, is_311);
     look_back(what == TRACE_CALL ? VT_REC_CALL : VT_REC_RETURN);
     switch (what) {
-    case TRACE_CALL: detail_python(code, piece_type(code, VT_REC_CALL, frame), NULL, frame); return 0;
+    case TRACE_CALL:
+        detail_python(code, piece_type(code, VT_REC_CALL, frame), NULL, frame);
+        if (user_code_is(code)) user_code_event(code, VT_REC_CALL);
+        return 0;
     case TRACE_RETURN:
         detail_python(code, piece_type(code, argument ? VT_REC_RETURN : VT_REC_UNWIND, frame), argument, frame);
+        if (user_code_is(code)) user_code_event(code, VT_REC_RETURN);
         if (UNLIKELY(nopen)) open_frame_left(frame);
         return 0;
     case TRACE_C_CALL:

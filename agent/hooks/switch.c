@@ -9,6 +9,7 @@
 #include "agent/cpython/layout.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hook_profile.h"
+#include "agent/hooks/user_code.h"
 #include "agent/names/filter.h"
 #include "agent/record/thread.h"
 #include "agent/session/session.h"
@@ -76,7 +77,7 @@ static bool begins_silence(const void *tstate, uint64_t flags) {
 }
 
 /* The frame needs a profile function other than the one that is set. */
-static NOINLINE void *change(void *tstate, void *frame, int throwing) {
+static void *changed(void *tstate, void *frame, int throwing) {
     if (agent.state != AGENT_TRACING || field32(tstate, layout.ts_tracing)) goto pass_on;
     if (!agent.family->live) {
         session_visit();
@@ -102,6 +103,14 @@ static NOINLINE void *change(void *tstate, void *frame, int throwing) {
     return result;
 pass_on:
     return eval_default(tstate, frame, throwing, layout.python);
+}
+
+/* The code of a launched program's __main__ comes here at its first call, because it has no id yet. If it is left out, no other
+ * hook sees its end. */
+static NOINLINE void *change(void *tstate, void *frame, int throwing) {
+    void *code = field(frame, FRAME_CODE), *result = changed(tstate, frame, throwing);
+    if (user_code_is(code)) user_code_event(code, VT_REC_RETURN);
+    return result;
 }
 
 /* Above the first function that is recorded nothing is hidden: the caller is left out in the same way. */

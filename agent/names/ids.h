@@ -104,6 +104,8 @@ uint32_t name_code(void *code, void *frame);
 /* Gives a code object an id that has none, while tracing. `globals`: the namespace of the function, borrowed; NULL = that of the
  * frame that runs. */
 uint32_t name_code_new(void *code, void *globals);
+/* Makes the events of a code object, which has an id, go through the rare paths of the hooks. */
+void name_code_watch(void *code);
 /* The id of a C function, given now if it has none. `slots`: function_slots, or a table of the same size. */
 uint32_t name_function(struct function_slot *slots, void *callable, void *definition);
 /* The id that it has in the table; 0 = none yet. */

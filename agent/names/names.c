@@ -104,6 +104,12 @@ uint32_t name_code(void *code, void *frame) {
     return id;
 }
 
+void name_code_watch(void *code) {
+    const struct co_extra *extra = field(code, layout.co_extra);
+    if (extra && extra->size > agent.extra_index && code_word_id(extra->value[agent.extra_index]) >= agent.base_id)
+        code_remember(code, extra->value[agent.extra_index] | CODE_IN_PIECES);
+}
+
 /* ---- C functions ---- */
 
 static bool type_defines(const char *type, const char *definition) {

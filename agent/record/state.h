@@ -55,6 +55,7 @@ struct agent {
     void *main_interpreter;
     int64_t extra_index;   /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
     uint64_t ticks_per_ms; /* from span, which is 20 ms */
+    void *user_code;       /* launch: code object of the program's __main__ while it runs, borrowed; NULL = none or not known */
     uint64_t naming;       /* governed: ticks that giving ids has cost since the account last took it */
 };
 extern HIDDEN struct agent agent;

@@ -56,6 +56,17 @@ uint32_t arena_chunks(int64_t file_size, uint32_t most) {
     return chunks < most ? (uint32_t)chunks : most;
 }
 
+void arena_ctl_begin(struct vt_ctl *ctl, uint32_t nchunks, uint32_t offered, uint64_t lease) {
+    ctl->magic = VT_ARENA_MAGIC;
+    ctl->abi_major = VT_ABI_MAJOR;
+    ctl->abi_minor = VT_ABI_MINOR;
+    ctl->nchunks = nchunks;
+    for (uint32_t i = 0; i < offered; i++) ctl->free[i / 64] |= 1ul << (i & 63);
+    ctl->enabled = 1;
+    ctl->tool_id = -1;
+    ctl->lease = lease;
+}
+
 int arena_open(struct arena *a, int fd, uint32_t nchunks, struct vt_err *err) {
     struct stat st;
     int rc;

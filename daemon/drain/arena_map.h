@@ -27,6 +27,8 @@ struct arena {
     struct arena *next;           /* list of mapped arenas, for the SIGBUS guard and arenas_renew() */
 };
 
+/* Fills in the fields of a new arena that do not come from a request; chunks [0, offered) may be taken. */
+void arena_ctl_begin(struct vt_ctl *ctl, uint32_t nchunks, uint32_t offered, uint64_t lease);
 /* Number of chunks in a file of this size, at most `most`. An arena in a file can be smaller than requested. */
 uint32_t arena_chunks(int64_t file_size, uint32_t most);
 /* Maps fd, which must hold vt_arena_bytes(nchunks) bytes. Takes fd, also on error. nchunks comes from the daemon's own

@@ -384,6 +384,7 @@ int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const u
     case VT_PL_ARGS:
     case VT_PL_RETVAL:
     case VT_PL_COUNTER:
+    case VT_PL_USER_END:
     case VT_PL_WINDOW: return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(all, s, kind, p, len);
     }
     all->totals.violations++;

@@ -46,19 +46,37 @@ static bool other_pid_namespace(const struct creds *c) {
     return a > 0 && b > 0 && (a != b || memcmp(theirs, ours, (size_t)a));
 }
 
+/* A session on this connection: 0, or -errno and err. */
+static int may_begin(const struct requester *r, struct vt_err *err) {
+    if (r->session) return vt_err_set(err, -EBUSY, "this connection has a session already");
+    if (r->service->leaving) return vt_err_set(err, -ESHUTDOWN, "viztracerd is ending");
+    if (!other_pid_namespace(&r->peer.creds)) return 0;
+    return vt_err_set(err, -EXDEV,
+                      "viztracerd runs in another pid namespace than viztracer; set VIZTRACERD_SOCKET=none to do without it");
+}
+
 static int on_attach(struct requester *r, const ProtobufCMessage *msg) {
     struct vt_err err = {0};
-    int rc;
-    if (r->session)
-        rc = vt_err_set(&err, -EBUSY, "this connection has a session already");
-    else if (r->service->leaving)
-        rc = vt_err_set(&err, -ESHUTDOWN, "viztracerd is ending");
-    else if (other_pid_namespace(&r->peer.creds))
-        rc = vt_err_set(&err, -EXDEV,
-                        "viztracerd runs in another pid namespace than viztracer; set VIZTRACERD_SOCKET=none to do without it");
-    else
-        rc = session_start(&r->service->host, &r->peer, &r->session, (const Vt__AttachReq *)msg, &err);
+    int rc = may_begin(r, &err);
+    if (!rc) rc = session_start(&r->service->host, &r->peer, &r->session, (const Vt__AttachReq *)msg, &err);
     if (rc) peer_error(&r->peer, rc, err.msg);
+    return 0;
+}
+
+static int on_launch(struct requester *r, const ProtobufCMessage *msg) {
+    struct vt_err err = {0};
+    Vt__Launched answer = VT__LAUNCHED__INIT;
+    char preload[512];
+    const char *key;
+    int rc = may_begin(r, &err);
+    if (!rc) rc = session_launch(&r->service->host, &r->peer, &r->session, (const Vt__AttachReq *)msg, preload, &key, &err);
+    if (rc) {
+        peer_error(&r->peer, rc, err.msg);
+        return 0;
+    }
+    answer.preload = preload;
+    answer.key = (char *)key;
+    peer_send(&r->peer, VT_CTL_LAUNCHED, &answer.base);
     return 0;
 }
 
@@ -226,9 +244,9 @@ static const struct request {
     bool before_hello;
     int (*fn)(struct requester *r, const ProtobufCMessage *msg); /* non-zero ends the connection */
 } requests[] = {
-    {VT_CTL_HELLO, true, on_hello},    {VT_CTL_ATTACH, false, on_attach}, {VT_CTL_STOP, false, on_stop},
-    {VT_CTL_DETACH, false, on_detach}, {VT_CTL_STATUS, false, on_status}, {VT_CTL_UNINSTALL, false, on_uninstall},
-    {VT_CTL_SAVED, false, on_saved},
+    {VT_CTL_HELLO, true, on_hello},          {VT_CTL_ATTACH, false, on_attach}, {VT_CTL_LAUNCH, false, on_launch},
+    {VT_CTL_STOP, false, on_stop},           {VT_CTL_DETACH, false, on_detach}, {VT_CTL_STATUS, false, on_status},
+    {VT_CTL_UNINSTALL, false, on_uninstall}, {VT_CTL_SAVED, false, on_saved},
 };
 
 static int on_frame(void *ctx, uint32_t type, const uint8_t *payload, uint32_t len) {

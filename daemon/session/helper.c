@@ -80,11 +80,7 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
     struct vt_ctl *ctl = malloc(sizeof(*ctl));
     if (!ctl) return vt_err_set(err, -ENOMEM, "out of memory");
     *ctl = run->req->ctl;
-    ctl->magic = VT_ARENA_MAGIC;
-    ctl->abi_major = VT_ABI_MAJOR;
-    ctl->abi_minor = VT_ABI_MINOR;
-    ctl->nchunks = arena_chunks(st.st_size, run->req->nchunks);
-    uint32_t offered = ctl->nchunks;
+    uint32_t nchunks = arena_chunks(st.st_size, run->req->nchunks), offered = nchunks;
     if (run->msg.res.pages_first) { /* the daemon offers the other chunks as it makes their pages */
         if (offered > ARENA_FIRST_CHUNKS) offered = ARENA_FIRST_CHUNKS;
         if (fallocate(arena_fd, 0, 0, (off_t)vt_arena_bytes(offered))) {
@@ -93,10 +89,7 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
             return vt_err_set(err, rc, "no memory for the shared arena: %s", strerror(-rc));
         }
     }
-    for (uint32_t i = 0; i < offered; i++) ctl->free[i / 64] |= 1ul << (i & 63);
-    ctl->enabled = 1;
-    ctl->tool_id = -1;
-    ctl->lease = clock_ticks(&clock.source) + run->req->lease_ticks;
+    arena_ctl_begin(ctl, nchunks, offered, clock_ticks(&clock.source) + run->req->lease_ticks);
     ssize_t n = pwrite(arena_fd, ctl, sizeof(*ctl), 0);
     free(ctl);
     if (n != (ssize_t)sizeof(*ctl)) {

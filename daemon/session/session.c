@@ -105,6 +105,7 @@ static void session_free(struct session *s) {
     let_go_of_client(s);
     LIST_REMOVE(s, link);
     helper_close(&s->helper);
+    launch_close(&s->launch);
     loop_timer_del(&s->host->loop, &s->timer);
     loop_timer_del(&s->host->loop, &s->watch);
     loop_del(&s->host->loop, &s->pidfd_io);
@@ -142,6 +143,8 @@ static void answer_attached(struct session *s, bool pending) {
     if (vt_load_relaxed(&s->arena.ctl->gil_endless))
         vt_log(VT_LOG_INFO, "session %d: the fields of this GIL are not known: the agent waits for it without end", s->pid);
     if (!s->peer) return;
+    uint32_t hex = vt_load_relaxed(&s->arena.ctl->python_hex);
+    if (!s->info.py_major && hex) s->info.py_major = (int)(hex >> 8 & 0xff), s->info.py_minor = (int)(hex & 0xff);
     snprintf(python, sizeof(python), "%d.%d", s->info.py_major, s->info.py_minor);
     vt_clean_line(note, sizeof(note), s->arena.ctl->err, sizeof(s->arena.ctl->err));
     m.pid = (uint32_t)s->pid;
@@ -179,6 +182,8 @@ static void go_in_again(struct session *s, enum helper_op op) {
     free(req);
 }
 
+static bool is_launch(const struct session *s) { return s->launch.key[0]; }
+
 /* ---- waiting for the GIL ---- */
 
 static void ask_holder(struct session *s, uint64_t now) {
@@ -207,7 +212,7 @@ static void watch_gil(struct session *s, uint64_t now) {
     bool over = s->gil_timeout_ns && waited > s->gil_timeout_ns;
     unsigned times = over ? 2 : waited > PENDING_ANSWER ? 1 : 0;
     if (s->asking && now - s->asked_ns > ASK_PATIENCE) stop_asking(s);
-    if (s->helper_running || !times) return;
+    if (s->helper_running || !times || is_launch(s)) return;
     if (s->asked < times) {
         s->asked = times - 1;
         ask_holder(s, now);
@@ -494,6 +499,14 @@ void session_saved(struct session *s) {
     session_free(s);
 }
 
+/* Told to stop before an interpreter has come. True: the session was freed. */
+static bool launch_ends(struct session *s) {
+    launch_take(&s->launch); /* one that came in this moment */
+    if (s->injected) return false;
+    refuse(s, -ESRCH, s->end_text[0] ? s->end_text : "the program ran no Python code");
+    return true;
+}
+
 /* ---- the periodic check ---- */
 
 /* Each check costs about twenty system calls here and in the client. A small arena must not fill up before the next check. */
@@ -507,6 +520,7 @@ static void tick(void *ctx) {
     uint64_t now = vt_mono_ns(), got = 0;
 
     if (!s->arena.ctl || s->state >= VT__SESSION_STATE__DRAINED) return;
+    if (is_launch(s) && s->stop_ns && !s->injected && launch_ends(s)) return;
     uint64_t held_up = lease_beat(&s->host->lease, now);
     if (held_up > HELD_UP)
         vt_log(VT_LOG_ERROR, "held up for %.1f s, by a slow spool folder (%s) or by too little CPU: events may be lost",
@@ -662,26 +676,27 @@ static int check_limit(const struct host *host, uid_t uid, struct vt_err *err) {
                       uid, n);
 }
 
-int session_start(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req, struct vt_err *err) {
+/* A session in its first state, listed, and the request for a helper in *h (owned by the caller); NULL: err. */
+static struct session *session_new(struct host *host, const struct peer *peer, const Vt__AttachReq *req, struct helper_req **h,
+                                   struct vt_err *err) {
     struct session *other = session_find(host, (pid_t)req->pid);
-    if (other) return refuse_second(other, err);
-    if (req->pid == 0 || req->pid > INT32_MAX) return vt_err_set(err, -EINVAL, "%u is not a pid", req->pid);
-    if ((pid_t)req->pid == getpid()) return vt_err_set(err, -EINVAL, "viztracerd does not trace itself");
+    *h = NULL;
+    if (other) return refuse_second(other, err), NULL;
+    if (req->pid == 0 || req->pid > INT32_MAX) return vt_err_set(err, -EINVAL, "%u is not a pid", req->pid), NULL;
+    if ((pid_t)req->pid == getpid()) return vt_err_set(err, -EINVAL, "viztracerd does not trace itself"), NULL;
 
-    int rc = check_limit(host, peer->creds.uid, err);
-    if (rc) return rc;
-    struct helper_req *h = calloc(1, sizeof(*h));
+    if (check_limit(host, peer->creds.uid, err)) return NULL;
+    *h = calloc(1, sizeof(**h));
     struct session *s = calloc(1, sizeof(*s));
-    if (!h || !s) {
-        free(h);
+    if (!*h || !s) {
         free(s);
-        return vt_err_set(err, -ENOMEM, "out of memory");
+        return vt_err_set(err, -ENOMEM, "out of memory"), NULL;
     }
     struct passwd *pw = getpwuid(peer->creds.uid);
     s->host = host;
     s->creds = peer->creds;
     s->pid = (pid_t)req->pid;
-    s->pidfd = s->helper.fd = s->arena.fd = s->spool.fd = -1;
+    s->pidfd = s->helper.fd = s->arena.fd = s->spool.fd = s->launch.fd = -1;
     if (pw)
         snprintf(s->owner_name, sizeof(s->owner_name), "%s", pw->pw_name);
     else
@@ -701,24 +716,93 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
     s->begun_ns = vt_mono_ns();
     s->begun_ticks = clock_ticks(&host->clock);
     LIST_INSERT_HEAD(&host->sessions, s, link);
+    return s;
+}
 
-    rc = request_fill(s, req, h, err);
-    if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
-    if (!rc) {
-        /* Opened before the attach, so that a reused pid is noticed. If this fails, the preflight reports the cause. */
-        s->pidfd = pidfd_open(s->pid, 0);
-        if (s->pidfd >= 0) rc = loop_add(&host->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s);
-        if (rc) vt_err_set(err, rc, "epoll: %s", strerror(-rc));
-    }
-    if (!rc) rc = start_helper(s, h, err);
-    free(h);
-    if (rc) {
-        session_free(s);
-        return rc;
-    }
+/* Watches s->pid. If that fails, whoever works on the process reports the cause. */
+static int watch_target(struct session *s, struct vt_err *err) {
+    s->pidfd = pidfd_open(s->pid, 0);
+    int rc = s->pidfd >= 0 ? loop_add(&s->host->loop, &s->pidfd_io, s->pidfd, EPOLLIN, on_target_exit, s) : 0;
+    return rc ? vt_err_set(err, rc, "epoll: %s", strerror(-rc)) : 0;
+}
+
+static void give_to_client(struct session *s, struct peer *peer, struct session **held) {
     s->peer = peer;
     s->held = held;
     *held = s;
+}
+
+int session_start(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req, struct vt_err *err) {
+    struct helper_req *h;
+    struct session *s = session_new(host, peer, req, &h, err);
+    int rc = s ? request_fill(s, req, h, err) : err->code;
+    if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
+    if (!rc) rc = watch_target(s, err); /* before the attach, so that a reused pid is noticed */
+    if (!rc) rc = start_helper(s, h, err);
+    free(h);
+    if (!rc) give_to_client(s, peer, held);
+    if (rc && s) session_free(s);
+    return rc;
+}
+
+/* ---- launch ---- */
+
+/* A process of the program is about to run Python code. */
+static bool on_interpreter(void *ctx, const struct vt_launch_hello *hello, pid_t pid, int *arena_fd, uint64_t *arena_bytes) {
+    struct session *s = ctx;
+    struct vt_err err = {0};
+    struct helper_msg done = {.kind = HELPER_DONE, .res = {.arena_fd = -1}};
+    if (s->injected) return false; /* only the first one is traced */
+    if (hello->rc) {
+        vt_clean_line(s->end_text, sizeof(s->end_text), hello->text, sizeof(hello->text));
+        s->stop_ns = vt_mono_ns();
+        wake(s);
+        return false;
+    }
+    s->pid = pid;
+    launch_describe(pid, hello->pid, &done.info);
+    if (watch_target(s, &err)) vt_log(VT_LOG_ERROR, "session %d: %s", pid, err.msg);
+    if (s->pidfd < 0) s->target_gone = true;
+    on_injected(s, &done);
+    *arena_fd = s->arena.fd;
+    *arena_bytes = s->arena.bytes;
+    return true;
+}
+
+static int find_library(const struct host *host, char path[512], struct vt_err *err) {
+    const char *slash = strrchr(host->agent_path, '/');
+    int n = snprintf(path, 512, "%.*s%s", slash ? (int)(slash + 1 - host->agent_path) : 0, host->agent_path, VT_LAUNCH_LIBRARY);
+    if (n < 0 || n >= 512) return vt_err_set(err, -ENAMETOOLONG, "the path of %s is too long", VT_LAUNCH_LIBRARY);
+    if (access(path, R_OK)) return vt_err_set(err, -errno, "launch library %s: %s", path, strerror(errno));
+    if (strpbrk(path, " :")) return vt_err_set(err, -EINVAL, "%s: LD_PRELOAD takes no path with a blank or a colon", path);
+    return 0;
+}
+
+int session_launch(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req, char preload[512],
+                   const char **key, struct vt_err *err) {
+    struct helper_req *h = NULL;
+    struct session *s = NULL;
+    int rc = find_library(host, preload, err);
+    if (!rc) {
+        s = session_new(host, peer, req, &h, err);
+        rc = s ? request_fill(s, req, h, err) : err->code;
+    }
+    if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
+    if (!rc) {
+        int fd = launch_make_arena(&h->ctl, s->nchunks, clock_ticks(&host->clock) + h->lease_ticks, err);
+        rc = fd < 0 ? fd : arena_open(&s->arena, fd, s->nchunks, err);
+    }
+    if (!rc) {
+        lease_keep(&host->lease, &s->arena);
+        rc = launch_listen(&s->launch, &host->loop, on_interpreter, s, err);
+    }
+    free(h);
+    if (rc) {
+        if (s) session_free(s);
+        return rc;
+    }
+    give_to_client(s, peer, held);
+    *key = s->launch.key;
     return 0;
 }
 

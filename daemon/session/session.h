@@ -11,6 +11,7 @@
 #include "daemon/io/spool.h"
 #include "daemon/session/helper.h"
 #include "daemon/session/host.h"
+#include "daemon/session/launch.h"
 #include "outside/outside.h"
 
 /* Somebody who wants to know when a session has ended. Embedded in its owner, all zero while not in use. */
@@ -61,6 +62,7 @@ struct session {
     /* trace */
     struct arena arena;
     struct drain *drain;
+    struct launch launch;  /* the way in of a launched program; fd -1: an attach */
     struct inside *inside; /* system calls that threads were in; NULL = none is known */
     struct drain_totals totals;
     struct spool spool;
@@ -79,6 +81,10 @@ struct session {
  * CTL_ERROR. On success *held is the session, until it is freed or session_orphan is called. */
 VT_MUST_CHECK int session_start(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req,
                                 struct vt_err *err);
+/* The same for a program that the client has started and that waits in process req->pid: the session waits for the first Python
+ * interpreter that comes in by the launch socket. preload[512]: path of the library; *key: as Launched.key, the session's. */
+VT_MUST_CHECK int session_launch(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req,
+                                 char preload[512], const char **key, struct vt_err *err);
 /* Begins an orderly end; the first reason counts. `text`: one line or "". The session is not freed within this call. */
 void session_stop(struct session *s, Vt__EndReason reason, const char *text);
 /* Its client is gone: the session ends; one that has ended keeps its spool and is freed. */

@@ -27,7 +27,7 @@
 
 #define VT_ARENA_MAGIC 0x314152415a495656ull /* "VVIZARA1" */
 #define VT_ABI_MAJOR 1
-#define VT_ABI_MINOR 3
+#define VT_ABI_MINOR 4
 
 #define VT_CHUNK_SIZE 65536ul
 #define VT_CHUNK_MASK (VT_CHUNK_SIZE - 1)
@@ -89,6 +89,7 @@ enum vt_hook_kind { VT_HOOK_NONE = 0, VT_HOOK_MONITORING = 1, VT_HOOK_PROFILE = 
 #define VT_F_ASYNC 0x10u         /* --log_async */
 #define VT_F_IGNORE_FROZEN 0x20u /* --ignore_frozen */
 #define VT_F_REPR 0x40u          /* --log_func_repr */
+#define VT_F_LOG_EXIT 0x80u      /* 1.4: --log_exit: the trace of a launched program has what runs after its own code, too */
 
 /* Lists of globs behind the prefixes in vt_ctl.filters. */
 enum vt_glob_list {

@@ -70,6 +70,7 @@ enum vt_payload_kind {
     VT_PL_COUNTER = 7,   /* struct vt_pl_counter (garbage collection; --log_gc) */
     VT_PL_WINDOW = 8,    /* struct vt_pl_window + u32 ids[nframes], outermost first: this thread had no hook until now */
     VT_PL_THROTTLED = 9, /* n x struct vt_pl_throttled (--max_overhead); later ones replace what they say of an id */
+    VT_PL_USER_END = 10, /* 8 bytes, 0: the launched program's own code has ended on this thread (no --log_exit) */
     VT_PL_KINDS = 64
 };
 

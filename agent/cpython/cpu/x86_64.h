@@ -13,13 +13,22 @@ enum {
     SYS_MMAP = 9,
     SYS_MUNMAP = 11,
     SYS_SIGPROCMASK = 14,
+    SYS_IOCTL = 16,
+    SYS_PREAD = 17,
     SYS_SCHED_YIELD = 24,
     SYS_MADVISE = 28,
     SYS_GETPID = 39,
+    SYS_SOCKET = 41,
+    SYS_CONNECT = 42,
+    SYS_SENDTO = 44,
+    SYS_RECVMSG = 47,
+    SYS_SETSOCKOPT = 54,
     SYS_PRCTL = 157,
     SYS_GETTID = 186,
     SYS_FUTEX = 202,
-    SYS_OPENAT = 257 /* instead of open: C libraries no longer call open, so a seccomp filter may kill for it */
+    SYS_OPENAT = 257, /* instead of open: C libraries no longer call open, so a seccomp filter may kill for it */
+    SYS_FACCESSAT = 269,
+    SYS_PROCESS_VM_READV = 310
 };
 
 #ifdef VT_CONSTANT_CLOCK /* for benchmarks that measure what reading the clock costs: such a trace has no times */

@@ -40,6 +40,7 @@ struct stream {
     uint32_t gaps;     /* gaps so far */
     uint32_t run;      /* number of the sample's run */
     bool started;
+    bool ended;  /* the launched program's own code has ended on this thread */
     bool inside; /* the top frame is the system call that the thread was in at the attach; the thread's next event ends it */
     struct trace_task *task;
     struct payload args, retval; /* of the next enter, of the next leave */
@@ -314,6 +315,13 @@ static int begin_window(struct model *m, struct stream *s, const struct trace_th
     return rc;
 }
 
+/* What the interpreter runs on its way out is left out. */
+static int end_user_code(struct model *m, struct stream *s, uint64_t ns) {
+    int rc = close_lost(m, s, 0, s->event_ns ? s->event_ns : ns);
+    s->ended = !rc;
+    return rc;
+}
+
 static int take_payload(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
                         uint64_t ns) {
     if (ev->id == VT_PL_ARGS) return keep_payload(m, &s->args, ev);
@@ -323,12 +331,14 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
+    if (ev->id == VT_PL_USER_END) return end_user_code(m, s, ns);
     if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
     return 0; /* the other kinds have frames of their own */
 }
 
 static int take_event(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev) {
     uint64_t ns = vt_clock_to_ns(&m->info->clock, ev->ticks);
+    if (s->ended) return 0;
     if (ns < s->last_ns) ns = s->last_ns;
     s->last_ns = ns;
     if (ev->type < VT_REC_TASK) {

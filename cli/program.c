@@ -1,0 +1,306 @@
+/* Owns the child process of a launch. The program gets what a shell would give it: descriptors, signals, terminal and process
+ * group are those that this client was started with. */
+#include "cli/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/abi/launch.h"
+
+extern char **environ;
+
+#define FORWARDED_MAX 12
+static const int forwarded[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH, SIGTSTP};
+_Static_assert(VT_ARRAY_LEN(forwarded) <= FORWARDED_MAX, "forwarded");
+
+/* ---- which file ---- */
+
+static bool is_executable(const char *path) {
+    struct stat st;
+    return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+/* As a shell looks for a command. */
+static bool on_path(const char *name, char *to, size_t size) {
+    const char *at = getenv("PATH");
+    if (!at) at = "/usr/local/bin:/usr/bin:/bin";
+    if (strchr(name, '/')) return snprintf(to, size, "%s", name) < (int)size && is_executable(to);
+    for (;;) {
+        size_t n = strcspn(at, ":");
+        int len = n ? snprintf(to, size, "%.*s/%s", (int)n, at, name) : snprintf(to, size, "./%s", name);
+        if (len > 0 && (size_t)len < size && is_executable(to)) return true;
+        if (!at[n]) return false;
+        at += n + 1;
+    }
+}
+
+/* Does an interpreter have to run it? A script, a .pyz, or a folder with __main__.py. */
+static bool needs_python(const char *file, const struct run_options *o) {
+    static const char *const suffixes[] = {".py", ".pyw", ".pyc", ".pyz", ".zip"};
+    struct stat st;
+    char head[64] = "";
+    if (!stat(file, &st) && S_ISDIR(st.st_mode)) return true;
+    for (size_t i = 0; i < VT_ARRAY_LEN(suffixes); i++)
+        if (vt_ends_with(file, suffixes[i])) return true;
+    if (access(file, X_OK)) return true;
+    if (!o->python) return false;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, head, sizeof(head) - 1) : -1;
+    vt_close(&fd);
+    return n > 2 && !memcmp(head, "#!", 2) && strstr(head, "python");
+}
+
+static int find_python(struct program *p, const struct run_options *o, struct vt_err *err) {
+    const char *names[] = {o->python, o->python ? NULL : "python3", o->python ? NULL : "python"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(names); i++) {
+        if (!names[i] || !on_path(names[i], p->file, sizeof(p->file))) continue;
+        p->argv[0] = (char *)names[i];
+        return 0;
+    }
+    if (o->python) return vt_err_set(err, -ENOENT, "--python %s: no such program", o->python);
+    return vt_err_set(err, -ENOENT, "no python3 and no python on PATH; name one with --python");
+}
+
+static void set_name(struct program *p, const char *from) {
+    const char *slash = strrchr(from, '/');
+    size_t len = strcspn(slash ? slash + 1 : from, ".");
+    snprintf(p->name, sizeof(p->name), "%.*s", len < sizeof(p->name) ? (int)len : (int)sizeof(p->name) - 1,
+             slash ? slash + 1 : from);
+    if (!p->name[0]) snprintf(p->name, sizeof(p->name), "python");
+}
+
+static int find_program(struct program *p, const struct run_options *o, char **words, int n, struct vt_err *err) {
+    const char *word = words[0];
+    bool is_stdin = !strcmp(word, "-"), there = !is_stdin && !access(word, F_OK);
+    if (there && vt_ends_with(word, ".json"))
+        return vt_err_set(err, -ENOEXEC, "%s is not a program; did you mean vizviewer %s?", word, word);
+    for (int i = 0; i < n; i++) p->argv[1 + i] = words[i];
+    set_name(p, is_stdin ? "python" : word);
+    if (is_stdin || (there && needs_python(word, o))) return find_python(p, o, err);
+    char found[PATH_MAX];
+    bool is_found = there ? realpath(word, found) != NULL : on_path(word, found, sizeof(found));
+    if (!is_found) return vt_err_set(err, -ENOENT, "no such file as %s, and no such command on PATH", word);
+    if (needs_python(found, o)) {
+        if (!there) p->argv[1] = strdup(found); /* ends with the process */
+        return p->argv[1] ? find_python(p, o, err) : vt_err_set(err, -ENOMEM, "out of memory");
+    }
+    snprintf(p->file, sizeof(p->file), "%s", there && strchr(word, '/') ? word : found);
+    memmove(p->argv, p->argv + 1, (size_t)(n + 1) * sizeof(char *));
+    return 0;
+}
+
+int program_find(struct program *p, const struct run_options *o, int argc, char **argv, struct vt_err *err) {
+    memset(p, 0, sizeof(*p));
+    p->wake[0] = p->wake[1] = -1;
+    p->argv = calloc((size_t)argc + 6, sizeof(char *));
+    if (!p->argv) return vt_err_set(err, -ENOMEM, "out of memory");
+    if (!o->module && !o->code) return find_program(p, o, argv + o->script, argc - o->script, err);
+    p->argv[1] = (char *)(o->module ? "-m" : "-c");
+    p->argv[2] = (char *)(o->module ? o->module : o->code);
+    for (int i = o->rest; i < argc; i++) p->argv[3 + i - o->rest] = argv[i];
+    if (o->module)
+        snprintf(p->name, sizeof(p->name), "%.60s", o->module);
+    else
+        set_name(p, "python");
+    return find_python(p, o, err);
+}
+
+/* ---- start ---- */
+
+static int wake_fd = -1;
+static struct sigaction before[FORWARDED_MAX], before_child, before_pipe;
+struct note { /* of a signal that came */
+    int number, code;
+    pid_t from;
+};
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+    struct note note = {number, info->si_code, info->si_pid};
+    int saved = errno;
+    (void)context;
+    if (write(wake_fd, &note, sizeof(note)) < 0) errno = saved; /* a full pipe: hundreds of them have come */
+    errno = saved;
+}
+
+static void catch (int number, struct sigaction *old) {
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, NULL, old);
+    if (old->sa_handler == SIG_IGN && number != SIGCHLD) return; /* nohup: it stays ignored, also in the program */
+    sigaction(number, &action, NULL);
+}
+
+static void catch_all(void) {
+    for (size_t i = 0; i < VT_ARRAY_LEN(forwarded); i++) catch (forwarded[i], &before[i]);
+    catch (SIGCHLD, &before_child);
+    sigaction(SIGPIPE, NULL, &before_pipe);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void release_all(void) {
+    for (size_t i = 0; i < VT_ARRAY_LEN(forwarded); i++) sigaction(forwarded[i], &before[i], NULL);
+    sigaction(SIGCHLD, &before_child, NULL);
+    sigaction(SIGPIPE, &before_pipe, NULL);
+    cli_restore_signals();
+}
+
+static bool is_variable(const char *entry, const char *name) {
+    size_t n = strlen(name);
+    return !strncmp(entry, name, n) && entry[n] == '=';
+}
+
+/* The environment with the launch's variables; LD_PRELOAD stays in its place. NULL = no memory. Never freed: an exec follows. */
+static char **environment_with(const char *preload, const char *key) {
+    size_t n = 0, to = 0;
+    bool had = false;
+    while (environ[n]) n++;
+    char **all = calloc(n + 3, sizeof(char *));
+    if (!all) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (is_variable(environ[i], VT_LAUNCH_VARIABLE)) continue;
+        all[to++] = environ[i];
+        if (had || !is_variable(environ[i], "LD_PRELOAD")) continue;
+        had = true;
+        if (asprintf(&all[to - 1], "LD_PRELOAD=%s:%s", preload, environ[i] + strlen("LD_PRELOAD=")) < 0) return NULL;
+    }
+    if (!had && asprintf(&all[to++], "LD_PRELOAD=%s", preload) < 0) return NULL;
+    return asprintf(&all[to], VT_LAUNCH_VARIABLE "=%s", key) < 0 ? NULL : all;
+}
+
+static void child(const struct program *p, char **env, int report) {
+    release_all();
+    execve(p->file, p->argv, env);
+    int why = errno;
+    if (write(report, &why, sizeof(why)) != (ssize_t)sizeof(why)) _exit(126);
+    _exit(127);
+}
+
+int program_start(struct program *p, const char *preload, const char *key, struct vt_err *err) {
+    int report[2] = {-1, -1}, why = 0;
+    char **env = environment_with(preload, key);
+    if (!env || pipe2(p->wake, O_CLOEXEC | O_NONBLOCK) || pipe2(report, O_CLOEXEC))
+        return vt_err_set(err, -ENOMEM, "cannot start %s: out of memory", p->file);
+    wake_fd = p->wake[1];
+    catch_all();
+    pid_t pid = fork();
+    if (pid == 0) child(p, env, report[1]);
+    int rc = pid < 0 ? -errno : 0;
+    vt_close(&report[1]);
+    ssize_t n = rc ? 0 : read(report[0], &why, sizeof(why));
+    if (n == (ssize_t)sizeof(why)) {
+        rc = -why;
+        waitpid(pid, NULL, 0);
+    }
+    vt_close(&report[0]);
+    if (rc) return vt_err_set(err, rc, "cannot start %s: %s", p->file, strerror(-rc));
+    p->pid = pid;
+    return 0;
+}
+
+/* ---- while it runs ---- */
+
+/* Stops this process as the program was stopped, so that the shell takes the terminal back. Returns when it goes on. */
+static void stop_too(const struct program *p, int number) {
+    struct sigaction was, stop = {.sa_handler = SIG_DFL};
+    sigemptyset(&stop.sa_mask);
+    if (number == SIGSTOP || sigaction(number, &stop, &was)) {
+        raise(SIGSTOP);
+    } else {
+        raise(number);
+        sigaction(number, &was, NULL);
+    }
+    kill(p->pid, SIGCONT);
+}
+
+static void look(struct program *p) {
+    int status;
+    pid_t pid;
+    while (!p->ended && (pid = waitpid(p->pid, &status, WNOHANG | WUNTRACED)) == p->pid)
+        if (WIFSTOPPED(status)) {
+            stop_too(p, WSTOPSIG(status));
+        } else {
+            p->ended = true;
+            p->status = status;
+        }
+}
+
+static bool comes_from(pid_t process, pid_t ancestor) {
+    char path[64], stat[1024];
+    size_t len;
+    for (int i = 0; i < 64 && process > 1; i++) {
+        if (process == ancestor) return true;
+        snprintf(path, sizeof(path), "/proc/%d/stat", process);
+        if (vt_read_file(path, stat, sizeof(stat), &len)) return false;
+        const char *p = strrchr(stat, ')');
+        if (!p || sscanf(p, ") %*c %d", &process) != 1) return false;
+    }
+    return false;
+}
+
+/* The terminal sends its signals to the whole process group, and so does a program that sends one to its own group. */
+static bool was_for_us_alone(const struct program *p, const struct note *note) {
+    return (note->code == SI_USER || note->code == SI_QUEUE || note->code == SI_TKILL) && !comes_from(note->from, p->pid);
+}
+
+bool program_signals(struct program *p) {
+    struct note note;
+    bool stop = false;
+    while (read(p->wake[0], &note, sizeof(note)) == (ssize_t)sizeof(note)) {
+        if (note.number == SIGCHLD) continue;
+        if (!p->ended && was_for_us_alone(p, &note)) kill(p->pid, note.number);
+        if (p->ended && (note.number == SIGINT || note.number == SIGTERM || note.number == SIGHUP)) stop = true;
+    }
+    look(p);
+    return stop;
+}
+
+void program_wait(struct program *p) {
+    struct pollfd fd = {.fd = p->wake[0], .events = POLLIN};
+    while (p->pid && !p->ended) {
+        program_signals(p);
+        if (!p->ended) poll(&fd, 1, 1000);
+    }
+}
+
+/* ---- its end ---- */
+
+void program_end_text(const struct program *p, char *text, size_t size) {
+    text[0] = 0;
+    if (!p->ended) return;
+    if (WIFSIGNALED(p->status)) {
+        const char *name = sigabbrev_np(WTERMSIG(p->status));
+        snprintf(text, size, "killed by SIG%s%s", name ? name : "?", WCOREDUMP(p->status) ? " (core dumped)" : "");
+    } else if (WEXITSTATUS(p->status)) {
+        snprintf(text, size, "exit status %d", WEXITSTATUS(p->status));
+    }
+}
+
+int program_exit(const struct program *p) {
+    const struct rlimit none = {0, 0};
+    if (!WIFSIGNALED(p->status)) return WEXITSTATUS(p->status);
+    int number = WTERMSIG(p->status);
+    sigset_t set;
+    setrlimit(RLIMIT_CORE, &none); /* the core of the program is the one that is of use */
+    signal(number, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    fflush(NULL);
+    kill(getpid(), number);
+    return 128 + number;
+}
+
+void program_free(struct program *p) {
+    vt_close(&p->wake[0]);
+    vt_close(&p->wake[1]);
+    free(p->argv);
+}

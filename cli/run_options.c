@@ -1,0 +1,103 @@
+/* Owns the table of a launch's own options, and putting the words of the rcfile before those of the command line. */
+#include "cli/run_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/rcfile.h"
+#include "proto/abi/arena.h"
+
+#define AT(field) OPTION_AT(struct run_options, field)
+#define BEHIND(field) OPTION_AT(struct run_options, field), .count = offsetof(struct run_options, rest)
+#define TRACE_BIT(bit) OPTION_AT(struct run_options, trace.trace.flags), .value = (bit)
+#define REFUSED(name, why)                                                                                                       \
+    { name, NULL, OPTION_REFUSED, .help = why }
+#define ACCEPTED(name, why)                                                                                                      \
+    { name, NULL, OPTION_FLAG, AT(unused), .help = why }
+#define NOT_YET "is not available in this version"
+
+const struct option_row run_option_rows[] = {
+    {"PROGRAM", NULL, OPTION_REST, AT(script), .help = "a script, or any command that runs Python; what follows belongs to it"},
+
+    {"What is started", .kind = OPTION_HEADING},
+    {"--module", "-m", OPTION_LAST, BEHIND(module), .arg = "MODULE", .help = "runs a module, as python -m does"},
+    {"--cmd_string", "-c", OPTION_LAST, BEHIND(code), .arg = "CODE", .help = "runs code, as python -c does"},
+    {"--run", NULL, OPTION_ENDS, .help = "ends the options, as -- does: a program follows"},
+    {"--python", NULL, OPTION_TEXT, AT(python), .arg = "FILE",
+     .help = "the interpreter for scripts, -m and -c (python3 or python on PATH)"},
+
+    {"Launch", .kind = OPTION_HEADING},
+    {"--log_exit", NULL, OPTION_BIT, TRACE_BIT(VT_F_LOG_EXIT),
+     .help = "records what runs after the program's own code, too: atexit functions and the interpreter's end"},
+    {"--pid_suffix", NULL, OPTION_FLAG, AT(trace.pid_suffix), .help = "adds the process id to the output's name"},
+    {"--rcfile", NULL, OPTION_TEXT, AT(rcfile), .arg = "FILE",
+     .help = "a file with a section [default] of options: name = value (.viztracerrc, if it is there)"},
+
+    {"Accepted, without effect", .kind = OPTION_HEADING},
+    ACCEPTED("--ignore_multiprocess", "only the first interpreter is traced anyway"),
+    ACCEPTED("--minimize_memory", "nothing is saved inside the program"),
+    ACCEPTED("--sanitize_function_name", "names are always valid JSON"),
+    ACCEPTED("--trace_self", "no Python code of the tracer runs in the program"),
+
+    REFUSED("--log_var", NOT_YET),
+    REFUSED("--log_number", NOT_YET),
+    REFUSED("--log_attr", NOT_YET),
+    REFUSED("--log_func_exec", NOT_YET),
+    REFUSED("--log_func_entry", NOT_YET),
+    REFUSED("--log_exception", NOT_YET),
+    REFUSED("--magic_comment", NOT_YET),
+    REFUSED("--log_sparse", NOT_YET),
+    REFUSED("--log_print", NOT_YET),
+    REFUSED("--log_audit", NOT_YET),
+    REFUSED("--log_torch", NOT_YET),
+    REFUSED("--log_func_with_objprint", NOT_YET "; use --log_func_args"),
+    REFUSED("--plugins", NOT_YET),
+    REFUSED("--report_server", NOT_YET),
+    REFUSED("--report_endpoint", NOT_YET),
+    OPTION_END,
+};
+
+/* Only the name of the rcfile is of interest: mistakes are reported by the real parse. */
+static const char *rcfile_of(int argc, char **argv) {
+    struct run_options o;
+    struct vt_err err = {0};
+    memset(&o, 0, sizeof(o));
+    attach_options_init(&o.trace);
+    int rc = options_parse(&cli_run.options, &o, argc, argv, &err);
+    const char *name = rc ? NULL : o.rcfile;
+    options_free(&cli_run.options, &o);
+    return name;
+}
+
+int run_options_parse(struct run_options *o, int *argc, char ***argv, char **owned) {
+    struct vt_err err = {0};
+    int nwords = 0;
+    memset(o, 0, sizeof(*o));
+    *owned = NULL;
+    attach_options_init(&o->trace);
+    attach_options_text(&o->trace, *argc, *argv);
+    const char *named = rcfile_of(*argc, *argv);
+    if (named || !access(RCFILE, R_OK)) {
+        char **words;
+        if (rcfile_read(named ? named : RCFILE, &cli_run.options, &words, &nwords, owned, &err)) return cli_usage("%s", err.msg);
+        char **all = calloc((size_t)(nwords + *argc + 1), sizeof(char *));
+        if (!all) {
+            free(words);
+            return cli_fail("out of memory");
+        }
+        all[0] = (*argv)[0];
+        for (int i = 0; i < nwords; i++) all[1 + i] = words[i];
+        for (int i = 1; i < *argc; i++) all[nwords + i] = (*argv)[i];
+        *argc += nwords;
+        *argv = all; /* lives as long as the program */
+        free(words);
+    }
+    int rc = cli_parse(&cli_run, o, *argc, *argv);
+    return rc ? rc : attach_options_check(&o->trace);
+}
+
+void run_options_free(struct run_options *o, char *owned) {
+    options_free(&cli_run.options, o);
+    free(owned);
+}

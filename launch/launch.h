@@ -1,0 +1,44 @@
+/* The launch library's parts. It is preloaded into every program that runs on the way from the client's command to the first
+ * Python interpreter. It imports nothing, so that it can be loaded into a program of any C library, and it shares the files of
+ * agent/cpython that need no Python. Functions return 0 or -errno. */
+#ifndef VT_LAUNCH_LAUNCH_H
+#define VT_LAUNCH_LAUNCH_H
+
+#include "agent/cpython/base.h"
+#include "proto/abi/launch.h"
+
+enum { LAUNCH_PATH_MAX = 4096 };
+
+/* own.c: what the client's variables said, before they were taken out. Constant after the constructor. */
+struct own {
+    bool active;                     /* the client's variable was there */
+    bool carries;                    /* no interpreter is here: programs that this one starts are to be looked at, too */
+    char key[2 * VT_LAUNCH_KEY + 1]; /* value of the variable */
+    char path[LAUNCH_PATH_MAX];      /* of this library, as in LD_PRELOAD */
+};
+extern HIDDEN struct own own;
+
+/* environ.c. Looks for the client's variables in an environment. False: they are not there. */
+bool environ_read(char *const *environment);
+/* Takes them out of the environment, in place: it is then as it would be without us. */
+void environ_clean(char **environment);
+/* The pointers that environ_with needs at most for this environment. */
+size_t environ_room(char *const *environment);
+/* Fills `to` with the environment and the client's variables (wanted), or without them. `text` has room for the new LD_PRELOAD
+ * of environ_text bytes. */
+void environ_with(char *const *environment, bool wanted, char **to, char *text);
+size_t environ_text(char *const *environment);
+
+/* pass_by.c. May this program be started with the library? False for programs that would not start with it, or say so on stderr:
+ * those of an address sanitizer, of another CPU, and all programs below a root where the library is not. */
+bool pass_by_allows(const char *program);
+bool pass_by_is_program(const char *path); /* may it be executed? */
+
+/* start.c. An interpreter is in this process, and has not been initialised: waits for the first line of its program. */
+void start_arm(void);
+
+/* connect.c. Asks the daemon for the arena: its descriptor in *fd. rc, text: what the hello says. -errno: this process is not
+ * traced. */
+int connect_daemon(int rc, const char *text, int *fd, uint64_t *arena_bytes);
+
+#endif

@@ -1,0 +1,58 @@
+/* Starting a program under trace: what the launch library (launch/), the daemon and the agent say to one another.
+ *
+ *   client   starts the program with LD_PRELOAD=<launch library> and VIZTRACER_LAUNCH=<socket><token>
+ *   library  in the first process that runs Python code, right before the program's first line:
+ *                connects to the abstract socket   -- vt_launch_hello -->   daemon
+ *                                                  <-- vt_launch_answer -- (with the descriptor of the arena)
+ *            and calls vt_agent_launch of the agent, which lies beside it
+ *
+ * The token is the right to take part in the trace; the socket's name can be seen by everybody. */
+#ifndef VT_PROTO_ABI_LAUNCH_H
+#define VT_PROTO_ABI_LAUNCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VT_LAUNCH_VARIABLE "VIZTRACER_LAUNCH"
+#define VT_LAUNCH_KEY 32u                    /* characters of the socket's own part of its name, and of the token */
+#define VT_LAUNCH_SOCKET "viztracer-launch-" /* abstract: a 0 byte, this, the first VT_LAUNCH_KEY characters of the variable */
+#define VT_LAUNCH_LIBRARY "libviztracer_launch.so"
+#define VT_LAUNCH_AGENT "libviztracer_agent.so" /* in the folder of the library */
+
+#define VT_LAUNCH_HELLO_MAGIC 0x31484c5a49565456ull  /* "VTVIZLH1" */
+#define VT_LAUNCH_ANSWER_MAGIC 0x31414c5a49565456ull /* "VTVIZLA1" */
+
+struct vt_launch_hello { /* one packet */
+    uint64_t magic;
+    uint32_t abi_major;
+    int32_t rc;   /* 0, or -errno: this process runs Python code, but the agent could not be loaded */
+    uint32_t pid; /* in the program's own pid namespace */
+    uint32_t pad;
+    char token[VT_LAUNCH_KEY];
+    char text[192]; /* why, when rc is not 0; NUL-terminated */
+};
+_Static_assert(sizeof(struct vt_launch_hello) == 248, "vt_launch_hello");
+
+struct vt_launch_answer { /* one packet, with the arena's descriptor. No answer: this process is not to be traced */
+    uint64_t magic;
+    uint64_t arena_bytes;
+};
+_Static_assert(sizeof(struct vt_launch_answer) == 16, "vt_launch_answer");
+
+/* What vt_agent_launch is asked for. With the GIL; the agent keeps no pointer but user_code. */
+enum vt_launch_op {
+    VT_LAUNCH_START = 1,    /* starts the session */
+    VT_LAUNCH_USER_CODE = 2 /* names the program's code, where that is known only later */
+};
+#define VT_LAUNCH_EXEC 1u /* flags: user_code is run as by builtins.exec, which is recorded as its caller */
+struct vt_launch {
+    uint32_t op;      /* enum vt_launch_op */
+    int32_t arena_fd; /* closed by the agent */
+    uint64_t arena_bytes;
+    void *user_code; /* code object of the program's __main__, which runs next; NULL = not known */
+    uint32_t flags;  /* VT_LAUNCH_* */
+    uint32_t pad;
+};
+_Static_assert(sizeof(struct vt_launch) == 32, "vt_launch");
+
+#endif
