@@ -104,7 +104,8 @@ $(AGENT): $(AGENT_OBJ) agent/agent.map
 	    -Wl,--version-script=agent/agent.map -o $@ $(AGENT_OBJ)
 
 # ---- the library that is preloaded into programs that are started under trace: freestanding too ----
-LAUNCH_OBJ := $(patsubst %.c,$(BUILD)/launchobj/%.o,$(wildcard launch/*.c) agent/cpython/symbols.c agent/cpython/libc.c)
+LAUNCH_SRC := $(wildcard launch/*.c)
+LAUNCH_OBJ := $(patsubst %.c,$(BUILD)/launchobj/%.o,$(LAUNCH_SRC) agent/cpython/symbols.c agent/cpython/libc.c)
 $(BUILD)/launchobj/%.o: %.c | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
@@ -191,6 +192,7 @@ compile_commands.json $(BUILD)/compile_commands.json: FORCE | $(BUILD)/gen/viztr
 	$(file >$@.tmp,[)
 	$(foreach s,$(COMPILED),$(file >>$@.tmp,$(call command,$(s),$(call obj,$(s)),$(CC) $(CFLAGS_ALL) $(CPPFLAGS))))
 	$(foreach s,$(AGENT_SRC),$(file >>$@.tmp,$(call command,$(s),$(BUILD)/agentobj/$(s:.c=.o),$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS))))
+	$(foreach s,$(LAUNCH_SRC),$(file >>$@.tmp,$(call command,$(s),$(BUILD)/launchobj/$(s:.c=.o),$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS))))
 	$(file >>$@.tmp,$(call command,attach/blob/blob.c,$(BUILD)/gen/attach/blob.o,gcc $(BLOB_CFLAGS) -iquote .))
 	@sed '$$s/,$$//' $@.tmp >$@ && echo ']' >>$@ && rm $@.tmp && echo "$@: $$(grep -c '"file"' $@) files"
 

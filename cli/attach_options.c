@@ -103,7 +103,7 @@ const struct option_row attach_command_rows[] = {
     REFUSED("--pid_suffix", NULL, "is for launched programs; use -u for a name with a pid"),
     REFUSED("--report_server", NULL, NOT_YET),
     REFUSED("--report_endpoint", NULL, NOT_YET),
-    REFUSED("--rcfile", NULL, NOT_YET),
+    REFUSED("--rcfile", NULL, "is for launched programs"),
     REFUSED("--module", "-m", LAUNCH),
     REFUSED("--cmd_string", "-c", LAUNCH),
     REFUSED("--run", NULL, LAUNCH),

@@ -34,9 +34,8 @@ static void ending(struct tracing *a, Vt__End *end) {
     program_wait(&l->program);
     program_end_text(&l->program, l->end_text, sizeof(l->end_text));
     if (!l->end_text[0]) return;
-    free(end->text); /* of protobuf-c, which uses malloc; freed with the message */
-    end->text = strdup(l->end_text);
-    if (!end->text) end->text = strdup("");
+    char *text = strdup(l->end_text); /* of protobuf-c, which uses malloc; freed with the message */
+    if (text) end->exit = text;
 }
 
 /* The program is started when the daemon is ready for it. */
@@ -81,7 +80,7 @@ static int run(int argc, char **argv) {
     int rc = run_options_parse(&l->options, &argc, &argv, &owned);
     if (!rc && !l->options.script && !l->options.module && !l->options.code)
         rc = cli_usage("which program? viztracer script.py, -m MODULE, -c CODE, or -- COMMAND; see viztracer --help");
-    if (!rc && program_find(&l->program, &l->options, argc, argv, &a->err)) rc = cli_fail("%s", a->err.msg);
+    if (!rc && program_find(&l->program, &l->options, argc, argv, &a->err)) rc = cli_usage("%s", a->err.msg);
     if (rc) goto out;
     a->o->req.pid = (uint32_t)getpid();
     a->o->unique_name = l->program.name;

@@ -158,6 +158,16 @@ static bool is_variable(const char *entry, const char *name) {
     return !strncmp(entry, name, n) && entry[n] == '=';
 }
 
+/* Of this process; programs under more filters than we are left alone. */
+static unsigned seccomp_filters(void) {
+    char status[8192];
+    size_t len;
+    if (vt_read_file("/proc/self/status", status, sizeof(status), &len)) return 0;
+    const char *line = strstr(status, "\nSeccomp_filters:"), *mode = strstr(status, "\nSeccomp:");
+    if (line) return (unsigned)strtoul(line + strlen("\nSeccomp_filters:"), NULL, 10);
+    return mode && strtoul(mode + strlen("\nSeccomp:"), NULL, 10) == 2; /* before Linux 5.9 */
+}
+
 /* The environment with the launch's variables; LD_PRELOAD stays in its place. NULL = no memory. Never freed: an exec follows. */
 static char **environment_with(const char *preload, const char *key) {
     size_t n = 0, to = 0;
@@ -173,7 +183,9 @@ static char **environment_with(const char *preload, const char *key) {
         if (asprintf(&all[to - 1], "LD_PRELOAD=%s:%s", preload, environ[i] + strlen("LD_PRELOAD=")) < 0) return NULL;
     }
     if (!had && asprintf(&all[to++], "LD_PRELOAD=%s", preload) < 0) return NULL;
-    return asprintf(&all[to], VT_LAUNCH_VARIABLE "=%s", key) < 0 ? NULL : all;
+    unsigned filters = seccomp_filters();
+    if (filters > 99) filters = 99;
+    return asprintf(&all[to], VT_LAUNCH_VARIABLE "=%s%02u", key, filters) < 0 ? NULL : all;
 }
 
 static void child(const struct program *p, char **env, int report) {

@@ -265,8 +265,9 @@ static void report(const struct tracing *a, const struct convert_result *r) {
     if (why)
         ADD("%s%s%s%s. ", why, a->end && a->end->text[0] ? " (" : "", a->end ? a->end->text : "",
             a->end && a->end->text[0] ? ")" : "");
-    else if (a->end && a->end->text[0])
-        ADD("%s%s. ", as_usual ? "The program ended: " : "Note: ", a->end->text);
+    else if (a->end && a->end->text[0] && !as_usual)
+        ADD("Note: %s. ", a->end->text);
+    if (as_usual && a->end->exit[0]) ADD("The program ended: %s. ", a->end->exit);
     bool out_is_stdout = output_is_stdout(a->path.output);
     ADD("Saved %s (%s%s): ", out_is_stdout ? "to stdout" : a->path.output, format_bytes(bytes, sizeof(bytes), r->bytes),
         output_place_text(&a->place, folder));
@@ -477,8 +478,9 @@ int tracing_finish(struct tracing *a, int rc) {
         tell_saved(a);
         if (a->end->reason == VT__END_REASON__GIL)
             return cli_fail("process %u: %s; nothing was saved; --gil_timeout SEC waits longer", a->o->req.pid, a->end->text);
-        return cli_fail("%s before tracing had begun%s%s; nothing was saved", a->launched ? "the program ended" : "stopped",
-                        a->end->text[0] ? ": " : "", a->end->text);
+        const char *colon = a->end->text[0] ? ": " : "", *why = a->end->text;
+        if (a->launched) return cli_fail("the program ended before tracing had begun%s%s; nothing was saved", colon, why);
+        return cli_fail("stopped before tracing had begun%s%s; nothing was saved", colon, why);
     }
     return save(a);
 }

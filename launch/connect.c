@@ -47,7 +47,7 @@ static int connect_to(int64_t s) {
     arch_syscall6(SYS_SETSOCKOPT, (uint64_t)s, SOCKET_LEVEL, RECEIVE_TIMEOUT, (uint64_t)patience, sizeof patience, 0);
     arch_syscall6(SYS_SETSOCKOPT, (uint64_t)s, SOCKET_LEVEL, SEND_TIMEOUT, (uint64_t)patience, sizeof patience, 0);
     memcpy(address.path + 1, VT_LAUNCH_SOCKET, prefix);
-    memcpy(address.path + 1 + prefix, own.key, VT_LAUNCH_KEY);
+    memcpy(address.path + 1 + prefix, own.value, VT_LAUNCH_KEY);
     int64_t rc = INTERRUPTED;
     for (int i = 0; i < TRIES && rc == INTERRUPTED; i++)
         rc = arch_syscall3(SYS_CONNECT, (uint64_t)s, (uint64_t)&address, sizeof address.family + 1 + prefix + VT_LAUNCH_KEY);
@@ -75,7 +75,7 @@ static int receive(int64_t s, int *fd, uint64_t *arena_bytes) {
 int connect_daemon(int rc, const char *text, int *fd, uint64_t *arena_bytes) {
     struct vt_launch_hello hello = {.magic = VT_LAUNCH_HELLO_MAGIC, .abi_major = VT_ABI_MAJOR, .rc = rc};
     hello.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
-    memcpy(hello.token, own.key + VT_LAUNCH_KEY, VT_LAUNCH_KEY);
+    memcpy(hello.token, own.value + VT_LAUNCH_KEY, VT_LAUNCH_KEY);
     text_append(hello.text, sizeof hello.text, text);
     int64_t s = arch_syscall3(SYS_SOCKET, FAMILY_UNIX, SEQPACKET_CLOEXEC, 0);
     if (s < 0) return (int)s;

@@ -37,11 +37,11 @@ static const char *own_entry(const char *list, size_t *len) {
 }
 
 bool environ_read(char *const *environment) {
-    const char *key = find(environment, VARIABLE), *list = find(environment, PRELOAD);
+    const char *value = find(environment, VARIABLE), *list = find(environment, PRELOAD);
     size_t len = 0;
     const char *path = own_entry(list, &len);
-    if (!key || strlen(key) != 2 * VT_LAUNCH_KEY || !path || len >= sizeof own.path) return false;
-    memcpy(own.key, key, 2 * VT_LAUNCH_KEY);
+    if (!value || strlen(value) != VT_LAUNCH_VALUE || !path || len >= sizeof own.path) return false;
+    memcpy(own.value, value, VT_LAUNCH_VALUE);
     memcpy(own.path, path, len);
     return true;
 }
@@ -80,7 +80,7 @@ size_t environ_room(char *const *environment) {
 
 size_t environ_text(char *const *environment) {
     const char *list = find(environment, PRELOAD);
-    return sizeof PRELOAD + sizeof own.path + sizeof VARIABLE + sizeof own.key + (list ? strlen(list) : 0) + 2;
+    return sizeof PRELOAD + sizeof own.path + sizeof VARIABLE + sizeof own.value + (list ? strlen(list) : 0) + 2;
 }
 
 static char *copy(char *to, const char *from) {
@@ -102,7 +102,7 @@ static bool write_preload(char *text, const char *list, bool wanted) {
 }
 
 void environ_with(char *const *environment, bool wanted, char **to, char *text) {
-    char *variable = copy(copy(text, VARIABLE), own.key) + 1;
+    char *variable = copy(copy(text, VARIABLE), own.value) + 1;
     bool preload = false, had = false;
     variable[-1] = 0;
     for (; environment && *environment; environment++) {

@@ -41,7 +41,7 @@ static bool found_allows(const char *name) {
             memcpy(path, at, n);
             path[n] = '/';
             memcpy(path + n + 1, name, len + 1);
-            if (pass_by_is_program(path)) return pass_by_allows(path);
+            if (pass_by_is_there(path)) return pass_by_allows(path);
         }
         if (!at[n]) break;
         at += n + 1;

@@ -13,7 +13,7 @@ enum { LAUNCH_PATH_MAX = 4096 };
 struct own {
     bool active;                     /* the client's variable was there */
     bool carries;                    /* no interpreter is here: programs that this one starts are to be looked at, too */
-    char key[2 * VT_LAUNCH_KEY + 1]; /* value of the variable */
+    char value[VT_LAUNCH_VALUE + 1]; /* of the variable */
     char path[LAUNCH_PATH_MAX];      /* of this library, as in LD_PRELOAD */
 };
 extern HIDDEN struct own own;
@@ -32,7 +32,7 @@ size_t environ_text(char *const *environment);
 /* pass_by.c. May this program be started with the library? False for programs that would not start with it, or say so on stderr:
  * those of an address sanitizer, of another CPU, and all programs below a root where the library is not. */
 bool pass_by_allows(const char *program);
-bool pass_by_is_program(const char *path); /* may it be executed? */
+bool pass_by_is_there(const char *path); /* can it be read? */
 
 /* start.c. An interpreter is in this process, and has not been initialised: waits for the first line of its program. */
 void start_arm(void);

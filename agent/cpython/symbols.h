@@ -4,7 +4,8 @@
 
 #include "agent/cpython/base.h"
 
-/* The address of an exported symbol of any loaded library, those of private namespaces (dlmopen) included; NULL = there is none. */
+/* The address of an exported symbol of any loaded library, those of private namespaces (dlmopen) included; NULL = there is none.
+ */
 void *symbol_find(const char *name);
 /* The same, and how many bytes it has. */
 void *symbol_find_sized(const char *name, uint64_t *size);

@@ -22,7 +22,7 @@ struct launch { /* embedded in its owner; fd is -1 while not in use */
     struct loop *loop;
     struct loop_io io;
     int fd;
-    char key[2 * VT_LAUNCH_KEY + 1]; /* value of VT_LAUNCH_VARIABLE */
+    char key[2 * VT_LAUNCH_KEY + 1]; /* socket and token in the value of VT_LAUNCH_VARIABLE */
     struct launch_waiting waiting[LAUNCH_WAITING];
     /* A process that knows the token, in our pid namespace. True: it gets the arena of *arena_fd. Must not call launch_close. */
     bool (*fn)(void *ctx, const struct vt_launch_hello *hello, pid_t pid, int *arena_fd, uint64_t *arena_bytes);

@@ -400,8 +400,18 @@ static void woken(struct session *s, const struct helper_msg *msg) {
     if (msg->rc) vt_log(VT_LOG_INFO, "session %d: wake helper: %s", s->pid, msg->err.msg);
 }
 
+/* Also when the event loop has not come to its end yet: a client that launches it knows of that as early as we do. */
+static bool has_exited(const struct session *s) {
+    struct pollfd p = {.fd = s->pidfd, .events = POLLIN};
+    return s->target_gone || (s->pidfd >= 0 && poll(&p, 1, 0) == 1);
+}
+
 void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
     if (s->stop_ns) return;
+    if (reason == VT__END_REASON__STOPPED && is_launch(s) && has_exited(s)) {
+        reason = VT__END_REASON__TARGET_EXIT;
+        s->target_gone = true;
+    }
     s->stop_ns = vt_mono_ns();
     s->reason = reason;
     snprintf(s->end_text, sizeof(s->end_text), "%s", text);
@@ -772,7 +782,7 @@ static bool on_interpreter(void *ctx, const struct vt_launch_hello *hello, pid_t
 static int find_library(const struct host *host, char path[512], struct vt_err *err) {
     const char *slash = strrchr(host->agent_path, '/');
     int n = snprintf(path, 512, "%.*s%s", slash ? (int)(slash + 1 - host->agent_path) : 0, host->agent_path, VT_LAUNCH_LIBRARY);
-    if (n < 0 || n >= 512) return vt_err_set(err, -ENAMETOOLONG, "the path of %s is too long", VT_LAUNCH_LIBRARY);
+    if (n < 0 || n >= 512) return vt_err_set(err, -ENAMETOOLONG, "the path of the launch library is too long");
     if (access(path, R_OK)) return vt_err_set(err, -errno, "launch library %s: %s", path, strerror(errno));
     if (strpbrk(path, " :")) return vt_err_set(err, -EINVAL, "%s: LD_PRELOAD takes no path with a blank or a colon", path);
     return 0;

@@ -81,8 +81,8 @@ struct session {
  * CTL_ERROR. On success *held is the session, until it is freed or session_orphan is called. */
 VT_MUST_CHECK int session_start(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req,
                                 struct vt_err *err);
-/* The same for a program that the client has started and that waits in process req->pid: the session waits for the first Python
- * interpreter that comes in by the launch socket. preload[512]: path of the library; *key: as Launched.key, the session's. */
+/* The same for a program that the client, req->pid, will start: the session waits for the first Python interpreter that comes in
+ * by the launch socket. preload[512]: path of the library; *key: as Launched.key, the session's. */
 VT_MUST_CHECK int session_launch(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req,
                                  char preload[512], const char **key, struct vt_err *err);
 /* Begins an orderly end; the first reason counts. `text`: one line or "". The session is not freed within this call. */

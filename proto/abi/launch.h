@@ -1,12 +1,14 @@
 /* Starting a program under trace: what the launch library (launch/), the daemon and the agent say to one another.
  *
- *   client   starts the program with LD_PRELOAD=<launch library> and VIZTRACER_LAUNCH=<socket><token>
+ *   client   starts the program with LD_PRELOAD=<launch library> and VIZTRACER_LAUNCH=<socket><token><filters>
  *   library  in the first process that runs Python code, right before the program's first line:
  *                connects to the abstract socket   -- vt_launch_hello -->   daemon
  *                                                  <-- vt_launch_answer -- (with the descriptor of the arena)
  *            and calls vt_agent_launch of the agent, which lies beside it
  *
- * The token is the right to take part in the trace; the socket's name can be seen by everybody. */
+ * The token is the right to take part in the trace; the socket's name can be seen by everybody. `filters` is the number of
+ * seccomp filters that the client is under, two digits: a process under more of them is left alone, because a filter may kill it
+ * for a system call that it does not know. */
 #ifndef VT_PROTO_ABI_LAUNCH_H
 #define VT_PROTO_ABI_LAUNCH_H
 
@@ -14,8 +16,9 @@
 #include <stdint.h>
 
 #define VT_LAUNCH_VARIABLE "VIZTRACER_LAUNCH"
-#define VT_LAUNCH_KEY 32u                    /* characters of the socket's own part of its name, and of the token */
-#define VT_LAUNCH_SOCKET "viztracer-launch-" /* abstract: a 0 byte, this, the first VT_LAUNCH_KEY characters of the variable */
+#define VT_LAUNCH_KEY 32u                       /* characters of the socket's own part of its name, and of the token */
+#define VT_LAUNCH_VALUE (2 * VT_LAUNCH_KEY + 2) /* characters of the variable's value */
+#define VT_LAUNCH_SOCKET "viztracer-launch-"    /* abstract: a 0 byte, this, the first VT_LAUNCH_KEY characters of the variable */
 #define VT_LAUNCH_LIBRARY "libviztracer_launch.so"
 #define VT_LAUNCH_AGENT "libviztracer_agent.so" /* in the folder of the library */
 

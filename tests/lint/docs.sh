@@ -84,7 +84,7 @@ def check_page(page):
 def literals():
     """Every text in the C sources, adjacent literals joined as the compiler does."""
     texts = []
-    for folder in ("agent", "attach", "cli", "daemon", "options", "outside", "proto", "tools"):
+    for folder in ("agent", "attach", "launch", "cli", "daemon", "options", "outside", "proto", "tools"):
         for path in glob.glob(folder + "/**/*.[ch]", recursive=True):
             source = re.sub(r'"\s*\n\s*"', "", open(path).read())
             texts += re.findall(r'"((?:[^"\\\n]|\\.)*)"', source)

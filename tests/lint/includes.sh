@@ -18,6 +18,7 @@ proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_cod
 allowed() { # FOLDER INCLUDE
     case $1:$2 in
     agent:agent/* | agent:proto/abi/*) return 0 ;;
+    launch:launch/* | launch:agent/cpython/base.h | launch:agent/cpython/arch.h | launch:agent/cpython/symbols.h | launch:proto/abi/*) return 0 ;;
     attach:attach/* | attach:proto/base.h | attach:proto/abi/*) return 0 ;;
     outside:outside/* | outside:proto/base.h | outside:proto/abi/*) return 0 ;;
     outside:attach/attach_priv.h) return 1 ;;
@@ -77,7 +78,7 @@ self_test() { # WANTED-LINES FOLDER ORDER LINE...
 self_test 0 d 'root > a > a/* > b, c' d/main.c:1:d/a/x.h d/a/x.c:1:d/a/y/z.h d/a/y/z.c:1:d/b/b.h d/b/b.c:1:d/b/c.h
 self_test 5 d 'root > a > a/* > b, c' d/b/b.c:1:d/a/x.h d/b/b.c:1:d/c/c.h d/a/y/z.c:1:d/a/x.h d/a/y/z.c:1:d/a/w/z.h d/e/e.c:1:d/b/b.h
 
-for folder in agent options attach outside daemon cli proto tools; do
+for folder in agent launch options attach outside daemon cli proto tools; do
     while IFS=: read -r file line include; do
         [ -n "$include" ] || continue
         allowed "$folder" "$include" || { echo "$file:$line: $folder/ may not include \"$include\""; bad=1; }
@@ -88,6 +89,6 @@ while IFS=: read -r folder order; do
     while read -r complaint; do echo "$complaint"; bad=1; done < <(includes "$folder" | check_order "$folder" "${order# }")
 done <<<"$orders"
 # the agent may use the compiler's own headers only
-while read -r hit; do echo "$hit: not a freestanding header"; bad=1; done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<' agent proto/abi --include='*.[ch]' |
+while read -r hit; do echo "$hit: not a freestanding header"; bad=1; done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<' agent launch proto/abi --include='*.[ch]' |
     grep -vE '<(stdint|stddef|stdbool|stdarg|limits|stdatomic|x86intrin|immintrin)\.h>' | cut -d'"' -f1)
 exit $bad

@@ -238,8 +238,8 @@ static const struct {
     {"1 --min_duration", "min_duration"},
     {"1 --quiet=1", "quiet"},
     {"1 --no_such", "no_such"},
-    {"1 --log_func", "could be --log_func_args, --log_func_retval, --log_func_repr, --log_func_exec, --log_func_entry or "
-                     "--log_func_with_objprint"},
+    {"1 --log_func", "could be --log_func_exec, --log_func_entry, --log_func_with_objprint, --log_func_args, --log_func_retval "
+                     "or --log_func_repr"},
     {"1 --no_such", "no such option; see viztracer help attach"},
     {"1 --qiuet", "did you mean --quiet?"},
     {"1 -quiet", "did you mean --quiet?"},

@@ -27,7 +27,6 @@ enum {
     SYS_GETTID = 186,
     SYS_FUTEX = 202,
     SYS_OPENAT = 257, /* instead of open: C libraries no longer call open, so a seccomp filter may kill for it */
-    SYS_FACCESSAT = 269,
     SYS_PROCESS_VM_READV = 310
 };
 

@@ -434,6 +434,24 @@ static int give_open_frames(struct model *m) {
     return rc;
 }
 
+/* How a launched program ended, on its main thread. */
+static int give_exit(struct model *m) {
+    char name[96];
+    const Vt__End *end = m->info->end;
+    if (!m->ops->mark || !m->info->nthreads || !end || !end->exit[0]) return 0;
+    const struct trace_thread *thread = m->info->threads[0];
+    for (uint32_t i = 0; i < m->info->nthreads; i++)
+        if (m->info->threads[i]->tid == m->info->threads[i]->process->pid) thread = m->info->threads[i];
+    int len = snprintf(name, sizeof name, "process ended: %.64s", end->exit);
+    struct trace_mark mark = {.thread = thread,
+                              .ns = trace_process_end(m->info, thread->process),
+                              .ph = 'i',
+                              .scope = 'p',
+                              .name = name,
+                              .name_len = (size_t)len};
+    return m->ops->mark(m->w, &mark);
+}
+
 static int run_frames(struct model *m, struct vt_err *err) {
     const struct ahead_frame *frame;
     uint64_t reported = 0;
@@ -478,6 +496,7 @@ int model_run(struct trace_info *info, const struct run_opts *opts, const struct
     if (!rc) rc = ahead_start(info->trace, info->good_until, opts->sample ? opts->sample->one_in : 1, &m.ahead);
     if (!rc) rc = run_frames(&m, err);
     if (!rc) rc = give_open_frames(&m);
+    if (!rc) rc = give_exit(&m);
     if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;
     if (!rc) rc = ops->end(w, totals);
     if (rc) vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));

@@ -1,0 +1,404 @@
+/* Programs that are started under trace: stdout, stderr and exit status are those of a bare run, and the trace begins and ends
+ * with the program's own code. Each case is a command line for the shell or for viztracer; $PY is the interpreter, $T the folder
+ * of the targets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/base.h"
+#include "tests/lib/suite.h"
+
+#define TEXT_MAX 65536
+#define WAIT_MS 60000
+#define WORDS_MAX 32
+
+static char folder[64]; /* of the two libraries; has the same path inside a chroot */
+
+/* ---- running ---- */
+
+struct run {
+    pid_t pid;
+    int in, out, err; /* our ends; err = -1 with a terminal, in = out then */
+    char text[2][TEXT_MAX];
+    size_t len[2];
+    int status;
+};
+
+static void start(struct run *r, char *const *argv, bool terminal) {
+    int in[2], out[2], err[2];
+    memset(r, 0, sizeof *r);
+    r->err = -1;
+    if (terminal) {
+        r->pid = forkpty(&r->out, NULL, NULL, &(struct winsize){.ws_row = 24, .ws_col = 80});
+        r->in = r->out;
+    } else {
+        ck_assert(!pipe2(in, O_CLOEXEC) && !pipe2(out, O_CLOEXEC) && !pipe2(err, O_CLOEXEC));
+        r->pid = fork();
+    }
+    ck_assert_int_ge(r->pid, 0);
+    if (!r->pid) {
+        if (!terminal) {
+            setpgid(0, 0);
+            dup2(in[0], 0);
+            dup2(out[1], 1);
+            dup2(err[1], 2);
+        }
+        alarm(0);
+        execvp(argv[0], argv);
+        _exit(127);
+    }
+    if (terminal) return;
+    setpgid(r->pid, r->pid);
+    close(in[0]);
+    close(out[1]);
+    close(err[1]);
+    r->in = in[1];
+    r->out = out[0];
+    r->err = err[0];
+}
+
+static bool take(struct run *r, int which, int *fd) {
+    char drop[4096];
+    size_t room = TEXT_MAX - 1 - r->len[which];
+    ssize_t n = read(*fd, room ? r->text[which] + r->len[which] : drop, room ? room : sizeof drop);
+    if (n > 0 && room) r->len[which] += (size_t)n;
+    if (n > 0) return true;
+    if (n < 0 && errno == EINTR) return true;
+    if (*fd != r->in) close(*fd);
+    *fd = -1;
+    return false;
+}
+
+/* Until `text` has come on stdout, or until both streams have ended. False: too late. */
+static bool read_until(struct run *r, const char *text) {
+    uint64_t end = now_ms() + WAIT_MS;
+    while (r->out >= 0 || r->err >= 0) {
+        struct pollfd fds[2] = {{.fd = r->out, .events = POLLIN}, {.fd = r->err, .events = POLLIN}};
+        if (text && strstr(r->text[0], text)) return true;
+        if (now_ms() > end || poll(fds, 2, 1000) < 0) return false;
+        if (fds[0].revents) take(r, 0, &r->out);
+        if (fds[1].revents) take(r, 1, &r->err);
+    }
+    return !text;
+}
+
+/* An address says nothing, and a terminal has its own line ends. */
+static void normalise(char *text) {
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        if (*from == '\r') continue;
+        *to++ = *from;
+        if (from[0] != '0' || from[1] != 'x') continue;
+        *to++ = 'x';
+        from++;
+        while (strchr("0123456789abcdef", from[1]) && from[1]) from++;
+    }
+    *to = 0;
+}
+
+static void finish(struct run *r, const char *who) {
+    if (!read_until(r, NULL)) {
+        kill(-r->pid, SIGKILL);
+        ck_abort_msg("%s has not ended: %s%s", who, r->text[0], r->text[1]);
+    }
+    while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR) continue;
+    if (r->in >= 0) close(r->in);
+    normalise(r->text[0]);
+    normalise(r->text[1]);
+}
+
+/* ---- cases ---- */
+
+enum { SHELL = 1, NOT_IN_ROOT = 2, NO_TRACE = 4, TERMINAL = 8 };
+struct test_case {
+    const char *name, *line, *input;
+    unsigned flags;
+    const char *calls; /* a function, and how often it is called; NULL = marked, once */
+    size_t n;
+    const char *ends; /* what the trace says about the end; NULL = nothing */
+};
+#define PROGRAM "$PY $T/launched.py "
+static const struct test_case cases[] = {
+    {.name = "script", .line = PROGRAM "show_process a -o b"},
+    {.name = "environment", .line = PROGRAM "show_environment"},
+    {.name = "stack", .line = PROGRAM "show_stack"},
+    {.name = "stdin", .line = PROGRAM "echo", .input = "some\ntext"},
+    {.name = "exit", .line = PROGRAM "exit 3", .ends = "exit status 3"},
+    {.name = "exit-now", .line = PROGRAM "exit_now 7", .ends = "exit status 7"},
+    {.name = "exception", .line = PROGRAM "fail", .ends = "exit status 1"},
+    {.name = "sigkill", .line = PROGRAM "kill_self 9", .ends = "killed by SIGKILL"},
+    {.name = "sigsegv", .line = PROGRAM "kill_self 11", .ends = "killed by SIGSEGV"},
+    {.name = "sigterm", .line = PROGRAM "kill_self 15", .ends = "killed by SIGTERM"},
+    {.name = "sigint", .line = PROGRAM "kill_self 2", .ends = "killed by SIGINT"},
+    {.name = "abort", .line = PROGRAM "abort", .ends = "killed by SIGABRT"},
+    {.name = "bad-address", .line = PROGRAM "read_memory", .ends = "killed by SIGSEGV"},
+    {.name = "recursion", .line = PROGRAM "overflow"},
+    {.name = "exit-in-thread", .line = PROGRAM "exit_in_thread"},
+    {.name = "exit-functions", .line = PROGRAM "exit_functions", .calls = "at_the_end", .n = 0},
+    {.name = "fork", .line = PROGRAM "fork"},
+    {.name = "child", .line = PROGRAM "run_child"},
+    {.name = "exec", .line = PROGRAM "exec_other"},
+    {.name = "threads", .line = PROGRAM "threads", .calls = "called", .n = 400},
+    {.name = "audit-hook", .line = PROGRAM "hook_audit"},
+    {.name = "code", .line = "$PY -c 'def f(): print(1)\nf()' q", .calls = "f", .n = 1},
+    {.name = "module", .line = "$PY -m launched exit 4", .ends = "exit status 4"},
+    {.name = "isolated", .line = "$PY -I $T/launched.py show_process"},
+    {.name = "no-site", .line = "$PY -E -S $T/launched.py show_stack"},
+    {.name = "program-on-stdin", .line = "$PY - x", .input = "def f(): print(3)\nf()\n", .calls = "f", .n = 1},
+    {.name = "below-a-shell", .line = PROGRAM "show_stack; echo $?", .flags = SHELL},
+    {.name = "clean-environment", .line = "env -i $PY $T/launched.py show_environment", .flags = NOT_IN_ROOT},
+    {.name = "other-preload", .line = "env LD_PRELOAD= FOO=1 " PROGRAM "show_environment", .flags = NOT_IN_ROOT},
+    {.name = "nohup", .line = "nohup " PROGRAM "show_process"},
+    {.name = "closed-descriptors", .line = PROGRAM "show_process <&- 2>&-", .flags = SHELL},
+    {.name = "make", .line = "printf 'a:\\n\\t@" PROGRAM "show_stack\\n' | make -f -", .flags = SHELL},
+    {.name = "no-script", .line = "$PY $T/no-such-file.py", .flags = NO_TRACE},
+    {.name = "terminal", .line = PROGRAM "show_terminal", .input = "line\n", .flags = TERMINAL},
+    {.name = "terminal-process", .line = PROGRAM "show_process", .flags = TERMINAL},
+    {.name = "terminal-exit", .line = PROGRAM "exit 3", .flags = TERMINAL, .ends = "exit status 3"},
+    {.name = "terminal-interrupt", .line = PROGRAM "interrupted", .input = "\003", .flags = TERMINAL, .ends = "killed by SIGINT"},
+};
+
+/* $PY and $T, in a line for a shell. */
+static void expand(const struct interp *ip, const char *line, char *to, size_t size) {
+    size_t at = 0;
+    const char *targets = ip->root[0] ? "/tmp/vt-targets" : NULL;
+    for (; *line && at + 1 < size; line++) {
+        if (!strncmp(line, "$PY", 3)) {
+            at += (size_t)snprintf(to + at, size - at, "%s%s%s%s", ip->root[0] ? "chroot " : "", ip->root, ip->root[0] ? " " : "",
+                                   ip->path);
+            line += 2;
+        } else if (!strncmp(line, "$T", 2)) {
+            at += (size_t)snprintf(to + at, size - at, "%s%s", targets ? targets : tree_root(), targets ? "" : "/tests/targets");
+            line++;
+        } else {
+            to[at++] = *line;
+            to[at] = 0;
+        }
+    }
+}
+
+static void run_line(struct run *r, const struct test_case *c, const char *line, const char *output) {
+    char tool[PATH_MAX], direct[TEXT_MAX];
+    char *words[WORDS_MAX] = {0};
+    size_t n = 0;
+    snprintf(tool, sizeof tool, "%s/viztracer", tree_bin());
+    if (output) {
+        const char *const own[] = {tool, "--quiet", "-o", output, "--"};
+        for (size_t i = 0; i < VT_ARRAY_LEN(own); i++) words[n++] = (char *)(uintptr_t)own[i];
+    }
+    /* With exec the shell becomes the program; else the program is its child. */
+    snprintf(direct, sizeof direct, "%s%s", c->flags & SHELL ? "" : "exec ", line);
+    words[n++] = (char *)(uintptr_t) "sh";
+    words[n++] = (char *)(uintptr_t) "-c";
+    words[n++] = direct;
+    start(r, words, c->flags & TERMINAL);
+    if (c->input && c->input[0] == '\003') ck_assert_msg(read_until(r, "ready\r\n"), "%s: not ready: %s", c->name, r->text[0]);
+    if (c->input) ck_assert_int_eq(write(r->in, c->input, strlen(c->input)), (ssize_t)strlen(c->input));
+    if (!(c->flags & TERMINAL)) {
+        close(r->in);
+        r->in = -1;
+    }
+    finish(r, line);
+}
+
+static bool has_mark(const struct trace *t, const char *text) {
+    for (size_t i = 0; i < t->n; i++)
+        if (t->events[i].ph == 'i' && strstr(t->events[i].name, "process ended: "))
+            return text && strstr(t->events[i].name, text);
+    return !text;
+}
+
+static void must_be_traced(const struct test_case *c, const char *output, const char *who) {
+    struct trace t;
+    must_load(&t, output, who);
+    const char *function = c->calls ? c->calls : "marked";
+    size_t want = c->calls ? c->n : 1, got = trace_count(&t, function, 0);
+    ck_assert_msg(got == want, "%s: %zu calls of %s instead of %zu", who, got, function, want);
+    ck_assert_msg(has_mark(&t, c->ends), "%s: the trace does not say %s", who, c->ends ? c->ends : "that all was well");
+    /* VizTracer's first calls; a module has runpy's before */
+    const struct trace_event *exec = trace_find(&t, "builtins.exec", NULL), *module = trace_find(&t, "<module>", NULL);
+    ck_assert_msg(exec && module && exec->ts < module->ts, "%s: no builtins.exec around <module>", who);
+    trace_free(&t);
+}
+
+START_TEST(test_launch_is_like_a_bare_run) {
+    const struct interp *ip = suite_interp(_i);
+    const struct test_case *c = &cases[suite_row(_i)];
+    static struct run bare, traced;
+    char line[TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
+    snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
+    if (c->flags & NOT_IN_ROOT && ip->root[0]) skip_test("%s: env would not find chroot", who);
+    snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
+    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
+    expand(ip, c->line, line, sizeof line);
+    const char *output = temp_path(".json");
+    run_line(&bare, c, line, NULL);
+    run_line(&traced, c, line, output);
+    ck_assert_msg(bare.status == traced.status, "%s: status %x instead of %x: %s%s", who, (unsigned)traced.status,
+                  (unsigned)bare.status, traced.text[0], traced.text[1]);
+    ck_assert_msg(!strcmp(bare.text[0], traced.text[0]), "%s: stdout\n%s\ninstead of\n%s", who, traced.text[0], bare.text[0]);
+    if (c->flags & NO_TRACE) {
+        ck_assert_msg(strstr(traced.text[1], "no Python code; nothing was saved"), "%s: %s", who, traced.text[1]);
+        ck_assert_msg(access(output, F_OK), "%s: there is an output", who);
+        return;
+    }
+    ck_assert_msg(!strcmp(bare.text[1], traced.text[1]), "%s: stderr\n%s\ninstead of\n%s", who, traced.text[1], bare.text[1]);
+    must_be_traced(c, output, who);
+    unlink(output);
+}
+END_TEST
+
+/* ---- signals that are sent to viztracer ---- */
+
+static void start_waiting(struct run *r, const struct interp *ip, const char *what, const char *output) {
+    char line[TEXT_MAX], inside[PATH_MAX], script[PATH_MAX], tool[PATH_MAX];
+    snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
+    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
+    snprintf(tool, sizeof tool, "exec %.1000s/viztracer --quiet -o %.1000s -- " PROGRAM "%s", tree_bin(), output, what);
+    expand(ip, tool, line, sizeof line);
+    start(r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    ck_assert_msg(read_until(r, "ready"), "%s on %s: not ready: %s%s", what, ip->version, r->text[0], r->text[1]);
+}
+
+START_TEST(test_launch_passes_a_signal_on) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run r;
+    const char *output = temp_path(".json");
+    start_waiting(&r, ip, "wait_for_signal 15 10", output);
+    kill(r.pid, SIGTERM);
+    finish(&r, "wait_for_signal");
+    ck_assert_msg(strstr(r.text[0], "[15]") && WIFEXITED(r.status) && !WEXITSTATUS(r.status), "%s: %s", ip->version, r.text[0]);
+    unlink(output);
+    start_waiting(&r, ip, "interrupted", output);
+    kill(r.pid, SIGINT);
+    finish(&r, "interrupted");
+    ck_assert_msg(WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGINT, "%s: status %x", ip->version, (unsigned)r.status);
+    ck_assert_msg(!access(output, F_OK), "%s: nothing was saved", ip->version);
+    unlink(output);
+}
+END_TEST
+
+/* As a shell does it for Ctrl+Z and fg. */
+START_TEST(test_launch_stops_and_goes_on_with_the_program) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run r;
+    int status = 0;
+    const char *output = temp_path(".json");
+    start_waiting(&r, ip, "wait_for_signal 10", output);
+    kill(-r.pid, SIGTSTP);
+    ck_assert(waitpid(r.pid, &status, WUNTRACED) == r.pid);
+    ck_assert_msg(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTSTP, "%s: status %x", ip->version, (unsigned)status);
+    kill(-r.pid, SIGCONT);
+    kill(r.pid, SIGUSR1);
+    finish(&r, "wait_for_signal");
+    ck_assert_msg(strstr(r.text[0], "[10]") && !r.status, "%s: status %x: %s", ip->version, (unsigned)r.status, r.text[0]);
+    ck_assert_msg(!access(output, F_OK), "%s: nothing was saved", ip->version);
+    unlink(output);
+}
+END_TEST
+
+/* ---- options ---- */
+
+/* Runs `viztracer OPTIONS` for a script that is copied where the interpreter sees it; loads the trace. */
+static void trace_with(const struct interp *ip, struct trace *t, const char *options, const char *rest, const char *output) {
+    char text[TEXT_MAX], line[TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
+    static struct run r;
+    snprintf(who, sizeof who, "%.150s on %s", options, ip->version);
+    snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
+    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
+    snprintf(text, sizeof text, "exec %.1000s/viztracer --quiet -o %.1000s %s %s", tree_bin(), output, options, rest);
+    expand(ip, text, line, sizeof line);
+    start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    finish(&r, line);
+    ck_assert_msg(!r.status, "%s: status %x: %s%s", who, (unsigned)r.status, r.text[0], r.text[1]);
+    must_load(t, output, who);
+    unlink(output);
+}
+
+START_TEST(test_launch_log_exit_records_the_end) {
+    const struct interp *ip = suite_interp(_i);
+    static const char *const others[] = {"", "--ignore_c_function", "--log_func_args", "--include_functions marked at_the_end"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(others); i++) {
+        struct trace t;
+        char options[128];
+        snprintf(options, sizeof options, "%s --", others[i]);
+        trace_with(ip, &t, options, PROGRAM "exit_functions", temp_path(".json"));
+        ck_assert_msg(trace_count(&t, "marked", 0) == 1 && !trace_count(&t, "at_the_end", 0), "%s on %s", options, ip->version);
+        trace_free(&t);
+        snprintf(options, sizeof options, "--log_exit %s --", others[i]);
+        trace_with(ip, &t, options, PROGRAM "exit_functions", temp_path(".json"));
+        ck_assert_msg(trace_count(&t, "marked", 0) == 1 && trace_count(&t, "at_the_end", 0) == 1, "%s on %s", options,
+                      ip->version);
+        trace_free(&t);
+    }
+}
+END_TEST
+
+/* VizTracer has 3 entries for this: builtins.exec, <module>, list.append. */
+START_TEST(test_launch_has_viztracers_entries) {
+    const struct interp *ip = suite_interp(_i);
+    struct trace t;
+    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
+    trace_with(ip, &t, "--python $PY", "-c 'lst = []; lst.append(1)'", temp_path(".json"));
+    size_t n = 0;
+    for (size_t i = 0; i < t.n; i++) n += t.events[i].ph == 'X';
+    ck_assert_msg(n == 3, "%zu entries on %s", n, ip->version);
+    trace_free(&t);
+}
+END_TEST
+
+/* ---- set-up ---- */
+
+static void copy_libraries(const char *root) {
+    char command[3 * PATH_MAX];
+    snprintf(command, sizeof command,
+             "mkdir -p %s%s && cp %.1000s/../lib/libviztracer_agent.so %.1000s/../lib/libviztracer_launch.so %s%s/", root, folder,
+             tree_bin(), tree_bin(), root, folder);
+    if (system(command)) {
+        fprintf(stderr, "cannot copy the libraries: %s\n", command);
+        exit(1);
+    }
+}
+
+static void remove_libraries(const char *root) {
+    static const char *const names[] = {"/libviztracer_agent.so", "/libviztracer_launch.so", ""};
+    char path[2 * PATH_MAX];
+    for (size_t i = 0; i < VT_ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof path, "%s%s%s", root, folder, names[i]);
+        remove(path);
+    }
+}
+
+int main(void) {
+    Suite *s = suite_create("launch");
+    size_t n;
+    const struct interp *ips = interp_list(&n);
+    char targets[PATH_MAX];
+    snprintf(folder, sizeof folder, "/tmp/vt-launch-%d", (int)getpid());
+    copy_libraries("");
+    for (size_t i = 0; i < n; i++)
+        if (ips[i].root[0]) copy_libraries(ips[i].root);
+    snprintf(targets, sizeof targets, "%s/libviztracer_agent.so", folder);
+    setenv("VIZTRACER_AGENT", targets, 1);
+    snprintf(targets, sizeof targets, "%s/tests/targets:/tmp/vt-targets", tree_root());
+    setenv("PYTHONPATH", targets, 1); /* for -m launched */
+    setenv("VIZTRACERD_SOCKET", "none", 1);
+    for (size_t i = 0; i < VT_ARRAY_LEN(cases); i++) suite_add_row(s, cases[i].name, test_launch_is_like_a_bare_run, (int)i, 120);
+    suite_add(s, "signals", test_launch_passes_a_signal_on, 120);
+    suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 120);
+    suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 120);
+    suite_add(s, "entries", test_launch_has_viztracers_entries, 120);
+    int rc = suite_main(s);
+    remove_libraries("");
+    for (size_t i = 0; i < n; i++)
+        if (ips[i].root[0]) remove_libraries(ips[i].root);
+    return rc;
+}
