@@ -40,6 +40,7 @@ const struct option_row run_option_rows[] = {
     ACCEPTED("--sanitize_function_name", "names are always valid JSON"),
     ACCEPTED("--trace_self", "no Python code of the tracer runs in the program"),
 
+    REFUSED("--attach_installed", "is not needed: --attach works on every process"),
     REFUSED("--log_var", NOT_YET),
     REFUSED("--log_number", NOT_YET),
     REFUSED("--log_attr", NOT_YET),
