@@ -377,7 +377,7 @@ static const struct {
     {"no-such-command", "no-such-command"},
     {"reprot x", "did you mean report?"},
     {"--atach %d", "did you mean --attach?"},
-    {"--att %d", "could be --attach or --attach_installed"},
+    {"--att %d", "could be --attach_installed or --attach"},
     {"--com a b", "could be --combine or --compress"},
     {"--include_file x foo.py", "which program?"},
     {"--log_var x foo.py", "--log_var"},
