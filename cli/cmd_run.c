@@ -71,13 +71,12 @@ static int trace(struct launch *l) {
 
 static int run(int argc, char **argv) {
     struct launch *l = calloc(1, sizeof(*l));
-    char *owned = NULL;
     if (!l) return cli_fail("out of memory");
     struct tracing *a = &l->tracing;
     a->client.fd = a->path.raw_fd = l->program.wake[0] = l->program.wake[1] = -1;
     a->launched = true;
     a->o = &l->options.trace;
-    int rc = run_options_parse(&l->options, &argc, &argv, &owned);
+    int rc = run_options_parse(&l->options, argc, argv);
     if (!rc && !l->options.script && !l->options.module && !l->options.code)
         rc = cli_usage("which program? viztracer script.py, -m MODULE, -c CODE, or -- COMMAND; see viztracer --help");
     if (!rc && program_find(&l->program, &l->options, argc, argv, &a->err)) rc = cli_usage("%s", a->err.msg);
@@ -91,7 +90,7 @@ static int run(int argc, char **argv) {
     if (!rc && a->o->open) tracing_open_viewer(a);
 out:
     program_free(&l->program);
-    run_options_free(&l->options, owned);
+    run_options_free(&l->options);
     free(l);
     return CLI_RETURN(rc);
 }

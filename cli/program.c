@@ -90,8 +90,9 @@ static int find_program(struct program *p, const struct run_options *o, char **w
     bool is_found = there ? realpath(word, found) != NULL : on_path(word, found, sizeof(found));
     if (!is_found) return vt_err_set(err, -ENOENT, "no such file as %s, and no such command on PATH", word);
     if (needs_python(found, o)) {
-        if (!there) p->argv[1] = strdup(found); /* ends with the process */
-        return p->argv[1] ? find_python(p, o, err) : vt_err_set(err, -ENOMEM, "out of memory");
+        snprintf(p->script, sizeof(p->script), "%s", found);
+        if (!there) p->argv[1] = p->script;
+        return find_python(p, o, err);
     }
     snprintf(p->file, sizeof(p->file), "%s", there && strchr(word, '/') ? word : found);
     memmove(p->argv, p->argv + 1, (size_t)(n + 1) * sizeof(char *));
@@ -168,24 +169,35 @@ static unsigned seccomp_filters(void) {
     return mode && strtoul(mode + strlen("\nSeccomp:"), NULL, 10) == 2; /* before Linux 5.9 */
 }
 
-/* The environment with the launch's variables; LD_PRELOAD stays in its place. NULL = no memory. Never freed: an exec follows. */
-static char **environment_with(const char *preload, const char *key) {
+struct launch_env {
+    char **list; /* the environment, LD_PRELOAD in its place */
+    char *preload, *value;
+};
+
+static void env_free(struct launch_env *e) {
+    free(e->list);
+    free(e->preload);
+    free(e->value);
+}
+
+/* 0 or -ENOMEM; env_free in any case. */
+static int env_make(struct launch_env *e, const char *preload, const char *key) {
+    const char *had = getenv("LD_PRELOAD");
+    unsigned filters = seccomp_filters();
     size_t n = 0, to = 0;
-    bool had = false;
+    memset(e, 0, sizeof(*e));
     while (environ[n]) n++;
-    char **all = calloc(n + 3, sizeof(char *));
-    if (!all) return NULL;
+    e->list = calloc(n + 3, sizeof(char *));
+    if (asprintf(&e->preload, "LD_PRELOAD=%s%s%s", preload, had ? ":" : "", had ? had : "") < 0) e->preload = NULL;
+    if (asprintf(&e->value, VT_LAUNCH_VARIABLE "=%s%02u", key, filters < 99 ? filters : 99) < 0) e->value = NULL;
+    if (!e->list || !e->preload || !e->value) return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         if (is_variable(environ[i], VT_LAUNCH_VARIABLE)) continue;
-        all[to++] = environ[i];
-        if (had || !is_variable(environ[i], "LD_PRELOAD")) continue;
-        had = true;
-        if (asprintf(&all[to - 1], "LD_PRELOAD=%s:%s", preload, environ[i] + strlen("LD_PRELOAD=")) < 0) return NULL;
+        e->list[to++] = is_variable(environ[i], "LD_PRELOAD") ? e->preload : environ[i];
     }
-    if (!had && asprintf(&all[to++], "LD_PRELOAD=%s", preload) < 0) return NULL;
-    unsigned filters = seccomp_filters();
-    if (filters > 99) filters = 99;
-    return asprintf(&all[to], VT_LAUNCH_VARIABLE "=%s%02u", key, filters) < 0 ? NULL : all;
+    if (!had) e->list[to++] = e->preload;
+    e->list[to] = e->value;
+    return 0;
 }
 
 static void child(const struct program *p, char **env, int report) {
@@ -198,14 +210,19 @@ static void child(const struct program *p, char **env, int report) {
 
 int program_start(struct program *p, const char *preload, const char *key, struct vt_err *err) {
     int report[2] = {-1, -1}, why = 0;
-    char **env = environment_with(preload, key);
-    if (!env || pipe2(p->wake, O_CLOEXEC | O_NONBLOCK) || pipe2(report, O_CLOEXEC))
-        return vt_err_set(err, -ENOMEM, "cannot start %s: out of memory", p->file);
+    struct launch_env env;
+    int rc = env_make(&env, preload, key);
+    if (!rc && (pipe2(p->wake, O_CLOEXEC | O_NONBLOCK) || pipe2(report, O_CLOEXEC))) rc = -errno;
+    if (rc) {
+        env_free(&env);
+        return vt_err_set(err, rc, "cannot start %s: %s", p->file, strerror(-rc));
+    }
     wake_fd = p->wake[1];
     catch_all();
     pid_t pid = fork();
-    if (pid == 0) child(p, env, report[1]);
-    int rc = pid < 0 ? -errno : 0;
+    if (pid == 0) child(p, env.list, report[1]);
+    rc = pid < 0 ? -errno : 0;
+    env_free(&env);
     vt_close(&report[1]);
     ssize_t n = rc ? 0 : read(report[0], &why, sizeof(why));
     if (n == (ssize_t)sizeof(why)) {

@@ -8,10 +8,11 @@
 #include "cli/run_options.h"
 
 struct program {
-    char file[PATH_MAX]; /* what is executed */
-    char **argv;         /* its words: owned; the texts are borrowed */
-    char name[64];       /* for -u: of the script up to the first dot, of the module, or python */
-    pid_t pid;           /* 0 = not started */
+    char file[PATH_MAX];   /* what is executed */
+    char script[PATH_MAX]; /* a script that was found on PATH, for argv */
+    char **argv;           /* its words: owned; the texts are borrowed */
+    char name[64];         /* for -u: of the script up to the first dot, of the module, or python */
+    pid_t pid;             /* 0 = not started */
     bool ended;
     int status;  /* as from waitpid, once it has ended */
     int wake[2]; /* pipe: a byte for each signal of ours */

@@ -64,7 +64,7 @@ static int take_line(struct reading *r, char *line) {
         return 0;
     }
     if (!r->in_default) return 0;
-    if (first != line && r->n) return r->takes_value ? add_values(r, first) : 0;
+    if (first != line && r->n > 1) return r->takes_value ? add_values(r, first) : 0;
     return take_setting(r, first);
 }
 
@@ -75,6 +75,7 @@ int rcfile_read(const char *path, const struct options_command *c, char ***words
     *text = NULL;
     r.words = calloc(WORDS_MAX, sizeof(char *));
     r.text = malloc(5 * BYTES_MAX); /* each line of the file adds at most three bytes to its name */
+    if (r.words) r.words[r.n++] = (char *)"rcfile";
     int rc = r.words && r.text ? 0 : vt_err_set(err, -ENOMEM, "out of memory");
     if (!rc) {
         rc = vt_read_file(path, r.text, BYTES_MAX, &len);

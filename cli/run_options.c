@@ -1,4 +1,4 @@
-/* Owns the table of a launch's own options, and putting the words of the rcfile before those of the command line. */
+/* Owns the table of a launch's own options, and reading the rcfile before the command line. */
 #include "cli/run_options.h"
 
 #include <stdlib.h>
@@ -71,34 +71,28 @@ static const char *rcfile_of(int argc, char **argv) {
     return name;
 }
 
-int run_options_parse(struct run_options *o, int *argc, char ***argv, char **owned) {
+/* The file's words become the defaults of the command line. */
+static int take_rcfile(struct run_options *o, const char *path) {
     struct vt_err err = {0};
-    int nwords = 0;
+    char **words;
+    int nwords;
+    if (rcfile_read(path, &cli_run.options, &words, &nwords, &o->rctext, &err)) return cli_usage("%s", err.msg);
+    int rc = options_parse(&cli_run.options, o, nwords, words, &err);
+    free(words);
+    return rc ? cli_usage("%s: %s", path, err.msg) : CLI_OK;
+}
+
+int run_options_parse(struct run_options *o, int argc, char **argv) {
     memset(o, 0, sizeof(*o));
-    *owned = NULL;
     attach_options_init(&o->trace);
-    attach_options_text(&o->trace, *argc, *argv);
-    const char *named = rcfile_of(*argc, *argv);
-    if (named || !access(RCFILE, R_OK)) {
-        char **words;
-        if (rcfile_read(named ? named : RCFILE, &cli_run.options, &words, &nwords, owned, &err)) return cli_usage("%s", err.msg);
-        char **all = calloc((size_t)(nwords + *argc + 1), sizeof(char *));
-        if (!all) {
-            free(words);
-            return cli_fail("out of memory");
-        }
-        all[0] = (*argv)[0];
-        for (int i = 0; i < nwords; i++) all[1 + i] = words[i];
-        for (int i = 1; i < *argc; i++) all[nwords + i] = (*argv)[i];
-        *argc += nwords;
-        *argv = all; /* lives as long as the program */
-        free(words);
-    }
-    int rc = cli_parse(&cli_run, o, *argc, *argv);
+    attach_options_text(&o->trace, argc, argv);
+    const char *named = rcfile_of(argc, argv);
+    int rc = named || !access(RCFILE, R_OK) ? take_rcfile(o, named ? named : RCFILE) : CLI_OK;
+    if (!rc) rc = cli_parse(&cli_run, o, argc, argv);
     return rc ? rc : attach_options_check(&o->trace);
 }
 
-void run_options_free(struct run_options *o, char *owned) {
+void run_options_free(struct run_options *o) {
     options_free(&cli_run.options, o);
-    free(owned);
+    free(o->rctext);
 }

@@ -11,6 +11,7 @@ struct run_options {
     int rest;                    /* index in argv of the arguments behind -m or -c */
     const char *python;          /* NULL = found on PATH */
     const char *rcfile;          /* NULL = .viztracerrc, if it is there */
+    char *rctext;                /* words of the rcfile, to which fields point. Owned */
     bool unused;                 /* what options of VizTracer that change nothing here store */
 };
 
@@ -18,9 +19,8 @@ struct run_options {
 extern const struct option_row run_option_rows[];
 #define RUN_ROWS_MAX 48
 
-/* Parses the words, with those of the rcfile in front. argv: in, out: the words that indexes are of; *owned to be freed with
- * run_options_free. CLI_OK, -1 or an exit code, as cli_parse. */
-int run_options_parse(struct run_options *o, int *argc, char ***argv, char **owned);
-void run_options_free(struct run_options *o, char *owned);
+/* Parses the rcfile, then the words. run_options_free has to follow in any case. CLI_OK, -1 or an exit code, as cli_parse. */
+int run_options_parse(struct run_options *o, int argc, char **argv);
+void run_options_free(struct run_options *o);
 
 #endif

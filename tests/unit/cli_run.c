@@ -1,0 +1,234 @@
+/* The command line of a launch: which words are ours, the rcfile, and what is executed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/program.h"
+#include "cli/rcfile.h"
+#include "proto/abi/arena.h"
+#include "tests/lib/capture.h"
+#include "tests/lib/case.h"
+
+#define WORDS_MAX 32
+static char folder[64], text[512];
+static char *words[WORDS_MAX];
+static int argc;
+static struct run_options o;
+static char *out, *said;
+
+static void set_up(void) {
+    snprintf(folder, sizeof folder, "/tmp/vt-cli-run-%d", (int)getpid());
+    ck_assert(!mkdir(folder, 0755) && !chdir(folder));
+    memset(&o, 0, sizeof o);
+}
+
+static void tear_down(void) {
+    char command[128];
+    run_options_free(&o);
+    free(out);
+    free(said);
+    out = said = NULL;
+    snprintf(command, sizeof command, "/bin/rm -rf %s", folder);
+    ck_assert(!chdir("/") && !system(command));
+}
+
+static void put(const char *name, const char *content, mode_t mode) {
+    FILE *f = fopen(name, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert(fputs(content, f) >= 0 && !fclose(f) && !chmod(name, mode));
+}
+
+/* Parses a line, split at blanks; "'...'" keeps blanks. */
+static int parse(const char *line) {
+    struct capture c;
+    run_options_free(&o);
+    free(out);
+    free(said);
+    snprintf(text, sizeof text, "run %s", line);
+    argc = 0;
+    for (char *p = text; *p && argc < WORDS_MAX - 1;) {
+        char end = *p == '\'' ? '\'' : ' ';
+        if (end == '\'') p++;
+        words[argc++] = p;
+        p += strcspn(p, (char[]){end, 0});
+        if (*p) *p++ = 0;
+        while (*p == ' ') p++;
+    }
+    words[argc] = NULL;
+    capture_begin(&c);
+    int rc = run_options_parse(&o, argc, words);
+    capture_end(&c, &out, &said);
+    return rc;
+}
+
+static void must_parse(const char *line) { ck_assert_msg(parse(line) == CLI_OK, "%s: %s", line, said); }
+
+START_TEST(test_run_words_behind_the_program_are_its_own) {
+    must_parse("--log_exit -o a.json script.py -o b.json --quiet --no_such");
+    ck_assert_str_eq(words[o.script], "script.py");
+    ck_assert_str_eq(o.trace.output_file, "a.json");
+    ck_assert(!o.trace.quiet && o.trace.trace.flags & VT_F_LOG_EXIT);
+    must_parse("-m mod -o b.json --quiet");
+    ck_assert_str_eq(o.module, "mod");
+    ck_assert_str_eq(words[o.rest], "-o");
+    ck_assert(!o.script && !o.trace.quiet);
+    must_parse("-c '-1 if x else 2' --help");
+    ck_assert_str_eq(o.code, "-1 if x else 2");
+    ck_assert_str_eq(words[o.rest], "--help");
+    must_parse("-mmod x");
+    ck_assert_str_eq(o.module, "mod");
+    ck_assert_str_eq(words[o.rest], "x");
+    must_parse("--cmd_string=pass");
+    ck_assert_str_eq(o.code, "pass");
+    ck_assert_int_eq(o.rest, argc);
+}
+END_TEST
+
+START_TEST(test_run_options_end_where_the_user_says) {
+    must_parse("--quiet -- --odd-name x");
+    ck_assert_str_eq(words[o.script], "--odd-name");
+    must_parse("--run script.py --quiet");
+    ck_assert_str_eq(words[o.script], "script.py");
+    ck_assert(!o.trace.quiet);
+    must_parse("--include_files a b -- script.py");
+    ck_assert_str_eq(words[o.script], "script.py");
+    must_parse("--quiet");
+    ck_assert(!o.script && !o.module && !o.code);
+}
+END_TEST
+
+START_TEST(test_run_names_may_be_shortened) {
+    must_parse("--log_exi --ignore_c script.py");
+    ck_assert(o.trace.trace.flags & VT_F_LOG_EXIT && !(o.trace.trace.flags & VT_F_C_CALLS));
+    ck_assert_int_eq(parse("--log_f script.py"), CLI_USAGE);
+    ck_assert_int_eq(parse("--log_var x script.py"), CLI_USAGE);
+    ck_assert_msg(strstr(said, "--log_var is not available in this version"), "%s", said);
+    ck_assert_int_eq(parse("-m"), CLI_USAGE);
+}
+END_TEST
+
+START_TEST(test_run_rcfile_comes_before_the_command_line) {
+    put(".viztracerrc",
+        "# comment\n[other]\nquiet = 1\n[default]\nIgnore_C_Function = False\nmax_stack_depth: 7\ninclude_files = a\n  b c\n; "
+        "x\n",
+        0644);
+    must_parse("script.py");
+    ck_assert(!(o.trace.trace.flags & VT_F_C_CALLS) && !o.trace.quiet); /* a flag is on whatever its value is */
+    ck_assert_int_eq(o.trace.trace.max_stack_depth, 7);
+    ck_assert_uint_eq(o.trace.trace.n_include_files, 3);
+    ck_assert_str_eq(words[o.script], "script.py");
+    ck_assert_int_eq(o.script, 1);
+    must_parse("--max_stack_depth 3 script.py");
+    ck_assert_int_eq(o.trace.trace.max_stack_depth, 3);
+    put("other.ini", "[default]\nquiet = yes\n", 0644);
+    must_parse("--rcfile other.ini script.py");
+    ck_assert(o.trace.quiet && o.trace.trace.flags & VT_F_C_CALLS);
+}
+END_TEST
+
+START_TEST(test_run_rcfile_mistakes_are_told) {
+    static const struct {
+        const char *content, *says;
+    } wrong[] = {{"quiet = 1\n", "no section [default]"},
+                 {"", "no section [default]"},
+                 {"[default]\nno_such = 1\n", "no_such: no such option"},
+                 {"[default]\nlog_ex = 1\n", "log_ex: no such option"},
+                 {"[default]\nquiet\n", "not of the form name = value"},
+                 {"[default]\nmax_stack_depth = many\n", "many"}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(wrong); i++) {
+        put("wrong.ini", wrong[i].content, 0644);
+        ck_assert_int_eq(parse("--rcfile wrong.ini script.py"), CLI_USAGE);
+        ck_assert_msg(strstr(said, wrong[i].says), "%s: %s", wrong[i].content, said);
+    }
+    ck_assert_int_eq(parse("--rcfile missing.ini script.py"), CLI_USAGE);
+    ck_assert_msg(strstr(said, "missing.ini"), "%s", said);
+}
+END_TEST
+
+/* ---- what is executed ---- */
+
+static struct program program;
+
+static const char *find(const char *line) {
+    static struct vt_err err;
+    must_parse(line);
+    program_free(&program);
+    memset(&err, 0, sizeof err);
+    return program_find(&program, &o, argc, words, &err) ? err.msg : NULL;
+}
+
+static void must_run(const char *line, const char *file, const char *first, const char *second) {
+    const char *why = find(line);
+    ck_assert_msg(!why, "%s: %s", line, why);
+    ck_assert_msg(!strcmp(program.file, file), "%s: runs %s", line, program.file);
+    ck_assert_msg(!strcmp(program.argv[0], first), "%s: argv[0] %s", line, program.argv[0]);
+    ck_assert_msg(second ? program.argv[1] && !strcmp(program.argv[1], second) : !program.argv[1], "%s: argv[1] %s", line,
+                  program.argv[1] ? program.argv[1] : "none");
+}
+
+START_TEST(test_run_finds_the_program_and_its_interpreter) {
+    char path[256], tool[128], python[128], script[128];
+    snprintf(path, sizeof path, "%s/bin", folder);
+    ck_assert(!mkdir(path, 0755) && !mkdir("package", 0755));
+    setenv("PATH", path, 1);
+    snprintf(tool, sizeof tool, "%s/bin/tool", folder);
+    snprintf(python, sizeof python, "%s/bin/python3", folder);
+    snprintf(script, sizeof script, "%s/bin/found.py", folder);
+    put("script.py", "", 0644);
+    put("run.py", "#!/bin/other\n", 0755);
+    put("local", "#!/bin/sh\n", 0755);
+    put("plain", "pass\n", 0644);
+    put("trace.json", "{}", 0644);
+    put(tool, "#!/some/venv/bin/python\n", 0755);
+    put(script, "", 0755);
+    const char *why = find("script.py");
+    ck_assert_msg(why && strstr(why, "no python3 and no python on PATH"), "%s", why);
+    put(python, "", 0755);
+    must_run("script.py a", python, "python3", "script.py");
+    must_run("run.py", python, "python3", "run.py");
+    must_run("plain", python, "python3", "plain");
+    must_run("package", python, "python3", "package");
+    must_run("-", python, "python3", "-");
+    must_run("-m mod x", python, "python3", "-m");
+    ck_assert_str_eq(program.argv[2], "mod");
+    ck_assert_str_eq(program.argv[3], "x");
+    must_run("-c pass", python, "python3", "-c");
+    must_run("tool --flag", tool, "tool", "--flag");
+    must_run("./local", "./local", "./local", NULL);
+    must_run("found.py", python, "python3", script);
+    must_run("--python bin/python3 script.py", "bin/python3", "bin/python3", "script.py");
+    must_run("--python python3 tool", python, "python3", tool); /* whatever its first line says */
+    why = find("--python /no/python script.py");
+    ck_assert_msg(why && strstr(why, "--python /no/python: no such program"), "%s", why);
+    why = find("missing.py");
+    ck_assert_msg(why && strstr(why, "no such file as missing.py"), "%s", why);
+    why = find("trace.json");
+    ck_assert_msg(why && strstr(why, "did you mean vizviewer trace.json?"), "%s", why);
+    program_free(&program);
+}
+END_TEST
+
+START_TEST(test_run_names_for_unique_outputs) {
+    put("my.script.py", "", 0644);
+    ck_assert_ptr_null(find("./my.script.py"));
+    ck_assert_str_eq(program.name, "my");
+    ck_assert_ptr_null(find("-m pkg.mod"));
+    ck_assert_str_eq(program.name, "pkg.mod");
+    ck_assert_ptr_null(find("-c pass"));
+    ck_assert_str_eq(program.name, "python");
+    program_free(&program);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {test_run_words_behind_the_program_are_its_own,
+                                  test_run_options_end_where_the_user_says,
+                                  test_run_names_may_be_shortened,
+                                  test_run_rcfile_comes_before_the_command_line,
+                                  test_run_rcfile_mistakes_are_told,
+                                  test_run_finds_the_program_and_its_interpreter,
+                                  test_run_names_for_unique_outputs};
+    return case_main("run", tests, sizeof tests / sizeof tests[0], set_up, tear_down);
+}
