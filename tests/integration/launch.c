@@ -1,6 +1,6 @@
 /* Programs that are started under trace: stdout, stderr and exit status are those of a bare run, and the trace begins and ends
  * with the program's own code. Each case is a command line for the shell or for viztracer; $PY is the interpreter, $T the folder
- * of the targets. */
+ * of the targets, $B that of the built programs, $A a program with an address sanitizer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -160,6 +160,11 @@ static const struct test_case cases[] = {
     {.name = "closed-descriptors", .line = PROGRAM "show_process <&- 2>&-", .flags = SHELL},
     {.name = "make", .line = "printf 'a:\\n\\t@" PROGRAM "show_stack\\n' | make -f -", .flags = SHELL},
     {.name = "no-script", .line = "$PY $T/no-such-file.py", .flags = NO_TRACE},
+    {.name = "sanitizer-on-the-way", .line = "$A && " PROGRAM "nothing", .flags = SHELL | NOT_IN_ROOT},
+    {.name = "seccomp-filter",
+     .line = "$B/../tests/integration/envs --seccomp " PROGRAM "nothing",
+     .flags = NO_TRACE | NOT_IN_ROOT},
+    {.name = "no-python", .line = "true", .flags = NO_TRACE},
     {.name = "terminal", .line = PROGRAM "show_terminal", .input = "line\n", .flags = TERMINAL},
     {.name = "terminal-process", .line = PROGRAM "show_process", .flags = TERMINAL},
     {.name = "terminal-exit", .line = PROGRAM "exit 3", .flags = TERMINAL, .ends = "exit status 3"},
@@ -175,6 +180,10 @@ static void expand(const struct interp *ip, const char *line, char *to, size_t s
             at += (size_t)snprintf(to + at, size - at, "%s%s%s%s", ip->root[0] ? "chroot " : "", ip->root, ip->root[0] ? " " : "",
                                    ip->path);
             line += 2;
+        } else if (!strncmp(line, "$A", 2) || !strncmp(line, "$B", 2)) {
+            at +=
+                (size_t)snprintf(to + at, size - at, "%s%s", line[1] == 'A' ? folder : tree_bin(), line[1] == 'A' ? "/asan" : "");
+            line++;
         } else if (!strncmp(line, "$T", 2)) {
             at += (size_t)snprintf(to + at, size - at, "%s%s", targets ? targets : tree_root(), targets ? "" : "/tests/targets");
             line++;
@@ -235,13 +244,15 @@ START_TEST(test_launch_is_like_a_bare_run) {
     static struct run bare, traced;
     char line[TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
     snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
-    if (c->flags & NOT_IN_ROOT && ip->root[0]) skip_test("%s: env would not find chroot", who);
+    if (c->flags & NOT_IN_ROOT && ip->root[0]) skip_test("%s: its line does not fit a chroot", who);
     snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
     ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
     expand(ip, c->line, line, sizeof line);
     const char *output = temp_path(".json");
     run_line(&bare, c, line, NULL);
     run_line(&traced, c, line, output);
+    bool unsaved = c->flags & NO_TRACE && !bare.status;
+    if (unsaved) bare.status = 1 << 8;
     ck_assert_msg(bare.status == traced.status, "%s: status %x instead of %x: %s%s", who, (unsigned)traced.status,
                   (unsigned)bare.status, traced.text[0], traced.text[1]);
     ck_assert_msg(!strcmp(bare.text[0], traced.text[0]), "%s: stdout\n%s\ninstead of\n%s", who, traced.text[0], bare.text[0]);
@@ -368,8 +379,21 @@ static void copy_libraries(const char *root) {
     }
 }
 
+/* A program that a preloaded library would keep from starting. */
+static void build_sanitized(void) {
+    char command[PATH_MAX];
+    snprintf(command, sizeof command,
+             "echo 'int main(void) { return 0; }' | gcc -fsanitize=address -x c -o %s/asan - && LD_PRELOAD=%s/%s %s/asan 2>&1 | "
+             "grep -q 'runtime does not come first'",
+             folder, folder, "libviztracer_launch.so", folder);
+    if (system(command)) {
+        fprintf(stderr, "no program that refuses a preloaded library: %s\n", command);
+        exit(1);
+    }
+}
+
 static void remove_libraries(const char *root) {
-    static const char *const names[] = {"/libviztracer_agent.so", "/libviztracer_launch.so", ""};
+    static const char *const names[] = {"/libviztracer_agent.so", "/libviztracer_launch.so", "/asan", ""};
     char path[2 * PATH_MAX];
     for (size_t i = 0; i < VT_ARRAY_LEN(names); i++) {
         snprintf(path, sizeof path, "%s%s%s", root, folder, names[i]);
@@ -384,6 +408,7 @@ int main(void) {
     char targets[PATH_MAX];
     snprintf(folder, sizeof folder, "/tmp/vt-launch-%d", (int)getpid());
     copy_libraries("");
+    build_sanitized();
     for (size_t i = 0; i < n; i++)
         if (ips[i].root[0]) copy_libraries(ips[i].root);
     snprintf(targets, sizeof targets, "%s/libviztracer_agent.so", folder);
