@@ -255,13 +255,15 @@ START_TEST(test_launch_is_like_a_bare_run) {
     if (unsaved) bare.status = 1 << 8;
     ck_assert_msg(bare.status == traced.status, "%s: status %x instead of %x: %s%s", who, (unsigned)traced.status,
                   (unsigned)bare.status, traced.text[0], traced.text[1]);
-    ck_assert_msg(!strcmp(bare.text[0], traced.text[0]), "%s: stdout\n%.1500s\ninstead of\n%.1500s", who, traced.text[0], bare.text[0]);
+    ck_assert_msg(!strcmp(bare.text[0], traced.text[0]), "%s: stdout\n%.1500s\ninstead of\n%.1500s", who, traced.text[0],
+                  bare.text[0]);
     if (c->flags & NO_TRACE) {
         ck_assert_msg(strstr(traced.text[1], "no Python code; nothing was saved"), "%s: %s", who, traced.text[1]);
         ck_assert_msg(access(output, F_OK), "%s: there is an output", who);
         return;
     }
-    ck_assert_msg(!strcmp(bare.text[1], traced.text[1]), "%s: stderr\n%.1500s\ninstead of\n%.1500s", who, traced.text[1], bare.text[1]);
+    ck_assert_msg(!strcmp(bare.text[1], traced.text[1]), "%s: stderr\n%.1500s\ninstead of\n%.1500s", who, traced.text[1],
+                  bare.text[1]);
     must_be_traced(c, output, who);
     unlink(output);
 }
