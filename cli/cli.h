@@ -13,7 +13,8 @@
     X(run)                                                                                                                       \
     X(attach)                                                                                                                    \
     X(detach)                                                                                                                    \
-    X(status) X(uninstall) X(dump) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
+    X(status)                                                                                                                    \
+    X(uninstall) X(dump) X(sample) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
 
 struct cli_cmd {
     struct options_command options;

@@ -18,6 +18,7 @@
 #include "outside/tids.h"
 
 enum { TRIES = 20 /* for one stack */, LIST_TRIES = 20 };
+#define WHOLE_NS 1000000000ull
 
 struct outside {
     struct attach_view view; /* of a core file: what it knows of it; nothing is open */
@@ -34,6 +35,7 @@ struct outside {
     struct outside_frame *frames; /* of all threads */
     uint32_t nframes, frames_room;
     struct outside_counts counts;
+    uint64_t whole_ns; /* outside_sample: when all was last read anew */
 };
 
 /* ---- opening ---- */
@@ -237,19 +239,7 @@ static int read_tids(struct outside *o) {
     return tids_set(&o->tids, tids, n);
 }
 
-int outside_read(struct outside *o, struct vt_err *err) {
-    size_t n;
-    o->nthreads = o->nframes = 0;
-    codes_doubt(o->codes);
-    int rc = read_list(o);
-    if (!rc) rc = read_tids(o);
-    struct raw_thread **threads = pystacks_threads(o->stacks, &n);
-    for (size_t i = 0; !rc && i < n; i++) rc = read_stack(o, threads[i]);
-    for (size_t i = 0; !rc && i < n; i++) rc = tell(o, threads[i]);
-    pin_release(&o->pin);
-    for (uint32_t i = 0, at = 0; i < o->nthreads; at += o->threads[i++].nframes) o->threads[i].frames = o->frames + at;
-    if (!rc && (o->core || !target_check(o->view.info.pid, o->view.info.start_time))) return 0;
-    if (!rc) rc = -ESRCH;
+static int refuse(struct outside *o, int rc, struct vt_err *err) {
     if (rc == -ESRCH || rc == -ENOENT)
         return vt_err_set(err, -ESRCH, "process %d exited while viztracer looked at it", o->view.info.pid);
     if ((rc == -EINVAL || rc == -EFAULT) && o->core)
@@ -261,6 +251,52 @@ int outside_read(struct outside *o, struct vt_err *err) {
                           o->view.info.pid, o->view.py.major, o->view.py.minor);
     return vt_err_set(err, rc, "cannot read the memory of process %d: %s", o->view.info.pid, strerror(-rc));
 }
+
+static int read_threads(struct outside *o) {
+    size_t n;
+    int rc = 0;
+    struct raw_thread **threads = pystacks_threads(o->stacks, &n);
+    for (size_t i = 0; !rc && i < n; i++) rc = read_stack(o, threads[i]);
+    for (size_t i = 0; !rc && i < n; i++) rc = tell(o, threads[i]);
+    for (uint32_t i = 0, at = 0; i < o->nthreads; at += o->threads[i++].nframes) o->threads[i].frames = o->frames + at;
+    return rc;
+}
+
+int outside_read(struct outside *o, struct vt_err *err) {
+    o->nthreads = o->nframes = 0;
+    codes_doubt(o->codes);
+    int rc = read_list(o);
+    if (!rc) rc = read_tids(o);
+    if (!rc) rc = read_threads(o);
+    pin_release(&o->pin);
+    if (!rc && (o->core || !target_check(o->view.info.pid, o->view.info.start_time))) return 0;
+    return refuse(o, rc ? rc : -ESRCH, err);
+}
+
+static bool all_known(const struct outside *o) {
+    size_t n;
+    struct raw_thread **threads = pystacks_threads(o->stacks, &n);
+    for (size_t i = 0; i < n; i++)
+        if (!tid_of(o, threads[i])) return false;
+    return true;
+}
+
+int outside_sample(struct outside *o, struct vt_err *err) {
+    uint64_t now_ns = vt_mono_ns();
+    if (!o->whole_ns || now_ns - o->whole_ns > WHOLE_NS) {
+        o->whole_ns = now_ns;
+        return outside_read(o, err);
+    }
+    o->nthreads = o->nframes = 0;
+    int rc = read_list(o);
+    if (!rc && !all_known(o)) rc = read_tids(o);
+    if (!rc) rc = read_threads(o);
+    if (!rc) return 0;
+    /* it may have ended just now, and another one may have its id */
+    return refuse(o, target_check(o->view.info.pid, o->view.info.start_time) ? -ESRCH : rc, err);
+}
+
+void outside_read_running(struct outside *o) { states_read_running(o->view.info.pid, o->threads, o->nthreads); }
 
 void outside_read_states(struct outside *o) {
     size_t n;

@@ -63,6 +63,10 @@ const struct attach_info *outside_info(const struct outside *o);
 /* Reads all stacks of all interpreters, and who holds the GIL. -ESRCH: the process is gone. What the last reading gave is void
  * then. */
 VT_MUST_CHECK int outside_read(struct outside *o, struct vt_err *err);
+/* The same at a low price, to be called many times a second: it notices within a second that the process has ended. */
+VT_MUST_CHECK int outside_sample(struct outside *o, struct vt_err *err);
+/* Fills in `state` only. */
+void outside_read_running(struct outside *o);
 /* Fills in what /proc says about each of these threads, and the locks that they wait for. */
 void outside_read_states(struct outside *o);
 

@@ -72,3 +72,8 @@ void states_read(pid_t pid, struct outside_thread *threads, size_t n, const stru
         if (threads[i].tid) read_one(inside, pid, &threads[i], gils, ngils, now_ns);
     inside_close(inside);
 }
+
+void states_read_running(pid_t pid, struct outside_thread *threads, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (threads[i].tid) threads[i].state = state_of(pid, threads[i].tid);
+}

@@ -8,4 +8,7 @@
 /* Fills in state, call, since_ns, and OUTSIDE_GIL_WAITS, and the names that are missing. */
 void states_read(pid_t pid, struct outside_thread *threads, size_t n, const struct gil_state *gils, size_t ngils);
 
+/* Only `state`. */
+void states_read_running(pid_t pid, struct outside_thread *threads, size_t n);
+
 #endif

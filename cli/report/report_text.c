@@ -118,7 +118,10 @@ static void put_head(const struct view *v) {
         printf("%sCalls not seen %s, %s in all: " TRACE_UNSEEN_CAUSE "%s\n", term_red(&v->term),
                format_things(calls, sizeof calls, p->unseen, "time"), format_duration(took, p->unseen_ns), term_off(&v->term));
     if (v->info->limit[0]) printf("%s--max_overhead was on: %s%s\n", term_red(&v->term), v->info->limit, term_off(&v->term));
-    if (v->info->filters[0])
+    if (!strncmp(v->info->filters, "--sampled ", 10))
+        printf("These are samples, %s per second: shorter calls were seen by chance, equal samples in a row are one call\n",
+               v->info->filters + 10);
+    else if (v->info->filters[0])
         printf("Made with %s:\nthe time of calls that these left out, waiting too, counts as their callers' own\n",
                v->info->filters);
     if (p->folded) {

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* begin: what every spelling and abbreviation of the options begins with; values: how many words follow at most. */
+/* --sampled is no option: `viztracer sample` leaves it in what it writes.
+ * begin: what every spelling and abbreviation of the options begins with; values: how many words follow at most. */
 static const struct filter {
     const char *begin;
     unsigned values;
-} filters[] = {{"--inc", UINT32_MAX}, {"--exc", UINT32_MAX}, {"--ignore", 0}, {"--max_st", 1}, {"--min_d", 1}};
+} filters[] = {{"--inc", UINT32_MAX}, {"--exc", UINT32_MAX}, {"--ignore", 0}, {"--max_st", 1}, {"--min_d", 1}, {"--sampled", 1}};
 
 static bool begins_with(const char *word, size_t len, const char *begin) {
     for (size_t i = 0; begin[i]; i++)

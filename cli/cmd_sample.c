@@ -1,0 +1,177 @@
+/* Owns `viztracer sample PID -o OUT`: a sampling profile, read from outside. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/base/figures.h"
+#include "cli/base/interrupt.h"
+#include "cli/base/output.h"
+#include "cli/cli.h"
+#include "cli/convert/convert.h"
+#include "cli/format/format.h"
+#include "cli/sample/sample.h"
+
+enum { RATE_USUAL = 100, RATE_MAX = 10000 };
+#define SECOND_NS 1000000000ull
+
+struct line {
+    uint32_t pid;
+    uint64_t duration_ns;
+    uint32_t rate;
+    const char *output;
+    bool gil, idle, quiet;
+};
+
+struct run {
+    const struct line *line;
+    struct outside *o;
+    struct sample_calls *calls;
+    uint64_t samples, late, begin_ns, end_ns;
+    bool ended; /* the process has */
+};
+
+/* Which threads a profile is about: those on a CPU, or with --gil the one that holds the GIL, or with --idle all. */
+static bool is_wanted(const struct line *line, const struct outside_thread *t) {
+    if (t->torn || t->unread || !t->nframes) return false;
+    if (line->gil) return t->gil == OUTSIDE_GIL_HOLDS;
+    return line->idle || t->state == 'R' || t->gil == OUTSIDE_GIL_HOLDS;
+}
+
+static int take_sample(struct run *r, struct vt_err *err) {
+    size_t n;
+    int rc = outside_sample(r->o, err);
+    if (rc) return rc;
+    if (!r->line->gil && !r->line->idle) outside_read_running(r->o);
+    const struct outside_thread *threads = outside_threads(r->o, &n);
+    uint64_t now_ns = vt_mono_ns();
+    for (size_t i = 0; !rc && i < n; i++)
+        if (is_wanted(r->line, &threads[i])) rc = sample_calls_take(r->calls, &threads[i], now_ns);
+    sample_calls_round(r->calls, now_ns);
+    r->samples++;
+    return rc ? vt_err_set(err, rc, "out of memory") : 0;
+}
+
+/* Waits for the next moment. A reading that took longer than the time between two is not made up for. */
+static void wait_for(struct run *r, uint64_t *next_ns) {
+    uint64_t now_ns = vt_mono_ns();
+    *next_ns += SECOND_NS / r->line->rate;
+    if (*next_ns <= now_ns) {
+        r->late++;
+        *next_ns = now_ns;
+        return;
+    }
+    struct timespec until = {(time_t)(*next_ns / SECOND_NS), (long)(*next_ns % SECOND_NS)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static int take_samples(struct run *r, struct vt_err *err) {
+    struct interrupt interrupt;
+    int rc = 0;
+    interrupt_catch(&interrupt, 0);
+    uint64_t next_ns = r->begin_ns = vt_mono_ns();
+    while (!rc && !interrupts_seen && (!r->line->duration_ns || vt_mono_ns() - r->begin_ns < r->line->duration_ns)) {
+        rc = take_sample(r, err);
+        if (!rc) wait_for(r, &next_ns);
+    }
+    r->end_ns = vt_mono_ns();
+    interrupt_release(&interrupt);
+    r->ended = rc == -ESRCH && r->samples;
+    return r->ended ? 0 : rc;
+}
+
+/* Writes the samples as JSON into an unnamed file, from which the output is made. */
+static int sample_into(struct run *r, int fd, struct vt_err *err) {
+    int copy = dup(fd);
+    FILE *f = copy >= 0 ? fdopen(copy, "w") : NULL;
+    r->calls = f ? sample_calls_new(f, outside_info(r->o)) : NULL;
+    int rc = r->calls ? take_samples(r, err) : vt_err_set(err, -ENOMEM, "out of memory");
+    if (!rc) {
+        uint64_t took_ns = r->end_ns - r->begin_ns;
+        rc = sample_calls_end(r->calls, r->end_ns, (double)r->samples * 1e9 / (double)(took_ns ? took_ns : 1));
+        if (rc) vt_err_set(err, rc, "cannot write a temporary file: %s; set TMPDIR", strerror(-rc));
+    }
+    sample_calls_free(r->calls);
+    if (f)
+        fclose(f);
+    else
+        vt_close(&copy);
+    return rc;
+}
+
+static void say(const struct run *r, const struct convert_result *result) {
+    const struct outside_counts *c = outside_counts(r->o);
+    char samples[32], bytes[32], took[32];
+    double seconds = (double)(r->end_ns - r->begin_ns) / 1e9;
+    if (r->ended) printf("The process has ended.\n");
+    printf("Saved %s (%s): %s samples in %s, %.4g per second", r->line->output, format_bytes(bytes, sizeof(bytes), result->bytes),
+           format_count(samples, sizeof(samples), r->samples), format_ns(took, sizeof(took), r->end_ns - r->begin_ns),
+           (double)r->samples / (seconds > 0 ? seconds : 1));
+    if (r->late) printf(" (%u were wanted)", r->line->rate);
+    printf("; %.2f %% of the stacks changed while they were read and are left out.\n",
+           c->stacks ? 100.0 * (double)c->lost / (double)c->stacks : 0.0);
+}
+
+static int sample(const struct line *line, struct vt_err *err) {
+    struct run r = {.line = line};
+    struct convert_result result;
+    char path[64];
+    int rc = format_check_output(line->output, err);
+    if (!rc) rc = outside_open(&r.o, (pid_t)line->pid, err);
+    if (rc) return rc;
+    int fd = output_temp();
+    if (fd < 0) rc = vt_err_set(err, fd, "no temporary file: %s; set TMPDIR", strerror(-fd));
+    if (!rc && !line->quiet) {
+        printf("Sampling %u, %u times a second; Ctrl+C to stop and save.\n", line->pid, line->rate);
+        fflush(stdout);
+    }
+    if (!rc) rc = sample_into(&r, fd, err);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    struct convert_opts opts = {.input = path, .output = line->output, .no_file_info = true};
+    if (!rc) rc = convert_trace(&opts, &result, err);
+    if (!rc && !line->quiet) say(&r, &result);
+    vt_close(&fd);
+    outside_close(r.o);
+    return rc;
+}
+
+static int run(int argc, char **argv) {
+    struct line line = {.rate = RATE_USUAL, .output = "result.svg"};
+    struct vt_err err = {0};
+    int rc = cli_parse(&cli_sample, &line, argc, argv);
+    if (rc) return CLI_RETURN(rc);
+    if (line.gil && line.idle) return cli_usage("sample: --gil and --idle cannot be combined");
+    rc = sample(&line, &err);
+    return rc ? cli_fail("%s", err.msg) : cli_flush();
+}
+
+#define AT(field) OPTION_AT(struct line, field)
+static const struct option_row rows[] = {
+    {"PID", NULL, OPTION_PID, AT(pid), .ask = "which process?", .wants = "one process at a time", .help = "the process"},
+    {"--output_file", "-o", OPTION_TEXT, AT(output), .arg = "OUT",
+     .help = "where the profile goes; the name's ending chooses the format (result.svg)"},
+    {"--t", "-t", OPTION_SECONDS, AT(duration_ns), .arg = "SEC", .help = "stops after SEC seconds; no -t: until Ctrl+C"},
+    {"--rate", "-r", OPTION_INT, AT(rate), .min = 1, .max = RATE_MAX, .arg = "N", .help = "samples per second (100)"},
+    {"--gil", NULL, OPTION_FLAG, AT(gil), .help = "counts only the thread that holds the GIL"},
+    {"--idle", NULL, OPTION_FLAG, AT(idle), .help = "counts threads that wait, too"},
+    {"--quiet", NULL, OPTION_FLAG, AT(quiet), .help = "prints errors only"},
+    OPTION_END,
+};
+
+const struct cli_cmd cli_sample = {
+    .options =
+        {.program = "viztracer",
+         .name = "sample",
+         .args = "PID [-t SEC] [-o OUT]",
+         .summary = "makes a sampling profile of a process, without touching it",
+         .about = "Reads the stacks of the process from outside many times a second, and writes a profile: a flame graph, or any "
+                  "other format. Threads that wait are not counted, unless --idle is given.\n"
+                  "Its numbers are samples: a call that is shorter than the time between two samples is seen by chance.",
+         .more = cli_help_written,
+         .examples = "viztracer sample 4711 -t 10 -o slow.svg\nviztracer sample 4711 -t 10 -r 1000 --idle -o slow.vzt",
+         .rows = rows},
+    .group = CLI_TRACING,
+    .run = run,
+};

@@ -1,0 +1,121 @@
+/* `viztracer sample`: the shares of functions are those that the program makes, each format is written, threads that wait are
+ * counted only when they are wanted, and what ends early is saved. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/suite.h"
+
+/* The weight of the stacks of a .folded file that end in, or have, this function. */
+static double weight(const char *path, const char *function, bool anywhere) {
+    char line[8192], call[64];
+    double sum = 0;
+    FILE *f = fopen(path, "r");
+    ck_assert_msg(f != NULL, "no %s", path);
+    snprintf(call, sizeof call, "%s (", function);
+    while (fgets(line, sizeof line, f)) {
+        char *space = strrchr(line, ' '), *last = strrchr(line, ';');
+        last = last ? last + 1 : line;
+        if (space && (!function[0] || !strncmp(last, call, strlen(call)) || (anywhere && strstr(line, call))))
+            sum += strtod(space, NULL);
+    }
+    fclose(f);
+    return sum;
+}
+
+START_TEST(test_sample_finds_the_shares_of_functions) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    const char *out = temp_path(".folded");
+    char who[64];
+    snprintf(who, sizeof who, "shares on %s", ip->version);
+    ck_assert_int_eq(target_spawn(&t, ip, "shares.py", NULL, NULL), 0);
+    tool_runf(&tool, "sample %d -t 2 -r 500 -o %s", (int)t.pid, out);
+    must_exit(&tool, 0, who);
+    double much = weight(out, "much", false), little = weight(out, "little", false), all = weight(out, "", false);
+    ck_assert_msg(all > 0 && much / all > 0.6 && much / all < 0.9 && little / all > 0.1 && little / all < 0.4,
+                  "%s: %.0f and %.0f of %.0f; %s", who, much, little, all, tool.out);
+    ck_assert_msg(weight(out, "waiting", true) == 0, "%s: a thread that waits is counted", who);
+    ck_assert_msg(strstr(tool.out, " samples in ") && strstr(tool.out, "of the stacks changed"), "%s: %s", who, tool.out);
+    tool_runf(&tool, "sample %d -t 0.5 --idle -o %s", (int)t.pid, out);
+    must_exit(&tool, 0, who);
+    ck_assert_msg(weight(out, "waiting", true) > 0, "%s: --idle: a thread that waits is not counted", who);
+    ck_assert_msg(!target_progresses(&t, 2, 10000), "%s: the target does not run on", who);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
+START_TEST(test_sample_writes_each_format_and_report_says_what_it_is) {
+    static const char *const suffixes[] = {".vzt", ".json", ".svg", ".html", ".pftrace", ".speedscope.json", ".pprof"};
+    const struct interp *ip = suite_interp(0);
+    struct target t;
+    struct tool tool;
+    ck_assert_int_eq(target_spawn(&t, ip, "shares.py", NULL, NULL), 0);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        const char *out = temp_path(suffixes[i]);
+        tool_runf(&tool, "sample %d -t 0.3 --gil -o %s", (int)t.pid, out);
+        must_exit(&tool, 0, suffixes[i]);
+        ck_assert_msg(!access(out, F_OK), "no %s", out);
+        if (i < 2) {
+            tool_runf(&tool, "report %s", out);
+            must_exit(&tool, 0, suffixes[i]);
+            ck_assert_msg(strstr(tool.out, "These are samples, ") && strstr(tool.out, "much (") &&
+                              strstr(tool.out, " on 1 thread"),
+                          "%s: %s", suffixes[i], tool.out);
+        }
+        unlink(out);
+    }
+    target_kill(&t);
+}
+END_TEST
+
+START_TEST(test_sample_saves_what_it_has_when_the_process_ends) {
+    const struct interp *ip = suite_interp(0);
+    struct target t;
+    struct tool tool;
+    const char *out = temp_path(".folded");
+    ck_assert_int_eq(target_spawn(&t, ip, "shares.py", NULL, NULL), 0);
+    tool_startf(&tool, "sample %d -t 60 -o %s", (int)t.pid, out);
+    ck_assert_int_eq(tool_expect(&tool, "Sampling ", 20000), 0);
+    sleep_ms(500);
+    target_kill(&t);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "ended");
+    ck_assert_msg(strstr(tool.out, "The process has ended.") && weight(out, "much", false) > 0, "%s", tool.out);
+    unlink(out);
+}
+END_TEST
+
+START_TEST(test_sample_refuses_what_it_cannot_do) {
+    static const struct {
+        const char *line;
+        int code;
+        const char *says;
+    } rows[] = {
+        {"sample", 2, "which process?"},
+        {"sample 1 --gil --idle", 2, "cannot be combined"},
+        {"sample 1 -r 0", 2, ""},
+        {"sample 1 -o x.xyz", 1, "x.xyz"},
+        {"sample 999999999", 1, "no process"},
+    };
+    struct tool tool;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tool_runf(&tool, "%s", rows[i].line);
+        must_exit(&tool, rows[i].code, rows[i].line);
+        ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, rows[i].says), "%s: %s", rows[i].line, tool.err);
+    }
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("sample");
+    suite_add(s, "shares", test_sample_finds_the_shares_of_functions, 90);
+    suite_add_once(s, "formats", test_sample_writes_each_format_and_report_says_what_it_is, 90);
+    suite_add_once(s, "process-ends", test_sample_saves_what_it_has_when_the_process_ends, 90);
+    suite_add_once(s, "refusals", test_sample_refuses_what_it_cannot_do, 60);
+    return suite_main(s);
+}
