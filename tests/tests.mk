@@ -10,13 +10,14 @@
 ##   make test-asan       integration under ASan and UBSan on every interpreter
 ##   make test-stress     200 attaches in each state on each interpreter
 ##   make test-kill       2,000 kills of the injector, 2,000 more below a daemon
+##   make test-kill-asan  KILL_SECONDS=1200 of kills below a daemon with ASan and UBSan
 ##   make test-soak       SOAK_SECONDS=60 at full speed on each interpreter
 ##   make test-playwright the known trace in Chromium, driven by playwright-core (make deps-playwright)
 ##   make test-fresh      README's commands on a new Debian 12 (debootstrap); FORM=short takes less time
 ##   make fuzz            FUZZ_SECONDS=60 for each fuzzer
 ##   make test-all        all of the long forms: test, -kill, -stress, -soak, -asan, -playwright and fuzz
 SOAK_SECONDS ?= 60
-.PHONY: quick check test-fresh test test-build test-kill test-stress test-soak test-asan test-playwright test-all fuzz lint test-unit test-integration
+.PHONY: quick check test-fresh test test-build test-kill test-kill-asan test-stress test-soak test-asan test-playwright test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
 JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
@@ -88,6 +89,13 @@ fuzz: test-build
 	@VT_SUITE_SECONDS=$$(($(FUZZ_SECONDS) + 120)) BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-fuzz tests/run.sh $(call RUN_FUZZ,$(FUZZ_SECONDS))
 test-kill: test-build
 	@VT_LONG=1 VT_SUITE_SECONDS=7200 VT_LOGS=$(BUILD)/test-logs-kill $(RUN) $(KILL_BIN)
+KILL_SECONDS ?= 1200
+KILL_ASAN := BUILD=build-asan-faults
+test-kill-asan:
+	@tests/setup/deps.sh all
+	@$(MAKE) --no-print-directory $(JOBS) FAULTS=1 SAN=address,undefined $(KILL_ASAN) all build-asan-faults/tests/faults/daemon_kill
+	@VT_LONG=1 VT_SECONDS=$(KILL_SECONDS) VT_SUITE_SECONDS=$$(($(KILL_SECONDS) + 1200)) VT_LOGS=$(BUILD)/test-logs-kill-asan $(KILL_ASAN) \
+	    tests/with-pythons.sh tests/run.sh build-asan-faults/tests/faults/daemon_kill
 # three at a time: an attach mostly waits
 STATES := $(shell sed -n 's/^    {"\([a-z0-9-]*\)".*/\1/p' tests/integration/states.c)
 test-stress: test-build
@@ -101,4 +109,4 @@ test-playwright:
 	@tests/setup/deps.sh browser || true
 	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/tests/unit/cli_html
 	@BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-playwright tests/run.sh "tests/browser/run.sh playwright install"
-test-all: test test-kill test-stress test-soak test-asan test-playwright fuzz
+test-all: test test-kill test-kill-asan test-stress test-soak test-asan test-playwright fuzz

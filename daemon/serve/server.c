@@ -260,7 +260,7 @@ int server_run(const struct server_opts *opts, struct vt_err *err) {
     }
     LIST_FOREACH(r, &s->service.requesters, link) peer_flush(&r->peer, FLUSH_MS);
     while ((r = LIST_FIRST(&s->service.requesters))) requester_free(r);
-    LIST_FOREACH(session, &host->sessions, link) session_end_helper(session);
+    while ((session = LIST_FIRST(&host->sessions))) session_abandon(session);
     lease_stop(&host->lease);
     if (s->socket_path[0]) unlink(s->socket_path);
     for (int ms = 0; ms < 100 && waitpid(-1, NULL, WNOHANG) == 0; ms++) usleep(1000);

@@ -44,12 +44,14 @@ struct session {
     char *options_text, *output;
     /* attach */
     struct helper helper; /* the one that goes in, later the one that goes in to stop */
+    void (*on_helper)(void *session, const struct helper_msg *msg, int arena_fd); /* gets the messages of each */
     bool helper_running;
-    unsigned stop_helpers; /* started so far */
-    bool stop_helper_died; /* the last one */
-    bool waking;           /* the helper puts the hooks back in */
-    bool asking;           /* the helper finds out who holds the GIL */
-    unsigned asked;        /* how often that was begun */
+    unsigned stop_helpers;  /* started so far */
+    bool stop_helper_died;  /* the last one */
+    char stop_trouble[200]; /* why the last one could not do its work; "" = it did, or none was sent */
+    bool waking;            /* the helper puts the hooks back in */
+    bool asking;            /* the helper finds out who holds the GIL */
+    unsigned asked;         /* how often that was begun */
     uint64_t asked_ns;
     char gil_holder[OUTSIDE_HOLDER_MAX]; /* the last answer; "" = none yet */
     uint64_t got_ns;                     /* last time that there was something in the arena */
@@ -91,8 +93,8 @@ void session_stop(struct session *s, Vt__EndReason reason, const char *text);
 void session_orphan(struct session *s);
 /* Its client has saved the trace: the spool is removed, the session freed. */
 void session_saved(struct session *s);
-/* The daemon ends: no helper stays behind. */
-void session_end_helper(struct session *s);
+/* The daemon ends: no helper stays behind, a trace with events stays in its spool file, the session is freed. */
+void session_abandon(struct session *s);
 /* The session on pid that has not ended yet, or NULL. */
 struct session *session_find(struct host *host, pid_t pid);
 /* Calls fn when the session has ended: once, before it is freed. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -158,7 +159,7 @@ static void another_users_daemon(uid_t uid, bool greets, pid_t claims) {
     Vt__StatusRep status = VT__STATUS_REP__INIT;
     Vt__SessionInfo info = VT__SESSION_INFO__INIT, *infos[] = {&info};
     char dir[64];
-    if (setgroups(0, NULL) || setgid(uid) || setuid(uid)) _exit(1);
+    if (setgroups(0, NULL) || setgid(uid) || setuid(uid) || prctl(PR_SET_PDEATHSIG, SIGKILL)) _exit(1);
     snprintf(dir, sizeof dir, "/tmp/viztracerd-%u", uid);
     snprintf(at.sun_path, sizeof at.sun_path, "%s/viztracerd-%d.sock", dir, (int)getpid());
     int listening = socket(AF_UNIX, SOCK_STREAM, 0);

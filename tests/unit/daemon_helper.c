@@ -17,9 +17,11 @@
 #include "cli/client/client.h"
 #include "daemon/serve/server.h"
 #include "daemon/session/helper.h"
+#include "tests/lib/target.h"
 
 #define FIRST_PID 4200000u /* above the highest pid of Linux: no such process */
 #define CHUNKS 16u
+#define FIRST_ENDING VT_ARRAY_LEN(scripts) /* pids of `endings`, after those of `scripts` */
 
 static char dir[64], spool[96];
 static pid_t daemon_pid;
@@ -38,10 +40,12 @@ enum step {
     STEP_PIPE,    /* hands over something that is no file */
     STEP_NO_FD,   /* says that it hands over an arena, and does not */
     STEP_GONE,    /* the agent's state in the arena: GONE */
+    STEP_TRACING, /* the same: TRACING */
     STEP_OK,      /* says that the attach worked */
     STEP_DIED,    /* says the error that the daemon uses for a dead helper */
     STEP_FAILED,  /* says another error */
     STEP_SLEEP,   /* 100 ms */
+    STEP_HANG,    /* for ever */
 };
 
 struct script {
@@ -78,6 +82,23 @@ static const struct script scripts[] = {
     {"arena, then an error", {STEP_ARENA, STEP_GONE, STEP_FAILED, STEP_SLEEP}, {0}, -EPERM},
     {"success, then killed, agent gone", {STEP_ARENA, STEP_OK, STEP_SLEEP, STEP_GONE, STEP_KILLED}, {STEP_OK}, 0},
 };
+
+/* The hooks do not leave: what the end of the trace says, by the steps of the helper that is to remove them. */
+static const struct script endings[] = {
+    {"does its work", {STEP_ARENA, STEP_TRACING, STEP_OK}, {STEP_OK}, 0},
+    {"is killed each time", {STEP_ARENA, STEP_TRACING, STEP_OK}, {STEP_KILLED}, 0},
+    {"is not done in time", {STEP_ARENA, STEP_TRACING, STEP_OK}, {STEP_HANG}, 0},
+    {"is refused", {STEP_ARENA, STEP_TRACING, STEP_OK}, {STEP_FAILED}, 0},
+};
+static const char *const ending_texts[] = {
+    "the target has not given up the GIL; the hooks leave at its next Python call",
+    "the process that removes the hooks was killed; they leave at the target's next Python call",
+    "the process that removes the hooks was not done after 5 s; they leave at the target's next Python call",
+    "the hooks could not be removed: no, says the helper; they leave at the target's next Python call",
+};
+
+/* For the test of a daemon that ends. */
+static const struct script hangs = {"hangs", {STEP_ARENA, STEP_HANG}, {STEP_HANG}, 0};
 
 static void put_msg(int fd, struct helper_msg *msg, size_t len, int pass) {
     struct iovec iov = {msg, len};
@@ -135,6 +156,7 @@ static void do_step(int fd, enum step step, struct vt_ctl **ctl) {
         put_msg(fd, &msg, sizeof(msg), -1);
         break;
     case STEP_GONE: vt_store_release(&(*ctl)->state, (uint32_t)VT_AGENT_GONE); break;
+    case STEP_TRACING: vt_store_release(&(*ctl)->state, (uint32_t)VT_AGENT_TRACING); break;
     case STEP_OK:
     case STEP_DIED:
     case STEP_FAILED:
@@ -144,6 +166,8 @@ static void do_step(int fd, enum step step, struct vt_ctl **ctl) {
         put_msg(fd, &msg, sizeof(msg), -1);
         break;
     case STEP_SLEEP: usleep(100000); break;
+    case STEP_HANG:
+        for (;;) pause();
     }
 }
 
@@ -152,8 +176,10 @@ static int false_helper(int fd) {
     struct vt_ctl *ctl = NULL;
     if (recv(fd, &req, sizeof(req), 0) != (ssize_t)sizeof(req)) return 1;
     uint32_t n = (uint32_t)req.pid - FIRST_PID;
-    if (n >= VT_ARRAY_LEN(scripts)) return 1;
-    const enum step *steps = req.op == HELPER_ATTACH ? scripts[n].steps : scripts[n].stop_steps;
+    const struct script *s = n < FIRST_ENDING                           ? &scripts[n]
+                             : n < FIRST_ENDING + VT_ARRAY_LEN(endings) ? &endings[n - FIRST_ENDING]
+                                                                        : &hangs;
+    const enum step *steps = req.op == HELPER_ATTACH ? s->steps : s->stop_steps;
     for (;; steps++) do_step(fd, *steps, &ctl);
 }
 
@@ -222,12 +248,48 @@ START_TEST(test_helper_that_dies_or_lies_ends_its_session_only) {
 }
 END_TEST
 
+START_TEST(test_helper_of_the_stop_decides_what_the_end_says) {
+    const struct script *s = &endings[_i];
+    Vt__AttachReq req = VT__ATTACH_REQ__INIT;
+    Vt__PidReq stop = VT__PID_REQ__INIT;
+    ProtobufCMessage *reply = NULL;
+    start();
+    req.pid = FIRST_PID + FIRST_ENDING + (uint32_t)_i;
+    ck_assert_msg(!client_request(&client, VT_CTL_ATTACH, &req.base, VT_CTL_ATTACHED, NULL, &err), "%s: %s", s->name, err.msg);
+    int rc = client_request(&client, VT_CTL_STOP, &stop.base, VT_FRAME_END, &reply, &err);
+    ck_assert_msg(!rc, "%s: %s", s->name, err.msg);
+    ck_assert_str_eq(((Vt__End *)reply)->text, ending_texts[_i]);
+    vt_msg_free(reply);
+    ck_assert_msg(!client_request(&client, VT_CTL_SAVED, NULL, VT_CTL_OK, NULL, &err), "%s: %s", s->name, err.msg);
+    must_leave(s->name);
+}
+END_TEST
+
+/* The daemon is told to end while a helper attaches, and ends: no helper, no file and no memory stay behind. */
+START_TEST(test_helper_that_hangs_ends_with_the_daemon) {
+    Vt__AttachReq req = VT__ATTACH_REQ__INIT;
+    start();
+    req.pid = FIRST_PID + FIRST_ENDING + VT_ARRAY_LEN(endings);
+    ck_assert_int_eq(vt_msg_send(client.fd, VT_CTL_ATTACH, &req.base), 0);
+    ck_assert_uint_eq(sessions("before the end"), 1);
+    pid_t helper = -1;
+    for (int i = 0; i < 1000 && helper < 0; i++, usleep(10000)) helper = process_below(daemon_pid, "exe");
+    ck_assert_int_gt(helper, 0);
+    kill(daemon_pid, SIGTERM);
+    must_leave("the end");
+    for (int i = 0; i < 1000 && !kill(helper, 0); i++) usleep(10000);
+    ck_assert_int_ne(kill(helper, 0), 0);
+}
+END_TEST
+
 int main(int argc, char **argv) {
     if (argc == 3 && !strcmp(argv[1], "--helper")) return false_helper(atoi(argv[2]));
     Suite *suite = suite_create("daemon_helper");
     TCase *tc = tcase_create("helper");
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, test_helper_that_dies_or_lies_ends_its_session_only, 0, (int)VT_ARRAY_LEN(scripts));
+    tcase_add_loop_test(tc, test_helper_of_the_stop_decides_what_the_end_says, 0, (int)VT_ARRAY_LEN(endings));
+    tcase_add_test(tc, test_helper_that_hangs_ends_with_the_daemon);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

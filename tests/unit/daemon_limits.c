@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -284,6 +285,7 @@ static void hold_sessions(uid_t uid, uint32_t first, uint32_t n) {
     static char name[4096];
     static struct client c;
     if (uid && (setgroups(0, NULL) || setgid(uid) || setuid(uid))) _exit(1);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     memset(name, 'x', sizeof name - 1);
     for (uint32_t i = 0; i < n; i++) {
         Vt__AttachReq req = VT__ATTACH_REQ__INIT;
