@@ -94,6 +94,7 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     O(int64_t, _PyEval_RequestCodeExtraIndex, (void (*)(void *)))                                                                \
     O(int, Py_IsFinalizing, (void))                                                                                              \
     O(int, _Py_IsFinalizing, (void))                                                                                             \
+    O(void *, PyThreadState_GetDict, (void))                                                                                     \
     O(void *, PyThreadState_GetFrame, (void *))                                                                                  \
     O(uint64_t, PyThreadState_GetID, (void *))                                                                                   \
     O(void *, PyFrame_GetBack, (void *))                                                                                         \

@@ -54,11 +54,15 @@ bool callers_known(void *code) {
     return at > 0;
 }
 
+const void *callers_frame(void) {
+    const void *pointer = frame_pointer(py.PyThreadState_Get(), vt_load_relaxed(&frame_at));
+    return pointer ? field(pointer, 0) : NULL;
+}
+
 /* Frames between two calls of the interpreter (shims) hold no function that has an id. A function that is left out by its name,
  * or whose events are switched off, says nothing about its callees: its caller does. */
 bool callers_silence(void) {
-    const char *tstate = py.PyThreadState_Get();
-    const void *pointer = frame_pointer(tstate, frame_at), *frame = pointer ? field(pointer, 0) : NULL;
+    const void *frame = callers_frame();
     bool outside = false; /* silences if a function that is recorded called it */
     uint32_t walked = 0;
     for (int i = 0; frame && i < SHIMS_MAX && walked < FRAMES_MAX; i++) {

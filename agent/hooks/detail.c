@@ -57,7 +57,7 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
     uint32_t id = code_id(code, layout.co_extra);
     uint64_t flags = filter_flags_of(code);
     bool coroutine = task_wanted(code);
-    if (coroutine && enter) task_enter(WAY_MAIN);
+    if (coroutine && enter) task_enter(code, frame, type, WAY_MAIN);
     thread = detail_thread();
     enum governor_verdict verdict = GOVERNOR_RECORD;
     if (agent.governed && thread && !(flags & FILTER_LEFT_OUT) && id) {
@@ -76,7 +76,8 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
     } else if (thread) {
         unrecorded(thread);
     }
-    if (coroutine && !enter) task_leave(WAY_MAIN);
+    if (coroutine && !enter) task_leave(code, frame, WAY_MAIN);
+    if (type == VT_REC_RETURN && UNLIKELY(task_is_early(value))) task_named(value);
     return thread && !coroutine && depth_is_unwanted(code, flags) ? DETAIL_OFF : DETAIL_KEEP;
 }
 

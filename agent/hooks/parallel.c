@@ -132,7 +132,7 @@ enum detail_next parallel_detail_python(void *code, uint32_t type, void *value) 
     if (!met_code(code, &known)) return DETAIL_KEEP;
     bool coroutine = task_wanted(code), target_ran = coroutine && enter;
     if (target_ran) {
-        task_enter(WAY_PARALLEL);
+        task_enter(code, NULL, type, WAY_PARALLEL);
         if (!met_code(code, &known)) return DETAIL_KEEP;
     }
     if (depth_passes(this_thread, code, enter, known)) {
@@ -142,7 +142,7 @@ enum detail_next parallel_detail_python(void *code, uint32_t type, void *value) 
         if (value && agent.flags & VT_F_RETVAL) target_ran |= values_tell_result(value, way);
         if (target_ran || !id || UNLIKELY(!parallel_write_event(id | type, true))) late_event(id | type);
     }
-    if (coroutine && !enter) task_leave(WAY_PARALLEL);
+    if (coroutine && !enter) task_leave(code, NULL, WAY_PARALLEL);
     return !coroutine && depth_is_unwanted(code, known) ? DETAIL_OFF : DETAIL_KEEP;
 }
 

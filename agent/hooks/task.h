@@ -11,9 +11,15 @@
 ALWAYS_INLINE bool task_wanted(const void *code) {
     return agent.flags & VT_F_ASYNC && field32(code, layout.co_flags) & CODE_IS_COROUTINE;
 }
-/* A coroutine of the target is entered or left on this thread. task_enter may run code of the target, which may end the session.
- */
-void task_enter(enum detail_way way);
-void task_leave(enum detail_way way);
+/* A coroutine of the target is entered or left on this thread. `frame`: its frame object; may be NULL on 3.12+. type: enum
+ * vt_rec_type. task_enter may run code of the target, which may end the session. */
+void task_enter(void *code, const void *frame, uint32_t type, enum detail_way way);
+void task_leave(void *code, const void *frame, enum detail_way way);
+
+/* The task of the main GIL's interpreters that began inside a step of another one, and may not have its name yet; NULL = none. */
+extern HIDDEN const void *task_early;
+ALWAYS_INLINE bool task_is_early(const void *value) { return value && value == task_early; }
+/* A function returns it. May run code of the target, as task_enter. */
+void task_named(void *task);
 
 #endif

@@ -22,15 +22,15 @@ struct thread {
     void *tstate;       /* identity only, never followed */
     int32_t ignored;    /* depth below a filtered function, 0 = record */
     int32_t depth;      /* for max_stack_depth */
-    int32_t coroutines; /* coroutine frames entered on this thread */
+    int32_t coroutines; /* open steps of tasks on this thread (hooks/task.c); where frames are not known, coroutine frames */
     uint32_t task;      /* task id of the last TASK record */
     uint32_t paused;    /* the agent is calling Python code (repr) on this thread: record nothing */
     uint32_t starved;
     uint32_t unrecorded; /* events that were left out: every 1024th looks after the session */
     uint32_t window;     /* limit/window.c: number of the window of its last event */
     uint32_t missed;     /* enum vt_window_cause: its hook was gone until now; its next event tells */
-    uint32_t pad0;
-    uint64_t pad1;
+    uint32_t step_code;  /* of the coroutine of `step`: a part of the address of its code */
+    uint64_t step;       /* coroutine of the outermost open step: an address, never followed */
 };
 _Static_assert(sizeof(struct thread) == 128, "thread");
 
