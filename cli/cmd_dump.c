@@ -112,7 +112,7 @@ static int look_at_all(struct looks *l, unsigned *refused) {
     }
     if (line->json) buf_literal(&out, "]}\n");
     if (line->watch_ns && !line->json) buf_literal(&out, "\n");
-    if (!out.failed) fwrite(out.data, 1, out.len, stdout);
+    if (!out.failed && out.len) fwrite(out.data, 1, out.len, stdout);
     rc = out.failed ? cli_fail("dump: out of memory") : cli_flush();
     buf_free(&out);
     return rc ? rc : told ? CLI_OK : CLI_FAILED;
