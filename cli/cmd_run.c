@@ -83,6 +83,7 @@ static int run(int argc, char **argv) {
     if (rc) goto out;
     a->o->req.pid = (uint32_t)getpid();
     a->o->unique_name = l->program.name;
+    client_silence_daemon();
     rc = tracing_open(a);
     if (!rc) rc = trace(l);
     tracing_close(a);

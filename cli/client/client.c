@@ -163,6 +163,10 @@ int client_open_system(struct client *c, struct vt_err *err) {
 
 /* ---- a private daemon ---- */
 
+static bool daemon_is_silent;
+
+void client_silence_daemon(void) { daemon_is_silent = !getenv("VIZTRACERD_LOG"); }
+
 /* Beside this program, in ../libexec, or on PATH. */
 static void exec_daemon(void) {
     static const char *const places[] = {"", "../libexec/"};
@@ -202,6 +206,7 @@ static int start_private(struct client *c, struct vt_err *err) {
         sigprocmask(SIG_SETMASK, &none, NULL);
         int null = open("/dev/null", O_RDWR);
         if (null >= 0) dup2(null, 0), dup2(null, 1);
+        if (null >= 0 && daemon_is_silent) dup2(null, 2);
         if (pair[1] == PRIVATE_FD)
             fcntl(PRIVATE_FD, F_SETFD, 0);
         else

@@ -17,6 +17,9 @@ struct client {
     pid_t child; /* the private daemon that we started, or 0 */
 };
 
+/* A private daemon that is started from now on writes nothing to our stderr, which belongs to a program: unless $VIZTRACERD_LOG
+ * asks for it. */
+void client_silence_daemon(void);
 /* The system daemon where one answers ($VIZTRACERD_SOCKET, "none" = do without), else a private one. */
 VT_MUST_CHECK int client_open(struct client *c, struct vt_err *err);
 /* -ENOENT or -ECONNREFUSED: there is none. */
