@@ -4,6 +4,7 @@
 
 #include "agent/cpython/gil.h"
 #include "agent/cpython/layout.h"
+#include "agent/cpython/locals.h"
 #include "agent/cpython/repr.h"
 #include "agent/hooks/eval_slot.h"
 #include "agent/hooks/hooks.h"
@@ -150,6 +151,7 @@ void agent_start(void) {
     int rc = names_start(ctl->err, sizeof ctl->err);
     if (!rc) rc = layout_check(me, agent.extra_index, ctl->err, sizeof ctl->err);
     if (!rc) value_check();
+    if (!rc) locals_check();
     if (!rc) rc = threads_start();
     if (rc) goto refused;
     agent.main_interpreter = py.PyInterpreterState_Main ? py.PyInterpreterState_Main() : field(me, layout.ts_interp);

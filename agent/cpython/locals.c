@@ -1,12 +1,18 @@
 /* Owns reading the variables of the frame that runs: where they are on this version, and the proof of it.
  *
- * The proof uses the first calls of the program: their arguments are also read through f_locals, which costs a dict each time,
- * and must be the same objects. A single difference, and f_locals is used from then on. (A frame of our own would prove it at
- * once, but for that code would have to be compiled in the target, which audit hooks see.) */
+ * Below 3.12 the types of the interpreter prove it: the locals are the last part of a frame object, so the size of its type says
+ * where they begin. f_locals is no way there: it makes a dict, and with each object that the garbage collector knows a collection
+ * may start in the hook, which runs code of the target.
+ *
+ * On 3.12+ collections wait until the hook is left. The proof uses the first calls of the program: their arguments are also read
+ * through f_locals, which costs a dict each time, and must be the same objects. A single difference, and f_locals is used from
+ * then on. (A frame of our own would prove it at once, but for that code would have to be compiled in the target, which audit
+ * hooks see.) */
 #include "agent/cpython/locals.h"
 
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
+#include "agent/cpython/value_put.h"
 #include "proto/abi/arena.h"
 
 enum { PROOFS = 16, STACK_MOST = 64 << 20, TSTATE_MOST = 4096, KIND_CELL = 0x40, TAGGED_INT = 3 };
@@ -16,7 +22,7 @@ static uint32_t proofs, refuted;
 
 static bool is_refuted(void) { return vt_load_relaxed(&refuted); }
 
-bool locals_trusted(void) { return vt_load_relaxed(&proofs) >= PROOFS && !is_refuted(); }
+bool locals_trusted(void) { return (layout.python < 0x30c || vt_load_relaxed(&proofs) >= PROOFS) && !is_refuted(); }
 
 void locals_tried(const struct locals *locals, bool same) {
     if (!locals->slots) return;
@@ -40,12 +46,20 @@ static const char *running_frame(void) {
     return object && field(object, FRAME_INNER) == inner ? inner : NULL;
 }
 
+/* Below 3.12. */
+static bool is_known_frame(const void *frame) {
+    const void *type = type_of(frame);
+    return (uint64_t)field(type, TYPE_SIZEOF) == layout.frame_size && (uint64_t)field(type, TYPE_ITEM_SIZE) == sizeof(void *);
+}
+
 struct locals locals_of(void *code, const void *frame) {
     struct locals locals = {code, NULL};
     const char *at = frame;
     if (is_refuted()) return locals;
     if (layout.python >= 0x30c)
         at = running_frame();
+    else if (!is_known_frame(frame))
+        return locals;
     else if (layout.python == 0x30b)
         at = field(frame, FRAME_INNER);
     if (at && ((uint64_t)field(at, layout.frame_code) & ~(uint64_t)layout.reference_tags) == (uint64_t)code)
@@ -78,4 +92,21 @@ bool locals_value(const struct locals *locals, int64_t i, void **value) {
         cell = found;
     *value = cell ? field(cell, CELL_VALUE) : found;
     return true;
+}
+
+/* Do the names of the arguments lie where they are expected? Seen on a method that every interpreter has: ModuleSpec.__init__. */
+void locals_check(void) {
+    void *spec = py.PySys_GetObject("__spec__"); /* borrowed */
+    if (layout.python >= 0x30c || !spec) return;
+    void *method = py.PyObject_GetAttrString(type_of(spec), "__init__");
+    void *code = method ? py.PyObject_GetAttrString(method, "__code__") : NULL;
+    void *names = code ? py.PyObject_GetAttrString(code, "co_varnames") : NULL, *here = NULL;
+    if (names) here = field(code, layout.co_varnames);
+    bool same = here && type_of(here) == py.PyTuple_Type && py.PyTuple_Size(names) > 1 && py.PyTuple_Size(here) > 1 &&
+                py.PyTuple_GetItem(here, 1) == py.PyTuple_GetItem(names, 1) && value_str_is(py.PyTuple_GetItem(here, 1), "name");
+    if (!same) vt_store_relaxed(&refuted, 1u);
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    drop_ref(names);
+    drop_ref(code);
+    drop_ref(method);
 }

@@ -13,9 +13,12 @@ struct locals {
 struct locals locals_of(void *code, const void *frame);
 /* Variable `i` in the order of co_varnames; *value = NULL: it has no value now. False: it cannot be read here. */
 bool locals_value(const struct locals *locals, int64_t i, void **value);
-/* The first calls are read here and through f_locals: locals_tried says whether both gave the same objects. Trusted after a
- * number of calls without a difference; a single difference rules this way out for the life of the process. */
+/* May `slots` be relied on? */
 bool locals_trusted(void);
+/* 3.12+, while they are not trusted: the first calls are read here and through f_locals. `same`: both gave the same objects.
+ * Trusted after a number of calls without a difference; a single difference rules this way out for the life of the process. */
 void locals_tried(const struct locals *locals, bool same);
+/* Below 3.12: proves the layout of frames and code, once a session. Frames that differ are not read then. */
+void locals_check(void);
 
 #endif

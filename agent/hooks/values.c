@@ -125,9 +125,13 @@ static bool plain_arguments(const struct locals *locals, int64_t count, enum det
 /* Where the arguments of one call are read. */
 struct source {
     struct locals locals;
-    void *names, *frame, *by_name; /* by_name: f_locals, made when it is needed */
+    void *names, *frame, *by_name; /* names: a new reference; by_name: f_locals, made when it is needed */
     bool same;                     /* both ways gave the same value */
 };
+
+/* f_locals and co_varnames make objects that the garbage collector knows. Below 3.12 these may start a collection here, and with
+ * it code of the target. */
+static bool may_make_objects(void) { return layout.python >= 0x30c || agent.flags & VT_F_REPR; }
 
 static void *value_by_name(struct source *source, void *name) {
     if (!source->frame) source->frame = py.PyEval_GetFrame(); /* borrowed */
@@ -145,6 +149,7 @@ static void *argument_value(struct source *source, int64_t i, void *name) {
         if (value) py.Py_IncRef(value);
         return value;
     }
+    if (!may_make_objects()) return NULL;
     void *named = value_by_name(source, name);
     void *names = field(source->locals.code, layout.co_varnames);
     if (read) source->same &= value == named && type_of(names) == py.PyTuple_Type && py.PyTuple_GetItem(names, i) == name;
@@ -173,13 +178,22 @@ static uint32_t argument_text(struct source *source, int64_t i, char *to, uint32
     return head + value_len;
 }
 
+/* New reference, or NULL. Names behind those of the arguments may follow. */
+static void *names_of(const struct source *source) {
+    void *code = source->locals.code, *names = field(code, layout.co_varnames);
+    if (!source->locals.slots || !locals_trusted())
+        return may_make_objects() ? py.PyObject_GetAttrString(code, "co_varnames") : NULL;
+    py.Py_IncRef(names);
+    return names;
+}
+
 static NOINLINE void any_arguments(struct source *source, int64_t count, enum detail_way way) {
     struct pending_error error;
     char bytes[BYTES_MAX];
     uint32_t len = 0;
     struct thread *thread = pause();
     error_save(&error);
-    source->names = py.PyObject_GetAttrString(source->locals.code, "co_varnames");
+    source->names = names_of(source);
     for (int64_t i = 0; source->names && i < count; i++)
         len += argument_text(source, i, bytes + len, (uint32_t)sizeof bytes - len);
     if (!locals_trusted()) locals_tried(&source->locals, source->same);

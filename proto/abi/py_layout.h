@@ -84,6 +84,7 @@ struct py_layout {
     uint32_t co_varnames, co_nlocals, co_cellvars, co_cell2arg; /* names: of all locals, the arguments first */
     uint32_t co_kinds;                                          /* 3.11+: a byte for each local */
     uint32_t frame_code, frame_locals;                          /* of a frame object, 3.11+ of the interpreter's own frame */
+    uint32_t frame_size;                                        /* below 3.12: tp_basicsize of the type of frame objects */
     uint32_t ts_current_frame;                                  /* 3.12+; with ts_cframe: of what that points to */
     uint32_t reference_tags;             /* low bits of a reference in a frame that do not belong to the address */
     uint32_t str_data;                   /* bytes of a compact ASCII str; 0 = this build differs, ask the interpreter */

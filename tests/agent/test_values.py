@@ -234,8 +234,79 @@ def no_collection():
     assert n <= 2, n
 
 
+def first_arguments():
+    """The first arguments of the process are read without an object that the garbage collector counts: with it a collection could
+    start in the hook, and run code of the program. From 3.12 on collections wait until the hook is left."""
+    if sys.version_info >= (3, 12):
+        return
+    inside, seen, value = False, [], Plain(a=1)
+    held = []
+
+    def take(first, second):
+        return first
+
+    s = Session(flags=F_ARGS, repr_limit=LIMIT)
+    s.start()
+    take(value, value)  # now it has a name
+    gc.callbacks.append(lambda *_: seen.append(inside))
+    threshold, rounds = gc.get_threshold(), iter(range(40))
+    held += [[] for _ in range(200)] + [{} for _ in range(200)]  # the interpreter keeps no free ones now
+    gc.set_threshold(1)
+    for _ in rounds:
+        held.append({})  # takes the free dict that the interpreter keeps
+        held.append([])  # one more object, and a collection is due
+        inside = True
+        take(value, value)
+        inside = False
+    gc.set_threshold(*threshold)
+    gc.callbacks.clear()
+    s.stop()
+    s.decode()
+    told = [what[1] for kind, _, what in s.stream_of(take.__qualname__ if sys.version_info >= (3, 11) else "take") if kind == PAYLOAD and what[0] == PL_ARGS]
+    assert len([text for text in told if b"first" in text and b"Plain" in text]) == 41, told[:3]
+    assert seen and not any(seen), "%d collections in the hook" % sum(seen)
+
+
+def changing_classes():
+    """What is kept of a class is told anew when the class changes, or another class lies where it was."""
+
+    class Changing:
+        pass
+
+    one = Changing()
+    one.a = 1
+
+    def text():
+        try:
+            one.missing  # the interpreter gives the class a version tag
+        except AttributeError:
+            pass
+        return re.sub("0x[0-9a-f]+", "0x", texts([one, one])[1])
+
+    name = Changing.__qualname__
+    assert text() == "<__main__.%s at 0x a=1>" % name, text()
+    Changing.__module__ = "elsewhere"
+    assert text() == "<elsewhere.%s at 0x a=1>" % name, text()
+    Changing.__dataclass_fields__ = {"a": Data.__dataclass_fields__["a"]}
+    assert text() == name + "(a=1)", text()
+    del Changing.__dataclass_fields__
+    assert text() == "<elsewhere.%s at 0x a=1>" % name, text()
+    for i in range(60):
+        entries = {"__module__": "m%d" % i, "x%d" % (i % 2): 1, "__dataclass_fields__" if i % 2 else "other": {"a": Data.__dataclass_fields__["a"]}}
+        kind = type("Made", (), entries)
+        one = kind()
+        one.a = i
+        got = text()
+        assert got == ("Made(a=%d)" % i if i % 2 else "<m%d.Made at 0x a=%d>" % (i, i)), (i, got)
+        del kind, one
+        gc.collect()
+        one = None
+
+
+first_arguments()  # before any other session
 same_as_repr()
 documented()
 hostile()
 no_collection()
+changing_classes()
 print("ok")
