@@ -30,38 +30,43 @@
 #define SAMPLE_NS 6e7 /* of the bare target */
 
 enum floor { FLOOR_NONE, FLOOR_C, FLOOR_PY };
+/* "filtered": 20 functions, 19 of them in a file that can be excluded. */
+enum where { NOT_FILTERED, FILTERED, ANYWHERE };
 struct mode {
     const char *name, *text;
     const char *target_mode;
     const char *attach;    /* further arguments of viztracer --attach; NULL = nobody attaches */
     bool constant_clock;   /* the build whose agent does not read the clock */
     bool python_only;      /* sees Python functions only */
-    bool excluded;         /* with 19 of 20 functions excluded: workload "filtered" only, as the only mode but bare */
+    enum where where;      /* its workloads */
     const char *floor;     /* the mode that is its floor */
     const char *viztracer; /* the mode of VizTracer that does the same */
 };
 static const struct mode modes[] = {
-    {"bare", "bare", "bare", NULL, false, false, false, NULL, NULL},
-    {"floor", "no-op hook, C calls", "floor-c", NULL, false, false, false, NULL, NULL},
-    {"floor-clock", "the same, reading the clock", "floor-c-clock", NULL, false, false, false, "floor", "viztracer"},
-    {"ours", "viztracer, C calls", "bare", "", false, false, false, "floor", "viztracer"},
-    {"ours-noclock", "the same, constant clock", "bare", "", true, false, false, "floor", NULL},
-    {"ours-args", "--log_func_args --log_func_retval", "bare", "--log_func_args --log_func_retval", false, false, false, "floor",
-     "viztracer-args"},
-    {"ours-limited", "viztracer --max_overhead 5%", "bare", "--max_overhead 5%", false, false, false, NULL, NULL},
-    {"viztracer", "VizTracer, C calls", "viztracer", NULL, false, false, false, "floor", NULL},
-    {"viztracer-args", "VizTracer, arguments and results", "viztracer-args", NULL, false, false, false, "floor", NULL},
-    {"floor-py", "no-op hook, Python only", "floor-py", NULL, false, true, false, NULL, NULL},
-    {"floor-py-clock", "the same, reading the clock", "floor-py-clock", NULL, false, true, false, "floor-py", "viztracer-py"},
-    {"ours-py", "viztracer --ignore_c_function", "bare", "--ignore_c_function", false, true, false, "floor-py", "viztracer-py"},
-    {"ours-py-noclock", "the same, constant clock", "bare", "--ignore_c_function", true, true, false, "floor-py", NULL},
-    {"viztracer-py", "VizTracer ignore_c_function", "viztracer-py", NULL, false, true, false, "floor-py", NULL},
-    {"cprofile", "cProfile", "cprofile", NULL, false, false, false, "floor", NULL},
-    {"ours-nothing", "everything excluded", "bare", "--exclude_functions *", false, false, false, "floor-py", NULL},
-    {"floor-excluded", "no-op hook, Python only", "floor-py", NULL, false, false, true, NULL, NULL},
-    {"ours-excluded", "19 of 20 excluded by file", "bare", "--exclude_files %s", false, false, true, "floor-excluded",
+    {"bare", "bare", "bare", NULL, false, false, ANYWHERE, NULL, NULL},
+    {"floor", "no-op hook, C calls", "floor-c", NULL, false, false, NOT_FILTERED, NULL, NULL},
+    {"floor-clock", "the same, reading the clock", "floor-c-clock", NULL, false, false, NOT_FILTERED, "floor", "viztracer"},
+    {"ours", "viztracer, C calls", "bare", "", false, false, NOT_FILTERED, "floor", "viztracer"},
+    {"ours-noclock", "the same, constant clock", "bare", "", true, false, NOT_FILTERED, "floor", NULL},
+    {"ours-args", "--log_func_args --log_func_retval", "bare", "--log_func_args --log_func_retval", false, false, NOT_FILTERED,
+     "floor", "viztracer-args"},
+    {"ours-limited", "viztracer --max_overhead 5%", "bare", "--max_overhead 5%", false, false, NOT_FILTERED, NULL, NULL},
+    {"viztracer", "VizTracer, C calls", "viztracer", NULL, false, false, NOT_FILTERED, "floor", NULL},
+    {"viztracer-args", "VizTracer, arguments and results", "viztracer-args", NULL, false, false, NOT_FILTERED, "floor", NULL},
+    {"floor-py", "no-op hook, Python only", "floor-py", NULL, false, true, ANYWHERE, NULL, NULL},
+    {"floor-py-clock", "the same, reading the clock", "floor-py-clock", NULL, false, true, NOT_FILTERED, "floor-py",
+     "viztracer-py"},
+    {"ours-py", "viztracer --ignore_c_function", "bare", "--ignore_c_function", false, true, NOT_FILTERED, "floor-py",
+     "viztracer-py"},
+    {"ours-py-noclock", "the same, constant clock", "bare", "--ignore_c_function", true, true, NOT_FILTERED, "floor-py", NULL},
+    {"viztracer-py", "VizTracer ignore_c_function", "viztracer-py", NULL, false, true, NOT_FILTERED, "floor-py", NULL},
+    {"cprofile", "cProfile", "cprofile", NULL, false, false, NOT_FILTERED, "floor", NULL},
+    {"ours-nothing", "everything excluded", "bare", "--exclude_functions *", false, false, ANYWHERE, "floor-py", NULL},
+    {"ours-nothing-noclock", "the same, constant clock", "bare", "--exclude_functions *", true, false, ANYWHERE, "floor-py",
+     NULL},
+    {"ours-excluded", "19 of 20 excluded by file", "bare", "--exclude_files %s", false, false, FILTERED, "floor-py",
      "viztracer-excluded"},
-    {"viztracer-excluded", "VizTracer, the same", "viztracer-excluded", NULL, false, false, true, NULL, NULL},
+    {"viztracer-excluded", "VizTracer, the same", "viztracer-excluded", NULL, false, false, FILTERED, NULL, NULL},
 };
 #define MODES (sizeof modes / sizeof modes[0])
 static const char *const workloads[] = {"fib", "oo", "cloop", "service", "asyncio", "threads4", "filtered", NULL};
@@ -306,7 +311,8 @@ static int bench(const struct interp *ip, const char *workload, int rounds, bool
     r->workload = workload;
     bool filtered = !strcmp(workload, "filtered"), no_python = !strcmp(workload, "cloop");
     for (size_t m = 0; m < MODES; m++) {
-        if (!wanted(&modes[m]) || (m && modes[m].excluded != filtered) || (no_python && modes[m].python_only)) continue;
+        if (!wanted(&modes[m]) || modes[m].where == (filtered ? NOT_FILTERED : FILTERED) || (no_python && modes[m].python_only))
+            continue;
         if (instructions && modes[m].attach && !modes[m].constant_clock) continue;
         r->why[m] = start_mode(r, m, instructions);
         r->here[m] = !r->why[m];

@@ -79,7 +79,7 @@ def cost_tables(path):
                    cell(get((p, "fib", "ours-args")), "x_bare", 2), cell(get((p, "fib", "viztracer-args")), "x_bare", 2),
                    cell(get((p, "fib", "cprofile")), "x_bare", 2),
                    cell(get((p, "fib", "ours-nothing")), "x_bare", 2), cell(get((p, "fib", "floor-py")), "x_bare", 2),
-                   cell(get((p, "filtered", "ours-excluded")), "x_bare", 2), cell(get((p, "filtered", "floor-excluded")), "x_bare", 2), cell(get((p, "filtered", "viztracer-excluded")), "x_bare", 2)]
+                   cell(get((p, "filtered", "ours-excluded")), "x_bare", 2), cell(get((p, "filtered", "floor-py")), "x_bare", 2), cell(get((p, "filtered", "viztracer-excluded")), "x_bare", 2)]
                   for p in pythons])
     return out
 
