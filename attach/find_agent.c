@@ -1,5 +1,6 @@
 /* Owns finding our agent in a target: whether one is mapped, whether it traces and for whom, and whether an inert one can be
  * used again. It only reads target memory, and checks all values. */
+#include "attach/advice.h"
 #include "attach/attach_priv.h"
 
 #include <errno.h>
@@ -116,10 +117,10 @@ int attach_find_agent(pid_t pid, struct attach_agent *a, struct vt_err *err) {
     struct maps maps;
     struct mem mem;
     int rc = maps_read(pid, &maps);
-    if (rc) return vt_err_set(err, rc, "cannot read the memory map of process %d: %s", pid, strerror(-rc));
+    if (rc) return vt_err_set(err, rc, "cannot read the memory map of process %d: %s%s", pid, strerror(-rc), attach_advice(-rc));
     rc = mem_open(&mem, pid);
     if (!rc) rc = agent_find(&mem, &maps, a);
-    if (rc) vt_err_set(err, rc, "cannot read the memory of process %d: %s", pid, strerror(-rc));
+    if (rc) vt_err_set(err, rc, "cannot read the memory of process %d: %s%s", pid, strerror(-rc), attach_advice(-rc));
     mem_close(&mem);
     maps_free(&maps);
     return rc;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach/advice.h"
 #include "attach/attach_priv.h"
 
 /* They block or do almost nothing, and take no lock of malloc, of the loader or of pthread_create. Leading underscores are
@@ -115,7 +116,7 @@ int image_open(struct image *img, pid_t pid, struct mem *mem, struct vt_err *err
     *img = (struct image){.pid = pid, .mem = mem};
     int rc = maps_read(pid, &img->maps);
     if (rc) {
-        vt_err_set(err, rc, "cannot read the memory map of process %d: %s", (int)pid, strerror(-rc));
+        vt_err_set(err, rc, "cannot read the memory map of process %d: %s%s", (int)pid, strerror(-rc), attach_advice(-rc));
         goto fail;
     }
     img->mods = calloc(img->maps.nmods ? img->maps.nmods : 1, sizeof(*img->mods));

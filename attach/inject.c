@@ -29,6 +29,7 @@
 #include "proto/abi/atomic.h"
 #include "proto/abi/boot.h"
 
+#include "attach/advice.h"
 #include "attach/blob_bytes.h"
 
 #define DEFAULT_TIMEOUT_MS 10000u
@@ -138,8 +139,10 @@ static int resolve_libc(struct climb *c) {
             if (wanted[i].to == &b->f_dlopen) b->dlopen_flags |= LIBC_DLOPEN_FLAG;
         }
         if (!*wanted[i].to)
-            return vt_err_set(c->err, -ENOTSUP, "process %d: its C library has no %s that can be found: not supported",
-                              (int)c->o->pid, wanted[i].name);
+            return vt_err_set(
+                c->err, -ENOTSUP,
+                "process %d: its C library has no %s that can be found: not supported; use --method remote-exec on 3.14+",
+                (int)c->o->pid, wanted[i].name);
     }
     b->f_dlerror = image_symbol(&c->img, MAP_LIBC, "dlerror");
     return 0;
@@ -151,14 +154,18 @@ static int climb_image(struct climb *c) {
     if (rc) return vt_err_set(c->err, rc, "process %d: %s", (int)c->o->pid, strerror(-rc));
     creds_of(c->o->pid, &c->status, &c->creds);
     rc = mem_open(&c->mem, c->o->pid);
-    if (rc) return vt_err_set(c->err, rc, "cannot open the memory of process %d: %s", (int)c->o->pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(c->err, rc, "cannot open the memory of process %d: %s%s", (int)c->o->pid, strerror(-rc),
+                          attach_advice(-rc));
     rc = image_open(&c->img, c->o->pid, &c->mem, c->err);
     if (rc) return rc;
     c->gadgets.syscall_ret = image_find_code(&c->img, arch_syscall_ret_patterns);
     c->gadgets.sigreturn = image_find_code(&c->img, arch_sigreturn_patterns);
     if (!c->gadgets.syscall_ret || !c->gadgets.sigreturn)
-        return vt_err_set(c->err, -ENOTSUP, "process %d: its C library is not as expected (no rt_sigreturn): not supported",
-                          (int)c->o->pid);
+        return vt_err_set(
+            c->err, -ENOTSUP,
+            "process %d: its C library is not as expected (no rt_sigreturn): not supported; use --method remote-exec on 3.14+",
+            (int)c->o->pid);
     return resolve_libc(c);
 }
 
@@ -172,14 +179,21 @@ static bool is_start(const struct climb *c) { return c->op == VT_OP_START; }
 /* -- rung: agent -- */
 static int find_running_agent(struct climb *c) {
     int rc = agent_find(&c->mem, &c->img.maps, &c->running);
-    if (rc) return vt_err_set(c->err, rc, "cannot read the memory of process %d: %s", (int)c->o->pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(c->err, rc, "cannot read the memory of process %d: %s%s", (int)c->o->pid, strerror(-rc),
+                          attach_advice(-rc));
     const struct image_module *m = image_at(&c->img, c->running.info_addr);
     uint64_t entry = m && m->open ? elf_symbol(&m->elf, "vt_agent_main") : 0;
-    if (!entry) return vt_err_set(c->err, -ENOENT, "process %d: its agent cannot be read", (int)c->o->pid);
+    if (!entry)
+        return vt_err_set(c->err, -ENOENT,
+                          "process %d: the agent in it cannot be read; install this viztracer and viztracerd anew",
+                          (int)c->o->pid);
     c->agent_entry = m->bias + entry;
     struct vt_agent_info info;
     rc = c->mem.read(&c->mem, c->running.info_addr, &info, sizeof(info));
-    if (rc) return vt_err_set(c->err, rc, "cannot read the memory of process %d: %s", (int)c->o->pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(c->err, rc, "cannot read the memory of process %d: %s%s", (int)c->o->pid, strerror(-rc),
+                          attach_advice(-rc));
     c->woken = info.woken;
     return 0;
 }
@@ -190,9 +204,13 @@ static int climb_agent(struct climb *c) {
     if (!is_start(c)) return find_running_agent(c);
     int rc = elf_open(&c->agent, c->o->agent_path);
     if (!rc) rc = agent_file_info(&c->agent, &info);
-    if (rc) return vt_err_set(c->err, rc, "%s is not a usable agent: %s", c->o->agent_path, strerror(-rc));
+    if (rc)
+        return vt_err_set(c->err, rc, "%s is not a usable agent: %s; install viztracer anew, or set VIZTRACER_AGENT",
+                          c->o->agent_path, strerror(-rc));
     rc = agent_find_inert(&c->mem, &c->img.maps, info.build, &c->agent_entry, &info_address);
-    if (rc) return vt_err_set(c->err, rc, "cannot read the memory of process %d: %s", (int)c->o->pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(c->err, rc, "cannot read the memory of process %d: %s%s", (int)c->o->pid, strerror(-rc),
+                          attach_advice(-rc));
     c->res->reused = c->agent_entry != 0;
     return 0;
 }
@@ -264,7 +282,8 @@ static int injected(struct climb *c, const char *name, long nr, uint64_t a0, uin
     const uint64_t arg[6] = {a0, a1, a2, a3, a4, a5};
     int rc = remote_syscall(c->remote, name, nr, arg, result);
     if (!rc && *result < 0 && *result > -4096) rc = (int)*result;
-    if (rc) return vt_err_set(c->err, rc, "%s in process %d failed: %s", name, (int)c->o->pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(c->err, rc, "%s in process %d failed: %s%s", name, (int)c->o->pid, strerror(-rc), attach_advice(-rc));
     return 0;
 }
 
@@ -287,7 +306,7 @@ static int make_memfd(struct climb *c, const char *name, unsigned flags, int *nu
     int64_t fd;
     uint64_t text = c->scratch + 2 * SCRATCH_PAGE; /* at the lowest part of the future stack */
     int rc = c->mem.write(&c->mem, text, name, strlen(name) + 1);
-    if (rc) return vt_err_set(c->err, rc, "cannot write to process %d: %s", (int)c->o->pid, strerror(-rc));
+    if (rc) return vt_err_set(c->err, rc, "cannot write to process %d: %s%s", (int)c->o->pid, strerror(-rc), attach_advice(-rc));
     rc = injected(c, "memfd_create", arch_nr_memfd_create, text, flags, 0, 0, 0, 0, &fd);
     if (!rc) *number = (int)fd;
     return rc;
@@ -332,7 +351,7 @@ static int climb_code(struct climb *c) {
     snprintf(b->entry, sizeof(b->entry), "vt_agent_main");
     int rc = c->mem.write(&c->mem, c->scratch, blob_bytes, sizeof(blob_bytes));
     if (!rc) rc = c->mem.write(&c->mem, boot_address(c), b, sizeof(*b));
-    if (rc) return vt_err_set(c->err, rc, "cannot write to process %d: %s", (int)c->o->pid, strerror(-rc));
+    if (rc) return vt_err_set(c->err, rc, "cannot write to process %d: %s%s", (int)c->o->pid, strerror(-rc), attach_advice(-rc));
     return injected(c, "mprotect", arch_nr_mprotect, c->scratch, SCRATCH_PAGE, PROT_READ | PROT_EXEC, 0, 0, 0, &ignored);
 }
 
@@ -353,9 +372,13 @@ static int climb_thread(struct climb *c) {
     int seen = boot_read(c);
     c->handed_over = c->remote->blob_ran && (seen || !c->boot.parked || !c->boot.create_rc);
     c->stuck = c->remote->in_blob; /* the hijacked thread finishes later, without us */
-    if (rc) return vt_err_set(c->err, rc, "process %d: starting a thread in it failed: %s", (int)c->o->pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(c->err, rc, "process %d: starting a thread in it failed: %s%s", (int)c->o->pid, strerror(-rc),
+                          attach_advice(-rc));
     if (!seen) seen = -c->boot.create_rc;
-    return seen ? vt_err_set(c->err, seen, "process %d cannot start a thread: %s", (int)c->o->pid, strerror(-seen)) : 0;
+    return seen ? vt_err_set(c->err, seen, "process %d cannot start a thread: %s%s", (int)c->o->pid, strerror(-seen),
+                             attach_advice(-seen))
+                : 0;
 }
 
 /* Tells the new thread to release everything, and waits until it has. */
@@ -374,8 +397,9 @@ static void undo_thread(struct climb *c) {
 /* -- rung: leave -- */
 static int climb_leave(struct climb *c) {
     int rc = let_thread_go(c);
-    return rc ? vt_err_set(c->err, rc, "process %d: the thread that was used was not restored by us: %s", (int)c->o->pid,
-                           strerror(-rc))
+    return rc ? vt_err_set(c->err, rc,
+                           "process %d: the thread that was used was not restored by us: %s; it restores itself, try again",
+                           (int)c->o->pid, strerror(-rc))
               : 0;
 }
 
@@ -392,11 +416,12 @@ static int climb_fill(struct climb *c) {
 static int climb_prepare(struct climb *c) {
     if (!is_start(c)) return 0;
     int rc = c->o->prepare_arena ? c->o->prepare_arena(c->o->ctx, c->place.arena_fd, c->err) : 0;
-    if (rc) return vt_err_set(c->err, rc, "cannot prepare the shared memory: %s", strerror(-rc));
+    if (rc) return vt_err_set(c->err, rc, "cannot prepare the shared memory: %s%s", strerror(-rc), attach_advice(-rc));
     rc = place_seal(&c->place, c->err);
     if (rc) return rc;
     void *ctl = mmap(NULL, VT_CTL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, c->place.arena_fd, 0);
-    if (ctl == MAP_FAILED) return vt_err_set(c->err, -errno, "cannot map the shared memory: %s", strerror(errno));
+    if (ctl == MAP_FAILED)
+        return vt_err_set(c->err, -errno, "cannot map the shared memory: %s%s", strerror(errno), attach_advice(errno));
     c->ctl = ctl;
     return 0;
 }
@@ -424,7 +449,8 @@ static int climb_go(struct climb *c) {
     if (is_start(c) && c->deadline_ns < vt_mono_ns() + LOAD_NS) c->deadline_ns = vt_mono_ns() + LOAD_NS;
     for (size_t i = 0; !rc && i < VT_ARRAY_LEN(fields); i++)
         rc = c->mem.write(&c->mem, boot_address(c) + fields[i].offset, fields[i].from, fields[i].len);
-    return rc ? vt_err_set(c->err, rc, "process %d: its new thread cannot be told to go on: %s", (int)c->o->pid, strerror(-rc))
+    return rc ? vt_err_set(c->err, rc, "process %d: its new thread cannot be told to go on: %s%s", (int)c->o->pid, strerror(-rc),
+                           attach_advice(-rc))
               : 0;
 }
 

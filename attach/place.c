@@ -1,6 +1,7 @@
 /* Owns the places for agent and arena (place.h): memfds that the target created itself, or files in a directory of the
  * target that allows executing programs. */
 #include "attach/place.h"
+#include "attach/advice.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -172,7 +173,8 @@ int place_files(struct place *p, pid_t pid, const struct target_creds *creds, bo
     int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) {
         int rc = -errno;
-        return vt_err_set(err, rc, "cannot open the root folder of process %d: %s", (int)pid, strerror(-rc));
+        return vt_err_set(err, rc, "cannot open the root folder of process %d: %s%s", (int)pid, strerror(-rc),
+                          attach_advice(-rc));
     }
     int rc = creds_enter(creds, &saved);
     if (rc) {
@@ -298,7 +300,9 @@ int place_memfds(struct place *p, pid_t pid, const struct target_creds *creds, i
                           "process %d has exchanged the shared memory that was made in it for something else; nothing was "
                           "written, it goes on untraced; do not trust it",
                           (int)pid);
-    if (rc) return vt_err_set(err, rc, "cannot open the shared memory made in process %d: %s", (int)pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(err, rc, "cannot open the shared memory made in process %d: %s%s", (int)pid, strerror(-rc),
+                          attach_advice(-rc));
     if (agent_fd >= 0) unique_fd_path(p->agent_path, sizeof(p->agent_path), agent_fd);
     return 0;
 }
@@ -309,13 +313,13 @@ int place_fill(struct place *p, const void *agent, size_t agent_len, uint64_t ar
     if (!rc && ftruncate(p->arena_fd, (off_t)arena_bytes)) rc = -errno;
     /* dlopen works on a file that is open for writing; executing it would not */
     vt_close(&p->agent_fd);
-    return rc ? vt_err_set(err, rc, "cannot write the agent and its shared memory: %s", strerror(-rc)) : 0;
+    return rc ? vt_err_set(err, rc, "cannot write the agent and its shared memory: %s%s", strerror(-rc), attach_advice(-rc)) : 0;
 }
 
 int place_seal(struct place *p, struct vt_err *err) {
     if (p->files || !fcntl(p->arena_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) return 0;
     int rc = -errno;
-    return vt_err_set(err, rc, "cannot seal the shared memory: %s", strerror(-rc));
+    return vt_err_set(err, rc, "cannot seal the shared memory: %s%s", strerror(-rc), attach_advice(-rc));
 }
 
 void place_unlink(struct place *p) {

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach/advice.h"
 #include "attach/headroom.h"
 #include "attach/place.h"
 #include "proto/abi/arena.h"
@@ -95,7 +96,7 @@ static int look(struct request *r) {
     if (!rc) rc = maps_read(pid, &r->maps);
     if (!rc) rc = mem_open(&r->mem, pid);
     if (!rc) rc = pyruntime_find(&r->mem, &r->maps, r->info->exe, &r->py);
-    if (rc) return vt_err_set(r->err, rc, "cannot look into process %d: %s", pid, strerror(-rc));
+    if (rc) return vt_err_set(r->err, rc, "cannot look into process %d: %s%s", pid, strerror(-rc), attach_advice(-rc));
     rc = debug_state_read(&r->mem, &r->py, &r->debug);
     if (rc)
         return vt_err_set(r->err, rc,
@@ -212,9 +213,12 @@ static int put_in_place(struct request *r) {
     uint8_t *image = NULL;
     int rc = elf_open(&r->agent, r->o->agent_path);
     if (!rc) rc = agent_file_info(&r->agent, &info);
-    if (rc) return vt_err_set(r->err, rc, "%s is not a usable agent: %s", r->o->agent_path, strerror(-rc));
+    if (rc)
+        return vt_err_set(r->err, rc, "%s is not a usable agent: %s; install viztracer anew, or set VIZTRACER_AGENT",
+                          r->o->agent_path, strerror(-rc));
     rc = find_loaded(r, info.build);
-    if (rc) return vt_err_set(r->err, rc, "cannot read the memory of process %d: %s", r->o->pid, strerror(-rc));
+    if (rc)
+        return vt_err_set(r->err, rc, "cannot read the memory of process %d: %s%s", r->o->pid, strerror(-rc), attach_advice(-rc));
     struct headroom room;
     struct arena_plan plan;
     headroom_read(r->o->pid, &room);
@@ -228,7 +232,9 @@ static int put_in_place(struct request *r) {
     free(image);
     if (!rc && r->o->prepare_arena) rc = r->o->prepare_arena(r->o->ctx, r->place.arena_fd, r->err);
     if (!rc) rc = write_script(r);
-    return rc ? vt_err_set(r->err, rc, "cannot prepare the files for process %d: %s", r->o->pid, strerror(-rc)) : 0;
+    return rc ? vt_err_set(r->err, rc, "cannot prepare the files for process %d: %s%s", r->o->pid, strerror(-rc),
+                           attach_advice(-rc))
+              : 0;
 }
 
 static void clean(struct request *r) {
@@ -283,7 +289,9 @@ static int ask(struct request *r) {
     if (!rc) rc = r->mem.read(&r->mem, r->debug.eval_breaker, &breaker, sizeof(breaker));
     breaker |= PLEASE_STOP;
     if (!rc) rc = r->mem.write(&r->mem, r->debug.eval_breaker, &breaker, sizeof(breaker));
-    return rc ? vt_err_set(r->err, rc, "cannot hand the request to process %d: %s", r->o->pid, strerror(-rc)) : 0;
+    return rc ? vt_err_set(r->err, rc, "cannot hand the request to process %d: %s%s", r->o->pid, strerror(-rc),
+                           attach_advice(-rc))
+              : 0;
 }
 
 /* 0: Python took it. */

@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <time.h>
 
+#include "attach/advice.h"
 #include "attach/attach_priv.h"
 #include "attach/fault.h"
 #include "attach/safety.h"
@@ -179,6 +180,6 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
                    "remote-exec on 3.14+",
                    (int)s->o->pid, safety.why[0] ? safety.why : "no thread stopped");
     else if (rc)
-        vt_err_set(err, rc, "process %d cannot be stopped: %s", (int)s->o->pid, strerror(-rc));
+        vt_err_set(err, rc, "process %d cannot be stopped: %s%s", (int)s->o->pid, strerror(-rc), attach_advice(-rc));
     return rc;
 }

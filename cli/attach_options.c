@@ -146,7 +146,7 @@ static int check_open(const struct attach_options *o) {
 
 int attach_options_check(const struct attach_options *o) {
     struct vt_err err = {0};
-    if (o->unique && o->output_file) return cli_usage("-u makes its own name and cannot be combined with -o");
+    if (o->unique && o->output_file) return cli_usage("-u makes its own name and cannot be combined with -o: leave one out");
     if (o->output_file && output_is_stdout(o->output_file) && (o->open || o->output_dir))
         return cli_usage("-o %s writes to stdout and cannot be combined with --%s", o->output_file,
                          o->open ? "open" : "output_dir");

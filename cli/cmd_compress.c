@@ -1,12 +1,14 @@
 /* Owns `viztracer --compress FILE.json -o FILE.cvf` and `--decompress FILE.cvf -o FILE.json`, as VizTracer has them. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/base/figures.h"
 #include "cli/base/interrupt.h"
 #include "cli/base/text.h"
 #include "cli/cli.h"
 #include "cli/format/cvf/cvf.h"
+#include "cli/format/format.h"
 #include "cli/output_place.h"
 
 struct line {
@@ -18,8 +20,24 @@ struct direction {
     const struct cli_cmd *cmd;
     const char *output; /* used when there is no -o */
     const char *suffixes[2];
+    const char *reads; /* a name of the format that it reads; its suffix is shown */
     int (*run)(const struct cvf_opts *opts, struct cvf_result *result, struct vt_err *err);
 };
+
+/* Another kind of trace: convert takes that. A stream cannot be looked at twice. */
+static int check_input(const struct direction *d, const char *input, const char *output) {
+    const struct trace_format *format, *wanted = format_by_name(d->reads, NULL);
+    struct vt_err err = {0};
+    struct stat st;
+    if (stat(input, &st) || !S_ISREG(st.st_mode)) return CLI_OK; /* reading it says what is wrong */
+    if (format_of_file(input, &format, &err)) return cli_fail("%s: %s", d->cmd->options.name, err.msg);
+    if (format == wanted) return CLI_OK;
+    const char *name = d->cmd->options.name;
+    if (format && format->source)
+        return cli_fail("%s: %s is a %s, and this takes a %s; use viztracer convert %s -o %s", name, input,
+                        format->suffixes[0].text, d->reads + 1, input, output);
+    return cli_fail("%s: %s is no %s; name a trace of that kind", name, input, d->reads + 1);
+}
 
 static int run(const struct direction *d, int argc, char **argv) {
     struct line line = {.opts = {.stop = &interrupts_seen}};
@@ -27,17 +45,20 @@ static int run(const struct direction *d, int argc, char **argv) {
     const struct cvf_opts *opts = &line.opts;
     struct cvf_result result;
     struct vt_err err = {0};
-    int parsed = cli_parse(d->cmd, &line, argc, argv);
-    if (parsed) return CLI_RETURN(parsed);
+    int rc = cli_parse(d->cmd, &line, argc, argv);
+    if (rc) return CLI_RETURN(rc);
     bool unnamed = !opts->output;
     if (unnamed) line.opts.output = d->output;
     if (!text_ends_with(opts->output, d->suffixes[0]) && (!d->suffixes[1] || !text_ends_with(opts->output, d->suffixes[1])))
-        return cli_usage("%s: %s: the output is a %s file", d->cmd->options.name, opts->output, d->suffixes[0]);
+        return cli_usage("%s: %s: the output is a %s file; name it so with -o", d->cmd->options.name, opts->output,
+                         d->suffixes[0]);
+    rc = check_input(d, opts->input, opts->output);
+    if (rc) return rc;
     struct interrupt interrupt;
     output_place_look(&place, opts->output);
     if (unnamed) output_place_note_replaced(opts->output);
     interrupt_catch(&interrupt, 0);
-    int rc = d->run(opts, &result, &err);
+    rc = d->run(opts, &result, &err);
     interrupt_release(&interrupt);
     if (rc) return cli_fail("%s", err.msg);
     if (result.damage[0])
@@ -60,13 +81,17 @@ static const struct option_row rows[] = {
 };
 
 static int compress(int argc, char **argv) {
-    static const struct direction d = {.cmd = &cli_compress, .output = "result.cvf", .suffixes = {".cvf"}, .run = cvf_compress};
+    static const struct direction d = {
+        .cmd = &cli_compress, .output = "result.cvf", .suffixes = {".cvf"}, .reads = "x.json", .run = cvf_compress};
     return run(&d, argc, argv);
 }
 
 static int decompress(int argc, char **argv) {
-    static const struct direction d = {
-        .cmd = &cli_decompress, .output = "result.json", .suffixes = {".json", ".json.gz"}, .run = cvf_decompress};
+    static const struct direction d = {.cmd = &cli_decompress,
+                                       .output = "result.json",
+                                       .suffixes = {".json", ".json.gz"},
+                                       .reads = "x.cvf",
+                                       .run = cvf_decompress};
     return run(&d, argc, argv);
 }
 

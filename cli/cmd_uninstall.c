@@ -32,7 +32,7 @@ static int run(int argc, char **argv) {
 
     int rc = cli_parse(&cli_uninstall, &u, argc, argv);
     if (rc) return CLI_RETURN(rc);
-    if (kill(u.pid, 0) && errno == ESRCH) return cli_fail("process %d does not exist", u.pid);
+    if (kill(u.pid, 0) && errno == ESRCH) return cli_fail("process %d does not exist; pgrep -af python lists what runs", u.pid);
     client_each(end_session, &u);
     if (u.err.msg[0]) return cli_fail("%s", u.err.msg);
     if (client_open(&c, &u.err)) return cli_fail("%s", u.err.msg);

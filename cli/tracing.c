@@ -138,7 +138,7 @@ static int on_frame(struct tracing *a, uint32_t type, const uint8_t *payload, ui
     if (type == VT_CTL_ERROR) return client_error(payload, len, &a->err);
     if (type == VT_FRAME_STATS || type == VT_CTL_ATTACHED || type == VT_FRAME_END) {
         rc = vt_msg_unpack(type, payload, len, &msg);
-        if (rc) return vt_err_set(&a->err, rc, "viztracerd sent something that makes no sense");
+        if (rc) return vt_err_set(&a->err, rc, "viztracerd sent something that makes no sense: use the same version of both");
     }
     if (type == VT_FRAME_END && a->ending) {
         rc = write_end(a, (Vt__End *)msg);
@@ -187,7 +187,7 @@ int tracing_receive(struct tracing *a) {
         if (n < 0 && errno != EINTR) rc = vt_err_set(&a->err, -errno, "poll: %s", strerror(errno));
         bool waits = a->launched && !a->attached; /* for an interpreter, as long as the program runs */
         if (!rc && !n && !waits && vt_mono_ns() - heard > SILENCE_NS)
-            rc = vt_err_set(&a->err, -EPIPE, "viztracerd (process %d) has been silent for %llu s", a->client.daemon_pid,
+            rc = vt_err_set(&a->err, -EPIPE, "viztracerd (process %d) has been silent for %llu s; end it and try again", a->client.daemon_pid,
                             SILENCE_NS / 1000000000ull);
         if (rc || n <= 0) continue;
         if (fds[1].revents & POLLIN) a->woken(a);
@@ -196,13 +196,13 @@ int tracing_receive(struct tracing *a) {
         if (len_in < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         heard = vt_mono_ns();
         if (len_in <= 0) {
-            rc = vt_err_set(&a->err, -EPIPE, "viztracerd ended before the trace did");
+            rc = vt_err_set(&a->err, -EPIPE, "viztracerd ended before the trace did; try again");
             break;
         }
         rc = vt_frame_buf_add(&a->client.in, buf, (size_t)len_in);
         while (!rc && !a->ended) {
             int got = vt_frame_buf_next(&a->client.in, &type, &payload, &len);
-            if (got < 0) rc = vt_err_set(&a->err, got, "viztracerd sent damaged data");
+            if (got < 0) rc = vt_err_set(&a->err, got, "viztracerd sent damaged data: use the same version of both");
             if (got <= 0) break;
             rc = on_frame(a, type, payload, len);
         }
@@ -480,7 +480,7 @@ int tracing_finish(struct tracing *a, int rc) {
             return cli_fail("process %u: %s; nothing was saved; --gil_timeout SEC waits longer", a->o->req.pid, a->end->text);
         const char *colon = a->end->text[0] ? ": " : "", *why = a->end->text;
         if (a->launched) return cli_fail("the program ended before tracing had begun%s%s; nothing was saved", colon, why);
-        return cli_fail("stopped before tracing had begun%s%s; nothing was saved", colon, why);
+        return cli_fail("stopped before tracing had begun%s%s; nothing was saved; attach again", colon, why);
     }
     return save(a);
 }

@@ -70,6 +70,25 @@ static int begin_member(struct input *in) {
     return inflateValidate(&in->zlib, 0) == Z_OK ? 0 : -EINVAL;
 }
 
+int input_cannot(const char *path, int code, struct vt_err *err) {
+    static const struct {
+        int code;
+        const char *advice;
+    } rows[] = {
+        {EINTR, ""},
+        {ENOENT, "; check the path"},
+        {ENOTDIR, "; check the path"},
+        {EISDIR, "; name a trace in it, or see them with vizviewer"},
+        {EACCES, "; read it as a user who may, or with sudo"},
+        {EPERM, "; read it as a user who may, or with sudo"},
+        {ENOMEM, "; allow more with --max_memory"},
+    };
+    const char *advice = "; try again, or copy the file elsewhere";
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++)
+        if (rows[i].code == -code) advice = rows[i].advice;
+    return vt_err_set(err, code, "%s: %s%s", path, code == -EINTR ? "interrupted" : strerror(-code), advice);
+}
+
 int input_open(const char *path, struct input **out, struct vt_err *err) {
     struct input *in = calloc(1, sizeof *in);
     struct stat st;
@@ -86,7 +105,7 @@ int input_open(const char *path, struct input **out, struct vt_err *err) {
     }
     if (rc) {
         input_close(in);
-        return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+        return input_cannot(path, rc, err);
     }
     *out = in;
     return 0;
@@ -222,7 +241,7 @@ int input_spool(const char *path, int (*is_wanted)(const char *path, struct vt_e
     else if (S_ISDIR(st.st_mode))
         rc = -EISDIR;
     if (rc) {
-        vt_err_set(err, rc, "%s: %s", path, rc == -EINTR ? "interrupted" : strerror(-rc));
+        input_cannot(path, rc, err);
         goto out;
     }
     to->fd = output_temp();

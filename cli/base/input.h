@@ -11,6 +11,9 @@
 
 struct input;
 
+/* "PATH: why; what to do" into err; returns code. A file that cannot be read. */
+int input_cannot(const char *path, int code, struct vt_err *err); /* -code: an errno */
+
 /* -errno and err, which names the file. */
 VT_MUST_CHECK int input_open(const char *path, struct input **out, struct vt_err *err);
 /* NULL is fine. */

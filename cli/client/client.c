@@ -34,7 +34,7 @@ void client_close(struct client *c) {
 int client_error(const uint8_t *payload, uint32_t len, struct vt_err *err) {
     ProtobufCMessage *msg;
     int rc = vt_msg_unpack(VT_CTL_ERROR, payload, len, &msg);
-    if (rc) return vt_err_set(err, rc, "viztracerd sent an answer that makes no sense");
+    if (rc) return vt_err_set(err, rc, "viztracerd sent an answer that makes no sense: use the same version of both");
     const Vt__Error *m = (const Vt__Error *)msg;
     rc = vt_err_set(err, m->code < 0 ? m->code : -EIO, "%s", m->text);
     vt_msg_free(msg);
@@ -43,7 +43,8 @@ int client_error(const uint8_t *payload, uint32_t len, struct vt_err *err) {
 
 int client_send(struct client *c, uint32_t type, const ProtobufCMessage *msg, struct vt_err *err) {
     int rc = vt_msg_send(c->fd, type, msg);
-    return rc ? vt_err_set(err, rc, "viztracerd does not answer: %s", strerror(-rc)) : 0;
+    return rc ? vt_err_set(err, rc, "viztracerd does not answer: %s; try again, or set VIZTRACERD_SOCKET=none", strerror(-rc))
+              : 0;
 }
 
 /* How long a daemon may take to answer: it depends on the answer. Those that need a helper working on the target take longest
@@ -95,13 +96,13 @@ int client_request(struct client *c, uint32_t type, const ProtobufCMessage *msg,
                               c->daemon_pid, c->owner, ms / 1000);
         if (rc && sent) return vt_err_set(err, sent, "%s", why.msg);
         if (rc)
-            return vt_err_set(err, rc, "viztracerd ended without an answer: %s",
+            return vt_err_set(err, rc, "viztracerd ended without an answer: %s; try again",
                               rc == -EPIPE ? "connection closed" : strerror(-rc));
         if (got == VT_CTL_ERROR) return client_error(payload, len, err);
         if (got != want) continue; /* frames of a trace and statistics are skipped */
         if (!reply) return 0;
         rc = vt_msg_unpack(got, payload, len, reply);
-        return rc ? vt_err_set(err, rc, "viztracerd sent an answer that makes no sense") : 0;
+        return rc ? vt_err_set(err, rc, "viztracerd sent an answer that makes no sense: use the same version of both") : 0;
     }
     return rc;
 }
@@ -131,7 +132,8 @@ int client_open_path(struct client *c, const char *path, uid_t owner, struct vt_
 
     memset(c, 0, sizeof(*c));
     c->fd = -1;
-    if (strlen(path) >= sizeof(sa.sun_path)) return vt_err_set(err, -ENAMETOOLONG, "socket path %s is too long", path);
+    if (strlen(path) >= sizeof(sa.sun_path))
+        return vt_err_set(err, -ENAMETOOLONG, "socket path %s is too long; set VIZTRACERD_SOCKET to a shorter one", path);
     strcpy(sa.sun_path, path);
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0) return vt_err_set(err, -errno, "socket: %s", strerror(errno));
@@ -194,7 +196,8 @@ static int start_private(struct client *c, struct vt_err *err) {
         return vt_err_set(err, -errno, "socketpair: %s", strerror(errno));
     pid_t pid = fork();
     if (pid < 0) {
-        int rc = vt_err_set(err, -errno, "cannot start viztracerd: %s", strerror(errno));
+        int rc = vt_err_set(err, -errno, "cannot start viztracerd: %s; end some processes, or raise the limit (ulimit -u)",
+                            strerror(errno));
         vt_close(&pair[0]);
         vt_close(&pair[1]);
         return rc;
@@ -231,12 +234,14 @@ static int start_private(struct client *c, struct vt_err *err) {
     if (ended && WIFEXITED(status) && WEXITSTATUS(status) == NO_PROC)
         vt_err_set(err, rc, "cannot start viztracerd: /proc is not there, and nothing can be traced without it; mount it");
     else if (ended && WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
-        vt_err_set(err, rc, "cannot start viztracerd: it is not beside this program, in ../libexec or on PATH");
+        vt_err_set(
+            err, rc,
+            "cannot start viztracerd: it is not beside this program, in ../libexec or on PATH; put it there (make install)");
     else if (ended)
-        vt_err_set(err, rc, "viztracerd ended as soon as it was started (%s %d)", WIFSIGNALED(status) ? "signal" : "exit code",
-                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        vt_err_set(err, rc, "viztracerd ended as soon as it was started (%s %d); VIZTRACERD_LOG=debug shows each step",
+                   WIFSIGNALED(status) ? "signal" : "exit code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     else if (rc == -EPIPE || rc == -ECONNRESET)
-        vt_err_set(err, rc, "viztracerd closed the connection as soon as it was started");
+        vt_err_set(err, rc, "viztracerd closed the connection as soon as it was started; try again");
     else if (rc)
         vt_err_set(err, rc, "%s", why.msg);
     if (rc) client_close(c);

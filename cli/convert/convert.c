@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/base/figures.h"
+#include "cli/base/input.h"
 #include "cli/base/memory.h"
 #include "cli/convert/fold.h"
 #include "cli/convert/newest.h"
@@ -26,12 +27,12 @@ static int copy_bytes(const struct convert_opts *opts, const char *file, struct 
     int rc = 0, fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         rc = -errno;
-        return vt_err_set(err, rc, "%s: %s", opts->input, strerror(-rc));
+        return input_cannot(opts->input, rc, err);
     }
     while (!rc && !output_error(out)) {
         ssize_t n = read(fd, output_room(out, OUTPUT_BUF), OUTPUT_BUF);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) rc = vt_err_set(err, -errno, "%s: %s", opts->input, strerror(errno));
+        if (n < 0) rc = input_cannot(opts->input, -errno, err);
         if (n > 0) output_put(out, out->pos + n);
         if (opts->stop && *opts->stop) rc = vt_err_set(err, -EINTR, "interrupted");
         if (n == 0) break;
@@ -171,7 +172,7 @@ static int open_source(const struct convert_opts *opts, struct trace_source **so
     size_t n = opts->inputs ? opts->ninputs : 1;
     for (size_t i = 0; i < n; i++)
         if (same_file(opts->inputs ? opts->inputs[i] : opts->input, opts->output))
-            return vt_err_set(err, -EINVAL, "%s: input and output are the same file", opts->output);
+            return vt_err_set(err, -EINVAL, "%s: input and output are the same file; name another one with -o", opts->output);
     if (!opts->inputs) return trace_source_open(opts->input, source, err);
     struct many_opts many = {.align = opts->align, .note = opts->note};
     return source_many_open(opts->inputs, opts->ninputs, &many, source, err);

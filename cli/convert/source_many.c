@@ -177,7 +177,7 @@ static int open_parts(struct many *m, const char *const *paths, size_t n, const 
         if (left_out_events(&info->left_out, left_out)[0]) note(opts, "%s: left out: %s", paths[i], left_out);
         if (left_out_parts(&info->left_out, left_out)[0]) note(opts, "%s has what is not carried over: %s", paths[i], left_out);
     }
-    return m->n ? 0 : vt_err_set(err, -EBADMSG, "none of these files is a trace that viztracer can read");
+    return m->n ? 0 : vt_err_set(err, -EBADMSG, "none of these files is a trace that viztracer can read; name other ones");
 }
 
 static uint64_t reference(const struct trace_info *info) { return info->sync_ns ? info->sync_ns : info->first_ns; }

@@ -95,7 +95,7 @@ static int read_head(const char *path, uint8_t *head, size_t *len, struct vt_err
     if (rc) return rc;
     rc = input_read(in, head, HEAD_LEN, len);
     if (rc)
-        vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+        input_cannot(path, rc, err);
     else if (input_damage(in) && !*len)
         rc = vt_err_set(err, -EBADMSG, "%s: %s", path, input_damage(in));
     input_close(in);
@@ -108,16 +108,22 @@ int format_of_file(const char *path, const struct trace_format **format, struct 
     *format = NULL;
     int rc = read_head(path, head, &len, err);
     if (rc) return rc;
-    if (!len) return vt_err_set(err, -EBADMSG, "%s: the file is empty", path);
+    if (!len) return vt_err_set(err, -EBADMSG, "%s: the file is empty, nothing was saved there; name another one", path);
     for (const struct trace_format *f = format_next(NULL); f && !*format; f = format_next(f))
         if (f->is && f->is(head, len)) *format = f;
     return 0;
 }
 
 static int source_of(const char *path, const struct trace_format **format, struct vt_err *err) {
+    char list[FORMAT_LIST_MAX];
+    const struct trace_format *named = format_by_name(path, NULL);
     int rc = format_of_file(path, format, err);
     if (rc || (*format && (*format)->source)) return rc;
-    return vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read", path);
+    if (named && !named->source)
+        return vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read: a %s is made of a trace; name that trace", path,
+                          named->suffixes[0].text);
+    return vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read; it reads %s", path,
+                      format_list(FORMAT_READ, " and ", list));
 }
 
 static int is_trace(const char *path, struct vt_err *err) {

@@ -191,7 +191,7 @@ int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct
     if (!rc && *reading->dropped > totals->dropped) totals->dropped = *reading->dropped;
     if (!rc) rc = ops->end(w, totals);
     if (rc == -ESTALE)
-        vt_err_set(err, rc, "%s has changed while it was read", reading->path);
+        vt_err_set(err, rc, "%s has changed while it was read; try again when it is complete", reading->path);
     else if (rc)
         vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
     return rc;

@@ -350,12 +350,15 @@ int select_check(const struct trace_select *s, struct trace_info *info, struct v
     for (size_t i = 0; i < s->npids; i++) {
         bool found = false;
         for (uint32_t k = 0; k < info->nprocesses && !found; k++) found = info->processes[k]->pid == s->pids[i];
-        if (!found) return vt_err_set(err, -EINVAL, "--pid %u: the trace has no such process", s->pids[i]);
+        if (!found)
+            return vt_err_set(err, -EINVAL, "--pid %u: the trace has no such process; viztracer report lists them", s->pids[i]);
     }
     for (size_t i = 0; i < s->ntids; i++) {
         bool found = false;
         for (uint32_t k = 0; k < info->nthreads && !found; k++) found = info->threads[k]->tid == s->tids[i];
-        if (!found) return vt_err_set(err, -EINVAL, "--tid %u: the trace has no such thread", s->tids[i]);
+        if (!found)
+            return vt_err_set(err, -EINVAL, "--tid %u: the trace has no such thread; viztracer report --threads lists them",
+                              s->tids[i]);
     }
     if (!s->nglobs) return 0;
     uint8_t *matches = NULL;
@@ -363,7 +366,9 @@ int select_check(const struct trace_select *s, struct trace_info *info, struct v
     int rc = choose_names(s, info, &matches, &n);
     memory_free(matches);
     if (rc) return vt_err_set(err, rc, "out of memory");
-    return n ? 0 : vt_err_set(err, -EINVAL, "--match %s: the trace has no function of that name", s->globs[0]);
+    return n ? 0
+             : vt_err_set(err, -EINVAL, "--match %s: the trace has no function of that name; viztracer report lists them",
+                          s->globs[0]);
 }
 
 /* Hides threads without a wanted call. */

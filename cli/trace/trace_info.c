@@ -338,12 +338,12 @@ static void find_end(const struct loader *l) {
 
 static int finish(struct loader *l) {
     struct trace_info *info = l->info;
-    if (!info->header) return vt_err_set(l->err, -EBADMSG, "the trace has no header: nothing was recorded");
+    if (!info->header) return vt_err_set(l->err, -EBADMSG, "the trace has no header: nothing was recorded; name another one");
     if (info->header->format > VT_TRACE_FORMAT)
         return vt_err_set(l->err, -EPROTO, "trace format %u is newer than this program knows (%u): use a newer viztracer",
                           info->header->format, VT_TRACE_FORMAT);
     if (!l->have_clock || vt_clock_map_init(&info->clock, info->header->clock, &l->first, &l->last))
-        return vt_err_set(l->err, -EBADMSG, "the trace has no usable clock: its times cannot be told");
+        return vt_err_set(l->err, -EBADMSG, "the trace has no usable clock: its times cannot be told; name another one");
     info->real_minus_mono = l->first.real_ns - l->first.mono_ns;
     if (info->end) info->hooks_on_ticks = info->end->hooks_on_ticks;
     if (!info->hooks_on_ticks) info->hooks_on_ticks = l->first.ticks;

@@ -65,7 +65,8 @@ void view_temp_free(struct view_temp *temp) {
 static int check_file(const char *path, struct vt_err *err) {
     struct stat st;
     if (stat(path, &st))
-        return vt_err_set(err, -errno, "%s: %s", path, errno == ENOENT ? "there is no such file" : strerror(errno));
+        return vt_err_set(err, -errno, "%s: %s", path,
+                          errno == ENOENT ? "there is no such file; check the path" : strerror(errno));
     if (!S_ISREG(st.st_mode)) return vt_err_set(err, -EINVAL, "%s is no file; give a trace, or a folder with traces", path);
     return 0;
 }

@@ -48,8 +48,8 @@ static bool other_pid_namespace(const struct creds *c) {
 
 /* A session on this connection: 0, or -errno and err. */
 static int may_begin(const struct requester *r, struct vt_err *err) {
-    if (r->session) return vt_err_set(err, -EBUSY, "this connection has a session already");
-    if (r->service->leaving) return vt_err_set(err, -ESHUTDOWN, "viztracerd is ending");
+    if (r->session) return vt_err_set(err, -EBUSY, "this connection has a session already; make another one");
+    if (r->service->leaving) return vt_err_set(err, -ESHUTDOWN, "viztracerd is ending; try again in a moment");
     if (!other_pid_namespace(&r->peer.creds)) return 0;
     return vt_err_set(err, -EXDEV,
                       "viztracerd runs in another pid namespace than viztracer; set VIZTRACERD_SOCKET=none to do without it");
@@ -151,7 +151,7 @@ static int on_uninstall(struct requester *r, const ProtobufCMessage *msg) {
     if (s) return end_and_wait(r, s, VT_CTL_OK);
     struct helper_req *req = calloc(1, sizeof(*req));
     int rc = req ? 0 : vt_err_set(&err, -ENOMEM, "out of memory");
-    if (!rc && r->helper.fd >= 0) rc = vt_err_set(&err, -EBUSY, "an uninstall is running");
+    if (!rc && r->helper.fd >= 0) rc = vt_err_set(&err, -EBUSY, "an uninstall is running; try again in a moment");
     if (!rc) {
         req->op = HELPER_STOP;
         req->pid = (pid_t)m->pid;

@@ -108,18 +108,20 @@ static int listen_on(struct server *s, const char *path, mode_t mode, struct vt_
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     int rc;
 
-    if (strlen(path) >= sizeof(sa.sun_path)) return vt_err_set(err, -ENAMETOOLONG, "socket path %s is too long", path);
+    if (strlen(path) >= sizeof(sa.sun_path))
+        return vt_err_set(err, -ENAMETOOLONG, "socket path %s is too long; give a shorter one with --socket", path);
     strcpy(sa.sun_path, path);
     s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->listen_fd < 0) return vt_err_set(err, -errno, "socket: %s", strerror(errno));
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool taken = probe >= 0 && !connect(probe, (struct sockaddr *)&sa, sizeof(sa));
     vt_close(&probe);
-    if (taken) return vt_err_set(err, -EADDRINUSE, "another viztracerd listens on %s", path);
+    if (taken)
+        return vt_err_set(err, -EADDRINUSE, "another viztracerd listens on %s; end it, or give another path with --socket", path);
     unlink(path);
     if (bind(s->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) || chmod(path, mode) || listen(s->listen_fd, BACKLOG)) {
         rc = -errno;
-        return vt_err_set(err, rc, "cannot listen on %s: %s", path, strerror(-rc));
+        return vt_err_set(err, rc, "cannot listen on %s: %s; give another path with --socket", path, strerror(-rc));
     }
     snprintf(s->socket_path, sizeof(s->socket_path), "%s", path);
     rc = loop_add(&s->service.host.loop, &s->listen_io, s->listen_fd, EPOLLIN, on_listen, s);

@@ -76,7 +76,7 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
         struct clock_source source;
     } clock = {.source = {.kind = (enum vt_clock)run->req->ctl.clock}};
     struct stat st;
-    if (fstat(arena_fd, &st)) return vt_err_set(err, -errno, "the shared arena: %s", strerror(errno));
+    if (fstat(arena_fd, &st)) return vt_err_set(err, -errno, "the shared arena: %s; try again", strerror(errno));
     struct vt_ctl *ctl = malloc(sizeof(*ctl));
     if (!ctl) return vt_err_set(err, -ENOMEM, "out of memory");
     *ctl = run->req->ctl;
@@ -86,7 +86,8 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
         if (fallocate(arena_fd, 0, 0, (off_t)vt_arena_bytes(offered))) {
             int rc = -errno;
             free(ctl);
-            return vt_err_set(err, rc, "no memory for the shared arena: %s", strerror(-rc));
+            return vt_err_set(err, rc, "no memory for the shared arena: %s; free some, or raise the memory limit of viztracerd",
+                              strerror(-rc));
         }
     }
     arena_ctl_begin(ctl, nchunks, offered, clock_ticks(&clock.source) + run->req->lease_ticks);
@@ -94,14 +95,14 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
     free(ctl);
     if (n != (ssize_t)sizeof(*ctl)) {
         int rc = n < 0 ? -errno : -ENOSPC;
-        return vt_err_set(err, rc, "cannot write the shared arena: %s", strerror(-rc));
+        return vt_err_set(err, rc, "cannot write the shared arena: %s; free some memory, then try again", strerror(-rc));
     }
     inside_each(run->req->pid, send_inside, run); /* as late as possible: the agent comes next */
     run->msg.kind = HELPER_ARENA;                 /* from now on the daemon renews the lease */
     (void)fault_point("arena-made");
     int rc = send_msg(run->fd, &run->msg, sizeof(run->msg), arena_fd);
     (void)fault_point("arena-handed-over");
-    if (rc) return vt_err_set(err, rc, "viztracerd has gone");
+    if (rc) return vt_err_set(err, rc, "viztracerd has gone; try again");
     return 0;
 }
 
@@ -278,13 +279,17 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
     h->fn = fn;
     h->ctx = ctx;
     if (creds->uid != geteuid() && geteuid() != 0)
-        return vt_err_set(err, -EPERM, "this viztracerd runs as uid %u and can only act for that user", geteuid());
+        return vt_err_set(
+            err, -EPERM,
+            "this viztracerd runs as uid %u and can only act for that user; set VIZTRACERD_SOCKET=none to do without it",
+            geteuid());
     agent_fd = open(req->agent_path, O_RDONLY | O_CLOEXEC);
     if (agent_fd < 0)
         return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT", req->agent_path, strerror(errno));
     copy = malloc(sizeof(*copy));
     if (!copy || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
-        rc = vt_err_set(err, copy ? -errno : -ENOMEM, "cannot start the attaching process: %s", strerror(copy ? errno : ENOMEM));
+        rc = vt_err_set(err, copy ? -errno : -ENOMEM, "cannot start the attaching process: %s; try again",
+                        strerror(copy ? errno : ENOMEM));
         goto fail;
     }
     *copy = *req;
@@ -293,13 +298,13 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     rc = send_msg(pair[0], copy, sizeof(*copy), -1);
     if (rc) {
-        vt_err_set(err, rc, "cannot start the attaching process: %s", strerror(-rc));
+        vt_err_set(err, rc, "cannot start the attaching process: %s; try again", strerror(-rc));
         goto fail;
     }
     h->pid = fork();
     if (h->pid == 0) child(pair[1], agent_fd, creds, req->pid);
     if (h->pid < 0) {
-        rc = vt_err_set(err, -errno, "cannot start the attaching process: %s", strerror(errno));
+        rc = vt_err_set(err, -errno, "cannot start the attaching process: %s; try again", strerror(errno));
         goto fail;
     }
     vt_close(&pair[1]);

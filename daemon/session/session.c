@@ -86,7 +86,7 @@ static bool watch_agent(struct session *s, uint64_t now) {
     if (s->state == VT__SESSION_STATE__PENDING && state == VT_AGENT_REFUSED) {
         vt_clean_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
         if (!s->answered) {
-            session_refuse(s, -ENOTSUP, text[0] ? text : "the agent refused to trace this interpreter");
+            session_refuse(s, -ENOTSUP, text[0] ? text : "the agent refused to trace this interpreter and gave no cause; VIZTRACERD_LOG=debug shows each step");
             return true;
         }
         session_stop(s, VT__END_REASON__AGENT, text);
@@ -126,7 +126,7 @@ static bool watch_agent(struct session *s, uint64_t now) {
 }
 
 static const char *drain_error_text(int rc) {
-    if (rc == -ENOMEM) return "viztracerd is out of memory";
+    if (rc == -ENOMEM) return "viztracerd is out of memory; free some, then try again";
     if (rc == -ENOBUFS) return "the target has more threads and deeper stacks than viztracerd keeps for one session";
     return "the shared memory was damaged from outside";
 }

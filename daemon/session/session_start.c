@@ -56,7 +56,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
     s->result = msg->res;
     s->injected_ns = vt_mono_ns();
     if (!s->arena.ctl) {
-        session_refuse(s, -EPROTO, "the attaching process gave no shared memory");
+        session_refuse(s, -EPROTO, "the attaching process gave no shared memory; try again");
         return;
     }
     struct drain_sink sink = {sink_put, s};
@@ -65,7 +65,7 @@ static void on_injected(struct session *s, const struct helper_msg *msg) {
     int rc = drain_new(&s->arena, s->pid, s->info.ns_pid ? s->info.ns_pid : s->pid, min_ticks, sink, &s->drain);
     if (rc) {
         arena_stop_writers(&s->arena);
-        session_refuse(s, rc, "viztracerd is out of memory");
+        session_refuse(s, rc, "viztracerd is out of memory; free some, then try again");
         return;
     }
     if (s->arena.ctl->flags & VT_F_C_CALLS) drain_inside(s->drain, s->inside); /* else nothing of C code is wanted */

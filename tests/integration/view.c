@@ -56,6 +56,34 @@ START_TEST(test_view_refusals_are_one_line) {
 }
 END_TEST
 
+/* A file of another kind, or none: the line says what it is and what to do. */
+START_TEST(test_view_wrong_kinds_of_files) {
+    static const struct {
+        const char *args, *says; /* %s in args: the .vzt */
+    } rows[] = {
+        {"--compress %s -o /tmp/x.cvf", " is a .vzt, and this takes a .json; use viztracer convert "},
+        {"--decompress %s -o /tmp/x.json", " is a .vzt, and this takes a .cvf; use viztracer convert "},
+        {"--compress /etc/passwd -o /tmp/x.cvf", "/etc/passwd is no .json; name a trace of that kind"},
+        {"report /etc/passwd", "/etc/passwd: no trace that viztracer can read; it reads .json, "},
+        {"report /tmp", "/tmp: Is a directory; name a trace in it, or see them with vizviewer"},
+        {"report /nowhere/x.vzt", "/nowhere/x.vzt: No such file or directory; check the path"},
+        {"convert %s -o /tmp/x.json --tid 4711", "the trace has no such thread; viztracer report --threads lists them"},
+    };
+    struct tool t;
+    char svg[80];
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        tool_runf(&t, rows[i].args, trace.path);
+        refused(&t, 1, rows[i].says);
+    }
+    snprintf(svg, sizeof svg, "%s.svg", trace.path);
+    tool_runf(&t, "convert %s -o %s", trace.path, svg);
+    must_exit(&t, 0, "svg");
+    tool_runf(&t, "report %s", svg);
+    refused(&t, 1, "a .svg is made of a trace; name that trace");
+    unlink(svg);
+}
+END_TEST
+
 /* vizviewer is a command of its own to who types it. */
 START_TEST(test_view_refuses_under_its_own_name) {
     static const char *const rows[][2] = {{"--nonsense", "vizviewer: --nonsense: no such option"},
@@ -218,6 +246,7 @@ int main(void) {
     Suite *s = suite_create("view");
     set_up();
     suite_add_once(s, "refusals", test_view_refusals_are_one_line, 60);
+    suite_add_once(s, "wrong-kinds", test_view_wrong_kinds_of_files, 60);
     suite_add_once(s, "own-name", test_view_refuses_under_its_own_name, 60);
     suite_add_once(s, "outputs-without-a-name", test_view_outputs_without_a_name, 60);
     suite_add_once(s, "once", test_view_once_ends, 60);

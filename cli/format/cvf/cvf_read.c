@@ -10,6 +10,7 @@
 #include <yajl/yajl_parse.h>
 #include <zlib.h>
 
+#include "cli/base/input.h"
 #include "cli/base/json.h"
 #include "cli/base/memory.h"
 #include "cli/format/cvf/cvf.h"
@@ -377,7 +378,7 @@ static int read_input(const char *path, uint8_t **data, size_t *len, struct vt_e
     else
         rc = vt_read_full(fd, *data, *len = (size_t)st.st_size);
     vt_close(&fd);
-    return rc ? vt_err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
+    return rc ? input_cannot(path, rc, err) : 0;
 }
 
 static int write_json(struct unpacker *u, const struct cvf_opts *opts, struct vt_err *err) {

@@ -500,7 +500,7 @@ static int read_all(struct reader *r, struct input *in, const char *path, char *
         size_t len, from = 0, used = 0;
         uint64_t tokens = r->tokens;
         int rc = input_read(in, chunk + kept, CHUNK - kept, &len);
-        if (rc) return vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+        if (rc) return input_cannot(path, rc, err);
         last = len < CHUNK - kept;
         len += kept;
         if (!before && len >= 3 && !memcmp(chunk, "\xef\xbb\xbf", 3)) before = from = 3; /* byte order mark */
@@ -538,8 +538,8 @@ int json_events_read(const char *path, const struct json_handler *handler, void 
     if (rc == -EBADMSG && damage->code) rc = 0;
     if (rc == -ENOMEM) vt_err_set(err, rc, "out of memory");
     if (!rc && !r.is_trace) {
-        rc = vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read: JSON without traceEvents%s%s", path,
-                        damage->code ? "; " : "", damage->code ? damage->msg : "");
+        rc = vt_err_set(err, -EBADMSG, "%s: no trace that viztracer can read: JSON without traceEvents%s%s; name another file",
+                        path, damage->code ? "; " : "", damage->code ? damage->msg : "");
     }
     if (r.yajl) yajl_free(r.yajl);
     memory_free(chunk);

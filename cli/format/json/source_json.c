@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/input.h"
 #include "cli/base/json_walk.h"
 #include "cli/base/memory.h"
 #include "cli/format/json/chrome_json.h"
@@ -398,7 +399,7 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
     if (!rc && !made->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers need a process */
     if (!rc) rc = give_rest(&p);
     if (rc) {
-        vt_err_set(err, rc, "%s: %s", path, strerror(-rc));
+        input_cannot(path, rc, err);
         json_close(made, s);
         return rc;
     }

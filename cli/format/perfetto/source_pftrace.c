@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/input.h"
 #include "cli/base/memory.h"
 #include "cli/base/pb_put.h"
 #include "cli/format/perfetto/perfetto.h"
@@ -518,7 +519,7 @@ static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_er
     int rc = pftrace_packets(s->path, &handler, &p, &info->damage, err);
     if (!rc) rc = give_rest(&p);
     if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers need a process */
-    if (rc) return vt_err_set(err, rc, "%s: %s", s->path, strerror(-rc));
+    if (rc) return input_cannot(s->path, rc, err);
     if (p.lanes->any) trace_info_put_ends(info);
     for (uint32_t i = 0; i < info->nthreads; i++) info->nshown += info->threads[i]->shown;
     s->nnames = info->nnames;
