@@ -528,7 +528,9 @@ END_TEST
 /* What is no trace is refused at its first bytes, however long it goes on, and the user's name for it is said. */
 START_TEST(test_source_json_an_endless_stream_is_refused_at_its_start) {
     ck_assert_int_eq(record_file(&rec, "/dev/zero", NULL, NULL), -EBADMSG);
-    ck_assert_str_eq(rec.err.msg, "/dev/zero: no trace that viztracer can read; it reads .json, .json.gz, .pftrace, .pftrace.gz, .vzt and .cvf");
+    ck_assert_str_eq(
+        rec.err.msg,
+        "/dev/zero: no trace that viztracer can read; it reads .json, .json.gz, .pftrace, .pftrace.gz, .vzt and .cvf");
     rec.err = (struct vt_err){0};
     ck_assert_int_eq(record_file(&rec, "/tmp", NULL, NULL), -EISDIR);
 }
