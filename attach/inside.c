@@ -67,6 +67,7 @@ static const struct call {
     {SYS_getdents64, "getdents64", 0},
     {SYS_io_uring_enter, "io_uring_enter", -1},
     {SYS_vfork, "vfork", -1},
+    {SYS_restart_syscall, "restart_syscall", -1}, /* a wait that a signal or a stop interrupted, and that goes on */
 };
 
 struct inside {
@@ -162,6 +163,21 @@ int inside_call(pid_t pid, pid_t tid, long *nr, unsigned long arg[2]) {
     return sscanf(words, "%ld %lx %lx", nr, &arg[0], &arg[1]) == 3 && *nr >= 0; /* else stopped, and not in a call */
 }
 
+/* Which wait goes on in restart_syscall: the registers still have its arguments, and the kernel may tell where it sleeps. */
+static long restarted(pid_t pid, pid_t tid, const unsigned long arg[2]) {
+    static const struct {
+        const char *where;
+        long nr;
+    } rows[] = {{"futex", SYS_futex}, {"nanosleep", SYS_clock_nanosleep}, {"poll", SYS_poll}};
+    enum { CLOCKS = 16 };
+    char path[64], where[64];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/wchan", (int)pid, (int)tid);
+    if (vt_read_file(path, where, sizeof(where), NULL)) where[0] = 0;
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++)
+        if (strstr(where, rows[i].where)) return rows[i].nr;
+    return arg[0] < CLOCKS ? SYS_clock_nanosleep : SYS_restart_syscall;
+}
+
 static void put_call(pid_t pid, long nr, const unsigned long arg[2], char *text, size_t size) {
     char fd[INSIDE_TEXT_MAX], raw[INSIDE_TEXT_MAX + 40];
     snprintf(raw, sizeof(raw), "system call %ld", nr);
@@ -182,7 +198,8 @@ int inside_look(struct inside *l, pid_t tid, char *text, size_t size) {
     long nr;
     int told = inside_call(l->pid, tid, &nr, arg);
     if (told != 1) return told;
-    if (nr == SYS_futex && is_interpreter_lock(l, arg[0])) return 0;
+    if ((nr == SYS_futex || nr == SYS_restart_syscall) && is_interpreter_lock(l, arg[0])) return 0;
+    if (nr == SYS_restart_syscall) nr = restarted(l->pid, tid, arg);
     put_call(l->pid, nr, arg, text, size);
     return 1;
 }

@@ -2,6 +2,7 @@
  * why, and what to do. Only reads, changes nothing.
  *
  * Tables hold the checks: for an attach, and for reading only (view.h). Each check may rely on those above it. */
+#include "attach/advice.h"
 #include "attach/attach_priv.h"
 #include "attach/view.h"
 
@@ -128,7 +129,7 @@ static int check_exists(struct flight *f) {
     if (rc == -ESRCH) return REFUSE(f, rc, "no process %d: it has exited or the pid is wrong; see `ps -C python3`", pid);
     if (rc == -EACCES || rc == -EPERM)
         return REFUSE(f, -EPERM, "process %d is hidden (/proc is mounted with hidepid): run with sudo", pid);
-    if (rc) return REFUSE(f, rc, "cannot read the status of process %d: %s", pid, strerror(-rc));
+    if (rc) return REFUSE(f, rc, "cannot read the status of process %d: %s%s", pid, strerror(-rc), attach_advice(rc));
     f->info->start_time = f->st.start_time;
     f->info->uid = f->st.uid[1];
     f->info->ns_pid = f->st.ns_pid;
@@ -229,7 +230,7 @@ static int check_permission(struct flight *f) {
     pid_t pid = f->o->pid;
     int rc = maps_read(pid, &f->maps);
     if (rc == -EACCES || rc == -EPERM) return explain_denied(f);
-    if (rc) return REFUSE(f, rc, "cannot read the memory map of process %d: %s", pid, strerror(-rc));
+    if (rc) return REFUSE(f, rc, "cannot read the memory map of process %d: %s%s", pid, strerror(-rc), attach_advice(rc));
     if (!f->maps.nlines) return REFUSE(f, -ESRCH, "process %d (%s) is just exiting: nothing left to trace", pid, f->st.comm);
     rc = mem_open(&f->mem, pid);
     for (size_t i = 0; !rc && i < f->maps.nlines; i++) {
@@ -241,7 +242,7 @@ static int check_permission(struct flight *f) {
     }
     if (rc == -EPERM) return explain_denied(f);
     if (rc == -ESRCH) return REFUSE(f, rc, "process %d exited while viztracer looked at it", pid);
-    if (rc) return REFUSE(f, rc, "cannot read the memory of process %d: %s", pid, strerror(-rc));
+    if (rc) return REFUSE(f, rc, "cannot read the memory of process %d: %s%s", pid, strerror(-rc), attach_advice(rc));
     return 0;
 }
 
@@ -295,7 +296,7 @@ static int check_python(struct flight *f) {
     struct py_runtime *py = &f->py;
     int rc = pyruntime_find(&f->mem, &f->maps, f->exe, py);
     if (rc == -ESRCH) return REFUSE(f, rc, "process %d exited while viztracer looked at it", pid);
-    if (rc) return REFUSE(f, rc, "cannot read the memory of process %d: %s", pid, strerror(-rc));
+    if (rc) return REFUSE(f, rc, "cannot read the memory of process %d: %s%s", pid, strerror(-rc), attach_advice(rc));
     f->info->musl = py->musl;
     if (!py->major && py->runtime)
         return REFUSE(
@@ -304,7 +305,10 @@ static int check_python(struct flight *f) {
             "libpython",
             pid, f->info->exe);
     if (!py->major)
-        return REFUSE(f, -ENOEXEC, "process %d (%s) is not a Python process: no CPython is loaded in it", pid, f->info->exe);
+        return REFUSE(
+            f, -ENOEXEC,
+            "process %d (%s) is not a Python process: no CPython is loaded in it; pgrep -af python lists those that are", pid,
+            f->info->exe);
     f->info->py_major = py->major;
     f->info->py_minor = py->minor;
     f->info->free_threaded = py->free_threaded;
@@ -401,7 +405,7 @@ static int check_not_traced_by_us(struct flight *f) {
     struct attach_agent a;
     char owner[96], when[32] = "an unknown time";
     int rc = agent_find(&f->mem, &f->maps, &a);
-    if (rc) return REFUSE(f, rc, "cannot read the memory of process %d: %s", f->o->pid, strerror(-rc));
+    if (rc) return REFUSE(f, rc, "cannot read the memory of process %d: %s%s", f->o->pid, strerror(-rc), attach_advice(rc));
     if (!a.busy || !a.lease_left_ns) return 0;
     one_line(a.owner_name, strlen(a.owner_name));
     snprintf(owner, sizeof(owner), "%s", a.owner_name[0] ? a.owner_name : "another user");

@@ -157,11 +157,13 @@ static bool is_copy(const struct convert_opts *opts, const struct trace_info *in
            shortest(opts, info) == info->header->min_duration_ns;
 }
 
-/* Counts the calls of a trace that is copied. The trace is read only when it has no end frame, which would hold the count. */
+/* Counts the calls of a trace that is copied. The trace is read when it has no end frame, which would hold the count, and when
+ * shorter calls are left out: near that limit readers decide anew, with the better clock that they have. */
 static int count_calls(struct trace_source *source, const struct convert_opts *opts, struct trace_totals *totals,
                        struct vt_err *err) {
     const struct trace_info *info = trace_source_info(source);
-    if (!info->end) return newest_count(source, &(struct run_opts){.stop = opts->stop}, totals, err);
+    if (!info->end || info->header->min_duration_ns)
+        return newest_count(source, &(struct run_opts){.stop = opts->stop}, totals, err);
     *totals = (struct trace_totals){
         .calls = info->end->calls, .short_calls = info->end->short_calls, .dropped = info->end->dropped, .threads = info->nshown};
     for (uint32_t i = 0; i < info->nthreads; i++) totals->calls += info->threads[i]->nstack;

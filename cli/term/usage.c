@@ -17,6 +17,8 @@ static void line(const char *fmt, va_list ap) {
     char text[8192];
     int n = vsnprintf(text, sizeof text, fmt, ap);
     bool named = is_viewer && n > 0 && !strncmp(text, command, sizeof command - 1);
+    char *usage = named ? strstr(text, "viztracer view ") : NULL;
+    if (usage) memmove(usage, usage + 5, strlen(usage + 5) + 1), memcpy(usage, "vizviewer", 9);
     fflush(stdout);
     fprintf(stderr, "%s: %s\n", is_viewer ? "vizviewer" : "viztracer", n < 0 ? fmt : named ? text + sizeof command - 1 : text);
 }

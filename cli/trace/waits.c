@@ -119,6 +119,7 @@ static const struct waits_row rows[] = {
     {WAITS_SYSCALL, "", "recvfrom", WAITS},
     {WAITS_SYSCALL, "", "recvmmsg", WAITS},
     {WAITS_SYSCALL, "", "recvmsg", WAITS},
+    {WAITS_SYSCALL, "", "restart_syscall", IDLE},
     {WAITS_SYSCALL, "", "rt_sigtimedwait", IDLE},
     {WAITS_SYSCALL, "", "select", IDLE},
     {WAITS_SYSCALL, "", "sendmsg", WAITS},

@@ -385,6 +385,7 @@ static const struct {
     {"--no_such foo.py", "no_such"},
     {"-m", "--module: expected a value"},
     {"-- script.py", "no such file as script.py"},
+    {"1234", "did you mean viztracer --attach 1234?"},
     {"foo.py --quiet", "no such file as foo.py"},
     {"--", "which program?"},
     {"--python /no/python -c pass", "--python /no/python: no such program"},

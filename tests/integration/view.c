@@ -86,7 +86,8 @@ END_TEST
 
 /* vizviewer is a command of its own to who types it. */
 START_TEST(test_view_refuses_under_its_own_name) {
-    static const char *const rows[][2] = {{"--nonsense", "vizviewer: --nonsense: no such option"},
+    static const char *const rows[][2] = {{"--once", "vizviewer: which trace? vizviewer FILE|FOLDER\n"},
+                                          {"--nonsense", "vizviewer: --nonsense: no such option"},
                                           {"/nowhere/trace.json", "vizviewer: /nowhere/trace.json: there is no such file"}};
     struct tool t;
     for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {

@@ -1,10 +1,13 @@
 /* System calls that threads are in: lines of socket tables, our own threads, and the daemon's table of them. */
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach/inside.h"
@@ -47,6 +50,30 @@ static int note(void *ctx, pid_t tid, const char *text) {
     if (tid == seen->tid) strcpy(seen->text, text);
     return 0;
 }
+
+/* A stop interrupts a wait; when it goes on, the kernel's call is restart_syscall. */
+START_TEST(test_inside_names_a_wait_that_goes_on) {
+    char text[INSIDE_TEXT_MAX] = "";
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct timespec time = {100, 0};
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+        _exit(0);
+    }
+    int told = 0;
+    for (int ms = 0; ms < 5000 && (told != 1 || !text[0]); ms++, usleep(1000)) told = inside_thread(pid, pid, text, sizeof text);
+    ck_assert_str_eq(text, "clock_nanosleep");
+    kill(pid, SIGSTOP);
+    ck_assert_int_eq(waitpid(pid, NULL, WUNTRACED), pid);
+    kill(pid, SIGCONT);
+    text[0] = 0;
+    for (int ms = 0; ms < 5000 && !text[0]; ms++, usleep(1000))
+        if (inside_thread(pid, pid, text, sizeof text) != 1) text[0] = 0;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    ck_assert_str_eq(text, "clock_nanosleep");
+}
+END_TEST
 
 static int ends[2];
 static pid_t reader_tid;
@@ -104,6 +131,7 @@ int main(void) {
     TCase *tc = tcase_create("inside");
     tcase_add_loop_test(tc, test_inside_reads_socket_lines, 0, (int)VT_ARRAY_LEN(sockets));
     tcase_add_test(tc, test_inside_names_the_pipe_of_a_reader);
+    tcase_add_test(tc, test_inside_names_a_wait_that_goes_on);
     tcase_add_test(tc, test_inside_threads_in_the_same_call_share_a_name);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);

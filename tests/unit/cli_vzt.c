@@ -143,6 +143,38 @@ START_TEST(test_vzt_keeps_to_min_duration) {
 }
 END_TEST
 
+/* The daemon kept a call that is just below the limit: readers leave it out, and so does the count of a copy. */
+START_TEST(test_vzt_copy_counts_what_readers_see) {
+    Vt__TraceHeader header = VT__TRACE_HEADER__INIT;
+    Vt__Clock clock = VT__CLOCK__INIT;
+    Vt__End end = VT__END__INIT;
+    struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 1},
+                            {.ticks = 1299, .type = VT_REC_RETURN, .id = 1},
+                            {.ticks = 2000, .type = VT_REC_CALL, .id = 1},
+                            {.ticks = 2300, .type = VT_REC_RETURN, .id = 1}};
+    trace_build_open_bare(&trace);
+    header.format = VT_TRACE_FORMAT;
+    header.pid = 100;
+    header.clock = VT_CLOCK_MONOTONIC_NS;
+    header.min_duration_ns = 300;
+    trace_build_frame(&trace, VT_FRAME_HEADER, &header.base);
+    clock.real_ns = 5000000000ull;
+    clock.hz = 1000000000;
+    trace_build_frame(&trace, VT_FRAME_CLOCK, &clock.base);
+    trace_build_letters(&trace);
+    trace_build_block(&trace, 0, 9, 7, ev, VT_ARRAY_LEN(ev));
+    end.events = 4;
+    end.calls = 12;
+    end.short_calls = 10;
+    end.hooks_on_ticks = 900;
+    end.hooks_off_ticks = 3000;
+    trace_build_frame(&trace, VT_FRAME_END, &end.base);
+    convert(trace.path, native);
+    ck_assert_uint_eq(convert_calls(&result), 1);
+    ck_assert_uint_eq(result.totals.short_calls, 11);
+}
+END_TEST
+
 /* Byte for byte when nothing is asked. */
 START_TEST(test_vzt_copy_is_exact) {
     char command[256];
@@ -305,10 +337,18 @@ START_TEST(test_vzt_refuses_what_it_cannot_hold) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {
-        test_vzt_round_trip_is_exact, test_vzt_round_trip_with_gaps_is_exact, test_vzt_keeps_a_slice,
-        test_vzt_keeps_matches,       test_vzt_keeps_to_min_duration,         test_vzt_copy_is_exact,
-        test_vzt_keeps_details,       test_vzt_counts_what_it_cannot_hold,    test_vzt_has_one_process,
-        test_vzt_combines_parts,      test_vzt_cut_off_stays_cut_off,         test_vzt_refuses_what_it_cannot_hold};
+    const TTest *const tests[] = {test_vzt_round_trip_is_exact,
+                                  test_vzt_round_trip_with_gaps_is_exact,
+                                  test_vzt_keeps_a_slice,
+                                  test_vzt_keeps_matches,
+                                  test_vzt_keeps_to_min_duration,
+                                  test_vzt_copy_counts_what_readers_see,
+                                  test_vzt_copy_is_exact,
+                                  test_vzt_keeps_details,
+                                  test_vzt_counts_what_it_cannot_hold,
+                                  test_vzt_has_one_process,
+                                  test_vzt_combines_parts,
+                                  test_vzt_cut_off_stays_cut_off,
+                                  test_vzt_refuses_what_it_cannot_hold};
     return case_main("cli/vzt", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }
