@@ -80,7 +80,10 @@ static void put_thread(const struct view *v, const struct trace_thread *t, unsig
 static void put_what(const struct view *v, unsigned column) {
     const struct profile *p = v->p;
     char cmdline[CLEAN_TEXT_MAX] = "", took[16], when[64] = "", what[64], time[96] = "";
-    const char *command = v->info->header && v->info->header->cmdline ? clean_command(v->info->header->cmdline) : "";
+    const struct trace_process *process = v->info->nprocesses == 1 ? v->info->processes[0] : NULL;
+    char raw[CLEAN_TEXT_MAX] = "";
+    if (process && process->cmdline_len) snprintf(raw, sizeof raw, "%.*s", (int)process->cmdline_len, process->cmdline);
+    const char *command = clean_command(raw);
     clean_text(cmdline, command, strlen(command));
     if (v->info->nprocesses == 1)
         snprintf(what, sizeof what, "process %u", v->info->processes[0]->pid);

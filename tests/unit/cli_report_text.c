@@ -402,6 +402,28 @@ START_TEST(test_report_stack_at_the_start) {
 }
 END_TEST
 
+START_TEST(test_report_tells_the_command_line_of_every_format) {
+    static const char *const chain[] = {".json", ".pftrace", ".json.gz", ".cvf", ".vzt"};
+    char from[80], to[80];
+    trace_build_remove(&trace);
+    trace_build_open_of(&trace, "/usr/bin/python3 app.py --name \"x\"");
+    trace_build_letters(&trace);
+    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
+    trace_build_end(&trace, 1000, 0);
+    snprintf(from, sizeof from, "%s", trace.path);
+    for (size_t k = 0; k < VT_ARRAY_LEN(chain); k++) {
+        snprintf(to, sizeof to, "%s%s", trace.path, chain[k]);
+        ck_assert_int_eq(RUN("convert", from, "-o", to), CLI_OK);
+        ck_assert_msg(!strstr(err_text, "process_labels"), "%s", err_text);
+        ck_assert_int_eq(RUN("report", to), CLI_OK);
+        ck_assert_msg(strstr(out, ": process 100 (python3 app.py --name \"x\"), "), "%s: %s", chain[k], out);
+        if (k) unlink(from);
+        snprintf(from, sizeof from, "%s", to);
+    }
+    unlink(from);
+}
+END_TEST
+
 /* The same in every format that can be read back. */
 START_TEST(test_report_tells_filters) {
     static const struct {
@@ -446,6 +468,7 @@ int main(void) {
     tcase_add_test(tests, test_diff_shows_changes);
     tcase_add_test(tests, test_diff_waiting_is_apart_from_working);
     tcase_add_test(tests, test_report_tells_filters);
+    tcase_add_test(tests, test_report_tells_the_command_line_of_every_format);
     tcase_add_test(tests, test_report_stack_at_the_start);
     tcase_add_test(tests, test_report_folded_calls_are_told);
     tcase_add_test(tests, test_report_what_was_left_out_is_told);

@@ -204,8 +204,8 @@ static enum field arg_of(const unsigned char *key, size_t len) {
     static const struct {
         const char *key;
         enum field field;
-    } fields[] = {
-        {"name", F_NAME}, {"count", F_COUNT}, {"unfinished", F_UNFINISHED}, {"resumed", F_RESUMED}, {"suspended", F_SUSPENDED}};
+    } fields[] = {{"name", F_NAME},       {"labels", F_NAME},        {"count", F_COUNT}, {"unfinished", F_UNFINISHED},
+                  {"resumed", F_RESUMED}, {"suspended", F_SUSPENDED}};
     for (size_t i = 0; i < VT_ARRAY_LEN(fields); i++)
         if (len == strlen(fields[i].key) && !memcmp(key, fields[i].key, len)) return fields[i].field;
     return F_NONE;

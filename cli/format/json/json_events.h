@@ -33,7 +33,7 @@ struct json_event {
     struct json_text name, cat;          /* decoded */
     struct json_text id;                 /* decoded */
     struct json_text args;               /* as in the file */
-    struct json_text args_name;          /* "name" in args, decoded */
+    struct json_text args_name;          /* "name" in args, or "labels", decoded */
     struct json_text args_count;         /* "count" in args: the number's text */
     struct json_text whole;              /* the event as in the file, if the handler has `member` */
 };

@@ -121,6 +121,16 @@ static int take_tracing(struct pass *p, const struct json_event *e) {
     return 0;
 }
 
+/* The command line. The writer makes the other label anew, of "limit". */
+static int take_label(struct pass *p, const struct json_event *e) {
+    static const char limit[] = "the limit of ";
+    struct trace_process *process = process_of(p->s, e);
+    if (!process) return -ENOMEM;
+    if (process->cmdline_len || (e->args_name.len > sizeof limit && !memcmp(e->args_name.text, limit, sizeof limit - 1)))
+        return 0;
+    return info_build_text(&process->cmdline, &process->cmdline_len, e->args_name.text, e->args_name.len);
+}
+
 static int take_metadata(struct pass *p, const struct json_event *e) {
     if (!p->lanes->learns) return 0;
     if (e->has_ts && e->has_dur && e->name.len == 7 && !memcmp(e->name.text, "tracing", 7)) return take_tracing(p, e);
@@ -133,8 +143,8 @@ static int take_metadata(struct pass *p, const struct json_event *e) {
         struct trace_thread *thread = thread_of(p, e);
         return thread ? info_build_text(&thread->name, &thread->name_len, e->args_name.text, e->args_name.len) : -ENOMEM;
     }
-    if (e->name.len != 14 || memcmp(e->name.text, "process_labels", 14) != 0) /* the writer makes it anew, of "limit" */
-        leave_out(p, LEFT_OUT_METADATA, e->name.text, e->name.len);
+    if (e->name.len == 14 && !memcmp(e->name.text, "process_labels", 14)) return take_label(p, e);
+    leave_out(p, LEFT_OUT_METADATA, e->name.text, e->name.len);
     return 0;
 }
 

@@ -154,7 +154,12 @@ static int put_header(struct trace_writer *w, const struct trace_process *proces
     header.min_duration_ns = w->opts.min_duration_ns;
     header.flags |= VT_F_ASYNC; /* set wherever the trace has tasks */
     char *name = terminated(process ? process->name : NULL, process ? process->name_len : 0);
-    if (!name) return -ENOMEM;
+    char *cmdline = terminated(process ? process->cmdline : NULL, process ? process->cmdline_len : 0);
+    if (!name || !cmdline) {
+        memory_free(name);
+        memory_free(cmdline);
+        return -ENOMEM;
+    }
     header.process_name = name;
     if (process) header.pid = process->pid;
     if (!w->info->header) {
@@ -162,10 +167,12 @@ static int put_header(struct trace_writer *w, const struct trace_process *proces
         header.ns_pid = header.pid;
         header.uid = w->info->uid;
         header.options = w->info->filters;
+        header.cmdline = cmdline;
         header.start_real_ns = first_ns(w->info) + w->info->real_minus_mono;
     }
     int rc = vzt_put_frame(w->put.out, VT_FRAME_HEADER, &header.base);
     memory_free(name);
+    memory_free(cmdline);
     return rc;
 }
 
