@@ -405,18 +405,18 @@ END_TEST
 START_TEST(test_report_tells_the_command_line_of_every_format) {
     static const char *const chain[] = {".json", ".pftrace", ".json.gz", ".cvf", ".vzt"};
     char from[80], to[80];
-    trace_build_remove(&trace);
-    trace_build_open_of(&trace, "/usr/bin/python3 app.py --name \"x\"");
-    trace_build_letters(&trace);
-    trace_build_calls(&trace, 0, 1, 1000, 10, "(a (b b) a)");
-    trace_build_end(&trace, 1000, 0);
-    snprintf(from, sizeof from, "%s", trace.path);
+    trace_build_remove(&report_trace);
+    trace_build_open_of(&report_trace, "/usr/bin/python3 app.py --name \"x\"");
+    trace_build_letters(&report_trace);
+    trace_build_calls(&report_trace, 0, 1, 1000, 10, "(a (b b) a)");
+    trace_build_end(&report_trace, 1000, 0);
+    snprintf(from, sizeof from, "%s", report_trace.path);
     for (size_t k = 0; k < VT_ARRAY_LEN(chain); k++) {
-        snprintf(to, sizeof to, "%s%s", trace.path, chain[k]);
+        snprintf(to, sizeof to, "%s%s", report_trace.path, chain[k]);
         ck_assert_int_eq(RUN("convert", from, "-o", to), CLI_OK);
-        ck_assert_msg(!strstr(err_text, "process_labels"), "%s", err_text);
+        ck_assert_msg(!strstr(report_err, "process_labels"), "%s", report_err);
         ck_assert_int_eq(RUN("report", to), CLI_OK);
-        ck_assert_msg(strstr(out, ": process 100 (python3 app.py --name \"x\"), "), "%s: %s", chain[k], out);
+        ck_assert_msg(strstr(report_out, ": process 100 (python3 app.py --name \"x\"), "), "%s: %s", chain[k], report_out);
         if (k) unlink(from);
         snprintf(from, sizeof from, "%s", to);
     }
