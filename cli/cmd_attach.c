@@ -46,7 +46,8 @@ static int run(int argc, char **argv) {
     a->client.fd = a->path.raw_fd = -1;
     a->o = &o;
     int rc = attach_options_parse(&o, argc, argv);
-    if (!rc && kill((pid_t)o.req.pid, 0) && errno == ESRCH) rc = cli_fail("process %u does not exist; pgrep -af python lists what runs", o.req.pid);
+    if (!rc && kill((pid_t)o.req.pid, 0) && errno == ESRCH)
+        rc = cli_fail("process %u does not exist; pgrep -af python lists what runs", o.req.pid);
     if (!rc && tracing_catch_signals(a, &a->err)) rc = cli_fail("%s", a->err.msg);
     if (!rc) rc = tracing_open(a);
     if (!rc) rc = trace(a);

@@ -130,7 +130,7 @@ static int run_no_command(int argc, char **argv, int rc, const struct run_option
     const char *meant = o->script ? mistyped(argv[o->script]) : NULL;
     if (meant) return cli_usage("%s: no such command; did you mean %s?", argv[o->script], meant);
     const char *word = o->script ? argv[o->script] : "x";
-    if (!word[strspn(word, "0123456789")] && access(word, F_OK))
+    if (word[0] && !word[strspn(word, "0123456789")] && access(word, F_OK))
         return cli_usage("%s: no such command; did you mean viztracer --attach %s?", word, word);
     return cli_run.run(argc, argv);
 }

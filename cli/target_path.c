@@ -55,7 +55,8 @@ int target_path_open(struct target_path *t, struct output_place *place, const st
     const char *file = o->output_file ? o->output_file : name;
     int n = o->output_dir && file[0] != '/' ? snprintf(t->output, sizeof(t->output), "%s/%s", o->output_dir, file)
                                             : snprintf(t->output, sizeof(t->output), "%s", file);
-    if (n < 0 || (size_t)n > sizeof(t->output) - 64) return vt_err_set(err, -ENAMETOOLONG, "the output file's name is too long; choose a shorter one with -o");
+    if (n < 0 || (size_t)n > sizeof(t->output) - 64)
+        return vt_err_set(err, -ENAMETOOLONG, "the output file's name is too long; choose a shorter one with -o");
     if (o->pid_suffix) add_pid(t->output, sizeof(t->output), (int)o->req.pid);
     size_t len = strlen(t->output), suffix = strlen(".json");
     if (!o->output_file) snprintf(t->native, sizeof(t->native), "%.*s.vzt", (int)(len - suffix), t->output);

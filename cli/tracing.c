@@ -187,8 +187,8 @@ int tracing_receive(struct tracing *a) {
         if (n < 0 && errno != EINTR) rc = vt_err_set(&a->err, -errno, "poll: %s", strerror(errno));
         bool waits = a->launched && !a->attached; /* for an interpreter, as long as the program runs */
         if (!rc && !n && !waits && vt_mono_ns() - heard > SILENCE_NS)
-            rc = vt_err_set(&a->err, -EPIPE, "viztracerd (process %d) has been silent for %llu s; end it and try again", a->client.daemon_pid,
-                            SILENCE_NS / 1000000000ull);
+            rc = vt_err_set(&a->err, -EPIPE, "viztracerd (process %d) has been silent for %llu s; end it and try again",
+                            a->client.daemon_pid, SILENCE_NS / 1000000000ull);
         if (rc || n <= 0) continue;
         if (fds[1].revents & POLLIN) a->woken(a);
         if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR))) continue;

@@ -158,7 +158,8 @@ int launch_make_arena(const struct vt_ctl *request, uint32_t nchunks, uint64_t l
     free(ctl);
     if (!rc) return fd;
     vt_close(&fd);
-    return vt_err_set(err, rc, "no memory for the shared arena: %s; free some, or raise the memory limit of viztracerd", strerror(-rc));
+    return vt_err_set(err, rc, "no memory for the shared arena: %s; free some, or raise the memory limit of viztracerd",
+                      strerror(-rc));
 }
 
 /* ---- the process ---- */

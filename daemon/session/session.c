@@ -86,7 +86,10 @@ static bool watch_agent(struct session *s, uint64_t now) {
     if (s->state == VT__SESSION_STATE__PENDING && state == VT_AGENT_REFUSED) {
         vt_clean_line(text, sizeof(text), ctl->err, sizeof(ctl->err));
         if (!s->answered) {
-            session_refuse(s, -ENOTSUP, text[0] ? text : "the agent refused to trace this interpreter and gave no cause; VIZTRACERD_LOG=debug shows each step");
+            session_refuse(
+                s, -ENOTSUP,
+                text[0] ? text
+                        : "the agent refused to trace this interpreter and gave no cause; VIZTRACERD_LOG=debug shows each step");
             return true;
         }
         session_stop(s, VT__END_REASON__AGENT, text);
