@@ -139,6 +139,7 @@ static const struct hook_ops *choose_hooks(void) {
 static const struct session_part parts[] = {
     {.start = callers_start},
     {.start = governor_start, .tell = governor_tell, .stop = governor_stop, .child = governor_stop},
+    {.start = greenlets_start, .stop = greenlets_stop, .child = greenlets_stop},
     {.start = tasks_start, .stop = tasks_stop, .child = tasks_stop},
     {.start = gc_log_start, .stop = gc_log_stop, .child = gc_log_stop},
 };

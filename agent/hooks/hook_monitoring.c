@@ -6,6 +6,7 @@
 #include "agent/cpython/layout.h"
 #include "agent/cpython/text.h"
 #include "agent/hooks/detail.h"
+#include "agent/hooks/greenlets.h"
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/parallel.h"
 #include "agent/hooks/profilers.h"
@@ -125,15 +126,31 @@ ALWAYS_INLINE void *on_c_leave(void *const *args, uint32_t type) {
     return py._Py_NoneStruct;
 }
 
+/* The same where greenlet is loaded. */
+ALWAYS_INLINE void look(uint32_t type) { greenlets_look(py.PyThreadState_Get(), greenlets_at(type)); }
+ALWAYS_INLINE void *on_python_greenlets(void *const *args, uint32_t type, size_t extra) {
+    look(type);
+    return on_python(args, type, extra);
+}
+ALWAYS_INLINE void *on_call_greenlets(void *const *args) {
+    look(VT_REC_C_CALL);
+    return on_call(args);
+}
+ALWAYS_INLINE void *on_c_leave_greenlets(void *const *args, uint32_t type) {
+    look(type);
+    return on_c_leave(args, type);
+}
+
 /* The other callbacks: for sessions with options, and for interpreters with a GIL of their own. */
-enum mode { FULL, PARALLEL, PARALLEL_FULL };
+enum mode { FULL, FULL_GREENLETS, PARALLEL, PARALLEL_FULL };
 
 ALWAYS_INLINE void *other_python(void *const *args, uint32_t type, enum mode mode) {
     void *value = type == VT_REC_RETURN || type == VT_REC_YIELD ? args[2] : NULL;
     enum detail_next next = DETAIL_KEEP;
+    if (mode == FULL_GREENLETS) look(type);
     if (mode == PARALLEL)
         parallel_python(args[0], type);
-    else if (mode == FULL)
+    else if (mode != PARALLEL_FULL)
         next = detail_python(args[0], type, value, NULL);
     else
         next = parallel_detail_python(args[0], type, value);
@@ -146,9 +163,10 @@ ALWAYS_INLINE void *other_c(void *const *args, uint32_t type, enum mode mode) {
     bool call = type == VT_REC_C_CALL;
     enum detail_next next = DETAIL_KEEP;
     if (!definition) return call ? call_of_other(args) : py._Py_NoneStruct;
+    if (mode == FULL_GREENLETS) look(type);
     if (mode == PARALLEL)
         parallel_c(args[2], definition, type);
-    else if (mode == FULL)
+    else if (mode != PARALLEL_FULL)
         next = detail_c(args[0], args[2], definition, type);
     else
         next = parallel_detail_c(args[0], args[2], definition, type);
@@ -186,18 +204,28 @@ PYTHON_CALLBACKS(314, on_python, CO_EXTRA_314)
 static void *call_lean(ARGS) { return on_call(args); }
 static void *c_return_lean(ARGS) { return on_c_leave(args, VT_REC_C_RETURN); }
 static void *c_raise_lean(ARGS) { return on_c_leave(args, VT_REC_C_RAISE); }
+PYTHON_CALLBACKS(312_greenlets, on_python_greenlets, CO_EXTRA_312)
+PYTHON_CALLBACKS(313_greenlets, on_python_greenlets, CO_EXTRA_313)
+PYTHON_CALLBACKS(314_greenlets, on_python_greenlets, CO_EXTRA_314)
+static void *call_lean_greenlets(ARGS) { return on_call_greenlets(args); }
+static void *c_return_lean_greenlets(ARGS) { return on_c_leave_greenlets(args, VT_REC_C_RETURN); }
+static void *c_raise_lean_greenlets(ARGS) { return on_c_leave_greenlets(args, VT_REC_C_RAISE); }
 OTHER_CALLBACKS(full, FULL)
+OTHER_CALLBACKS(full_greenlets, FULL_GREENLETS)
 OTHER_CALLBACKS(parallel, PARALLEL)
 OTHER_CALLBACKS(parallel_full, PARALLEL_FULL)
-static const vectorcall table_312[EVENTS] = CALLBACK_LIST(312, lean), table_313[EVENTS] = CALLBACK_LIST(313, lean),
-                        table_314[EVENTS] = CALLBACK_LIST(314, lean), table_full[EVENTS] = CALLBACK_LIST(full, full),
-                        table_parallel[EVENTS] = CALLBACK_LIST(parallel, parallel),
+/* With greenlets, without, by version: 3.12, 3.13, later ones, or with options */
+static const vectorcall tables[2][4][EVENTS] = {
+    {CALLBACK_LIST(312, lean), CALLBACK_LIST(313, lean), CALLBACK_LIST(314, lean), CALLBACK_LIST(full, full)},
+    {CALLBACK_LIST(312_greenlets, lean_greenlets), CALLBACK_LIST(313_greenlets, lean_greenlets),
+     CALLBACK_LIST(314_greenlets, lean_greenlets), CALLBACK_LIST(full_greenlets, full_greenlets)}};
+static const vectorcall table_parallel[EVENTS] = CALLBACK_LIST(parallel, parallel),
                         table_parallel_full[EVENTS] = CALLBACK_LIST(parallel_full, parallel_full);
 
 static const vectorcall *pick_table(void) {
     if (interps_own_gil()) return agent.full ? table_parallel_full : table_parallel;
-    if (agent.full) return table_full;
-    return layout.python == 0x30c ? table_312 : layout.python == 0x30d ? table_313 : table_314;
+    uint32_t version = layout.python == 0x30c ? 0 : layout.python == 0x30d ? 1 : 2;
+    return tables[greenlets_on][agent.full ? 3 : version];
 }
 
 /* ---- the callback type ---- */
@@ -409,9 +437,16 @@ static void monitoring_remove(void) {
     interps_ask();
 }
 
+/* The callbacks that look for greenlets take the place of the others, in the interpreter that has loaded the module. */
+static void follow_greenlets(void) {
+    void *monitoring = py.PySys_GetObject("monitoring"); /* borrowed */
+    if (monitoring && agent.ctl->tool_id >= 0) register_callbacks(monitoring, agent.ctl->tool_id);
+}
+
 /* Switches disabled events on again from time to time. restart_events does so for the events of other tools, too. */
 static void monitoring_visit(void) {
     interps_look();
+    if (greenlets_appeared()) follow_greenlets();
     if (!agent.rearm_ticks || agent.visit_at < agent.rearm_at || !(agent.c_calls || agent.governed)) return;
     agent.rearm_at = agent.visit_at + agent.rearm_ticks;
     interps_rearm();

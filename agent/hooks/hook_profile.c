@@ -16,6 +16,7 @@
 #include "agent/hooks/depth.h"
 #include "agent/hooks/detail.h"
 #include "agent/hooks/eval_slot.h"
+#include "agent/hooks/greenlets.h"
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/pieces.h"
 #include "agent/hooks/profilers.h"
@@ -159,6 +160,15 @@ static int full_event(void *frame, int what, void *argument, bool is_311) {
     }
 }
 
+/* Where greenlet is loaded */
+ALWAYS_INLINE void look(void *frame, int what, bool is_311) {
+    enum greenlets_at at = what == TRACE_CALL ? GREENLETS_ENTER : what == TRACE_RETURN ? GREENLETS_LEAVE : GREENLETS_INSIDE;
+    if (is_311)
+        greenlets_look(py.PyThreadState_Get(), at);
+    else
+        greenlets_look_frame(frame, at);
+}
+
 static int profile_308(void *object, void *frame, int what, void *argument) {
     (void)object;
     return on_event(frame, what, argument, CO_EXTRA_308, false);
@@ -171,10 +181,22 @@ static int profile_full(void *object, void *frame, int what, void *argument) {
     (void)object;
     return full_event(frame, what, argument, layout.python == 0x30b);
 }
+static int greenlets_308(void *object, void *frame, int what, void *argument) {
+    look(frame, what, false);
+    return profile_308(object, frame, what, argument);
+}
+static int greenlets_311(void *object, void *frame, int what, void *argument) {
+    look(frame, what, true);
+    return profile_311(object, frame, what, argument);
+}
+static int greenlets_full(void *object, void *frame, int what, void *argument) {
+    look(frame, what, layout.python == 0x30b);
+    return profile_full(object, frame, what, argument);
+}
 /* For a thread with a profile function of the target. If that one raises, the interpreter removes it, and ours with it. */
 static int profile_chained(void *object, void *frame, int what, void *argument) {
     void *tstate = py.PyThreadState_Get();
-    profile_full(object, frame, what, argument);
+    (greenlets_on ? greenlets_full : profile_full)(object, frame, what, argument);
     int result = beside_pass_on(tstate, object, frame, what, argument);
     if (UNLIKELY(!field(tstate, layout.ts_profilefunc)) && agent.state == AGENT_TRACING && agent.family->live &&
         !governor_is_off())
@@ -182,7 +204,13 @@ static int profile_chained(void *object, void *frame, int what, void *argument) 
     return result;
 }
 
-static const struct profile_functions functions = {.own = {profile_308, profile_311, profile_full}, .chained = profile_chained};
+static const struct profile_functions functions = {
+    .own = {profile_308, profile_311, profile_full, greenlets_308, greenlets_311, greenlets_full}, .chained = profile_chained};
+
+static py_tracefunc pick_lean(void) {
+    if (greenlets_on) return agent.full ? greenlets_full : layout.python == 0x30b ? greenlets_311 : greenlets_308;
+    return agent.full ? profile_full : layout.python == 0x30b ? profile_311 : profile_308;
+}
 
 /* ---- in and out ---- */
 
@@ -285,7 +313,8 @@ static void all_out(void) {
 
 static enum profile_mode choose_mode(void) {
     if (!eval_slot_possible()) return PROFILE_PLAIN;
-    if (filter_is_set() && agent.full && !(agent.flags & VT_F_ASYNC)) return PROFILE_SWITCH;
+    /* a greenlet may go on in a frame of the other kind */
+    if (filter_is_set() && agent.full && !(agent.flags & VT_F_ASYNC) && !greenlets_on) return PROFILE_SWITCH;
     return layout.python < 0x30b ? PROFILE_GUARD : PROFILE_PLAIN;
 }
 
@@ -320,7 +349,7 @@ static void look_at_all(void) {
 static int profile_install(char *why, size_t why_size) {
     (void)why, (void)why_size;
     profilers_start(&profilers_hooks);
-    lean = agent.full ? profile_full : layout.python == 0x30b ? profile_311 : profile_308;
+    lean = pick_lean();
     profile_use(&functions, lean);
     mode = choose_mode();
     all_in();
@@ -335,8 +364,27 @@ static void profile_remove(void) {
     all_out();
 }
 
+static void change_lean(void *tstate) {
+    if (!is_being_made(tstate) && (mode == PROFILE_SWITCH || profile_is_on(tstate))) profile_put(tstate, true, true);
+}
+
+static void follow_greenlets(void) {
+    lean = pick_lean();
+    profile_use(&functions, lean);
+    each_thread(change_lean);
+    if (mode == PROFILE_SWITCH) {
+        switch_remove();
+        depth_switched = false;
+        nopen = 0;
+        mode = choose_mode();
+        if (mode != PROFILE_PLAIN) switch_install(mode, lean);
+    }
+    switch_use(lean);
+}
+
 static void profile_visit(void) {
     if (governor_is_off()) return;
+    if (greenlets_appeared()) follow_greenlets();
     beside_sweep(see_all);
     if (mode == PROFILE_PLAIN) {
         look_at_all();

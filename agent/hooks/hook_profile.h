@@ -13,7 +13,7 @@ enum profile_mode {
 
 /* Our profile functions. A thread has one of `own`, or `chained` when the target has set one, too. */
 struct profile_functions {
-    py_tracefunc own[3], chained;
+    py_tracefunc own[6], chained;
 };
 /* profile_thread.c. Called first: threads get `lean` from now on, one of `own`. */
 void profile_use(const struct profile_functions *functions, py_tracefunc lean);
@@ -28,6 +28,8 @@ void profile_missed(void *tstate);
 /* switch.c. `lean`: the profile function of a thread in the usual case. */
 void switch_install(enum profile_mode mode, py_tracefunc lean);
 void switch_remove(void);
+/* Threads get another function from now on. */
+void switch_use(py_tracefunc lean);
 /* Also covers new interpreters. */
 void switch_visit(void);
 /* Must ours be on in the Python frame that runs? */

@@ -13,6 +13,8 @@ void stacks_emit(void);
 
 /* Parts of a session. */
 void callers_start(void);
+void greenlets_start(void);
+void greenlets_stop(void);
 void tasks_start(void);
 void tasks_stop(void);
 void gc_log_start(void);

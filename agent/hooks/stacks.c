@@ -6,6 +6,7 @@
 #include "agent/cpython/layout.h"
 #include "agent/cpython/text.h"
 #include "agent/hooks/depth.h"
+#include "agent/hooks/greenlets.h"
 #include "agent/hooks/hooks.h"
 #include "agent/limit/governor.h"
 #include "agent/names/filter.h"
@@ -37,6 +38,7 @@ static void emit_part(struct part *part, const uint32_t *ids, const uint32_t *li
 }
 
 void stacks_emit_thread(void *tstate) {
+    greenlets_note(tstate);
     struct part part = {.head = {.ident = frames_ident(tstate), .flags = VT_STACK_HAS_LINES}};
     uint64_t count = frames_depth(tstate, ~0ull), at = count;
     if (layout.ts_native_id) part.head.tid = (uint32_t)(uint64_t)field(tstate, layout.ts_native_id);

@@ -175,6 +175,8 @@ void switch_install(enum profile_mode with, py_tracefunc function) {
     eval_slot_put(installed);
 }
 
+void switch_use(py_tracefunc function) { lean = function; }
+
 void switch_remove(void) {
     generation++;
     if (installed) eval_slot_take(installed);

@@ -73,6 +73,19 @@ static bool code_remember(void *code, uint64_t value) {
     return false;
 }
 
+/* greenlet is being imported: a visit before it can be used finds it. */
+static const char greenlet_file[] = "/greenlet/__init__.py";
+
+static bool ends_with(const struct text *text, const char *end) {
+    int64_t len = (int64_t)strlen(end);
+    return text->len >= len && text_equal(text->bytes + (text->len - len), end);
+}
+
+static void visit_soon(void) {
+    agent.visit_at = 0;
+    thread_send_slow(this_thread);
+}
+
 /* 0 = there is no room for its name. The name of a function that is left out tells what a filter has hidden; it may be lost.
  * `globals`: NULL = those of the frame that runs. */
 uint32_t name_code_new(void *code, void *globals) {
@@ -83,6 +96,7 @@ uint32_t name_code_new(void *code, void *globals) {
     text_of_unicode(&name, field(code, layout.co_name));
     text_of_unicode(&file, field(code, layout.co_filename));
     uint64_t flags = agent.full ? filter_code_flags(name.bytes, file.bytes, globals) : 0;
+    if (ends_with(&file, greenlet_file)) visit_soon();
     uint32_t id = id_new();
     bool told = id == ID_UNKNOWN || tell_name(id, 0, field32(code, layout.co_firstlineno), &name, &file);
     if (told || flags & FILTER_LEFT_OUT) {

@@ -154,6 +154,7 @@ static bool chunk_take(struct thread *thread, uint64_t now) {
     chunk->base = now;
     chunk->seq = thread->seq++;
     chunk->thread = thread->serial;
+    chunk->stack = thread->stack;
     chunk->ident = thread->ident;
     chunk->dropped = thread->dropped;
     thread->epoch = now >> VT_REC_TS_BITS;
@@ -199,6 +200,13 @@ bool emit_here(uint64_t word) {
     arch_publish(thread->cursor, now << VT_REC_TS_SHIFT | word);
     thread->cursor++;
     return true;
+}
+
+/* Without a usable chunk the head of the next one tells. */
+void thread_tell_stack(struct thread *thread) {
+    if (((uint64_t)thread->cursor & VT_CHUNK_MASK) == 0) return;
+    arch_publish(thread->cursor, (uint64_t)thread->stack << VT_REC_TYPE_BITS | VT_REC_STACK);
+    thread->cursor++;
 }
 
 uint8_t *payload_reserve(uint32_t bytes) {

@@ -44,13 +44,13 @@
 enum vt_chunk_state { VT_CHUNK_FREE = 0, VT_CHUNK_OWNED = 1, VT_CHUNK_CLOSED = 2 };
 
 struct vt_chunk {
-    uint64_t limit;  /* W agent at take and on the slow path, W daemon 0 = "come to the slow path"; R agent, every event */
-    uint64_t base;   /* W agent at take: full tsc, gives the upper bits of the first stamps */
-    uint64_t owner;  /* W agent by CAS from 0: pid | (u64)tid << 32, in the target's pid namespace; W daemon: 0 */
-    uint32_t seq;    /* W agent: 0, 1, 2 ... per thread: the order does not depend on time stamps */
-    uint32_t state;  /* W agent, release: enum vt_chunk_state; W daemon: 0 */
-    uint32_t thread; /* W agent: thread serial of this arena, from 0 (tids are reused, serials are not) */
-    uint32_t pad0;
+    uint64_t limit;   /* W agent at take and on the slow path, W daemon 0 = "come to the slow path"; R agent, every event */
+    uint64_t base;    /* W agent at take: full tsc, gives the upper bits of the first stamps */
+    uint64_t owner;   /* W agent by CAS from 0: pid | (u64)tid << 32, in the target's pid namespace; W daemon: 0 */
+    uint32_t seq;     /* W agent: 0, 1, 2 ... per thread: the order does not depend on time stamps */
+    uint32_t state;   /* W agent, release: enum vt_chunk_state; W daemon: 0 */
+    uint32_t thread;  /* W agent: thread serial of this arena, from 0 (tids are reused, serials are not) */
+    uint32_t stack;   /* 1.4, W agent: the stack that ran when it took the chunk, as in a STACK record */
     uint64_t ident;   /* W agent: pthread_self() (fs base) */
     uint64_t dropped; /* W agent: events that this thread had dropped before it took the chunk, cumulative */
     uint64_t pad1;

@@ -78,6 +78,7 @@ struct py_layout {
     /* PyThreadState; 0 where not used on that version, or not found where it was expected */
     uint32_t ts_interp, ts_frame, ts_profilefunc, ts_tracefunc, ts_profileobj, ts_tracing, ts_use_tracing, ts_cframe;
     uint32_t use_tracing_on; /* value that switches tracing on */
+    uint32_t ts_datastack;   /* 3.11+: first of three words: the piece of memory for frames, the place in it, its end */
     /* PyInterpreterState, 3.12+; the word after `next` is the id, the one before `finalizing` says whether it is ready */
     uint32_t is_next, is_finalizing, is_gil;
     /* where arguments are while their function runs; locals.c proves these */

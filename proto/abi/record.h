@@ -6,7 +6,7 @@
  *  +----------------+---------------+------+
  *
  * One aligned store publishes a record; a reader stops at the first zero word. `id` is the name id
- * of a function (0 is never given out). EPOCH and GAP use all 60 upper bits as one number.
+ * of a function (0 is never given out). EPOCH, GAP and STACK use all 60 upper bits as one number.
  *
  * A PAYLOAD record announces bytes: its id field is kind:6 | length:20 (bytes). The bytes follow in
  * ceil(length/8) words of the same chunk, written *before* the PAYLOAD record itself, so they may
@@ -42,6 +42,7 @@ enum vt_rec_type {
     VT_REC_EPOCH = 12, /* bits 4..: tsc >> 34, valid from here on in this chunk */
     VT_REC_GAP = 13,   /* bits 4..: number of events this thread dropped just before */
     VT_REC_PAD = 14,   /* nothing more in this chunk; the chunk counts as full */
+    VT_REC_STACK = 15, /* 1.4: bits 4..: this thread now runs the stack of a greenlet, by its serial + 1; 0 = its own */
     VT_REC_TYPES = 16
 };
 
@@ -118,8 +119,9 @@ _Static_assert(sizeof(struct vt_pl_counter) == 24, "vt_pl_counter");
 
 /* Why a thread's events were not seen for a while. */
 enum vt_window_cause {
-    VT_WINDOW_LIMIT = 0,    /* the governor had taken the hooks out */
-    VT_WINDOW_DISPLACED = 1 /* something in the process had taken the thread's profile function away */
+    VT_WINDOW_LIMIT = 0,     /* the governor had taken the hooks out */
+    VT_WINDOW_DISPLACED = 1, /* something in the process had taken the thread's profile function away */
+    VT_WINDOW_GREENLET = 2   /* 1.4: a greenlet that was not known runs again, or events were dropped since it last ran */
 };
 struct vt_pl_window { /* frames of this thread that are open now; nothing is known of the frames that were open before */
     uint32_t nframes;
