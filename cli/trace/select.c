@@ -265,7 +265,7 @@ static int select_mark(struct trace_writer *w, const struct trace_mark *mark) {
 /* Those that the output has something of. */
 static uint64_t count_threads(const struct trace_writer *w) {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < w->info->nthreads; i++) n += w->threads[i].gave;
+    for (uint32_t i = 0; i < w->info->nthreads; i++) n += w->threads[i].gave && !w->info->threads[i]->greenlet_of;
     return n;
 }
 
@@ -299,6 +299,11 @@ static bool one_of(const uint32_t *list, size_t n, uint32_t number) {
     return n == 0;
 }
 
+/* A thread is chosen with its greenlets, or one of these alone. */
+static bool is_wanted_tid(const struct trace_select *s, const struct trace_thread *thread) {
+    return one_of(s->tids, s->ntids, thread->tid) || (thread->greenlet_of && one_of(s->tids, s->ntids, thread->greenlet_of->tid));
+}
+
 /* Threads that are not wanted are hidden: writers name the shown ones before the first call. */
 static int choose_threads(struct trace_writer *w) {
     const struct trace_select *s = w->select;
@@ -309,9 +314,9 @@ static int choose_threads(struct trace_writer *w) {
     w->info->nshown = 0;
     for (uint32_t i = 0; i < w->info->nthreads; i++) {
         struct trace_thread *thread = w->info->threads[i];
-        w->threads[i].wanted = !thread->process->hidden && one_of(s->tids, s->ntids, thread->tid);
+        w->threads[i].wanted = !thread->process->hidden && is_wanted_tid(s, thread);
         thread->shown &= w->threads[i].wanted;
-        w->info->nshown += thread->shown;
+        w->info->nshown += thread->shown && !thread->greenlet_of;
     }
     return 0;
 }
@@ -376,7 +381,7 @@ static void drop_threads(struct trace_writer *w) {
     for (uint32_t i = 0; i < w->info->nthreads; i++) {
         struct trace_thread *thread = w->info->threads[i];
         if (w->threads[i].nsubtrees) continue;
-        w->info->nshown -= thread->shown;
+        w->info->nshown -= thread->shown && !thread->greenlet_of;
         thread->shown = w->threads[i].wanted = false;
     }
 }

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/base/json.h"
 #include "cli/base/memory.h"
 #include "cli/trace/filters.h"
 #include "cli/trace/limit.h"
+#include "cli/trace/names.h"
 
 #define SAME_IDENT_MAX 4096u    /* threads that one ident is looked for in */
 #define MADE_UP_TID 0x40000000u /* tids that we make up start here, above every real one */
@@ -176,6 +178,11 @@ static int take_thread(struct loader *l, ProtobufCMessage **msg) {
         from->serial ? thread_by_serial(l, from->serial - 1, from->ident) : thread_by_tid(l, from->ident, tid, &rc);
     if (!to && !from->serial) return rc;
     if (!to) return from->serial > ID_TABLE_MAX ? 0 : -ENOMEM;
+    struct trace_thread *of = from->greenlet_of ? id_table_get(&l->info->by_serial, from->greenlet_of - 1) : NULL;
+    if (of && of != to && !of->greenlet_of && !to->ngreenlets && !to->greenlet_of) {
+        to->greenlet_of = of;
+        of->ngreenlets++;
+    }
     if (from->end_ticks) to->end_ticks = from->end_ticks;
     if (from->end_ticks > l->last_ticks) l->last_ticks = from->end_ticks;
     if (tid) to->tid = tid;
@@ -336,6 +343,28 @@ static void find_end(const struct loader *l) {
     if (process->end_ns < process->start_ns) process->end_ns = process->start_ns;
 }
 
+/* Greenlets are told without names. */
+static int name_greenlets(const struct trace_info *info) {
+    static const char middle[] = " greenlet ";
+    for (uint32_t i = 0; i < info->nthreads; i++) info->threads[i]->ngreenlets = 0;
+    for (uint32_t i = 0; i < info->nthreads; i++) {
+        struct trace_thread *thread = info->threads[i];
+        char made_up[NAME_MADE_UP];
+        size_t len;
+        if (!thread->greenlet_of || thread->name_len) continue;
+        const char *of = name_of_thread(thread->greenlet_of, made_up, &len);
+        char *name = memory_alloc(len + sizeof middle + JSON_NUMBER_MAX), *p = name;
+        if (!name) return -ENOMEM;
+        memcpy(p, of, len);
+        memcpy(p + len, middle, sizeof middle - 1);
+        p = json_put_u64(p + len + sizeof middle - 1, ++thread->greenlet_of->ngreenlets);
+        memory_free(thread->name);
+        thread->name = name;
+        thread->name_len = (uint32_t)(p - name);
+    }
+    return 0;
+}
+
 static int finish(struct loader *l) {
     struct trace_info *info = l->info;
     if (!info->header) return vt_err_set(l->err, -EBADMSG, "the trace has no header: nothing was recorded; name another one");
@@ -351,9 +380,10 @@ static int finish(struct loader *l) {
         struct trace_thread *thread = info->threads[i];
         if (!thread->tid) thread->tid = MADE_UP_TID | (thread->serial == TRACE_NO_SERIAL ? i : thread->serial);
         thread->shown |= thread->nstack != 0;
-        info->nshown += thread->shown;
+        info->nshown += thread->shown && !thread->greenlet_of;
         if (!thread->stack_ticks) thread->stack_ticks = info->hooks_on_ticks;
     }
+    if (name_greenlets(info)) return vt_err_set(l->err, -ENOMEM, "out of memory");
     set_cpu_times(l);
     find_end(l);
     info->truncated = vt_trace_truncated(info->trace);

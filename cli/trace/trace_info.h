@@ -64,7 +64,9 @@ struct trace_thread {
         TRACE_CPU_AT_LEAST, /* it ended, or tracing did, after the last look */
         TRACE_CPU_EXACT,    /* to the kernel's step, mostly 10 ms */
     } cpu;
-    uint64_t end_ticks; /* its open frames were open until then; 0 = until the end of its process. .vzt only */
+    struct trace_thread *greenlet_of; /* .vzt: this is the stack of a greenlet of that thread; NULL = it is a thread */
+    uint32_t ngreenlets;              /* of a thread */
+    uint64_t end_ticks;               /* its open frames were open until then; 0 = until the end of its process. .vzt only */
 };
 #define TRACE_NO_SERIAL UINT32_MAX
 
@@ -101,7 +103,7 @@ struct trace_info {
     uint32_t nprocesses;
     struct trace_thread **threads;
     uint32_t nthreads;
-    uint32_t nshown;           /* of them */
+    uint32_t nshown;           /* of them, without greenlets */
     struct id_table by_serial; /* struct trace_thread */
     struct id_table tasks;     /* struct trace_task by id */
     uint64_t events;           /* in all blocks, as their heads say */

@@ -161,6 +161,7 @@ void arena_give_back(struct arena *a, uint32_t i) {
     c->base = 0;
     c->seq = 0;
     c->thread = 0;
+    c->stack = 0;
     c->ident = 0;
     c->dropped = 0;
     vt_store_relaxed(&c->limit, 0ul);

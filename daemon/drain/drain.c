@@ -17,12 +17,16 @@
 #define REAP_AGE_NS 1000000000ull
 #define ALIVE_AGE_NS 3000000000ull    /* a thread seen alive is not checked again before this time */
 #define UNKNOWN_AGE_NS 30000000000ull /* after this time a thread of unknown tid counts as ended; it may come back */
-#define WARM_AHEAD 64u                /* chunks whose pages are made before the target takes them */
+#define GREENLET_AGE_NS                                                                                                          \
+    10000000000ull     /* after this time without an event the stream of a greenlet is freed; it may come back                   \
+                        */
+#define WARM_AHEAD 64u /* chunks whose pages are made before the target takes them */
 
 struct slot {      /* what is known of one chunk */
     uint32_t next; /* queue: index + 1 */
     uint32_t seq;
     uint32_t cursor; /* next word to read in the chunk */
+    uint32_t stack;  /* that ran when the chunk was taken, as in a STACK record */
     uint64_t upper;  /* upper bits of the time stamps, which records do not hold */
     uint64_t base;
 };
@@ -71,7 +75,7 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
     struct slot *slot = &d->slots[i];
     bool closed = vt_load_acquire(&c->state) == VT_CHUNK_CLOSED; /* read before the words: no words are added to a closed chunk */
     uint32_t k = slot->cursor;
-    int rc = 0;
+    int rc = k ? 0 : stream_runs(&d->streams, s, slot->stack);
 
     while (k < VT_CHUNK_RECORDS && !rc) {
         uint64_t w = vt_load_acquire(&c->rec[k]);
@@ -98,6 +102,8 @@ static int read_chunk(struct drain *d, struct stream *s, uint32_t i, bool *done,
                                 stream_stamp(slot->upper, w));
         } else if (type == VT_REC_EPOCH) {
             slot->upper = w >> VT_REC_TYPE_BITS << VT_REC_TS_BITS;
+        } else if (type == VT_REC_STACK) {
+            rc = stream_runs(&d->streams, s, w >> VT_REC_TYPE_BITS);
         } else if (type == VT_REC_GAP) {
             rc = stream_gap(&d->streams, s, w >> VT_REC_TYPE_BITS);
         } else if (type == VT_REC_PAD) {
@@ -149,15 +155,20 @@ static int take_chunk(struct drain *d, uint32_t i, bool *ready) {
     uint32_t serial = vt_load_relaxed(&c->thread);
     int rc = streams_get(&d->streams, serial, vt_load_relaxed(&c->owner), vt_load_relaxed(&c->ident), &s);
     if (rc) return rc;
+    d->known[i / 64] |= 1ul << (i & 63);
+    if (s->thread) { /* greenlets have no chunks */
+        d->streams.totals.violations++;
+        return 0;
+    }
     struct slot *slot = &d->slots[i];
     slot->seq = vt_load_relaxed(&c->seq);
     slot->cursor = 0;
+    slot->stack = vt_load_relaxed(&c->stack);
     slot->base = vt_load_relaxed(&c->base);
     slot->upper = slot->base >> VT_REC_TS_BITS << VT_REC_TS_BITS;
     uint64_t dropped = vt_load_relaxed(&c->dropped);
     if (dropped > s->dropped) s->dropped = dropped;
     s->moved_ns = d->streams.now_ns;
-    d->known[i / 64] |= 1ul << (i & 63);
     queue_chunk(d, s, i);
     return 0;
 }
@@ -236,8 +247,22 @@ static int tell_drops(struct drain *d, uint32_t serial, uint64_t count, uint64_t
     return d->streams.sink.put(d->streams.sink.ctx, VT_FRAME_DROPS, &m.base);
 }
 
+/* Frees the streams of the thread's greenlets, or those that have had no event for a while. */
+static int retire_greenlets(struct drain *d, struct stream *thread, bool all) {
+    struct stream *s, *next;
+    int rc = 0;
+    for (s = LIST_FIRST(&thread->greenlets); s && !rc; s = next) {
+        next = LIST_NEXT(s, same_thread);
+        bool idle = thread->running != s && d->streams.now_ns - s->moved_ns >= GREENLET_AGE_NS;
+        if (all || idle) rc = streams_retire(&d->streams, s, 0);
+    }
+    return rc;
+}
+
 /* The stream's thread has ended, and all its chunks were read. */
 static int retire(struct drain *d, struct stream *s) {
+    int greenlets_rc = retire_greenlets(d, s, true);
+    if (greenlets_rc) return greenlets_rc;
     uint32_t slot = s->serial % VT_DROP_SLOTS, serial = s->serial;
     bool in_slot = vt_load_relaxed(&d->arena->ctl->drops[slot].thread) == serial;
     uint64_t dropped = in_slot ? vt_load_relaxed(&d->arena->ctl->drops[slot].dropped) : 0;
@@ -253,12 +278,19 @@ static int retire(struct drain *d, struct stream *s) {
     return rc;
 }
 
+static struct stream *next_thread(struct stream *s) {
+    while (s && s->thread) s = LIST_NEXT(s, all);
+    return s;
+}
+
 /* Retires streams without chunks whose threads have ended. A living thread is checked again only after a while. */
 static int retire_ended(struct drain *d, uint64_t now_ns) {
     struct stream *s, *next;
     int rc = 0;
-    for (s = LIST_FIRST(&d->streams.table.all); s && !rc; s = next) {
-        next = LIST_NEXT(s, all);
+    for (s = next_thread(LIST_FIRST(&d->streams.table.all)); s && !rc; s = next) {
+        next = next_thread(LIST_NEXT(s, all)); /* greenlets of `s` go with it */
+        rc = retire_greenlets(d, s, false);
+        if (rc) break;
         if (s->head || (!s->ended && now_ns - s->moved_ns < REAP_AGE_NS)) continue;
         if (!s->ended && s->tid && now_ns - s->alive_ns < ALIVE_AGE_NS) continue;
         if (!s->ended && !s->tid && now_ns - s->moved_ns < UNKNOWN_AGE_NS) continue;

@@ -182,7 +182,7 @@ static void approach(struct stream *s, uint64_t full) {
  * time. */
 static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
                    uint64_t *calls) {
-    int rc = s->stack ? flush_stack(all, s) : 0;
+    int rc = 0;
     for (*took = 0; *took < n && !rc;) {
         uint64_t first = vt_load_relaxed(&rec[*took]);
         if (!VT_REC_IS_PLAIN(vt_rec_type(first))) break;
@@ -218,8 +218,37 @@ static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, 
     return rc ? rc : min_duration_hand_on(s->held);
 }
 
-int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took) {
-    int rc = (s->held ? hold_run : put_run)(all, s, rec, n, upper, took, &all->totals.calls);
+static int put_gap(struct streams *all, struct stream *s, uint64_t count) {
+    int held_rc = s->held ? min_duration_flush(s->held) : 0;
+    if (held_rc) return held_rc;
+    for (int tries = 0; tries < 2; tries++) {
+        int rc = s->enc ? 0 : open_block(all, s);
+        if (!rc) rc = vt_block_gap(s->enc, count);
+        if (rc != -ENOSPC) return rc;
+        rc = flush_block(all, s);
+        if (rc) return rc;
+    }
+    return -EPROTO;
+}
+
+/* The stream of the stack that the thread runs. */
+static struct stream *running(struct stream *s) { return s->running ? s->running : s; }
+
+/* Where events were dropped is marked in each stack of the thread before its next event: any of them may have lost some. */
+static int mark_gaps(struct streams *all, struct stream *thread, struct stream *s) {
+    if (s->gap_marks == thread->thread_marks) return 0;
+    s->gap_marks = thread->thread_marks;
+    return put_gap(all, s, 0);
+}
+
+int stream_events(struct streams *all, struct stream *thread, const uint64_t *rec, size_t n, uint64_t upper, size_t *took) {
+    struct stream *s = running(thread);
+    int rc = thread->stack ? flush_stack(all, thread) : 0;
+    *took = 0;
+    if (!rc && thread->thread_marks) rc = mark_gaps(all, thread, s);
+    if (rc) return rc;
+    s->moved_ns = all->now_ns;
+    rc = (s->held ? hold_run : put_run)(all, s, rec, n, upper, took, &all->totals.calls);
     all->totals.events += *took;
     return rc;
 }
@@ -238,18 +267,13 @@ static int age_held(struct streams *all) {
 
 /* ---- records that are not plain events ---- */
 
-int stream_gap(struct streams *all, struct stream *s, uint64_t count) {
-    int held_rc = s->held ? min_duration_flush(s->held) : 0;
-    if (held_rc) return held_rc;
-    for (int tries = 0; tries < 2; tries++) {
-        int rc = s->enc ? 0 : open_block(all, s);
-        if (!rc) rc = vt_block_gap(s->enc, count);
-        if (!rc) s->gaps += count;
-        if (rc != -ENOSPC) return rc;
-        rc = flush_block(all, s);
-        if (rc) return rc;
-    }
-    return -EPROTO;
+int stream_gap(struct streams *all, struct stream *thread, uint64_t count) {
+    struct stream *s = running(thread);
+    int rc = put_gap(all, s, count);
+    if (rc) return rc;
+    thread->gaps += count;
+    s->gap_marks = ++thread->thread_marks;
+    return 0;
 }
 
 static int in_block(struct streams *all, struct stream *s, uint32_t kind, const uint8_t *p, uint32_t len) {
@@ -385,7 +409,9 @@ int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const u
     case VT_PL_RETVAL:
     case VT_PL_COUNTER:
     case VT_PL_USER_END:
-    case VT_PL_WINDOW: return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(all, s, kind, p, len);
+    case VT_PL_WINDOW:
+        s = running(s);
+        return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(all, s, kind, p, len);
     }
     all->totals.violations++;
     return 0;
@@ -427,16 +453,34 @@ void streams_free(struct streams *all) {
     vt_block_packer_free(all->packer);
 }
 
-static int stream_new(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out) {
-    struct stream_gone gone;
+/* `thread`: NULL = for a thread */
+static int stream_alloc(struct streams *all, uint32_t serial, struct stream *thread, struct stream **out) {
     int rc = memory_take(&all->memory, sizeof(struct stream));
     struct stream *s = rc ? NULL : calloc(1, sizeof(*s));
     if (!s) return rc ? rc : -ENOMEM;
     s->serial = serial;
+    s->thread = thread;
+    s->moved_ns = s->alive_ns = all->now_ns;
+    LIST_INIT(&s->greenlets);
+    struct min_duration_sink sink = {from_held_events, from_held_payload, all, s};
+    if (all->min_ticks) rc = min_duration_new(all->min_ticks, sink, &all->held, &s->held);
+    if (rc) {
+        free(s);
+        memory_give(&all->memory, sizeof(*s));
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+static int stream_new(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out) {
+    struct stream_gone gone;
+    struct stream *s;
+    int rc = stream_alloc(all, serial, NULL, &s);
+    if (rc) return rc;
     s->ident = ident;
     s->ns_tid = (uint32_t)(owner >> 32);
     s->tid = tids_outer(&all->tids, s->ns_tid);
-    s->alive_ns = all->now_ns;
     stream_table_add(&all->table, s);
     if (stream_table_back(&all->table, serial, &gone)) {
         s->next_seq = gone.next_seq;
@@ -444,16 +488,43 @@ static int stream_new(struct streams *all, uint32_t serial, uint64_t owner, uint
     } else {
         all->totals.threads++;
     }
-    struct min_duration_sink sink = {from_held_events, from_held_payload, all, s};
-    if (all->min_ticks) rc = min_duration_new(all->min_ticks, sink, &all->held, &s->held);
-    if (!rc) rc = put_thread(all, ident, s->ns_tid, serial + 1, (struct text){NULL, 0});
     *out = s;
-    return rc;
+    return put_thread(all, ident, s->ns_tid, serial + 1, (struct text){NULL, 0});
 }
 
 int streams_get(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out) {
     *out = stream_table_find(&all->table, serial);
     return *out ? 0 : stream_new(all, serial, owner, ident, out);
+}
+
+/* No thread has such an ident: it is no address of a process. */
+#define GREENLET_IDENT (1ull << 63)
+
+static int greenlet_new(struct streams *all, struct stream *thread, uint32_t serial, struct stream **out) {
+    Vt__Thread m = VT__THREAD__INIT;
+    int rc = stream_alloc(all, serial, thread, out);
+    if (rc) return rc;
+    (*out)->ident = GREENLET_IDENT | serial;
+    stream_table_add(&all->table, *out);
+    m.ident = (*out)->ident;
+    m.serial = serial + 1;
+    m.greenlet_of = thread->serial + 1;
+    return put(all, VT_FRAME_THREAD, &m.base);
+}
+
+int stream_runs(struct streams *all, struct stream *thread, uint64_t number) {
+    struct stream *s = NULL;
+    int rc = 0;
+    if (number && number <= UINT32_MAX) {
+        s = stream_table_find(&all->table, (uint32_t)number - 1);
+        if (!s && !thread->thread) rc = greenlet_new(all, thread, (uint32_t)number - 1, &s);
+    }
+    if (rc) return rc;
+    if (number && (!s || s->thread != thread))
+        all->totals.violations++;
+    else
+        thread->running = s;
+    return 0;
 }
 
 static int flush_stream(struct streams *all, struct stream *s) {
@@ -465,6 +536,7 @@ int streams_retire(struct streams *all, struct stream *s, uint64_t told) {
     int rc = flush_stream(all, s);
     if (!rc) rc = flush_block(all, s);
     if (rc) return rc;
+    if (s->thread && s->thread->running == s) s->thread->running = NULL;
     stream_table_remove(&all->table, s, told);
     stream_free(all, s);
     return 0;

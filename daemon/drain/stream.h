@@ -1,6 +1,7 @@
-/* One stream per thread of the target: its open block, its stack at the attach, the calls that are held back. Turns events
- * and payloads into frames. The bytes come from the target and are not trusted: what is invalid is counted as a violation and
- * skipped. drain.c owns the chunks and their order. Functions return 0 or -errno. Event loop thread only. */
+/* One stream per thread of the target, and one per greenlet that is not the thread's own stack: its open block, its stack at the
+ * attach, the calls that are held back. Turns events and payloads into frames. The bytes come from the target and are not
+ * trusted: what is invalid is counted as a violation and skipped. drain.c owns the chunks and their order. Functions return 0 or
+ * -errno. Event loop thread only. */
 #ifndef VT_DAEMON_STREAM_H
 #define VT_DAEMON_STREAM_H
 
@@ -54,8 +55,8 @@ void streams_limit_memory(struct streams *all, uint64_t bytes);
 VT_MUST_CHECK int streams_get(struct streams *all, uint32_t serial, uint64_t owner, uint64_t ident, struct stream **out);
 /* Writes out names that wait, held calls that are old enough, and blocks that were open long enough. */
 VT_MUST_CHECK int streams_age(struct streams *all);
-/* Its thread has ended and all it wrote was read: writes out what is open, and frees it. told: dropped events that were
- * reported of it. */
+/* Its thread has ended and all it wrote was read, or it is a greenlet's, which comes back when it is needed: writes out what is
+ * open, and frees it. A thread's greenlets go first. told: dropped events that were reported of it. */
 VT_MUST_CHECK int streams_retire(struct streams *all, struct stream *s, uint64_t told);
 /* Writes out everything: nothing more will come. */
 VT_MUST_CHECK int streams_finish(struct streams *all);
@@ -65,6 +66,9 @@ VT_MUST_CHECK int streams_finish(struct streams *all);
 VT_MUST_CHECK int stream_events(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper,
                                 size_t *took);
 VT_MUST_CHECK int stream_gap(struct streams *all, struct stream *s, uint64_t count);
+/* The thread runs a greenlet's stack from here on, `number` is as in a STACK record: what comes next of the thread goes into that
+ * stream. */
+VT_MUST_CHECK int stream_runs(struct streams *all, struct stream *thread, uint64_t number);
 /* payload: len bytes, 8-byte aligned. */
 VT_MUST_CHECK int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const uint8_t *payload, uint32_t len,
                                  uint64_t ticks);

@@ -28,22 +28,30 @@ struct stream *stream_table_find(const struct stream_table *t, uint32_t serial) 
 
 void stream_table_add(struct stream_table *t, struct stream *s) {
     struct stream *other;
-    LIST_FOREACH(other, &t->by_tid[bucket(t, s->ns_tid)], same_tid)
-    if (other->ns_tid == s->ns_tid && !other->ended) {
-        other->ended = true;
-        break; /* the entry before it was marked when this one came */
+    if (s->thread) {
+        LIST_INSERT_HEAD(&s->thread->greenlets, s, same_thread);
+    } else {
+        LIST_FOREACH(other, &t->by_tid[bucket(t, s->ns_tid)], same_tid)
+        if (other->ns_tid == s->ns_tid && !other->ended) {
+            other->ended = true;
+            break; /* the entry before it was marked when this one came */
+        }
+        LIST_INSERT_HEAD(&t->by_tid[bucket(t, s->ns_tid)], s, same_tid);
     }
-    LIST_INSERT_HEAD(&t->by_tid[bucket(t, s->ns_tid)], s, same_tid);
     LIST_INSERT_HEAD(&t->by_serial[bucket(t, s->serial)], s, same_serial);
     LIST_INSERT_HEAD(&t->all, s, all);
     t->n++;
 }
 
 void stream_table_remove(struct stream_table *t, struct stream *s, uint64_t told) {
-    LIST_REMOVE(s, same_tid);
+    if (s->thread)
+        LIST_REMOVE(s, same_thread);
+    else
+        LIST_REMOVE(s, same_tid);
     LIST_REMOVE(s, same_serial);
     LIST_REMOVE(s, all);
     t->n--;
+    if (s->thread) return;
     t->gone[gone_at(s->serial)] = (struct stream_gone){s->serial + 1, s->next_seq, told};
 }
 

@@ -36,6 +36,12 @@ struct stream {
     struct min_duration *held; /* NULL = every call is kept */
     struct stack *stack;       /* parts so far, or NULL */
     bool ended;                /* another thread has its tid now */
+    /* Greenlets: each of their stacks is a stream of its own, in which a thread writes while it runs it. */
+    struct stream *thread;            /* of a greenlet's stream: its thread's; NULL = it is a thread's own */
+    LIST_HEAD(, stream) greenlets;    /* of a thread's stream */
+    LIST_ENTRY(stream) same_thread;   /* of a greenlet's stream */
+    struct stream *running;           /* of a thread's stream: where its events go; NULL = into itself */
+    uint64_t gap_marks, thread_marks; /* gaps that are marked in this stream; of a thread's: in any of its streams */
 };
 
 struct stream_gone {        /* what is remembered of a stream that went away */
@@ -56,8 +62,8 @@ struct stream_table {
 void stream_table_init(struct stream_table *t);
 /* NULL = there is none. */
 struct stream *stream_table_find(const struct stream_table *t, uint32_t serial);
-/* Adds a stream whose serial and ns_tid are set. An older stream with the same ns_tid is marked as ended: the kernel gives a tid
- * to one thread at a time. */
+/* Adds a stream whose serial, ns_tid and thread are set. An older thread's stream with the same ns_tid is marked as ended: the
+ * kernel gives a tid to one thread at a time. */
 void stream_table_add(struct stream_table *t, struct stream *s);
 /* Takes it out; told: dropped events that were reported of it. The stream stays the caller's. */
 void stream_table_remove(struct stream_table *t, struct stream *s, uint64_t told);

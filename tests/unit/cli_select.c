@@ -132,6 +132,39 @@ START_TEST(test_select_chooses_threads) {
 }
 END_TEST
 
+/* A thread comes with its greenlets, which are no threads; one of them can be chosen alone. */
+START_TEST(test_select_thread_brings_its_greenlets) {
+    Vt__Thread greenlet = VT__THREAD__INIT;
+    struct vt_event ev[] = {{.ticks = 1300, .type = VT_REC_CALL, .id = 3}, {.ticks = 1700, .type = VT_REC_RETURN, .id = 3}};
+    trace_build_remove(&trace);
+    trace_build_open(&trace);
+    trace_build_name(&trace, 3, 0, "b", "x/b.py", 3);
+    trace_build_thread(&trace, 9, 101, 1, "");
+    greenlet.ident = 77;
+    for (greenlet.serial = 3; greenlet.serial < 5; greenlet.serial++) {
+        greenlet.ident++;
+        greenlet.greenlet_of = 1;
+        trace_build_frame(&trace, VT_FRAME_THREAD, &greenlet.base);
+    }
+    trace_build_thread(&trace, 9, 101, 1, "worker"); /* its name may come late */
+    trace_build_block(&trace, 0, 9, 101, ev, VT_ARRAY_LEN(ev));
+    trace_build_block(&trace, 2, 78, 0, ev, VT_ARRAY_LEN(ev));
+    trace_build_block(&trace, 3, 79, 0, ev, VT_ARRAY_LEN(ev));
+    trace_build_end(&trace, 1000, 0);
+    ck_assert_int_eq(select_add_tid(&want, "101"), 0);
+    check("call 100/101 b (x/b.py:3) 1300..1700\ncall 100/1073741826 b (x/b.py:3) 1300..1700\n"
+          "call 100/1073741827 b (x/b.py:3) 1300..1700\n");
+    ck_assert_uint_eq(rec.totals.threads, 1);
+    ck_assert_uint_eq(rec.info->nshown, 1);
+    ck_assert_uint_eq(rec.info->threads[2]->name_len, 17);
+    ck_assert_int_eq(memcmp(rec.info->threads[2]->name, "worker greenlet 2", 17), 0);
+    record_free(&rec);
+    memset(&want, 0, sizeof want);
+    ck_assert_int_eq(select_add_tid(&want, "1073741827"), 0);
+    check("call 100/1073741827 b (x/b.py:3) 1300..1700\n");
+}
+END_TEST
+
 /* With a function comes what it calls; what calls it does not. */
 START_TEST(test_select_match_keeps_subtrees) {
     ck_assert_int_eq(select_add_match(&want, "b"), 0);
@@ -232,10 +265,10 @@ START_TEST(test_newest_counts_in_a_part) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_select_all_changes_nothing,  test_select_slice_cuts_calls,
-                                  test_select_slice_text_is_parsed, test_select_slice_behind_the_end_is_refused,
-                                  test_select_chooses_threads,      test_select_match_keeps_subtrees,
-                                  test_select_match_with_late_ends, test_select_match_with_equal_times,
-                                  test_newest_counts_in_a_part};
+    const TTest *const tests[] = {test_select_all_changes_nothing,    test_select_slice_cuts_calls,
+                                  test_select_slice_text_is_parsed,   test_select_slice_behind_the_end_is_refused,
+                                  test_select_chooses_threads,        test_select_thread_brings_its_greenlets,
+                                  test_select_match_keeps_subtrees,   test_select_match_with_late_ends,
+                                  test_select_match_with_equal_times, test_newest_counts_in_a_part};
     return case_main("cli/select", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }

@@ -140,10 +140,11 @@ struct check_thread {
 struct reader {
     struct check_thread threads[THREADS_MAX];
     struct vt_block_dec *dec;
-    uint64_t events, blocks, wrong, names, stacks, tasks, thread_frames, in_block;
+    uint64_t events, blocks, wrong, names, stacks, tasks, thread_frames, in_block, greenlets;
+    char lanes[256]; /* with note_lanes: "serial:events " of each block; a letter = a call, . = its end, g = a gap */
     char text[256];
     uint32_t stack_ids;
-    bool no_check;
+    bool no_check, note_lanes;
 };
 
 static void expect_events(struct reader *r, const Vt__Block *b) {
@@ -171,11 +172,23 @@ static void expect_events(struct reader *r, const Vt__Block *b) {
     }
 }
 
+static void note_block(struct reader *r, const Vt__Block *b) {
+    const struct vt_event *ev;
+    size_t n, len = strlen(r->lanes);
+    ck_assert_int_eq(vt_block_decode(r->dec, b->base_ticks, b->data.data, b->data.len, b->raw_len, b->events, &ev, &n), 0);
+    len += (size_t)snprintf(r->lanes + len, sizeof(r->lanes) - len, "%u:", b->serial);
+    for (size_t i = 0; i < n && len + 3 < sizeof(r->lanes); i++)
+        r->lanes[len++] = ev[i].type == VT_REC_GAP ? 'g' : VT_REC_IS_ENTER(ev[i].type) ? (char)('a' + ev[i].id) : '.';
+    r->lanes[len] = ' ';
+    r->lanes[len + 1] = 0;
+}
+
 static int reader_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
     struct reader *r = ctx;
     if (type == VT_FRAME_BLOCK) {
         r->blocks++;
         if (!r->no_check) expect_events(r, (const Vt__Block *)msg);
+        if (r->note_lanes) note_block(r, (const Vt__Block *)msg);
     } else if (type == VT_FRAME_NAMES) {
         const Vt__Names *m = (const Vt__Names *)msg;
         r->names += m->n_names;
@@ -193,6 +206,7 @@ static int reader_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
         }
     } else if (type == VT_FRAME_THREAD) {
         r->thread_frames++;
+        r->greenlets += ((const Vt__Thread *)msg)->greenlet_of != 0;
     } else if (type == VT_FRAME_TASK) {
         r->tasks++;
     } else if (type == VT_FRAME_DROPS) {
@@ -435,6 +449,80 @@ START_TEST(test_drain_counts_no_resumed_pieces) {
 }
 END_TEST
 
+static void writer_runs(struct writer *w, uint64_t stack) {
+    ck_assert(writer_room(w, 1));
+    writer_word(w, stack << VT_REC_TYPE_BITS | VT_REC_STACK);
+}
+static void writer_one(struct writer *w, uint32_t id, uint32_t type) {
+    w->clock += 5;
+    writer_event(w, id, type);
+}
+
+/* A thread that runs one greenlet after the other has a stream for each. */
+START_TEST(test_drain_greenlets_are_streams) {
+    struct writer w, other;
+    struct drain_totals t;
+    start(VT_CHUNKS_MIN);
+    reader.no_check = reader.note_lanes = true;
+    writer_init(&w, arena.ctl);
+    writer_init(&other, arena.ctl);
+    uint32_t first = vt_fetch_add(&arena.ctl->next_thread, 1u), second = vt_fetch_add(&arena.ctl->next_thread, 1u);
+    writer_one(&other, 9, VT_REC_CALL);
+    writer_one(&w, 1, VT_REC_CALL);
+    writer_runs(&w, first + 1);
+    writer_one(&w, 2, VT_REC_CALL);
+    writer_runs(&w, second + 1);
+    writer_one(&w, 3, VT_REC_CALL);
+    writer_runs(&w, 0);
+    writer_one(&w, 1, VT_REC_RETURN);
+    pass();
+    writer_close(&w); /* the head of the next chunk says which stack runs, then events were dropped */
+    ck_assert(writer_take(&w));
+    w.chunk->stack = second + 1;
+    w.gap = w.dropped = 1;
+    arena.ctl->dropped = 1;
+    w.chunk->dropped = 1;
+    writer_one(&w, 3, VT_REC_RETURN);
+    writer_runs(&w, first + 1);
+    writer_one(&w, 2, VT_REC_RETURN);
+    writer_runs(&w, other.serial + 1); /* another thread's: not followed, counted */
+    writer_one(&w, 4, VT_REC_CALL);
+    pass();
+    ck_assert_int_eq(drain_finish(drain, w.clock), 0);
+    drain_totals(drain, &t);
+    ck_assert_str_eq(reader.lanes, "0:b. 2:cg.e 3:dg. 1:j ");
+    ck_assert_uint_eq(reader.greenlets, 2);
+    ck_assert_uint_eq(t.threads, 2);
+    ck_assert_uint_eq(t.calls, 5);
+    ck_assert_uint_eq(t.dropped, 1);
+    ck_assert_uint_eq(t.violations, 1);
+    finish();
+}
+END_TEST
+
+/* The stream of a greenlet that is not heard of any more is freed, and comes back with its number. */
+START_TEST(test_drain_idle_greenlets_leave) {
+    struct writer w;
+    start(VT_CHUNKS_MIN);
+    reader.no_check = reader.note_lanes = true;
+    writer_init(&w, arena.ctl);
+    uint32_t first = vt_fetch_add(&arena.ctl->next_thread, 1u);
+    for (int round = 0; round < 2; round++) {
+        writer_runs(&w, first + 1);
+        writer_one(&w, 2, round ? VT_REC_RETURN : VT_REC_CALL);
+        writer_runs(&w, 0);
+        writer_one(&w, 1, VT_REC_CALL);
+        pass();
+        fake_ns += 11000000000ull;
+        ck_assert_int_eq(drain_reap(drain, fake_ns), 0);
+        ck_assert_uint_eq(reader.greenlets, (uint64_t)round + 1);
+    }
+    ck_assert_int_eq(drain_finish(drain, w.clock), 0);
+    ck_assert_str_eq(reader.lanes, "1:c 0:bb 1:. ");
+    finish();
+}
+END_TEST
+
 START_TEST(test_drain_dead_thread_is_reaped) {
     struct job j = {.events = 10, .close = false};
     start(VT_CHUNKS_MIN);
@@ -523,6 +611,8 @@ int main(void) {
     tcase_add_test(tc, test_drain_stop_reaches_every_thread);
     tcase_add_test(tc, test_drain_payloads_become_frames);
     tcase_add_test(tc, test_drain_counts_no_resumed_pieces);
+    tcase_add_test(tc, test_drain_greenlets_are_streams);
+    tcase_add_test(tc, test_drain_idle_greenlets_leave);
     tcase_add_test(tc, test_drain_dead_thread_is_reaped);
     tcase_add_test(tc, test_drain_hostile_arena_is_survived);
     tcase_add_test(tc, test_drain_vanished_pages_end_the_pass);

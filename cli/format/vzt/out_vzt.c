@@ -184,6 +184,7 @@ static int put_threads(struct trace_writer *w) {
         to.ident = i + 1u; /* a number per thread: pthread idents are reused, and joined traces share them */
         to.tid = to.ns_tid = from->tid;
         to.serial = i + 1;
+        to.greenlet_of = from->greenlet_of ? from->greenlet_of->index + 1 : 0;
         to.name = (ProtobufCBinaryData){from->name_len < VT_PAYLOAD_MAX ? from->name_len : VT_PAYLOAD_MAX, (uint8_t *)from->name};
         w->put.streams[i] = (struct vzt_stream){.ident = to.ident, .tid = from->tid};
         if (from->shown) rc = vzt_put_frame(w->put.out, VT_FRAME_THREAD, &to.base);
