@@ -9,8 +9,8 @@ build="build-essential=gcc build-essential=ld build-essential=make libunwind-dev
     protobuf-c-compiler=protoc-c libzstd-dev=zstd.h zlib1g-dev=zlib.h libmicrohttpd-dev=microhttpd.h
     libyajl-dev=yajl/yajl_parse.h python3=python3"
 units="check=check.h libsubunit-dev=subunit/child.h"
-tests="git=git clang=clang clang-format=clang-format libclang-rt-dev debootstrap gunicorn python3-coverage libjemalloc2 libtcmalloc-minimal4 man-db=man
-    mandoc=mandoc util-linux zsh=zsh"
+tests="git=git clang=clang clang-format=clang-format libclang-rt-dev debootstrap gunicorn python3-coverage python3-greenlet libjemalloc2
+    libtcmalloc-minimal4 man-db=man mandoc=mandoc util-linux zsh=zsh"
 browser="chromium fonts-dejavu-core"
 
 # missing PACKAGE[=PROOF]...: one run of the preprocessor looks for all headers; if it fails, /usr/include is searched
