@@ -135,6 +135,35 @@ def beside_a_profiled_thread():
     t.join()
 
 
+def all_threads():
+    """3.12+: one call sets the function in every thread, in one that waits, too."""
+    ready, go = threading.Event(), threading.Event()
+    main = threading.get_ident()
+
+    def by_thread(frame, event, arg):
+        """Of the main thread everything: the order of the threads' other events differs."""
+        if threading.get_ident() == main or frame.f_code in (work.__code__, step.__code__):
+            note(frame, event, arg)
+
+    def waits():
+        ready.set()
+        go.wait()
+        work(2)
+
+    t = threading.Thread(target=waits)
+    t.start()
+    ready.wait()
+    threading.setprofile_all_threads(by_thread)
+    work(1)
+    threading.setprofile_all_threads(None)
+    threading.setprofile_all_threads(by_thread)
+    go.set()
+    t.join()
+    threading.setprofile_all_threads(None)
+    work(1)
+    SEEN[:] = [e for e in SEEN if e[1] in ("work", "step")] + [e for e in SEEN if "setprofile" in str(e)]
+
+
 def with_trace():
     def trace(frame, event, arg):
         if frame.f_code is step.__code__:
@@ -196,6 +225,8 @@ def traced(f, **options):
 
 CALLS = {per_request: 14, replaced: 4, inside_c_calls: 5, stopped_inside: 4, raises: 3, itself: 2, module: 5, in_c: 6, threads: 2, beside_a_profiled_thread: 2, with_trace: 4,
          by_c_api: 6}
+if sys.version_info >= (3, 12):
+    CALLS[all_threads] = 4
 OPTIONS = [{}, {"flags": F_C_CALLS | F_ARGS}, {"exclude": ["/nothing/"]}, {"flags": 0}]
 
 

@@ -176,6 +176,36 @@ START_TEST(test_state_allocation_hooked) {
 }
 END_TEST
 
+/* Signals, threads, profilers and faulthandler, all at once: nothing dies, hangs or sees anything wrong. */
+START_TEST(test_state_storm) {
+    const struct interp *ip = suite_interp(_i);
+    static const char *const options[] = {"", "--log_func_args --log_func_retval", "--ignore_c_function"};
+    static const char *const env[] = {"PYTHONTRACEMALLOC=5", "PYTHONMALLOC=debug", NULL};
+    struct target t;
+    struct tool tool;
+    struct census before, after;
+    char who[96];
+    const char *out = temp_path(".vzt");
+    snprintf(who, sizeof who, "storm on %s", ip->version);
+    ck_assert_msg(target_spawn(&t, ip, "storm.py", NULL, &(struct target_opts){.env = env}) == 0, "%s: %.500s", who, t.text);
+    census_unblocked(t.pid, &before);
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        tool_runf(&tool, "--attach %d -t 0.1 -o %s %s", (int)t.pid, out, options[i]);
+        must_exit(&tool, 0, who);
+        ck_assert_msg(!target_progresses(&t, 3, 20000), "%s: the target does not run on after %s: %.500s", who, options[i],
+                      t.text);
+        target_expect(&t, "no such text", 1);
+        ck_assert_msg(!t.slots[3], "%s: %llu things wrong after %s: %.500s", who, (unsigned long long)t.slots[3], options[i],
+                      t.text);
+    }
+    census_unblocked(t.pid, &after);
+    ck_assert_msg(!strcmp(before.sigcgt, after.sigcgt) && !strcmp(before.sigign, after.sigign), "%s: caught %s, then %s", who,
+                  before.sigcgt, after.sigcgt);
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
 /* The thread that is in read(0, ...). */
 static pid_t wait_for_reader(pid_t pid) {
     char path[64], call[64];
@@ -346,6 +376,7 @@ int main(void) {
     suite_add(s, "forking-at-any-moment", test_state_forking_at_any_moment, 120);
     for (int i = 0; i < (int)(sizeof allocators / sizeof *allocators); i++)
         suite_add_row(s, allocators[i].name, test_state_allocation_hooked, i, 90);
+    suite_add(s, "storm", test_state_storm, 120);
     for (int i = 0; i < (int)(sizeof keepers / sizeof *keepers); i++)
         suite_add_row(s, keepers[i].name, test_state_gil_does_not_come, i, 90);
     suite_add_once(s, "gunicorn", test_state_gunicorn_under_load, 180);
