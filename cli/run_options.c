@@ -36,10 +36,13 @@ const struct option_row run_option_rows[] = {
 
     {"Accepted, without effect", .kind = OPTION_HEADING},
     ACCEPTED("--ignore_multiprocess", "only the first interpreter is traced anyway"),
+    ACCEPTED("--log_multiprocess", "VizTracer's older name; children are not traced in this version"),
+    ACCEPTED("--log_subprocess", "VizTracer's older name; children are not traced in this version"),
     ACCEPTED("--minimize_memory", "nothing is saved inside the program"),
     ACCEPTED("--sanitize_function_name", "names are always valid JSON"),
     ACCEPTED("--trace_self", "no Python code of the tracer runs in the program"),
 
+    REFUSED("--flamegraph", "is a format here: name the output .svg"),
     REFUSED("--attach_installed", "is not needed: --attach works on every process"),
     REFUSED("--log_var", NOT_YET),
     REFUSED("--log_number", NOT_YET),

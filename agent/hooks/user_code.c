@@ -13,9 +13,10 @@ void user_code_set(void *code) {
     agent.user_code = code;
 }
 
+/* It counts for --max_stack_depth, as VizTracer's does. */
 static bool records_exec(void) {
-    return agent.c_calls && !filter_leaves_out_function("builtins", "exec") &&
-           (agent.max_stack_depth < 0 || depth_fits(this_thread, true));
+    struct thread *thread = thread_current();
+    return thread && agent.c_calls && !filter_leaves_out_function("builtins", "exec") && depth_fits(thread, true);
 }
 
 void user_code_begin_exec(void) {
@@ -31,7 +32,7 @@ void user_code_begin_exec(void) {
 static void end(void) {
     const uint64_t nothing = 0;
     agent.user_code = NULL;
-    if (exec_id && (agent.max_stack_depth < 0 || depth_fits(this_thread, false))) emit_any_clock(exec_id | VT_REC_C_RETURN);
+    if (exec_id && depth_fits(this_thread, false)) emit_any_clock(exec_id | VT_REC_C_RETURN);
     exec_id = 0;
     if (agent.flags & VT_F_LOG_EXIT || agent.state != AGENT_TRACING || emit_payload(VT_PL_USER_END, &nothing, sizeof nothing))
         return;

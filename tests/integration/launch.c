@@ -360,16 +360,43 @@ START_TEST(test_launch_log_exit_records_the_end) {
 }
 END_TEST
 
-/* VizTracer has 3 entries for this: builtins.exec, <module>, list.append. */
+/* As many entries as VizTracer has: builtins.exec, <module> and list.append. */
 START_TEST(test_launch_has_viztracers_entries) {
     const struct interp *ip = suite_interp(_i);
-    struct trace t;
+    static const struct {
+        const char *options;
+        size_t n;
+    } rows[] = {{"", 3}, {"--max_stack_depth 2", 2}, {"--max_stack_depth 1", 1}, {"--ignore_c_function", 1}};
     if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
-    trace_with(ip, &t, "--python $PY", "-c 'lst = []; lst.append(1)'", temp_path(".json"));
-    size_t n = 0;
-    for (size_t i = 0; i < t.n; i++) n += t.events[i].ph == 'X';
-    ck_assert_msg(n == 3, "%zu entries on %s", n, ip->version);
-    trace_free(&t);
+    for (size_t row = 0; row < VT_ARRAY_LEN(rows); row++) {
+        struct trace t;
+        char options[128];
+        size_t n = 0;
+        snprintf(options, sizeof options, "%s --python $PY", rows[row].options);
+        trace_with(ip, &t, options, "-c 'lst = []; lst.append(1)'", temp_path(".json"));
+        for (size_t i = 0; i < t.n; i++) n += t.events[i].ph == 'X';
+        ck_assert_msg(n == rows[row].n, "%s: %zu entries on %s", rows[row].options, n, ip->version);
+        trace_free(&t);
+    }
+}
+END_TEST
+
+/* -u and --pid_suffix make names with a pid; -u and --output_dir are taken together. */
+START_TEST(test_launch_makes_names) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run r;
+    char line[TEXT_MAX], text[TEXT_MAX], dir[PATH_MAX];
+    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
+    snprintf(dir, sizeof dir, "%s", temp_path(".dir"));
+    snprintf(text, sizeof text,
+             "V=%.1000s/viztracer; $V --quiet -u --output_dir %.1000s --python $PY $T/launched.py nothing; $V --quiet -o "
+             "%.1000s/a.json.gz "
+             "--pid_suffix --python $PY -c pass; cd %.1000s; ls | sed 's/[0-9]/N/g; s/N\\+/N/g'; rm *; rmdir %.1000s",
+             tree_bin(), dir, dir, dir, dir);
+    expand(ip, text, line, sizeof line);
+    start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    finish(&r, "names");
+    ck_assert_msg(!strcmp(r.text[0], "a_N.json.gz\nlaunched_N_N_N.json\n"), "%s: %s%s", ip->version, r.text[0], r.text[1]);
 }
 END_TEST
 
@@ -443,6 +470,7 @@ int main(void) {
     suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 120);
     suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 120);
     suite_add(s, "entries", test_launch_has_viztracers_entries, 120);
+    suite_add_once(s, "names", test_launch_makes_names, 120);
     int rc = suite_main(s);
     remove_libraries("");
     for (size_t i = 0; i < n; i++)
