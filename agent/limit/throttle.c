@@ -22,7 +22,7 @@ enum {
     CALLS_MIN = 4,
     LOOK_CALLS = 16,
     FIRST_LOOK_MS = 250,
-    LOOK_US = 1000,    /* a shorter look would see only code that is slow because it has just been instrumented again */
+    LOOK_US = 1000,    /* of CPU time; a shorter look would see only code that is slow because it was just instrumented again */
     LOOK_COST_US = 10, /* of one function, for instrumenting and specializing it again (tests/bench/limit.py, flat) */
     LOOKS_SHARE = 5,   /* looks may take one part in this many of what the limit allows */
     DRAIN_MAX = 50000, /* events; then the ends of calls that are still open are lost */
@@ -53,7 +53,7 @@ static uint32_t period, nactive, nthrottled;
 static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
 static uint64_t look_from;                        /* account_bare() time at which the present look began */
 static uint64_t look_from_active, look_from_cost; /* account_totals() then */
-static uint64_t look_until;                       /* clock */
+static uint64_t look_until, look_until_cpu_ns;    /* clock, not before; CPU time of the process */
 
 #define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
 
@@ -63,7 +63,7 @@ bool throttle_start(void) {
     functions = (struct function *)at;
     period = 1;
     nactive = nthrottled = 0;
-    look_from = look_from_active = look_from_cost = look_until = 0;
+    look_from = look_from_active = look_from_cost = look_until = look_until_cpu_ns = 0;
     if (agent.rearm_ticks > FIRST_LOOK_MS * agent.ticks_per_ms)
         agent.rearm_at = clock_full() + FIRST_LOOK_MS * agent.ticks_per_ms;
     return true;
@@ -152,11 +152,20 @@ static NOINLINE enum governor_verdict drain(struct function *f, bool enter) {
     return verdict;
 }
 
+/* The clock also goes on while the program waits for a processor. Reading the CPU time costs a system call: not before the rest
+ * can have passed. */
+static bool look_is_over(void) {
+    uint64_t now = clock_full(), cpu = now < look_until ? 0 : process_cpu_ns();
+    if (now < look_until || cpu >= look_until_cpu_ns) return now >= look_until;
+    look_until = now + (look_until_cpu_ns - cpu) * agent.ticks_per_ms / 1000000;
+    return false;
+}
+
 static enum governor_verdict dark(struct function *f, bool enter) {
     if (!enter) return GOVERNOR_OFF;
     f->counted++;
     if (f->asleep) return GOVERNOR_OFF; /* at another place of the function, which is still on */
-    if (++f->look_calls % LOOK_CALLS || clock_full() < look_until) return GOVERNOR_PASS;
+    if (++f->look_calls % LOOK_CALLS || !look_is_over()) return GOVERNOR_PASS;
     fall_asleep(f);
     return GOVERNOR_OFF;
 }
@@ -277,6 +286,7 @@ void throttle_looks_begin(uint64_t now) {
     look_from = active;
     account_totals(now, &look_from_active, &look_from_cost);
     look_until = now + LOOK_US * agent.ticks_per_ms / 1000;
+    look_until_cpu_ns = process_cpu_ns() + LOOK_US * 1000;
     agent.rearm_at = now + look_every();
     want_looks();
 }

@@ -226,8 +226,40 @@ def looks_end():
     s.decode()
     for name in "hot", "builtins.len":
         off, since, counted, estimated = told(s)[name]
-        assert off and estimated > looks * calls / 5, (name, off, estimated)
+        assert off and estimated > looks * calls / 10, (name, off, estimated)
         assert looks * 16 <= counted < looks * calls / 5, (name, counted, estimated)
+
+
+def slow_enough():
+    """Long enough for the cost of its events to hardly matter."""
+    for _ in range(200):
+        pass
+
+
+def looks_that_wait():
+    """A look lasts for some CPU time: that of a program which waits for a processor meanwhile tells the same rate."""
+    n, due, looks, end = 0, 0, 0, time.process_time_ns() + 20 * 10**9
+    s = Session(chunks=1024, rearm=100, overhead=50, flags=0, exclude=[sys.modules["vtarena"].__file__, ctypes.__file__])
+    s.start()
+    while looks < 3:
+        for _ in range(100):
+            slow_enough()
+        n += 100
+        due, now = s.get("Q", WAKE_CPU_NS), time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID)
+        assert now < end, "looks do not go on"
+        if due and now >= due:
+            s.run(WAKE)
+            looks += s.get("Q", WAKE_CPU_NS) > due
+            time.sleep(0.005)
+    for _ in range(2000):
+        slow_enough()
+    n += 2000
+    s.stop()
+    assert s.state == GONE and s.dropped == 0
+    s.decode()
+    off, _, counted, estimated = told(s)["slow_enough"]
+    everything = events(s, "slow_enough", {CALL}) + counted + estimated
+    assert off and everything < n * 1.5 and (off & 2 or everything > n / 1.5), (off, counted, estimated, everything, n)
 
 
 def counted_exactly():
@@ -441,6 +473,7 @@ if NEW:
     open_at_start()
     all_dark()
     looks_end()
+    looks_that_wait()
     counted_exactly()
     with_filters()
 else:
