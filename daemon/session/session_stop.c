@@ -54,10 +54,10 @@ static void say_what_stays(struct session *s, bool agent_waits) {
     static const char leave[] = "they leave at the target's next Python call";
     char *text = s->end_text;
     size_t size = sizeof(s->end_text);
-    if (s->stop_helper_died)
-        snprintf(text, size, "the process that removes the hooks was killed; %s", leave);
-    else if (is_stopped(s->pid))
+    if (is_stopped(s->pid))
         snprintf(text, size, "the target is stopped; the hooks leave when it goes on (kill -CONT %d)", s->pid);
+    else if (s->stop_helper_died)
+        snprintf(text, size, "the process that removes the hooks was killed; %s", leave);
     else if (s->helper_running)
         snprintf(text, size, "the process that removes the hooks was not done after %u s; %s",
                  (unsigned)(STOP_GIVE_UP / 1000 / MS), leave);
