@@ -114,6 +114,7 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.c_calls = ctl->flags & VT_F_C_CALLS;
     agent.user_code = NULL;
     agent.governed = ctl->max_overhead;
+    agent.in_slices = agent.some_left = false;
     agent.full = detail_wanted(ctl) || (agent.governed && (layout.python >= 0x30c || agent.c_calls));
     filter_start();
     agent.max_stack_depth = ctl->max_stack_depth;
@@ -218,41 +219,61 @@ void agent_forget_parent(struct vt_ctl *ctl) {
     agent.ctl = ctl;
 }
 
-static void start(const struct vt_boot *boot, struct vt_ctl *ctl) {
-    if (!agent_take(ctl, boot->arena_bytes)) return;
+/* True: threads wait for their hooks. */
+static bool start(const struct vt_boot *boot, struct vt_ctl *ctl) {
+    if (!agent_take(ctl, boot->arena_bytes)) return false;
     if (agent_prepare(boot->f_dlsym)) {
         agent_give_up("agent start failed");
-        return;
+        return false;
     }
     if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) {
         agent_give_up("the interpreter is not running");
-        return;
+        return false;
     }
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_WAIT_GIL);
     if (!still_wanted(ctl)) {
         agent_give_up("cancelled");
-        return;
+        return false;
     }
     struct gil gil;
     int rc = gil_take(&gil, still_wanted, ctl, &ctl->gil_endless);
     if (rc) {
         agent_give_up(rc == -VT_ECANCELED ? "cancelled" : "no memory for a thread state");
-        return;
+        return false;
     }
     if (agent.state == AGENT_LEAVING) agent_forget_parent(ctl);
+    agent.in_slices = true;
     if (still_wanted(ctl))
         agent_start();
     else
         agent_give_up("cancelled");
+    bool left = agent.state == AGENT_TRACING && agent.some_left;
     gil_give(&gil);
+    return left;
 }
 
-static void stop(void) {
-    if (agent.state != AGENT_TRACING) return;
+/* The next slice of threads, of whichever session is on. */
+static bool more(void) {
+    if (agent.state != AGENT_TRACING || !agent.family->live || !agent.hooks->more) return false;
+    agent.hooks->more();
+    return agent.some_left;
+}
+
+static bool stop(void) {
+    if (agent.state != AGENT_TRACING) return false;
     if (agent.family->live)
         session_leave(VT_WHY_STOP);
     else
         session_child();
+    return false;
+}
+
+static bool wake(void) {
+    if (agent.governed)
+        governor_wake();
+    else
+        session_wake();
+    return false;
 }
 
 /* Counts down the calls, of which there are about a thousand in a second. */
@@ -261,15 +282,16 @@ static bool still_patient(void *ctx) {
     return *left && (*left)--;
 }
 
-/* Does `work` with the GIL if a session is on. */
-static void with_gil(void (*work)(void)) {
-    if (!vt_load_acquire(&vt_agent_info.busy) || !py.PyGILState_Ensure) return;
-    if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return;
+/* Does `work` with the GIL if a session is on, and returns its result. False: it was not done. */
+static bool with_gil(bool (*work)(void)) {
+    if (!vt_load_acquire(&vt_agent_info.busy) || !py.PyGILState_Ensure) return false;
+    if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return false;
     struct gil gil;
     uint32_t patience = PATIENCE_MS;
-    if (gil_take(&gil, still_patient, &patience, NULL)) return;
-    work();
+    if (gil_take(&gil, still_patient, &patience, NULL)) return false;
+    bool result = work();
     gil_give(&gil);
+    return result;
 }
 
 EXPORT void *vt_agent_main(struct vt_boot *shared);
@@ -291,10 +313,11 @@ void *vt_agent_main(struct vt_boot *shared) {
     }
     vt_store_release(&shared->state, (uint32_t)VT_BOOT_AGENT);
     if (boot.scratch) arch_syscall3(SYS_MUNMAP, boot.scratch, boot.scratch_len, 0);
-    if (boot.op == VT_OP_START) start(&boot, ctl);
+    bool left = boot.op == VT_OP_START && start(&boot, ctl);
+    while (left) left = with_gil(more);
     if (boot.op == VT_OP_STOP) with_gil(stop);
     if (boot.op == VT_OP_WAKE) {
-        with_gil(agent.governed ? governor_wake : session_wake);
+        with_gil(wake);
         vt_fetch_add(&vt_agent_info.woken, 1u);
     }
     return NULL;

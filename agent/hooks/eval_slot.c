@@ -34,11 +34,21 @@ void eval_slot_take(void *function) { replace(function, (void *)py._PyEval_EvalF
 
 bool eval_slot_too_deep(void) { return layout.python == 0x30b && py.Py_GetRecursionLimit() > RECURSION_LIMIT_MAX; }
 
+/* 3.11 counts down what is left of the recursion limit, at each frame. That spares the walk over thousands of stacks. The
+ * counters are where we expect them if the limit is the interpreter's. */
+enum { TS_RECURSION_LEFT_311 = 32, TS_RECURSION_LIMIT_311 = 36 };
+static bool is_deep(void *tstate, int64_t limit) {
+    int64_t left = (int32_t)field32(tstate, TS_RECURSION_LEFT_311), whole = (int32_t)field32(tstate, TS_RECURSION_LIMIT_311);
+    if (whole == limit && left > 0 && left <= whole && whole - left < DEPTH_MAX) return false;
+    return frames_depth(tstate, DEPTH_MAX) >= DEPTH_MAX;
+}
+
 static bool any_deep_stack(void) {
     if (layout.python != 0x30b) return false;
+    int64_t limit = py.Py_GetRecursionLimit();
     for (void *it = py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
         for (void *tstate = py.PyInterpreterState_ThreadHead(it); tstate; tstate = py.PyThreadState_Next(tstate))
-            if (frames_depth(tstate, DEPTH_MAX) >= DEPTH_MAX) return true;
+            if (is_deep(tstate, limit)) return true;
     return false;
 }
 

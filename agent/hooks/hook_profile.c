@@ -29,6 +29,11 @@
 static py_tracefunc lean; /* the lean function for this version */
 static enum profile_mode mode;
 static uint32_t nhooked; /* threads found in this visit */
+/* A thread's hook and the frames that it has open take microseconds, and the GIL is held: thousands of threads get theirs in
+ * slices. A thread that runs Python code before its turn is found by the evaluation function (GUARD). */
+enum { SLICE = 256 };
+static uint32_t room; /* threads that may still get theirs in this hold of the GIL */
+static bool guard_for_start;
 static uint64_t wake_after_ns;
 #define WAKE_FIRST_NS 8000000u
 #define WAKE_RARELY_NS 2000000000u
@@ -221,7 +226,13 @@ static bool is_being_made(const void *tstate) { /* without the GIL */
 static void hook_thread(void *tstate) {
     if (is_being_made(tstate) || profile_is_on(tstate)) return;
     if (agent.state == AGENT_TRACING && tstate == py.PyThreadState_Get()) return; /* the thread that the daemon sent in */
+    if (!room) {
+        agent.some_left = true;
+        return;
+    }
     profile_put(tstate, true, true);
+    if (!profile_is_on(tstate)) return; /* no room for an entry beside the target's function */
+    room--;
     nhooked++;
     if (agent.state == AGENT_TRACING && !agent.governed) profile_missed(tstate);
 }
@@ -231,7 +242,15 @@ static void each_thread(void (*visit)(void *tstate)) {
         for (void *tstate = py.PyInterpreterState_ThreadHead(it); tstate; tstate = py.PyThreadState_Next(tstate)) visit(tstate);
 }
 
-static void hook_all_threads(void) { each_thread(hook_thread); }
+/* All, or a slice of them. */
+static void hook_all_threads(void) {
+    bool all = agent.governed || (agent.state == AGENT_STARTING && !agent.in_slices);
+    uint32_t most = all ? ~0u : SLICE;
+    room = most;
+    agent.some_left = false;
+    each_thread(hook_thread);
+    if (most - room > agent.ctl->hooked_most) vt_store_relaxed(&agent.ctl->hooked_most, most - room);
+}
 
 static void see(void *tstate) {
     struct beside *beside = beside_find(tstate);
@@ -301,7 +320,10 @@ static void all_in(void) {
     nopen = 0;
     depth_switched = mode == PROFILE_SWITCH;
     if (mode != PROFILE_PLAIN) switch_install(mode, lean);
-    each_thread(mode == PROFILE_SWITCH ? begin_thread : hook_thread);
+    if (mode == PROFILE_SWITCH)
+        each_thread(begin_thread);
+    else
+        hook_all_threads();
 }
 
 static void all_out(void) {
@@ -352,12 +374,35 @@ static int profile_install(char *why, size_t why_size) {
     lean = pick_lean();
     profile_use(&functions, lean);
     mode = choose_mode();
+    agent.some_left = false;
     all_in();
+    guard_for_start = agent.some_left && mode == PROFILE_PLAIN && eval_slot_possible();
+    if (guard_for_start) {
+        mode = PROFILE_GUARD;
+        switch_install(mode, lean);
+    }
     births_start();
     wake_after_ns = WAKE_FIRST_NS;
     if (mode == PROFILE_PLAIN) want_wake(0);
     return 0;
 }
+
+static void profile_more(void) {
+    if (!agent.some_left || mode == PROFILE_SWITCH || governor_is_off()) {
+        agent.some_left = false;
+        return;
+    }
+    births_known(); /* of the thread that runs this */
+    hook_all_threads();
+    if (agent.some_left || !guard_for_start) return;
+    guard_for_start = false;
+    switch_remove();
+    mode = PROFILE_PLAIN;
+    births_start(); /* GUARD has seen those until now */
+    want_wake(0);
+}
+
+static bool profile_has(const void *tstate) { return mode == PROFILE_SWITCH || profile_is_on(tstate); }
 
 static void profile_remove(void) {
     profilers_stop();
@@ -391,6 +436,7 @@ static void profile_visit(void) {
     } else if (eval_slot_too_deep()) {
         all_out();
         mode = PROFILE_PLAIN;
+        guard_for_start = false;
         all_in();
     } else {
         switch_visit();
@@ -400,6 +446,8 @@ static void profile_visit(void) {
 const struct hook_ops hook_profile = {
     .kind = VT_HOOK_PROFILE,
     .install = profile_install,
+    .more = profile_more,
+    .has = profile_has,
     .remove = profile_remove,
     .visit = profile_visit,
     .pause = all_out,

@@ -99,7 +99,8 @@ static void threads_drop(const struct threads *threads) {
 
 void stacks_emit(void) {
     struct threads threads = threads_find();
-    for (uint32_t i = 0; i < threads.n; i++) stacks_emit_thread(threads.list[i]);
+    for (uint32_t i = 0; i < threads.n; i++)
+        if (!agent.hooks->has || agent.hooks->has(threads.list[i])) stacks_emit_thread(threads.list[i]);
     threads_drop(&threads);
 }
 

@@ -41,9 +41,11 @@ struct agent {
     uint64_t rearm_at, rearm_ticks;
     uint64_t arena_bytes;
     const struct hook_ops *hooks;
-    bool full;     /* the session has options: the complete callbacks instead of the lean ones */
-    bool governed; /* --max_overhead */
-    bool parallel; /* interpreters with a GIL of their own are traced, too (hooks/parallel.c) */
+    bool full;      /* the session has options: the complete callbacks instead of the lean ones */
+    bool governed;  /* --max_overhead */
+    bool in_slices; /* who starts the session calls hooks->more until nothing is left */
+    bool some_left; /* threads wait for their hook */
+    bool parallel;  /* interpreters with a GIL of their own are traced, too (hooks/parallel.c) */
     bool c_calls;
     bool tid_in_pthread;
     bool key_made;

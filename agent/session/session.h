@@ -10,6 +10,11 @@ struct hook_ops {
     uint32_t kind; /* enum vt_hook_kind */
     /* Puts the hooks into every interpreter and thread. 0, or -errno with nothing left behind. */
     int (*install)(char *why, size_t why_size);
+    /* For threads that a start in slices (agent.in_slices) has left for later holds of the GIL: puts the hooks into some of them
+     * and tells their open frames. agent.some_left says whether others still wait. NULL: `install` reaches all. */
+    void (*more)(void);
+    /* Has this thread its hook? NULL: all have. */
+    bool (*has)(const void *tstate);
     /* Takes out the hooks that are still ours. May be called from inside a callback; runs no Python code. */
     void (*remove)(void);
     /* From inside a callback, about every 20 ms while events arrive: looks for threads and hooks that changed. */

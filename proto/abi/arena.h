@@ -146,13 +146,13 @@ struct vt_ctl {
     uint64_t hold_on, hold_off;       /* clock ticks for which installing/removing the hooks held the GIL */
     uint64_t agent_base;              /* load address of the agent */
     uint32_t gil_endless;             /* 1.3: 1 = the wait for the GIL could not be limited (unknown fields) */
-    uint32_t pad2a;
-    uint32_t next_id;     /* name ids given out so far */
-    uint32_t windows;     /* 1.1: how often the governor removed all hooks */
-    uint64_t off_ticks;   /* 1.1: for how long in total, clock ticks */
-    uint64_t off_since;   /* 1.1: when they were removed, clock ticks; 0 = they are in */
-    uint64_t wake_cpu_ns; /* 1.2: CPU time of the process at which VT_OP_WAKE is due; 0 = never */
-    char err[256];        /* cause of REFUSED or of a degraded start, NUL-terminated */
+    uint32_t hooked_most;             /* 1.4: most threads that got their profile function in one hold of the GIL; 0 = 3.12+ */
+    uint32_t next_id;                 /* name ids given out so far */
+    uint32_t windows;                 /* 1.1: how often the governor removed all hooks */
+    uint64_t off_ticks;               /* 1.1: for how long in total, clock ticks */
+    uint64_t off_since;               /* 1.1: when they were removed, clock ticks; 0 = they are in */
+    uint64_t wake_cpu_ns;             /* 1.2: CPU time of the process at which VT_OP_WAKE is due; 0 = never */
+    char err[256];                    /* cause of REFUSED or of a degraded start, NUL-terminated */
     uint64_t pad5[8];
     /* -- both -- */
     uint64_t free[VT_CHUNKS_MAX / 64]; /* bit = free and all zero; agent clears after its claim, daemon sets */
