@@ -75,6 +75,7 @@ struct session {
     char end_text[384];
     uint64_t stop_ns;
     uint64_t stop_pause_ns;
+    bool seen_stopped; /* STOPPING: the target was stopped when last no helper was at it */
     bool target_gone;
     bool keep_spool;
 };

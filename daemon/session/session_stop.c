@@ -54,7 +54,7 @@ static void say_what_stays(struct session *s, bool agent_waits) {
     static const char leave[] = "they leave at the target's next Python call";
     char *text = s->end_text;
     size_t size = sizeof(s->end_text);
-    if (is_stopped(s->pid))
+    if (is_stopped(s->pid) || (s->helper_running && s->seen_stopped))
         snprintf(text, size, "the target is stopped; the hooks leave when it goes on (kill -CONT %d)", s->pid);
     else if (s->stop_helper_died)
         snprintf(text, size, "the process that removes the hooks was killed; %s", leave);
@@ -75,6 +75,7 @@ bool session_stop_is_over(struct session *s, uint64_t now) {
     bool waits = state == VT_AGENT_WAIT_GIL; /* no hook is in, and a helper's thread would only wait beside it */
     bool wanted = !s->stop_helpers || (s->stop_helper_died && s->stop_helpers < STOP_HELPERS);
     bool killed = s->stop_helper_died && s->stop_helpers == STOP_HELPERS;
+    if (!s->helper_running) s->seen_stopped = is_stopped(s->pid); /* a helper's ptrace changes what the kernel shows */
     if (!waits && now - s->stop_ns > STOP_HELPER_AFTER && wanted && !s->helper_running) session_start_stop_helper(s);
     if (now - s->stop_ns < (waits ? WAIT_GIVE_UP : STOP_GIVE_UP) && !killed) return false;
     if (!s->end_text[0]) say_what_stays(s, waits);

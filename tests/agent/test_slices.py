@@ -3,7 +3,7 @@ open frames are told once, and each of its later calls is there once."""
 import sys, threading
 from vtarena import *
 
-THREADS, CALLS, SLICE = 1500, 5, 256
+THREADS, CALLS, SLICE = 600, 5, 256
 
 
 def step(i):
