@@ -18,7 +18,8 @@
 #include "proto/msg_table.h"
 
 #define VT_PROTOCOL 1u
-#define VT_TRACE_FORMAT 1u
+#define VT_TRACE_FORMAT 1u          /* one process */
+#define VT_TRACE_FORMAT_SECTIONS 2u /* several: SECTION frames; an older program refuses the number */
 #define VT_FILE_MAGIC "VZT\x01\r\n\x1a\n"
 #define VT_FRAME_HDR 12u
 

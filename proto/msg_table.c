@@ -11,6 +11,10 @@ static bool throttled_is_valid(const ProtobufCMessage *msg) {
     return ((const Vt__Throttled *)(const void *)msg)->n_functions <= VT_THROTTLED_FUNCTIONS_MAX;
 }
 
+static bool section_is_valid(const ProtobufCMessage *msg) {
+    return ((const Vt__Section *)(const void *)msg)->number < VT_SECTIONS_MAX;
+}
+
 static const struct vt_msg_desc descs[] = {
     {VT_FRAME_HEADER, "header", &vt__trace_header__descriptor, 256u << 10, 1, 0, NULL},
     {VT_FRAME_CLOCK, "clock", &vt__clock__descriptor, 256, 1, 0, NULL},
@@ -24,6 +28,7 @@ static const struct vt_msg_desc descs[] = {
     {VT_FRAME_END, "end", &vt__end__descriptor, 16u << 10, 1, 0, NULL},
     {VT_FRAME_THROTTLED, "throttled", &vt__throttled__descriptor, 1u << 20, 1, VT_THROTTLED_FUNCTIONS_MAX, throttled_is_valid},
     {VT_FRAME_CPU_TIMES, "cpu times", &vt__cpu_times__descriptor, 64u << 10, 1, 0, NULL},
+    {VT_FRAME_SECTION, "section", &vt__section__descriptor, 64, 1, 0, section_is_valid},
     {VT_CTL_HELLO, "hello", &vt__hello__descriptor, 1024, 0, 0, NULL},
     {VT_CTL_ATTACH, "attach", &vt__attach_req__descriptor, 256u << 10, 0, 0, NULL},
     {VT_CTL_ATTACHED, "attached", &vt__attached__descriptor, 16u << 10, 0, 0, NULL},

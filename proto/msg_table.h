@@ -11,6 +11,7 @@
 #define VT_FRAME_MAX (4u << 20)           /* bytes of payload, whatever the type */
 #define VT_NAMES_BATCH 256u               /* names that our writers put into one NAMES frame at most */
 #define VT_THROTTLED_FUNCTIONS_MAX 16384u /* in one THROTTLED frame */
+#define VT_SECTIONS_MAX 131072u           /* processes in one file */
 
 enum vt_frame_type {
     VT_FRAME_HEADER = 1,
@@ -25,6 +26,7 @@ enum vt_frame_type {
     VT_FRAME_END = 10,
     VT_FRAME_THROTTLED = 11,
     VT_FRAME_CPU_TIMES = 12,
+    VT_FRAME_SECTION = 13,
     VT_CTL_HELLO = 64,
     VT_CTL_ATTACH = 65,
     VT_CTL_ATTACHED = 66,

@@ -24,7 +24,33 @@ struct vt_trace {
     size_t pos, len; /* next byte to use, bytes present */
     uint8_t *buf;
     size_t buf_size;
+    uint64_t begin;                      /* offset of the first frame */
+    const struct vt_trace_piece *pieces; /* NULL = the file is the stream */
+    size_t npieces;
+    bool borrowed; /* fd is another one's */
 };
+
+/* The last piece that begins at or before `offset` of the stream; there is at least one. */
+static const struct vt_trace_piece *piece_of(const struct vt_trace *t, uint64_t offset) {
+    size_t low = 0, high = t->npieces;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (t->pieces[middle].at <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &t->pieces[low];
+}
+
+/* As pread, from the stream. */
+static ssize_t read_at(const struct vt_trace *t, uint8_t *to, size_t len, uint64_t offset) {
+    if (!t->borrowed) return pread(t->fd, to, len, (off_t)offset);
+    if (offset >= t->size) return 0;
+    const struct vt_trace_piece *p = piece_of(t, offset);
+    uint64_t within = offset - p->at, rest = p->len - within;
+    return pread(t->fd, to, len < rest ? len : (size_t)rest, (off_t)(p->offset + within));
+}
 
 static int reserve(struct vt_trace *t, size_t size) {
     if (size <= t->buf_size) return 0;
@@ -42,10 +68,11 @@ static int fill(struct vt_trace *t, size_t want) {
     t->offset += t->pos;
     t->len -= t->pos;
     t->pos = 0;
-    int rc = reserve(t, want > BUF_STEP ? want : BUF_STEP);
+    size_t step = t->borrowed && t->size < BUF_STEP ? (size_t)t->size : BUF_STEP;
+    int rc = reserve(t, want > step ? want : step);
     if (rc) return rc;
     while (t->len < want) {
-        ssize_t n = pread(t->fd, t->buf + t->len, t->buf_size - t->len, (off_t)(t->offset + t->len));
+        ssize_t n = read_at(t, t->buf + t->len, t->buf_size - t->len, t->offset + t->len);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -errno;
         if (n == 0) return 0;
@@ -89,7 +116,7 @@ int vt_trace_open(const char *path, struct vt_trace **out, struct vt_err *err) {
         rc = vt_err_set(err, -EBADMSG, "%s: not a .vzt trace", path);
         goto out;
     }
-    t->pos = MAGIC_LEN;
+    t->pos = t->begin = MAGIC_LEN;
     *out = t;
     return 0;
 out:
@@ -97,25 +124,42 @@ out:
     return rc;
 }
 
+int vt_trace_open_pieces(const struct vt_trace *whole, const struct vt_trace_piece *pieces, size_t n, struct vt_trace **out) {
+    struct vt_trace *t = calloc(1, sizeof *t);
+    if (!t) return -ENOMEM;
+    *t = (struct vt_trace){.fd = whole->fd, .borrowed = true, .pieces = pieces, .npieces = n};
+    if (n) t->size = pieces[n - 1].at + pieces[n - 1].len;
+    *out = t;
+    return 0;
+}
+
 void vt_trace_close(struct vt_trace *t) {
     if (!t) return;
-    vt_close(&t->fd);
+    if (!t->borrowed) vt_close(&t->fd);
     free(t->buf);
     free(t);
 }
 
 void vt_trace_rewind(struct vt_trace *t) {
-    t->offset = MAGIC_LEN;
+    t->offset = t->begin;
     t->pos = t->len = 0;
     t->truncated = false;
+}
+
+void vt_trace_skip(struct vt_trace *t, uint64_t bytes) { skip(t, bytes); }
+
+uint64_t vt_trace_file_offset(const struct vt_trace *t, uint64_t offset) {
+    if (!t->npieces) return offset;
+    const struct vt_trace_piece *p = piece_of(t, offset);
+    return p->offset + (offset - p->at);
 }
 
 uint64_t vt_trace_size(const struct vt_trace *t) { return t->size; }
 uint64_t vt_trace_pos(const struct vt_trace *t) { return t->offset + t->pos; }
 bool vt_trace_truncated(const struct vt_trace *t) { return t->truncated; }
 
-static int damaged(struct vt_err *err, uint64_t offset, const char *what) {
-    return vt_err_set(err, -EBADMSG, "damaged at byte %llu: %s", (unsigned long long)offset, what);
+static int damaged(const struct vt_trace *t, struct vt_err *err, uint64_t offset, const char *what) {
+    return vt_err_set(err, -EBADMSG, "damaged at byte %llu: %s", (unsigned long long)vt_trace_file_offset(t, offset), what);
 }
 
 /* Ends reading at a frame that is not whole. */
@@ -134,7 +178,7 @@ int vt_trace_next(struct vt_trace *t, bool heads_only, struct vt_trace_frame *fr
         int rc = fill(t, VT_FRAME_HDR);
         if (rc < 0) return vt_err_set(err, rc, "reading the trace: %s", strerror(-rc));
         if (rc == 0) return t->len > t->pos ? cut_short(t) : 0;
-        if (vt_frame_get_header(t->buf + t->pos, &frame->type, &frame->len, &crc)) return damaged(err, start, "frame length");
+        if (vt_frame_get_header(t->buf + t->pos, &frame->type, &frame->len, &crc)) return damaged(t, err, start, "frame length");
 
         const struct vt_msg_desc *desc = vt_msg_desc(frame->type);
         uint64_t rest = t->size > start + VT_FRAME_HDR ? t->size - start - VT_FRAME_HDR : 0;
@@ -158,7 +202,7 @@ int vt_trace_next(struct vt_trace *t, bool heads_only, struct vt_trace_frame *fr
         frame->offset = start;
         t->pos += VT_FRAME_HDR + frame->len;
         if (!desc || !desc->trace) continue;
-        if (vt_frame_check(crc, frame->payload, frame->len)) return damaged(err, start, "checksum");
+        if (vt_frame_check(crc, frame->payload, frame->len)) return damaged(t, err, start, "checksum");
         return 1;
     }
 }

@@ -26,10 +26,25 @@ struct vt_trace_block {
     size_t data_len;
 };
 
+/* A piece of a file. Pieces in a row make a stream of bytes. */
+struct vt_trace_piece {
+    uint64_t at;     /* of its first byte in the stream: the sum of the lengths before */
+    uint64_t offset; /* in the file */
+    uint64_t len;
+};
+
 /* -EBADMSG: not a .vzt file; other -errno: cannot be read. err has a line. */
 VT_MUST_CHECK int vt_trace_open(const char *path, struct vt_trace **out, struct vt_err *err);
+/* A stream of frames, without magic, in pieces of a file that is open as `whole`, which has to stay open. The pieces stay the
+ * caller's. All offsets are those of the stream. -ENOMEM. */
+VT_MUST_CHECK int vt_trace_open_pieces(const struct vt_trace *whole, const struct vt_trace_piece *pieces, size_t n,
+                                       struct vt_trace **out);
 void vt_trace_close(struct vt_trace *t);
 void vt_trace_rewind(struct vt_trace *t);
+/* The next frame is looked for that many bytes further on. */
+void vt_trace_skip(struct vt_trace *t, uint64_t bytes);
+/* Where in the file a byte of a trace is that is read in pieces; of others the same. For messages. */
+uint64_t vt_trace_file_offset(const struct vt_trace *t, uint64_t offset);
 /* Size of the file when it was opened, and the position of the reader, in bytes. */
 uint64_t vt_trace_size(const struct vt_trace *t);
 uint64_t vt_trace_pos(const struct vt_trace *t);

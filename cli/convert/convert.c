@@ -153,8 +153,8 @@ static int write_with(const struct trace_writer_ops *ops, bool gzip, const struc
 
 /* True when the output would hold the same as the input, and the input is in our own format. */
 static bool is_copy(const struct convert_opts *opts, const struct trace_info *info) {
-    return info->trace && format_is_native(opts->output) && select_is_all(&opts->select) &&
-           shortest(opts, info) == info->header->min_duration_ns;
+    uint64_t made_with = info->header ? info->header->min_duration_ns : 0;
+    return info->native && format_is_native(opts->output) && select_is_all(&opts->select) && shortest(opts, info) == made_with;
 }
 
 /* Counts the calls of a trace that is copied. The trace is read when it has no end frame, which would hold the count, and when
@@ -162,11 +162,9 @@ static bool is_copy(const struct convert_opts *opts, const struct trace_info *in
 static int count_calls(struct trace_source *source, const struct convert_opts *opts, struct trace_totals *totals,
                        struct vt_err *err) {
     const struct trace_info *info = trace_source_info(source);
-    if (!info->end || info->header->min_duration_ns)
-        return newest_count(source, &(struct run_opts){.stop = opts->stop}, totals, err);
+    if (!info->counted) return newest_count(source, &(struct run_opts){.stop = opts->stop}, totals, err);
     *totals = (struct trace_totals){
-        .calls = info->end->calls, .short_calls = info->end->short_calls, .dropped = info->end->dropped, .threads = info->nshown};
-    for (uint32_t i = 0; i < info->nthreads; i++) totals->calls += info->threads[i]->nstack;
+        .calls = info->end_calls, .short_calls = info->end_short_calls, .dropped = info->end_dropped, .threads = info->nshown};
     return 0;
 }
 
@@ -176,7 +174,7 @@ static int open_source(const struct convert_opts *opts, struct trace_source **so
         if (same_file(opts->inputs ? opts->inputs[i] : opts->input, opts->output))
             return vt_err_set(err, -EINVAL, "%s: input and output are the same file; name another one with -o", opts->output);
     if (!opts->inputs) return trace_source_open(opts->input, source, err);
-    struct many_opts many = {.align = opts->align, .note = opts->note};
+    struct join_opts many = {.align = opts->align, .note = opts->note, .note_arg = opts->note_arg};
     return source_many_open(opts->inputs, opts->ninputs, &many, source, err);
 }
 
@@ -184,7 +182,7 @@ static int open_source(const struct convert_opts *opts, struct trace_source **so
  * files it is not known. */
 static void note_size(const struct convert_opts *opts, const struct trace_info *info, bool gzip) {
     char count[32], bytes[32], text[256];
-    uint64_t calls = info->end ? info->end->calls : info->events / 2;
+    uint64_t calls = info->counted ? info->end_calls : info->events / 2;
     uint64_t size = format_is_large(opts->output, calls);
     if (!size || !opts->note || opts->budget || opts->newest_calls || !select_is_all(&opts->select) || shortest(opts, info))
         return;

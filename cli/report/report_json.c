@@ -11,7 +11,7 @@
  * calls, pieces, open, raised, self_ns, wait_ns (of self_ns: waiting that holds up no event loop), total_ns, mean_ns, min_ns,
  * p50_ns, p99_ns, max_ns, waits (a function that waits), waiter (who waited most, by name, or null), loop_waiter (the same in an
  * event loop)}]
- * - processes: [{pid, name, calls, total_ns}]
+ * - processes: [{pid, parent_pid, name, calls, total_ns}]
  * - threads: [{pid, tid, name, calls, total_ns, wait_ns, cpu_ns (null: not known), cpu_exact (false: at least that), dropped,
  * stack (open at the end), stack_at_start [{name, file, module, line, kind, at_line (0: in C)}]}]
  * - calls: [{name, file, module, line, kind, pid, tid, start_ns, duration_ns, self_ns, raised, from_attach, resumed, stack (its
@@ -172,23 +172,30 @@ static int put_functions(const struct profile *p, const struct report_opts *opts
 }
 
 static int put_processes(const struct profile *p, const struct trace_info *info) {
-    int rc = 0;
+    struct sums {
+        uint64_t calls, total_ns;
+    } *sums = memory_calloc(info->nprocesses + 1u, sizeof *sums);
+    int rc = sums ? 0 : -ENOMEM;
+    for (uint32_t k = 0; k < p->nthreads && !rc; k++) {
+        struct sums *of = &sums[p->threads[k].thread->process->index];
+        of->calls += p->threads[k].calls;
+        of->total_ns += p->threads[k].total_ns;
+    }
     printf("\"processes\":[");
     for (uint32_t i = 0; i < info->nprocesses && !rc; i++) {
         const struct trace_process *process = info->processes[i];
-        uint64_t calls = 0, total_ns = 0;
-        for (uint32_t k = 0; k < p->nthreads; k++) {
-            if (p->threads[k].thread->process != process) continue;
-            calls += p->threads[k].calls;
-            total_ns += p->threads[k].total_ns;
-        }
-        printf("%s{\"pid\":%u", i ? ",\n" : "\n", process->pid);
+        printf("%s{\"pid\":%u,\"parent_pid\":", i ? ",\n" : "\n", process->pid);
+        if (process->parent_pid)
+            printf("%u", process->parent_pid);
+        else
+            printf("null");
         rc = report_json_text("name", process->name, process->name_len);
-        report_json_number("calls", calls);
-        report_json_number("total_ns", total_ns);
+        report_json_number("calls", sums[i].calls);
+        report_json_number("total_ns", sums[i].total_ns);
         putchar('}');
     }
     printf("],\n");
+    memory_free(sums);
     return rc;
 }
 

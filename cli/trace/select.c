@@ -416,7 +416,7 @@ int select_run(const struct trace_select *select, struct trace_info *info, selec
         info->to_ns = w.to_ns;
         for (uint32_t i = 0; i < info->nthreads; i++) w.threads[i].calls = 0;
         /* The ends of the calls tell which of them belong to a subtree. */
-        rc = run(ctx, opts, info->trace && !w.matches ? &announced_ops : &select_ops, &w, totals, err);
+        rc = run(ctx, opts, info->announces && !w.matches ? &announced_ops : &select_ops, &w, totals, err);
         totals->unselected = w.unselected;
         totals->threads = count_threads(&w);
     }

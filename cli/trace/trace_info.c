@@ -126,6 +126,8 @@ static int take_header(struct loader *l, ProtobufCMessage **msg) {
     l->info->header = h;
     *msg = NULL;
     process->pid = h->pid;
+    process->parent_pid = h->parent_pid;
+    process->born_ns = h->born_ns;
     l->info->uid = h->uid;
     int rc = h->process_name ? set_text(&process->name, &process->name_len, h->process_name, strlen(h->process_name)) : 0;
     if (!rc && h->cmdline && *h->cmdline) rc = set_text(&process->cmdline, &process->cmdline_len, h->cmdline, strlen(h->cmdline));
@@ -226,6 +228,7 @@ static int take_task(struct loader *l, ProtobufCMessage **msg) {
     struct trace_task *to = *slot ? *slot : memory_calloc(1, sizeof *to);
     if (!to) return -ENOMEM;
     *slot = to;
+    to->id = from->id;
     to->address = from->address;
     return set_text(&to->name, &to->name_len, from->name.data, from->name.len);
 }
@@ -321,7 +324,8 @@ static int take_frame(struct loader *l, const struct vt_trace_frame *frame) {
         ProtobufCMessage *msg;
         int rc = vt_msg_unpack(frame->type, frame->payload, frame->len, &msg);
         if (rc) {
-            vt_err_set(&l->info->damage, -EBADMSG, "damaged at byte %llu: message", (unsigned long long)frame->offset);
+            vt_err_set(&l->info->damage, -EBADMSG, "damaged at byte %llu: message",
+                       (unsigned long long)vt_trace_file_offset(l->info->trace, frame->offset));
             return rc;
         }
         rc = takers[i].take(l, &msg);
@@ -365,6 +369,16 @@ static int name_greenlets(const struct trace_info *info) {
     return 0;
 }
 
+/* The end does not count the calls that were open at the attach. */
+static void count_calls(struct trace_info *info) {
+    info->counted = info->end != NULL;
+    if (!info->end) return;
+    info->end_calls = info->end->calls;
+    info->end_short_calls = info->end->short_calls;
+    info->end_dropped = info->end->dropped;
+    for (uint32_t i = 0; i < info->nthreads; i++) info->end_calls += info->threads[i]->nstack;
+}
+
 static int finish(struct loader *l) {
     struct trace_info *info = l->info;
     if (!info->header) return vt_err_set(l->err, -EBADMSG, "the trace has no header: nothing was recorded; name another one");
@@ -387,7 +401,8 @@ static int finish(struct loader *l) {
     set_cpu_times(l);
     find_end(l);
     info->truncated = vt_trace_truncated(info->trace);
-    info->cut_off = info->truncated || !info->end;
+    info->cut_off = info->processes[0]->cut_off = info->truncated || !info->end;
+    count_calls(info);
     limit_describe(info);
     filters_describe(info);
     return 0;
@@ -423,6 +438,7 @@ int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *
         return vt_err_set(err, -ENOMEM, "out of memory");
     }
     info->trace = t;
+    info->native = info->announces = true;
     struct loader l = {.info = info, .err = err};
     struct vt_trace_frame frame;
     int rc;

@@ -34,7 +34,10 @@ struct trace_process {
     char *cmdline; /* NULL = not known */
     uint32_t cmdline_len;
     bool hidden;               /* not in the part that is wanted (select.h) */
+    bool cut_off;              /* its trace has no end, as far as the source tells that of each process */
     uint64_t start_ns, end_ns; /* when tracing of it began and ended; end_ns 0 = not known. Writers: trace_process_end */
+    uint32_t parent_pid;       /* 0 = not known */
+    uint64_t born_ns;          /* when the process was made, to 10 ms; 0 = not known */
 };
 
 /* Where a frame was at the attach. */
@@ -71,6 +74,7 @@ struct trace_thread {
 #define TRACE_NO_SERIAL UINT32_MAX
 
 struct trace_task {
+    uint32_t id; /* .vzt: in trace_info.tasks */
     uint64_t address;
     char *name;
     uint32_t name_len;
@@ -92,6 +96,10 @@ struct trace_info {
     Vt__Throttled *throttled; /* NULL: nothing was left out because of --max_overhead */
     struct vt_clock_map clock;
     /* any kind */
+    bool native;    /* it is one of our own files, whole: a copy of the file is a copy of the trace */
+    bool announces; /* its source tells calls as they begin (writer.h) */
+    bool counted;   /* the three numbers are known: what the end of a .vzt says */
+    uint64_t end_calls, end_short_calls, end_dropped;
     uint32_t uid;              /* whose process it was; (uint32_t)-1 = not known */
     bool cut_off;              /* its writer died: it holds what was written before */
     uint64_t real_minus_mono;  /* ns */

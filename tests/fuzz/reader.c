@@ -14,14 +14,35 @@
 #include "proto/frame.h"
 #include "tests/fuzz/fuzz.h"
 
-/* Frames in the input are {type u8, length u16, payload}, so that mutations stay frames. */
+#define SECTION_PAYLOAD 8u
+
+/* The head of a piece of `bytes` bytes. */
+static void put_section(uint8_t *to, uint32_t number, size_t bytes) {
+    uint8_t payload[SECTION_PAYLOAD] = {0x08, (uint8_t)number, 0x10};
+    for (unsigned i = 0; i < 5; i++) payload[3 + i] = (uint8_t)((bytes >> (7 * i) & 0x7f) | (i < 4 ? 0x80 : 0));
+    vt_frame_put_header(to, VT_FRAME_SECTION, payload, sizeof payload);
+    memcpy(to + VT_FRAME_HDR, payload, sizeof payload);
+}
+
+/* Frames in the input are {type u8, length u16, payload}, so that mutations stay frames. Of a type from 128 on: a piece of
+ * section type - 128 begins, and reaches as far as the next one, less the length. */
 static size_t make_file(uint8_t *to, size_t room, const uint8_t *data, size_t size) {
-    size_t n = 8;
+    size_t n = 8, piece = 0;
+    uint32_t number = 0, less = 0;
     memcpy(to, VT_FILE_MAGIC, 8);
     while (size >= 3) {
         uint32_t type = data[0], len = (uint32_t)data[1] | (uint32_t)data[2] << 8;
         data += 3;
         size -= 3;
+        if (type & 0x80) {
+            if (n + VT_FRAME_HDR + SECTION_PAYLOAD > room) break;
+            if (piece) put_section(to + piece, number, n - piece - VT_FRAME_HDR - SECTION_PAYLOAD - less);
+            piece = n;
+            number = type & 0x7f;
+            less = len;
+            n += VT_FRAME_HDR + SECTION_PAYLOAD;
+            continue;
+        }
         if (len > size) len = (uint32_t)size;
         if (n + VT_FRAME_HDR + len > room) break;
         vt_frame_put_header(to + n, type, data, len);
@@ -30,6 +51,7 @@ static size_t make_file(uint8_t *to, size_t room, const uint8_t *data, size_t si
         data += len;
         size -= len;
     }
+    if (piece) put_section(to + piece, number, n - piece - VT_FRAME_HDR - SECTION_PAYLOAD - less);
     return n;
 }
 

@@ -164,7 +164,7 @@ static const char *const ways[][STEPS + 1] = {
     {".pftrace", ".json.gz", ".vzt", ".pftrace.gz"},
     {".json", ".pftrace", ".vzt", ".json"},
 };
-/* Without .vzt, which holds one process, and all calls. */
+/* Without .vzt, which holds all calls. */
 static const char *const other_ways[][STEPS + 1] = {
     {".json", ".pftrace", ".json.gz"},
     {".pftrace", ".json", ".pftrace"},
@@ -243,7 +243,7 @@ END_TEST
 
 static char *figures_of_all(void) {
     const char *paths[PARTS];
-    struct many_opts opts = {.align = false};
+    struct join_opts opts = {.align = false};
     struct trace_source *source;
     struct vt_err err = {0};
     for (int i = 0; i < PARTS; i++) paths[i] = parts[i].path;
@@ -253,16 +253,29 @@ static char *figures_of_all(void) {
     return text;
 }
 
-/* Processes that ended at other times: each one's open calls ended with it. */
-START_TEST(test_figures_combined_traces_have_the_same_figures) {
-    const char *paths[PARTS];
-    uint64_t total = 0;
+/* Into a .vzt first, whose sections are then read. */
+static const char *const native_ways[][STEPS + 1] = {
+    {".vzt", ".pftrace", ".vzt", ".json"},
+    {".vzt", ".json", ".vzt", ".pftrace"},
+};
+
+/* Three processes, one after the other. */
+static void build_three(int round, const char *paths[PARTS]) {
     for (int i = 0; i < PARTS; i++) {
-        struct trace_random how = kind_of((uint32_t)(_i + i));
+        struct trace_random how = kind_of((uint32_t)(round + i));
         how.pid = 300 + 100 * (uint32_t)i;
         how.from_ns = 1000000 + 20000000 * (uint64_t)i;
         build(i, how);
         paths[i] = parts[i].path;
+    }
+}
+
+/* Processes that ended at other times: each one's open calls ended with it. */
+START_TEST(test_figures_combined_traces_have_the_same_figures) {
+    const char *paths[PARTS];
+    uint64_t total = 0;
+    build_three(_i, paths);
+    for (int i = 0; i < PARTS; i++) {
         char *text = figures_in(paths[i]), *all = strstr(text, "all: ");
         unsigned long long calls, open, ns;
         ck_assert_int_eq(sscanf(all, "all: %llu calls, %llu open, %llu ns", &calls, &open, &ns), 3);
@@ -274,7 +287,42 @@ START_TEST(test_figures_combined_traces_have_the_same_figures) {
     ck_assert_msg(strstr(want, sum), "the times of the parts are not the sum:%s\n%s", sum, want);
     struct convert_opts how = {.inputs = paths, .ninputs = PARTS};
     GO_ALL(&how, other_ways, want, "combined");
+    GO_ALL(&how, ways, want, "combined");
+    GO_ALL(&how, native_ways, want, "combined");
     free(want);
+}
+END_TEST
+
+/* Parts of a .vzt of three processes: what is chosen there is what is chosen from the three files. */
+START_TEST(test_figures_chosen_processes_have_the_same_figures) {
+    const char *paths[PARTS];
+    char file[64];
+    build_three(_i, paths);
+    snprintf(file, sizeof file, "/tmp/figures-%d-sections.vzt", (int)getpid());
+    struct convert_opts all = {.inputs = paths, .ninputs = PARTS};
+    convert(&all, file);
+    static const struct {
+        const char *pid, *slice, *match;
+    } rows[] = {
+        {"400", NULL, NULL}, {NULL, "0.5ms..21ms", NULL}, {NULL, NULL, "f1*"}, {"500", NULL, "f2*"}, {"300", "..1ms", NULL}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        struct convert_opts from[2] = {{.inputs = paths, .ninputs = PARTS}, {.input = file}};
+        char *texts[2], names[2][64];
+        for (int k = 0; k < 2; k++) {
+            if (rows[i].pid) ck_assert_int_eq(select_add_pid(&from[k].select, rows[i].pid), 0);
+            if (rows[i].slice) ck_assert_int_eq(select_parse_slice(rows[i].slice, &from[k].select), 0);
+            if (rows[i].match) ck_assert_int_eq(select_add_match(&from[k].select, rows[i].match), 0);
+            snprintf(names[k], sizeof names[k], "/tmp/figures-%d-chosen-%d.json", (int)getpid(), k);
+            convert(&from[k], names[k]);
+            texts[k] = figures_in(names[k]);
+            unlink(names[k]);
+        }
+        must_agree(texts[0], texts[1], "chosen");
+        free(texts[0]);
+        free(texts[1]);
+        GO_ALL(&from[1], ways, NULL, "chosen");
+    }
+    unlink(file);
 }
 END_TEST
 
@@ -308,6 +356,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_figures_chosen_functions_have_the_same_figures, 0, ROUNDS);
     tcase_add_loop_test(tests, test_figures_folded_traces_have_the_same_figures, 0, ROUNDS);
     tcase_add_loop_test(tests, test_figures_combined_traces_have_the_same_figures, 0, ROUNDS);
+    tcase_add_loop_test(tests, test_figures_chosen_processes_have_the_same_figures, 0, ROUNDS);
     tcase_add_loop_test(tests, test_figures_a_process_traced_again_has_the_same_figures, 0, ROUNDS);
     tcase_add_test(tests, test_figures_empty_traces_have_the_same_figures);
     suite_add_tcase(suite, tests);

@@ -280,17 +280,24 @@ START_TEST(test_vzt_counts_what_it_cannot_hold) {
 }
 END_TEST
 
-START_TEST(test_vzt_has_one_process) {
-    write_json(X(5, 10, 4, "a", "") "," X(6, 10, 4, "b", ""));
-    opts.input = json;
-    opts.output = native;
-    ck_assert_int_eq(convert_trace(&opts, &result, &err), -EINVAL);
-    ck_assert_msg(strstr(err.msg, native) && strstr(err.msg, "one process and here are 2; choose one with --pid"), "%s", err.msg);
-    ck_assert_int_lt(access(native, F_OK), 0);
-    ck_assert_int_eq(select_add_pid(&opts.select, "6"), 0);
+START_TEST(test_vzt_has_a_section_for_each_process) {
+    write_json("{\"ph\":\"M\",\"pid\":5,\"name\":\"process_name\",\"args\":{\"name\":\"parent\"}}," X(5, 10, 4, "a", "") "," X(
+        6, 11, 4, "b", "") "," X(5, 20, 4, "b", ""));
     convert(json, native);
     ck_assert_int_eq(record_file(&two, native, NULL, NULL), 0);
-    ck_assert_str_eq(two.text, "call 6/6 b 10000..14000\n");
+    ck_assert_str_eq(two.text, "call 5/5 a 10000..14000\ncall 5/5 b 20000..24000\ncall 6/6 b 11000..15000\n");
+    ck_assert_uint_eq(two.info->nprocesses, 2);
+    ck_assert_int_eq(memcmp(two.info->processes[0]->name, "parent", 6), 0);
+    ck_assert(!two.info->cut_off);
+    size_t len;
+    char *bytes = trace_build_slurp(native, &len);
+    ck_assert_ptr_nonnull(memmem(bytes + 8, 16, "\x08\x02", 2)); /* the format's number, which older programs refuse */
+    free(bytes);
+    ck_assert_int_eq(select_add_pid(&opts.select, "6"), 0);
+    convert(json, native);
+    record_free(&two);
+    ck_assert_int_eq(record_file(&two, native, NULL, NULL), 0);
+    ck_assert_str_eq(two.text, "call 6/6 b 11000..15000\n");
 }
 END_TEST
 
@@ -346,7 +353,7 @@ int main(void) {
                                   test_vzt_copy_is_exact,
                                   test_vzt_keeps_details,
                                   test_vzt_counts_what_it_cannot_hold,
-                                  test_vzt_has_one_process,
+                                  test_vzt_has_a_section_for_each_process,
                                   test_vzt_combines_parts,
                                   test_vzt_cut_off_stays_cut_off,
                                   test_vzt_refuses_what_it_cannot_hold};

@@ -80,6 +80,21 @@ START_TEST(test_seeds_of_every_fuzzer_pass) {
         at += VT_FRAME_HDR + size;
     }
     write_seed("reader", "small", frames, n);
+    static const uint8_t head[] = {VT_FRAME_HEADER, 2, 0, 0x08, VT_TRACE_FORMAT_SECTIONS}, first[] = {0x80, 0, 0},
+                         second[] = {0x81, 0, 0};
+    uint8_t *several = malloc(2 * n + 64);
+    size_t used = 0;
+#define ADD(from, size) memcpy(several + used, from, size), used += size
+    ADD(head, sizeof head);
+    ADD(first, sizeof first);
+    ADD(frames, n / 2);
+    ADD(second, sizeof second);
+    ADD(frames, n);
+    ADD(first, sizeof first);
+    ADD(frames + n / 2, n - n / 2);
+#undef ADD
+    write_seed("reader", "sections", several, used);
+    free(several);
     write_seed("frame", "small", file + 8, len - 8);
     write_seed("json", "text", "a\"\\\n\xff\xed\xa0\x80\xc3\xa9", 9);
     /* two tokens, six bytes beside them, no payload: a call of id 1 and its return */

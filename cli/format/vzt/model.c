@@ -356,7 +356,8 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
 }
 
 static int damaged_block(struct model *m, const struct ahead_frame *frame) {
-    vt_err_set(&m->info->damage, -EBADMSG, "damaged at byte %llu: events", (unsigned long long)frame->offset);
+    vt_err_set(&m->info->damage, -EBADMSG, "damaged at byte %llu: events",
+               (unsigned long long)vt_trace_file_offset(m->info->trace, frame->offset));
     return -EBADMSG;
 }
 

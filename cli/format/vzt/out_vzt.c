@@ -10,8 +10,8 @@
  * - Frames that are open at the attach become a Stack frame where the rule of model.h gives them the same times again. It does
  *   so unless the trace was cut; then they are ordinary calls.
  * - A resumed piece of a generator or coroutine begins with RESUME, also where a throw() resumed it.
- * - A .vzt has one process. It has no place for marks, for arguments that are not texts, and for source texts: those are
- *   counted. */
+ * - Several processes become sections: each has its own head, names, tasks and end.
+ * - A .vzt has no place for marks, for arguments that are not texts, and for source texts: those are counted. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,18 +56,24 @@ struct lane {    /* of a thread */
     size_t ndata, data_room;
 };
 
+struct section {                         /* of a process that has something to show */
+    const struct trace_process *process; /* NULL = not known */
+    uint8_t *named;                      /* a bit by index of the name: its frame is written */
+    uint32_t threads;
+    uint64_t calls, events, dropped;
+};
+
 struct trace_writer {
     struct trace_info *info;
-    const struct trace_process *process; /* the one whose calls come; NULL = not known */
+    struct section *sections; /* at least one */
+    uint32_t nsections;
     struct writer_opts opts;
     struct writer_unheld unheld;
     struct vzt_put put;
     struct lane *lanes;    /* by index of the thread */
-    uint8_t *named;        /* by index of the name: true = its frame is written */
-    struct text_map tasks; /* id by pointer */
+    struct text_map tasks; /* id by pointer and section */
     uint32_t ntasks;
     struct args_payload json;
-    uint64_t calls;
     size_t pending, pending_bytes;
 };
 
@@ -90,8 +96,14 @@ static void vzt_free(struct trace_writer *w) {
     args_payload_free(&w->json);
     memory_free(w->put.streams);
     memory_free(w->lanes);
-    memory_free(w->named);
+    for (uint32_t i = 0; i < w->nsections; i++) memory_free(w->sections[i].named);
+    memory_free(w->sections);
     memory_free(w);
+}
+
+static void count_events(void *ctx, uint32_t section, uint32_t events) {
+    struct trace_writer *w = ctx;
+    w->sections[section].events += events;
 }
 
 static struct trace_writer *vzt_open(struct output *out, struct trace_info *info, const struct writer_opts *opts) {
@@ -99,12 +111,13 @@ static struct trace_writer *vzt_open(struct output *out, struct trace_info *info
     if (!w) return NULL;
     w->info = info;
     w->opts = *opts;
-    w->put.out = out;
+    w->put.file.out = out;
+    w->put.wrote = count_events;
+    w->put.ctx = w;
     w->put.nstreams = info->nthreads;
     w->put.streams = memory_calloc(info->nthreads + 1u, sizeof *w->put.streams);
     w->lanes = memory_calloc(info->nthreads + 1u, sizeof *w->lanes);
-    w->named = memory_calloc(info->nnames + 1u, 1);
-    if (w->put.streams && w->lanes && w->named) return w;
+    if (w->put.streams && w->lanes) return w;
     vzt_free(w);
     return NULL;
 }
@@ -123,28 +136,40 @@ static char *terminated(const char *text, uint32_t len) {
     return copy;
 }
 
-/* The only process of the calls; -EINVAL when there are several. */
-static int only_process(struct trace_writer *w, const struct trace_process **process) {
+/* A section for each process that has threads to show, or whose times are known, at least one; and which section each thread
+ * belongs to. */
+static int make_sections(struct trace_writer *w) {
     const struct trace_info *info = w->info;
-    char text[128];
-    uint32_t n = 0;
-    uint8_t *seen = memory_calloc(info->nprocesses + 1u, 1);
-    if (!seen) return -ENOMEM;
-    for (uint32_t i = 0; i < info->nthreads; i++) {
-        const struct trace_process *of = info->threads[i]->process;
-        if (!info->threads[i]->shown || seen[of->index]) continue;
-        seen[of->index] = 1;
-        n++;
-        *process = of;
+    uint32_t *of = memory_calloc(info->nprocesses + 1u, sizeof *of); /* section of a process, plus 1 */
+    w->sections = memory_calloc(info->nprocesses + 1u, sizeof *w->sections);
+    for (uint32_t i = 0; of && w->sections && i < info->nthreads; i++) {
+        const struct trace_process *process = info->threads[i]->process;
+        if (!info->threads[i]->shown) continue;
+        if (!of[process->index]) {
+            of[process->index] = ++w->nsections;
+            w->sections[w->nsections - 1].process = process;
+        }
+        w->put.streams[i].section = of[process->index] - 1;
+        w->sections[of[process->index] - 1].threads++;
     }
-    memory_free(seen);
-    if (!n && info->nprocesses) *process = info->processes[0];
-    if (n <= 1) return 0;
-    snprintf(text, sizeof text, "a .vzt holds one process and here are %u; choose one with --pid, or name the output .json", n);
-    return refuse(w, -EINVAL, text);
+    bool ok = of && w->sections;
+    for (uint32_t i = 0; ok && i < info->nprocesses; i++) /* traced, but nothing was called */
+        if (!of[i] && info->processes[i]->end_ns && !info->processes[i]->hidden)
+            w->sections[w->nsections++].process = info->processes[i];
+    if (ok && !w->nsections) w->sections[w->nsections++].process = info->nprocesses ? info->processes[0] : NULL;
+    for (uint32_t i = 0; ok && i < w->nsections; i++)
+        ok = (w->sections[i].named = memory_calloc(info->nnames / 8u + 1u, 1)) != NULL;
+    memory_free(of);
+    return ok ? 0 : -ENOMEM;
 }
 
-static int put_header(struct trace_writer *w, const struct trace_process *process) {
+/* When tracing of a section's process began. */
+static uint64_t begin_of(const struct trace_writer *w, const struct trace_process *process) {
+    return process && process->end_ns ? trace_process_start(w->info, process) : first_ns(w->info);
+}
+
+static int put_header(struct trace_writer *w, uint32_t section) {
+    const struct trace_process *process = w->sections[section].process;
     Vt__TraceHeader header = VT__TRACE_HEADER__INIT;
     if (w->info->header) header = *w->info->header;
     header.base.n_unknown_fields = 0;
@@ -161,16 +186,23 @@ static int put_header(struct trace_writer *w, const struct trace_process *proces
         return -ENOMEM;
     }
     header.process_name = name;
-    if (process) header.pid = process->pid;
+    if (process) {
+        header.pid = process->pid;
+        header.parent_pid = process->parent_pid;
+        header.born_ns = process->born_ns;
+    }
+    char *cmdline = w->info->header ? NULL : terminated(process ? process->cmdline : NULL, process ? process->cmdline_len : 0);
+    if (cmdline) header.cmdline = cmdline;
     if (!w->info->header) {
         header.tool_version = (char *)(uintptr_t)VT_VERSION;
         header.ns_pid = header.pid;
         header.uid = w->info->uid;
         header.options = w->info->filters;
         header.cmdline = cmdline;
-        header.start_real_ns = first_ns(w->info) + w->info->real_minus_mono;
+        header.start_real_ns = begin_of(w, process) + w->info->real_minus_mono;
     }
-    int rc = vzt_put_frame(w->put.out, VT_FRAME_HEADER, &header.base);
+    int rc = vzt_put_frame(&w->put.file, section, VT_FRAME_HEADER, &header.base);
+    memory_free(cmdline);
     memory_free(name);
     memory_free(cmdline);
     return rc;
@@ -186,52 +218,94 @@ static int put_threads(struct trace_writer *w) {
         to.serial = i + 1;
         to.greenlet_of = from->greenlet_of ? from->greenlet_of->index + 1 : 0;
         to.name = (ProtobufCBinaryData){from->name_len < VT_PAYLOAD_MAX ? from->name_len : VT_PAYLOAD_MAX, (uint8_t *)from->name};
-        w->put.streams[i] = (struct vzt_stream){.ident = to.ident, .tid = from->tid};
-        if (from->shown) rc = vzt_put_frame(w->put.out, VT_FRAME_THREAD, &to.base);
+        w->put.streams[i].ident = to.ident;
+        w->put.streams[i].tid = from->tid;
+        if (from->shown) rc = vzt_put_frame(&w->put.file, w->put.streams[i].section, VT_FRAME_THREAD, &to.base);
     }
     return rc;
 }
 
-/* A first frame without threads, so that each used what the next ones say. */
-static int put_cpu_times(struct trace_writer *w) {
-    static const enum trace_cpu kinds[] = {TRACE_CPU_AT_LEAST, TRACE_CPU_EXACT};
+/* The CPU times of a section's threads on their way into frames. */
+struct cpu_frames {
+    struct trace_writer *w;
+    uint32_t section;
+    bool any;
+    Vt__CpuTimes m;
     uint32_t tids[CPU_TIMES_IN_FRAME];
     uint64_t times[CPU_TIMES_IN_FRAME];
-    bool any = false;
+};
+
+/* A first frame without threads comes before the first one with some, so that each used what the next ones say. */
+static int put_cpu_frame(struct cpu_frames *c) {
+    Vt__CpuTimes first = VT__CPU_TIMES__INIT;
     int rc = 0;
-    for (size_t k = 0; k < VT_ARRAY_LEN(kinds) && w->opts.cpu_times; k++) {
-        Vt__CpuTimes m = VT__CPU_TIMES__INIT, first = VT__CPU_TIMES__INIT;
-        first.whole = true;
-        m.last = kinds[k] == TRACE_CPU_EXACT;
-        m.tids = tids;
-        m.cpu_ns = times;
-        for (uint32_t i = 0; i <= w->info->nthreads && !rc; i++) {
-            const struct trace_thread *t = i < w->info->nthreads ? w->info->threads[i] : NULL;
-            if (m.n_tids && (!t || m.n_tids == CPU_TIMES_IN_FRAME)) {
-                if (!any) rc = vzt_put_frame(w->put.out, VT_FRAME_CPU_TIMES, &first.base);
-                if (!rc) rc = vzt_put_frame(w->put.out, VT_FRAME_CPU_TIMES, &m.base);
-                m.n_tids = m.n_cpu_ns = 0;
-                any = true;
-            }
-            if (!t || !t->shown || t->cpu != kinds[k]) continue;
-            tids[m.n_tids++] = t->tid;
-            times[m.n_cpu_ns++] = t->cpu_ns;
+    first.whole = true;
+    if (!c->m.n_tids) return 0;
+    if (!c->any) rc = vzt_put_frame(&c->w->put.file, c->section, VT_FRAME_CPU_TIMES, &first.base);
+    if (!rc) rc = vzt_put_frame(&c->w->put.file, c->section, VT_FRAME_CPU_TIMES, &c->m.base);
+    c->m.n_tids = c->m.n_cpu_ns = 0;
+    c->any = true;
+    return rc;
+}
+
+static int put_cpu_times_of(struct trace_writer *w, uint32_t section, const uint32_t *threads, uint32_t n) {
+    static const enum trace_cpu kinds[] = {TRACE_CPU_AT_LEAST, TRACE_CPU_EXACT};
+    struct cpu_frames c = {.w = w, .section = section, .m = VT__CPU_TIMES__INIT};
+    int rc = 0;
+    c.m.tids = c.tids;
+    c.m.cpu_ns = c.times;
+    for (size_t k = 0; k < VT_ARRAY_LEN(kinds) && !rc; k++) {
+        c.m.last = kinds[k] == TRACE_CPU_EXACT;
+        for (uint32_t i = 0; i < n && !rc; i++) {
+            const struct trace_thread *t = w->info->threads[threads[i]];
+            if (t->cpu != kinds[k]) continue;
+            if (c.m.n_tids == CPU_TIMES_IN_FRAME) rc = put_cpu_frame(&c);
+            c.tids[c.m.n_tids++] = t->tid;
+            c.times[c.m.n_cpu_ns++] = t->cpu_ns;
         }
+        if (!rc) rc = put_cpu_frame(&c);
     }
     return rc;
 }
 
-static int vzt_begin(struct trace_writer *w) {
-    uint64_t ns = first_ns(w->info);
-    int rc = only_process(w, &w->process);
-    if (rc) return rc;
-    output_write(w->put.out, VT_FILE_MAGIC, 8);
-    if ((rc = put_header(w, w->process))) return rc;
+static int put_cpu_times(struct trace_writer *w) {
+    if (!w->opts.cpu_times) return 0;
+    uint32_t *threads = memory_alloc((w->info->nthreads + 1u) * sizeof *threads);
+    uint32_t *ends = memory_calloc(w->nsections + 1u, sizeof *ends), at = 0;
+    int rc = threads && ends ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < w->nsections && !rc; i++) {
+        ends[i] = at; /* for now where they begin */
+        at += w->sections[i].threads;
+    }
+    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
+        if (w->info->threads[i]->shown) threads[ends[w->put.streams[i].section]++] = i;
+    for (uint32_t i = 0; i < w->nsections && !rc; i++)
+        rc = put_cpu_times_of(w, i, threads + ends[i] - w->sections[i].threads, w->sections[i].threads);
+    memory_free(threads);
+    memory_free(ends);
+    return rc;
+}
+
+static int put_clock(struct trace_writer *w, uint32_t section, uint64_t ns) {
     Vt__Clock clock = VT__CLOCK__INIT;
     clock.ticks = clock.mono_ns = ns;
     clock.real_ns = ns + w->info->real_minus_mono;
     clock.hz = 1000000000;
-    rc = vzt_put_frame(w->put.out, VT_FRAME_CLOCK, &clock.base);
+    return vzt_put_frame(&w->put.file, section, VT_FRAME_CLOCK, &clock.base);
+}
+
+static int put_head(struct trace_writer *w, uint32_t section) {
+    int rc = put_header(w, section);
+    return rc ? rc : put_clock(w, section, begin_of(w, w->sections[section].process));
+}
+
+static int vzt_begin(struct trace_writer *w) {
+    int rc = make_sections(w);
+    if (rc) return rc;
+    output_write(w->put.file.out, VT_FILE_MAGIC, 8);
+    if (w->nsections > VT_SECTIONS_MAX) return refuse(w, -E2BIG, "too many processes for a .vzt; choose some with --pid");
+    if (w->nsections > 1) rc = vzt_file_sections(&w->put.file, w->nsections);
+    for (uint32_t i = 0; i < w->nsections && !rc; i++) rc = put_head(w, i);
     for (size_t i = 0; i < w->info->texts.slots; i++)
         w->unheld.texts += w->info->texts.entries[i].key && w->info->texts.entries[i].value;
     if (!rc) rc = put_threads(w);
@@ -241,10 +315,11 @@ static int vzt_begin(struct trace_writer *w) {
 /* ---- names and tasks ---- */
 
 /* The id of a name. Its frame is written when the id is first needed. Id 0 is never given. */
-static int name_id(struct trace_writer *w, const struct trace_name *from, uint32_t *id) {
+static int name_id(struct trace_writer *w, uint32_t section, const struct trace_name *from, uint32_t *id) {
+    uint8_t *named = &w->sections[section].named[from->index / 8], bit = (uint8_t)(1u << from->index % 8);
     *id = from->index < VT_ID_MAX - 1 ? from->index + 1 : VT_ID_MAX;
-    if (w->named[from->index] || *id == VT_ID_MAX) return 0;
-    w->named[from->index] = 1;
+    if (*named & bit || *id == VT_ID_MAX) return 0;
+    *named |= bit;
     Vt__Name one = VT__NAME__INIT, *list[] = {&one};
     Vt__Names names = VT__NAMES__INIT;
     one.id = *id;
@@ -254,13 +329,17 @@ static int name_id(struct trace_writer *w, const struct trace_name *from, uint32
     one.file = (ProtobufCBinaryData){from->file_len < NAME_MAX_BYTES ? from->file_len : NAME_MAX_BYTES, (uint8_t *)from->file};
     names.n_names = 1;
     names.names = list;
-    return vzt_put_frame(w->put.out, VT_FRAME_NAMES, &names.base);
+    return vzt_put_frame(&w->put.file, section, VT_FRAME_NAMES, &names.base);
 }
 
-static int task_id(struct trace_writer *w, const struct trace_task *from, uint32_t *id) {
+static int task_id(struct trace_writer *w, uint32_t section, const struct trace_task *from, uint32_t *id) {
+    struct {
+        const struct trace_task *task;
+        uint64_t section;
+    } key = {from, section};
     *id = 0;
     if (!from) return 0;
-    void **slot = text_map_slot(&w->tasks, &from, sizeof from);
+    void **slot = text_map_slot(&w->tasks, &key, sizeof key);
     if (!slot) return -ENOMEM;
     if (!*slot) {
         if (w->ntasks == VT_ID_MAX) return 0;
@@ -269,7 +348,7 @@ static int task_id(struct trace_writer *w, const struct trace_task *from, uint32
         to.id = w->ntasks;
         to.address = from->address;
         to.name = (ProtobufCBinaryData){from->name_len < VT_PAYLOAD_MAX ? from->name_len : VT_PAYLOAD_MAX, (uint8_t *)from->name};
-        int rc = vzt_put_frame(w->put.out, VT_FRAME_TASK, &to.base);
+        int rc = vzt_put_frame(&w->put.file, section, VT_FRAME_TASK, &to.base);
         if (rc) return rc;
     }
     *id = (uint32_t)(uintptr_t)*slot;
@@ -307,7 +386,7 @@ static int on_stack(struct lane *lane, const struct pending *p) {
 static int put_enter(struct trace_writer *w, uint32_t at, const struct pending *p, const uint8_t *args) {
     struct lane *lane = &w->lanes[at];
     int rc = on_stack(lane, p);
-    w->calls += !p->resumed;
+    w->sections[w->put.streams[at].section].calls += !p->resumed;
     if (rc) return rc < 0 ? rc : 0;
     lane->events = true;
     if (p->task != lane->task) rc = put_task(w, at, p->start, p->task);
@@ -460,8 +539,9 @@ static int from_call(struct trace_writer *w, const struct trace_call *call, stru
                           .retval_len = call->retval && !call->open ? call->retval_len : 0};
     *args = call->args;
     *retval = call->retval;
-    int rc = name_id(w, call->name, &p->id);
-    if (!rc) rc = task_id(w, call->task, &p->task);
+    uint32_t section = w->put.streams[call->thread->index].section;
+    int rc = name_id(w, section, call->name, &p->id);
+    if (!rc) rc = task_id(w, section, call->task, &p->task);
     if (rc || !call->args_json) return rc;
     rc = args_payload_from_json(&w->json, call->args_json, call->args_json_len);
     if (rc) return rc;
@@ -509,6 +589,8 @@ static int vzt_call(struct trace_writer *w, const struct trace_call *call) {
 
 static int vzt_gap(struct trace_writer *w, const struct trace_gap *gap) {
     struct pending p = {.what = GAP, .start = gap->ns, .end = gap->count};
+    uint64_t *dropped = &w->sections[w->put.streams[gap->thread->index].section].dropped;
+    *dropped = gap->count > UINT64_MAX - *dropped ? UINT64_MAX : *dropped + gap->count;
     return keep(w, &w->lanes[gap->thread->index], &p, NULL, NULL);
 }
 
@@ -562,7 +644,7 @@ static int put_stacks(struct trace_writer *w) {
         stack.ids = lane->stack;
         stack.n_lines = lane->nstack;
         stack.lines = lane->lines;
-        rc = vzt_put_frame(w->put.out, VT_FRAME_STACK, &stack.base);
+        rc = vzt_put_frame(&w->put.file, w->put.streams[i].section, VT_FRAME_STACK, &stack.base);
     }
     return rc;
 }
@@ -576,7 +658,7 @@ static int put_thread_ends(struct trace_writer *w) {
         to.ident = i + 1u;
         to.serial = i + 1;
         to.end_ticks = w->lanes[i].open_end_ns;
-        rc = vzt_put_frame(w->put.out, VT_FRAME_THREAD, &to.base);
+        rc = vzt_put_frame(&w->put.file, w->put.streams[i].section, VT_FRAME_THREAD, &to.base);
     }
     return rc;
 }
@@ -597,37 +679,56 @@ static int put_throttled(struct trace_writer *w) {
         all[i].off = f->off;
         all[i].at_least = f->at_least;
         all[i].since_ticks = ns_of(w, f->since_ticks);
-        rc = name_id(w, trace_info_name(w->info, f->id), &all[i].id);
+        rc = name_id(w, 0, trace_info_name(w->info, f->id), &all[i].id);
     }
     to.functions = list;
     to.n_functions = from->n_functions;
     to.max_overhead = from->max_overhead;
     to.windows = from->windows;
     to.off_ticks = ns_of(w, w->info->hooks_on_ticks + from->off_ticks) - ns_of(w, w->info->hooks_on_ticks);
-    if (!rc) rc = vzt_put_frame(w->put.out, VT_FRAME_THROTTLED, &to.base);
+    if (!rc) rc = vzt_put_frame(&w->put.file, 0, VT_FRAME_THROTTLED, &to.base);
     memory_free(all);
     memory_free(list);
     return rc;
 }
 
-/* Writes no end frame when the source had none or is damaged: the output is then marked as cut off, too. */
-static int put_end(struct trace_writer *w, const struct trace_totals *totals) {
+/* What no section can be said to have lost (rest), or left out, is the first one's. */
+static int put_end(struct trace_writer *w, uint32_t at, const struct trace_totals *totals, uint64_t rest) {
+    const struct section *section = &w->sections[at];
+    const struct trace_process *process = section->process;
     Vt__End end = VT__END__INIT;
-    if (w->info->cut_off || w->info->damage.code) return output_error(w->put.out);
     if (w->info->end) end = *w->info->end;
     end.base.n_unknown_fields = 0;
     end.base.unknown_fields = NULL;
     if (!w->info->end && w->info->overflow) end.text = (char *)(uintptr_t) "older calls are not in this trace";
-    end.events = w->put.events;
-    end.calls = w->calls + totals->short_calls;
-    end.short_calls = totals->short_calls;
-    end.threads = (uint32_t)totals->threads;
-    end.dropped = totals->dropped;
-    bool known = w->process && w->process->end_ns;
-    end.hooks_on_ticks = known ? trace_process_start(w->info, w->process) : first_ns(w->info);
-    end.hooks_off_ticks = known ? trace_process_end(w->info, w->process) : 0;
+    end.dropped = section->dropped + (at ? 0 : rest);
+    end.events = section->events;
+    end.short_calls = at ? 0 : totals->short_calls;
+    end.calls = section->calls + end.short_calls;
+    end.threads = w->nsections == 1 ? (uint32_t)totals->threads : section->threads;
+    end.hooks_on_ticks = begin_of(w, process);
+    end.hooks_off_ticks = process && process->end_ns ? trace_process_end(w->info, process) : 0;
     end.bytes = 0;
-    return vzt_put_frame(w->put.out, VT_FRAME_END, &end.base);
+    return vzt_put_frame(&w->put.file, at, VT_FRAME_END, &end.base);
+}
+
+/* A process without an end in the source gets none, so that the output is cut off, too. A source that is cut off without
+ * saying whose end is missing, or is damaged, has none for all. */
+static int put_ends(struct trace_writer *w, const struct trace_totals *totals) {
+    int rc = output_error(w->put.file.out);
+    uint64_t rest = totals->dropped;
+    bool told = false;
+    for (uint32_t i = 0; i < w->info->nprocesses; i++) told |= w->info->processes[i]->cut_off;
+    bool none = w->info->damage.code || (w->info->cut_off && !told);
+    for (uint32_t i = 0; i < w->nsections; i++) rest -= w->sections[i].dropped < rest ? w->sections[i].dropped : rest;
+    for (uint32_t i = 0; i < w->nsections && !rc; i++) {
+        const struct trace_process *process = w->sections[i].process;
+        if (!none && !(process && process->cut_off))
+            rc = put_end(w, i, totals, rest);
+        else if (process && process->end_ns) /* the reader takes the last moment that it hears of */
+            rc = put_clock(w, i, trace_process_end(w->info, process));
+    }
+    return rc ? rc : vzt_file_flush(&w->put.file);
 }
 
 static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
@@ -644,7 +745,7 @@ static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
     if (!rc) rc = put_stacks(w);
     if (!rc) rc = put_thread_ends(w);
     if (!rc) rc = put_throttled(w);
-    return rc ? rc : put_end(w, totals);
+    return rc ? rc : put_ends(w, totals);
 }
 
 const struct trace_writer_ops out_vzt = {
