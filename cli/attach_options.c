@@ -1,7 +1,9 @@
 /* Owns the table of attach options: what each is called, where it goes, what help says. */
 #include "cli/attach_options.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/base/output.h"
@@ -76,8 +78,10 @@ const struct option_row attach_option_rows[] = {
 };
 
 const struct option_row attach_command_rows[] = {
-    {"PID", NULL, OPTION_PID, AT(req.pid), .ask = "which process?", .wants = "one process at a time",
-     .help = "the Python process to trace"},
+    {"PID...", NULL, OPTION_LIST, AT(pid_words), .count = offsetof(struct attach_options, npid_words), .ask = "which process?",
+     .help = "the Python processes to trace; several go into one trace"},
+    {"--subprocesses", NULL, OPTION_FLAG, AT(subprocesses),
+     .help = "traces also all Python processes below them, those that come later, too"},
 
     {"How to attach", .kind = OPTION_HEADING},
     {"--method", NULL, OPTION_CHOICE, AT(req.method), .choices = "auto ptrace remote-exec", .arg = "HOW",
@@ -160,10 +164,26 @@ int attach_options_check(const struct attach_options *o) {
 
 void attach_options_free(struct attach_options *o) { options_free(&cli_attach.options, o); }
 
+static int take_pids(struct attach_options *o) {
+    for (size_t i = 0; i < o->npid_words; i++) {
+        const char *word = o->pid_words[i];
+        char *end;
+        errno = 0;
+        long pid = strtol(word, &end, 10);
+        if (end == word || *end || errno || pid < 1 || pid > INT32_MAX) return cli_usage("attach: %s is not a process id", word);
+        bool known = false;
+        for (size_t k = 0; k < o->npids; k++) known |= o->pids[k] == (pid_t)pid;
+        if (!known) o->pids[o->npids++] = (pid_t)pid;
+    }
+    o->req.pid = (uint32_t)o->pids[0];
+    return CLI_OK;
+}
+
 int attach_options_parse(struct attach_options *o, int argc, char **argv) {
     attach_options_init(o);
     attach_options_text(o, argc, argv);
     int rc = cli_parse(&cli_attach, o, argc, argv);
+    if (!rc) rc = take_pids(o);
     if (rc) return rc;
     return attach_options_check(o);
 }

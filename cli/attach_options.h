@@ -9,6 +9,11 @@ struct attach_options {
     Vt__AttachReq req; /* req.options points to trace; all texts are borrowed from argv, or are the struct's own */
     Vt__Options trace;
     /* what stays with the client */
+    char **pid_words; /* as typed */
+    size_t npid_words;
+    pid_t pids[OPTION_LIST_MAX]; /* each once; req.pid is the first */
+    size_t npids;
+    bool subprocesses;
     int64_t tracer_entries;  /* 0 = not given: everything is kept */
     const char *output_file; /* NULL = not given */
     const char *output_dir;

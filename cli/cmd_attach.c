@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/attach_many.h"
 #include "cli/base/interrupt.h"
 #include "cli/tracing.h"
 
@@ -46,6 +47,10 @@ static int run(int argc, char **argv) {
     a->client.fd = a->path.raw_fd = -1;
     a->o = &o;
     int rc = attach_options_parse(&o, argc, argv);
+    if (!rc && (o.npids > 1 || o.subprocesses)) {
+        rc = attach_many(&o);
+        goto out;
+    }
     if (!rc && kill((pid_t)o.req.pid, 0) && errno == ESRCH)
         rc = cli_fail("process %u does not exist; pgrep -af python lists what runs", o.req.pid);
     if (!rc && tracing_catch_signals(a, &a->err)) rc = cli_fail("%s", a->err.msg);
@@ -53,6 +58,7 @@ static int run(int argc, char **argv) {
     if (!rc) rc = trace(a);
     tracing_close(a);
     if (!rc && o.open) tracing_open_viewer(a);
+out:
     attach_options_free(&o);
     free(a);
     return CLI_RETURN(rc);
@@ -62,12 +68,16 @@ const struct cli_cmd cli_attach = {
     .options = {.program = "viztracer",
                 .name = "attach",
                 .flag = "--attach",
-                .args = "PID [options]",
-                .summary = "traces a process until Ctrl+C, then saves",
+                .args = "PID... [options]",
+                .summary = "traces processes until Ctrl+C, then saves",
                 .about =
                     "Traces a running Python process until Ctrl+C, SIGTERM, SIGHUP, -t, --max_size, viztracer --detach PID from "
-                    "another terminal, or the end of the process. The trace is saved in each of these cases.",
+                    "another terminal, or the end of the process. The trace is saved in each of these cases.\n"
+                    "Several processes become one trace. They are ended together; one that cannot be traced, or ends, does not end "
+                    "the others. The exit code is 0 only if each process that was named was traced.",
                 .examples = "viztracer --attach 1234 -t 2 -o slow.vzt\n"
+                            "viztracer --attach 1234 1240 1241 -t 2 -o workers.html\n"
+                            "viztracer --attach 1234 --subprocesses -t 10 -o pool.vzt\n"
                             "viztracer --attach 1234 --ignore_c_function --min_duration 100us\n"
                             "viztracer --attach 1234 --include_functions 'Store.*' --log_func_args",
                 .more = cli_help_written,

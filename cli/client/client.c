@@ -256,6 +256,29 @@ int client_open(struct client *c, struct vt_err *err) {
     return start_private(c, err);
 }
 
+/* ---- a further connection ---- */
+
+struct beside {
+    pid_t pid;
+    struct client *c;
+};
+
+static int connect_beside(void *ctx, const char *path, uid_t owner) {
+    const struct beside *b = ctx;
+    char name[48];
+    struct vt_err why = {0};
+    snprintf(name, sizeof(name), "/viztracerd-%d.sock", (int)b->pid);
+    size_t len = strlen(path), end = strlen(name);
+    if (owner != geteuid() || len < end || strcmp(path + len - end, name)) return 0;
+    return client_open_path(b->c, path, owner, &why) ? 0 : 1;
+}
+
+int client_open_beside(struct client *c, const struct client *first, struct vt_err *err) {
+    struct beside beside = {.pid = first->daemon_pid, .c = c};
+    if (!first->is_private) return client_open(c, err);
+    return rundir_each(connect_beside, &beside) == 1 ? 0 : start_private(c, err);
+}
+
 /* ---- all of them ---- */
 
 struct walk {

@@ -22,6 +22,8 @@ struct client {
 void client_silence_daemon(void);
 /* The system daemon where one answers ($VIZTRACERD_SOCKET, "none" = do without), else a private one. */
 VT_MUST_CHECK int client_open(struct client *c, struct vt_err *err);
+/* One more connection to the daemon that `first` is connected to; a private one that cannot be reached: as client_open. */
+VT_MUST_CHECK int client_open_beside(struct client *c, const struct client *first, struct vt_err *err);
 /* -ENOENT or -ECONNREFUSED: there is none. */
 VT_MUST_CHECK int client_open_system(struct client *c, struct vt_err *err);
 /* A listening daemon by its socket; it must run as `owner` or root. Stale sockets are removed. */

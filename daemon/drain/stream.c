@@ -333,6 +333,11 @@ static int on_name(struct streams *all, const uint8_t *p, uint32_t len) {
     return 0;
 }
 
+/* What the interpreter says of a thread is less sure than what the kernel said when the thread took its first chunk. */
+static uint32_t tid_of(const struct streams *all, const struct stream *s, uint64_t ident, uint32_t ns_tid) {
+    return ident == s->ident && s->ns_tid ? s->ns_tid : tids_of_interpreter(&all->tids, ns_tid);
+}
+
 static int on_thread(struct streams *all, struct stream *s, const uint8_t *p, uint32_t len) {
     struct vt_pl_thread head;
     struct text name;
@@ -340,7 +345,8 @@ static int on_thread(struct streams *all, struct stream *s, const uint8_t *p, ui
         all->totals.violations++;
         return 0;
     }
-    return put_thread(all, head.ident, head.tid, head.ident == s->ident ? s->serial + 1 : 0, name);
+    uint32_t tid = tid_of(all, s, head.ident, head.tid);
+    return put_thread(all, head.ident, tid, head.ident == s->ident ? s->serial + 1 : 0, name);
 }
 
 static int on_task(struct streams *all, const uint8_t *p, uint32_t len) {
@@ -369,6 +375,7 @@ static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uin
         return 0;
     }
     if (s->stack && (head.part == 0 || head.ident != s->stack->ident || head.part != s->stack->parts)) rc = flush_stack(all, s);
+    head.tid = tid_of(all, s, head.ident, head.tid);
     if (!rc && head.part == 0) rc = put_thread(all, head.ident, head.tid, head.ident == s->ident ? s->serial + 1 : 0, name);
     if (rc) return rc;
     if (!s->stack) {

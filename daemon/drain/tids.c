@@ -49,6 +49,13 @@ uint32_t tids_outer(const struct tids *t, uint32_t ns_tid) {
     return found;
 }
 
+uint32_t tids_of_interpreter(const struct tids *t, uint32_t ns_tid) {
+    char path[64];
+    if (!t->same_ns || !ns_tid || tids_alive(t, ns_tid)) return ns_tid;
+    snprintf(path, sizeof(path), "/proc/%u", ns_tid);
+    return access(path, F_OK) ? ns_tid : (uint32_t)t->pid; /* else it is a thread that has ended */
+}
+
 bool tids_alive(const struct tids *t, uint32_t tid) {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/task/%u", t->pid, tid);

@@ -32,7 +32,7 @@ static int on_hello(struct requester *r, const ProtobufCMessage *msg) {
     answer.protocol = VT_PROTOCOL;
     answer.tool_version = (char *)VT_VERSION;
     answer.pid = (uint32_t)getpid();
-    answer.is_private = r->service->is_private;
+    answer.is_private = r->service->host.is_private;
     peer_send(&r->peer, VT_CTL_HELLO, &answer.base);
     return 0;
 }
@@ -205,7 +205,7 @@ static int on_status(struct requester *r, const ProtobufCMessage *msg) {
     if (st.infos && st.kept && ptrs) {
         LIST_FOREACH(s, &host->sessions, link)
         if (creds_may(&r->peer.creds, s->creds.uid)) session_fill_info(s, &st.infos[st.n++]);
-        if (!r->service->is_private) spooldir_each(host->spool_dir, r->peer.creds.uid, add_kept, &st);
+        if (!r->service->host.is_private) spooldir_each(host->spool_dir, r->peer.creds.uid, add_kept, &st);
         size_t room = STATUS_ROOM;
         for (size_t i = 0; i < st.n && info_size(&st.infos[i]) <= room; i++) {
             room -= info_size(&st.infos[i]);
@@ -280,7 +280,7 @@ static int may_connect(const struct service *service, const struct requester *r,
     uid_t uid = r->peer.creds.uid;
     unsigned n = 0;
     LIST_FOREACH(other, &service->requesters, link) n += other->peer.creds.uid == uid;
-    if (n >= (uid ? CONNECTIONS_PER_USER : CONNECTIONS_OF_ROOT))
+    if (n >= (uid && !service->host.is_private ? CONNECTIONS_PER_USER : CONNECTIONS_OF_ROOT))
         return vt_err_set(err, -EUSERS, "user %u has %u connections to this viztracerd already: end some of them", uid, n);
     if (uid && service->connections >= service->connections_most)
         return vt_err_set(err, -EUSERS,

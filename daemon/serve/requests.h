@@ -12,7 +12,6 @@
 /* The daemon as its clients see it. */
 struct service {
     struct host host;
-    bool is_private;                        /* started by one client, for the sessions of its user */
     bool leaving;                           /* told to end: no new sessions */
     unsigned connections, connections_most; /* in total; root's are not limited by it */
     LIST_HEAD(, requester) requesters;

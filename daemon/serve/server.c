@@ -159,7 +159,7 @@ static int listen_system(struct server *s, const char *path, struct vt_err *err)
 static void leave_if_idle(void *ctx) {
     struct server *s = ctx;
     struct requester *r;
-    if (!s->service.is_private && !s->service.leaving) return;
+    if (!s->service.host.is_private && !s->service.leaving) return;
     if (!LIST_EMPTY(&s->service.host.sessions)) return;
     if (!s->service.leaving) LIST_FOREACH(r, &s->service.requesters, link)
     if (r->starter) return;
@@ -209,7 +209,7 @@ static int catch_signals(struct server *s) {
 }
 
 /* A daemon that root runs for all users. */
-static bool is_shared(const struct server *s) { return !s->service.is_private && geteuid() == 0; }
+static bool is_shared(const struct server *s) { return !s->service.host.is_private && geteuid() == 0; }
 
 static int set_up(struct server *s, const struct server_opts *opts, struct vt_err *err) {
     int rc = loop_init(&s->service.host.loop);
@@ -228,7 +228,7 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
     rc = find_agent(s, err);
     if (!rc) rc = spool_dir_prepare(s->service.host.spool_dir, is_shared(s), err);
     if (rc) return rc;
-    if (!s->service.is_private) return listen_system(s, opts->socket_path, err);
+    if (!s->service.host.is_private) return listen_system(s, opts->socket_path, err);
     int flags = fcntl(opts->private_fd, F_GETFL);
     if (flags < 0 || fcntl(opts->private_fd, F_SETFL, flags | O_NONBLOCK) || fcntl(opts->private_fd, F_SETFD, FD_CLOEXEC))
         return vt_err_set(err, -errno, "--private %d: %s", opts->private_fd, strerror(errno));
@@ -246,7 +246,7 @@ int server_run(const struct server_opts *opts, struct vt_err *err) {
     if (!s) return vt_err_set(err, -ENOMEM, "out of memory");
     struct host *host = &s->service.host;
     s->listen_fd = s->signal_fd = host->loop.epfd = host->loop.timerfd = -1;
-    s->service.is_private = opts->private_fd >= 0;
+    s->service.host.is_private = opts->private_fd >= 0;
     LIST_INIT(&s->service.requesters);
     LIST_INIT(&host->sessions);
     int rc = 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/session/birth.h"
 #include "daemon/session/cpu_times.h"
 
 void session_clock_frame(struct session *s, Vt__Clock *m) {
@@ -20,6 +21,7 @@ void session_clock_frame(struct session *s, Vt__Clock *m) {
 int session_put_header(struct session *s) {
     Vt__TraceHeader m = VT__TRACE_HEADER__INIT;
     Vt__Clock clock;
+    struct birth birth;
     char host[256] = "", name[64] = "";
     char path[64];
     size_t len;
@@ -47,6 +49,9 @@ int session_put_header(struct session *s) {
     m.hook_kind = vt_load_relaxed(&s->arena.ctl->hook_kind);
     m.min_duration_ns = s->min_duration_ns;
     m.max_overhead = s->max_overhead;
+    if (birth_read(s->pid, &birth)) vt_log(VT_LOG_INFO, "session %d: its parent is not known", s->pid);
+    m.parent_pid = birth.parent_pid;
+    m.born_ns = birth.born_ns;
     int rc = spool_put(&s->spool, VT_FRAME_HEADER, &m.base);
     session_clock_frame(s, &clock);
     s->clock_ns = vt_mono_ns();

@@ -150,7 +150,7 @@ static int check_limit(const struct host *host, uid_t uid, struct vt_err *err) {
     const struct session *s;
     unsigned n = 0;
     LIST_FOREACH(s, &host->sessions, link) n += s->creds.uid == uid;
-    if (n < (uid ? SESSIONS_PER_USER : SESSIONS_OF_ROOT)) return 0;
+    if (n < (uid && !host->is_private ? SESSIONS_PER_USER : SESSIONS_OF_ROOT)) return 0;
     return vt_err_set(err, -EUSERS, "user %u has %u sessions in this viztracerd already: end one (viztracer status shows them)",
                       uid, n);
 }
