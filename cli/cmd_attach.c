@@ -65,24 +65,24 @@ out:
 }
 
 const struct cli_cmd cli_attach = {
-    .options = {.program = "viztracer",
-                .name = "attach",
-                .flag = "--attach",
-                .args = "PID... [options]",
-                .summary = "traces processes until Ctrl+C, then saves",
-                .about =
-                    "Traces a running Python process until Ctrl+C, SIGTERM, SIGHUP, -t, --max_size, viztracer --detach PID from "
-                    "another terminal, or the end of the process. The trace is saved in each of these cases.\n"
-                    "Several processes become one trace. They are ended together; one that cannot be traced, or ends, does not end "
-                    "the others. The exit code is 0 only if each process that was named was traced.",
-                .examples = "viztracer --attach 1234 -t 2 -o slow.vzt\n"
-                            "viztracer --attach 1234 1240 1241 -t 2 -o workers.html\n"
-                            "viztracer --attach 1234 --subprocesses -t 10 -o pool.vzt\n"
-                            "viztracer --attach 1234 --ignore_c_function --min_duration 100us\n"
-                            "viztracer --attach 1234 --include_functions 'Store.*' --log_func_args",
-                .more = cli_help_written,
-                .rows = attach_command_rows,
-                .shared = attach_option_rows},
+    .options =
+        {.program = "viztracer",
+         .name = "attach",
+         .flag = "--attach",
+         .args = "PID... [options]",
+         .summary = "traces processes until Ctrl+C, then saves",
+         .about = "Traces a running Python process until Ctrl+C, SIGTERM, SIGHUP, -t, --max_size, viztracer --detach PID from "
+                  "another terminal, or the end of the process. The trace is saved in each of these cases.\n"
+                  "Several processes become one trace. They are ended together; one that cannot be traced, or ends, does not end "
+                  "the others. The exit code is 0 only if each process that was named was traced.",
+         .examples = "viztracer --attach 1234 -t 2 -o slow.vzt\n"
+                     "viztracer --attach 1234 1240 1241 -t 2 -o workers.html\n"
+                     "viztracer --attach 1234 --subprocesses -t 10 -o pool.vzt\n"
+                     "viztracer --attach 1234 --ignore_c_function --min_duration 100us\n"
+                     "viztracer --attach 1234 --include_functions 'Store.*' --log_func_args",
+         .more = cli_help_written,
+         .rows = attach_command_rows,
+         .shared = attach_option_rows},
     .group = CLI_TRACING,
     .run = run,
 };

@@ -50,6 +50,7 @@ struct several {
     struct attach_options *o;
     struct several_user user;
     struct target_path path;
+    struct output_place place;
     FILE *file;
     struct raw_sections raw;
     struct client first; /* the connection that keeps a private daemon alive */
@@ -145,8 +146,10 @@ static void refused(struct several *s, struct member *m, const struct vt_err *er
 static void lost(struct several *s, struct member *m, const char *why) {
     struct vt_err err = {0};
     bool traced = m->state == TRACING;
-    vt_err_set(&err, -EPIPE, "process %d: %s; %s", (int)m->pid, why,
-               traced ? "what had arrived of its trace is saved" : "nothing of it was saved");
+    if (traced)
+        vt_err_set(&err, -EPIPE, "process %d: %s; what had arrived of its trace is saved", (int)m->pid, why);
+    else
+        vt_err_set(&err, -EPIPE, "process %d: %s; nothing of it was saved", (int)m->pid, why);
     is_over(s, m, traced ? SEVERAL_LOST : SEVERAL_REFUSED, &err);
 }
 
@@ -429,7 +432,7 @@ static void on_note(void *arg, const char *text) {
 }
 
 static void report(const struct several *s, const struct convert_result *r) {
-    char line[PATH_MAX * 2 + 1200], calls[48], bytes[32], threads[48], processes[48];
+    char line[PATH_MAX * 3 + 1400], folder[PATH_MAX + 32], calls[48], bytes[32], threads[48], processes[48];
     const struct trace_totals *t = &r->totals;
     uint64_t drops = s->dropped > t->dropped ? s->dropped : t->dropped;
     bool out_is_stdout = output_is_stdout(s->path.output);
@@ -437,7 +440,8 @@ static void report(const struct several *s, const struct convert_result *r) {
     const char *name = full ? full : s->path.output, *quote = strchr(name, ' ') ? "\"" : "";
     size_t len = 0;
 #define ADD(...) len += (size_t)snprintf(line + len, sizeof(line) - len, __VA_ARGS__)
-    ADD("Saved %s (%s): ", out_is_stdout ? "to stdout" : s->path.output, format_bytes(bytes, sizeof(bytes), r->bytes));
+    ADD("Saved %s (%s%s): ", out_is_stdout ? "to stdout" : s->path.output, format_bytes(bytes, sizeof(bytes), r->bytes),
+        output_place_text(&s->place, folder));
     if (t->left_out) ADD("the newest ");
     ADD("%s on %s of %s", format_things(calls, sizeof(calls), convert_calls(r), "call"),
         format_things(threads, sizeof(threads), t->threads, "thread"),
@@ -500,6 +504,7 @@ int several_save(struct several *s) {
                                 .progress = on_saving,
                                 .progress_arg = &s->progress,
                                 .stop = &interrupts_seen};
+    if (!s->o->output_file) output_place_note_replaced(s->path.output);
     if (rc)
         cli_fail("cannot write to %s: %s; what was written before is saved, and viztracer status shows traces that are kept",
                  s->path.raw, strerror(-rc));
@@ -548,7 +553,7 @@ int several_open(struct several **out, struct attach_options *o, const struct se
     interrupt_catch(&before, SA_RESTART);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptors();
-    int rc = target_path_open(&s->path, o, err);
+    int rc = target_path_open(&s->path, &s->place, o, err);
     if (rc) return rc;
     s->file = fdopen(s->path.raw_fd, "w");
     if (!s->file) return vt_err_set(err, -errno, "%s: %s", s->path.raw, strerror(errno));

@@ -17,7 +17,7 @@ struct host {
     struct lease lease;
     char agent_path[512]; /* the agent library, on our side */
     char spool_dir[512];
-    bool is_private;       /* serves the user who started it only */
+    bool is_private; /* serves the user who started it only */
     LIST_HEAD(, session) sessions;
 };
 

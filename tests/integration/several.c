@@ -190,22 +190,24 @@ static pid_t make_member(struct target *t, const char *how, const char *name, co
     return 0;
 }
 
-/* Is the session whose file is named at `at` in a text of `status` tracing? Its state is two lines above. */
-static bool is_tracing(const char *text, const char *at) {
+/* Is the session whose file is named at `at` in a text of `status` tracing, and has its command line this word? Both are in the
+ * two lines above. */
+static bool is_tracing(const char *text, const char *at, const char *word) {
     unsigned lines = 0;
     const char *from = at;
     while (from > text && lines < 3) lines += *--from == '\n';
-    return memmem(from, (size_t)(at - from), " tracing ", 9) != NULL;
+    size_t len = (size_t)(at - from);
+    return memmem(from, len, " tracing ", 9) && memmem(from, len, word, strlen(word));
 }
 
 /* Until daemons trace that many processes whose client saves to `out`. */
-static void wait_sessions(const char *out, unsigned want, const char *who) {
+static void wait_sessions(const char *out, const char *word, unsigned want, const char *who) {
     struct tool tool;
     unsigned n = 0;
     for (int k = 0; k < 150 && n < want; k++) {
         tool_runf(&tool, "status");
         n = 0;
-        for (const char *at = tool.out; (at = strstr(at, out)); at++) n += is_tracing(tool.out, at);
+        for (const char *at = tool.out; (at = strstr(at, out)); at++) n += is_tracing(tool.out, at, word);
         if (n < want) sleep_ms(200);
     }
     ck_assert_msg(n >= want, "%s: %u sessions, not %u:\n%s", who, n, want, tool.out);
@@ -224,11 +226,11 @@ START_TEST(test_several_family_is_traced_with_those_that_come_later) {
     make_member(t, "shell", "deep", x.who);
     tool_startf(&x.tool, "--attach %d --subprocesses -o %s", (int)t->pid, x.out);
     must_attach(&x.tool, x.who);
-    wait_sessions(x.out, 3, x.who);
+    wait_sessions(x.out, "", 3, x.who);
     make_member(t, "fork", "late", x.who);
     make_member(t, "spawn", "fresh", x.who);
     make_member(t, "shell", "below", x.who);
-    wait_sessions(x.out, 6, x.who);
+    wait_sessions(x.out, "", 6, x.who);
     sleep_ms(300);
     kill(x.tool.pid, SIGINT);
     tool_wait(&x.tool, 30000);
@@ -266,7 +268,7 @@ START_TEST(test_several_family_follows_an_exec) {
     must_attach(&x.tool, x.who);
     sleep_ms(300);
     make_member(t, "exec", "other", x.who);
-    wait_sessions(x.out, 1, x.who);
+    wait_sessions(x.out, " other ", 1, x.who);
     sleep_ms(500);
     kill(x.tool.pid, SIGINT);
     tool_wait(&x.tool, 30000);

@@ -227,7 +227,8 @@ static const struct {
     {"0", "0"},
     {"-5", "-5"},
     {"99999999999999999999", "99999"},
-    {"1 2", "one process"},
+    {"1 2x", "2x"},
+    {"1 -5 2", "-5"},
     {"1 -t", "-t"},
     {"1 -t abc", "abc"},
     {"1 -t 0x10", "0x10"},
@@ -266,6 +267,16 @@ static const struct {
     {"1 --max_overhead 5x", "5x"},
     {"1 --exclude_functions", "exclude_functions"},
 };
+
+START_TEST(test_options_take_several_processes_each_once) {
+    ck_assert_int_eq(parse("12 7 12 -t 1 --subprocesses"), CLI_OK);
+    ck_assert_uint_eq(o.npids, 2);
+    ck_assert_int_eq(o.pids[0], 12);
+    ck_assert_int_eq(o.pids[1], 7);
+    ck_assert_uint_eq(o.req.pid, 12);
+    ck_assert(o.subprocesses);
+}
+END_TEST
 
 START_TEST(test_options_wrong_lines_are_refused_by_name) {
     ck_assert_int_eq(parse(wrong[_i].line), CLI_USAGE);
@@ -331,6 +342,7 @@ int main(void) {
     tcase_add_test(tc, test_options_values_of_any_size_and_arguments_in_any_order);
     tcase_add_test(tc, test_options_rest_is_not_looked_at);
     tcase_add_test(tc, test_options_mistyped_words_are_recognised);
+    tcase_add_test(tc, test_options_take_several_processes_each_once);
     tcase_add_loop_test(tc, test_options_wrong_lines_are_refused_by_name, 0, (int)VT_ARRAY_LEN(wrong));
     tcase_add_test(tc, test_options_take_units);
     tcase_add_test(tc, test_figures_are_for_people);

@@ -71,7 +71,7 @@ START_TEST(test_report_json_has_every_field) {
     ck_assert_int_eq(report_number(v, "mean_ns"), 10);
 
     v = report_at(root, "processes", 0);
-    report_must_have(v, "pid name calls total_ns");
+    report_must_have(v, "pid parent_pid name calls total_ns");
     ck_assert_int_eq(report_number(v, "total_ns"), 170);
     v = report_at(root, "threads", 0);
     report_must_have(v, "pid tid name calls total_ns wait_ns cpu_ns cpu_exact dropped stack stack_at_start");
