@@ -377,9 +377,11 @@ static int join_threads(struct many *m, struct part *part, const struct trace_in
         new->cpu = old->cpu;
         new->cpu_ns = old->cpu_ns;
         new->shown = old->shown;
-        m->build.info->nshown += new->shown;
+        m->build.info->nshown += new->shown && !old->greenlet_of;
         part->threads[i] = new;
     }
+    for (uint32_t i = 0; i < from->nthreads; i++)
+        if (from->threads[i]->greenlet_of) part->threads[i]->greenlet_of = part->threads[from->threads[i]->greenlet_of->index];
     return 0;
 }
 

@@ -371,7 +371,7 @@ static int name_greenlets(const struct trace_info *info) {
 
 /* The end does not count the calls that were open at the attach. */
 static void count_calls(struct trace_info *info) {
-    info->counted = info->end != NULL;
+    info->counted = info->end && !info->header->min_duration_ns;
     if (!info->end) return;
     info->end_calls = info->end->calls;
     info->end_short_calls = info->end->short_calls;

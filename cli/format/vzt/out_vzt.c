@@ -191,8 +191,6 @@ static int put_header(struct trace_writer *w, uint32_t section) {
         header.parent_pid = process->parent_pid;
         header.born_ns = process->born_ns;
     }
-    char *cmdline = w->info->header ? NULL : terminated(process ? process->cmdline : NULL, process ? process->cmdline_len : 0);
-    if (cmdline) header.cmdline = cmdline;
     if (!w->info->header) {
         header.tool_version = (char *)(uintptr_t)VT_VERSION;
         header.ns_pid = header.pid;
@@ -202,7 +200,6 @@ static int put_header(struct trace_writer *w, uint32_t section) {
         header.start_real_ns = begin_of(w, process) + w->info->real_minus_mono;
     }
     int rc = vzt_put_frame(&w->put.file, section, VT_FRAME_HEADER, &header.base);
-    memory_free(cmdline);
     memory_free(name);
     memory_free(cmdline);
     return rc;
