@@ -299,7 +299,7 @@ static int open_requester(struct service *service, int fd, bool starter) {
     }
     r->service = service;
     r->starter = starter;
-    r->helper.fd = -1;
+    r->helper.fd = r->helper.pidfd = -1;
     int rc = peer_open(&r->peer, &service->host.loop, fd, &user, r);
     if (!rc && !starter) rc = may_connect(service, r, &err);
     if (rc == -EUSERS) {

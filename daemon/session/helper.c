@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attach/fault.h"
@@ -219,9 +221,18 @@ static void died(struct helper *h, const char *why) {
     done(h, &msg, -1);
 }
 
+/* Never by number alone: the daemon's loop has reaped a helper that ended, and another process may have its number. */
+static void kill_helper(const struct helper *h) {
+    siginfo_t info;
+    if (h->pidfd >= 0)
+        pidfd_send_signal(h->pidfd, SIGKILL, NULL, 0);
+    else if (!waitid(P_PID, (id_t)h->pid, &info, WEXITED | WNOHANG | WNOWAIT)) /* a child of ours that nobody has reaped */
+        kill(h->pid, SIGKILL);
+}
+
 static void on_deadline(void *ctx) {
     struct helper *h = ctx;
-    kill(h->pid, SIGKILL);
+    kill_helper(h);
     died(h, "did not answer in time");
 }
 
@@ -307,11 +318,13 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
         rc = vt_err_set(err, -errno, "cannot start the attaching process: %s; try again", strerror(errno));
         goto fail;
     }
+    h->pidfd = pidfd_open(h->pid, 0);
     vt_close(&pair[1]);
     rc = loop_add(loop, &h->io, pair[0], EPOLLIN, on_readable, h);
     if (rc) {
         vt_err_set(err, rc, "epoll: %s", strerror(-rc));
-        kill(h->pid, SIGKILL);
+        kill_helper(h);
+        vt_close(&h->pidfd);
         goto fail;
     }
     h->fd = pair[0];
@@ -333,6 +346,7 @@ void helper_close(struct helper *h) {
     if (h->fd < 0) return;
     loop_del(h->loop, &h->io);
     loop_timer_del(h->loop, &h->deadline);
-    if (!h->done && h->pid > 0) kill(h->pid, SIGKILL);
+    if (!h->done) kill_helper(h);
+    vt_close(&h->pidfd);
     vt_close(&h->fd);
 }

@@ -37,7 +37,8 @@ struct helper {
     struct loop *loop;
     struct loop_io io;
     struct loop_timer deadline;
-    pid_t pid;
+    pid_t pid; /* for messages: the daemon's loop reaps it, and the number may be of another process by then */
+    int pidfd; /* the process itself; -1 on kernels without pidfd_open (5.3) */
     int fd;
     bool done;
     /* arena_fd: owned by the receiver, -1 unless msg->kind is HELPER_ARENA. A helper that ends without a word

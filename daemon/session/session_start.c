@@ -175,7 +175,7 @@ static struct session *session_new(struct host *host, const struct peer *peer, c
     s->host = host;
     s->creds = peer->creds;
     s->pid = (pid_t)req->pid;
-    s->pidfd = s->helper.fd = s->arena.fd = s->spool.fd = s->launch.fd = -1;
+    s->pidfd = s->helper.fd = s->helper.pidfd = s->arena.fd = s->spool.fd = s->launch.fd = -1;
     if (pw)
         snprintf(s->owner_name, sizeof(s->owner_name), "%s", pw->pw_name);
     else

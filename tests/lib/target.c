@@ -210,7 +210,10 @@ int target_wait(struct target *t, unsigned ms, int *status) {
             t->leader = t->pid = 0;
             return 0;
         }
-        if (got < 0) return -errno;
+        if (got < 0) { /* reaped already: the number may be of another process by now */
+            t->leader = t->pid = 0;
+            return -ECHILD;
+        }
         if (now_ms() >= end) return -ETIMEDOUT;
     }
 }

@@ -282,6 +282,40 @@ START_TEST(test_helper_that_hangs_ends_with_the_daemon) {
 }
 END_TEST
 
+static void nothing_more(void *ctx, const struct helper_msg *msg, int arena_fd) {
+    (void)ctx;
+    (void)msg;
+    if (arena_fd >= 0) close(arena_fd);
+}
+
+/* The helper has ended and is reaped, and its number has gone to another process before the daemon heard of the end. */
+START_TEST(test_helper_that_was_reaped_is_not_killed_by_its_number) {
+    static struct helper_req req;
+    struct creds me = {.pid = getpid(), .uid = geteuid(), .gid = getegid()};
+    struct helper h = {.fd = -1, .pidfd = -1};
+    struct loop loop;
+    int status;
+    ck_assert_int_eq(loop_init(&loop), 0);
+    req.pid = (pid_t)FIRST_PID; /* exits at once */
+    strcpy(req.agent_path, "/dev/null");
+    ck_assert_int_eq(helper_start(&h, &loop, &me, &req, nothing_more, NULL, &err), 0);
+    ck_assert_int_eq(waitpid(h.pid, &status, 0), h.pid);
+    pid_t other = fork();
+    if (other == 0) {
+        for (;;) pause();
+    }
+    h.pid = other;
+    helper_close(&h);
+    usleep(20000);
+    int ended = waitpid(other, &status, WNOHANG);
+    kill(other, SIGKILL);
+    waitpid(other, &status, 0);
+    ck_assert_int_eq(ended, 0);
+    ck_assert_int_eq(h.pidfd, -1);
+    loop_close(&loop);
+}
+END_TEST
+
 int main(int argc, char **argv) {
     if (argc == 3 && !strcmp(argv[1], "--helper")) return false_helper(atoi(argv[2]));
     Suite *suite = suite_create("daemon_helper");
@@ -290,6 +324,7 @@ int main(int argc, char **argv) {
     tcase_add_loop_test(tc, test_helper_that_dies_or_lies_ends_its_session_only, 0, (int)VT_ARRAY_LEN(scripts));
     tcase_add_loop_test(tc, test_helper_of_the_stop_decides_what_the_end_says, 0, (int)VT_ARRAY_LEN(endings));
     tcase_add_test(tc, test_helper_that_hangs_ends_with_the_daemon);
+    tcase_add_test(tc, test_helper_that_was_reaped_is_not_killed_by_its_number);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
