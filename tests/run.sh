@@ -11,6 +11,8 @@ mkdir -p "$logs"
 rm -f "$logs"/*.log "$logs"/*.result
 VT_SPOOL=$(mktemp -d) # for the traces of clients that tests kill
 export VT_SPOOL
+# A guard against hangs, not a measurement: a loaded machine may stand still for seconds. Check alone would give each test 4 s.
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-60}"
 trap 'rm -rf "$VT_SPOOL"' EXIT
 
 run_one() {
