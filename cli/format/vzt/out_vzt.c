@@ -18,66 +18,16 @@
 #include <string.h>
 
 #include "cli/base/json_walk.h"
-#include "cli/base/memory.h"
-#include "cli/format/vzt/args_payload.h"
+#include "cli/format/vzt/out_vzt_parts.h"
 #include "cli/format/vzt/vzt.h"
-#include "cli/format/vzt/vzt_put.h"
-#include "cli/trace/writer.h"
 #include "proto/abi/arena.h"
 
-#define CPU_TIMES_IN_FRAME 1024u
 #define PENDING_MAX (16u << 20) /* calls */
 #define PENDING_BYTES_MAX (1ull << 30)
 #define STACK_MAX (1u << 17) /* frames in one Stack frame, which may have 4 MiB */
-#define NAME_MAX_BYTES (1u << 20)
 #define NEVER UINT64_MAX
 
-enum what { CALL, GAP, COUNTER };
-
-struct pending {
-    uint64_t start, end; /* end: of a gap its count */
-    size_t data;         /* args, then retval; or the counter */
-    uint32_t args_len, retval_len, id, task, seq, at_line;
-    uint8_t what;
-    bool c, raised, from_attach, resumed, suspended, has_args, has_retval, open;
-};
-
-struct lane {    /* of a thread */
-    bool holds;  /* its calls are not announced: all of them wait */
-    bool events; /* something besides the Stack frame was written */
-    uint32_t task;
-    uint32_t *stack, *lines; /* of the Stack frame */
-    uint32_t nstack, stack_room;
-    uint64_t stack_ns;
-    uint64_t open_end_ns; /* of its unfinished calls; 0 = it has none */
-    struct pending *list;
-    size_t first, n, room;
-    uint8_t *data;
-    size_t ndata, data_room;
-};
-
-struct section {                         /* of a process that has something to show */
-    const struct trace_process *process; /* NULL = not known */
-    uint8_t *named;                      /* a bit by index of the name: its frame is written */
-    uint32_t threads;
-    uint64_t calls, events, dropped;
-};
-
-struct trace_writer {
-    struct trace_info *info;
-    struct section *sections; /* at least one */
-    uint32_t nsections;
-    struct writer_opts opts;
-    struct writer_unheld unheld;
-    struct vzt_put put;
-    struct lane *lanes;    /* by index of the thread */
-    struct text_map tasks; /* id by pointer and section */
-    uint32_t ntasks;
-    struct args_payload json;
-    size_t pending, pending_bytes;
-};
-
-static int refuse(struct trace_writer *w, int rc, const char *text) {
+int out_vzt_refuse(struct trace_writer *w, int rc, const char *text) {
     snprintf(w->unheld.refusal, sizeof w->unheld.refusal, "%s", text);
     return rc;
 }
@@ -122,212 +72,7 @@ static struct trace_writer *vzt_open(struct output *out, struct trace_info *info
     return NULL;
 }
 
-/* ---- head ---- */
-
-static uint64_t first_ns(const struct trace_info *info) {
-    return info->trace ? vt_clock_to_ns(&info->clock, info->hooks_on_ticks) : info->range_known ? info->first_ns : 0;
-}
-
-static char *terminated(const char *text, uint32_t len) {
-    char *copy = memory_alloc(len + 1u);
-    if (!copy) return NULL;
-    if (len) memcpy(copy, text, len);
-    copy[len] = 0;
-    return copy;
-}
-
-/* A section for each process that has threads to show, or whose times are known, at least one; and which section each thread
- * belongs to. */
-static int make_sections(struct trace_writer *w) {
-    const struct trace_info *info = w->info;
-    uint32_t *of = memory_calloc(info->nprocesses + 1u, sizeof *of); /* section of a process, plus 1 */
-    w->sections = memory_calloc(info->nprocesses + 1u, sizeof *w->sections);
-    for (uint32_t i = 0; of && w->sections && i < info->nthreads; i++) {
-        const struct trace_process *process = info->threads[i]->process;
-        if (!info->threads[i]->shown) continue;
-        if (!of[process->index]) {
-            of[process->index] = ++w->nsections;
-            w->sections[w->nsections - 1].process = process;
-        }
-        w->put.streams[i].section = of[process->index] - 1;
-        w->sections[of[process->index] - 1].threads++;
-    }
-    bool ok = of && w->sections;
-    for (uint32_t i = 0; ok && i < info->nprocesses; i++) /* traced, but nothing was called */
-        if (!of[i] && info->processes[i]->end_ns && !info->processes[i]->hidden)
-            w->sections[w->nsections++].process = info->processes[i];
-    if (ok && !w->nsections) w->sections[w->nsections++].process = info->nprocesses ? info->processes[0] : NULL;
-    for (uint32_t i = 0; ok && i < w->nsections; i++)
-        ok = (w->sections[i].named = memory_calloc(info->nnames / 8u + 1u, 1)) != NULL;
-    memory_free(of);
-    return ok ? 0 : -ENOMEM;
-}
-
-/* When tracing of a section's process began. */
-static uint64_t begin_of(const struct trace_writer *w, const struct trace_process *process) {
-    return process && process->end_ns ? trace_process_start(w->info, process) : first_ns(w->info);
-}
-
-static int put_header(struct trace_writer *w, uint32_t section) {
-    const struct trace_process *process = w->sections[section].process;
-    Vt__TraceHeader header = VT__TRACE_HEADER__INIT;
-    if (w->info->header) header = *w->info->header;
-    header.base.n_unknown_fields = 0;
-    header.base.unknown_fields = NULL;
-    header.format = VT_TRACE_FORMAT;
-    header.clock = VT_CLOCK_MONOTONIC_NS;
-    header.min_duration_ns = w->opts.min_duration_ns;
-    header.flags |= VT_F_ASYNC; /* set wherever the trace has tasks */
-    char *name = terminated(process ? process->name : NULL, process ? process->name_len : 0);
-    char *cmdline = terminated(process ? process->cmdline : NULL, process ? process->cmdline_len : 0);
-    if (!name || !cmdline) {
-        memory_free(name);
-        memory_free(cmdline);
-        return -ENOMEM;
-    }
-    header.process_name = name;
-    if (process) {
-        header.pid = process->pid;
-        header.parent_pid = process->parent_pid;
-        header.born_ns = process->born_ns;
-    }
-    if (!w->info->header) {
-        header.tool_version = (char *)(uintptr_t)VT_VERSION;
-        header.ns_pid = header.pid;
-        header.uid = w->info->uid;
-        header.options = w->info->filters;
-        header.cmdline = cmdline;
-        header.start_real_ns = begin_of(w, process) + w->info->real_minus_mono;
-    }
-    int rc = vzt_put_frame(&w->put.file, section, VT_FRAME_HEADER, &header.base);
-    memory_free(name);
-    memory_free(cmdline);
-    return rc;
-}
-
-static int put_threads(struct trace_writer *w) {
-    int rc = 0;
-    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
-        const struct trace_thread *from = w->info->threads[i];
-        Vt__Thread to = VT__THREAD__INIT;
-        to.ident = i + 1u; /* a number per thread: pthread idents are reused, and joined traces share them */
-        to.tid = to.ns_tid = from->tid;
-        to.serial = i + 1;
-        to.greenlet_of = from->greenlet_of ? from->greenlet_of->index + 1 : 0;
-        to.name = (ProtobufCBinaryData){from->name_len < VT_PAYLOAD_MAX ? from->name_len : VT_PAYLOAD_MAX, (uint8_t *)from->name};
-        w->put.streams[i].ident = to.ident;
-        w->put.streams[i].tid = from->tid;
-        if (from->shown) rc = vzt_put_frame(&w->put.file, w->put.streams[i].section, VT_FRAME_THREAD, &to.base);
-    }
-    return rc;
-}
-
-/* The CPU times of a section's threads on their way into frames. */
-struct cpu_frames {
-    struct trace_writer *w;
-    uint32_t section;
-    bool any;
-    Vt__CpuTimes m;
-    uint32_t tids[CPU_TIMES_IN_FRAME];
-    uint64_t times[CPU_TIMES_IN_FRAME];
-};
-
-/* A first frame without threads comes before the first one with some, so that each used what the next ones say. */
-static int put_cpu_frame(struct cpu_frames *c) {
-    Vt__CpuTimes first = VT__CPU_TIMES__INIT;
-    int rc = 0;
-    first.whole = true;
-    if (!c->m.n_tids) return 0;
-    if (!c->any) rc = vzt_put_frame(&c->w->put.file, c->section, VT_FRAME_CPU_TIMES, &first.base);
-    if (!rc) rc = vzt_put_frame(&c->w->put.file, c->section, VT_FRAME_CPU_TIMES, &c->m.base);
-    c->m.n_tids = c->m.n_cpu_ns = 0;
-    c->any = true;
-    return rc;
-}
-
-static int put_cpu_times_of(struct trace_writer *w, uint32_t section, const uint32_t *threads, uint32_t n) {
-    static const enum trace_cpu kinds[] = {TRACE_CPU_AT_LEAST, TRACE_CPU_EXACT};
-    struct cpu_frames c = {.w = w, .section = section, .m = VT__CPU_TIMES__INIT};
-    int rc = 0;
-    c.m.tids = c.tids;
-    c.m.cpu_ns = c.times;
-    for (size_t k = 0; k < VT_ARRAY_LEN(kinds) && !rc; k++) {
-        c.m.last = kinds[k] == TRACE_CPU_EXACT;
-        for (uint32_t i = 0; i < n && !rc; i++) {
-            const struct trace_thread *t = w->info->threads[threads[i]];
-            if (t->cpu != kinds[k]) continue;
-            if (c.m.n_tids == CPU_TIMES_IN_FRAME) rc = put_cpu_frame(&c);
-            c.tids[c.m.n_tids++] = t->tid;
-            c.times[c.m.n_cpu_ns++] = t->cpu_ns;
-        }
-        if (!rc) rc = put_cpu_frame(&c);
-    }
-    return rc;
-}
-
-static int put_cpu_times(struct trace_writer *w) {
-    if (!w->opts.cpu_times) return 0;
-    uint32_t *threads = memory_alloc((w->info->nthreads + 1u) * sizeof *threads);
-    uint32_t *ends = memory_calloc(w->nsections + 1u, sizeof *ends), at = 0;
-    int rc = threads && ends ? 0 : -ENOMEM;
-    for (uint32_t i = 0; i < w->nsections && !rc; i++) {
-        ends[i] = at; /* for now where they begin */
-        at += w->sections[i].threads;
-    }
-    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++)
-        if (w->info->threads[i]->shown) threads[ends[w->put.streams[i].section]++] = i;
-    for (uint32_t i = 0; i < w->nsections && !rc; i++)
-        rc = put_cpu_times_of(w, i, threads + ends[i] - w->sections[i].threads, w->sections[i].threads);
-    memory_free(threads);
-    memory_free(ends);
-    return rc;
-}
-
-static int put_clock(struct trace_writer *w, uint32_t section, uint64_t ns) {
-    Vt__Clock clock = VT__CLOCK__INIT;
-    clock.ticks = clock.mono_ns = ns;
-    clock.real_ns = ns + w->info->real_minus_mono;
-    clock.hz = 1000000000;
-    return vzt_put_frame(&w->put.file, section, VT_FRAME_CLOCK, &clock.base);
-}
-
-static int put_head(struct trace_writer *w, uint32_t section) {
-    int rc = put_header(w, section);
-    return rc ? rc : put_clock(w, section, begin_of(w, w->sections[section].process));
-}
-
-static int vzt_begin(struct trace_writer *w) {
-    int rc = make_sections(w);
-    if (rc) return rc;
-    output_write(w->put.file.out, VT_FILE_MAGIC, 8);
-    if (w->nsections > VT_SECTIONS_MAX) return refuse(w, -E2BIG, "too many processes for a .vzt; choose some with --pid");
-    if (w->nsections > 1) rc = vzt_file_sections(&w->put.file, w->nsections);
-    for (uint32_t i = 0; i < w->nsections && !rc; i++) rc = put_head(w, i);
-    for (size_t i = 0; i < w->info->texts.slots; i++)
-        w->unheld.texts += w->info->texts.entries[i].key && w->info->texts.entries[i].value;
-    if (!rc) rc = put_threads(w);
-    return rc ? rc : put_cpu_times(w);
-}
-
-/* ---- names and tasks ---- */
-
-/* The id of a name. Its frame is written when the id is first needed. Id 0 is never given. */
-static int name_id(struct trace_writer *w, uint32_t section, const struct trace_name *from, uint32_t *id) {
-    uint8_t *named = &w->sections[section].named[from->index / 8], bit = (uint8_t)(1u << from->index % 8);
-    *id = from->index < VT_ID_MAX - 1 ? from->index + 1 : VT_ID_MAX;
-    if (*named & bit || *id == VT_ID_MAX) return 0;
-    *named |= bit;
-    Vt__Name one = VT__NAME__INIT, *list[] = {&one};
-    Vt__Names names = VT__NAMES__INIT;
-    one.id = *id;
-    one.kind = from->inside ? VT_NAME_INSIDE : from->kind;
-    one.line = from->line;
-    one.name = (ProtobufCBinaryData){from->name_len < NAME_MAX_BYTES ? from->name_len : NAME_MAX_BYTES, (uint8_t *)from->name};
-    one.file = (ProtobufCBinaryData){from->file_len < NAME_MAX_BYTES ? from->file_len : NAME_MAX_BYTES, (uint8_t *)from->file};
-    names.n_names = 1;
-    names.names = list;
-    return vzt_put_frame(&w->put.file, section, VT_FRAME_NAMES, &names.base);
-}
+/* ---- tasks ---- */
 
 static int task_id(struct trace_writer *w, uint32_t section, const struct trace_task *from, uint32_t *id) {
     struct {
@@ -426,7 +171,7 @@ static void *grown_to(void *list, size_t need, size_t *room, size_t size) {
 static int keep(struct trace_writer *w, struct lane *lane, struct pending *p, const void *args, const void *retval) {
     size_t len = (size_t)p->args_len + p->retval_len;
     if (w->pending >= PENDING_MAX || w->pending_bytes + len > PENDING_BYTES_MAX)
-        return refuse(
+        return out_vzt_refuse(
             w, -E2BIG,
             "too many calls of this kind of trace for a .vzt, all of them have to be sorted in memory; take a part with "
             "--slice, or name the output .json");
@@ -537,7 +282,7 @@ static int from_call(struct trace_writer *w, const struct trace_call *call, stru
     *args = call->args;
     *retval = call->retval;
     uint32_t section = w->put.streams[call->thread->index].section;
-    int rc = name_id(w, section, call->name, &p->id);
+    int rc = out_vzt_name(w, section, call->name, &p->id);
     if (!rc) rc = task_id(w, section, call->task, &p->task);
     if (rc || !call->args_json) return rc;
     rc = args_payload_from_json(&w->json, call->args_json, call->args_json_len);
@@ -625,109 +370,6 @@ static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return 0;
 }
 
-/* ---- end ---- */
-
-static uint64_t ns_of(const struct trace_writer *w, uint64_t ticks) { return ticks ? vt_clock_to_ns(&w->info->clock, ticks) : 0; }
-
-static int put_stacks(struct trace_writer *w) {
-    int rc = 0;
-    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
-        const struct lane *lane = &w->lanes[i];
-        Vt__Stack stack = VT__STACK__INIT;
-        if (!lane->nstack) continue;
-        stack.ident = i + 1u;
-        stack.ticks = lane->stack_ns;
-        stack.n_ids = lane->nstack;
-        stack.ids = lane->stack;
-        stack.n_lines = lane->nstack;
-        stack.lines = lane->lines;
-        rc = vzt_put_frame(&w->put.file, w->put.streams[i].section, VT_FRAME_STACK, &stack.base);
-    }
-    return rc;
-}
-
-/* Until when the unfinished calls of each thread were open. */
-static int put_thread_ends(struct trace_writer *w) {
-    int rc = 0;
-    for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
-        Vt__Thread to = VT__THREAD__INIT;
-        if (!w->lanes[i].open_end_ns) continue;
-        to.ident = i + 1u;
-        to.serial = i + 1;
-        to.end_ticks = w->lanes[i].open_end_ns;
-        rc = vzt_put_frame(&w->put.file, w->put.streams[i].section, VT_FRAME_THREAD, &to.base);
-    }
-    return rc;
-}
-
-static int put_throttled(struct trace_writer *w) {
-    const Vt__Throttled *from = w->info->throttled;
-    if (!from) return 0;
-    Vt__Throttled to = VT__THROTTLED__INIT;
-    Vt__ThrottledFunction *all = memory_calloc(from->n_functions + 1, sizeof *all);
-    Vt__ThrottledFunction **list = memory_calloc(from->n_functions + 1, sizeof(Vt__ThrottledFunction *));
-    int rc = all && list ? 0 : -ENOMEM;
-    for (size_t i = 0; i < from->n_functions && !rc; i++) {
-        const Vt__ThrottledFunction *f = from->functions[i];
-        list[i] = &all[i];
-        vt__throttled_function__init(&all[i]);
-        all[i].counted = f->counted;
-        all[i].estimated = f->estimated;
-        all[i].off = f->off;
-        all[i].at_least = f->at_least;
-        all[i].since_ticks = ns_of(w, f->since_ticks);
-        rc = name_id(w, 0, trace_info_name(w->info, f->id), &all[i].id);
-    }
-    to.functions = list;
-    to.n_functions = from->n_functions;
-    to.max_overhead = from->max_overhead;
-    to.windows = from->windows;
-    to.off_ticks = ns_of(w, w->info->hooks_on_ticks + from->off_ticks) - ns_of(w, w->info->hooks_on_ticks);
-    if (!rc) rc = vzt_put_frame(&w->put.file, 0, VT_FRAME_THROTTLED, &to.base);
-    memory_free(all);
-    memory_free(list);
-    return rc;
-}
-
-/* What no section can be said to have lost (rest), or left out, is the first one's. */
-static int put_end(struct trace_writer *w, uint32_t at, const struct trace_totals *totals, uint64_t rest) {
-    const struct section *section = &w->sections[at];
-    const struct trace_process *process = section->process;
-    Vt__End end = VT__END__INIT;
-    if (w->info->end) end = *w->info->end;
-    end.base.n_unknown_fields = 0;
-    end.base.unknown_fields = NULL;
-    if (!w->info->end && w->info->overflow) end.text = (char *)(uintptr_t) "older calls are not in this trace";
-    end.dropped = section->dropped + (at ? 0 : rest);
-    end.events = section->events;
-    end.short_calls = at ? 0 : totals->short_calls;
-    end.calls = section->calls + end.short_calls;
-    end.threads = w->nsections == 1 ? (uint32_t)totals->threads : section->threads;
-    end.hooks_on_ticks = begin_of(w, process);
-    end.hooks_off_ticks = process && process->end_ns ? trace_process_end(w->info, process) : 0;
-    end.bytes = 0;
-    return vzt_put_frame(&w->put.file, at, VT_FRAME_END, &end.base);
-}
-
-/* A process without an end in the source gets none, so that the output is cut off, too. A source that is cut off without
- * saying whose end is missing, or is damaged, has none for all. */
-static int put_ends(struct trace_writer *w, const struct trace_totals *totals) {
-    int rc = output_error(w->put.file.out);
-    uint64_t rest = totals->dropped;
-    bool told = false;
-    for (uint32_t i = 0; i < w->info->nprocesses; i++) told |= w->info->processes[i]->cut_off;
-    bool none = w->info->damage.code || (w->info->cut_off && !told);
-    for (uint32_t i = 0; i < w->nsections; i++) rest -= w->sections[i].dropped < rest ? w->sections[i].dropped : rest;
-    for (uint32_t i = 0; i < w->nsections && !rc; i++) {
-        const struct trace_process *process = w->sections[i].process;
-        if (!none && !(process && process->cut_off))
-            rc = put_end(w, i, totals, rest);
-        else if (process && process->end_ns) /* the reader takes the last moment that it hears of */
-            rc = put_clock(w, i, trace_process_end(w->info, process));
-    }
-    return rc ? rc : vzt_file_flush(&w->put.file);
-}
-
 static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
     int rc = 0;
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) {
@@ -739,10 +381,7 @@ static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {
         lane->data = NULL;
     }
     if (!rc) rc = vzt_put_flush(&w->put);
-    if (!rc) rc = put_stacks(w);
-    if (!rc) rc = put_thread_ends(w);
-    if (!rc) rc = put_throttled(w);
-    return rc ? rc : put_ends(w, totals);
+    return rc ? rc : out_vzt_end(w, totals);
 }
 
 const struct trace_writer_ops out_vzt = {
