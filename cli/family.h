@@ -17,7 +17,7 @@ struct family_user {
 /* -ENOENT: this kernel does not tell children. */
 VT_MUST_CHECK int family_new(struct family **out, const pid_t *roots, size_t n, const struct family_user *user);
 void family_free(struct family *f); /* NULL is fine */
-/* Looks once. Returns for how many ms not to look again: so many that looking takes a few per cent of one CPU. */
+/* Looks once. Returns the ms to wait before the next look. With that wait, looking takes a few per cent of one CPU. */
 int family_look(struct family *f);
 /* It is to be offered again, after a while. program: it became another program; else it was refused, perhaps because it was
  * just starting. False: it is not known, or was refused so often that it is not offered again. */

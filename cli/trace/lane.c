@@ -108,9 +108,10 @@ struct giver {
 /* The number behind "at_line" in the arguments, 0 without one. In a text the quotes would have backslashes. */
 static uint32_t line_in(const char *json, size_t len) {
     static const char key[] = "\"at_line\":";
-    const char *at = json ? memmem(json, len, key, sizeof key - 1) : NULL, *end = json + len;
+    const char *at = json ? memmem(json, len, key, sizeof key - 1) : NULL;
     uint32_t n = 0;
-    for (at += at ? sizeof key - 1 : 0; at && at < end && *at >= '0' && *at <= '9' && n < UINT32_MAX / 10; at++)
+    if (!at) return 0;
+    for (at += sizeof key - 1; at < json + len && *at >= '0' && *at <= '9' && n < UINT32_MAX / 10; at++)
         n = 10 * n + (uint32_t)(*at - '0');
     return n;
 }
