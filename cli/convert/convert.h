@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "cli/trace/select.h"
+#include "cli/trace/trace_info.h"
 #include "proto/base.h"
 
 struct convert_opts {
@@ -39,7 +40,7 @@ struct convert_result {
     bool cut_off;                /* the trace has no end: its writer died */
     struct writer_unheld unheld; /* what the format cannot hold */
     struct left_out left_out;    /* what the reader of the trace left out */
-    char limit[256];             /* as of trace_info */
+    char limit[LIMIT_TEXT];      /* as of trace_info */
     char damage[384];            /* not "": the trace is damaged and what comes after that place is not in the output */
 };
 

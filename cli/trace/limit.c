@@ -23,6 +23,11 @@ uint64_t limit_hooks_out_ns(const struct trace_info *info) {
     return vt_clock_to_ns(&info->clock, on + info->throttled->off_ticks) - vt_clock_to_ns(&info->clock, on);
 }
 
+/* The agent tells its last figures when it leaves. A process that ends, or becomes another program, takes them with it. */
+static bool has_last_figures(const struct trace_info *info) {
+    return info->end && info->end->reason != VT__END_REASON__TARGET_EXIT && info->end->reason != VT__END_REASON__EXEC;
+}
+
 void limit_describe(struct trace_info *info) {
     const Vt__Throttled *t = info->throttled;
     uint64_t counted = 0, estimated = 0;
@@ -31,9 +36,13 @@ void limit_describe(struct trace_info *info) {
     size_t len = 0;
     if (!limit_of(info)) return;
 #define ADD(...) len += (size_t)snprintf(text + len, sizeof(info->limit) - len, __VA_ARGS__)
-    bool acted = limit_functions(info) || (t && t->windows);
-    ADD("the limit of %g %% %s", limit_of(info) / 100.0, acted ? "was kept by " : "left nothing out");
+    bool acted = limit_functions(info) || (t && t->windows), complete = has_last_figures(info);
+    ADD("the limit of %g %% %s", limit_of(info) / 100.0,
+        acted      ? "was kept by "
+        : complete ? "left nothing out"
+                   : "was on; tracing ended before the process could tell what was left out");
     for (size_t i = 0; i < limit_functions(info); i++) {
+        t->functions[i]->at_least |= !complete;
         counted += t->functions[i]->counted;
         estimated += t->functions[i]->estimated;
         at_least |= t->functions[i]->at_least;
@@ -45,6 +54,7 @@ void limit_describe(struct trace_info *info) {
     if (t && t->windows)
         ADD("%staking the hooks out %s, for %s in all", t->n_functions ? " and " : "",
             format_things(times, sizeof times, t->windows, "time"), format_ns(out, sizeof out, limit_hooks_out_ns(info)));
+    if (acted && !complete) ADD("; tracing ended before the process could tell the rest");
 #undef ADD
 }
 

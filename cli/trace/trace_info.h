@@ -88,6 +88,8 @@ struct trace_text {
     char json[]; /* as in the JSON file, with quotes */
 };
 
+#define LIMIT_TEXT 320 /* bytes of the line about --max_overhead */
+
 struct trace_info {
     /* .vzt only, else NULL or 0 */
     struct vt_trace *trace; /* borrowed */
@@ -125,7 +127,7 @@ struct trace_info {
     bool overflow;             /* its maker left out older calls; how many is not known */
     struct text_map texts;     /* struct trace_text by path */
     bool only_texts;           /* of sources: files of this machine have nothing to do with it */
-    char limit[256];           /* --max_overhead: that there was one, and what it left out, one line (limit.h); "" = none */
+    char limit[LIMIT_TEXT];    /* --max_overhead: that there was one, and what it left out, one line (limit.h); "" = none */
     char filters[256];         /* the options that left calls out when it was made (filters.h); "" = none, or not known */
     struct left_out left_out;  /* of traces that others wrote */
     struct vt_err damage;      /* code != 0: nothing behind that place was read */

@@ -23,7 +23,9 @@
 static struct trace_build trace;
 static char path[96];
 
-static void make_of(uint32_t max_overhead, size_t nfunctions, const char *calls) {
+/* reason: how tracing ended; NO_END = the file has no end. */
+#define NO_END (-1)
+static void make_of(uint32_t max_overhead, size_t nfunctions, const char *calls, int reason) {
     Vt__Throttled t = VT__THROTTLED__INIT;
     Vt__ThrottledFunction f[2] = {VT__THROTTLED_FUNCTION__INIT, VT__THROTTLED_FUNCTION__INIT}, *all[2] = {&f[0], &f[1]};
     trace_build_open(&trace);
@@ -42,9 +44,14 @@ static void make_of(uint32_t max_overhead, size_t nfunctions, const char *calls)
     t.functions = all;
     t.n_functions = nfunctions;
     trace_build_frame(&trace, VT_FRAME_THROTTLED, &t.base);
-    trace_build_end(&trace, 900, 0);
+    Vt__End end = VT__END__INIT;
+    end.hooks_on_ticks = 900;
+    end.reason = (Vt__EndReason)reason;
+    if (reason != NO_END) trace_build_frame(&trace, VT_FRAME_END, &end.base);
 }
-static void make(uint32_t max_overhead, size_t nfunctions) { make_of(max_overhead, nfunctions, "(a(bb)(bb)a)"); }
+static void make(uint32_t max_overhead, size_t nfunctions) {
+    make_of(max_overhead, nfunctions, "(a(bb)(bb)a)", VT__END_REASON__STOPPED);
+}
 static void set_up(void) { make(250, 2); }
 static void tear_down(void) {
     unlink(path);
@@ -122,7 +129,7 @@ END_TEST
 /* Calls that were running when the hooks went out end there, the innermost first: each is written once. */
 START_TEST(test_limit_calls_at_the_end_are_written_once) {
     trace_build_remove(&trace);
-    make_of(250, 2, "(a(b(cc)(b");
+    make_of(250, 2, "(a(b(cc)(b", VT__END_REASON__STOPPED);
     convert(".pftrace");
     struct pftrace *pf = pftrace_read(path);
     ck_assert_uint_eq(pf->nslices, 4);
@@ -173,6 +180,25 @@ START_TEST(test_limit_without_effect_is_told) {
 }
 END_TEST
 
+/* A process that ends, or becomes another program, cannot tell its last figures. */
+START_TEST(test_limit_is_incomplete_where_the_process_ended) {
+    static const int reasons[] = {VT__END_REASON__TARGET_EXIT, VT__END_REASON__EXEC, NO_END};
+    for (size_t i = 0; i < VT_ARRAY_LEN(reasons); i++)
+        for (size_t n = 0; n <= 2; n += 2) {
+            struct trace_source *source;
+            struct vt_err err = {0};
+            trace_build_remove(&trace);
+            make_of(500, n, "(a(bb)(bb)a)", reasons[i]);
+            ck_assert_msg(!trace_source_open(trace.path, &source, &err), "%s", err.msg);
+            const struct trace_info *info = trace_source_info(source);
+            ck_assert_msg(strstr(info->limit, "tracing ended before the process could tell") != NULL, "%s", info->limit);
+            ck_assert_ptr_null(strstr(info->limit, "nothing"));
+            for (size_t f = 0; f < n; f++) ck_assert_str_eq(limit_kind(info->throttled->functions[f]), "at least");
+            trace_source_close(source);
+        }
+}
+END_TEST
+
 START_TEST(test_limit_text_of_others_is_cleaned) {
     struct trace_info *info = trace_info_new();
     char text[600];
@@ -199,6 +225,7 @@ int main(void) {
     tcase_add_test(tc, test_limit_calls_at_the_end_are_written_once);
     tcase_add_test(tc, test_limit_is_in_reports);
     tcase_add_test(tc, test_limit_without_effect_is_told);
+    tcase_add_test(tc, test_limit_is_incomplete_where_the_process_ended);
     tcase_add_test(tc, test_limit_text_of_others_is_cleaned);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
