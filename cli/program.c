@@ -118,6 +118,7 @@ int program_find(struct program *p, const struct run_options *o, int argc, char 
 /* ---- start ---- */
 
 static int wake_fd = -1;
+static sigset_t before_mask;
 static struct sigaction before[FORWARDED_MAX], before_child, before_pipe;
 struct note { /* of a signal that came */
     int number, code;
@@ -140,7 +141,12 @@ static void catch (int number, struct sigaction *old) {
     sigaction(number, &action, NULL);
 }
 
+/* SIGCHLD tells that the program has ended, and may have been blocked by whoever started us. */
 static void catch_all(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &set, &before_mask);
     for (size_t i = 0; i < VT_ARRAY_LEN(forwarded); i++) catch (forwarded[i], &before[i]);
     catch (SIGCHLD, &before_child);
     sigaction(SIGPIPE, NULL, &before_pipe);
@@ -152,6 +158,7 @@ static void release_all(void) {
     sigaction(SIGCHLD, &before_child, NULL);
     sigaction(SIGPIPE, &before_pipe, NULL);
     cli_restore_signals();
+    sigprocmask(SIG_SETMASK, &before_mask, NULL);
 }
 
 static bool is_variable(const char *entry, const char *name) {

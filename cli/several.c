@@ -511,11 +511,8 @@ int several_save(struct several *s) {
     int converted = convert_trace(&opts, &result, &err);
     progress_clear(&s->progress);
     if (converted) {
-        int kept = target_path_keep_raw(&s->path);
-        if (kept) vt_log(VT_LOG_INFO, "%s keeps its name: %s", s->path.raw, strerror(-kept));
-        cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, s->path.raw, s->path.raw);
-        s->path.raw[0] = 0;
-        return CLI_FAILED;
+        const char *kept = target_path_keep_raw(&s->path);
+        return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, kept, kept);
     }
     report(s, &result);
     return rc || s->failed ? CLI_FAILED : CLI_OK;

@@ -91,12 +91,16 @@ void target_path_discard(struct target_path *t) {
     t->raw[0] = 0;
 }
 
-int target_path_keep_raw(struct target_path *t) {
+const char *target_path_keep_raw(struct target_path *t) {
     char name[PATH_MAX];
-    if (snprintf(name, sizeof(name), "%s.vzt", t->output) >= (int)sizeof(name)) return -ENAMETOOLONG;
-    if (rename(t->raw, name)) return -errno;
-    strcpy(t->raw, name);
-    return 0;
+    const char *here = t->output[0] == '-' ? "./" : ""; /* a name that commands do not take for an option */
+    bool fits = snprintf(name, sizeof(name), "%s%s.vzt", here, t->output) < (int)sizeof(name);
+    if (fits && !renameat2(AT_FDCWD, t->raw, AT_FDCWD, name, RENAME_NOREPLACE))
+        strcpy(t->kept, name);
+    else
+        strcpy(t->kept, t->raw); /* whatever has the name already is not ours */
+    t->raw[0] = 0;
+    return t->kept;
 }
 
 void target_path_make_native(struct target_path *t) { snprintf(t->output, sizeof(t->output), "%s", t->native); }

@@ -10,6 +10,7 @@
 struct target_path {
     char output[PATH_MAX]; /* what the user gets */
     char raw[PATH_MAX];    /* .vzt while it arrives */
+    char kept[PATH_MAX];   /* where target_path_keep_raw left it */
     int raw_fd;
     char native[PATH_MAX]; /* the name of a .vzt instead of output, when the user gave no name; else "" */
 };
@@ -21,7 +22,8 @@ VT_MUST_CHECK int target_path_open(struct target_path *t, struct output_place *p
 void target_path_make_native(struct target_path *t);
 /* Removes the raw file, if it is still there. */
 void target_path_discard(struct target_path *t);
-/* The raw trace becomes <output>.vzt; its name is written to t->raw. */
-VT_MUST_CHECK int target_path_keep_raw(struct target_path *t);
+/* The raw trace stays for the user: as <output>.vzt, or with its own name where that is taken or cannot be given. Returns its
+ * name, valid as long as t. */
+const char *target_path_keep_raw(struct target_path *t);
 
 #endif

@@ -222,6 +222,7 @@ int tracing_request(struct tracing *a, uint32_t type) {
     else
         snprintf(output, sizeof(output), "%s", a->path.output);
     a->o->req.output = output;
+    a->asked_pid = (pid_t)a->o->req.pid;
     int rc = client_send(&a->client, type, &a->o->req.base, &a->err);
     a->o->req.output = NULL;
     return rc;
@@ -234,7 +235,7 @@ static void on_saving(void *arg, uint64_t done, uint64_t size) { progress_saving
 /* Finds the file that the daemon kept, once the daemon has released it. */
 static bool find_kept(const struct tracing *a, struct spooldir_file *k) {
     for (int ms = 0; ms < KEPT_WAIT_MS; ms += 50) {
-        if (!kept_find((pid_t)a->o->req.pid, k)) return true;
+        if (!kept_find(a->asked_pid, k)) return true;
         usleep(50000);
     }
     return false;
@@ -385,14 +386,12 @@ static int save(struct tracing *a) {
         snprintf(text, sizeof(text), "%s", err.msg);
         return fail_without_raw(a, text);
     }
-    int kept = rc ? target_path_keep_raw(&a->path) : 0;
-    if (a->end && !kept) tell_saved(a);
+    const char *kept = rc ? target_path_keep_raw(&a->path) : NULL;
+    if (a->end) tell_saved(a);
     if (rc == -EINTR)
-        return cli_fail("saving was given up; the raw trace is %s, save it with: viztracer convert %s -o %s", a->path.raw,
-                        a->path.raw, a->path.output);
-    if (rc && !kept)
-        return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, a->path.raw, a->path.raw);
-    if (rc) return cli_fail("%s", err.msg);
+        return cli_fail("saving was given up; the raw trace is %s, save it with: viztracer convert %s -o %s", kept, kept,
+                        a->path.output);
+    if (rc) return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, kept, kept);
     report(a, &result);
     if (json_bytes) tell_native(a, json_bytes);
     return CLI_OK;
@@ -468,7 +467,11 @@ int tracing_finish(struct tracing *a, int rc) {
     char text[PATH_MAX + 128];
     progress_clear(&a->progress);
     close_raw(a);
-    if (rc && (rc != -EPIPE || !a->attached)) return cli_fail("%s%s", a->err.msg, a->launched ? "; nothing was saved" : "");
+    if (rc && !a->attached) return cli_fail("%s%s", a->err.msg, a->launched ? "; nothing was saved" : "");
+    if (rc && rc != -EPIPE) {
+        snprintf(text, sizeof(text), "%s", a->err.msg);
+        return fail_without_raw(a, text);
+    }
     if (rc) take_kept(a);
     if (a->raw_error && !rc) {
         snprintf(text, sizeof(text), "cannot write to %s: %s", a->path.raw, strerror(-a->raw_error));

@@ -24,7 +24,8 @@ struct tracing {
     struct progress progress;
     FILE *raw;
     uint64_t raw_bytes;
-    int raw_error; /* the first error of writing it, -errno */
+    int raw_error;   /* the first error of writing it, -errno */
+    pid_t asked_pid; /* of the request: the daemon's copy has it in its name */
     bool attached, pending, ended, stop_sent;
     Vt__End *end;
     struct vt_err err;

@@ -3,6 +3,7 @@
 
 #define PRELOAD "LD_PRELOAD="
 #define VARIABLE VT_LAUNCH_VARIABLE "="
+#define ON_STACK_MAX (16u << 10) /* bytes; a thread may have a small stack (PTHREAD_STACK_MIN is 16 KiB, plus its own use) */
 
 static bool begins(const char *text, const char *with) {
     for (; *with; text++, with++)
@@ -81,6 +82,16 @@ size_t environ_room(char *const *environment) {
 size_t environ_text(char *const *environment) {
     const char *list = find(environment, PRELOAD);
     return sizeof PRELOAD + sizeof own.path + sizeof VARIABLE + sizeof own.value + (list ? strlen(list) : 0) + 2;
+}
+
+bool environ_fits(char *const *environment) {
+    unsigned preloads = 0, variables = 0;
+    for (char *const *at = environment; at && *at; at++) {
+        preloads += begins(*at, PRELOAD);
+        variables += begins(*at, VARIABLE);
+    }
+    return preloads <= 1 && variables <= 1 &&
+           environ_room(environment) * sizeof(char *) + environ_text(environment) <= ON_STACK_MAX;
 }
 
 static char *copy(char *to, const char *from) {

@@ -20,9 +20,11 @@ static char **environment_now(void) {
 }
 
 static const char *value_of(char *const *environment, const char *name) {
-    size_t n = strlen(name);
-    for (; environment && *environment; environment++)
-        if (!memcmp(*environment, name, n) && (*environment)[n] == '=') return *environment + n + 1;
+    for (; environment && *environment; environment++) {
+        const char *at = *environment, *with = name;
+        while (*with && *at == *with) at++, with++;
+        if (!*with && *at == '=') return at + 1;
+    }
     return NULL;
 }
 
@@ -49,11 +51,12 @@ static bool found_allows(const char *name) {
     return true;
 }
 
-/* A name in the environment that is about to be used, on the stack of the caller. */
+/* An environment of our own, on the stack of the caller. */
 #define OWN_ENVIRONMENT(environment, allowed)                                                                                    \
-    char *own_list[own.carries ? environ_room(environment) : 1];                                                                 \
-    char own_text[own.carries ? environ_text(environment) : 1];                                                                  \
-    if (own.carries) {                                                                                                           \
+    const bool own_changes = own.carries && environ_fits(environment);                                                           \
+    char *own_list[own_changes ? environ_room(environment) : 1];                                                                 \
+    char own_text[own_changes ? environ_text(environment) : 1];                                                                  \
+    if (own_changes) {                                                                                                           \
         environ_with(environment, allowed, own_list, own_text);                                                                  \
         environment = own_list;                                                                                                  \
     }

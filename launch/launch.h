@@ -22,6 +22,9 @@ extern HIDDEN struct own own;
 bool environ_read(char *const *environment);
 /* Takes them out of the environment, in place: it is then as it would be without us. */
 void environ_clean(char **environment);
+/* Can this environment be changed on the stack? False, and the call is passed on unchanged: it is very large, or has a variable
+ * of ours twice. */
+bool environ_fits(char *const *environment);
 /* The pointers that environ_with needs at most for this environment. */
 size_t environ_room(char *const *environment);
 /* Fills `to` with the environment and the client's variables (wanted), or without them. `text` has room for the new LD_PRELOAD

@@ -450,6 +450,43 @@ START_TEST(test_ending_disk_full) {
 }
 END_TEST
 
+/* Nobody reads stdout, so the conversion fails: the raw trace is where the message says, beside one of an earlier failure. */
+START_TEST(test_ending_failed_conversion_keeps_the_raw_trace) {
+    struct scene x;
+    char dir[PATH_MAX], name[2][256] = {"", ""}, path[PATH_MAX + 600], number[16];
+    int fds[2];
+    x.ip = suite_interp(_i);
+    x.out = temp_path(".json");
+    snprintf(x.who, sizeof x.who, "conversion fails on %s", x.ip->version);
+    snprintf(dir, sizeof dir, "%s", temp_path("-stdout"));
+    ck_assert_int_eq(mkdir(dir, 0755), 0);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "clocked.py", NULL, NULL), 0);
+    snprintf(number, sizeof number, "%d", (int)x.target.pid);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+        close(fds[0]);
+        const char *args[] = {"--attach", number, "-t", "0.3", "-o", "-", NULL};
+        tool_start(&x.tool, args, &(struct tool_opts){.cwd = dir, .stdout_fd = fds[1]});
+        close(fds[1]);
+        tool_wait(&x.tool, 20000);
+        must_exit(&x.tool, 1, x.who);
+        const char *at = strstr(x.tool.err, "the raw trace is ");
+        ck_assert_msg(at && sscanf(at, "the raw trace is %255[^,]", name[i]) == 1, "%s: says: %s", x.who, x.tool.err);
+    }
+    ck_assert_msg(strcmp(name[0], name[1]) != 0, "%s: the second took the place of the first", x.who);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, name[i]);
+        tool_runf(&x.tool, "report %s", path);
+        must_exit(&x.tool, 0, x.who);
+        ck_assert_msg(strstr(x.tool.out, "tick"), "%s: %s: %s", x.who, name[i], x.tool.out);
+        unlink(path);
+    }
+    ck_assert_msg(!rmdir(dir), "%s: something is left in the folder", x.who);
+    goes_on(&x);
+    end(&x);
+}
+END_TEST
+
 START_TEST(test_ending_output_unwritable) {
     struct scene x;
     static const char *const places[] = {"/proc/no/such/out.json", "/dev/null/out.json"};
@@ -641,6 +678,7 @@ int main(void) {
     suite_add_once(s, "status-full", test_status_to_full_disk_fails, 90);
     suite_add(s, "all-killed", test_ending_all_killed_early, suite_times(90, 600));
     suite_add(s, "disk-full", test_ending_disk_full, 60);
+    suite_add(s, "conversion-fails", test_ending_failed_conversion_keeps_the_raw_trace, 60);
     suite_add(s, "unwritable", test_ending_output_unwritable, 60);
     suite_add(s, "terminal-closed", test_ending_terminal_closed, 60);
     suite_add(s, "hung-up", test_ending_terminal_hung_up, 60);

@@ -50,7 +50,9 @@ static bool begin(struct scene *x, int i, bool late) {
     memset(x, 0, sizeof *x);
     x->ip = suite_interp(i);
     ck_assert_int_eq(target_spawn(&x->target, x->ip, "greenlets.py", late ? args : NULL, NULL), 0);
-    if (late || target_expect(&x->target, "none\n", 0)) return true;
+    if (late) return true;
+    ck_assert_int_eq(target_expect(&x->target, "module: ", 10000), 0);
+    if (target_expect(&x->target, "no\n", 0)) return true;
     suite_skipped("greenlets on %s: it has no module greenlet", x->ip->version);
     target_kill(&x->target);
     return false;

@@ -341,6 +341,23 @@ static void trace_with(const struct interp *ip, struct trace *t, const char *opt
     unlink(output);
 }
 
+/* Whoever started the client may have blocked SIGCHLD. The client sees the end of a program that has no interpreter, and the
+ * program has the same mask. */
+START_TEST(test_launch_ends_where_sigchld_is_blocked) {
+    struct tool tool;
+    sigset_t set, before;
+    const char *output = temp_path(".json");
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    tool_startf(&tool, "run -o %s /bin/grep SigBlk /proc/self/status", output);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    tool_wait(&tool, 20000);
+    ck_assert_msg(!tool.timed_out, "it did not end: %s%s", tool.out, tool.err);
+    ck_assert_msg(strstr(tool.out, "0000000000010000"), "the mask is another: %s", tool.out);
+}
+END_TEST
+
 START_TEST(test_launch_log_exit_records_the_end) {
     const struct interp *ip = suite_interp(_i);
     static const char *const others[] = {"", "--ignore_c_function", "--log_func_args", "--include_functions marked at_the_end"};
@@ -468,6 +485,7 @@ int main(void) {
     for (size_t i = 0; i < VT_ARRAY_LEN(cases); i++) add_case(s, i, ips, n);
     suite_add(s, "signals", test_launch_passes_a_signal_on, 120);
     suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 120);
+    suite_add_once(s, "sigchld-blocked", test_launch_ends_where_sigchld_is_blocked, 60);
     suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 120);
     suite_add(s, "entries", test_launch_has_viztracers_entries, 120);
     suite_add_once(s, "names", test_launch_makes_names, 120);

@@ -1,6 +1,6 @@
 """Greenlets that switch in the middle of their calls, in rounds: the test sets slot 60 to the wanted round, slot 61 is the last one
 done. The rounds run inside a greenlet; the main one and another one have been switched away from before. The counts are in
-tests/integration/greenlets.c. Says "none" and waits if there is no greenlet module. With the argument "late" the module is imported in
+tests/integration/greenlets.c. Says "module: no" and waits if there is no greenlet module. With the argument "late" the module is imported in
 the first round. VT_GREENLETS: a folder with the module by version, as 3.12/greenlet."""
 import os
 import sys
@@ -146,14 +146,16 @@ def start():
 
 
 late = sys.argv[1:] == ["late"]
+found = b"yes"
 try:
     if not late:
         module()
         serving = start()
 except ImportError:
-    os.write(1, b"none\n")
+    found = b"no"
     late = True
 ready()
+os.write(1, b"module: " + found + b"\n")
 if late:
     while slots[60] == 0:
         time.sleep(0.001)
