@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/base/interrupt.h"
+#include "cli/format/format.h"
 #include "cli/program.h"
 #include "cli/run_options.h"
 #include "cli/tracing.h"
@@ -69,6 +70,12 @@ static int trace(struct launch *l) {
     return rc;
 }
 
+/* The command's name was forgotten. */
+static bool is_trace(const char *name) {
+    const struct trace_format *format = format_by_name(name, NULL);
+    return format && format_has_use(format, FORMAT_READ);
+}
+
 static int run(int argc, char **argv) {
     struct launch *l = calloc(1, sizeof(*l));
     if (!l) return cli_fail("out of memory");
@@ -79,6 +86,10 @@ static int run(int argc, char **argv) {
     int rc = run_options_parse(&l->options, argc, argv);
     if (!rc && !l->options.script && !l->options.module && !l->options.code)
         rc = cli_usage("which program? viztracer script.py, -m MODULE, -c CODE, or -- COMMAND; see viztracer --help");
+    const char *script = !rc && l->options.script ? argv[l->options.script] : NULL;
+    if (script && is_trace(script))
+        rc = cli_usage("%s is a trace, not a program: viztracer report %s shows where the time went, vizviewer %s opens it",
+                       script, script, script);
     if (!rc && program_find(&l->program, &l->options, argc, argv, &a->err)) rc = cli_usage("%s", a->err.msg);
     if (rc) goto out;
     a->o->req.pid = (uint32_t)getpid();

@@ -388,6 +388,8 @@ static const struct {
     {"1234", "did you mean viztracer --attach 1234?"},
     {"foo.py --quiet", "no such file as foo.py"},
     {"--", "which program?"},
+    {"known.vzt", "known.vzt is a trace, not a program: viztracer report known.vzt"},
+    {"result.json --tree", "result.json is a trace, not a program"},
     {"--python /no/python -c pass", "--python /no/python: no such program"},
     {"--quiet", "which program?"},
     {"help nothing", "nothing"},
