@@ -136,5 +136,6 @@ uint32_t codes_line(const struct codes *c, const struct outside_code *told, uint
     if (c->layout->python == 0x30a) at *= 2;
     /* a frame that was just made is before its first instruction */
     if (at > INT32_MAX) return code->told.first_line;
-    return lines_find(code->lines, code->nlines, (uint32_t)at);
+    uint32_t line = lines_find(code->lines, code->nlines, (uint32_t)at);
+    return line ? line : code->told.first_line; /* a generator's first instruction has none on 3.10 */
 }

@@ -49,8 +49,8 @@ static size_t put_bytes(uint8_t *memory, size_t *next, const void *bytes, size_t
 
 void world_make(uint8_t memory[WORLD_SIZE]) {
     static const char *const names[WORLD_NFRAMES] = {"Inner.work", "middle", "<module>"};
-    /* two instructions in the first line, then two of them three lines on (entries without columns) */
-    static const uint8_t lines[] = {0x80 | 13 << 3 | 1, 0, 0x80 | 13 << 3 | 1, 3 << 1};
+    /* an instruction without a line, one in the first line, then two of them three lines on (entries without columns) */
+    static const uint8_t lines[] = {0x80 | 15 << 3, 0x80 | 13 << 3, 0, 0x80 | 13 << 3 | 1, 3 << 1};
     size_t next = WORLD_TEXTS;
     memset(memory, 0, WORLD_SIZE);
     world_put(memory, WORLD_RUNTIME + RT_INTERPRETERS, world_at(WORLD_INTERPRETER));
@@ -71,7 +71,7 @@ void world_make(uint8_t memory[WORLD_SIZE]) {
         size_t frame = WORLD_FRAMES + i * WORLD_FRAME, code = WORLD_CODES + i * WORLD_CODE;
         world_put(memory, frame + FRAME_CODE, world_at(code));
         world_put(memory, frame + FRAME_BACK, i + 1 < WORLD_NFRAMES ? world_at(frame + WORLD_FRAME) : 0);
-        world_put(memory, frame + FRAME_INSTR, world_at(code + CO_CODE + 4)); /* in the second entry */
+        world_put(memory, frame + FRAME_INSTR, world_at(code + CO_CODE + 4)); /* in the last entry */
         world_put(memory, code + OBJECT_TYPE, world_at(WORLD_TYPE));
         world_put(memory, code + CO_FIRST, 10 * (i + 1));
         world_put(memory, code + CO_NAME, put_str(memory, &next, names[i]));

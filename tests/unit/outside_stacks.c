@@ -63,6 +63,7 @@ START_TEST(test_stacks_are_read_whole) {
         ck_assert_str_eq(code->file, "app.py");
         ck_assert_uint_eq(code->first_line, 10 * (i + 1));
         ck_assert_uint_eq(codes_line(r.codes, code, threads[0]->frames[i].instr), 10 * (i + 1) + 3);
+        ck_assert_uint_eq(codes_line(r.codes, code, threads[0]->frames[i].instr - 4), 10 * (i + 1)); /* without a line */
     }
     const struct gil_state *gils = pystacks_gils(r.stacks, &n);
     ck_assert(n == 1 && gils[0].holder == threads[0]->address);
