@@ -126,7 +126,8 @@ static int check_exists(struct flight *f) {
     pid_t pid = f->o->pid;
     if (pid <= 0) return REFUSE(f, -ESRCH, "%d is not a process id: give the pid of a running Python process", pid);
     int rc = target_status_read(pid, &f->st);
-    if (rc == -ESRCH) return REFUSE(f, rc, "no process %d: it has exited or the pid is wrong; `pgrep -af python` lists what runs", pid);
+    if (rc == -ESRCH)
+        return REFUSE(f, rc, "no process %d: it has exited or the pid is wrong; `pgrep -af python` lists what runs", pid);
     if (rc == -EACCES || rc == -EPERM)
         return REFUSE(f, -EPERM, "process %d is hidden (/proc is mounted with hidepid): run with sudo", pid);
     if (rc) return REFUSE(f, rc, "cannot read the status of process %d: %s%s", pid, strerror(-rc), attach_advice(rc));
