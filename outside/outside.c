@@ -44,10 +44,12 @@ static pid_t tid_of(const struct outside *o, const struct raw_thread *t) {
     return t->native && t->native <= INT32_MAX ? tids_find(&o->tids, (pid_t)t->native) : 0;
 }
 
-/* Runs where it runs: then it does not run meanwhile. */
-static void hold(void *ctx, const struct raw_thread *t) {
+/* Runs where it runs: then it does not run meanwhile. held: has it not? */
+static bool hold(void *ctx, const struct raw_thread *t, bool held) {
     struct outside *o = ctx;
-    if (!o->core) pin_to(&o->pin, o->view.info.pid, tid_of(o, t));
+    if (o->core) return true;
+    pid_t tid = tid_of(o, t);
+    return held ? pin_has_held(&o->pin, o->view.info.pid, tid) : pin_to(&o->pin, o->view.info.pid, tid);
 }
 
 /* Takes o, whose memory can be read and whose version is known. */

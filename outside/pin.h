@@ -13,11 +13,15 @@ struct pin { /* all zero = we run anywhere */
     cpu_set_t own;
     bool on;
     int core;
+    bool here;           /* the thread was on our core when we had come there */
+    uint64_t timeslices; /* that it had run by then */
 };
 
 /* Moves this thread to the core where `tid` runs or ran last. False: we may not run there, the thread is gone, or it has
  * real-time priority and would not make way; then nothing has changed. */
 bool pin_to(struct pin *p, pid_t pid, pid_t tid);
+/* Whether the thread has not run since pin_to. True, too, where it could not be pinned: nothing is known then. */
+bool pin_has_held(const struct pin *p, pid_t pid, pid_t tid);
 /* Runs anywhere again. */
 void pin_release(struct pin *p);
 

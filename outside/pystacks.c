@@ -227,6 +227,7 @@ static int read_frame(struct pystacks *s, uint64_t address, struct raw_frame *f)
                             .back = remote_word(copy, l->frame_back),
                             .instr = l->frame_owner ? remote_word(copy, l->frame_instr) : remote_half(copy, l->frame_instr),
                             .shim = l->frame_owner && copy[l->frame_owner] >= l->frame_shims};
+    f->entry = f->shim || (l->python == 0x30b && copy[l->frame_owner - 1]); /* is_entry is before owner */
     return 0;
 }
 
@@ -284,6 +285,20 @@ static bool has_root(const struct pystacks *s, const struct raw_thread *t) {
     return t->frames[t->nframes - 1].shim;
 }
 
+/* With C frames (3.11, 3.12) each run of the interpreter's loop makes its own known (tstate->cframe) before it sets the innermost
+ * frame in it (Python/ceval.c). Until then that pointer is what an earlier call left on the stack. In a whole stack the first
+ * frame of the loop comes behind the innermost one of the loop around it. */
+static bool is_linked(struct pystacks *s, const struct raw_thread *t) {
+    const struct py_layout *l = s->layout;
+    uint64_t outer, top;
+    uint32_t i = 0;
+    if (l->python < 0x30b || !l->ts_cframe || !t->cframe || t->cut) return true;
+    if (remote_u64(s->remote, t->cframe + l->ts_current_frame + 8, &outer)) return false;
+    if (!outer) return !t->nframes; /* the thread is in no loop */
+    while (i < t->nframes && !t->frames[i].entry) i++;
+    return i < t->nframes && !remote_u64(s->remote, outer + l->ts_current_frame, &top) && t->frames[i].back == top;
+}
+
 /* Whether the thread could not have run Python code since `before`: another one held the GIL last, and still the same one. */
 static bool stood_still(struct pystacks *s, const struct raw_thread *t, const struct gil_words *before) {
     struct gil_words now;
@@ -309,7 +324,7 @@ int pystacks_read(struct pystacks *s, struct raw_thread *t) {
     bool may_run = !known || before.last_holder == t->address;
     t->torn = true;
     t->nsure = 0;
-    if (may_run) s->hold(s->ctx, t);
+    if (may_run) s->hold(s->ctx, t, false);
     int rc = collect(s, t);
     if (rc) return rc;
     if (!may_run && stood_still(s, t, &before)) {
@@ -319,8 +334,12 @@ int pystacks_read(struct pystacks *s, struct raw_thread *t) {
         load(s, t);
         rc = compare(s, t);
         if (!may_run) rc = -EAGAIN; /* the GIL has changed hands */
+        if (!rc && !s->hold(s->ctx, t, true)) {
+            t->nsure = 0; /* equal readings of a thread that ran in between prove nothing: calls repeat */
+            rc = -EAGAIN;
+        }
     }
-    if (!has_root(s, t)) {
+    if (!has_root(s, t) || !is_linked(s, t)) {
         t->nsure = 0;
         rc = -EAGAIN;
     }

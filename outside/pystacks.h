@@ -8,7 +8,8 @@
 
 struct raw_frame {
     uint64_t address, code, back, instr;
-    bool shim; /* belongs to no function */
+    bool shim;  /* belongs to no function */
+    bool entry; /* 3.11, 3.12: the first frame of a loop of the interpreter */
 };
 
 struct raw_thread {
@@ -28,8 +29,9 @@ struct gil_state {
 
 struct pystacks;
 
-/* Called before a thread is read that may run Python code meanwhile: to keep it from running, if that can be done. */
-typedef void hold_fn(void *ctx, const struct raw_thread *t);
+/* Called for a thread that may run Python code meanwhile. held = false: before it is read, to keep it from running, if that can
+ * be done. held = true: afterwards; false says that it has run, so that equal readings prove nothing. */
+typedef bool hold_fn(void *ctx, const struct raw_thread *t, bool held);
 
 /* Borrows remote and layout. */
 VT_MUST_CHECK int pystacks_new(struct pystacks **out, struct remote *remote, const struct py_layout *layout, uint64_t runtime,

@@ -4,9 +4,11 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/world.h"
 
-static void hold(void *ctx, const struct raw_thread *t) {
+static bool hold(void *ctx, const struct raw_thread *t, bool held) {
     (void)ctx;
     (void)t;
+    (void)held;
+    return true;
 }
 
 static int tell(struct pystacks *stacks, struct codes *codes) {

@@ -24,6 +24,7 @@ enum {
     CO_FIRST = 72,
     CO_LINES = 136,
     CO_CODE = 184,
+    FRAME_IS_ENTRY = 68,
     STR_ASCII_1 = 1 << 2 | 1 << 5 | 1 << 6, /* kind 1, compact, ASCII */
     STR_DATA = 48
 };
@@ -63,6 +64,8 @@ void world_make(uint8_t memory[WORLD_SIZE]) {
     world_put(memory, WORLD_THREAD + TS_IDENT, 0x7777);
     world_put(memory, WORLD_THREAD + TS_NATIVE, 4711);
     world_put(memory, WORLD_CFRAME + CFRAME_FRAME, world_at(WORLD_FRAMES));
+    world_put(memory, WORLD_CFRAME + CFRAME_FRAME + 8, world_at(WORLD_CFRAME + 32)); /* of the thread itself: without a frame */
+    memory[WORLD_FRAMES + (WORLD_NFRAMES - 1) * WORLD_FRAME + FRAME_IS_ENTRY] = 1;
     size_t type_name = next;
     strcpy((char *)memory + type_name, "code");
     next += WORLD_TEXT;
