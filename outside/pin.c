@@ -34,13 +34,14 @@ static uint64_t read_timeslices(pid_t pid, pid_t tid) {
 /* Whether the thread is on our core, and so does not run. The count comes first: a start after it is seen later. */
 static void look(struct pin *p, pid_t pid, pid_t tid) {
     int core = -1, policy;
+    p->tid = tid;
     p->timeslices = read_timeslices(pid, tid);
     p->here = read_stat(pid, tid, &core, &policy) && core == p->core;
 }
 
 bool pin_has_held(const struct pin *p, pid_t pid, pid_t tid) {
     struct pin now = *p;
-    if (!p->on) return true;
+    if (!p->on || p->tid != tid) return true;
     look(&now, pid, tid);
     return p->here && now.here && now.timeslices == p->timeslices;
 }
@@ -48,6 +49,7 @@ bool pin_has_held(const struct pin *p, pid_t pid, pid_t tid) {
 bool pin_to(struct pin *p, pid_t pid, pid_t tid) {
     int core = -1, policy = SCHED_OTHER;
     cpu_set_t only;
+    p->tid = 0;
     if (!read_stat(pid, tid, &core, &policy) || core < 0 || core >= CPU_SETSIZE) return false;
     if (policy == SCHED_FIFO || policy == SCHED_RR) return false;
     if (p->on && p->core == core) {

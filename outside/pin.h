@@ -13,6 +13,7 @@ struct pin { /* all zero = we run anywhere */
     cpu_set_t own;
     bool on;
     int core;
+    pid_t tid;           /* whom the last pin_to was for; 0 = it failed */
     bool here;           /* the thread was on our core when we had come there */
     uint64_t timeslices; /* that it had run by then */
 };

@@ -154,7 +154,7 @@ static size_t gaps_of(const struct trace *t, uint64_t *ns) {
     return n;
 }
 
-/* Until the next look nothing is seen of the thread, and each output says so. What comes before and after is exact. */
+/* The thread is not traced until the next look. Each output tells this gap. The counts before and after it are exact. */
 START_TEST(test_beside_taken_profile_function_leaves_a_gap) {
     const struct interp *ip = suite_interp(_i);
     struct target t;
