@@ -62,14 +62,24 @@ while read -r line; do
     skipped=$((skipped + 1))
 done < <([ -n "${VT_SKIPPED_PYTHONS:-}" ] && printf '%s\n' "$VT_SKIPPED_PYTHONS")
 grep -ahE '^SKIP ' "$logs"/*.log 2>/dev/null | sed 's/^SKIP /skipped: /' | sort -u
+summary=
 for result in "$logs"/*.result; do
     [ -e "$result" ] || continue
     read -r p f s rc <"$result"
     [ "$f" = 0 ] && continue
     log=${result%.result}.log
-    echo "failed: $(basename "$log" .log) (exit $rc, $log)"
-    grep -aE ':[FE]:' "$log" | cut -c1-600 | head -n 60
-    grep -aqE ':[FE]:' "$log" || tail -n 15 "$log"
+    name=$(basename "$log" .log)
+    echo "failed: $name (exit $rc, $log)"
+    cause=$(grep -aE ':[FE]:' "$log") || cause=
+    if [ -n "$cause" ]; then
+        cut -c1-600 <<<"$cause" | head -n 60
+    else
+        tail -n 15 "$log"
+        cause=$(grep -aE 'SUMMARY|rror:' "$log" | tail -n 1)
+    fi
+    summary+=$(cut -c1-240 <<<"$cause" | head -n 8 | sed "s#^#failed: $name: #")$'\n'
 done
+# Again in short, so that the end of the output names every failure.
+[ -n "$summary" ] && printf '\n%s' "$summary"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

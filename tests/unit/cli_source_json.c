@@ -404,6 +404,12 @@ START_TEST(test_source_json_what_is_left_out_is_counted_by_cause) {
                      "1 event of metadata (num_cpus), 2 fields of events (cname, tts), 2 members of the file (displayTimeUnit, "
                      "stackFrames)");
     record_free(&rec);
+    run_text("{\"\":1,\"traceEvents\":[" X(1, 1, 1, "f") "]}"); /* an empty first name; UBSan watches the arithmetic */
+    ck_assert_uint_eq(rec.totals.calls, 1);
+    ck_assert_str_eq(left_out_parts(&rec.info->left_out, text), "1 member of the file");
+    record_free(&rec);
+    run_text("[{\"ph\":\"X\",\"name\":\"\",\"pid\":\"\",\"tid\":\"\",\"id\":\"\",\"ts\":1,\"dur\":1}]");
+    record_free(&rec);
     run_text("[" X(1, 1, 1, "f") "]");
     ck_assert_str_eq(left_out_events(&rec.info->left_out, text), "");
     ck_assert_str_eq(left_out_parts(&rec.info->left_out, text), "");

@@ -84,6 +84,8 @@ static int put(struct reader *r, struct buf *b, const void *data, size_t len) {
 }
 
 static int put_piece(struct reader *r, struct piece *piece, const void *data, size_t len) {
+    /* The buffer exists even when the text is empty: a piece is an offset into it. */
+    if (!buf_room(&r->buf, 1)) return -ENOMEM;
     *piece = (struct piece){true, r->buf.len, len};
     return put(r, &r->buf, data, len);
 }
@@ -254,7 +256,8 @@ static void leave_out(struct reader *r, enum left_out_cause cause, const void *n
 /* A value begins at this place that nobody reads. */
 static void note_unread(struct reader *r) {
     if (r->place == EVENTS) leave_out(r, LEFT_OUT_NO_OBJECT, NULL, 0);
-    if (r->place == ROOT) leave_out(r, LEFT_OUT_MEMBERS, r->buf.data + r->key.at, r->key.len);
+    struct json_text key = text_of(r, &r->key);
+    if (r->place == ROOT) leave_out(r, LEFT_OUT_MEMBERS, key.text, key.len);
 }
 
 /* A value of an event, or an element of a file, has been read. */
