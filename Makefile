@@ -38,17 +38,19 @@ BENCH_SRC  := $(wildcard tests/bench/*.c)
 BIN := $(BUILD)/bin/viztracer $(BUILD)/bin/viztracerd $(BUILD)/bin/vizviewer
 AGENT := $(BUILD)/lib/libviztracer_agent.so
 LAUNCH := $(BUILD)/lib/libviztracer_launch.so
+PACKAGE := $(BUILD)/python/viztracer
 .PHONY: all help clean
 ## Building
 ##   make                 builds the programs, the agent and the man pages (make all)
 ##   make help            prints this text
 ##   make docs            builds the man pages and the completion (part of make)
+##   make package         builds build/python, the Python package (part of make)
 ##   make docs-tables     updates the tables of options and formats in docs/
 ##   make clean           removes every build folder
 ##   make compile_commands.json  writes the compiler's command for each file, for editors
 ##   Variables, each with a build folder of its own: CC=clang SAN=address,undefined SAN=thread FAULTS=1
 ##   CONSTANT_CLOCK=1; and BUILD=folder WERROR=1
-all: $(BIN) $(AGENT) $(LAUNCH) docs
+all: $(BIN) $(AGENT) $(LAUNCH) docs package
 
 help:
 	@sed -n 's/^##\( \|$$\)//p' Makefile Makefile.setup tests/tests.mk
@@ -113,6 +115,21 @@ $(LAUNCH): $(LAUNCH_OBJ) launch/launch.map
 	@mkdir -p $(@D)
 	$(CC) -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,--build-id=sha1 -Wl,--hash-style=both \
 	    -Wl,--version-script=launch/launch.map -o $@ $(LAUNCH_OBJ)
+
+# ---- the Python package: its sources, the version, and the agent as its extension module ----
+PACKAGE_SRC := $(shell cd python && find viztracer -name '*.py' -o -name '*.pyi' -o -name py.typed)
+PACKAGE_FILES := $(addprefix $(BUILD)/python/,$(PACKAGE_SRC)) $(PACKAGE)/_version.py $(PACKAGE)/_agent.so
+.PHONY: package
+package: $(PACKAGE_FILES)
+$(BUILD)/python/%: python/%
+	@mkdir -p $(@D)
+	cp $< $@
+$(PACKAGE)/_version.py: Makefile
+	@mkdir -p $(@D)
+	echo '__version__ = "$(VERSION)"' >$@
+$(PACKAGE)/_agent.so: $(AGENT)
+	@mkdir -p $(@D)
+	cp $< $@.tmp && mv $@.tmp $@
 
 # ---- host side ----
 $(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h $(PERFETTO_GEN).h
