@@ -22,11 +22,11 @@ static const struct {
      "posix.write|_pickle.Pickler.dump"},
 };
 
-/* The name in the first row of the first table. */
-static const char *first_row(struct tool *t, pid_t pid, const char *who) {
+/* The name in the first row of the first table after that time of tracing. */
+static const char *first_row(struct tool *t, pid_t pid, const char *seconds, const char *who) {
     const char *out = temp_path(".vzt");
     static struct tool cpu;
-    tool_runf(t, "--attach %d -t 1.2 -o %s", (int)pid, out);
+    tool_runf(t, "--attach %d -t %s -o %s", (int)pid, seconds, out);
     must_exit(t, 0, who);
     tool_runf(t, "report %s --limit 1 --slowest 0", out);
     must_exit(t, 0, who);
@@ -46,13 +46,25 @@ static const char *first_row(struct tool *t, pid_t pid, const char *who) {
     return row + strspn(row, " ");
 }
 
-static void must_begin(const char *row, const char *names, const char *who) {
+static bool begins(const char *row, const char *names) {
     char any[128], *save = NULL;
     bool found = false;
     snprintf(any, sizeof any, "%s", names);
     for (char *name = strtok_r(any, "|", &save); name; name = strtok_r(NULL, "|", &save))
         found |= !strncmp(row, name, strlen(name));
-    ck_assert_msg(found, "%s: the first row is not %s but %s", who, names, row);
+    return found;
+}
+
+/* The report's first row is the example's bottleneck. A loaded machine gives a short trace too little of the program's time. */
+static void must_lead(pid_t pid, const char *names, const char *who) {
+    static const char *const seconds[] = {"1.2", "4", "12"};
+    struct tool report;
+    const char *row = "";
+    for (size_t i = 0; i < VT_ARRAY_LEN(seconds); i++) {
+        row = first_row(&report, pid, seconds[i], who);
+        if (begins(row, names)) return;
+    }
+    ck_abort_msg("%s: the first row is not %s but %s", who, names, row);
 }
 
 static void attach(pid_t pid, int row, const char *const *shows, size_t n) {
@@ -84,8 +96,7 @@ START_TEST(test_example_shows_what_it_says) {
     ck_assert_msg(tool_expect(&t, "pid ", 30000) == 0 && tool_expect(&t, "\n", 30000) == 0, "%s: %s", path, t.err);
     sleep(1); /* past its imports */
     attach(atoi(strstr(t.out, "pid ") + 4), _i, rows[_i].shows, VT_ARRAY_LEN(rows[_i].shows));
-    struct tool report;
-    must_begin(first_row(&report, atoi(strstr(t.out, "pid ") + 4), path), rows[_i].bottleneck, path);
+    must_lead(atoi(strstr(t.out, "pid ") + 4), rows[_i].bottleneck, path);
     if (rows[_i].second) attach(atoi(strstr(t.out, rows[_i].second) + strlen(rows[_i].second)), _i, worker, 1);
     tool_kill(&t);
 }
@@ -93,13 +104,13 @@ END_TEST
 
 /* tax_rate walks a table in each call; the rest of the threads' time is waiting for requests. */
 START_TEST(test_example_shop_shows_its_waits) {
-    struct tool shop, load, report;
+    struct tool shop, load;
     tool_start(&shop, (const char *[]){"examples/shop.py", "serve", NULL}, &(struct tool_opts){.program = "/usr/bin/python3"});
     ck_assert_msg(tool_expect(&shop, "\n", 30000) == 0, "no port: %s", shop.err);
     tool_start(&load, (const char *[]){"examples/shop.py", "load", strtok(shop.out, "\n"), "4", NULL},
                &(struct tool_opts){.program = "/usr/bin/python3"});
     sleep(1);
-    must_begin(first_row(&report, shop.pid, "shop.py"), "tax_rate", "shop.py");
+    must_lead(shop.pid, "tax_rate", "shop.py");
     tool_kill(&load);
     tool_kill(&shop);
 }
