@@ -18,7 +18,7 @@ struct attach_options {
     const char *output_file; /* NULL = not given */
     const char *output_dir;
     const char *unique_name; /* launch: what -u names begin with; NULL = python */
-    bool unique, quiet, open, pid_suffix;
+    bool unique, quiet, open, pid_suffix, flamegraph;
     char text[1024]; /* as typed, for the trace's header */
 };
 

@@ -84,14 +84,16 @@ static int run(int argc, char **argv) {
     a->launched = true;
     a->o = &l->options.trace;
     int rc = run_options_parse(&l->options, argc, argv);
-    if (!rc && !l->options.script && !l->options.module && !l->options.code)
+    if (!rc && !l->options.nwords && !l->options.module && !l->options.code)
         rc = cli_usage("which program? viztracer script.py, -m MODULE, -c CODE, or -- COMMAND; see viztracer --help");
-    const char *script = !rc && l->options.script ? argv[l->options.script] : NULL;
+    bool is_program = !l->options.module && !l->options.code;
+    const char *script = !rc && is_program ? l->options.words[0] : NULL;
     if (script && is_trace(script))
         rc = cli_usage("%s is a trace, not a program: viztracer report %s shows where the time went, vizviewer %s opens it",
                        script, script, script);
-    if (!rc && program_find(&l->program, &l->options, argc, argv, &a->err)) rc = cli_usage("%s", a->err.msg);
+    if (!rc && program_find(&l->program, &l->options, &a->err)) rc = cli_usage("%s", a->err.msg);
     if (rc) goto out;
+    run_options_tell_older(&l->options);
     a->o->req.pid = (uint32_t)getpid();
     a->o->unique_name = l->program.name;
     client_silence_daemon();

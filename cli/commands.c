@@ -123,13 +123,13 @@ static const char *mistyped(const char *word) {
 }
 
 /* No command: a program to start, or a mistake. */
-static int run_no_command(int argc, char **argv, int rc, const struct run_options *o, const struct vt_err *err) {
+static int run_no_command(int argc, char **argv, int rc, const char *program, const struct vt_err *err) {
     if (rc == OPTIONS_WANT_HELP) return cli_print_help(), cli_flush();
     if (rc == OPTIONS_WANT_VERSION) return cli_print_version("viztracer"), cli_flush();
     if (rc) return cli_usage("%s", err->msg);
-    const char *meant = o->script ? mistyped(argv[o->script]) : NULL;
-    if (meant) return cli_usage("%s: no such command; did you mean %s?", argv[o->script], meant);
-    const char *word = o->script ? argv[o->script] : "x";
+    const char *meant = program ? mistyped(program) : NULL;
+    if (meant) return cli_usage("%s: no such command; did you mean %s?", program, meant);
+    const char *word = program ? program : "x";
     if (word[0] && !word[strspn(word, "0123456789")] && access(word, F_OK))
         return cli_usage("%s: no such command; did you mean viztracer --attach %s?", word, word);
     return cli_run.run(argc, argv);
@@ -158,11 +158,12 @@ int cli_main(int argc, char **argv) {
     memset(&o, 0, sizeof(o));
     attach_options_init(&o.trace);
     int rc = options_parse(&no_command, &o, argc, argv, &err);
+    const char *program = o.nwords && !o.module && !o.code ? o.words[0] : NULL;
     options_free(&no_command, &o);
     /* A mistake may stand before the flag of a command, which then says so. */
     for (int at = 1; rc && at < argc && strcmp(argv[at], "--"); at++) {
         const struct option_row *row = options_find(&no_command, argv[at]);
         if (row && row->kind == OPTION_COMMAND) return run_flag(command_of_flag(row->name), argc, argv, at);
     }
-    return run_no_command(argc, argv, rc, &o, &err);
+    return run_no_command(argc, argv, rc, program, &err);
 }

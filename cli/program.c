@@ -78,12 +78,12 @@ static void set_name(struct program *p, const char *from) {
     if (!p->name[0]) snprintf(p->name, sizeof(p->name), "python");
 }
 
-static int find_program(struct program *p, const struct run_options *o, char **words, int n, struct vt_err *err) {
-    const char *word = words[0];
+static int find_program(struct program *p, const struct run_options *o, struct vt_err *err) {
+    const char *word = o->words[0];
     bool is_stdin = !strcmp(word, "-"), there = !is_stdin && !access(word, F_OK);
     if (there && vt_ends_with(word, ".json"))
         return vt_err_set(err, -ENOEXEC, "%s is not a program; did you mean vizviewer %s?", word, word);
-    for (int i = 0; i < n; i++) p->argv[1 + i] = words[i];
+    for (size_t i = 0; i < o->nwords; i++) p->argv[1 + i] = o->words[i];
     set_name(p, is_stdin ? "python" : word);
     if (is_stdin || (there && needs_python(word, o))) return find_python(p, o, err);
     char found[PATH_MAX];
@@ -95,19 +95,19 @@ static int find_program(struct program *p, const struct run_options *o, char **w
         return find_python(p, o, err);
     }
     snprintf(p->file, sizeof(p->file), "%s", there && strchr(word, '/') ? word : found);
-    memmove(p->argv, p->argv + 1, (size_t)(n + 1) * sizeof(char *));
+    memmove(p->argv, p->argv + 1, (o->nwords + 1) * sizeof(char *));
     return 0;
 }
 
-int program_find(struct program *p, const struct run_options *o, int argc, char **argv, struct vt_err *err) {
+int program_find(struct program *p, const struct run_options *o, struct vt_err *err) {
     memset(p, 0, sizeof(*p));
     p->wake[0] = p->wake[1] = -1;
-    p->argv = calloc((size_t)argc + 6, sizeof(char *));
+    p->argv = calloc(o->nwords + 6, sizeof(char *));
     if (!p->argv) return vt_err_set(err, -ENOMEM, "out of memory");
-    if (!o->module && !o->code) return find_program(p, o, argv + o->script, argc - o->script, err);
+    if (!o->module && !o->code) return find_program(p, o, err);
     p->argv[1] = (char *)(o->module ? "-m" : "-c");
     p->argv[2] = (char *)(o->module ? o->module : o->code);
-    for (int i = o->rest; i < argc; i++) p->argv[3 + i - o->rest] = argv[i];
+    for (size_t i = 0; i < o->nwords; i++) p->argv[3 + i] = o->words[i];
     if (o->module)
         snprintf(p->name, sizeof(p->name), "%.60s", o->module);
     else

@@ -18,8 +18,8 @@ struct program {
     int wake[2]; /* pipe: a byte for each signal of ours */
 };
 
-/* Works out what to execute. words: argv as o's indexes are of. 0, or -errno with one line in err. */
-VT_MUST_CHECK int program_find(struct program *p, const struct run_options *o, int argc, char **argv, struct vt_err *err);
+/* Works out what to execute. o has to live on: the words are its. 0, or -errno with one line in err. */
+VT_MUST_CHECK int program_find(struct program *p, const struct run_options *o, struct vt_err *err);
 /* Starts it with the two variables of the launch added to the environment. From now on our signals are caught. 0 or -errno, err.
  */
 VT_MUST_CHECK int program_start(struct program *p, const char *preload, const char *key, struct vt_err *err);

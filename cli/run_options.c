@@ -1,28 +1,33 @@
 /* Owns the table of a launch's own options, and reading the rcfile before the command line. */
 #include "cli/run_options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/output.h"
 #include "cli/rcfile.h"
 #include "proto/abi/arena.h"
 
 #define AT(field) OPTION_AT(struct run_options, field)
-#define BEHIND(field) OPTION_AT(struct run_options, field), .count = offsetof(struct run_options, rest)
 #define TRACE_BIT(bit) OPTION_AT(struct run_options, trace.trace.flags), .value = (bit)
 #define REFUSED(name, why)                                                                                                       \
     { name, NULL, OPTION_REFUSED, .help = why }
 #define ACCEPTED(name, why)                                                                                                      \
     { name, NULL, OPTION_FLAG, AT(unused), .help = why }
+#define OLDER(name, bit)                                                                                                         \
+    { name, NULL, OPTION_BIT, OPTION_AT(struct run_options, older), .value = (bit), .help = CHILDREN_NOW }
+#define CHILDREN_NOW "an older name; children are not traced in this version"
 #define NOT_YET "is not available in this version"
 
 const struct option_row run_option_rows[] = {
-    {"PROGRAM", NULL, OPTION_REST, AT(script), .help = "a script, or any command that runs Python; what follows belongs to it"},
+    {"PROGRAM", NULL, OPTION_REST, AT(words), .count = offsetof(struct run_options, nwords),
+     .help = "a script, or any command that runs Python; what follows belongs to it, but for options of this list"},
 
     {"What is started", .kind = OPTION_HEADING},
-    {"--module", "-m", OPTION_LAST, BEHIND(module), .arg = "MODULE", .help = "runs a module, as python -m does"},
-    {"--cmd_string", "-c", OPTION_LAST, BEHIND(code), .arg = "CODE", .help = "runs code, as python -c does"},
+    {"--module", "-m", OPTION_LAST, AT(module), .arg = "MODULE", .help = "runs a module, as python -m does"},
+    {"--cmd_string", "-c", OPTION_LAST, AT(code), .arg = "CODE", .help = "runs code, as python -c does"},
     {"--run", NULL, OPTION_ENDS, .help = "ends the options, as -- does: a program follows"},
     {"--python", NULL, OPTION_TEXT, AT(python), .arg = "FILE",
      .help = "the interpreter for scripts, -m and -c (python3 or python on PATH)"},
@@ -31,18 +36,19 @@ const struct option_row run_option_rows[] = {
     {"--log_exit", NULL, OPTION_BIT, TRACE_BIT(VT_F_LOG_EXIT),
      .help = "records what runs after the program's own code, too: atexit functions and the interpreter's end"},
     {"--pid_suffix", NULL, OPTION_FLAG, AT(trace.pid_suffix), .help = "adds the process id to the output's name"},
+    {"--flamegraph", NULL, OPTION_FLAG, AT(trace.flamegraph), .help = "writes a flame graph beside the output, too: NAME.svg"},
     {"--rcfile", NULL, OPTION_TEXT, AT(rcfile), .arg = "FILE",
      .help = "a file with a section [default] of options: name = value (.viztracerrc, if it is there)"},
 
     {"Accepted, without effect", .kind = OPTION_HEADING},
     ACCEPTED("--ignore_multiprocess", "only the first interpreter is traced anyway"),
-    ACCEPTED("--log_multiprocess", "VizTracer's older name; children are not traced in this version"),
-    ACCEPTED("--log_subprocess", "VizTracer's older name; children are not traced in this version"),
+    OLDER("--log_multiprocess", RUN_OLDER_MULTIPROCESS),
+    OLDER("--log_subprocess", RUN_OLDER_SUBPROCESS),
+    OLDER("--include_children", RUN_OLDER_CHILDREN),
     ACCEPTED("--minimize_memory", "nothing is saved inside the program"),
     ACCEPTED("--sanitize_function_name", "names are always valid JSON"),
     ACCEPTED("--trace_self", "no Python code of the tracer runs in the program"),
 
-    REFUSED("--flamegraph", "is a format here: name the output .svg"),
     REFUSED("--attach_installed", "is not needed: --attach works on every process"),
     REFUSED("--log_var", NOT_YET),
     REFUSED("--log_number", NOT_YET),
@@ -92,7 +98,15 @@ int run_options_parse(struct run_options *o, int argc, char **argv) {
     const char *named = rcfile_of(argc, argv);
     int rc = named || !access(RCFILE, R_OK) ? take_rcfile(o, named ? named : RCFILE) : CLI_OK;
     if (!rc) rc = cli_parse(&cli_run, o, argc, argv);
+    if (!rc && o->trace.flamegraph && o->trace.output_file && output_is_stdout(o->trace.output_file))
+        return cli_usage("--flamegraph needs an output with a name: -o %s has none", o->trace.output_file);
     return rc ? rc : attach_options_check(&o->trace);
+}
+
+void run_options_tell_older(const struct run_options *o) {
+    for (const struct option_row *row = run_option_rows; row->name && !o->trace.quiet; row++)
+        if (row->kind == OPTION_BIT && row->at == offsetof(struct run_options, older) && o->older & (uint32_t)row->value)
+            fprintf(stderr, "viztracer: %s is %s\n", row->name, row->help);
 }
 
 void run_options_free(struct run_options *o) {

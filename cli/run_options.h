@@ -6,14 +6,17 @@
 
 struct run_options {
     struct attach_options trace; /* first: the shared rows fill it */
-    int script;                  /* index in argv of the program and its arguments; 0 = none */
     const char *module, *code;   /* -m, -c; NULL = not given */
-    int rest;                    /* index in argv of the arguments behind -m or -c */
-    const char *python;          /* NULL = found on PATH */
-    const char *rcfile;          /* NULL = .viztracerrc, if it is there */
-    char *rctext;                /* words of the rcfile, to which fields point. Owned */
-    bool unused;                 /* what options of VizTracer that change nothing here store */
+    char **words;                /* the program and its arguments; those of -m or -c. Texts are borrowed */
+    size_t nwords;
+    const char *python; /* NULL = found on PATH */
+    const char *rcfile; /* NULL = .viztracerrc, if it is there */
+    char *rctext;       /* words of the rcfile, to which fields point. Owned */
+    bool unused;        /* what options of VizTracer that change nothing here store */
+    uint32_t older;     /* RUN_OLDER_*: names that VizTracer had once */
 };
+
+enum { RUN_OLDER_MULTIPROCESS = 1, RUN_OLDER_SUBPROCESS = 2, RUN_OLDER_CHILDREN = 4 };
 
 /* The rows that only a launch has; ends with OPTION_END. */
 extern const struct option_row run_option_rows[];
@@ -21,6 +24,8 @@ extern const struct option_row run_option_rows[];
 
 /* Parses the rcfile, then the words. run_options_free has to follow in any case. CLI_OK, -1 or an exit code, as cli_parse. */
 int run_options_parse(struct run_options *o, int argc, char **argv);
+/* One line on stderr for each older name that was given: what it does now. */
+void run_options_tell_older(const struct run_options *o);
 void run_options_free(struct run_options *o);
 
 #endif

@@ -351,6 +351,35 @@ static void tell_native(const struct tracing *a, uint64_t json_bytes) {
     tracing_say(a, line);
 }
 
+static void tell_flame(const struct tracing *a, const char *name) {
+    char line[PATH_MAX + 64];
+    snprintf(line, sizeof line, "The flame graph is %s\n", name);
+    tracing_say(a, line);
+}
+
+/* NAME.svg for NAME.json; false when the output is a flame graph already. */
+static bool flame_name(const struct tracing *a, char to[PATH_MAX]) {
+    const struct format_suffix *suffix = NULL;
+    format_by_name(a->path.output, &suffix);
+    size_t len = strlen(a->path.output) - (suffix ? strlen(suffix->text) : 0);
+    snprintf(to, PATH_MAX, "%.*s.svg", (int)len, a->path.output);
+    return strcmp(to, a->path.output) != 0;
+}
+
+/* --flamegraph: one more output, made first, because saving a .vzt moves the raw trace. */
+static int save_flame(const struct tracing *a, const struct convert_opts *like, char name[PATH_MAX], struct vt_err *err) {
+    struct convert_result result;
+    if (!a->o->flamegraph || !flame_name(a, name)) {
+        name[0] = 0;
+        return 0;
+    }
+    struct convert_opts opts = *like;
+    opts.output = name;
+    opts.move_input = false;
+    opts.note = NULL;
+    return convert_trace(&opts, &result, err);
+}
+
 static int save(struct tracing *a) {
     struct convert_result result;
     struct vt_err err = {0};
@@ -380,6 +409,9 @@ static int save(struct tracing *a) {
                                 .progress = on_saving,
                                 .progress_arg = &a->progress,
                                 .stop = &interrupts_seen};
+    char flame[PATH_MAX];
+    struct vt_err flame_err = {0};
+    int flame_rc = save_flame(a, &opts, flame, &flame_err);
     int rc = convert_trace(&opts, &result, &err);
     progress_clear(&a->progress);
     if (rc && format_is_native(a->path.output)) {
@@ -394,6 +426,8 @@ static int save(struct tracing *a) {
     if (rc) return cli_fail("%s; the raw trace is %s, save it with: viztracer convert %s -o FILE", err.msg, kept, kept);
     report(a, &result);
     if (json_bytes) tell_native(a, json_bytes);
+    if (flame_rc) return cli_fail("the trace is saved, the flame graph is not: %s", flame_err.msg);
+    if (flame[0]) tell_flame(a, flame);
     return CLI_OK;
 }
 

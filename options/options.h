@@ -3,6 +3,9 @@
  *
  * The rules are those of Python's argparse: --x y, --x=y, any unique beginning of a name, -oFILE, -o FILE, flags with one
  * letter together (-us), options and arguments in any order, "--" ends the options. In names "-" and "_" are equal.
+ * Behind the name of a program (OPTION_REST, OPTION_LAST) an option that we know is ours, and all other words are the program's,
+ * as with argparse's parse_known_args; where "--" or an OPTION_ENDS comes before the program, all words are the program's. What
+ * names a program or a command, --help and --version are the program's.
  * Values go straight into the caller's struct (offsetof), so a struct that protobuf-c generated can be filled as it is. */
 #ifndef VT_OPTIONS_OPTIONS_H
 #define VT_OPTIONS_OPTIONS_H
@@ -34,13 +37,13 @@ enum option_kind {
     OPTION_COUNT,    /* from "50000", "500k", "5M"; not 0 */
     OPTION_SHARE,    /* "5%" or "0.05", in 1/10000: 1 to 10000 */
     OPTION_CHOICE,   /* one of `choices`: its index, or what `take` makes of it */
-    OPTION_LAST,   /* const char *, also an empty one; ends the parse: the index of the word behind it goes to `count`, an int */
-    OPTION_CUSTOM, /* `take` reads it; when the option is given several times, each time */
+    OPTION_LAST,     /* const char *, also an empty one; names the program, as the first word of an OPTION_REST does */
+    OPTION_CUSTOM,   /* `take` reads it; when the option is given several times, each time */
     /* with all words up to the next option, or one behind "=" */
     OPTION_LIST,  /* char ** at `at`, size_t at `count`; the texts are borrowed from argv */
     OPTION_PATHS, /* the same, but the texts are owned: each path as typed, and absolute if that differs */
     /* arguments only */
-    OPTION_REST, /* int: index in argv of this word; it and all that follow are not looked at */
+    OPTION_REST, /* the words of a program, as OPTION_LIST: this one and those that follow, but for options that we know */
 };
 
 #define OPTION_LIST_MAX 256 /* words of one list option */

@@ -132,8 +132,8 @@ struct walk {
     int argc, i; /* i: the current word */
     char **argv;
     struct vt_err *err;
-    bool only_arguments; /* no option comes any more */
-    bool over;           /* the words that follow are not ours */
+    bool only_arguments;              /* no option comes any more */
+    const struct option_row *program; /* OPTION_REST: the program was named; NULL = not yet, or there is none */
 };
 
 /* Appends one word. In a list of paths, the list owns the word. */
@@ -168,7 +168,9 @@ static void list_clear(const struct option_row *row, void *to) {
     *n = 0;
 }
 
-static bool is_list(const struct option_row *row) { return row->kind == OPTION_LIST || row->kind == OPTION_PATHS; }
+static bool is_list(const struct option_row *row) {
+    return row->kind == OPTION_LIST || row->kind == OPTION_PATHS || row->kind == OPTION_REST;
+}
 
 void options_free(const struct options_command *c, void *to) {
     const struct option_row *r;
@@ -186,6 +188,13 @@ static int take_list(struct walk *w, const struct option_row *row, const char *v
     }
     if (rc || n) return rc;
     return vt_err_set(w->err, -EINVAL, "%s: expected at least one %s", who, row->kind == OPTION_PATHS ? "path" : "name");
+}
+
+static const struct option_row *rest_row(const struct options_command *c) {
+    const struct option_row *r;
+    for (size_t i = 0; (r = options_row(c, i)); i++)
+        if (r->kind == OPTION_REST) return r;
+    return NULL;
 }
 
 /* value: the text after "=" or after the letter; NULL = none there. */
@@ -212,10 +221,7 @@ static int take_row(struct walk *w, const struct option_row *row, const char *va
             return vt_err_set(w->err, -EINVAL, "%s: expected a value (%s)", who, row->arg);
         value = w->argv[++w->i];
     }
-    if (row->kind == OPTION_LAST) {
-        *(int *)(void *)((char *)w->to + row->count) = w->i + 1;
-        w->over = true;
-    }
+    if (row->kind == OPTION_LAST) w->program = rest_row(w->c);
     return value_take(row, w->to, value, who, w->err);
 }
 
@@ -257,6 +263,39 @@ static const struct option_row *next_argument(const struct options_command *c, c
     return NULL;
 }
 
+/* ---- behind the program ---- */
+
+static bool is_ours_behind(const struct option_row *row) {
+    return row && row->kind != OPTION_COMMAND && row->kind != OPTION_HELP && row->kind != OPTION_VERSION &&
+           row->kind != OPTION_LAST && row->kind != OPTION_ENDS;
+}
+
+/* -o, -oVALUE, -us; not -ux, where x is not ours. */
+static bool letters_are_ours(const struct options_command *c, const char *word) {
+    for (const char *p = word + 1; *p; p++) {
+        const struct option_row *row = find_letter(c, *p);
+        if (!is_ours_behind(row)) return false;
+        if (option_takes_value(row)) return true;
+    }
+    return true;
+}
+
+static int take_behind(struct walk *w, char *word) {
+    const bool has_words = *(size_t *)(void *)((char *)w->to + w->program->count);
+    const struct option_row *row = options_find(w->c, word);
+    bool ends = !w->only_arguments && (!strcmp(word, "--") || (row && row->kind == OPTION_ENDS));
+    bool ours = !w->only_arguments && !ends && looks_like_option(word) &&
+                (word[1] == '-' ? is_ours_behind(row) : letters_are_ours(w->c, word));
+    if (ends) w->only_arguments = true;
+    if (ends && !has_words) return 0; /* -m MODULE -- ARG: it ended our options */
+    if (!ours) return list_add(w, w->program, word);
+    int rc = take_option(w, word);
+    if (rc != -EINVAL) return rc;
+    const struct vt_err why = *w->err;
+    w->err->msg[0] = 0;
+    return vt_err_set(w->err, rc, "%s; -- before the program leaves it all that follows", why.msg);
+}
+
 int options_parse(const struct options_command *c, void *to, int argc, char **argv, struct vt_err *err) {
     struct walk w = {.c = c, .to = to, .argc = argc, .argv = argv, .err = err};
     const struct option_row *last = NULL, *row = next_argument(c, NULL);
@@ -266,9 +305,11 @@ int options_parse(const struct options_command *c, void *to, int argc, char **ar
 
     said_by(c, by, sizeof(by));
     usage_of(c, usage, sizeof(usage));
-    for (w.i = 1; !rc && !w.over && w.i < argc; w.i++) {
+    for (w.i = 1; !rc && w.i < argc; w.i++) {
         char *word = argv[w.i];
-        if (!w.only_arguments && !strcmp(word, "--") && !options_find(c, "--")) {
+        if (w.program) {
+            rc = take_behind(&w, word);
+        } else if (!w.only_arguments && !strcmp(word, "--") && !options_find(c, "--")) {
             w.only_arguments = true;
         } else if (!w.only_arguments && looks_like_option(word)) {
             rc = take_option(&w, word);
@@ -278,8 +319,8 @@ int options_parse(const struct options_command *c, void *to, int argc, char **ar
             else
                 rc = vt_err_set(err, -EINVAL, "%swhat is %s? The usage is: %s", by, word, usage);
         } else if (row->kind == OPTION_REST) {
-            value_store(row, to, (uint64_t)w.i);
-            return 0;
+            w.program = row;
+            rc = list_add(&w, row, word);
         } else if (is_list(row)) {
             in_list = true;
             rc = list_add(&w, row, word);

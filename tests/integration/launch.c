@@ -398,7 +398,9 @@ START_TEST(test_launch_has_viztracers_entries) {
 }
 END_TEST
 
-/* -u and --pid_suffix make names with a pid; -u and --output_dir are taken together. */
+/* -u and --pid_suffix make names with a pid; -u and --output_dir are taken together. Options are taken from behind the program,
+ * and
+ * --flamegraph writes one more file. */
 START_TEST(test_launch_makes_names) {
     const struct interp *ip = suite_interp(_i);
     static struct run r;
@@ -408,12 +410,14 @@ START_TEST(test_launch_makes_names) {
     snprintf(text, sizeof text,
              "V=%.1000s/viztracer; $V --quiet -u --output_dir %.1000s --python $PY $T/launched.py nothing; $V --quiet -o "
              "%.1000s/a.json.gz "
-             "--pid_suffix --python $PY -c pass; cd %.1000s; ls | sed 's/[0-9]/N/g; s/N\\+/N/g'; rm *; rmdir %.1000s",
-             tree_bin(), dir, dir, dir, dir);
+             "--pid_suffix --python $PY -c pass; $V --quiet --python $PY $T/launched.py nothing -o %.1000s/f.json --flamegraph "
+             "-x; cd %.1000s; ls | sed 's/[0-9]/N/g; s/N\\+/N/g'; rm *; rmdir %.1000s",
+             tree_bin(), dir, dir, dir, dir, dir);
     expand(ip, text, line, sizeof line);
     start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
     finish(&r, "names");
-    ck_assert_msg(!strcmp(r.text[0], "a_N.json.gz\nlaunched_N_N_N.json\n"), "%s: %s%s", ip->version, r.text[0], r.text[1]);
+    ck_assert_msg(!strcmp(r.text[0], "a_N.json.gz\nf.json\nf.svg\nlaunched_N_N_N.json\n"), "%s: %s%s", ip->version, r.text[0],
+                  r.text[1]);
 }
 END_TEST
 

@@ -126,7 +126,9 @@ struct other {
     const char *name;
     char **files;
     size_t nfiles;
-    int rest;
+    char **rest;
+    size_t nrest;
+    const char *module;
 };
 #define OTHER(field) OPTION_AT(struct other, field)
 static const struct option_row other_rows[] = {
@@ -140,8 +142,14 @@ static const struct option_row other_rows[] = {
 };
 static const struct options_command other = {.program = "tool", .name = "other", .args = "NAME FILE...", .rows = other_rows};
 static const struct option_row launch_rows[] = {
-    {"SCRIPT", NULL, OPTION_REST, OTHER(rest)},
+    {"SCRIPT", NULL, OPTION_REST, OTHER(rest), .count = offsetof(struct other, nrest)},
+    {"--module", "-m", OPTION_LAST, OTHER(module), .arg = "MODULE", .help = "a module"},
+    {"--run", NULL, OPTION_ENDS, .help = "ends"},
     {"--flag", "-f", OPTION_FLAG, OTHER(flag), .help = "a flag"},
+    {"--port", "-p", OPTION_INT, OTHER(port), .max = 65535, .arg = "N", .help = "a port"},
+    {"--files", NULL, OPTION_LIST, OTHER(files), .count = offsetof(struct other, nfiles), .arg = "F...", .help = "files"},
+    {"--attach", NULL, OPTION_COMMAND, .help = ""},
+    {"--no", NULL, OPTION_REFUSED, .help = "is not there"},
     OPTION_END,
 };
 static const struct options_command launch = {.program = "tool", .args = "SCRIPT ...", .rows = launch_rows};
@@ -181,13 +189,59 @@ START_TEST(test_options_values_of_any_size_and_arguments_in_any_order) {
 }
 END_TEST
 
-/* What stands behind the program to start is the program's. */
-START_TEST(test_options_rest_is_not_looked_at) {
+/* Behind the program, options that we know are ours, as with VizTracer; "--" ends that. `theirs`: the program's words. */
+static const struct {
+    const char *words[10], *theirs;
+    unsigned flag, port, nfiles;
+} behind[] = {
+    {{"-f", "script.py", "--such", "-x=3", "a"}, "script.py --such -x=3 a", 1, 0, 0},
+    {{"script.py", "-f", "a", "-p", "7", "b"}, "script.py a b", 1, 7, 0},
+    {{"script.py", "--port=7", "--flag", "b"}, "script.py b", 1, 7, 0},
+    {{"script.py", "--por", "7", "--fl"}, "script.py", 1, 7, 0},
+    {{"script.py", "-fp7"}, "script.py", 1, 7, 0},
+    {{"script.py", "-fx", "-xf"}, "script.py -fx -xf", 0, 0, 0},
+    {{"script.py", "--f", "-5", "-", "--fi", "a", "b"}, "script.py --f -5 -", 0, 0, 2},
+    {{"script.py", "-h", "--help", "--version", "-m", "a", "--attach", "3"},
+     "script.py -h --help --version -m a --attach 3",
+     0,
+     0,
+     0},
+    {{"script.py", "--", "-f"}, "script.py -- -f", 0, 0, 0},
+    {{"script.py", "--run", "-f"}, "script.py --run -f", 0, 0, 0},
+    {{"--", "script.py", "-f", "--", "-p"}, "script.py -f -- -p", 0, 0, 0},
+    {{"--run", "script.py", "-f"}, "script.py -f", 0, 0, 0},
+    {{"-m", "mod", "-f", "a"}, "mod: a", 1, 0, 0},
+    {{"-m", "mod", "-f", "--", "-f", "-p"}, "mod: -f -p", 1, 0, 0},
+    {{"-m", "mod", "--run", "-f", "--run"}, "mod: -f --run", 0, 0, 0},
+    {{"-m", "mod", "a", "--", "-f"}, "mod: a -- -f", 0, 0, 0},
+};
+
+START_TEST(test_options_behind_the_program_are_ours_if_known) {
     struct other x;
-    ck_assert_int_eq(PARSE(&launch, &x, "-f", "script.py", "--no-such", "-f=3"), 0);
-    ck_assert_int_eq(x.rest, 2);
-    ck_assert_uint_eq(x.flag, 1);
+    char theirs[256];
+    ck_assert_int_eq(parse_other(&launch, &x, (char *const *)(uintptr_t)behind[_i].words), 0);
+    size_t at = x.module ? (size_t)snprintf(theirs, sizeof theirs, "%s:", x.module) : 0;
+    for (size_t i = 0; i < x.nrest; i++)
+        at += (size_t)snprintf(theirs + at, sizeof theirs - at, "%s%s", at ? " " : "", x.rest[i]);
+    ck_assert_str_eq(theirs, behind[_i].theirs);
+    ck_assert_uint_eq(x.flag, behind[_i].flag);
+    ck_assert_uint_eq(x.port, behind[_i].port);
+    ck_assert_uint_eq(x.nfiles, behind[_i].nfiles);
+    options_free(&launch, &x);
+}
+END_TEST
+
+START_TEST(test_options_mistakes_behind_the_program_name_the_way_out) {
+    struct other x;
+    static const char way_out[] = "; -- before the program leaves it all that follows";
     ck_assert_int_eq(PARSE(&launch, &x, "--no-such", "script.py"), -EINVAL);
+    ck_assert_ptr_null(strstr(said, way_out));
+    ck_assert_int_eq(PARSE(&launch, &x, "script.py", "-pest"), -EINVAL);
+    ck_assert_msg(strstr(said, way_out), "%s", said);
+    options_free(&launch, &x);
+    ck_assert_int_eq(PARSE(&launch, &x, "script.py", "--no"), -EINVAL);
+    ck_assert_msg(strstr(said, "is not there; -- before"), "%s", said);
+    options_free(&launch, &x);
 }
 END_TEST
 
@@ -340,7 +394,8 @@ int main(void) {
     tcase_add_test(tc, test_options_no_duration_means_until_ctrl_c);
     tcase_add_test(tc, test_options_paths_are_kept_as_typed_and_absolute);
     tcase_add_test(tc, test_options_values_of_any_size_and_arguments_in_any_order);
-    tcase_add_test(tc, test_options_rest_is_not_looked_at);
+    tcase_add_loop_test(tc, test_options_behind_the_program_are_ours_if_known, 0, (int)VT_ARRAY_LEN(behind));
+    tcase_add_test(tc, test_options_mistakes_behind_the_program_name_the_way_out);
     tcase_add_test(tc, test_options_mistyped_words_are_recognised);
     tcase_add_test(tc, test_options_take_several_processes_each_once);
     tcase_add_loop_test(tc, test_options_wrong_lines_are_refused_by_name, 0, (int)VT_ARRAY_LEN(wrong));

@@ -65,37 +65,78 @@ static int parse(const char *line) {
 
 static void must_parse(const char *line) { ck_assert_msg(parse(line) == CLI_OK, "%s: %s", line, said); }
 
-START_TEST(test_run_words_behind_the_program_are_its_own) {
-    must_parse("--log_exit -o a.json script.py -o b.json --quiet --no_such");
-    ck_assert_str_eq(words[o.script], "script.py");
-    ck_assert_str_eq(o.trace.output_file, "a.json");
-    ck_assert(!o.trace.quiet && o.trace.trace.flags & VT_F_LOG_EXIT);
-    must_parse("-m mod -o b.json --quiet");
+/* The words of the program, joined. */
+static const char *theirs(void) {
+    static char joined[512];
+    size_t at = 0;
+    joined[0] = 0;
+    for (size_t i = 0; i < o.nwords; i++)
+        at += (size_t)snprintf(joined + at, sizeof joined - at, "%s%s", i ? " " : "", o.words[i]);
+    return joined;
+}
+
+/* As VizTracer: options behind the program that are ours are taken out of its arguments. */
+START_TEST(test_run_takes_its_options_from_behind_the_program) {
+    must_parse("--log_exit script.py -o b.json --no_such x --quiet -v");
+    ck_assert_str_eq(theirs(), "script.py --no_such x -v");
+    ck_assert_str_eq(o.trace.output_file, "b.json");
+    ck_assert(o.trace.quiet && o.trace.trace.flags & VT_F_LOG_EXIT);
+    must_parse("-m mod -o b.json --quiet tests");
     ck_assert_str_eq(o.module, "mod");
-    ck_assert_str_eq(words[o.rest], "-o");
-    ck_assert(!o.script && !o.trace.quiet);
+    ck_assert_str_eq(theirs(), "tests");
+    ck_assert_str_eq(o.trace.output_file, "b.json");
     must_parse("-c '-1 if x else 2' --help");
     ck_assert_str_eq(o.code, "-1 if x else 2");
-    ck_assert_str_eq(words[o.rest], "--help");
+    ck_assert_str_eq(theirs(), "--help");
     must_parse("-mmod x");
     ck_assert_str_eq(o.module, "mod");
-    ck_assert_str_eq(words[o.rest], "x");
+    ck_assert_str_eq(theirs(), "x");
     must_parse("--cmd_string=pass");
     ck_assert_str_eq(o.code, "pass");
-    ck_assert_int_eq(o.rest, argc);
+    ck_assert_uint_eq(o.nwords, 0);
+    ck_assert_int_eq(parse("script.py --log_torch"), CLI_USAGE);
+    ck_assert_msg(strstr(said, "-- before the program"), "%s", said);
 }
 END_TEST
 
 START_TEST(test_run_options_end_where_the_user_says) {
     must_parse("--quiet -- --odd-name x");
-    ck_assert_str_eq(words[o.script], "--odd-name");
+    ck_assert_str_eq(theirs(), "--odd-name x");
     must_parse("--run script.py --quiet");
-    ck_assert_str_eq(words[o.script], "script.py");
+    ck_assert_str_eq(theirs(), "script.py --quiet");
     ck_assert(!o.trace.quiet);
-    must_parse("--include_files a b -- script.py");
-    ck_assert_str_eq(words[o.script], "script.py");
+    must_parse("--include_files a b -- script.py -o c");
+    ck_assert_str_eq(theirs(), "script.py -o c");
+    must_parse("-m mod -- -o x.json");
+    ck_assert_str_eq(theirs(), "-o x.json");
     must_parse("--quiet");
-    ck_assert(!o.script && !o.module && !o.code);
+    ck_assert(!o.nwords && !o.module && !o.code);
+}
+END_TEST
+
+/* Names that VizTracer had once are taken and say what they do now. */
+START_TEST(test_run_older_names_say_what_they_do_now) {
+    struct capture c;
+    must_parse("--log_multiprocess --log_subprocess --include_children script.py");
+    free(out);
+    free(said);
+    capture_begin(&c);
+    run_options_tell_older(&o);
+    capture_end(&c, &out, &said);
+    ck_assert_msg(strstr(said, "--log_multiprocess is ") && strstr(said, "--log_subprocess is ") &&
+                      strstr(said, "--include_children is "),
+                  "%s", said);
+    o.trace.quiet = true;
+    free(out);
+    free(said);
+    capture_begin(&c);
+    run_options_tell_older(&o);
+    capture_end(&c, &out, &said);
+    ck_assert_str_eq(said, "");
+    must_parse("--flamegraph -o a.json script.py");
+    ck_assert(o.trace.flamegraph);
+    ck_assert_int_eq(parse("--flamegraph -o - script.py"), CLI_USAGE);
+    ck_assert_msg(strstr(said, "--flamegraph needs an output with a name"), "%s", said);
 }
 END_TEST
 
@@ -118,8 +159,7 @@ START_TEST(test_run_rcfile_comes_before_the_command_line) {
     ck_assert(!(o.trace.trace.flags & VT_F_C_CALLS) && !o.trace.quiet); /* a flag is on whatever its value is */
     ck_assert_int_eq(o.trace.trace.max_stack_depth, 7);
     ck_assert_uint_eq(o.trace.trace.n_include_files, 3);
-    ck_assert_str_eq(words[o.script], "script.py");
-    ck_assert_int_eq(o.script, 1);
+    ck_assert_str_eq(theirs(), "script.py");
     must_parse("--max_stack_depth 3 script.py");
     ck_assert_int_eq(o.trace.trace.max_stack_depth, 3);
     put("other.ini", "[default]\nquiet = yes\n", 0644);
@@ -156,7 +196,7 @@ static const char *find(const char *line) {
     must_parse(line);
     program_free(&program);
     memset(&err, 0, sizeof err);
-    return program_find(&program, &o, argc, words, &err) ? err.msg : NULL;
+    return program_find(&program, &o, &err) ? err.msg : NULL;
 }
 
 static void must_run(const char *line, const char *file, const char *first, const char *second) {
@@ -223,12 +263,9 @@ START_TEST(test_run_names_for_unique_outputs) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_run_words_behind_the_program_are_its_own,
-                                  test_run_options_end_where_the_user_says,
-                                  test_run_names_may_be_shortened,
-                                  test_run_rcfile_comes_before_the_command_line,
-                                  test_run_rcfile_mistakes_are_told,
-                                  test_run_finds_the_program_and_its_interpreter,
-                                  test_run_names_for_unique_outputs};
+    const TTest *const tests[] = {test_run_takes_its_options_from_behind_the_program, test_run_options_end_where_the_user_says,
+                                  test_run_older_names_say_what_they_do_now,          test_run_names_may_be_shortened,
+                                  test_run_rcfile_comes_before_the_command_line,      test_run_rcfile_mistakes_are_told,
+                                  test_run_finds_the_program_and_its_interpreter,     test_run_names_for_unique_outputs};
     return case_main("run", tests, sizeof tests / sizeof tests[0], set_up, tear_down);
 }
