@@ -17,7 +17,7 @@ enum { PROCESSES_MAX = 4096 };
 struct line {
     char **pids;
     size_t npids;
-    bool json, subprocesses;
+    bool json, subprocesses, locals;
     const char *core;
     uint64_t watch_ns;
 };
@@ -65,6 +65,7 @@ static int look(struct buf *out, const struct line *line, pid_t pid, bool first,
     bool json = line->json;
     int rc = line->core ? outside_open_core(&o, line->core, line->npids ? line->pids[0] : NULL, err) : outside_open(&o, pid, err);
     if (rc) return rc;
+    if (line->locals) outside_want_values(o);
     rc = outside_read(o, err);
     if (!rc) {
         outside_read_states(o);
@@ -158,6 +159,7 @@ static int run(int argc, char **argv) {
 static const struct option_row rows[] = {
     {"PID...", NULL, OPTION_LIST, AT(pids), .count = offsetof(struct line, npids), .help = "the processes to look at"},
     {"--json", NULL, OPTION_FLAG, AT(json), .help = "prints it for programs (fields: docs/dump.md)"},
+    {"--locals", NULL, OPTION_FLAG, AT(locals), .help = "tells the variables of each function, without running its code"},
     {"--core", NULL, OPTION_TEXT, AT(core), .arg = "FILE",
      .help = "reads a core file instead of a process; a word behind it names the program, where that has moved"},
     {"--watch", NULL, OPTION_CUSTOM, AT(watch_ns), .take = take_interval, .wants = "a time like 1s or 500ms", .arg = "TIME",

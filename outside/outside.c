@@ -12,12 +12,15 @@
 #include "outside/locks.h"
 #include "outside/objects.h"
 #include "outside/pin.h"
+#include "outside/pool.h"
 #include "outside/pystacks.h"
 #include "outside/states.h"
 #include "outside/text.h"
 #include "outside/tids.h"
+#include "outside/variables.h"
 
-enum { TRIES = 20 /* for one stack */, LIST_TRIES = 20 };
+enum { TRIES = 20 /* for one stack */, LIST_TRIES = 20, VALUE_TRIES = 10, VALUES_MAX = 1 << 20 };
+#define VALUES_WORK 4000000ull /* objects and entries that are looked at in one reading */
 #define WHOLE_NS 1000000000ull
 
 struct outside {
@@ -34,6 +37,11 @@ struct outside {
     uint32_t nthreads, room;
     struct outside_frame *frames; /* of all threads */
     uint32_t nframes, frames_room;
+    bool want_values;
+    struct outside_value *values; /* of all frames */
+    uint32_t nvalues, values_room;
+    struct pool texts; /* of the values */
+    uint64_t work;     /* that may still be done for values */
     struct outside_counts counts;
     uint64_t whole_ns; /* outside_sample: when all was last read anew */
 };
@@ -144,6 +152,8 @@ void outside_close(struct outside *o) {
     tids_free(&o->tids);
     free(o->threads);
     free(o->frames);
+    free(o->values);
+    pool_free(&o->texts);
     free(o);
 }
 
@@ -195,7 +205,8 @@ static int tell_frames(struct outside *o, const struct raw_thread *raw, struct o
         int rc = vt_grow(&o->frames, &o->frames_room, o->nframes + 1u, sizeof(*o->frames), UINT32_MAX);
         if (rc) return rc;
         const struct outside_code *code = codes_get(o->codes, f->code);
-        o->frames[o->nframes++] = (struct outside_frame){code, code ? codes_line(o->codes, code, f->instr) : 0, f->address};
+        o->frames[o->nframes++] =
+            (struct outside_frame){.code = code, .line = code ? codes_line(o->codes, code, f->instr) : 0, .address = f->address};
     }
     t->nframes = o->nframes - begin;
     return 0;
@@ -234,6 +245,53 @@ static int tell(struct outside *o, const struct raw_thread *raw) {
     return rc;
 }
 
+/* ---- variables ---- */
+
+static int take_value(void *ctx, const char *name, const char *text) {
+    struct outside *o = ctx;
+    if (vt_grow(&o->values, &o->values_room, o->nvalues + 1u, sizeof(*o->values), VALUES_MAX)) return -ENOMEM;
+    struct outside_value v = {pool_text(&o->texts, name), pool_text(&o->texts, text)};
+    if (!v.name || !v.text) return -ENOMEM;
+    o->values[o->nvalues++] = v;
+    return 0;
+}
+
+/* The frames of the thread that was told last. When memory or work is used up, what is there stays. */
+static void tell_values(struct outside *o, const struct raw_thread *raw, const struct outside_thread *t) {
+    uint32_t next = o->nframes - t->nframes;
+    for (uint32_t i = raw->nframes - raw->nsure; i < raw->nframes && next < o->nframes; i++) {
+        const struct raw_frame *f = &raw->frames[i];
+        uint32_t begin = o->nvalues;
+        if (f->shim) continue;
+        if (o->work) variables_each(o->remote, &o->layout, f->code, f->address, &o->work, take_value, o);
+        o->frames[next++].nvalues = o->nvalues - begin;
+    }
+}
+
+/* Reads one stack and the variables on it, until both are of the same moment. */
+static int read_with_values(struct outside *o, struct raw_thread *raw) {
+    uint32_t nthreads = o->nthreads, nframes = o->nframes, nvalues = o->nvalues;
+    for (int i = 0;; i++) {
+        o->nthreads = nthreads;
+        o->nframes = nframes;
+        o->nvalues = nvalues;
+        int rc = read_stack(o, raw);
+        if (!rc) rc = tell(o, raw);
+        if (rc || raw->torn || raw->unread) return rc;
+        tell_values(o, raw, &o->threads[nthreads]);
+        if (pystacks_still(o->stacks, raw)) return 0;
+        if (i < VALUE_TRIES && o->work) continue;
+        o->nvalues = nvalues;
+        for (uint32_t k = nframes; k < o->nframes; k++) o->frames[k].nvalues = 0;
+        o->threads[nthreads].changed = true;
+        return 0;
+    }
+}
+
+void outside_want_values(struct outside *o) { o->want_values = true; }
+
+/* ---- all threads ---- */
+
 static int read_tids(struct outside *o) {
     if (!o->core) return tids_read(&o->tids, o->view.info.pid, o->view.status.ns_pid);
     size_t n;
@@ -254,13 +312,18 @@ static int refuse(struct outside *o, int rc, struct vt_err *err) {
     return vt_err_set(err, rc, "cannot read the memory of process %d: %s", o->view.info.pid, strerror(-rc));
 }
 
-static int read_threads(struct outside *o) {
+static int read_threads(struct outside *o, bool values) {
     size_t n;
     int rc = 0;
     struct raw_thread **threads = pystacks_threads(o->stacks, &n);
-    for (size_t i = 0; !rc && i < n; i++) rc = read_stack(o, threads[i]);
-    for (size_t i = 0; !rc && i < n; i++) rc = tell(o, threads[i]);
+    o->nvalues = 0;
+    o->work = VALUES_WORK;
+    pool_reset(&o->texts);
+    for (size_t i = 0; !rc && values && i < n; i++) rc = read_with_values(o, threads[i]);
+    for (size_t i = 0; !rc && !values && i < n; i++) rc = read_stack(o, threads[i]);
+    for (size_t i = 0; !rc && !values && i < n; i++) rc = tell(o, threads[i]);
     for (uint32_t i = 0, at = 0; i < o->nthreads; at += o->threads[i++].nframes) o->threads[i].frames = o->frames + at;
+    for (uint32_t i = 0, at = 0; i < o->nframes; at += o->frames[i++].nvalues) o->frames[i].values = o->values + at;
     return rc;
 }
 
@@ -269,7 +332,7 @@ int outside_read(struct outside *o, struct vt_err *err) {
     codes_doubt(o->codes);
     int rc = read_list(o);
     if (!rc) rc = read_tids(o);
-    if (!rc) rc = read_threads(o);
+    if (!rc) rc = read_threads(o, o->want_values);
     pin_release(&o->pin);
     if (!rc && (o->core || !target_check(o->view.info.pid, o->view.info.start_time))) return 0;
     return refuse(o, rc ? rc : -ESRCH, err);
@@ -292,7 +355,7 @@ int outside_sample(struct outside *o, struct vt_err *err) {
     o->nthreads = o->nframes = 0;
     int rc = read_list(o);
     if (!rc && !all_known(o)) rc = read_tids(o);
-    if (!rc) rc = read_threads(o);
+    if (!rc) rc = read_threads(o, false);
     if (!rc) return 0;
     /* it may have ended just now, and another one may have its id */
     return refuse(o, target_check(o->view.info.pid, o->view.info.start_time) ? -ESRCH : rc, err);

@@ -17,10 +17,16 @@ struct outside_code {
     uint32_t first_line;
 };
 
+struct outside_value { /* of a variable of a function; both are UTF-8, any other bytes are the target's */
+    const char *name, *text;
+};
+
 struct outside_frame {
-    const struct outside_code *code; /* NULL: it could not be read */
-    uint32_t line;                   /* where it is; 0 = unknown */
-    uint64_t address;                /* of the frame in the target */
+    const struct outside_code *code;    /* NULL: it could not be read */
+    uint32_t line;                      /* where it is; 0 = unknown */
+    uint64_t address;                   /* of the frame in the target */
+    const struct outside_value *values; /* outside_want_values; those that have a value, arguments first */
+    uint32_t nvalues;
 };
 
 enum outside_gil { OUTSIDE_GIL_NOT, OUTSIDE_GIL_HOLDS, OUTSIDE_GIL_WAITS };
@@ -35,9 +41,10 @@ struct outside_thread {
 
     struct outside_frame *frames; /* innermost first */
     uint32_t nframes;
-    bool torn;   /* it changed all the time: there are frames inside the first one that are not told */
-    bool cut;    /* there are more frames outside the last one */
-    bool unread; /* the stack could not be read at all */
+    bool torn;    /* it changed all the time: there are frames inside the first one that are not told */
+    bool cut;     /* there are more frames outside the last one */
+    bool unread;  /* the stack could not be read at all */
+    bool changed; /* outside_want_values: it ran while its variables were read, so none are told */
 
     /* From /proc; not filled by outside_read. */
     char state;                 /* R S D T t Z, or 0 = unknown */
@@ -59,6 +66,9 @@ VT_MUST_CHECK int outside_open_core(struct outside **out, const char *path, cons
 bool outside_is_core(const struct outside *o);
 void outside_close(struct outside *o);
 const struct attach_info *outside_info(const struct outside *o);
+
+/* From now on outside_read reads the variables of all functions, too. outside_sample does not. */
+void outside_want_values(struct outside *o);
 
 /* Reads all stacks of all interpreters, and who holds the GIL. -ESRCH: the process is gone. What the last reading gave is void
  * then. */

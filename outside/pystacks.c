@@ -18,6 +18,11 @@
 
 enum { INTERPRETERS_MAX = 1024, THREADS_MAX = 1 << 16, FRAMES_MAX = 1 << 20, FRAMES_IN_ALL_MAX = 4 << 20, CFRAME_SIZE = 64 };
 
+struct gil_words {
+    uint64_t last_holder, switches; /* switches: how often another thread than the last holder has taken it */
+    bool locked;
+};
+
 struct pystacks {
     struct remote *remote;
     const struct py_layout *layout;
@@ -27,6 +32,8 @@ struct pystacks {
     struct table known; /* all of them */
     struct gil_state *gils;
     uint32_t ngils, gils_room;
+    struct gil_words seen; /* when the last stack was read: of its GIL */
+    bool may_run;          /* the thread of the last stack could run meanwhile */
     uint64_t round;
     uint32_t frames; /* walked in this round, those of torn stacks included */
     bool cut;
@@ -71,11 +78,6 @@ const struct gil_state *pystacks_gils(const struct pystacks *s, size_t *n) {
 bool pystacks_is_cut(const struct pystacks *s) { return s->cut; }
 
 /* ---- the GIL ---- */
-
-struct gil_words {
-    uint64_t last_holder, switches; /* switches: how often another thread than the last holder has taken it */
-    bool locked;
-};
 
 static int read_gil(struct pystacks *s, uint64_t gil, struct gil_words *out) {
     uint8_t copy[GIL_SWITCH_NUMBER + sizeof(uint64_t)];
@@ -317,32 +319,41 @@ static int collect(struct pystacks *s, struct raw_thread *t) {
     return !rc || rc == -ENOMEM || rc == -ESRCH || rc == -EPERM ? rc : -EAGAIN;
 }
 
-int pystacks_read(struct pystacks *s, struct raw_thread *t) {
-    struct gil_words before = {0};
+/* The second reading is equal, and the thread did not run in between: equal readings alone prove nothing, calls repeat. */
+static int read_again(struct pystacks *s, struct raw_thread *t) {
     remote_forget(s->remote);
-    bool known = !read_gil(s, t->gil, &before);
-    bool may_run = !known || before.last_holder == t->address;
+    load(s, t);
+    int rc = compare(s, t);
+    if (!s->may_run) rc = -EAGAIN; /* the GIL has changed hands */
+    if (!rc && !s->hold(s->ctx, t, true)) {
+        t->nsure = 0;
+        rc = -EAGAIN;
+    }
+    return rc;
+}
+
+int pystacks_read(struct pystacks *s, struct raw_thread *t) {
+    s->seen = (struct gil_words){0};
+    remote_forget(s->remote);
+    bool known = !read_gil(s, t->gil, &s->seen);
+    s->may_run = !known || s->seen.last_holder == t->address;
     t->torn = true;
     t->nsure = 0;
-    if (may_run) s->hold(s->ctx, t, false);
+    if (s->may_run) s->hold(s->ctx, t, false);
     int rc = collect(s, t);
     if (rc) return rc;
-    if (!may_run && stood_still(s, t, &before)) {
+    if (!s->may_run && stood_still(s, t, &s->seen))
         t->nsure = t->nframes;
-    } else {
-        remote_forget(s->remote);
-        load(s, t);
-        rc = compare(s, t);
-        if (!may_run) rc = -EAGAIN; /* the GIL has changed hands */
-        if (!rc && !s->hold(s->ctx, t, true)) {
-            t->nsure = 0; /* equal readings of a thread that ran in between prove nothing: calls repeat */
-            rc = -EAGAIN;
-        }
-    }
+    else
+        rc = read_again(s, t);
     if (!has_root(s, t) || !is_linked(s, t)) {
         t->nsure = 0;
         rc = -EAGAIN;
     }
     t->torn = rc != 0;
     return rc;
+}
+
+bool pystacks_still(struct pystacks *s, struct raw_thread *t) {
+    return s->may_run ? !read_again(s, t) : stood_still(s, t, &s->seen);
 }

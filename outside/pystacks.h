@@ -47,5 +47,8 @@ bool pystacks_is_cut(const struct pystacks *s);
 
 /* Reads the stack of one thread. 0: it is whole. -EAGAIN: it has changed meanwhile; what is known is in t. */
 VT_MUST_CHECK int pystacks_read(struct pystacks *s, struct raw_thread *t);
+/* Whether t has stood still since the last pystacks_read, which was of t and gave 0. If so, what was read meanwhile belongs to
+ * its stack. */
+bool pystacks_still(struct pystacks *s, struct raw_thread *t);
 
 #endif

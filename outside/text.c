@@ -8,7 +8,7 @@
 
 enum { KIND_SHIFT = 2, KIND_MASK = 7, STR_LEN_MAX = 1 << 30 };
 
-static size_t put_utf8(char *to, uint32_t c) {
+size_t text_utf8(char to[TEXT_UTF8_MAX], uint32_t c) {
     if (c < 0x80) {
         to[0] = (char)c;
         return 1;
@@ -27,31 +27,65 @@ static size_t put_utf8(char *to, uint32_t c) {
     return n;
 }
 
-int text_read(struct remote *r, const struct py_layout *l, uint64_t address, char *to, size_t size) {
-    static const char cut[] = "...";
-    enum { UTF8_MAX = 4 };
-    uint8_t head[STR_SIZE], bytes[TEXT_MAX];
-    size_t len = 0;
-    to[0] = 0;
+/* Where the characters of a str object are, in units of `kind` bytes. */
+struct chars {
+    uint64_t at, n;
+    uint32_t kind;
+};
+
+static int find_chars(struct remote *r, const struct py_layout *l, uint64_t address, struct chars *c) {
+    uint8_t head[STR_SIZE];
     if (!remote_is_object(address)) return -EINVAL;
     int rc = remote_read(r, address, head, sizeof(head));
     if (rc) return rc;
-    uint64_t chars = remote_word(head, STR_LENGTH);
-    uint32_t state = remote_half(head, STR_STATE), kind = state >> KIND_SHIFT & KIND_MASK;
-    if (!(state & STR_IS_COMPACT) || (kind != 1 && kind != 2 && kind != 4) || chars > STR_LEN_MAX) return -EINVAL;
-    size_t take = chars * kind < size ? (size_t)(chars * kind) : size / kind * kind;
-    rc = remote_read(r, address + (state & STR_IS_ASCII ? l->str_data : l->str_compact), bytes, take);
+    uint32_t state = remote_half(head, STR_STATE);
+    *c = (struct chars){.at = address + (state & STR_IS_ASCII ? l->str_data : l->str_compact),
+                        .n = remote_word(head, STR_LENGTH),
+                        .kind = state >> KIND_SHIFT & KIND_MASK};
+    bool known = c->kind == 1 || c->kind == 2 || c->kind == 4;
+    return state & STR_IS_COMPACT && known && c->n <= STR_LEN_MAX ? 0 : -EINVAL;
+}
+
+static uint32_t char_at(const uint8_t *bytes, uint32_t kind) {
+    if (kind == 4) return remote_half(bytes, 0);
+    return kind == 2 ? bytes[0] | (uint32_t)bytes[1] << 8 : bytes[0];
+}
+
+int text_read(struct remote *r, const struct py_layout *l, uint64_t address, char *to, size_t size) {
+    static const char cut[] = "...";
+    uint8_t bytes[TEXT_MAX];
+    struct chars c;
+    size_t len = 0;
+    to[0] = 0;
+    int rc = find_chars(r, l, address, &c);
     if (rc) return rc;
-    for (size_t i = 0; i < take; i += kind) {
-        uint32_t c = bytes[i];
-        if (kind == 2) c |= (uint32_t)bytes[i + 1] << 8;
-        if (kind == 4) c = remote_half(bytes, i);
-        if (len + UTF8_MAX + sizeof(cut) > size || !c) {
+    size_t take = c.n * c.kind < size ? (size_t)(c.n * c.kind) : size / c.kind * c.kind;
+    rc = remote_read(r, c.at, bytes, take);
+    if (rc) return rc;
+    for (size_t i = 0; i < take; i += c.kind) {
+        uint32_t one = char_at(bytes + i, c.kind);
+        if (len + TEXT_UTF8_MAX + sizeof(cut) > size || !one) {
             memcpy(to + len, cut, sizeof(cut));
             return 0;
         }
-        len += put_utf8(to + len, c);
+        len += text_utf8(to + len, one);
     }
     to[len] = 0;
+    return 0;
+}
+
+int text_chars(struct remote *r, const struct py_layout *l, uint64_t address, uint32_t *to, size_t *n, bool *whole) {
+    uint8_t bytes[TEXT_MAX];
+    struct chars c;
+    size_t most = *n;
+    *n = 0;
+    int rc = find_chars(r, l, address, &c);
+    if (rc) return rc;
+    if (most > sizeof(bytes) / c.kind) most = sizeof(bytes) / c.kind;
+    *whole = c.n <= most;
+    if (*whole) most = (size_t)c.n;
+    rc = remote_read(r, c.at, bytes, most * c.kind);
+    if (rc) return rc;
+    for (; *n < most; ++*n) to[*n] = char_at(bytes + *n * c.kind, c.kind);
     return 0;
 }

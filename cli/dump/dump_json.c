@@ -19,6 +19,17 @@ static void put_text(struct buf *out, const char *key, const char *text) {
     buf_json_string(out, text, strlen(text));
 }
 
+static void put_values(struct buf *out, const struct outside_frame *f) {
+    put(out, ", \"locals\": {");
+    for (uint32_t i = 0; i < f->nvalues; i++) {
+        if (i) put(out, ", ");
+        buf_json_string(out, f->values[i].name, strlen(f->values[i].name));
+        put(out, ": ");
+        buf_json_string(out, f->values[i].text, strlen(f->values[i].text));
+    }
+    put(out, "}");
+}
+
 static void put_frame(struct buf *out, const struct outside_frame *f) {
     if (!f->code) {
         put(out, "{\"function\": null, \"file\": null, \"line\": null}");
@@ -32,7 +43,9 @@ static void put_frame(struct buf *out, const struct outside_frame *f) {
         put(out, ", \"line\": %u", f->line);
     else
         put(out, ", \"line\": null");
-    put(out, ", \"first_line\": %u}", f->code->first_line);
+    put(out, ", \"first_line\": %u", f->code->first_line);
+    if (f->nvalues) put_values(out, f);
+    put(out, "}");
 }
 
 static void put_thread(struct buf *out, const struct outside_thread *t) {
@@ -56,7 +69,7 @@ static void put_thread(struct buf *out, const struct outside_thread *t) {
         put(out, "null}");
     put(out, ", \"deadlock\": %s", t->deadlocked ? "true" : "false");
     put(out, ", \"since\": %.6f, \"complete\": %s, \"frames\": [", (double)t->since_ns / 1e9,
-        t->torn || t->cut || t->unread ? "false" : "true");
+        t->torn || t->cut || t->unread || t->changed ? "false" : "true");
     for (uint32_t i = 0; i < t->nframes; i++) {
         if (i) put(out, ", ");
         put_frame(out, &t->frames[i]);

@@ -26,13 +26,24 @@ static uint64_t mix(uint64_t hash, uint64_t value) {
     return hash ^ hash >> 29;
 }
 
+static uint64_t mix_text(uint64_t hash, const char *text) {
+    for (const char *c = text; *c; c++) hash = mix(hash, (uint8_t)*c);
+    return mix(hash, 0);
+}
+
+static uint64_t mix_frame(uint64_t hash, const struct outside_frame *f) {
+    hash = mix(mix(hash, (uint64_t)(uintptr_t)f->code), f->line);
+    for (uint32_t i = 0; i < f->nvalues; i++) hash = mix_text(mix_text(hash, f->values[i].name), f->values[i].text);
+    return hash;
+}
+
 static uint64_t hash_of(const struct outside_thread *t) {
     uint64_t hash = mix(mix(mix(t->interpreter, (uint64_t)t->gil), (uint64_t)t->state), t->torn | t->cut << 1 | t->unread << 2);
     /* each of many threads may wait for a lock of its own, as in Condition.wait() */
     hash = mix(mix(mix(hash, t->lock != 0), (uint64_t)(uintptr_t)t->lock_owner), t->deadlocked);
-    for (const char *c = t->call; *c; c++) hash = mix(hash, (uint8_t)*c);
-    for (uint32_t i = 0; i < t->nframes; i++) hash = mix(mix(hash, (uint64_t)(uintptr_t)t->frames[i].code), t->frames[i].line);
-    return hash;
+    hash = mix_text(hash, t->call);
+    for (uint32_t i = 0; i < t->nframes; i++) hash = mix_frame(hash, &t->frames[i]);
+    return mix(hash, t->changed);
 }
 
 static int compare(uint64_t a, uint64_t b) { return a < b ? -1 : a > b; }

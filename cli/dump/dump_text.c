@@ -61,7 +61,7 @@ static void put_state(struct buf *out, const struct outside_thread *t) {
 }
 
 static bool same_frame(const struct outside_frame *a, const struct outside_frame *b) {
-    return a->code && a->code == b->code && a->line == b->line;
+    return a->code && a->code == b->code && a->line == b->line && !a->nvalues && !b->nvalues;
 }
 
 static void put_frame(struct buf *out, const struct outside_frame *f) {
@@ -76,12 +76,18 @@ static void put_frame(struct buf *out, const struct outside_frame *f) {
         put(out, "    %s (%s:%u)\n", name, file, f->line);
     else
         put(out, "    %s (%s)\n", name, file);
+    for (uint32_t i = 0; i < f->nvalues; i++) {
+        clean_text(name, f->values[i].name, strlen(f->values[i].name));
+        clean_text(file, f->values[i].text, strlen(f->values[i].text));
+        put(out, "        %s = %s\n", name, file);
+    }
 }
 
 static void put_frames(struct buf *out, const struct outside_thread *t) {
     char count[32];
     if (t->unread) put(out, "    (its stack changed all the time and could not be read)\n");
     if (!t->unread && t->torn) put(out, "    ... (the inner frames changed all the time and are not known)\n");
+    if (t->changed) put(out, "    (it ran while its variables were read; they are not known)\n");
     if (!t->unread && !t->torn && !t->nframes) put(out, "    (no Python code)\n");
     for (uint32_t i = 0, repeats; i < t->nframes; i += repeats + 1) {
         for (repeats = 0; i + repeats + 1 < t->nframes && same_frame(&t->frames[i], &t->frames[i + repeats + 1]);) repeats++;

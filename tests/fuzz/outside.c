@@ -1,6 +1,11 @@
-/* Any bytes as the memory of an interpreter, of any version: its threads and stacks are read, or not, in bounded time and memory,
- * and nothing outside the bytes is read. The first byte chooses the version, the rest is the memory. */
+/* Any bytes as the memory of an interpreter, of any version: its threads, stacks and variables are read, or not, in bounded time
+ * and memory, and nothing outside the bytes is read. The first byte chooses the version, the rest is the memory. */
+#include <string.h>
+
 #include "outside/pystacks.h"
+#include "outside/text.h"
+#include "outside/values.h"
+#include "outside/variables.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/world.h"
 
@@ -11,7 +16,13 @@ static bool hold(void *ctx, const struct raw_thread *t, bool held) {
     return true;
 }
 
-static int tell(struct pystacks *stacks, struct codes *codes) {
+static int take(void *ctx, const char *name, const char *text) {
+    (void)ctx;
+    return strlen(name) >= TEXT_MAX || strlen(text) >= VALUE_MAX;
+}
+
+static int tell(struct pystacks *stacks, struct codes *codes, struct remote *remote, const struct py_layout *layout) {
+    uint64_t work = 100000;
     size_t n;
     struct raw_thread **threads = pystacks_threads(stacks, &n);
     for (size_t i = 0; i < n; i++) {
@@ -22,6 +33,7 @@ static int tell(struct pystacks *stacks, struct codes *codes) {
             const struct outside_code *code = codes_get(codes, t->frames[k].code);
             if (code && (!code->name || !code->file)) return -1;
             if (code) codes_line(codes, code, t->frames[k].instr);
+            if (variables_each(remote, layout, t->frames[k].code, t->frames[k].address, &work, take, NULL)) return -1;
         }
     }
     return 0;
@@ -45,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         remote_forget(remote);
         codes_doubt(codes);
         rc = pystacks_list(stacks);
-        bad = tell(stacks, codes);
+        bad = tell(stacks, codes, remote, &layout);
     }
     pystacks_free(stacks);
     codes_free(codes);
