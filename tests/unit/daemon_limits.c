@@ -62,7 +62,8 @@ static void stop(void) {
     int status = -1;
     char command[128];
     kill(daemon_pid, SIGTERM);
-    for (int i = 0; i < 1500 && waitpid(daemon_pid, &status, WNOHANG) == 0; i++) usleep(10000);
+    /* It gives its helpers 10 s. The rest is a guard against a hang. */
+    for (int i = 0; i < 6000 && waitpid(daemon_pid, &status, WNOHANG) == 0; i++) usleep(10000);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the daemon ended with %#x", (unsigned)status);
     snprintf(command, sizeof command, "rm -rf %s", dir);
     ck_assert_int_eq(system(command), 0);
@@ -340,7 +341,7 @@ int main(int argc, char **argv) {
     if (argc == 3 && !strcmp(argv[1], "--helper")) return idle_helper(atoi(argv[2]));
     Suite *suite = suite_create("daemon_limits");
     TCase *tc = tcase_create("limits");
-    tcase_set_timeout(tc, 90);
+    tcase_set_timeout(tc, 180);
     tcase_add_test(tc, test_limits_connections_of_one_user_have_a_limit);
     tcase_add_test(tc, test_limits_connection_without_hello_ends);
     tcase_add_test(tc, test_limits_daemon_without_descriptors_waits_and_goes_on);
