@@ -212,7 +212,7 @@ static void start(void) {
 static void must_leave(const char *what) {
     int status = -1;
     client_close(&client);
-    for (int i = 0; i < 1000 && waitpid(daemon_pid, &status, WNOHANG) == 0; i++) usleep(10000);
+    for (int i = 0; i < 3000 && waitpid(daemon_pid, &status, WNOHANG) == 0; i++) usleep(10000);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: the daemon ended with %#x", what, (unsigned)status);
     char command[256];
     snprintf(command, sizeof(command), "test -z \"$(find %s -type f -o -type s)\" && rm -rf %s", dir, dir);

@@ -52,7 +52,7 @@ static void hello(void) {
 static void must_leave(void) {
     int status = -1;
     client_close(&client);
-    for (int i = 0; i < 500 && waitpid(daemon_pid, &status, WNOHANG) == 0; i++) usleep(10000);
+    for (int i = 0; i < 3000 && waitpid(daemon_pid, &status, WNOHANG) == 0; i++) usleep(10000);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the daemon ended with %#x", (unsigned)status);
     char command[256];
     snprintf(command, sizeof(command), "test -z \"$(find %s -type f -o -type s)\" && rm -rf %s", dir, dir);
