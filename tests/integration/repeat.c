@@ -28,16 +28,26 @@ static void ask(struct target *t, struct state *s, const char *who) {
     t->text_len = 0;
 }
 
+/* A thread that the daemon sent in ends soon after its client: it needs the processor once more. */
+static void census_settled(pid_t pid, unsigned threads, struct census *c) {
+    for (int i = 0; i < 500; i++) {
+        census_take(pid, c);
+        if (c->threads == threads) return;
+        sleep_ms(10);
+    }
+}
+
 static void many_times(const struct interp *ip, const char *kind, int times) {
     struct target t;
     struct tool tool;
-    struct census first, last;
+    struct census bare, first, last;
     struct state before, after;
     char who[96];
     const char *out = temp_path(".json");
     snprintf(who, sizeof who, "repeat %s on %s", kind, ip->version);
     ck_assert_int_eq(target_spawn(&t, ip, "probe.py", (const char *[]){kind, "2", NULL}, NULL), 0);
     ask(&t, &before, who);
+    census_take(t.pid, &bare);
     for (int i = 0; i < times; i++) {
         unlink(out);
         tool_runf(&tool, "--attach %d -t 0.05 -o %s", (int)t.pid, out);
@@ -45,16 +55,16 @@ static void many_times(const struct interp *ip, const char *kind, int times) {
         snprintf(round, sizeof round, "%s, attach %d", who, i + 1);
         must_exit(&tool, 0, round);
         ck_assert_msg(access(out, R_OK) == 0, "%s: exit 0 and no trace", round);
-        if (i == 2) census_take(t.pid, &first);
+        if (i == 2) census_settled(t.pid, bare.threads, &first);
         ck_assert_msg(!target_progresses(&t, 2, 5000), "%s: the target does not run on", round);
     }
     struct trace trace;
     must_load(&trace, out, who);
     trace_free(&trace);
     sleep_ms(300);
-    census_take(t.pid, &last);
+    census_settled(t.pid, bare.threads, &last);
     ask(&t, &after, who);
-    ck_assert_msg(last.threads == first.threads, "%s: threads %u, then %u", who, first.threads, last.threads);
+    ck_assert_msg(last.threads == bare.threads, "%s: threads %u, then %u", who, bare.threads, last.threads);
     ck_assert_msg(last.fds == first.fds, "%s: descriptors %u, then %u", who, first.fds, last.fds);
     ck_assert_msg(last.maps <= first.maps + 4, "%s: mappings %u, then %u", who, first.maps, last.maps);
     ck_assert_msg(last.rss_kb <= first.rss_kb + 4096 + first.rss_kb / 10, "%s: RSS %llu kB, then %llu kB", who,
