@@ -31,7 +31,8 @@ int options_duration(const char *text, uint64_t *ns) {
     return number(text, units, VT_ARRAY_LEN(units), ns);
 }
 int options_size(const char *text, uint64_t *bytes) {
-    static const struct unit units[] = {{"", 1}, {"K", 1024}, {"M", 1048576}, {"G", 1073741824}, {"T", 1099511627776.0}};
+    static const struct unit units[] = {{"", 1},        {"k", 1024},       {"K", 1024},
+                                        {"M", 1048576}, {"G", 1073741824}, {"T", 1099511627776.0}};
     return number(text, units, VT_ARRAY_LEN(units), bytes);
 }
 int options_count(const char *text, uint64_t *count) {

@@ -112,8 +112,9 @@ static void put_head(const struct view *v) {
     puts(p->wait_ns ? ", of which" : "");
     if (p->wait_ns) printf("%s (%.1f %%) was waiting\n", format_duration(took, p->wait_ns), percent(p->wait_ns, p->total_ns));
     if (p->pieces > p->calls)
-        printf("generators and coroutines were resumed %s: mean, percentiles and max are per piece\n",
-               format_things(calls, sizeof calls, p->pieces - p->calls, "time"));
+        printf("%s resumed (generators, coroutines%s): mean, percentiles and max are per piece\n",
+               format_things(calls, sizeof calls, p->pieces - p->calls, "piece"),
+               v->info->limit[0] || p->unseen ? ", calls around a time without hooks" : "");
     if (p->totals.dropped)
         printf("%s%s dropped in the target: calls around these places are missing or cut (--gaps shows where)%s\n",
                term_red(&v->term), format_things(calls, sizeof calls, p->totals.dropped, "event"), term_off(&v->term));

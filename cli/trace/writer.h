@@ -30,7 +30,8 @@ struct trace_call {
     bool from_attach;    /* was open when tracing began: start_ns is that moment */
     uint32_t at_line;    /* then it was at this line; 0 = not known. args_json says it too: "at_line" */
     bool raised;         /* left by an exception */
-    bool resumed;        /* a later piece of a call: its generator or coroutine went on here. Not counted as a call */
+    bool resumed;        /* a later piece of a call that went on here: of a generator or coroutine, or because the hooks
+                          * were out in between. Not counted as a call */
     bool suspended;      /* ended with a yield: the call may go on in a later piece */
     bool announced;      /* `enter` was called for it */
     bool in_order;       /* it was, or would have been now: all calls around it were announced */

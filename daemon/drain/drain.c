@@ -390,6 +390,8 @@ void drain_limit_memory(struct drain *d, uint64_t bytes) { streams_limit_memory(
 
 int drain_flush(struct drain *d) { return streams_finish(&d->streams); }
 
+void drain_give_up(struct drain *d) { streams_give_up(&d->streams); }
+
 void drain_totals(const struct drain *d, struct drain_totals *t) {
     *t = d->streams.totals;
     t->throttled = d->streams.throttled.n;

@@ -51,6 +51,8 @@ VT_MUST_CHECK int drain_reap(struct drain *d, uint64_t now_ns);
 VT_MUST_CHECK int drain_finish(struct drain *d, uint64_t now_ticks);
 /* Writes out what was read so far, without reading more: for a session that ends because of an error. */
 VT_MUST_CHECK int drain_flush(struct drain *d);
+/* The sink takes nothing more: the totals count what it has taken. */
+void drain_give_up(struct drain *d);
 void drain_totals(const struct drain *d, struct drain_totals *t);
 
 #endif

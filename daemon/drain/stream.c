@@ -144,7 +144,9 @@ static int flush_block(struct streams *all, struct stream *s) {
             m.data.len = len;
             rc = put(all, VT_FRAME_BLOCK, &m.base);
         }
+        if (rc) all->totals.calls -= s->open_calls; /* no output has them */
     }
+    s->open_calls = 0;
     if (all->nspare < STREAMS_SPARE && s->payload_bytes <= SPARE_PAYLOAD_MAX)
         all->spare[all->nspare++] = enc;
     else
@@ -178,10 +180,8 @@ static void approach(struct stream *s, uint64_t full) {
     if (full > s->now && full - s->now >= TICKS_HALF) s->now = full;
 }
 
-/* Takes records up to the first one that is not plain; *took: how many; adds to *calls. The target may change the words at any
- * time. */
-static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
-                   uint64_t *calls) {
+/* Takes records up to the first one that is not plain; *took: how many. The target may change the words at any time. */
+static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took) {
     int rc = 0;
     for (*took = 0; *took < n && !rc;) {
         uint64_t first = vt_load_relaxed(&rec[*took]);
@@ -193,7 +193,10 @@ static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, s
         uint32_t before = vt_block_calls(s->enc);
         size_t step = vt_block_put(s->enc, rec + *took, n - *took, &s->now);
         *took += step;
-        *calls += vt_block_calls(s->enc) - before;
+        if (!s->held) { /* those were counted when they came */
+            all->totals.calls += vt_block_calls(s->enc) - before;
+            s->open_calls = vt_block_calls(s->enc);
+        }
         if (vt_block_full(s->enc))
             rc = flush_block(all, s);
         else if (!step) /* the target has changed the record since it was checked */
@@ -203,8 +206,7 @@ static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, s
 }
 
 /* The same for streams that hold short calls back. */
-static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took,
-                    uint64_t *calls) {
+static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, size_t n, uint64_t upper, size_t *took) {
     uint64_t full = 0;
     int rc = 0;
     for (*took = 0; *took < n && !rc; ++*took) {
@@ -212,10 +214,15 @@ static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, 
         if (!VT_REC_IS_PLAIN(vt_rec_type(one))) break;
         full = stream_stamp(upper, one);
         rc = min_duration_event(s->held, one, full);
-        *calls += VT_REC_IS_CALL(vt_rec_type(one));
+        all->totals.calls += VT_REC_IS_CALL(vt_rec_type(one));
     }
     if (full > all->newest) all->newest = full;
     return rc ? rc : min_duration_hand_on(s->held);
+}
+
+/* What the interpreter runs on its way out is left out. */
+static void skip_run(const uint64_t *rec, size_t n, size_t *took) {
+    for (*took = 0; *took < n && VT_REC_IS_PLAIN(vt_rec_type(vt_load_relaxed(&rec[*took])));) ++*took;
 }
 
 static int put_gap(struct streams *all, struct stream *s, uint64_t count) {
@@ -248,7 +255,10 @@ int stream_events(struct streams *all, struct stream *thread, const uint64_t *re
     if (!rc && thread->thread_marks) rc = mark_gaps(all, thread, s);
     if (rc) return rc;
     s->moved_ns = all->now_ns;
-    rc = (s->held ? hold_run : put_run)(all, s, rec, n, upper, took, &all->totals.calls);
+    if (s->user_ended)
+        skip_run(rec, n, took);
+    else
+        rc = (s->held ? hold_run : put_run)(all, s, rec, n, upper, took);
     all->totals.events += *took;
     return rc;
 }
@@ -294,8 +304,7 @@ static int in_block(struct streams *all, struct stream *s, uint32_t kind, const 
 
 static int from_held_events(void *ctx, void *stream, const uint64_t *rec, size_t n, uint64_t upper) {
     size_t took;
-    uint64_t calls = 0; /* calls were counted when they came */
-    int rc = put_run(ctx, stream, rec, n, upper, &took, &calls);
+    int rc = put_run(ctx, stream, rec, n, upper, &took);
     return rc ? rc : took == n ? 0 : -EPROTO;
 }
 static int from_held_payload(void *ctx, void *stream, uint32_t kind, const uint8_t *p, uint32_t len) {
@@ -418,6 +427,8 @@ int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const u
     case VT_PL_USER_END:
     case VT_PL_WINDOW:
         s = running(s);
+        if (s->user_ended) return 0;
+        s->user_ended = kind == VT_PL_USER_END;
         return s->held ? min_duration_payload(s->held, kind, p, len) : in_block(all, s, kind, p, len);
     }
     all->totals.violations++;
@@ -553,6 +564,14 @@ int streams_age(struct streams *all) {
     int rc = flush_names(all);
     if (!rc) rc = age_held(all);
     return rc ? rc : flush_old_blocks(all);
+}
+
+void streams_give_up(struct streams *all) {
+    struct stream *s;
+    TAILQ_FOREACH(s, &all->open, open) {
+        all->totals.calls -= s->open_calls;
+        s->open_calls = 0;
+    }
 }
 
 int streams_finish(struct streams *all) {

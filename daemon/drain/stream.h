@@ -60,6 +60,8 @@ VT_MUST_CHECK int streams_age(struct streams *all);
 VT_MUST_CHECK int streams_retire(struct streams *all, struct stream *s, uint64_t told);
 /* Writes out everything: nothing more will come. */
 VT_MUST_CHECK int streams_finish(struct streams *all);
+/* Nothing more can be written: the totals do not count the calls that wait to be. */
+void streams_give_up(struct streams *all);
 
 /* Takes the plain records at the start of rec[0..n); *took: their number. The target may write to rec: each word is read
  * once, the first of a run twice. upper: upper bits of the stamps. */

@@ -36,6 +36,8 @@ struct stream {
     struct min_duration *held; /* NULL = every call is kept */
     struct stack *stack;       /* parts so far, or NULL */
     bool ended;                /* another thread has its tid now */
+    bool user_ended;           /* the launched program's own code has ended: what comes is left out */
+    uint32_t open_calls;       /* calls in the open block that the totals count */
     /* Greenlets: each of their stacks is a stream of its own, in which a thread writes while it runs it. */
     struct stream *thread;            /* of a greenlet's stream: its thread's; NULL = it is a thread's own */
     LIST_HEAD(, stream) greenlets;    /* of a thread's stream */

@@ -21,7 +21,7 @@ function select(call) {
   row('self time', `${timeText(track.self[index])}${dur ? ` (${(100 * track.self[index] / dur).toFixed(1)} %)` : ''}`, true);
   row('start', `${timeText(start)}${wallTime(', at ', start)}${flags & FLAG_FROM_ATTACH ? ' (was open when tracing began)' : ''}`, true);
   if (flags & FLAG_RAISED) row('left by', 'an exception', true);
-  if (flags & FLAG_RESUMED) row('resumed', 'a later piece of a call: its generator or coroutine went on here', true);
+  if (flags & FLAG_RESUMED) row('resumed', 'a later piece of a call that went on here (a generator, a coroutine, or tracing paused in between)', true);
   if (flags & FLAG_SUSPENDED) row('suspended', 'by a yield or an await: the call may go on in a later piece', true);
   if (!name.c) row('place', `${name.place}:${name.line}`);
   if (track.tasks) row('task', taskOf(track, index), true);

@@ -298,7 +298,8 @@ static int take_window(struct model *m, struct stream *s, const struct vt_event 
     return rc ? rc : keep_payload(m, &s->window, ev);
 }
 
-/* The hooks are back: the frames that are open now begin with the first event. A payload has no time of its own. */
+/* The hooks are back: what is open now goes on in pieces that begin with the first event. Whether one of them began while the
+ * hooks were out is not known; calls made then are counted nowhere. A payload has no time of its own. */
 static int begin_window(struct model *m, struct stream *s, const struct trace_thread *thread, uint64_t *ns) {
     struct vt_pl_window head;
     uint32_t id, room = (uint32_t)((s->window.len - sizeof head) / 4);
@@ -308,7 +309,7 @@ static int begin_window(struct model *m, struct stream *s, const struct trace_th
     for (uint32_t i = 0; !rc && i < head.nframes && i < room; i++) {
         memcpy(&id, s->window.data + sizeof head + i * 4, sizeof id);
         struct frame *frame = push(m, s, &rc);
-        if (frame) *frame = (struct frame){.id = id, .from_attach = true, .start_ns = *ns};
+        if (frame) *frame = (struct frame){.id = id, .resumed = true, .start_ns = *ns};
         s->event_ns = s->last_ns = ++*ns;
     }
     drop_payload(m, &s->window);

@@ -10,7 +10,7 @@
  * - A gap is shown where it ended. Frames open before it stay open until a leave proves otherwise, so right after a
  *   gap calls can hang under a function that had already returned.
  * - No call reaches over a time in which the hooks were out (--max_overhead): it ends with the last event before, and the
- *   calls that are open afterwards begin again.
+ *   calls that are open afterwards go on in pieces, which are not counted as calls.
  * - Generators and coroutines: each stretch from a start or a resume to the next yield is a piece, handed over as a call of
  *   its own. All but the first are marked as resumed and are not counted. Which pieces belong to the same generator is not
  *   known.
