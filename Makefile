@@ -1,5 +1,5 @@
 # viztracerd: see README.md and docs/README.md. Everything is built into $(BUILD); sources are found by folder.
-# `make help` prints the lines that begin with "##" here, in tests/tests.mk and in Makefile.setup.
+# `make help` prints the lines that begin with "##" here, in Makefile.setup, packaging/packaging.mk and tests/tests.mk.
 MAKEFLAGS += --no-builtin-rules
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX  ?= /usr/local
@@ -53,7 +53,7 @@ PACKAGE := $(BUILD)/python/viztracer
 all: $(BIN) $(AGENT) $(LAUNCH) docs package
 
 help:
-	@sed -n 's/^##\( \|$$\)//p' Makefile Makefile.setup tests/tests.mk
+	@sed -n 's/^##\( \|$$\)//p' Makefile Makefile.setup packaging/packaging.mk tests/tests.mk
 
 # ---- the packages: checked once in each build folder; one line names those that are missing ----
 $(BUILD)/.deps-%: tests/setup/deps.sh
@@ -204,7 +204,7 @@ tests-bin: $(BUILD)/tests/vtarena_layout.py $(UNIT_BIN) $(INTEG_BIN) $(BENCH_BIN
 # ---- for editors: the compiler commands of the rules above, as JSON ----
 quoted = "$(subst ",\",$(subst \,\\,$(1)))"
 command = {"directory": $(call quoted,$(CURDIR)), "file": "$(1)", "output": "$(2)", "command": $(call quoted,$(3) -c -o $(2) $(1))},
-COMPILED := $(PROTO_SRC) $(OPTIONS_SRC) $(DOCGEN_SRC) $(ATTACH_SRC) $(OUTSIDE_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c)
+COMPILED := $(PROTO_SRC) $(OPTIONS_SRC) $(DOCGEN_SRC) $(ATTACH_SRC) $(OUTSIDE_SRC) $(DAEMON_SRC) $(CLI_SRC) $(TESTLIB_SRC) $(UNIT_SRC) $(INTEG_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(wildcard tests/faults/*.c packaging/*.c)
 .PHONY: FORCE
 compile_commands.json $(BUILD)/compile_commands.json: FORCE | $(BUILD)/gen/viztracerd.pb-c.h $(PERFETTO_GEN).h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h
 	$(file >$@.tmp,[)
@@ -223,3 +223,4 @@ clean:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 -include tests/tests.mk
 -include Makefile.setup
+-include packaging/packaging.mk

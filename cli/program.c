@@ -59,7 +59,23 @@ static bool needs_python(const char *file, const struct run_options *o) {
     return n > 2 && !memcmp(head, "#!", 2) && strstr(head, "python");
 }
 
+/* The interpreter of the virtual environment from whose bin/ this program was started by its path, as a script with the first
+ * line of that environment would have it. The path is not resolved: a link from elsewhere (pipx, uv tool) is no wish for that
+ * one. */
+static bool python_beside(char *to, size_t size) {
+    const char *slash = strrchr(program_invocation_name, '/');
+    char config[PATH_MAX];
+    int folder = slash ? (int)(slash + 1 - program_invocation_name) : 0;
+    int len = snprintf(config, sizeof(config), "%.*s../pyvenv.cfg", folder, program_invocation_name);
+    if (!slash || len < 0 || len >= (int)sizeof(config) || access(config, F_OK)) return false;
+    return snprintf(to, size, "%.*spython3", folder, program_invocation_name) < (int)size && is_executable(to);
+}
+
 static int find_python(struct program *p, const struct run_options *o, struct vt_err *err) {
+    if (!o->python && python_beside(p->file, sizeof(p->file))) {
+        p->argv[0] = p->file; /* Python finds its environment by this name */
+        return 0;
+    }
     const char *names[] = {o->python, o->python ? NULL : "python3", o->python ? NULL : "python"};
     for (size_t i = 0; i < VT_ARRAY_LEN(names); i++) {
         if (!names[i] || !on_path(names[i], p->file, sizeof(p->file))) continue;

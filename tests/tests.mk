@@ -62,7 +62,7 @@ test-fresh:
 
 test-build:
 	@tests/setup/deps.sh all
-	@$(MAKE) --no-print-directory $(JOBS) all tests-bin
+	@$(MAKE) --no-print-directory $(JOBS) all tests-bin wheel-stage
 	@$(MAKE) --no-print-directory $(JOBS) $(SAN_UNIT) asan-bin
 	@$(MAKE) --no-print-directory $(JOBS) $(TSAN_UNIT) tsan-bin
 	@$(MAKE) --no-print-directory $(JOBS) $(FUZZ_FLAGS) fuzz-bin
@@ -80,7 +80,7 @@ RUN = BUILD=$(BUILD) tests/with-pythons.sh tests/run.sh
 RUN_FUZZ = $(foreach f,$(FUZZ_BIN),"tests/fuzz.sh $(f) $(1)")
 
 test: test-build
-	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) $(RUN_AGENT) tests/browser/run.sh "tests/browser/run.sh playwright" $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
+	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) $(RUN_AGENT) "tests/packaging/wheel.sh quick" tests/browser/run.sh "tests/browser/run.sh playwright" $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
 test-unit: test-build
 	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN)
 test-integration: test-build

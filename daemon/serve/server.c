@@ -20,6 +20,7 @@
 
 #include "daemon/io/spool.h"
 #include "daemon/serve/requests.h"
+#include "daemon/session/libraries.h"
 #include "proto/rundir.h"
 #include "proto/spooldir.h"
 
@@ -38,30 +39,6 @@ struct server {
     int listen_fd, signal_fd;
     char socket_path[108];
 };
-
-/* ---- the agent library ---- */
-
-static int find_agent(struct server *s, struct vt_err *err) {
-    char exe[400];
-    const char *env = getenv("VIZTRACER_AGENT");
-    if (env && env[0]) {
-        snprintf(s->service.host.agent_path, sizeof(s->service.host.agent_path), "%s", env);
-        return 0;
-    }
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    if (n < 0) return vt_err_set(err, -errno, "/proc/self/exe: %s", strerror(errno));
-    exe[n] = 0;
-    char *slash = strrchr(exe, '/');
-    if (slash) *slash = 0;
-    snprintf(s->service.host.agent_path, sizeof(s->service.host.agent_path), "%s/../lib/libviztracer_agent.so", exe);
-    if (access(s->service.host.agent_path, R_OK))
-        return vt_err_set(err, -errno, "agent library %s: %s; set VIZTRACER_AGENT to where it is", s->service.host.agent_path,
-                          strerror(errno));
-    char *real = realpath(s->service.host.agent_path, NULL);
-    if (real) snprintf(s->service.host.agent_path, sizeof(s->service.host.agent_path), "%s", real);
-    free(real);
-    return 0;
-}
 
 /* ---- sockets ---- */
 
@@ -225,7 +202,7 @@ static int set_up(struct server *s, const struct server_opts *opts, struct vt_er
     s->leave_timer.ctx = s;
     s->listen_timer.fn = on_listen_again;
     s->listen_timer.ctx = s;
-    rc = find_agent(s, err);
+    rc = libraries_find_agent(s->service.host.agent_path, err);
     if (!rc) rc = spool_dir_prepare(s->service.host.spool_dir, is_shared(s), err);
     if (rc) return rc;
     if (!s->service.host.is_private) return listen_system(s, opts->socket_path, err);

@@ -20,6 +20,7 @@
 #include "attach/inside.h"
 #include "daemon/drain/arena_map.h"
 #include "daemon/drain/calibrate.h"
+#include "daemon/session/libraries.h"
 #include "outside/outside.h"
 
 #define HELPER_FD 3
@@ -304,7 +305,7 @@ int helper_start(struct helper *h, struct loop *loop, const struct creds *creds,
         goto fail;
     }
     *copy = *req;
-    if (creds->uid != geteuid()) /* that user may have no access to the folder of the library */
+    if (creds->uid != geteuid() || libraries_is_descriptor(req->agent_path)) /* or that user may have no access to its folder */
         snprintf(copy->agent_path, sizeof(copy->agent_path), "/proc/self/fd/%d", AGENT_FD);
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     rc = send_msg(pair[0], copy, sizeof(*copy), -1);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/session/attach_request.h"
+#include "daemon/session/libraries.h"
 #include "daemon/session/session_parts.h"
 
 #define POLL_FIRST 1000000u
@@ -249,20 +250,11 @@ static bool on_interpreter(void *ctx, const struct vt_launch_hello *hello, pid_t
     return true;
 }
 
-static int find_library(const struct host *host, char path[512], struct vt_err *err) {
-    const char *slash = strrchr(host->agent_path, '/');
-    int n = snprintf(path, 512, "%.*s%s", slash ? (int)(slash + 1 - host->agent_path) : 0, host->agent_path, VT_LAUNCH_LIBRARY);
-    if (n < 0 || n >= 512) return vt_err_set(err, -ENAMETOOLONG, "the path of the launch library is too long");
-    if (access(path, R_OK)) return vt_err_set(err, -errno, "launch library %s: %s", path, strerror(errno));
-    if (strpbrk(path, " :")) return vt_err_set(err, -EINVAL, "%s: LD_PRELOAD takes no path with a blank or a colon", path);
-    return 0;
-}
-
 int session_launch(struct host *host, struct peer *peer, struct session **held, const Vt__AttachReq *req, char preload[512],
                    const char **key, struct vt_err *err) {
     struct helper_req *h = NULL;
     struct session *s = NULL;
-    int rc = find_library(host, preload, err);
+    int rc = libraries_find_launch(host->agent_path, preload, err);
     if (!rc) {
         s = session_new(host, peer, req, &h, err);
         rc = s ? request_fill(s, req, h, err) : err->code;

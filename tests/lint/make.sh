@@ -11,14 +11,14 @@ trap 'rm -rf "$temp"' EXIT
 make() { MAKEFLAGS= MAKELEVEL= command make --no-print-directory BUILD="$build" "$@"; }
 
 # Targets that only other targets use.
-internal=" all FORCE test-build fuzz-bin faults-bin asan-bin tsan-bin tests-bin "
+internal=" all FORCE wheel-stage test-build fuzz-bin faults-bin asan-bin tsan-bin tests-bin "
 make help >"$temp/help" || fail "help fails"
-for target in $(sed -n 's/^\.PHONY: *//p' Makefile Makefile.setup tests/tests.mk); do
+for target in $(sed -n 's/^\.PHONY: *//p' Makefile Makefile.setup packaging/packaging.mk tests/tests.mk); do
     case $internal in *" $target "*) continue ;; esac
     grep -qE "^ +make $target( |$)" "$temp/help" || fail "help does not name $target: write a line '##   make $target ...' beside it"
 done
 while read -r target; do
-    grep -qE "^(\.PHONY:.* )?$target( .*)?$|^$target:" Makefile Makefile.setup tests/tests.mk || fail "help names $target, which is no target"
+    grep -qE "^(\.PHONY:.* )?$target( .*)?$|^$target:" Makefile Makefile.setup packaging/packaging.mk tests/tests.mk || fail "help names $target, which is no target"
 done < <(sed -nE 's/^ +make ([a-z][a-z_.-]*).*/\1/p' "$temp/help")
 awk 'length > 110' "$temp/help" | grep . && fail "help has lines over 110 columns"
 

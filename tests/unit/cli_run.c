@@ -1,4 +1,5 @@
 /* The command line of a launch: which words are ours, the rcfile, and what is executed. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +251,39 @@ START_TEST(test_run_finds_the_program_and_its_interpreter) {
 }
 END_TEST
 
+/* As a console script of a virtual environment would. A link from elsewhere is no wish for that environment's interpreter. */
+START_TEST(test_run_by_its_path_takes_the_python_of_that_environment) {
+    static char called[128], python[128], other[128], tool[128];
+    char path[256], *name = program_invocation_name;
+    snprintf(path, sizeof path, "%s/bin", folder);
+    ck_assert(!mkdir(path, 0755) && !mkdir("venv", 0755) && !mkdir("venv/bin", 0755));
+    setenv("PATH", path, 1);
+    snprintf(other, sizeof other, "%s/bin/python3", folder);
+    snprintf(called, sizeof called, "%s/venv/bin/viztracer", folder);
+    snprintf(python, sizeof python, "%s/venv/bin/python3", folder);
+    snprintf(tool, sizeof tool, "%s/bin/tool", folder);
+    put(other, "", 0755);
+    put(python, "", 0755);
+    put(tool, "", 0755);
+    put("script.py", "", 0644);
+    program_invocation_name = called;
+    must_run("script.py", other, "python3", "script.py"); /* no environment: a folder with a Python, as /usr/local/bin */
+    put("venv/pyvenv.cfg", "", 0644);
+    must_run("script.py", python, python, "script.py");
+    must_run("-m mod", python, python, "-m");
+    must_run("--python python3 script.py", other, "python3", "script.py");
+    must_run("tool", tool, "tool", NULL);
+    program_invocation_name = (char *)"viztracer"; /* found on PATH */
+    must_run("script.py", other, "python3", "script.py");
+    snprintf(path, sizeof path, "%s/bin/viztracer", folder);
+    ck_assert(!symlink(called, path));
+    program_invocation_name = path;
+    must_run("script.py", other, "python3", "script.py");
+    program_invocation_name = name;
+    program_free(&program);
+}
+END_TEST
+
 START_TEST(test_run_names_for_unique_outputs) {
     put("my.script.py", "", 0644);
     ck_assert_ptr_null(find("./my.script.py"));
@@ -263,9 +297,14 @@ START_TEST(test_run_names_for_unique_outputs) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_run_takes_its_options_from_behind_the_program, test_run_options_end_where_the_user_says,
-                                  test_run_older_names_say_what_they_do_now,          test_run_names_may_be_shortened,
-                                  test_run_rcfile_comes_before_the_command_line,      test_run_rcfile_mistakes_are_told,
-                                  test_run_finds_the_program_and_its_interpreter,     test_run_names_for_unique_outputs};
+    const TTest *const tests[] = {test_run_takes_its_options_from_behind_the_program,
+                                  test_run_options_end_where_the_user_says,
+                                  test_run_older_names_say_what_they_do_now,
+                                  test_run_names_may_be_shortened,
+                                  test_run_rcfile_comes_before_the_command_line,
+                                  test_run_rcfile_mistakes_are_told,
+                                  test_run_finds_the_program_and_its_interpreter,
+                                  test_run_by_its_path_takes_the_python_of_that_environment,
+                                  test_run_names_for_unique_outputs};
     return case_main("run", tests, sizeof tests / sizeof tests[0], set_up, tear_down);
 }
