@@ -19,6 +19,9 @@ DEPFLAGS = -MMD -MP
 PROTO_LIBS  := -lprotobuf-c -lzstd -lz
 ATTACH_LIBS := -lunwind-x86_64 -lunwind
 CLI_LIBS    := -lmicrohttpd -lyajl
+# `viztracer top` fills a terminal where ncurses is there to build with; NO_NCURSES=1 builds without it
+NCURSES     := $(if $(NO_NCURSES),,$(shell echo '\#include <ncurses.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo y))
+CLI_LIBS    += $(if $(NCURSES),-lncursesw -ltinfo)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO_SRC  := $(wildcard proto/*.c)
@@ -49,7 +52,7 @@ PACKAGE := $(BUILD)/python/viztracer
 ##   make clean           removes every build folder
 ##   make compile_commands.json  writes the compiler's command for each file, for editors
 ##   Variables, each with a build folder of its own: CC=clang SAN=address,undefined SAN=thread FAULTS=1
-##   CONSTANT_CLOCK=1; and BUILD=folder WERROR=1
+##   CONSTANT_CLOCK=1; and BUILD=folder WERROR=1 NO_NCURSES=1
 all: $(BIN) $(AGENT) $(LAUNCH) docs package
 
 help:
@@ -132,6 +135,7 @@ $(PACKAGE)/_agent.so: $(AGENT)
 	cp $< $@.tmp && mv $@.tmp $@
 
 # ---- host side ----
+$(BUILD)/obj/cli/top/screen.o: CPPFLAGS += $(if $(NCURSES),-DVT_NCURSES)
 $(BUILD)/obj/%.o: %.c | $(BUILD)/gen/viztracerd.pb-c.h $(BUILD)/gen/attach/blob_bytes.h $(BUILD)/gen/cli/format/html/page.h $(PERFETTO_GEN).h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(CPPFLAGS) $(DEPFLAGS) -c -o $@ $<

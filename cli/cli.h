@@ -14,7 +14,8 @@
     X(attach)                                                                                                                    \
     X(detach)                                                                                                                    \
     X(status)                                                                                                                    \
-    X(uninstall) X(dump) X(sample) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
+    X(uninstall)                                                                                                                 \
+    X(dump) X(top) X(sample) X(report) X(diff) X(view) X(convert) X(combine) X(align_combine) X(compress) X(decompress)
 
 struct cli_cmd {
     struct options_command options;

@@ -13,8 +13,8 @@
 #include "cli/convert/convert.h"
 #include "cli/format/format.h"
 #include "cli/sample/sample.h"
+#include "cli/sample/sampler.h"
 
-enum { RATE_USUAL = 100, RATE_MAX = 10000 };
 #define SECOND_NS 1000000000ull
 
 struct line {
@@ -27,43 +27,28 @@ struct line {
 
 struct run {
     const struct line *line;
-    struct outside *o;
+    struct sampler sampler;
     struct sample_calls *calls;
-    uint64_t samples, late, begin_ns, end_ns;
+    uint64_t begin_ns, end_ns;
     bool ended; /* the process has */
 };
 
-/* Which threads a profile is about: those on a CPU, or with --gil the one that holds the GIL, or with --idle all. */
-static bool is_wanted(const struct line *line, const struct outside_thread *t) {
-    if (t->torn || t->unread || !t->nframes) return false;
-    if (line->gil) return t->gil == OUTSIDE_GIL_HOLDS;
-    return line->idle || t->state == 'R' || t->gil == OUTSIDE_GIL_HOLDS;
-}
-
 static int take_sample(struct run *r, struct vt_err *err) {
     size_t n;
-    int rc = outside_sample(r->o, err);
+    int rc = sampler_take(&r->sampler, err);
     if (rc) return rc;
-    if (!r->line->gil && !r->line->idle) outside_read_running(r->o);
-    const struct outside_thread *threads = outside_threads(r->o, &n);
+    const struct outside_thread *threads = outside_threads(r->sampler.o, &n);
     uint64_t now_ns = vt_mono_ns();
     for (size_t i = 0; !rc && i < n; i++)
-        if (is_wanted(r->line, &threads[i])) rc = sample_calls_take(r->calls, &threads[i], now_ns);
+        if (sampler_wants(&r->sampler, &threads[i])) rc = sample_calls_take(r->calls, &threads[i], now_ns);
     sample_calls_round(r->calls, now_ns);
-    r->samples++;
     return rc ? vt_err_set(err, rc, "out of memory") : 0;
 }
 
-/* Waits for the next moment. A reading that took longer than the time between two is not made up for. */
-static void wait_for(struct run *r, uint64_t *next_ns) {
-    uint64_t now_ns = vt_mono_ns();
-    *next_ns += SECOND_NS / r->line->rate;
-    if (*next_ns <= now_ns) {
-        r->late++;
-        *next_ns = now_ns;
-        return;
-    }
-    struct timespec until = {(time_t)(*next_ns / SECOND_NS), (long)(*next_ns % SECOND_NS)};
+static void wait_for_next(struct run *r) {
+    if (!sampler_wait_ns(&r->sampler)) return;
+    uint64_t next_ns = r->sampler.next_ns;
+    struct timespec until = {(time_t)(next_ns / SECOND_NS), (long)(next_ns % SECOND_NS)};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
@@ -71,14 +56,14 @@ static int take_samples(struct run *r, struct vt_err *err) {
     struct interrupt interrupt;
     int rc = 0;
     interrupt_catch(&interrupt, 0);
-    uint64_t next_ns = r->begin_ns = vt_mono_ns();
+    r->begin_ns = vt_mono_ns();
     while (!rc && !interrupts_seen && (!r->line->duration_ns || vt_mono_ns() - r->begin_ns < r->line->duration_ns)) {
         rc = take_sample(r, err);
-        if (!rc) wait_for(r, &next_ns);
+        if (!rc) wait_for_next(r);
     }
     r->end_ns = vt_mono_ns();
     interrupt_release(&interrupt);
-    r->ended = rc == -ESRCH && r->samples;
+    r->ended = rc == -ESRCH && r->sampler.samples;
     return r->ended ? 0 : rc;
 }
 
@@ -86,11 +71,11 @@ static int take_samples(struct run *r, struct vt_err *err) {
 static int sample_into(struct run *r, int fd, struct vt_err *err) {
     int copy = dup(fd);
     FILE *f = copy >= 0 ? fdopen(copy, "w") : NULL;
-    r->calls = f ? sample_calls_new(f, outside_info(r->o)) : NULL;
+    r->calls = f ? sample_calls_new(f, outside_info(r->sampler.o)) : NULL;
     int rc = r->calls ? take_samples(r, err) : vt_err_set(err, -ENOMEM, "out of memory");
     if (!rc) {
         uint64_t took_ns = r->end_ns - r->begin_ns;
-        rc = sample_calls_end(r->calls, r->end_ns, (double)r->samples * 1e9 / (double)(took_ns ? took_ns : 1));
+        rc = sample_calls_end(r->calls, r->end_ns, (double)r->sampler.samples * 1e9 / (double)(took_ns ? took_ns : 1));
         if (rc) vt_err_set(err, rc, "cannot write a temporary file: %s; set TMPDIR", strerror(-rc));
     }
     sample_calls_free(r->calls);
@@ -102,24 +87,24 @@ static int sample_into(struct run *r, int fd, struct vt_err *err) {
 }
 
 static void say(const struct run *r, const struct convert_result *result) {
-    const struct outside_counts *c = outside_counts(r->o);
+    const struct outside_counts *c = outside_counts(r->sampler.o);
     char samples[32], bytes[32], took[32];
     double seconds = (double)(r->end_ns - r->begin_ns) / 1e9;
     if (r->ended) printf("The process has ended.\n");
     printf("Saved %s (%s): %s samples in %s, %.4g per second", r->line->output, format_bytes(bytes, sizeof(bytes), result->bytes),
-           format_count(samples, sizeof(samples), r->samples), format_ns(took, sizeof(took), r->end_ns - r->begin_ns),
-           (double)r->samples / (seconds > 0 ? seconds : 1));
-    if (r->late) printf(" (%u were wanted)", r->line->rate);
+           format_count(samples, sizeof(samples), r->sampler.samples), format_ns(took, sizeof(took), r->end_ns - r->begin_ns),
+           (double)r->sampler.samples / (seconds > 0 ? seconds : 1));
+    if (r->sampler.late) printf(" (%u were wanted)", r->line->rate);
     printf("; %.2f %% of the stacks changed while they were read and are left out.\n",
            c->stacks ? 100.0 * (double)c->lost / (double)c->stacks : 0.0);
 }
 
 static int sample(const struct line *line, struct vt_err *err) {
-    struct run r = {.line = line};
+    struct run r = {.line = line, .sampler = {.rate = line->rate, .gil = line->gil, .idle = line->idle}};
     struct convert_result result;
     char path[64];
     int rc = format_check_output(line->output, err);
-    if (!rc) rc = outside_open(&r.o, (pid_t)line->pid, err);
+    if (!rc) rc = outside_open(&r.sampler.o, (pid_t)line->pid, err);
     if (rc) return rc;
     int fd = output_temp();
     if (fd < 0) rc = vt_err_set(err, fd, "no temporary file: %s; set TMPDIR", strerror(-fd));
@@ -133,12 +118,12 @@ static int sample(const struct line *line, struct vt_err *err) {
     if (!rc) rc = convert_trace(&opts, &result, err);
     if (!rc && !line->quiet) say(&r, &result);
     vt_close(&fd);
-    outside_close(r.o);
+    outside_close(r.sampler.o);
     return rc;
 }
 
 static int run(int argc, char **argv) {
-    struct line line = {.rate = RATE_USUAL, .output = "result.svg"};
+    struct line line = {.rate = SAMPLER_RATE_USUAL, .output = "result.svg"};
     struct vt_err err = {0};
     int rc = cli_parse(&cli_sample, &line, argc, argv);
     if (rc) return CLI_RETURN(rc);
@@ -153,7 +138,7 @@ static const struct option_row rows[] = {
     {"--output_file", "-o", OPTION_TEXT, AT(output), .arg = "OUT",
      .help = "where the profile goes; the name's ending chooses the format (result.svg)"},
     {"--t", "-t", OPTION_SECONDS, AT(duration_ns), .arg = "SEC", .help = "stops after SEC seconds; no -t: until Ctrl+C"},
-    {"--rate", "-r", OPTION_INT, AT(rate), .min = 1, .max = RATE_MAX, .arg = "N", .help = "samples per second (100)"},
+    {"--rate", "-r", OPTION_INT, AT(rate), .min = 1, .max = SAMPLER_RATE_MAX, .arg = "N", .help = "samples per second (100)"},
     {"--gil", NULL, OPTION_FLAG, AT(gil), .help = "counts only the thread that holds the GIL"},
     {"--idle", NULL, OPTION_FLAG, AT(idle), .help = "counts threads that wait, too"},
     {"--quiet", NULL, OPTION_FLAG, AT(quiet), .help = "prints errors only"},

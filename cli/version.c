@@ -7,11 +7,12 @@
 #include <zstd.h>
 
 #include "cli/cli.h"
+#include "cli/top/screen.h"
 
 void cli_print_version(const char *program) {
     printf("%s " VT_VERSION "\n"
            "traces CPython 3.8 to 3.15 on x86-64; zstd %s, zlib %s, libmicrohttpd %s, yajl %d.%d.%d, "
-           "protobuf-c %s; libbpf no\n",
+           "protobuf-c %s; ncurses %s; libbpf no\n",
            program, ZSTD_versionString(), zlibVersion(), MHD_get_version(), YAJL_MAJOR, YAJL_MINOR, YAJL_MICRO,
-           protobuf_c_version());
+           protobuf_c_version(), screen_is_built() ? "yes" : "no");
 }

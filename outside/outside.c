@@ -363,6 +363,8 @@ int outside_sample(struct outside *o, struct vt_err *err) {
 
 void outside_read_running(struct outside *o) { states_read_running(o->view.info.pid, o->threads, o->nthreads); }
 
+void outside_read_cpu_times(struct outside *o) { states_read_cpu_times(o->view.info.pid, o->threads, o->nthreads); }
+
 void outside_read_states(struct outside *o) {
     size_t n;
     if (o->core) return;

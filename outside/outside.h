@@ -50,6 +50,7 @@ struct outside_thread {
     char state;                 /* R S D T t Z, or 0 = unknown */
     char call[INSIDE_TEXT_MAX]; /* the system call that it is in: "read(3: pipe)"; "" = none, or unknown */
     uint64_t since_ns;          /* how long it has not been on a CPU; 0 = it is, or unknown */
+    uint64_t cpu_ns;            /* that it has had; outside_read_cpu_times */
     uint64_t futex;             /* address of the futex that it waits in; 0 = none */
 
     /* The lock of threading that it waits for. */
@@ -77,6 +78,8 @@ VT_MUST_CHECK int outside_read(struct outside *o, struct vt_err *err);
 VT_MUST_CHECK int outside_sample(struct outside *o, struct vt_err *err);
 /* Fills in `state` only. */
 void outside_read_running(struct outside *o);
+/* Fills in `state` and `cpu_ns` only. */
+void outside_read_cpu_times(struct outside *o);
 /* Fills in what /proc says about each of these threads, and the locks that they wait for. */
 void outside_read_states(struct outside *o);
 

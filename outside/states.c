@@ -77,3 +77,16 @@ void states_read_running(pid_t pid, struct outside_thread *threads, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (threads[i].tid) threads[i].state = state_of(pid, threads[i].tid);
 }
+
+/* schedstat: nanoseconds on a CPU, nanoseconds waiting for one, times it was given one. */
+static uint64_t cpu_ns_of(pid_t pid, pid_t tid) {
+    char path[64], text[128];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", (int)pid, (int)tid);
+    return vt_read_file(path, text, sizeof(text), NULL) ? 0 : strtoull(text, NULL, 10);
+}
+
+void states_read_cpu_times(pid_t pid, struct outside_thread *threads, size_t n) {
+    states_read_running(pid, threads, n);
+    for (size_t i = 0; i < n; i++)
+        if (threads[i].tid) threads[i].cpu_ns = cpu_ns_of(pid, threads[i].tid);
+}

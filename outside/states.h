@@ -10,5 +10,7 @@ void states_read(pid_t pid, struct outside_thread *threads, size_t n, const stru
 
 /* Only `state`. */
 void states_read_running(pid_t pid, struct outside_thread *threads, size_t n);
+/* Only `state` and `cpu_ns`. */
+void states_read_cpu_times(pid_t pid, struct outside_thread *threads, size_t n);
 
 #endif

@@ -17,6 +17,10 @@ VT_MUST_CHECK int sample_calls_take(struct sample_calls *s, const struct outside
 void sample_calls_round(struct sample_calls *s, uint64_t now_ns);
 /* All calls end. Writes the rest of the trace; `rate`: samples that were taken in a second. 0 or -errno of a failed write. */
 VT_MUST_CHECK int sample_calls_end(struct sample_calls *s, uint64_t now_ns, double rate);
+/* After sample_calls_end: takes the end of the trace away, and goes on. The calls that were open are cut at that moment. */
+VT_MUST_CHECK int sample_calls_resume(struct sample_calls *s);
+/* Bytes of the trace until now. */
+uint64_t sample_calls_bytes(const struct sample_calls *s);
 void sample_calls_free(struct sample_calls *s);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/base/buf.h"
 
@@ -28,12 +29,15 @@ struct sample_calls {
     uint32_t nthreads, room;
     pid_t pid;
     uint64_t first_ns, round;
+    uint64_t bytes; /* written */
+    long end_at;    /* where the end of the trace begins, once it was written */
 };
 
 enum { THREADS_MAX = 1 << 20, DEEPEST = 1 << 20 };
 
 static void write_out(struct sample_calls *s) {
     if (s->text.len) fwrite(s->text.data, 1, s->text.len, s->f);
+    s->bytes += s->text.len;
     s->text.len = 0;
 }
 
@@ -139,6 +143,8 @@ void sample_calls_round(struct sample_calls *s, uint64_t now_ns) {
 int sample_calls_end(struct sample_calls *s, uint64_t now_ns, double rate) {
     char text[160];
     for (uint32_t i = 0; i < s->nthreads; i++) leave(s, s->threads[i], 0, now_ns);
+    write_out(s);
+    s->end_at = ftell(s->f);
     if (s->first_ns) {
         put_number(s, ",\n{\"ph\":\"M\",\"name\":\"tracing\",\"pid\":", (uint64_t)s->pid);
         put_number(s, ",\"tid\":", (uint64_t)s->pid);
@@ -154,6 +160,13 @@ int sample_calls_end(struct sample_calls *s, uint64_t now_ns, double rate) {
     if (s->text.failed) return -ENOMEM;
     return fflush(s->f) || ferror(s->f) ? -EIO : 0;
 }
+
+int sample_calls_resume(struct sample_calls *s) {
+    if (s->end_at < 0 || fflush(s->f) || ftruncate(fileno(s->f), s->end_at) || fseek(s->f, s->end_at, SEEK_SET)) return -EIO;
+    return 0;
+}
+
+uint64_t sample_calls_bytes(const struct sample_calls *s) { return s->bytes; }
 
 void sample_calls_free(struct sample_calls *s) {
     if (!s) return;

@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
 orders='
-cli: root > view, dump, sample > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
+cli: root > view, dump, top > sample > convert > format > format/cvf > format/* > report > profile > trace > client > term > base
 agent: root > hooks > limit > session > names > record > cpython > cpython/*
 daemon: root > serve > session > drain, io
 options: parse > values > help, suggest > options

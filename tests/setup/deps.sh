@@ -8,9 +8,10 @@ set -u
 build="build-essential=gcc build-essential=ld build-essential=make libunwind-dev=libunwind-x86_64.h libprotobuf-c-dev=protobuf-c/protobuf-c.h
     protobuf-c-compiler=protoc-c libzstd-dev=zstd.h zlib1g-dev=zlib.h libmicrohttpd-dev=microhttpd.h
     libyajl-dev=yajl/yajl_parse.h python3=python3"
+optional="libncurses-dev=ncurses.h" # builds without it
 units="check=check.h libsubunit-dev=subunit/child.h"
 tests="git=git clang=clang clang-format=clang-format libclang-rt-dev debootstrap gunicorn python3-coverage python3-greenlet libjemalloc2
-    libtcmalloc-minimal4 man-db=man mandoc=mandoc util-linux zsh=zsh"
+    libtcmalloc-minimal4 man-db=man mandoc=mandoc util-linux tmux=tmux zsh=zsh"
 browser="chromium fonts-dejavu-core"
 
 # missing PACKAGE[=PROOF]...: one run of the preprocessor looks for all headers; if it fails, /usr/include is searched
@@ -34,14 +35,14 @@ missing() {
 }
 
 case ${1:-all} in
-build) wanted=$build ;;
-tests | all) wanted="$build $units $tests" ;;
+build) wanted="$build $optional" ;;
+tests | all) wanted="$build $optional $units $tests" ;;
 browser) wanted=$browser ;;
 missing)
     case ${2:-} in
     build) wanted=$build ;;
     units) wanted="$build $units" ;;
-    *) wanted="$build $units $tests" ;;
+    *) wanted="$build $optional $units $tests" ;;
     esac
     missing $wanted | sort -u | paste -sd' '
     exit 0
