@@ -121,7 +121,7 @@ $(LAUNCH): $(LAUNCH_OBJ) launch/launch.map
 
 # ---- the Python package: its sources, the version, and the agent as its extension module ----
 PACKAGE_SRC := $(shell cd python && find viztracer -name '*.py' -o -name '*.pyi' -o -name py.typed)
-PACKAGE_FILES := $(addprefix $(BUILD)/python/,$(PACKAGE_SRC)) $(PACKAGE)/_version.py $(PACKAGE)/_agent.so
+PACKAGE_FILES := $(addprefix $(BUILD)/python/,$(PACKAGE_SRC)) $(PACKAGE)/_version.py $(PACKAGE)/_viztracer_agent.so
 .PHONY: package
 package: $(PACKAGE_FILES)
 $(BUILD)/python/%: python/%
@@ -130,7 +130,7 @@ $(BUILD)/python/%: python/%
 $(PACKAGE)/_version.py: Makefile
 	@mkdir -p $(@D)
 	echo '__version__ = "$(VERSION)"' >$@
-$(PACKAGE)/_agent.so: $(AGENT)
+$(PACKAGE)/_viztracer_agent.so: $(AGENT)
 	@mkdir -p $(@D)
 	cp $< $@.tmp && mv $@.tmp $@
 

@@ -80,10 +80,14 @@ void agent_close_fds(const struct vt_boot *boot) {
 
 /* ---- start ---- */
 
+bool agent_is_child(void) {
+    return agent.family && !agent.family->live && (agent.state == AGENT_TRACING || agent.state == AGENT_HELD);
+}
+
 /* A forked child of a traced process has inherited `busy`, but is not traced. */
 bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
     uint32_t free = 0;
-    bool inherited = agent.family && !agent.family->live && agent.state == AGENT_TRACING;
+    bool inherited = agent_is_child();
     if (inherited || vt_cas_acqrel(&vt_agent_info.busy, &free, 1u)) {
         agent.ctl = ctl;
         agent.arena_bytes = bytes;
@@ -100,8 +104,7 @@ bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
 
 int agent_prepare(uint64_t dlsym_address) {
     struct vt_ctl *ctl = agent.ctl;
-    uint64_t family_of_child = agent.family && !agent.family->live && agent.state == AGENT_TRACING;
-    if (family_of_child) agent.state = AGENT_LEAVING; /* agent_start takes the inherited hooks out first */
+    if (agent_is_child()) agent.state = AGENT_LEAVING; /* agent_start takes the inherited hooks out first */
     int rc = py_api_resolve(dlsym_address, ctl->err, sizeof ctl->err);
     if (!rc) rc = layout_select(ctl->err, sizeof ctl->err);
     if (!rc && ctl->clock != VT_CLOCK_TSC && !py.clock_gettime) {
@@ -114,7 +117,7 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.c_calls = ctl->flags & VT_F_C_CALLS;
     agent.user_code = NULL;
     agent.governed = ctl->max_overhead;
-    agent.in_slices = agent.some_left = false;
+    agent.in_slices = agent.some_left = agent.own = agent.sparse = false;
     agent.full = detail_wanted(ctl) || (agent.governed && (layout.python >= 0x30c || agent.c_calls));
     filter_start();
     agent.max_stack_depth = ctl->max_stack_depth;
@@ -130,7 +133,15 @@ int agent_prepare(uint64_t dlsym_address) {
     return 0;
 }
 
+static int install_none(char *why, size_t why_size) {
+    (void)why, (void)why_size;
+    return 0;
+}
+static void nothing(void) {}
+static const struct hook_ops hook_none = {.kind = VT_HOOK_NONE, .install = install_none, .remove = nothing, .visit = nothing};
+
 static const struct hook_ops *choose_hooks(void) {
+    if (agent.sparse) return &hook_none;
     if (layout.python >= 0x30c) return &hook_monitoring;
     if (!agent.c_calls && !agent.full && eval_slot_possible()) return &hook_eval;
     return &hook_profile;
@@ -173,7 +184,7 @@ void agent_start(void) {
     if (!rc) {
         ctl->hook_kind = agent.hooks->kind;
         ctl->t_hooks_on = clock_full();
-        stacks_emit();
+        if (!agent.own) stacks_emit(); /* VizTracer's start tells only what begins after it */
     }
     if (collecting) py.PyGC_Enable();
     if (!rc) {
@@ -260,7 +271,7 @@ static bool more(void) {
 }
 
 static bool stop(void) {
-    if (agent.state != AGENT_TRACING) return false;
+    if (agent.state != AGENT_TRACING && agent.state != AGENT_HELD) return false;
     if (agent.family->live)
         session_leave(VT_WHY_STOP);
     else

@@ -12,6 +12,8 @@ void agent_close_fds(const struct vt_boot *boot);
 /* Makes this the session of the process, and the arena the agent's. False: another session is on; the arena is told so, and
  * unmapped. Without the GIL. */
 bool agent_take(struct vt_ctl *ctl, uint64_t bytes);
+/* A forked child of a traced process that has not noticed yet. */
+bool agent_is_child(void);
 /* Finds the interpreter and reads the options. Without the GIL. 0, or -errno with vt_ctl.err filled in: call agent_give_up then.
  */
 int agent_prepare(uint64_t dlsym_address);

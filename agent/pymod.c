@@ -13,7 +13,7 @@ static int start_here(const struct vt_boot *boot) {
     agent_close_fds(boot);
     if (rc) return rc;
     if (!agent_take(ctl, boot->arena_bytes)) return -VT_EBUSY;
-    bool child = agent.state == AGENT_TRACING; /* inherited from before a fork */
+    bool child = agent_is_child();
     rc = agent_prepare(boot->f_dlsym);
     if (rc) {
         agent_give_up("agent start failed");

@@ -79,13 +79,21 @@ static const struct {
     const char *prefix;
     enum map_kind kind;
 } kinds[] = {
-    {VT_AGENT_FILE, MAP_AGENT}, {"libviztracer_agent.so", MAP_AGENT}, /* launched by us: preloaded under its own name */
-    {VT_ARENA_FILE, MAP_ARENA}, {"ld-musl", MAP_LIBC},                /* musl: loader and libc are one file */
-    {"libc.musl", MAP_LIBC},    {"libc.so", MAP_LIBC},
-    {"libc-2", MAP_LIBC},       {"libpthread.so", MAP_LIBC},
-    {"libpthread-2", MAP_LIBC}, {"libdl.so", MAP_LIBC},
-    {"libdl-2", MAP_LIBC},      {"ld-linux", MAP_LD},
-    {"ld-2", MAP_LD},           {"ld.so", MAP_LD},
+    {VT_AGENT_FILE, MAP_AGENT},
+    {"libviztracer_agent.so", MAP_AGENT}, /* launched by us: preloaded under its own name */
+    {"_viztracer_agent.so", MAP_AGENT},   /* imported by the program */
+    {VT_ARENA_FILE, MAP_ARENA},
+    {"ld-musl", MAP_LIBC}, /* musl: loader and libc are one file */
+    {"libc.musl", MAP_LIBC},
+    {"libc.so", MAP_LIBC},
+    {"libc-2", MAP_LIBC},
+    {"libpthread.so", MAP_LIBC},
+    {"libpthread-2", MAP_LIBC},
+    {"libdl.so", MAP_LIBC},
+    {"libdl-2", MAP_LIBC},
+    {"ld-linux", MAP_LD},
+    {"ld-2", MAP_LD},
+    {"ld.so", MAP_LD},
 };
 
 static bool starts(const char *s, const char *prefix) { return !strncmp(s, prefix, strlen(prefix)); }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/python_session.h"
 #include "cli/run_options.h"
 
 #define CLI_ROW(name) &cli_##name,
@@ -149,6 +150,7 @@ int cli_main(int argc, char **argv) {
         return cli_view.run(argc, argv);
     }
     if (argc < 2) return cli_print_help(), cli_flush();
+    if (!strcmp(argv[1], PYTHON_SESSION)) return python_session(argc - 1, argv + 1);
     const struct cli_cmd *cmd = command_of_name(argv[1]);
     if (cmd) return cmd->run(argc - 1, argv + 1);
     if (!strcmp(argv[1], "help")) return help(argc - 1, argv + 1);

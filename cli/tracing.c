@@ -183,6 +183,7 @@ int tracing_receive(struct tracing *a) {
 
     uint64_t heard = vt_mono_ns();
     while (!rc && !a->ended) {
+        fds[1].fd = a->wake_fd; /* -1: nobody wakes us any more */
         int n = poll(fds, 2, 1000);
         if (n < 0 && errno != EINTR) rc = vt_err_set(&a->err, -errno, "poll: %s", strerror(errno));
         bool waits = a->launched && !a->attached; /* for an interpreter, as long as the program runs */

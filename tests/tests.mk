@@ -76,11 +76,14 @@ ASAN_INTEG := $(patsubst tests/integration/%.c,build-asan/tests/integration/%,$(
 # The agent's drivers: two programs of about the same length.
 RUN_AGENT = "tests/agent/run.sh --pythons=3.8|3.9|3.10|3.11" "tests/agent/run.sh --pythons=3.12|3.13|3.14|3.15"
 
+# The Python package: one interpreter for each kind of hook and of object layout.
+RUN_PACKAGE = "tests/package/run.sh --pythons=3.8|3.11.7|3.12|3.15"
+
 RUN = BUILD=$(BUILD) tests/with-pythons.sh tests/run.sh
 RUN_FUZZ = $(foreach f,$(FUZZ_BIN),"tests/fuzz.sh $(f) $(1)")
 
 test: test-build
-	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) $(RUN_AGENT) "tests/packaging/wheel.sh quick" tests/browser/run.sh "tests/browser/run.sh playwright" $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
+	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) $(RUN_AGENT) $(RUN_PACKAGE) "tests/packaging/wheel.sh quick" tests/browser/run.sh "tests/browser/run.sh playwright" $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
 test-unit: test-build
 	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN)
 test-integration: test-build

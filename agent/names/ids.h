@@ -8,6 +8,7 @@
 
 #include "agent/cpython/layout.h"
 #include "agent/cpython/py_api.h"
+#include "agent/cpython/text.h"
 #include "agent/record/state.h"
 
 /* What a code object carries: its id in the low half, flags of names/filter.h in the high half. Below 3.12 the low half of
@@ -112,6 +113,8 @@ uint32_t name_function(struct function_slot *slots, void *callable, void *defini
 uint32_t name_function_known(struct function_slot *slots, const void *definition);
 /* The slot that name_function used or filled; NULL = it found no room for it. */
 const struct function_slot *name_function_slot(const struct function_slot *slots, const void *definition);
+/* A new id for a text: a span of the program's own, which readers show like a C function. While tracing. */
+uint32_t name_text(const struct text *name);
 
 /* stack_ids.c. Numbers (not shifted) of the innermost `most` open frames of a thread, outermost first; returns how many.
  * Functions that are left out are not among them. `without_first`: nor is the innermost frame. */

@@ -65,6 +65,12 @@ static bool tell_name(uint32_t id, uint32_t kind, uint32_t line, const struct te
     return true;
 }
 
+uint32_t name_text(const struct text *name) {
+    const struct text nothing = {"", 0, NULL};
+    uint32_t id = id_new();
+    return id == ID_UNKNOWN || tell_name(id, 1, 0, name, &nothing) ? id : 0;
+}
+
 static bool code_remember(void *code, uint64_t value) {
     if (py.PyUnstable_Code_SetExtra(code, agent.extra_index, (void *)value) == 0) return true;
     py.PyErr_Clear();

@@ -18,6 +18,7 @@ enum agent_state {
     AGENT_STARTING = 1, /* hooks are being put in */
     AGENT_TRACING = 2,
     AGENT_LEAVING = 3, /* hooks are being removed */
+    AGENT_HELD = 5,    /* the program's own session is stopped and may go on: the hooks are out, the arena is mapped */
     AGENT_INERT = 4    /* the interpreter is shutting down: hooks stay in and do nothing */
 };
 
@@ -47,6 +48,8 @@ struct agent {
     bool some_left; /* threads wait for their hook */
     bool parallel;  /* interpreters with a GIL of their own are traced, too (hooks/parallel.c) */
     bool c_calls;
+    bool own;    /* the program itself has started the session (own_session.c) */
+    bool sparse; /* and wants no hooks: only its own events are recorded */
     bool tid_in_pthread;
     bool key_made;
     uint32_t key;   /* pthread key whose destructor tells us that a thread ends */

@@ -128,7 +128,7 @@ static void count_drop(struct thread *thread) {
 
 static uint64_t next_limit(const struct thread *thread, uint64_t now) {
     uint64_t wrap = ((now >> VT_REC_TS_BITS) + 1) << VT_REC_TS_BITS, limit = now + agent.ctl->span;
-    if (thread->missed) limit = now;
+    if (thread->missed || thread->paused) limit = now;
     if (thread->name_tries < NAME_TRIES_EACH_EVENT) limit = now; /* a new thread's name is found at its first events */
     return limit < wrap ? limit : wrap;
 }

@@ -24,7 +24,7 @@ struct thread {
     int32_t depth;      /* for max_stack_depth */
     int32_t coroutines; /* open steps of tasks on this thread (hooks/task.c); where frames are not known, coroutine frames */
     uint32_t task;      /* task id of the last TASK record */
-    uint32_t paused;    /* the agent is calling Python code (repr) on this thread: record nothing */
+    uint32_t paused;    /* depth of calls of the agent's own Python code, or of a repr: record nothing */
     uint32_t starved;
     uint32_t unrecorded; /* events that were left out: every 1024th looks after the session */
     uint32_t window;     /* limit/window.c: number of the window of its last event */

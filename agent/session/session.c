@@ -66,14 +66,15 @@ void session_not_busy(void) {
 void session_leave(uint32_t why) {
     struct pending_error error;
     struct vt_ctl *ctl = agent.ctl;
-    if (agent.state != AGENT_TRACING) return;
+    bool held = agent.state == AGENT_HELD;
+    if (agent.state != AGENT_TRACING && !held) return;
     uint64_t start = clock_full();
     error_save(&error);
-    thread_names_tell_all();
-    tell_parts();
+    if (!held) thread_names_tell_all();
+    if (!held) tell_parts();
     agent.state = AGENT_LEAVING;
     vt_store_release(&ctl->state, (uint32_t)VT_AGENT_LEAVING);
-    agent.hooks->remove();
+    if (!held) agent.hooks->remove();
     session_stop_parts();
     parallel_lock(); /* the next holder of the lock sees that we are leaving */
     threads_stop();
@@ -95,17 +96,68 @@ void session_child(void) {
     struct pending_error error;
     agent.lock = 0;
     agent.parallel = false;
+    bool held = agent.state == AGENT_HELD;
     agent.state = AGENT_LEAVING;
     agent.ctl = NULL;
     this_thread = &thread_nobody;
     error_save(&error);
-    agent.hooks->remove();
+    if (!held) agent.hooks->remove();
     end_parts_in_child();
     if (agent.key_made) py.pthread_key_delete(agent.key);
     agent.key_made = false;
     agent.state = AGENT_IDLE;
     session_not_busy();
     error_restore(&error);
+}
+
+/* ---- stopped, and going on ---- */
+
+/* The calls that readers take to be open end here. */
+static void end_open_calls(void) {
+    const struct vt_pl_window nothing = {.nframes = 0, .cause = VT_WINDOW_LIMIT};
+    struct thread *me = this_thread;
+    for (uint32_t i = 0; i < agent.nthreads; i++) {
+        if (!agent.threads[i].tid) continue;
+        this_thread = &agent.threads[i];
+        uint8_t *to = payload_reserve(sizeof nothing);
+        if (!to) continue;
+        memcpy(to, &nothing, sizeof nothing);
+        payload_commit(VT_PL_WINDOW, sizeof nothing);
+    }
+    this_thread = me;
+}
+
+void session_hold(void) {
+    struct pending_error error;
+    if (agent.state != AGENT_TRACING || !agent.family->live) return;
+    error_save(&error);
+    agent.state = AGENT_LEAVING;
+    agent.hooks->remove();
+    end_open_calls();
+    vt_store_release(&agent.ctl->wake_cpu_ns, 0ull);
+    agent.state = AGENT_HELD;
+    error_restore(&error);
+}
+
+int session_go_on(void) {
+    struct pending_error error;
+    struct vt_ctl *ctl = agent.ctl;
+    if (agent.state != AGENT_HELD || !agent.family->live) return -VT_ECANCELED;
+    uint64_t now = clock_full();
+    bool stop = !vt_load_acquire(&ctl->enabled);
+    if (stop || now >= vt_load_relaxed(&ctl->lease)) {
+        session_leave(stop ? VT_WHY_STOP : VT_WHY_LEASE);
+        return -VT_ECANCELED;
+    }
+    error_save(&error);
+    agent.state = AGENT_STARTING;
+    agent.visit_at = now + ctl->span;
+    agent.rearm_at = now + agent.rearm_ticks;
+    int rc = agent.hooks->install(ctl->err, sizeof ctl->err);
+    agent.state = rc ? AGENT_HELD : AGENT_TRACING;
+    if (rc) session_leave(VT_WHY_ERROR);
+    error_restore(&error);
+    return rc;
 }
 
 /* ---- the visit ---- */

@@ -47,8 +47,12 @@ void session_stop_parts(void);
 /* Is the session still on, and does this thread have its block? May end the session, and runs the periodic visit
  * when that is due. False: record nothing; agent.ctl may be gone. */
 bool session_visit(void);
-/* Takes everything out and gives the arena back; nothing if no session is on. why: enum vt_why. */
+/* Takes everything out and gives the arena back; nothing if no session is on or held. why: enum vt_why. */
 void session_leave(uint32_t why);
+/* Takes the hooks out, and puts them in again: for a program that stops its own session and starts it again. session_go_on: 0, or
+ * -errno, and the session has ended. */
+void session_hold(void);
+int session_go_on(void);
 /* In a thread that the daemon sent in, because no hooked thread comes to a slow path by itself: ends the session, or visits. */
 void session_wake(void);
 /* In a forked child of the traced process: takes everything out. */

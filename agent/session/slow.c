@@ -3,7 +3,7 @@
 
 #include "agent/session/session.h"
 
-NOINLINE bool emit_slow(uint64_t word) { return session_visit() && emit_here(word); }
+NOINLINE bool emit_slow(uint64_t word) { return !this_thread->paused && session_visit() && emit_here(word); }
 
 NOINLINE uint32_t name_code_entered(void *code, void *globals) {
     uint64_t begun = agent.governed ? clock_full() : 0;

@@ -77,11 +77,12 @@ struct trace_counter { /* "garbage collection" */
 #define TRACE_UNSEEN "calls not seen"
 #define TRACE_UNSEEN_CAUSE "something in the process took the thread's profile function away"
 
-/* Events other than calls and gaps, from JSON traces: log_instant, log_var, objects ... */
+/* Events other than calls and gaps that a program has made itself: log_instant, log_var, objects ... */
+#define TRACE_MARKS "iCNODstfbne"
 struct trace_mark {
     const struct trace_thread *thread;
     uint64_t ns;
-    char ph;                     /* Chrome's letter: i, C, N, O, D, s, t, f, b, n, e */
+    char ph;                     /* Chrome's letter, one of TRACE_MARKS */
     char scope;                  /* of an instant: g, p, t; else 0 */
     char bind;                   /* of the end of a flow, Chrome's "bp": e = to the call around it; else 0 */
     const char *name, *cat, *id; /* not terminated; id and cat may be NULL */

@@ -27,7 +27,7 @@
 
 #define VT_ARENA_MAGIC 0x314152415a495656ull /* "VVIZARA1" */
 #define VT_ABI_MAJOR 1
-#define VT_ABI_MINOR 4
+#define VT_ABI_MINOR 5
 
 #define VT_CHUNK_SIZE 65536ul
 #define VT_CHUNK_MASK (VT_CHUNK_SIZE - 1)

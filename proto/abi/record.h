@@ -72,6 +72,7 @@ enum vt_payload_kind {
     VT_PL_WINDOW = 8,    /* struct vt_pl_window + u32 ids[nframes], outermost first: this thread had no hook until now */
     VT_PL_THROTTLED = 9, /* n x struct vt_pl_throttled (--max_overhead); later ones replace what they say of an id */
     VT_PL_USER_END = 10, /* 8 bytes, 0: the launched program's own code has ended on this thread (no --log_exit) */
+    VT_PL_MARK = 11,     /* 1.5: struct vt_pl_mark + name + id + JSON text of the args: an event of the program's own */
     VT_PL_KINDS = 64
 };
 
@@ -139,6 +140,18 @@ struct vt_pl_throttled {
     uint64_t estimated; /* calls not seen since then: an estimate */
 };
 _Static_assert(sizeof(struct vt_pl_throttled) == 32, "vt_pl_throttled");
+
+/* What the program itself tells of a moment: an instant, a counter, an object. */
+struct vt_pl_mark {
+    uint64_t ticks; /* the whole clock, because a payload has no time of its own in a trace */
+    uint32_t args_len;
+    uint16_t name_len;
+    uint16_t id_len; /* of an object, a flow; 0 = it has none */
+    uint8_t ph;      /* Chrome's letter: i, C, N, O, D, s, t, f, b, n, e */
+    uint8_t scope;   /* of an instant: g, p, t; else 0 */
+    uint8_t pad[6];
+};
+_Static_assert(sizeof(struct vt_pl_mark) == 24, "vt_pl_mark");
 
 #define VT_PAYLOAD_MAX 32768u
 static inline uint64_t vt_rec_payload_id(uint32_t kind, uint32_t len) { return (uint64_t)kind << 20 | len; }

@@ -1,5 +1,17 @@
 """Traces Python programs; a drop-in for VizTracer's package on the engine of viztracerd."""
 
 from viztracer._version import __version__
+from viztracer._viztracer_agent import counter, instant, span, span_begin, span_end, tracing
+from viztracer.tracer import VizTracer, get_tracer
 
-__all__ = ["__version__"]
+__all__ = [
+    "VizTracer",
+    "__version__",
+    "counter",
+    "get_tracer",
+    "instant",
+    "span",
+    "span_begin",
+    "span_end",
+    "tracing",
+]

@@ -264,14 +264,15 @@ START_TEST(test_vzt_counts_what_it_cannot_hold) {
         ",\"args\":{\"return_value\":7,\"mine\":\"text\"}") "," X(5, 30, 4, "c",
                                                                   ",\"args\":{\"return_value\":\"7\"}") ",{\"ph\":\"i\",\"pid\":"
                                                                                                         "5,\"tid\":5,\"ts\":"
-                                                                                                        "31,\"name\":\"note\"}"
+                                                                                                        "31,\"name\":\"note\","
+                                                                                                        "\"cat\":\"mine\"}"
                                                                                                         ",{\"ph\":\"C\",\"pid\":"
                                                                                                         "5,\"tid\":5,\"ts\":"
                                                                                                         "32,\"name\":\"garbage "
                                                                                                         "collection\",\"args\":{"
                                                                                                         "\"other\":1}}");
     convert(json, native);
-    ck_assert_uint_eq(result.unheld.marks, 2);
+    ck_assert_uint_eq(result.unheld.marks, 1); /* its category */
     ck_assert_uint_eq(result.unheld.args, 2);
     convert(native, again);
     ck_assert_int_eq(record_file(&two, again, NULL, NULL), 0);

@@ -20,7 +20,7 @@
 #include "cli/trace/lane.h"
 #include "cli/trace/limit.h"
 
-#define MARKS "iCNODstfbne"
+#define MARKS TRACE_MARKS
 #define OPEN_SEARCH 4096u /* open calls that an E is compared with, at most */
 
 struct open_call { /* a B that waits for its E */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/base/json_walk.h"
 #include "cli/base/memory.h"
 #include "cli/format/vzt/ahead.h"
 #include "proto/block.h"
@@ -45,6 +46,7 @@ struct stream {
     struct trace_task *task;
     struct payload args, retval; /* of the next enter, of the next leave */
     struct payload window;       /* frames that will be open at the next event */
+    uint64_t mark_ns;            /* of the last mark */
     uint64_t unseen_ns;          /* with a window: time of the last event before it */
 };
 
@@ -323,6 +325,45 @@ static int end_user_code(struct model *m, struct stream *s, uint64_t ns) {
     return rc;
 }
 
+static int nothing_in_it(void *arg) {
+    (void)arg;
+    return 1;
+}
+
+/* The program has made the text itself: is it JSON that may go into a file as it is? */
+static bool args_are_good(const char *json, size_t len) {
+    static const yajl_callbacks callbacks = {.yajl_null = nothing_in_it};
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)json[i] >= 0x80) return false;
+    return len && json_walk(json, len, &callbacks, NULL);
+}
+
+/* An event of the program's own. Its args are left out where they are no JSON. */
+static int take_mark(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev) {
+    struct vt_pl_mark head;
+    if (!m->ops->mark || ev->payload_len < sizeof head) return 0;
+    memcpy(&head, ev->payload, sizeof head);
+    uint64_t texts = (uint64_t)head.name_len + head.id_len + head.args_len;
+    if (ev->payload_len - sizeof head < texts || !memchr(TRACE_MARKS, head.ph, sizeof TRACE_MARKS - 1)) return 0;
+    const char *name = (const char *)ev->payload + sizeof head, *args = name + head.name_len + head.id_len;
+    bool has_args = args_are_good(args, head.args_len), has_scope = head.scope && memchr("gpt", head.scope, 3);
+    uint64_t ns = vt_clock_to_ns(&m->info->clock, head.ticks);
+    if (ns < s->last_ns) ns = s->last_ns;
+    if (ns < s->mark_ns) ns = s->mark_ns;
+    s->mark_ns = ns;
+    struct trace_mark mark = {.thread = thread,
+                              .ns = ns,
+                              .ph = (char)head.ph,
+                              .scope = head.ph == 'i' ? (char)(has_scope ? head.scope : 't') : 0,
+                              .name = name,
+                              .name_len = head.name_len,
+                              .id = head.id_len ? name + head.name_len : NULL,
+                              .id_len = head.id_len,
+                              .args_json = has_args ? args : NULL,
+                              .args_json_len = has_args ? head.args_len : 0};
+    return m->ops->mark(m->w, &mark);
+}
+
 static int take_payload(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
                         uint64_t ns) {
     if (ev->id == VT_PL_ARGS) return keep_payload(m, &s->args, ev);
@@ -332,6 +373,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
+    if (ev->id == VT_PL_MARK) return take_mark(m, s, thread, ev);
     if (ev->id == VT_PL_USER_END) return end_user_code(m, s, ns);
     if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
     return 0; /* the other kinds have frames of their own */
@@ -376,8 +418,13 @@ static void begin_run(struct model *m, struct stream *s, uint32_t run) {
 
 /* Finds the time for payloads and gaps that come before the thread's first event: they have no time of their own. */
 static uint64_t first_time(const struct model *m, const struct vt_event *ev, size_t n) {
-    for (size_t i = 0; i < n; i++)
+    uint64_t ticks;
+    for (size_t i = 0; i < n; i++) {
         if (ev[i].type != VT_REC_PAYLOAD && ev[i].type != VT_REC_GAP) return vt_clock_to_ns(&m->info->clock, ev[i].ticks);
+        if (ev[i].type != VT_REC_PAYLOAD || ev[i].id != VT_PL_MARK || ev[i].payload_len < sizeof(struct vt_pl_mark)) continue;
+        memcpy(&ticks, ev[i].payload, sizeof ticks);
+        return vt_clock_to_ns(&m->info->clock, ticks);
+    }
     return UINT64_MAX;
 }
 

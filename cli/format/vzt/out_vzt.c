@@ -11,7 +11,7 @@
  *   so unless the trace was cut; then they are ordinary calls.
  * - A resumed piece of a generator or coroutine begins with RESUME, also where a throw() resumed it.
  * - Several processes become sections: each has its own head, names, tasks and end.
- * - A .vzt has no place for marks, for arguments that are not texts, and for source texts: those are counted. */
+ * - A .vzt has no place for categories of marks, for arguments that are not texts, and for source texts: those are counted. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +155,7 @@ static int put_moment(struct trace_writer *w, uint32_t at, const struct pending 
     int rc = put_task(w, at, p->start, w->lanes[at].task);
     if (rc) return rc;
     if (p->what == GAP) return vzt_put_gap(&w->put, at, p->start, p->end);
+    if (p->what == MARK) return vzt_put_payload(&w->put, at, p->start, VT_PL_MARK, kept(&w->lanes[at], p, 0), p->args_len);
     return vzt_put_payload(&w->put, at, p->start, VT_PL_COUNTER, kept(&w->lanes[at], p, 0), p->args_len);
 }
 
@@ -359,6 +360,29 @@ static void take_number(void *arg, const char *key, size_t len, double v) {
     c->other = true;
 }
 
+/* What a payload has no room for is left out, and counted. */
+static int keep_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    uint8_t payload[VT_PAYLOAD_MAX];
+    size_t len = sizeof(struct vt_pl_mark) + mark->name_len + mark->id_len + mark->args_json_len;
+    bool fits = mark->name_len <= UINT16_MAX && mark->id_len <= UINT16_MAX && len <= sizeof payload;
+    bool usual = !mark->bind && (!mark->cat || (mark->cat_len == 7 && !memcmp(mark->cat, "INSTANT", 7)));
+    w->unheld.marks += !fits || !usual;
+    if (!fits) return 0;
+    struct vt_pl_mark head = {.ticks = mark->ns, /* ticks of the file are ns */
+                              .args_len = (uint32_t)mark->args_json_len,
+                              .name_len = (uint16_t)mark->name_len,
+                              .id_len = (uint16_t)mark->id_len,
+                              .ph = (uint8_t)mark->ph,
+                              .scope = (uint8_t)mark->scope};
+    uint8_t *to = payload;
+    memcpy(to, &head, sizeof head);
+    memcpy(to += sizeof head, mark->name, mark->name_len);
+    if (mark->id_len) memcpy(to + mark->name_len, mark->id, mark->id_len);
+    if (mark->args_json_len) memcpy(to + mark->name_len + mark->id_len, mark->args_json, mark->args_json_len);
+    struct pending p = {.what = MARK, .start = mark->ns, .args_len = (uint32_t)len};
+    return keep(w, &w->lanes[mark->thread->index], &p, payload, NULL);
+}
+
 /* A JSON trace has garbage collections as counter marks. */
 static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
     struct collection c = {.seen = 0};
@@ -366,8 +390,7 @@ static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
         json_numbers(mark->args_json, mark->args_json_len, take_number, &c);
     if (c.seen == 7 && !c.other)
         return vzt_counter(w, &(struct trace_counter){.thread = mark->thread, .ns = mark->ns, .value = c.value});
-    w->unheld.marks++;
-    return 0;
+    return keep_mark(w, mark);
 }
 
 static int vzt_end(struct trace_writer *w, const struct trace_totals *totals) {

@@ -11,7 +11,7 @@
 #include "cli/format/vzt/vzt_put.h"
 #include "cli/trace/writer.h"
 
-enum what { CALL, GAP, COUNTER };
+enum what { CALL, GAP, COUNTER, MARK };
 
 struct pending {
     uint64_t start, end; /* end: of a gap its count */
