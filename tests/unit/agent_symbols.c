@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const exports[] = {"PyInit_viztracer_agent", "vt_agent_boot", "vt_agent_info", "vt_agent_main",
-                                      "vt_agent_launch"};
+static const char *const exports[] = {"PyInit_viztracer_agent", "PyInit__viztracer_agent", "vt_agent_boot",
+                                      "vt_agent_info",          "vt_agent_main",           "vt_agent_launch"};
 #define NEXPORTS (sizeof exports / sizeof exports[0])
 
 static const char *file;

@@ -277,6 +277,7 @@ START_TEST(test_vzt_counts_what_it_cannot_hold) {
     convert(native, again);
     ck_assert_int_eq(record_file(&two, again, NULL, NULL), 0);
     ck_assert_str_eq(two.text, "call 5/5 a 10000..14000 args={\"func_args\":{\"x\":\"1\"}}\ncall 5/5 b 20000..24000\n"
+                               "mark 5/5 i note 31000 cat=INSTANT s=t\nmark 5/5 C garbage collection 32000 args={\"other\":1}\n"
                                "call 5/5 c 30000..34000 args={\"return_value\":\"7\"}\n");
 }
 END_TEST
