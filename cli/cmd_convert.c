@@ -76,7 +76,8 @@ static int report(const struct convert_opts *opts, const struct convert_result *
         fprintf(stderr, "viztracer: %s has no end: it holds what was written before its writer died\n",
                 opts->inputs ? "one of these traces" : opts->input);
     say_left_out(opts, r, quiet);
-    if (quiet || output_is_stdout(opts->output)) return CLI_OK; /* nothing but the trace goes to stdout */
+    int code = r->files_left_out ? CLI_FAILED : CLI_OK;       /* the output lacks what was named */
+    if (quiet || output_is_stdout(opts->output)) return code; /* nothing but the trace goes to stdout */
     const struct trace_totals *t = &r->totals;
     char calls[48], threads[48], bytes[32], folder[PATH_MAX + 32];
     printf("%s%s: %s on %s, %s", opts->output, output_place_text(place, folder),
@@ -94,7 +95,8 @@ static int report(const struct convert_opts *opts, const struct convert_result *
     say_some(", without the source text of %s", r->unheld.texts, "file");
     if (r->unheld.marks || r->unheld.args || r->unheld.texts) printf(": a .vzt has no place for that");
     printf("\n");
-    return cli_flush();
+    int flushed = cli_flush();
+    return flushed ? flushed : code;
 }
 
 static void show_note(void *arg, const char *text) {

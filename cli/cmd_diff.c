@@ -1,4 +1,5 @@
 /* Owns `viztracer diff A B`: which functions got slower or faster between two traces. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,10 @@ static int run(int argc, char **argv) {
     interrupt_release(&interrupt);
     if (!rc) {
         rc = memory_verdict(compare_print(profiles[0], profiles[1], &o), o.files[1], &err);
-        if (rc) vt_err_set(&err, rc, "%s", strerror(-rc));
+        if (rc == -ESRCH)
+            vt_err_set(&err, rc, "no function or file of the two matches %s; '*WORD*' finds a word anywhere", o.match);
+        else if (rc)
+            vt_err_set(&err, rc, "%s", strerror(-rc));
     }
     for (int i = 0; i < 2; i++) {
         profile_free(profiles[i]);

@@ -103,8 +103,7 @@ static int sample(const struct line *line, struct vt_err *err) {
     struct run r = {.line = line, .sampler = {.rate = line->rate, .gil = line->gil, .idle = line->idle}};
     struct convert_result result;
     char path[64];
-    int rc = format_check_output(line->output, err);
-    if (!rc) rc = outside_open(&r.sampler.o, (pid_t)line->pid, err);
+    int rc = outside_open(&r.sampler.o, (pid_t)line->pid, err);
     if (rc) return rc;
     int fd = output_temp();
     if (fd < 0) rc = vt_err_set(err, fd, "no temporary file: %s; set TMPDIR", strerror(-fd));
@@ -128,6 +127,7 @@ static int run(int argc, char **argv) {
     int rc = cli_parse(&cli_sample, &line, argc, argv);
     if (rc) return CLI_RETURN(rc);
     if (line.gil && line.idle) return cli_usage("sample: --gil and --idle cannot be combined");
+    if (format_check_output(line.output, &err)) return cli_usage("sample: %s", err.msg);
     rc = sample(&line, &err);
     return rc ? cli_fail("%s", err.msg) : cli_flush();
 }

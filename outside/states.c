@@ -11,17 +11,7 @@
 #include <unistd.h>
 
 #include "attach/target.h"
-
-/* When the thread was last on a CPU, on the scheduler's clock; 0 = the kernel does not say. */
-static uint64_t last_ran_ns(pid_t pid, pid_t tid) {
-    char path[64], text[4096];
-    double ms;
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/sched", (int)pid, (int)tid);
-    int rc = vt_read_file(path, text, sizeof(text), NULL);
-    const char *at = rc && rc != -E2BIG ? NULL : strstr(text, "se.exec_start");
-    if (at) at = strchr(at, ':');
-    return at && sscanf(at + 1, "%lf", &ms) == 1 && ms > 0 && ms < 1e15 ? (uint64_t)(ms * 1e6) : 0;
-}
+#include "outside/cores.h"
 
 /* A thread that waits for the GIL wakes every 5 ms to ask for it, so it may also be found running. */
 static bool waits_for_gil(const struct gil_state *gils, size_t n, long nr, uint64_t address) {
@@ -30,11 +20,20 @@ static bool waits_for_gil(const struct gil_state *gils, size_t n, long nr, uint6
     return false;
 }
 
-static char state_of(pid_t pid, pid_t tid) {
+#define STAT_CORE 39 /* number of the field of /proc/PID/stat; the state is field 3 */
+
+/* 0 = the thread has ended. *core: where it ran last; -1 = not known. */
+static char state_of(pid_t pid, pid_t tid, int *core) {
     char path[64], text[1024];
+    *core = -1;
     snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
     const char *at = vt_read_file(path, text, sizeof(text), NULL) ? NULL : strrchr(text, ')');
-    return at && at[1] == ' ' ? at[2] : 0;
+    if (!at || at[1] != ' ') return 0;
+    char state = at[2];
+    at += 2;
+    for (int field = 3; at && field < STAT_CORE; field++) at = strchr(at + 1, ' ');
+    if (at && sscanf(at, "%d", core) != 1) *core = -1;
+    return state;
 }
 
 static void name_thread(struct outside_thread *t) {
@@ -45,10 +44,11 @@ static void name_thread(struct outside_thread *t) {
 }
 
 static void read_one(struct inside *inside, pid_t pid, struct outside_thread *t, const struct gil_state *gils, size_t ngils,
-                     uint64_t now_ns) {
+                     struct cores *cores) {
     unsigned long arg[2] = {0, 0};
     long nr = -1;
-    t->state = state_of(pid, t->tid);
+    int core;
+    t->state = state_of(pid, t->tid, &core);
     if (!t->state) return; /* it has ended */
     name_thread(t);
     int told = inside_call(pid, t->tid, &nr, arg);
@@ -61,21 +61,21 @@ static void read_one(struct inside *inside, pid_t pid, struct outside_thread *t,
     else if (told == 1 && (!inside || inside_look(inside, t->tid, t->call, sizeof(t->call)) != 1))
         t->call[0] = 0;
     if (t->state == 'R') return;
-    uint64_t ran_ns = last_ran_ns(pid, t->tid);
-    if (ran_ns && now_ns > ran_ns) t->since_ns = now_ns - ran_ns;
+    t->since_ns = cores_since_ns(cores, core, cores_ran_ns(pid, t->tid));
 }
 
 void states_read(pid_t pid, struct outside_thread *threads, size_t n, const struct gil_state *gils, size_t ngils) {
     struct inside *inside = inside_open(pid);
-    uint64_t now_ns = last_ran_ns(getpid(), gettid()); /* we run: this is now */
+    struct cores cores = {.known = {false}};
     for (size_t i = 0; i < n; i++)
-        if (threads[i].tid) read_one(inside, pid, &threads[i], gils, ngils, now_ns);
+        if (threads[i].tid) read_one(inside, pid, &threads[i], gils, ngils, &cores);
     inside_close(inside);
 }
 
 void states_read_running(pid_t pid, struct outside_thread *threads, size_t n) {
+    int core;
     for (size_t i = 0; i < n; i++)
-        if (threads[i].tid) threads[i].state = state_of(pid, threads[i].tid);
+        if (threads[i].tid) threads[i].state = state_of(pid, threads[i].tid, &core);
 }
 
 /* schedstat: nanoseconds on a CPU, nanoseconds waiting for one, times it was given one. */

@@ -168,13 +168,15 @@ static int count_calls(struct trace_source *source, const struct convert_opts *o
     return 0;
 }
 
-static int open_source(const struct convert_opts *opts, struct trace_source **source, struct vt_err *err) {
+static int open_source(const struct convert_opts *opts, struct convert_result *result, struct trace_source **source,
+                       struct vt_err *err) {
     size_t n = opts->inputs ? opts->ninputs : 1;
     for (size_t i = 0; i < n; i++)
         if (same_file(opts->inputs ? opts->inputs[i] : opts->input, opts->output))
             return vt_err_set(err, -EINVAL, "%s: input and output are the same file; name another one with -o", opts->output);
     if (!opts->inputs) return trace_source_open(opts->input, source, err);
-    struct join_opts many = {.align = opts->align, .note = opts->note, .note_arg = opts->note_arg};
+    struct join_opts many = {
+        .align = opts->align, .note = opts->note, .note_arg = opts->note_arg, .files_left_out = &result->files_left_out};
     return source_many_open(opts->inputs, opts->ninputs, &many, source, err);
 }
 
@@ -203,7 +205,7 @@ int convert_trace(const struct convert_opts *opts, struct convert_result *result
         return vt_err_set(err, -EINVAL, "%s: a %s holds all calls; %s is for .json and .pftrace", opts->output, suffix->text,
                           opts->budget ? "--budget" : "--tracer_entries");
     memory_again();
-    rc = memory_verdict(open_source(opts, &source, err), input_name(opts), err);
+    rc = memory_verdict(open_source(opts, result, &source, err), input_name(opts), err);
     if (rc) {
         trace_source_close(source);
         return rc;

@@ -37,6 +37,7 @@ struct convert_opts {
 struct convert_result {
     struct trace_totals totals;  /* of a copied .vzt from its end record: calls are all of them, open is 0 */
     uint64_t bytes;              /* of the output */
+    unsigned files_left_out;     /* of several inputs: no traces */
     bool cut_off;                /* the trace has no end: its writer died */
     struct writer_unheld unheld; /* what the format cannot hold */
     struct left_out left_out;    /* what the reader of the trace left out */

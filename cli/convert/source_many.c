@@ -47,6 +47,7 @@ static int open_all(struct files *f, const char *const *paths, size_t n, const s
         if (rc != -EBADMSG) return vt_err_set(err, rc, "%s", why.msg);
         snprintf(text, sizeof text, "%s; it is left out", why.msg);
         if (opts->note) opts->note(opts->note_arg, text);
+        if (opts->files_left_out) ++*opts->files_left_out;
     }
     return f->n ? 0 : vt_err_set(err, -EBADMSG, "none of these files is a trace that viztracer can read; name other ones");
 }

@@ -144,6 +144,7 @@ int trace_source_open(const char *path, struct trace_source **out, struct vt_err
     struct vt_err why = {0};
     struct trace_info *info;
     void *state;
+    if (!strcmp(path, "-")) path = "/dev/stdin"; /* as -o - is stdout */
     int rc = input_spool(path, is_trace, &copy, &why);
     const char *file = copy.fd >= 0 ? copy.path : path;
     if (!rc) rc = source_of(file, &f, &why);

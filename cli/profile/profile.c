@@ -292,7 +292,7 @@ bool profile_match(const struct trace_name *name, const char *pattern) {
 /* Which threads, which functions. */
 static int choose(struct adder *a, struct vt_err *err) {
     const struct profile_opts *o = a->opts;
-    bool any = !o->tid && !o->thread;
+    bool any = !o->tid && !o->thread, any_function = false;
     for (uint32_t i = 0; i < a->walk.info->nthreads; i++) {
         const struct trace_thread *t = a->walk.info->threads[i];
         a->walk.threads[i].skip =
@@ -304,8 +304,10 @@ static int choose(struct adder *a, struct vt_err *err) {
     if (!o->match) return 0;
     a->wanted = memory_calloc(a->walk.nfunctions + 1u, sizeof *a->wanted);
     if (!a->wanted) return vt_err_set(err, -ENOMEM, "out of memory");
-    for (uint32_t i = 0; i < a->walk.nfunctions; i++) a->wanted[i] = profile_match(a->walk.functions[i], o->match);
-    return 0;
+    for (uint32_t i = 0; i < a->walk.nfunctions; i++)
+        any_function |= a->wanted[i] = profile_match(a->walk.functions[i], o->match);
+    if (any_function) return 0;
+    return vt_err_set(err, -ESRCH, "no function or file of the trace matches %s; '*WORD*' finds a word anywhere", o->match);
 }
 
 static int open_adder(struct adder *a, struct trace_info *info) {

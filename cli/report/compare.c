@@ -232,7 +232,7 @@ static void put_text(const struct profile *const *p, const struct compare_opts *
         put_table(&table, rows, n, limit);
     }
     if (!n)
-        printf("\n%s\n", o->match ? "no function matches" : "no calls");
+        printf("\nno calls\n");
     else if (!changed)
         printf("\nno function has changed\n");
 }
@@ -283,7 +283,9 @@ int compare_print(const struct profile *before, const struct profile *after, con
     size_t n;
     int rc = compare_make(before, after, opts, &rows, &n);
     if (rc) return rc;
-    if (opts->json)
+    if (!n && opts->match)
+        rc = -ESRCH;
+    else if (opts->json)
         rc = put_json(p, opts, rows, n);
     else
         put_text(p, opts, rows, n);

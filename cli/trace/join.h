@@ -20,6 +20,7 @@ struct join_opts {
     bool one_file; /* the traces are parts of one file: of one clock; one that cannot be read is damage of the file */
     void (*note)(void *arg, const char *text); /* one line of what the user should know; may be NULL */
     void *note_arg;
+    unsigned *files_left_out; /* counts files that are no trace, and are not in what is joined; may be NULL */
 };
 
 /* What is done, and why:

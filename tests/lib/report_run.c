@@ -37,7 +37,10 @@ int report_run(const char *const *words) {
     struct capture c;
     report_forget();
     capture_begin(&c);
-    const struct cli_cmd *cmd = !strcmp(argv[0], "diff") ? &cli_diff : !strcmp(argv[0], "convert") ? &cli_convert : &cli_report;
+    const struct cli_cmd *cmd = NULL;
+    for (size_t i = 0; i < cli_ncmds; i++)
+        if (!strcmp(argv[0], cli_cmds[i]->options.name)) cmd = cli_cmds[i];
+    ck_assert_msg(cmd != NULL, "no command %s", argv[0]);
     int rc = cmd->run(argc, argv);
     capture_end(&c, &report_out, &report_err);
     return rc;

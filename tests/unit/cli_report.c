@@ -137,8 +137,12 @@ START_TEST(test_report_sorts_limits_and_matches) {
     yajl_val root = report_parse();
     ck_assert_uint_eq(report_length(root, "functions"), 2);
     yajl_tree_free(root);
-    ck_assert_int_eq(RUN("report", REPORT_TRACE, "--match", "nothing"), CLI_OK);
-    ck_assert_ptr_nonnull(strstr(report_out, "no function matches"));
+    ck_assert_int_eq(RUN("report", REPORT_TRACE, "--match", "nothing"), CLI_FAILED);
+    ck_assert_ptr_nonnull(strstr(report_err, "no function or file of the trace matches nothing"));
+    ck_assert_int_eq(RUN("report", REPORT_TRACE, "--match", "nothing", "--json"), CLI_FAILED);
+    ck_assert_str_eq(report_out, "");
+    ck_assert_int_eq(RUN("diff", REPORT_TRACE, REPORT_TRACE, "--match", "nothing"), CLI_FAILED);
+    ck_assert_ptr_nonnull(strstr(report_err, "no function or file of the two matches nothing"));
     ck_assert_int_eq(RUN("report", REPORT_TRACE, "--tree", "--match", "c"), CLI_OK);
     ck_assert_ptr_nonnull(strstr(report_out, "c (x.py:3)"));
     ck_assert_ptr_nonnull(strstr(report_out, "a (x.py:1)"));

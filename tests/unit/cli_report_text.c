@@ -1,5 +1,6 @@
 /* `report` and `diff` as commands: text that fits and harms no terminal, refusals, what is told beside the tables. */
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "cli/term/term.h"
 #include "tests/lib/capture.h"
 #include "tests/lib/report_run.h"
+#include "tests/lib/tool.h"
 #include "tests/lib/trace_build.h"
 
 static void must_be_tame(unsigned width) {
@@ -172,8 +174,37 @@ START_TEST(test_report_refusals_are_one_line) {
     ck_assert_ptr_eq(strchr(report_err, '\n'), report_err + strlen(report_err) - 1);
     ck_assert_int_eq(RUN("report", REPORT_TRACE, "--tid", "55"), CLI_FAILED);
     ck_assert_int_eq(RUN("diff", REPORT_TRACE, "/dev/null"), CLI_FAILED);
+    ck_assert_int_eq(RUN("sample", "1", "-o", "x.unknown"), CLI_USAGE);
+    ck_assert_int_eq(RUN("convert", REPORT_TRACE, "-o", "x.unknown"), CLI_USAGE);
+    ck_assert_int_eq(RUN("combine", REPORT_TRACE, "-o", "x.unknown"), CLI_USAGE);
     ck_assert_int_eq(RUN("report", "--help"), CLI_OK);
     ck_assert_int_eq(RUN("diff", "--help"), CLI_OK);
+}
+END_TEST
+
+/* What can be read is saved, and the exit code says that it is not all that was named. */
+START_TEST(test_combine_without_one_file_fails) {
+    const char *out = temp_path(".json");
+    ck_assert_int_eq(RUN("combine", REPORT_TRACE, "/dev/null", "-o", out), CLI_FAILED);
+    ck_assert_ptr_nonnull(strstr(report_err, "/dev/null"));
+    ck_assert_ptr_nonnull(strstr(report_err, "it is left out"));
+    ck_assert_int_eq(access(out, F_OK), 0);
+    ck_assert_int_eq(RUN("combine", REPORT_TRACE, "/dev/null", "--quiet", "-o", out), CLI_FAILED);
+    ck_assert_int_eq(RUN("combine", REPORT_TRACE, "-o", out), CLI_OK);
+    unlink(out);
+}
+END_TEST
+
+START_TEST(test_report_reads_stdin) {
+    int before = dup(STDIN_FILENO), fd = open(report_trace.path, O_RDONLY | O_CLOEXEC);
+    trace_build_calls(&report_trace, 0, 1, 1000, 10, "(a (b b) a)");
+    ck_assert_int_eq(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+    close(fd);
+    int rc = RUN("report", "-");
+    dup2(before, STDIN_FILENO);
+    close(before);
+    ck_assert_int_eq(rc, CLI_OK);
+    ck_assert_ptr_nonnull(strstr(report_out, "2 calls of 2 functions"));
 }
 END_TEST
 
@@ -465,6 +496,8 @@ int main(void) {
     tcase_add_test(tests, test_report_commands_lose_their_folder_and_their_end);
     tcase_add_test(tests, test_report_durations_fit);
     tcase_add_test(tests, test_report_refusals_are_one_line);
+    tcase_add_test(tests, test_combine_without_one_file_fails);
+    tcase_add_test(tests, test_report_reads_stdin);
     tcase_add_test(tests, test_diff_shows_changes);
     tcase_add_test(tests, test_diff_waiting_is_apart_from_working);
     tcase_add_test(tests, test_report_tells_filters);

@@ -31,7 +31,7 @@ const struct fact files[] = {
 
 const struct fact exit_codes[] = {
     {"0", "a trace was saved, or the command did what it was asked to do", ALL},
-    {"1", "it did not; one line on stderr says what, why and what to do", ALL},
+    {"1", "it did not, or not with all files that were named; one line on stderr says what, why and what to do", ALL},
     {"2", "wrong usage; one line on stderr says what is wrong", ALL},
     {0},
 };
