@@ -99,7 +99,7 @@ START_TEST(test_sample_refuses_what_it_cannot_do) {
         {"sample", 2, "which process?"},
         {"sample 1 --gil --idle", 2, "cannot be combined"},
         {"sample 1 -r 0", 2, ""},
-        {"sample 1 -o x.xyz", 1, "x.xyz"},
+        {"sample 1 -o x.xyz", 2, "x.xyz"},
         {"sample 999999999", 1, "no process"},
     };
     struct tool tool;
