@@ -178,6 +178,12 @@ static long restarted(pid_t pid, pid_t tid, const unsigned long arg[2]) {
     return arg[0] < CLOCKS ? SYS_clock_nanosleep : SYS_restart_syscall;
 }
 
+const char *inside_call_name(long nr) {
+    for (size_t i = 0; i < VT_ARRAY_LEN(calls); i++)
+        if (calls[i].nr == nr) return calls[i].name;
+    return NULL;
+}
+
 static void put_call(pid_t pid, long nr, const unsigned long arg[2], char *text, size_t size) {
     char fd[INSIDE_TEXT_MAX], raw[INSIDE_TEXT_MAX + 40];
     snprintf(raw, sizeof(raw), "system call %ld", nr);

@@ -27,6 +27,8 @@ void inside_close(struct inside *l);
 
 /* The number of the system call that a thread is in and its first two arguments: 1; -EAGAIN = it runs; 0 = unknown. */
 int inside_call(pid_t pid, pid_t tid, long *nr, unsigned long arg[2]);
+/* "read" of a call that threads are found in; NULL = another one. */
+const char *inside_call_name(long nr);
 
 /* One line of /proc/net/tcp, tcp6, udp or udp6 as "tcp 127.0.0.1:80 -> 10.0.0.1:4242": its inode; 0 = no such line. */
 uint64_t inside_parse_socket(const char *line, const char *proto, char *text, size_t size);

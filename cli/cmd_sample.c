@@ -30,7 +30,8 @@ struct run {
     struct sampler sampler;
     struct sample_calls *calls;
     uint64_t begin_ns, end_ns;
-    bool ended; /* the process has */
+    uint64_t stacks; /* taken */
+    bool ended;      /* the process has */
 };
 
 static int take_sample(struct run *r, struct vt_err *err) {
@@ -39,8 +40,11 @@ static int take_sample(struct run *r, struct vt_err *err) {
     if (rc) return rc;
     const struct outside_thread *threads = outside_threads(r->sampler.o, &n);
     uint64_t now_ns = vt_mono_ns();
-    for (size_t i = 0; !rc && i < n; i++)
-        if (sampler_wants(&r->sampler, &threads[i])) rc = sample_calls_take(r->calls, &threads[i], now_ns);
+    for (size_t i = 0; !rc && i < n; i++) {
+        if (!sampler_wants(&r->sampler, &threads[i])) continue;
+        rc = sample_calls_take(r->calls, &threads[i], now_ns);
+        r->stacks++;
+    }
     sample_calls_round(r->calls, now_ns);
     return rc ? vt_err_set(err, rc, "out of memory") : 0;
 }
@@ -86,6 +90,18 @@ static int sample_into(struct run *r, int fd, struct vt_err *err) {
     return rc;
 }
 
+/* To the user who asked for a profile and gets an empty one. */
+static void say_empty(const struct run *r) {
+    const struct line *line = r->line;
+    char samples[32];
+    format_count(samples, sizeof(samples), r->sampler.samples);
+    fprintf(stderr, "viztracer: %s is empty: no thread %s in any of %s samples%s\n", line->output,
+            line->gil    ? "held the GIL"
+            : line->idle ? "was in Python code"
+                         : "ran",
+            samples, line->idle ? "" : "; --idle counts threads that wait, too");
+}
+
 static void say(const struct run *r, const struct convert_result *result) {
     const struct outside_counts *c = outside_counts(r->sampler.o);
     char samples[32], bytes[32], took[32];
@@ -116,6 +132,7 @@ static int sample(const struct line *line, struct vt_err *err) {
     struct convert_opts opts = {.input = path, .output = line->output, .no_file_info = true};
     if (!rc) rc = convert_trace(&opts, &result, err);
     if (!rc && !line->quiet) say(&r, &result);
+    if (!rc && !r.stacks) say_empty(&r);
     vt_close(&fd);
     outside_close(r.sampler.o);
     return rc;

@@ -361,6 +361,12 @@ int outside_sample(struct outside *o, struct vt_err *err) {
     return refuse(o, target_check(o->view.info.pid, o->view.info.start_time) ? -ESRCH : rc, err);
 }
 
+void outside_read_calls(struct outside *o) {
+    size_t n;
+    const struct gil_state *gils = pystacks_gils(o->stacks, &n);
+    states_read_calls(o->view.info.pid, o->threads, o->nthreads, gils, n);
+}
+
 void outside_read_running(struct outside *o) { states_read_running(o->view.info.pid, o->threads, o->nthreads); }
 
 void outside_read_cpu_times(struct outside *o) { states_read_cpu_times(o->view.info.pid, o->threads, o->nthreads); }

@@ -78,6 +78,8 @@ VT_MUST_CHECK int outside_read(struct outside *o, struct vt_err *err);
 VT_MUST_CHECK int outside_sample(struct outside *o, struct vt_err *err);
 /* Fills in `state` only. */
 void outside_read_running(struct outside *o);
+/* Fills in `state`, `gil`, and `call` without its arguments: of threads that do not run. */
+void outside_read_calls(struct outside *o);
 /* Fills in `state` and `cpu_ns` only. */
 void outside_read_cpu_times(struct outside *o);
 /* Fills in what /proc says about each of these threads, and the locks that they wait for. */

@@ -72,6 +72,23 @@ void states_read(pid_t pid, struct outside_thread *threads, size_t n, const stru
     inside_close(inside);
 }
 
+void states_read_calls(pid_t pid, struct outside_thread *threads, size_t n, const struct gil_state *gils, size_t ngils) {
+    for (size_t i = 0; i < n; i++) {
+        struct outside_thread *t = &threads[i];
+        unsigned long arg[2] = {0, 0};
+        long nr = -1;
+        int core;
+        if (!t->tid) continue;
+        t->state = state_of(pid, t->tid, &core);
+        if (t->state == 'R' || t->gil == OUTSIDE_GIL_HOLDS || inside_call(pid, t->tid, &nr, arg) != 1) continue;
+        const char *name = inside_call_name(nr);
+        if (waits_for_gil(gils, ngils, nr, arg[0]))
+            t->gil = OUTSIDE_GIL_WAITS;
+        else
+            snprintf(t->call, sizeof(t->call), "%s", name ? name : "system call");
+    }
+}
+
 void states_read_running(pid_t pid, struct outside_thread *threads, size_t n) {
     int core;
     for (size_t i = 0; i < n; i++)

@@ -210,6 +210,7 @@ static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
     if (p->ngaps) qsort(p->gaps, p->ngaps, sizeof *p->gaps, gaps_by_time);
     if (adder_of(w)->opts->tree) stacks_finish(&p->stacks);
     p->start_ns = w->start_ns;
+    p->raised_unknown = w->info->raised_unknown;
     p->end_ns = w->end_ns;
     p->totals = *totals;
     return 0;

@@ -87,6 +87,7 @@ struct profile {
     uint64_t unseen_ns;    /* together */
     uint64_t total_ns;     /* of all threads */
     uint64_t wait_ns;      /* of it, as in profile_function */
+    bool raised_unknown;   /* the file does not tell which calls an exception ended */
     struct trace_totals totals;
     struct stacks stacks;      /* with opts.tree, finished */
     struct trace_name **names; /* by fn of the stacks */

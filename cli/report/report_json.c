@@ -152,7 +152,10 @@ static int put_functions(const struct profile *p, const struct report_opts *opts
         report_json_number("calls", f->calls);
         report_json_number("pieces", f->pieces.n);
         report_json_number("open", f->open);
-        report_json_number("raised", f->raised);
+        if (p->raised_unknown)
+            printf(",\"raised\":null");
+        else
+            report_json_number("raised", f->raised);
         report_json_number("self_ns", f->self_ns);
         report_json_number("wait_ns", f->wait_ns);
         report_json_number("total_ns", f->total_ns);
@@ -242,7 +245,10 @@ static int put_calls(const struct profile *p, const struct report_opts *opts) {
         report_json_number("start_ns", s->start_ns - p->start_ns);
         report_json_number("duration_ns", s->end_ns - s->start_ns);
         report_json_number("self_ns", s->self_ns);
-        put_bool("raised", s->raised);
+        if (p->raised_unknown)
+            printf(",\"raised\":null");
+        else
+            put_bool("raised", s->raised);
         put_bool("from_attach", s->from_attach);
         put_bool("resumed", s->resumed);
         if (!rc) rc = put_stack(s->stack, s->nstack);

@@ -12,6 +12,7 @@ struct open_call {
     const struct outside_code *code;
     uint64_t frame; /* its address in the target */
     uint64_t start_ns;
+    char call[24]; /* code = NULL: the system call that the thread waits in */
 };
 
 struct sampled_thread {
@@ -76,11 +77,17 @@ struct sample_calls *sample_calls_new(FILE *f, const struct attach_info *process
 static void put_call(struct sample_calls *s, pid_t tid, const struct open_call *c, uint64_t end_ns) {
     struct buf name = {0};
     char line[24];
-    snprintf(line, sizeof(line), ":%u)", c->code->first_line);
-    buf_literal(&name, c->code->name);
-    buf_literal(&name, " (");
-    buf_literal(&name, c->code->file);
-    buf_literal(&name, line);
+    if (c->code) {
+        snprintf(line, sizeof(line), ":%u)", c->code->first_line);
+        buf_literal(&name, c->code->name);
+        buf_literal(&name, " (");
+        buf_literal(&name, c->code->file);
+        buf_literal(&name, line);
+    } else {
+        buf_literal(&name, "[in C: ");
+        buf_literal(&name, c->call);
+        buf_literal(&name, "]");
+    }
     buf_literal(&s->text, ",\n{\"ph\":\"X\",\"cat\":\"FEE\",\"name\":");
     buf_json_string(&s->text, name.data, name.len);
     put_number(s, ",\"pid\":", (uint64_t)s->pid);
@@ -113,24 +120,42 @@ static struct sampled_thread *find(struct sample_calls *s, const struct outside_
     return s->threads[s->nthreads++] = t;
 }
 
+/* On top of its frames. A thread that is in the same call at the next sample may have been elsewhere in between, as with frames.
+ */
+static int wait_in(struct sample_calls *s, struct sampled_thread *t, const char *call, uint64_t now_ns) {
+    struct open_call *top = t->n ? &t->open[t->n - 1] : NULL;
+    bool is_wait = top && !top->code;
+    if (is_wait && !strncmp(top->call, call, sizeof(top->call) - 1)) return 0;
+    if (is_wait) leave(s, t, t->n - 1, now_ns);
+    if (!call[0]) return 0;
+    if (vt_grow(&t->open, &t->room, t->n + 1u, sizeof(*t->open), DEEPEST)) return -ENOMEM;
+    t->open[t->n] = (struct open_call){.start_ns = now_ns};
+    snprintf(t->open[t->n++].call, sizeof(t->open->call), "%.23s", call);
+    return 0;
+}
+
 int sample_calls_take(struct sample_calls *s, const struct outside_thread *of, uint64_t now_ns) {
     struct sampled_thread *t = find(s, of);
     uint32_t same = 0;
     if (!t) return -ENOMEM;
     if (!s->first_ns) s->first_ns = now_ns;
     t->round = s->round;
-    while (same < t->n && same < of->nframes) {
+    uint32_t frames = t->n - (t->n && !t->open[t->n - 1].code);
+    bool whole = true;
+    while (same < frames && same < of->nframes) {
         const struct outside_frame *f = &of->frames[of->nframes - 1 - same];
         if (f->code != t->open[same].code || f->address != t->open[same].frame) break;
         same++;
     }
-    leave(s, t, same, now_ns);
-    for (uint32_t i = same; i < of->nframes; i++) {
+    if (same < frames || same < of->nframes) leave(s, t, same, now_ns);
+    for (uint32_t i = same; i < of->nframes && whole; i++) {
         const struct outside_frame *f = &of->frames[of->nframes - 1 - i];
-        if (!f->code) break; /* what is inside it has no place */
+        whole = f->code != NULL;
+        if (!whole) break; /* what is inside it has no place */
         if (vt_grow(&t->open, &t->room, t->n + 1u, sizeof(*t->open), DEEPEST)) return -ENOMEM;
-        t->open[t->n++] = (struct open_call){f->code, f->address, now_ns};
+        t->open[t->n++] = (struct open_call){f->code, f->address, now_ns, ""};
     }
+    if (wait_in(s, t, whole ? of->call : "", now_ns)) return -ENOMEM;
     return s->text.failed ? -ENOMEM : 0;
 }
 

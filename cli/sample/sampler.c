@@ -12,7 +12,10 @@ bool sampler_wants(const struct sampler *s, const struct outside_thread *t) {
 int sampler_take(struct sampler *s, struct vt_err *err) {
     int rc = outside_sample(s->o, err);
     if (rc) return rc;
-    if (!s->gil && !s->idle) outside_read_running(s->o);
+    if (s->idle)
+        outside_read_calls(s->o);
+    else if (!s->gil)
+        outside_read_running(s->o);
     s->samples++;
     return 0;
 }

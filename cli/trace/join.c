@@ -406,6 +406,7 @@ static void join_facts(struct many *m, const struct part *part, const struct tra
     to->cut_off |= from->cut_off;
     to->only_texts &= from->only_texts;
     to->announces &= from->announces;
+    to->raised_unknown |= from->raised_unknown;
     to->counted &= from->counted;
     to->end_calls += from->end_calls;
     to->end_short_calls += from->end_short_calls;

@@ -126,6 +126,7 @@ struct trace_info {
     uint64_t from_ns, to_ns;   /* the window of the run (select.h); all of it: 0 and UINT64_MAX */
     bool overflow;             /* its maker left out older calls; how many is not known */
     struct text_map texts;     /* struct trace_text by path */
+    bool raised_unknown;       /* it does not tell which calls an exception ended */
     bool only_texts;           /* of sources: files of this machine have nothing to do with it */
     char limit[LIMIT_TEXT];    /* --max_overhead: that there was one, and what it left out, one line (limit.h); "" = none */
     char filters[256];         /* the options that left calls out when it was made (filters.h); "" = none, or not known */

@@ -14,7 +14,7 @@ static double weight(const char *path, const char *function, bool anywhere) {
     double sum = 0;
     FILE *f = fopen(path, "r");
     ck_assert_msg(f != NULL, "no %s", path);
-    snprintf(call, sizeof call, "%s (", function);
+    snprintf(call, sizeof call, function[0] == '[' ? "%s" : "%s (", function);
     while (fgets(line, sizeof line, f)) {
         char *space = strrchr(line, ' '), *last = strrchr(line, ';');
         last = last ? last + 1 : line;
@@ -43,6 +43,7 @@ START_TEST(test_sample_finds_the_shares_of_functions) {
     tool_runf(&tool, "sample %d -t 0.5 --idle -o %s", (int)t.pid, out);
     must_exit(&tool, 0, who);
     ck_assert_msg(weight(out, "waiting", true) > 0, "%s: --idle: a thread that waits is not counted", who);
+    ck_assert_msg(weight(out, "[in C: futex]", false) > 0, "%s: --idle: it does not tell what the thread waits in", who);
     ck_assert_msg(!target_progresses(&t, 2, 10000), "%s: the target does not run on", who);
     target_kill(&t);
     unlink(out);
@@ -70,6 +71,31 @@ START_TEST(test_sample_writes_each_format_and_report_says_what_it_is) {
         unlink(out);
     }
     target_kill(&t);
+}
+END_TEST
+
+START_TEST(test_sample_says_that_nothing_ran) {
+    const struct interp *ip = suite_interp(0);
+    const char *out = temp_path(".vzt");
+    struct target t;
+    struct tool tool;
+    ck_assert_int_eq(target_spawn(&t, ip, "crowd.py", (const char *[]){"3", NULL}, NULL), 0);
+    sleep_ms(300);
+    tool_runf(&tool, "sample %d -t 0.2 -o %s", (int)t.pid, out);
+    must_exit(&tool, 0, "an idle process");
+    ck_assert_msg(strstr(tool.err, "is empty: no thread ran in any of") && strstr(tool.err, "--idle"), "%s%s", tool.out,
+                  tool.err);
+    tool_runf(&tool, "sample %d -t 0.2 --idle -o %s", (int)t.pid, out);
+    must_exit(&tool, 0, "an idle process");
+    ck_assert_str_eq(tool.err, "");
+    tool_runf(&tool, "report --json %s", out); /* of the whole time nothing is left that is not waiting */
+    must_exit(&tool, 0, "an idle process");
+    const char *total = strstr(tool.out, "\"total_ns\":"), *wait = strstr(tool.out, "\"wait_ns\":");
+    ck_assert(total && wait);
+    double all = strtod(total + strlen("\"total_ns\":"), NULL), waited = strtod(wait + strlen("\"wait_ns\":"), NULL);
+    ck_assert_msg(all > 0 && waited > all / 2, "%.0f of %.0f ns is waiting", waited, all);
+    target_kill(&t);
+    unlink(out);
 }
 END_TEST
 
@@ -115,6 +141,7 @@ int main(void) {
     Suite *s = suite_create("sample");
     suite_add(s, "shares", test_sample_finds_the_shares_of_functions, 90);
     suite_add_once(s, "formats", test_sample_writes_each_format_and_report_says_what_it_is, 90);
+    suite_add_once(s, "idle", test_sample_says_that_nothing_ran, 60);
     suite_add_once(s, "process-ends", test_sample_saves_what_it_has_when_the_process_ends, 90);
     suite_add_once(s, "refusals", test_sample_refuses_what_it_cannot_do, 60);
     return suite_main(s);

@@ -14,6 +14,7 @@
 #include "cli/term/term.h"
 #include "tests/lib/capture.h"
 #include "tests/lib/report_run.h"
+#include "tests/lib/tool.h"
 #include "tests/lib/trace_build.h"
 
 START_TEST(test_report_json_has_every_field) {
@@ -146,6 +147,27 @@ START_TEST(test_report_sorts_limits_and_matches) {
     ck_assert_int_eq(RUN("report", REPORT_TRACE, "--tree", "--match", "c"), CLI_OK);
     ck_assert_ptr_nonnull(strstr(report_out, "c (x.py:3)"));
     ck_assert_ptr_nonnull(strstr(report_out, "a (x.py:1)"));
+}
+END_TEST
+
+/* What a file does not hold is null, never 0. */
+START_TEST(test_report_does_not_know_what_raised_in_json) {
+    static const struct {
+        const char *suffix;
+        bool known;
+    } rows[] = {{".json", false}, {".cvf", false}, {".vzt", true}, {".pftrace", true}};
+    trace_build_calls(&report_trace, 0, 1, 1000, 10, "(a (b b) a)");
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        const char *out = temp_path(rows[i].suffix);
+        ck_assert_int_eq(RUN("convert", REPORT_TRACE, "-o", out), CLI_OK);
+        ck_assert_int_eq(RUN("report", out, "--json"), CLI_OK);
+        yajl_val root = report_parse();
+        ck_assert_msg(!YAJL_IS_NULL(report_get(report_at(root, "functions", 0), "raised")) == rows[i].known, "%s",
+                      rows[i].suffix);
+        ck_assert_msg(!YAJL_IS_NULL(report_get(report_at(root, "calls", 0), "raised")) == rows[i].known, "%s", rows[i].suffix);
+        yajl_tree_free(root);
+        unlink(out);
+    }
 }
 END_TEST
 
@@ -392,6 +414,7 @@ int main(void) {
     tcase_add_test(tests, test_report_json_of_no_calls_is_valid);
     tcase_add_test(tests, test_report_empty_trace);
     tcase_add_test(tests, test_report_sorts_limits_and_matches);
+    tcase_add_test(tests, test_report_does_not_know_what_raised_in_json);
     tcase_add_test(tests, test_report_text_has_every_part);
     tcase_add_test(tests, test_report_waiting_is_apart_from_working);
     tcase_add_test(tests, test_report_waiting_has_a_table_of_its_own);

@@ -399,7 +399,7 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
         return vt_err_set(err, -ENOMEM, "out of memory");
     }
     s->build.info = made;
-    made->only_texts = true;
+    made->only_texts = made->raised_unknown = true;
     s->lanes = (struct lanes){.info = made, .learns = true};
     struct pass p = {.s = s, .info = made, .lanes = &s->lanes};
     struct json_handler handler = {.event = on_event, .meta = on_meta, .file = on_file, .left_out = &made->left_out};
