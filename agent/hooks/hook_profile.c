@@ -21,6 +21,7 @@
 #include "agent/hooks/pieces.h"
 #include "agent/hooks/profilers.h"
 #include "agent/hooks/user_code.h"
+#include "agent/limit/cpu_time.h"
 #include "agent/limit/governor.h"
 #include "agent/names/filter.h"
 #include "agent/session/session.h"
@@ -225,7 +226,8 @@ static bool is_being_made(const void *tstate) { /* without the GIL */
 
 static void hook_thread(void *tstate) {
     if (is_being_made(tstate) || profile_is_on(tstate)) return;
-    if (agent.state == AGENT_TRACING && tstate == py.PyThreadState_Get()) return; /* the thread that the daemon sent in */
+    bool mine = agent.state == AGENT_TRACING && tstate == py.PyThreadState_Get();
+    if (mine && !frames_any(tstate)) return; /* the thread that the daemon sent in */
     if (!room) {
         agent.some_left = true;
         return;
@@ -248,6 +250,7 @@ static void hook_all_threads(void) {
     uint32_t most = all ? ~0u : SLICE;
     room = most;
     agent.some_left = false;
+    if (agent.state == AGENT_TRACING) hook_thread(py.PyThreadState_Get()); /* it runs: it may not wait for its slice */
     each_thread(hook_thread);
     if (most - room > agent.ctl->hooked_most) vt_store_relaxed(&agent.ctl->hooked_most, most - room);
 }
