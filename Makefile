@@ -190,7 +190,7 @@ $(TESTLIB): $(call obj,$(TESTLIB_SRC))
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 INTEG_BIN := $(patsubst tests/integration/%.c,$(BUILD)/tests/integration/%,$(INTEG_SRC))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCH_SRC))
-$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,account governor throttle window) # on a simulated clock
+$(BUILD)/tests/unit/agent_governor: $(patsubst %,$(BUILD)/agentobj/agent/limit/%.o,account cpu_time governor throttle window) # on a simulated clock
 $(BUILD)/tests/unit/launch_environ: $(BUILD)/launchobj/launch/environ.o
 PICK_CASE := -Wl,--wrap=tcase_create,--wrap=_tcase_add_test,--wrap=srunner_run_all # tests/lib/pick.c: VT_CASE
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TESTLIB) $(HOSTLIBS)

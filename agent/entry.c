@@ -102,6 +102,14 @@ bool agent_take(struct vt_ctl *ctl, uint64_t bytes) {
     return false;
 }
 
+static void find_tid(void) {
+    static const uint32_t places[] = ARCH_PTHREAD_TIDS;
+    uint32_t tid = (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+    agent.tid_at = 0;
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && !agent.tid_at; i++)
+        if (field32((const void *)arch_thread_pointer(), places[i]) == tid) agent.tid_at = places[i];
+}
+
 int agent_prepare(uint64_t dlsym_address) {
     struct vt_ctl *ctl = agent.ctl;
     if (agent_is_child()) agent.state = AGENT_LEAVING; /* agent_start takes the inherited hooks out first */
@@ -123,8 +131,7 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.max_stack_depth = ctl->max_stack_depth;
     agent.repr_limit = ctl->repr_limit && ctl->repr_limit < REPR_LIMIT_MAX ? ctl->repr_limit : REPR_LIMIT_MAX;
     agent.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
-    agent.tid_in_pthread =
-        field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID) == (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+    find_tid();
     agent.ticks_per_ms = ctl->span / 20 ? ctl->span / 20 : 1;
     agent.rearm_ticks = ctl->rearm_ms * agent.ticks_per_ms;
     ctl->tool_id = -1;

@@ -76,8 +76,9 @@ VT_MUST_CHECK int attach_wake(const struct attach_opts *o, struct attach_result 
 /* Whether our agent is in the process and traces. Only reads memory. */
 struct attach_agent {
     bool present, busy;
-    uint64_t info_addr; /* of struct vt_agent_info in the target */
-    uint64_t ctl_addr;  /* of the arena in the target while busy */
+    uint64_t info_addr;     /* of struct vt_agent_info in the target */
+    uint64_t ctl_addr;      /* of the arena in the target while busy */
+    uint32_t filters_known; /* vt_ctl.filters_known */
     uint32_t owner_pid, owner_uid;
     uint64_t session_start; /* CLOCK_REALTIME ns */
     uint64_t lease_left_ns; /* 0 = ran out */

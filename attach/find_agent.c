@@ -61,6 +61,7 @@ static int read_owner(struct mem *mem, const struct maps *maps, uint64_t addr, s
     if (rc) return rc;
     if (ctl.magic != VT_ARENA_MAGIC || ctl.abi_major != VT_ABI_MAJOR) return -EINVAL;
     a->ctl_addr = addr;
+    a->filters_known = ctl.filters_known;
     a->owner_pid = ctl.owner_pid;
     a->owner_uid = ctl.owner_uid;
     a->session_start = ctl.session_start;

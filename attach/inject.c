@@ -243,11 +243,18 @@ static void undo_place(struct climb *c) {
 }
 
 /* -- rung: choose -- */
+/* Those of the main thread at the attach. A thread of ours has lived under them. Under one that came later it may be killed at
+ * its first system call, and the process with it. */
+static uint32_t filters_most(const struct climb *c) {
+    if (is_start(c)) return c->status.filters;
+    return c->running.filters_known ? c->running.filters_known - 1 : UINT32_MAX;
+}
+
 static int climb_choose(struct climb *c) {
     c->remote = calloc(1, sizeof(*c->remote));
     if (!c->remote) return vt_err_set(c->err, -ENOMEM, "out of memory");
     c->search = (struct thread_search){
-        .o = c->o, .img = &c->img, .env = &c->env, .suspend_seccomp = c->status.seccomp != 0, .deadline_ns = c->deadline_ns};
+        .o = c->o, .img = &c->img, .env = &c->env, .filters_most = filters_most(c), .deadline_ns = c->deadline_ns};
     int rc = unwinder_open(&c->search.unwinder, &c->img, &c->mem);
     if (rc) return vt_err_set(c->err, rc, "out of memory");
     trace_begin(&c->env);
@@ -423,6 +430,7 @@ static int climb_prepare(struct climb *c) {
     if (ctl == MAP_FAILED)
         return vt_err_set(c->err, -errno, "cannot map the shared memory: %s%s", strerror(errno), attach_advice(errno));
     c->ctl = ctl;
+    ((struct vt_ctl *)ctl)->filters_known = c->status.filters + 1;
     return 0;
 }
 

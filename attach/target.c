@@ -26,6 +26,11 @@ static long number(const char *status, const char *name) {
     return v ? strtol(v, NULL, 10) : 0;
 }
 
+static uint32_t filters(const char *status) {
+    if (field(status, "Seccomp_filters")) return (uint32_t)number(status, "Seccomp_filters");
+    return number(status, "Seccomp") == 2;
+}
+
 static void four(const char *status, const char *name, uint32_t out[4]) {
     const char *v = field(status, name);
     for (unsigned i = 0; v && i < 4; i++) {
@@ -106,6 +111,7 @@ int target_status_parse(const char *status, const char *stat, struct target_stat
     if (caps) out->cap_permitted = strtoull(caps, NULL, 16);
     if (effective) out->cap_effective = strtoull(effective, NULL, 16);
     out->seccomp = (int)number(status, "Seccomp");
+    out->filters = filters(status);
     out->no_new_privs = number(status, "NoNewPrivs") != 0;
     out->has_memory = field(status, "VmSize") != NULL;
     out->kernel_thread = flags & PROCESS_FLAG_KTHREAD;
@@ -123,6 +129,13 @@ int target_status_read(pid_t pid, struct target_status *out) {
     }
     if (rc) return rc == -ENOENT ? -ESRCH : rc;
     return target_status_parse(status, stat, out);
+}
+
+uint32_t target_thread_filters(pid_t pid, pid_t tid) {
+    char path[64], status[8192];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+    int rc = vt_read_file(path, status, sizeof(status), NULL);
+    return !rc || rc == -E2BIG ? filters(status) : 0;
 }
 
 int target_check(pid_t pid, uint64_t start_time) {

@@ -13,7 +13,8 @@ struct target_status {
     uint32_t ngroups;        /* of the supplementary groups, the first CREDS_GROUPS */
     gid_t groups[CREDS_GROUPS];
     uint64_t cap_permitted, cap_effective;
-    int seccomp; /* 0 off, 1 strict, 2 filter */
+    int seccomp;      /* 0 off, 1 strict, 2 filter */
+    uint32_t filters; /* seccomp filters of the thread; before Linux 5.9 one for any number */
     bool no_new_privs;
     bool has_memory; /* false: kernel thread or exiting */
     bool kernel_thread;
@@ -21,6 +22,8 @@ struct target_status {
 };
 VT_MUST_CHECK int target_status_parse(const char *status, const char *stat, struct target_status *out);
 VT_MUST_CHECK int target_status_read(pid_t pid, struct target_status *out);
+/* Seccomp filters of one thread; 0 also when it has just ended. */
+uint32_t target_thread_filters(pid_t pid, pid_t tid);
 /* 0 while pid is still the process that started then; -ESRCH when it is gone or another one. */
 VT_MUST_CHECK int target_check(pid_t pid, uint64_t start_time);
 /* NUL-terminated name of a process for messages ("?" when unknown). */

@@ -113,7 +113,9 @@ static int run_to_syscall(struct thread_search *s, struct tracee *t, unsigned ms
  * thread. */
 static int try_thread(struct thread_search *s, struct tracee *t, struct remote *r, const struct arch_gadgets *g, pid_t tid,
                       bool alone, struct safety *out, struct vt_err *err) {
-    int rc = tracee_seize(t, s->env, tid, s->suspend_seccomp, STOP_MS);
+    uint32_t filters = target_thread_filters(s->o->pid, tid);
+    if (filters > s->filters_most) return -EKEYREJECTED;
+    int rc = tracee_seize(t, s->env, tid, filters != 0, STOP_MS);
     if (!rc) trace_pin(s->env, s->o->pid, tid);
     if (!rc) rc = arch_thread_supported(tid, err);
     if (!rc) rc = check(s, t, out);
@@ -138,7 +140,7 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
     struct safety safety = {0};
     int rc = tids ? -EAGAIN : vt_err_set(err, -ENOMEM, "out of memory");
     for (unsigned round = 0, denials = 0; rc == -EAGAIN; round++) {
-        unsigned tried = 0, denied = 0;
+        unsigned tried = 0, denied = 0, filtered = 0;
         bool unknown_code = false;
         trace_sweep(s->env);
         int n = list_threads(s->o->pid, tids, THREADS_MAX);
@@ -152,12 +154,18 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
                 rc = try_thread(s, t, r, g, tids[i], n == 1, &safety, err);
                 tried++;
                 denied += rc == -EPERM;
+                filtered += rc == -EKEYREJECTED;
                 /* it ended or does not stop: another thread may work */
-                if (rc == -ESRCH || rc == -EBUSY || rc == -ETIMEDOUT || rc == -EFAULT || rc == -EPERM) rc = -EAGAIN;
+                if (rc == -ESRCH || rc == -EBUSY || rc == -ETIMEDOUT || rc == -EFAULT || rc == -EPERM || rc == -EKEYREJECTED)
+                    rc = -EAGAIN;
                 unknown_code |= safety.unknown_code;
                 if (vt_mono_ns() > s->deadline_ns && rc == -EAGAIN) rc = -EBUSY;
             }
         if (rc != -EAGAIN) break;
+        if (tried && filtered == tried) {
+            rc = -EKEYREJECTED;
+            break;
+        }
         denials = tried && denied == tried ? denials + 1 : 0;
         if (denials >= DENIALS) {
             rc = -EPERM;
@@ -179,6 +187,10 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
                    "process %d: no thread could be stopped where it is safe to start one (last: %s); try again, or --method "
                    "remote-exec on 3.14+",
                    (int)s->o->pid, safety.why[0] ? safety.why : "no thread stopped");
+    else if (rc == -EKEYREJECTED)
+        vt_err_set(err, rc,
+                   "process %d has put itself under a seccomp filter since the attach, which may kill it for a new thread",
+                   (int)s->o->pid);
     else if (rc)
         vt_err_set(err, rc, "process %d cannot be stopped: %s%s", (int)s->o->pid, strerror(-rc), attach_advice(-rc));
     return rc;

@@ -13,7 +13,7 @@ struct thread_search {
     struct image *img; /* opened again when the target has loaded code meanwhile */
     struct trace_env *env;
     struct unwinder *unwinder;
-    bool suspend_seccomp;
+    uint32_t filters_most; /* no thread with more seccomp filters is used: what we start there inherits them */
     uint64_t deadline_ns;
 };
 

@@ -5,7 +5,7 @@
  *   arch_ticks             the tick counter (VT_CLOCK_TSC)
  *   arch_pause             for spin loops
  *   arch_thread_pointer    pthread_self() of this thread
- *   ARCH_PTHREAD_TID       offset of the thread id from there; glibc only: compare with gettid before use
+ *   ARCH_PTHREAD_TIDS      offsets of the thread id from there, by C library: compare with gettid before use
  *   arch_publish           a store that other threads see after all earlier stores of this thread
  *   arch_copy, arch_fill   memcpy and memset
  *

@@ -27,6 +27,7 @@ static const struct symbol symbols[] = {
     {"pthread_mutex_lock", offsetof(struct py_api, pthread_mutex_lock), false},
     {"pthread_mutex_unlock", offsetof(struct py_api, pthread_mutex_unlock), false},
     {"pthread_cond_signal", offsetof(struct py_api, pthread_cond_signal), false},
+    {"dl_iterate_phdr", offsetof(struct py_api, dl_iterate_phdr), false},
 };
 
 int py_api_resolve(uint64_t dlsym_address, char *why, size_t why_size) {

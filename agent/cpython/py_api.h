@@ -151,6 +151,7 @@ struct py_api {
     int (*pthread_mutex_lock)(void *);
     int (*pthread_mutex_unlock)(void *);
     int (*pthread_cond_signal)(void *);
+    int (*dl_iterate_phdr)(int (*)(void *, size_t, void *), void *);
 };
 extern HIDDEN struct py_api py;
 

@@ -9,11 +9,12 @@
 #include "agent/hooks/profilers.h"
 
 #include "agent/cpython/layout.h"
+#include "agent/cpython/writable.h"
 #include "agent/names/ids.h"
 #include "agent/session/interps.h"
 #include "agent/session/session.h"
 
-enum { PLACES = 8192, PLACES_USED = 6144, WRAPPED_MAX = 8, FUTEX_WAKE_OP = 133 /* private */, FUTEX_ADD_NOTHING = 1 << 28 };
+enum { PLACES = 8192, PLACES_USED = 6144, WRAPPED_MAX = 8 };
 
 /* ---- entries of thread states: a hash table by address ---- */
 
@@ -184,12 +185,6 @@ WRAPPER(6)
 WRAPPER(7)
 static const c_function wrappers[WRAPPED_MAX] = {call_0, call_1, call_2, call_3, call_4, call_5, call_6, call_7};
 
-/* Asks the kernel: it adds 0 to the word and reports whether it could write. Not used where a seccomp filter may kill for it. */
-static bool is_writable(void *word) {
-    return !agent_filtered &&
-           arch_syscall6(SYS_FUTEX, (uint64_t)word, FUTEX_WAKE_OP, 0, 0, (uint64_t)word, FUTEX_ADD_NOTHING) >= 0;
-}
-
 static c_function *function_in(void *definition) { return (c_function *)(void *)((char *)definition + DEF_FUNCTION); }
 
 /* Replaces an entry before its first call in the session. */
@@ -198,7 +193,7 @@ static void wrap(void *definition, bool all) {
     while (i < nwrapped && wrapped[i].definition != definition) i++;
     if (i == WRAPPED_MAX || !hooks || interps_own_gil()) return;
     c_function *function = function_in(definition);
-    if (*function == wrappers[i] || !is_writable(function)) return;
+    if (*function == wrappers[i] || !writable_word(function)) return;
     wrapped[i] = (struct wrapped){definition, *function, all};
     if (i == nwrapped) nwrapped++;
     vt_store_release((uint64_t *)(void *)function, (uint64_t)wrappers[i]);

@@ -3,9 +3,10 @@
 #include "agent/limit/account.h"
 
 #include "agent/cpython/layout.h"
+#include "agent/limit/cpu_time.h"
 #include "agent/session/session.h"
 
-enum { BARE_LEAST = 4, CLOCK_PROCESS_CPU = 2 };
+enum { BARE_LEAST = 4 };
 
 struct account account;
 
@@ -18,12 +19,6 @@ static const struct cost {
     {VT_HOOK_MONITORING, 0x30c, 100, 50}, {VT_HOOK_PROFILE, 0x30b, 180, 100}, {VT_HOOK_PROFILE, 0x308, 130, 25},
     {VT_HOOK_EVAL, 0x30b, 60, 24},        {VT_HOOK_EVAL, 0x308, 40, 12},
 };
-
-uint64_t process_cpu_ns(void) {
-    int64_t time[2] = {0, 0};
-    if (!py.clock_gettime || py.clock_gettime(CLOCK_PROCESS_CPU, time)) return 0;
-    return (uint64_t)time[0] * 1000000000u + (uint64_t)time[1];
-}
 
 static uint64_t ns_to_ticks(uint64_t ns) { return ns * agent.ticks_per_ms / 1000000; }
 

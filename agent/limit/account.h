@@ -42,7 +42,5 @@ uint64_t account_bare(uint64_t now);
 void account_totals(uint64_t now, uint64_t *active, uint64_t *cost);
 /* Ticks of cost that the limit allows for `active` ticks of the program. */
 int64_t account_allowed(uint64_t active);
-/* CPU time of the process, ns; 0 = not known. */
-uint64_t process_cpu_ns(void);
 
 #endif

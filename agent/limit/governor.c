@@ -4,6 +4,7 @@
 #include "agent/limit/governor.h"
 
 #include "agent/cpython/layout.h"
+#include "agent/limit/cpu_time.h"
 #include "agent/limit/throttle.h"
 #include "agent/limit/window.h"
 #include "agent/session/session.h"
@@ -60,6 +61,7 @@ static void period_ends(uint64_t now) {
 
 NOINLINE void governor_look_now(void) {
     uint64_t now = clock_full();
+    cpu_time_passes(now);
     if (LIKELY(now < account.tick_at) || agent.state != AGENT_TRACING) return;
     /* when few events are recorded, no thread comes to its slow path by itself */
     if (now >= agent.visit_at && !session_visit()) return;

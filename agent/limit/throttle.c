@@ -11,6 +11,7 @@
 #include "agent/limit/throttle.h"
 
 #include "agent/limit/account.h"
+#include "agent/limit/cpu_time.h"
 #include "agent/limit/governor.h"
 #include "agent/names/filter.h"
 #include "agent/record/thread.h"

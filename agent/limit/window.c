@@ -7,12 +7,13 @@
 #include "agent/limit/window.h"
 
 #include "agent/limit/account.h"
+#include "agent/limit/cpu_time.h"
 #include "agent/limit/governor.h"
 #include "agent/names/ids.h"
 #include "agent/record/thread.h"
 #include "agent/session/session.h"
 
-enum { FRAMES_MAX = 1024, SAVINGS_MS = 800, WAKE_COST_US = 2000 };
+enum { FRAMES_MAX = 1024, SAVINGS_MS = 800, WAKE_COST_US = 2000, EARLY_NS = 10000000 };
 
 static uint32_t window; /* number of the present one, from 1 */
 
@@ -68,6 +69,8 @@ static void wake_after(uint64_t cpu_ns) { vt_store_release(&agent.ctl->wake_cpu_
 void window_look(uint64_t now) {
     account_paid(now);
     uint64_t left = unpaid_ns();
+    if (agent.flags & VT_F_CPU_TOLD && left < EARLY_NS)
+        left = 0; /* it is an estimate, and the next thread comes a second later */
     wake_after(left);
     if (!left) open_again(now);
 }

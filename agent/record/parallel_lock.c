@@ -3,10 +3,19 @@
 
 #include "agent/record/thread.h"
 
-static uint32_t session_lock;
+static uint32_t session_lock, last_number;
+
+/* A number that no ancestor of this process has. The pid would be one as well, but the target may have put itself under a seccomp
+ * filter that kills for getpid. A forked child inherits `last_number` and finds family->number wiped. */
+static uint32_t number_here(void) {
+    uint32_t none = 0, number = vt_load_acquire(&agent.family->number);
+    if (LIKELY(number)) return number;
+    number = vt_fetch_add(&last_number, 1u) + 1;
+    return vt_cas_acqrel(&agent.family->number, &none, number) ? number : none;
+}
 
 void process_lock(uint32_t *lock) {
-    uint32_t me = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
+    uint32_t me = number_here();
     for (;;) {
         uint32_t holder = 0;
         if (vt_cas_acqrel(lock, &holder, me)) return;

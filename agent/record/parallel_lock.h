@@ -6,7 +6,8 @@
 
 #include "agent/record/state.h"
 
-/* A spin lock that contains the pid of its holder: a forked child treats a lock that it inherited as open. */
+/* A spin lock that contains the number of the process that holds it: a forked child treats a lock that it inherited as open. From
+ * threads_start on. */
 void process_lock(uint32_t *lock);
 static inline void process_unlock(uint32_t *lock) { vt_store_release(lock, 0u); }
 

@@ -24,7 +24,8 @@ enum agent_state {
 
 /* First page of the mapping that holds the thread blocks (thread.h). */
 struct family {
-    uint64_t live; /* 1 in the process that was attached to, 0 in its forked children */
+    uint64_t live;   /* 1 in the process that was attached to, 0 in its forked children */
+    uint32_t number; /* parallel_lock.c: of this process among its ancestors; 0 = it has none yet */
 };
 
 struct agent {
@@ -50,10 +51,10 @@ struct agent {
     bool c_calls;
     bool own;    /* the program itself has started the session (own_session.c) */
     bool sparse; /* and wants no hooks: only its own events are recorded */
-    bool tid_in_pthread;
     bool key_made;
-    uint32_t key;   /* pthread key whose destructor tells us that a thread ends */
-    uint32_t flags; /* vt_ctl.flags */
+    uint32_t tid_at; /* offset of the thread id from pthread_self(), 0 = not known */
+    uint32_t key;    /* pthread key whose destructor tells us that a thread ends */
+    uint32_t flags;  /* vt_ctl.flags */
     int32_t max_stack_depth;
     uint32_t repr_limit;    /* characters */
     void *threading_active; /* threading._active or NULL; owned reference */

@@ -5,6 +5,7 @@
 #include "agent/record/thread.h"
 
 #include "agent/cpython/layout.h"
+#include "agent/cpython/symbols.h"
 #include "agent/record/state.h"
 
 struct thread thread_nobody;
@@ -13,9 +14,12 @@ __thread struct thread *this_thread __attribute__((tls_model("initial-exec"))) =
 #define REGION_BYTES ((uint64_t)THREADS_PER_SESSION * sizeof(struct thread))
 #define FAMILY_BYTES (4096 + SESSIONS_PER_LAP * REGION_BYTES)
 enum { MADV_DONTNEED = 4, MADV_WIPEONFORK = 18 };
+enum { BLOCKS_KEPT = 64 }; /* three pages of an old session's blocks stay */
 
+/* The system call is the last way: the target may be under a seccomp filter that kills for it. */
 static uint32_t native_id(void) {
-    if (LIKELY(agent.tid_in_pthread)) return field32((const void *)arch_thread_pointer(), ARCH_PTHREAD_TID);
+    if (LIKELY(agent.tid_at)) return field32((const void *)arch_thread_pointer(), agent.tid_at);
+    if (layout.ts_native_id) return field32(py.PyThreadState_Get(), layout.ts_native_id);
     return (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
 }
 
@@ -76,6 +80,8 @@ int threads_start(void) {
         }
         agent.family = (struct family *)at;
     }
+    if (agent.nthreads > BLOCKS_KEPT && !agent_filtered)
+        arch_syscall3(SYS_MADVISE, (uint64_t)agent.threads, REGION_BYTES, MADV_DONTNEED);
     uint32_t region = agent.session++ % SESSIONS_PER_LAP;
     agent.threads = (struct thread *)(void *)((char *)agent.family + 4096 + region * REGION_BYTES);
     agent.nthreads = 0;
@@ -86,14 +92,15 @@ int threads_start(void) {
     return 0;
 }
 
+/* Runs in a thread of the target, whose seccomp filter may kill for madvise: the pages are given back by the next session. */
 void threads_stop(void) {
     agent_lock();
     for (uint32_t i = 0; i < agent.nthreads; i++) chunk_close(&agent.threads[i]);
+    memset(agent.threads, 0, agent.nthreads * sizeof *agent.threads);
     agent.ctl = NULL;
     agent_unlock();
     if (agent.key_made) py.pthread_key_delete(agent.key);
     agent.key_made = false;
-    arch_syscall3(SYS_MADVISE, (uint64_t)agent.threads, REGION_BYTES, MADV_DONTNEED);
     this_thread = &thread_nobody;
 }
 

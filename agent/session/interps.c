@@ -102,7 +102,8 @@ static bool list_try_lock(void) {
 static bool list_lock(uint32_t tries) {
     if (!list_head) return false;
     while (tries-- && !list_try_lock()) {
-        if (tries && tries % TRIES_AT_A_TURN == 0 && !agent_filtered) /* its holder may be waiting for this CPU */
+        /* its holder may be waiting for this CPU; later a seccomp filter may kill for the system call */
+        if (tries && tries % TRIES_AT_A_TURN == 0 && agent.state == AGENT_STARTING && !agent_filtered)
             arch_syscall3(SYS_SCHED_YIELD, 0, 0, 0);
         arch_pause();
     }

@@ -39,7 +39,7 @@ int request_fill(struct session *s, const Vt__AttachReq *req, struct helper_req 
     h->force = req->force;
     h->lease_ticks = clock_ns_to_ticks(&s->host->clock, LEASE_FOR_NS);
     ctl->clock = s->host->clock.kind;
-    ctl->flags = o->flags;
+    ctl->flags = o->flags | VT_F_CPU_TOLD;
     ctl->max_stack_depth = req->options ? o->max_stack_depth : -1;
     ctl->repr_limit = o->repr_limit ? o->repr_limit : 256;
     ctl->rearm_ms = REARM_MS;

@@ -260,6 +260,7 @@ void session_tick(void *ctx) {
     if (held_up > HELD_UP)
         vt_log(VT_LOG_ERROR, "held up for %.1f s, by a slow spool folder (%s) or by too little CPU: events may be lost",
                (double)held_up / 1e9, s->host->spool_dir);
+    session_tell_cpu(s);
     if (s->state != VT__SESSION_STATE__STARTING && !s->injected) return; /* waits only for the stop helper */
     if (s->state != VT__SESSION_STATE__STARTING && watch_agent(s, now)) return;
     drain_once(s, now, &got);

@@ -52,17 +52,36 @@ void session_start_stop_helper(struct session *s) {
     go_in_again(s, HELPER_STOP);
 }
 
+/* False: it cannot be read. */
+static bool cpu_of(pid_t pid, uint64_t *ns) {
+    struct timespec had;
+    clockid_t clock;
+    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &had)) return false;
+    *ns = (uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec;
+    return true;
+}
+
+void session_tell_cpu(struct session *s) {
+    struct vt_ctl *ctl = s->arena.ctl;
+    uint64_t ns;
+    if (!s->max_overhead && vt_load_relaxed(&ctl->hook_kind) != VT_HOOK_PROFILE) return;
+    if (!cpu_of(s->pid, &ns)) return;
+    uint32_t seq = vt_load_relaxed(&ctl->cpu_seq) | 1;
+    vt_store_relaxed(&ctl->cpu_seq, seq);
+    vt_full_fence();
+    vt_store_relaxed(&ctl->cpu_ns, ns);
+    vt_store_relaxed(&ctl->cpu_at, clock_ticks(&s->host->clock));
+    vt_store_release(&ctl->cpu_seq, seq == UINT32_MAX ? 2 : seq + 1);
+}
+
 /* The agent's governor can remove the hooks (below 3.12) or switch off all running functions. Then no code of ours runs in the
  * target any more. When the process has used the CPU time that the agent asked for, a helper wakes the agent. The same happens
  * below 3.12 when only threads without a hook run: the agent then looks for them. */
 static bool wake_is_due(const struct session *s, uint64_t now) {
-    struct timespec had;
-    clockid_t clock;
-    uint64_t due = vt_load_acquire(&s->arena.ctl->wake_cpu_ns);
+    uint64_t due = vt_load_acquire(&s->arena.ctl->wake_cpu_ns), ns;
     if (!due || s->helper_running || now - s->wake_ns < s->wake_wait) return false;
     if (!s->max_overhead && now - s->got_ns < WAKE_UNSEEN) return false;
-    if (clock_getcpuclockid(s->pid, &clock) || clock_gettime(clock, &had)) return false;
-    return (uint64_t)had.tv_sec * 1000 * MS + (uint64_t)had.tv_nsec >= due;
+    return cpu_of(s->pid, &ns) && ns >= due;
 }
 
 void session_wake_agent(struct session *s, uint64_t now) {
@@ -77,6 +96,7 @@ void session_watch_cpu(void *ctx) {
     struct session *s = ctx;
     uint64_t now = vt_mono_ns();
     if (s->state != VT__SESSION_STATE__TRACING) return;
+    session_tell_cpu(s);
     if (wake_is_due(s, now)) session_look_now(s);
     loop_timer_set(&s->host->loop, &s->watch, now + WATCH_EVERY);
 }

@@ -32,6 +32,8 @@ void session_ask_holder(struct session *s, uint64_t now);
 void session_stop_asking(struct session *s);
 /* Has the hooks removed. s->helper_running is false when it could not be started. */
 void session_start_stop_helper(struct session *s);
+/* Tells the agent the CPU time of the process, if it needs that. */
+void session_tell_cpu(struct session *s);
 /* Sends a helper when the agent asked to be woken and its time has come. */
 void session_wake_agent(struct session *s, uint64_t now);
 /* That helper's result. */

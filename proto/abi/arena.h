@@ -89,6 +89,7 @@ enum vt_hook_kind { VT_HOOK_NONE = 0, VT_HOOK_MONITORING = 1, VT_HOOK_PROFILE = 
 #define VT_F_ASYNC 0x10u         /* --log_async */
 #define VT_F_IGNORE_FROZEN 0x20u /* --ignore_frozen */
 #define VT_F_REPR 0x40u          /* --log_func_repr */
+#define VT_F_CPU_TOLD 0x100u     /* 1.5: who made the arena tells the CPU time: the agent makes no system call for it */
 #define VT_F_LOG_EXIT 0x80u      /* 1.4: --log_exit: the trace of a launched program has what runs after its own code, too */
 
 /* Lists of globs behind the prefixes in vt_ctl.filters. */
@@ -126,14 +127,17 @@ struct vt_ctl {
     char owner_name[64];           /* user name or "uid N", NUL-terminated */
     uint32_t glob_bytes[VT_GLOBS]; /* 1.1: NUL-terminated globs, in the order of enum vt_glob_list */
     uint32_t max_overhead;         /* 1.1: limit of the governor, in 1/10000 of the CPU time; 0 = no governor */
-    uint32_t pad0a;
+    uint32_t filters_known;        /* 1.5, W injector: seccomp filters of the main thread at the attach, + 1; 0 = not known */
     uint64_t pad0;
     /* -- W daemon while tracing -- */
     uint32_t enabled; /* 1 = trace; 0 = leave at the next slow path (release; after limits were set to 0) */
     uint32_t pad1;
-    uint64_t lease; /* clock ticks: the agent leaves when its clock passes this */
-    uint64_t freed; /* counts chunks given back: a thread without chunk retries only when it moved */
-    uint64_t pad2[5];
+    uint64_t lease;   /* clock ticks: the agent leaves when its clock passes this */
+    uint64_t freed;   /* counts chunks given back: a thread without chunk retries only when it moved */
+    uint32_t cpu_seq; /* 1.5: of cpu_ns and cpu_at: odd while they are written, 0 = not told yet; with VT_F_CPU_TOLD */
+    uint32_t pad2;
+    uint64_t cpu_ns, cpu_at; /* 1.5: CPU time that the process had, ns, at this clock tick */
+    uint64_t pad3[2];
     /* -- W agent -- */
     uint32_t state;                   /* enum vt_agent_state (release) */
     uint32_t why;                     /* enum vt_leave_why, before state = GONE */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/limit/cpu_time.h"
 #include "agent/limit/governor.h"
 #include "agent/limit/throttle.h"
 #include "agent/names/filter.h"
@@ -739,10 +740,96 @@ START_TEST(test_governor_wake_ends_where_due) {
 }
 END_TEST
 
+/* ---- the CPU time as the daemon tells it ---- */
+
+static uint32_t sessions;
+
+static int no_clock(int which, int64_t *time) {
+    ck_assert_int_eq(which, 1); /* a seccomp filter may kill for the other one */
+    return clock_of_ours(which, time);
+}
+
+/* The program runs `on` of each `on` + `off` ns, and an event comes each `every` ns of that. The daemon looks each `look` ns, and
+ * sees what the kernel has booked: up to the last scheduler tick, or to where the program stopped. */
+static void must_follow(const char *what, uint64_t on, uint64_t off, uint64_t every, uint64_t look, double most_off) {
+    const uint64_t tick = 4 * MS, ends = 3000 * MS, settles = 500 * MS;
+    begin(&monitoring, 200);
+    agent.flags = VT_F_CPU_TOLD;
+    agent.session = ++sessions;
+    py.clock_gettime = no_clock;
+    uint64_t start = now, real = cpu, booked = cpu, looked = now, known = 0, known_real = 0, before = 0;
+    ctl.cpu_seq = 2;
+    ctl.cpu_ns = real;
+    ctl.cpu_at = now;
+    for (bool first = true; now < start + ends; first = false) {
+        bool runs = !off || (now - start) % (on + off) < on;
+        uint64_t step = runs ? every : off;
+        now += step;
+        if (runs) real += step;
+        if (!runs || now / tick != (now - step) / tick) booked = real;
+        if (now >= looked + look) {
+            looked = now;
+            ctl.cpu_seq += 2;
+            ctl.cpu_ns = booked;
+            ctl.cpu_at = now;
+        }
+        if (!runs) continue;
+        cpu_time_passes(now);
+        uint64_t told_ns = process_cpu_ns();
+        ck_assert_msg(first || told_ns >= before, "%s: it goes back", what);
+        before = told_ns;
+        if (!known && now > start + settles) {
+            known = told_ns;
+            known_real = real;
+        }
+    }
+    double ratio = (double)(before - known) / (double)(real - known_real);
+    ck_assert_msg(ratio > 1 - most_off && ratio < 1 + most_off, "%s: %.3f of the truth", what, ratio);
+    uint64_t gap = before > real ? before - real : real - before;
+    ck_assert_msg(gap < 60 * MS, "%s: %lu us from the truth", what, (unsigned long)(gap / 1000));
+    governor_stop();
+}
+
+START_TEST(test_governor_cpu_time_follows_the_daemon) {
+    must_follow("alone", 100 * MS, 0, 10000, 4 * MS, 0.03);
+    must_follow("one of eight", 4 * MS, 28 * MS, 10000, 6 * MS, 0.08);
+    must_follow("one of three", 3 * MS, 6 * MS, 10000, 4 * MS, 0.08);
+    must_follow("requests", 2 * MS, 18 * MS, 50000, 20 * MS, 0.08);
+    must_follow("long C calls", 100 * MS, 0, 5 * MS, 4 * MS, 0.05);
+    must_follow("long C calls, one of two", 20 * MS, 20 * MS, 5 * MS, 4 * MS, 0.12);
+    must_follow("short waits", MS / 10, MS / 10, MS / 20, 4 * MS, 0.08);
+    must_follow("a daemon that is late", 100 * MS, 0, 10000, 150 * MS, 0.03);
+}
+END_TEST
+
+/* Before the first figure, and while one is being written, no system call is made either. */
+START_TEST(test_governor_cpu_time_is_never_asked_for) {
+    begin(&profile, 200);
+    agent.flags = VT_F_CPU_TOLD;
+    agent.session = ++sessions;
+    py.clock_gettime = no_clock;
+    static const uint32_t sequences[] = {0, 1, 3, UINT32_MAX};
+    uint64_t before = process_cpu_ns();
+    for (size_t i = 0; i < sizeof sequences / sizeof sequences[0]; i++) {
+        ctl.cpu_seq = sequences[i];
+        ctl.cpu_ns = 1000000 * MS;
+        ctl.cpu_at = now;
+        now += 5 * MS;
+        ck_assert_uint_ge(process_cpu_ns(), before);
+        ck_assert_uint_le(process_cpu_ns(), before + 5 * MS * (i + 1));
+    }
+    ctl.cpu_seq = 4;
+    ck_assert_uint_ge(process_cpu_ns(), 1000000 * MS);
+    governor_stop();
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("agent_governor");
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, test_governor_cpu_time_follows_the_daemon);
+    tcase_add_test(tc, test_governor_cpu_time_is_never_asked_for);
     tcase_add_test(tc, test_governor_below_the_limit_changes_nothing);
     tcase_add_test(tc, test_governor_keeps_the_limit);
     tcase_add_test(tc, test_governor_counts_calls_of_throttled_functions);

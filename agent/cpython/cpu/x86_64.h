@@ -43,8 +43,9 @@ static inline uint64_t arch_thread_pointer(void) {
     __asm__ volatile("mov %%fs:0, %0" : "=r"(self));
     return self;
 }
-/* Offset of `tid` in glibc's struct pthread. */
-#define ARCH_PTHREAD_TID 720u
+/* Offsets of `tid` in struct pthread: of glibc, of musl. */
+#define ARCH_PTHREAD_TIDS                                                                                                        \
+    { 720u, 48u }
 
 static inline int64_t arch_syscall6(int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
     int64_t result;
