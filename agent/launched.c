@@ -1,8 +1,10 @@
 /* Owns the way in of a launch: the launch library calls vt_agent_launch in a process that is about to run the first line of its
- * program, on the thread that runs it, with the GIL. */
+ * program, on the thread that runs it, with the GIL. Owns also the session of a child that such a process forks. */
 #include "agent/entry.h"
 #include "agent/hooks/user_code.h"
 #include "proto/abi/launch.h"
+
+static int (*connect_child)(int *fd, uint64_t *arena_bytes);
 
 static int start_session(const struct vt_launch *launch) {
     const struct vt_boot boot = {.arena_bytes = launch->arena_bytes, .arena_fd = launch->arena_fd, .agent_fd = -1};
@@ -23,11 +25,28 @@ static int start_session(const struct vt_launch *launch) {
     return 0;
 }
 
+/* In a forked child, at its first event: the parent's session has been taken out. The child's begins with the frames that it has
+ * inherited. */
+static void forked(void) {
+    struct vt_launch launch = {.arena_fd = -1, .user_code = agent.user_code};
+    struct pending_error error;
+    int fd = -1;
+    if (connect_child(&fd, &launch.arena_bytes)) return;
+    launch.arena_fd = fd;
+    error_save(&error);
+    agent.joined = !start_session(&launch); /* if not, the arena says why */
+    error_restore(&error);
+}
+
 EXPORT int vt_agent_launch(const struct vt_launch *launch);
 int vt_agent_launch(const struct vt_launch *launch) {
     struct pending_error error;
     int rc = 0;
-    if (launch->op == VT_LAUNCH_START) return start_session(launch);
+    if (launch->op == VT_LAUNCH_START) {
+        connect_child = launch->connect;
+        agent.forked = connect_child ? forked : NULL;
+        return start_session(launch);
+    }
     if (launch->op != VT_LAUNCH_USER_CODE) return -VT_EINVAL;
     error_save(&error);
     if (agent.state == AGENT_TRACING)

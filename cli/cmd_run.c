@@ -25,7 +25,7 @@ static void woken(struct tracing *a) {
     struct launch *l = (struct launch *)a;
     bool stop = program_signals(&l->program);
     if (stop) interrupts_seen++;
-    if (l->program.ended && (stop || !a->attached)) tracing_stop(a);
+    if (l->program.ended && (stop || !a->attached || a->first_ended)) tracing_stop(a);
 }
 
 /* The interpreter has ended. If it is our own child, its end is known in a moment. */
@@ -46,7 +46,7 @@ static int start(struct launch *l) {
     int rc = client_request(&a->client, VT_CTL_LAUNCH, &a->o->req.base, VT_CTL_LAUNCHED, &reply, &a->err);
     if (rc) return rc;
     const Vt__Launched *m = (const Vt__Launched *)reply;
-    rc = program_start(&l->program, m->preload, m->key, &a->err);
+    rc = program_start(&l->program, m->preload, m->key, a->o->req.follow, &a->err);
     vt_msg_free(reply);
     a->wake_fd = l->program.wake[0];
     a->woken = woken;
@@ -95,6 +95,7 @@ static int run(int argc, char **argv) {
     if (rc) goto out;
     run_options_tell_older(&l->options);
     a->o->req.pid = (uint32_t)getpid();
+    a->o->req.follow = !l->options.only_first;
     a->o->unique_name = l->program.name;
     client_silence_daemon();
     rc = tracing_open(a);
@@ -115,8 +116,8 @@ const struct cli_cmd cli_run = {
                 .args = "[options] PROGRAM [ARG...]",
                 .summary = "starts a program under trace (run may be left out)",
                 .about =
-                    "Starts a script, a module (-m), code (-c) or any command that runs Python, traces its first interpreter "
-                    "from the program's first line on, and saves the trace when it ends. The program has the terminal, the "
+                    "Starts a script, a module (-m), code (-c) or any command that runs Python, traces it and "
+                    "the processes that it starts, from the first line on, and saves the trace when it ends. The program has the terminal, the "
                     "signals and the environment that it would have without the trace. The exit status is its own.",
                 .examples = "viztracer script.py --its-own-option\n"
                             "viztracer -o out.html -m pytest tests\n"

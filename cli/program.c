@@ -204,7 +204,7 @@ static void env_free(struct launch_env *e) {
 }
 
 /* 0 or -ENOMEM; env_free in any case. */
-static int env_make(struct launch_env *e, const char *preload, const char *key) {
+static int env_make(struct launch_env *e, const char *preload, const char *key, bool follow) {
     const char *had = getenv("LD_PRELOAD");
     unsigned filters = seccomp_filters();
     size_t n = 0, to = 0;
@@ -212,7 +212,8 @@ static int env_make(struct launch_env *e, const char *preload, const char *key) 
     while (environ[n]) n++;
     e->list = calloc(n + 3, sizeof(char *));
     if (asprintf(&e->preload, "LD_PRELOAD=%s%s%s", preload, had ? ":" : "", had ? had : "") < 0) e->preload = NULL;
-    if (asprintf(&e->value, VT_LAUNCH_VARIABLE "=%s%02u", key, filters < 99 ? filters : 99) < 0) e->value = NULL;
+    char where = follow ? VT_LAUNCH_ALL : VT_LAUNCH_ONE;
+    if (asprintf(&e->value, VT_LAUNCH_VARIABLE "=%s%02u%c", key, filters < 99 ? filters : 99, where) < 0) e->value = NULL;
     if (!e->list || !e->preload || !e->value) return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         if (is_variable(environ[i], VT_LAUNCH_VARIABLE)) continue;
@@ -231,10 +232,10 @@ static void child(const struct program *p, char **env, int report) {
     _exit(127);
 }
 
-int program_start(struct program *p, const char *preload, const char *key, struct vt_err *err) {
+int program_start(struct program *p, const char *preload, const char *key, bool follow, struct vt_err *err) {
     int report[2] = {-1, -1}, why = 0;
     struct launch_env env;
-    int rc = env_make(&env, preload, key);
+    int rc = env_make(&env, preload, key, follow);
     if (!rc && (pipe2(p->wake, O_CLOEXEC | O_NONBLOCK) || pipe2(report, O_CLOEXEC))) rc = -errno;
     if (rc) {
         env_free(&env);

@@ -37,11 +37,12 @@ const struct option_row run_option_rows[] = {
      .help = "records what runs after the program's own code, too: atexit functions and the interpreter's end"},
     {"--pid_suffix", NULL, OPTION_FLAG, AT(trace.pid_suffix), .help = "adds the process id to the output's name"},
     {"--flamegraph", NULL, OPTION_FLAG, AT(trace.flamegraph), .help = "writes a flame graph beside the output, too: NAME.svg"},
+    {"--ignore_multiprocess", NULL, OPTION_FLAG, AT(only_first),
+     .help = "traces only the first process that runs Python code, not those that it starts"},
     {"--rcfile", NULL, OPTION_TEXT, AT(rcfile), .arg = "FILE",
      .help = "a file with a section [default] of options: name = value (.viztracerrc, if it is there)"},
 
     {"Accepted, without effect", .kind = OPTION_HEADING},
-    ACCEPTED("--ignore_multiprocess", "only the first interpreter is traced anyway"),
     OLDER("--log_multiprocess", RUN_OLDER_MULTIPROCESS),
     OLDER("--log_subprocess", RUN_OLDER_SUBPROCESS),
     OLDER("--include_children", RUN_OLDER_CHILDREN),

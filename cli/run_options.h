@@ -12,6 +12,7 @@ struct run_options {
     const char *python; /* NULL = found on PATH */
     const char *rcfile; /* NULL = .viztracerrc, if it is there */
     char *rctext;       /* words of the rcfile, to which fields point. Owned */
+    bool only_first;    /* --ignore_multiprocess */
     bool unused;        /* what options of VizTracer that change nothing here store */
     uint32_t older;     /* RUN_OLDER_*: names that VizTracer had once */
 };

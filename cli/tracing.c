@@ -116,6 +116,35 @@ static void write_raw(struct tracing *a, const void *data, size_t len) {
     a->raw_bytes += len;
 }
 
+static int write_message(struct tracing *a, uint32_t type, const ProtobufCMessage *msg) {
+    uint8_t *frame;
+    size_t len;
+    int rc = vt_msg_pack(type, msg, &frame, &len);
+    if (rc) return vt_err_set(&a->err, rc, "the trace: %s", strerror(-rc));
+    write_raw(a, frame, len);
+    free(frame);
+    return 0;
+}
+
+/* In a trace of several processes: whose frame comes next, of so many bytes. */
+static int write_section(struct tracing *a, size_t bytes) {
+    Vt__Section m = VT__SECTION__INIT;
+    if (a->section < 0) return 0;
+    m.number = (uint32_t)a->section;
+    m.bytes = (uint32_t)bytes;
+    return write_message(a, VT_FRAME_SECTION, &m.base);
+}
+
+static int write_frame(struct tracing *a, uint32_t type, const uint8_t *payload, uint32_t len) {
+    uint8_t hdr[VT_FRAME_HDR];
+    int rc = write_section(a, sizeof(hdr) + len);
+    if (rc) return rc;
+    vt_frame_put_header(hdr, type, payload, len);
+    write_raw(a, hdr, sizeof(hdr));
+    write_raw(a, payload, len);
+    return 0;
+}
+
 /* The end of a program that we have started: we know how it ended, and the daemon does not. */
 static int write_end(struct tracing *a, Vt__End *end) {
     uint8_t *frame;
@@ -123,30 +152,42 @@ static int write_end(struct tracing *a, Vt__End *end) {
     a->ending(a, end);
     int rc = vt_msg_pack(VT_FRAME_END, &end->base, &frame, &len);
     if (rc) return vt_err_set(&a->err, rc, "the end of the trace: %s", strerror(-rc));
+    rc = write_section(a, len);
     write_raw(a, frame, len);
     free(frame);
-    return 0;
+    return rc;
+}
+
+static void add_sums(Vt__End *to, const Vt__End *from) {
+    to->calls += from->calls;
+    to->events += from->events;
+    to->dropped += from->dropped;
+    to->short_calls += from->short_calls;
 }
 
 /* 0, or -errno with a->err: the session cannot go on. */
 static int on_frame(struct tracing *a, uint32_t type, const uint8_t *payload, uint32_t len) {
     const struct vt_msg_desc *desc = vt_msg_desc(type);
-    uint8_t hdr[VT_FRAME_HDR];
     ProtobufCMessage *msg = NULL;
     int rc = 0;
 
     if (type == VT_CTL_ERROR) return client_error(payload, len, &a->err);
-    if (type == VT_FRAME_STATS || type == VT_CTL_ATTACHED || type == VT_FRAME_END) {
+    if (type == VT_CTL_FIRST_ENDED) {
+        a->first_ended = true;
+        a->woken(a);
+        return 0;
+    }
+    if (type == VT_FRAME_STATS || type == VT_CTL_ATTACHED || type == VT_FRAME_END || type == VT_FRAME_SECTION) {
         rc = vt_msg_unpack(type, payload, len, &msg);
         if (rc) return vt_err_set(&a->err, rc, "viztracerd sent something that makes no sense: use the same version of both");
     }
-    if (type == VT_FRAME_END && a->ending) {
+    bool is_end = type == VT_FRAME_END && a->section <= 0; /* else another process has ended */
+    if (type == VT_FRAME_SECTION) /* it is written with its frame, which comes next */
+        a->section = ((Vt__Section *)msg)->number;
+    else if (is_end && a->ending)
         rc = write_end(a, (Vt__End *)msg);
-    } else if (desc && desc->trace) {
-        vt_frame_put_header(hdr, type, payload, len);
-        write_raw(a, hdr, sizeof(hdr));
-        write_raw(a, payload, len);
-    }
+    else if (desc && desc->trace)
+        rc = write_frame(a, type, payload, len);
     if (type == VT_FRAME_STATS) {
         if (a->pending && ((Vt__Stats *)msg)->state >= VT_AGENT_TRACING) {
             a->pending = false;
@@ -155,10 +196,14 @@ static int on_frame(struct tracing *a, uint32_t type, const uint8_t *payload, ui
         progress_stats(&a->progress, (Vt__Stats *)msg);
     } else if (type == VT_CTL_ATTACHED) {
         on_attached(a, (Vt__Attached *)msg);
-    } else if (type == VT_FRAME_END) {
+    } else if (is_end) {
         a->ended = true;
         a->end = (Vt__End *)msg;
+        add_sums(a->end, &a->others);
         return rc;
+    } else if (type == VT_FRAME_END) {
+        add_sums(&a->others, (Vt__End *)msg);
+        a->nothers++;
     }
     vt_msg_free(msg);
     return rc;
@@ -186,7 +231,7 @@ int tracing_receive(struct tracing *a) {
         fds[1].fd = a->wake_fd; /* -1: nobody wakes us any more */
         int n = poll(fds, 2, 1000);
         if (n < 0 && errno != EINTR) rc = vt_err_set(&a->err, -errno, "poll: %s", strerror(errno));
-        bool waits = a->launched && !a->attached; /* for an interpreter, as long as the program runs */
+        bool waits = a->launched && (!a->attached || a->first_ended); /* for an interpreter, as long as the program runs */
         if (!rc && !n && !waits && vt_mono_ns() - heard > SILENCE_NS)
             rc = vt_err_set(&a->err, -EPIPE, "viztracerd (process %d) has been silent for %llu s; end it and try again",
                             a->client.daemon_pid, SILENCE_NS / 1000000000ull);
@@ -254,11 +299,16 @@ static const char *reason_text(const struct tracing *a) {
     return a->end ? vt_end_reason_text(a->end->reason) : "viztracerd was killed";
 }
 
+/* A program that becomes another one is followed, or was not to be. */
+static bool ends_as_usual(Vt__EndReason reason) {
+    return reason == VT__END_REASON__TARGET_EXIT || reason == VT__END_REASON__EXEC;
+}
+
 /* The one line at the end. */
 static void report(const struct tracing *a, const struct convert_result *r) {
     char line[PATH_MAX * 3 + 2600], calls[48], bytes[32], in[32], out[32], threads[48];
     const struct trace_totals *t = &r->totals;
-    bool as_usual = a->launched && a->end && a->end->reason == VT__END_REASON__TARGET_EXIT;
+    bool as_usual = a->launched && a->end && ends_as_usual(a->end->reason);
     const char *why = as_usual ? NULL : reason_text(a);
     char folder[PATH_MAX + 32];
     size_t len = 0;
@@ -280,6 +330,9 @@ static void report(const struct tracing *a, const struct convert_result *r) {
         ADD("%s", format_things(calls, sizeof calls, convert_calls(r), "call"));
     }
     ADD(" on %s", format_things(threads, sizeof threads, t->threads, "thread"));
+    if (a->nothers) ADD(" of %s", format_things(threads, sizeof threads, a->nothers + 1, "process"));
+    if (a->end && a->end->lost)
+        ADD("; %s could not be traced", format_things(threads, sizeof threads, a->end->lost, "other process"));
     if (t->short_calls) ADD("; %s left out", format_things(calls, sizeof calls, t->short_calls, "shorter call"));
     if (t->folded) ADD("; %s folded into those around them", format_things(calls, sizeof calls, t->folded, "shorter call"));
     if (a->end && !a->launched)
@@ -309,24 +362,21 @@ static void explain_empty(struct tracing *a) {
     const Vt__Options *o = &a->o->trace;
     bool filtered = o->n_include_files || o->n_exclude_files || o->n_include_functions || o->n_exclude_functions ||
                     o->n_include_modules || o->n_exclude_modules;
-    struct vt_trace *trace;
-    struct trace_info *info;
+    struct trace_source *source;
     struct vt_err err = {0};
     if (a->end && a->end->calls) return;
     if (o->max_stack_depth == 0) {
         snprintf(a->empty, sizeof(a->empty), "--max_stack_depth 0 leaves out every call that began after the attach");
         return;
     }
-    if (!filtered || vt_trace_open(a->path.raw, &trace, &err)) return;
-    if (!trace_info_load(trace, &info, &err)) {
-        const char *in = strstr(a->o->text, "--include_"), *ex = strstr(a->o->text, "--exclude_");
-        const char *from = in && (!ex || in < ex) ? in : ex ? ex : "the filters", *to = strstr(from, " -");
-        char filters[200]; /* the first one, as typed */
-        snprintf(filters, sizeof(filters), "%.*s", to ? (int)(to - from) : (int)sizeof(filters), from);
-        hidden_describe(info, filters, a->empty, sizeof(a->empty));
-        trace_info_free(info);
-    }
-    vt_trace_close(trace);
+    if (!filtered || trace_source_open(a->path.raw, &source, &err)) return;
+    const struct trace_info *info = trace_source_info(source);
+    const char *in = strstr(a->o->text, "--include_"), *ex = strstr(a->o->text, "--exclude_");
+    const char *from = in && (!ex || in < ex) ? in : ex ? ex : "the filters", *to = strstr(from, " -");
+    char filters[200]; /* the first one, as typed */
+    snprintf(filters, sizeof(filters), "%.*s", to ? (int)(to - from) : (int)sizeof(filters), from);
+    hidden_describe(info, filters, a->empty, sizeof(a->empty));
+    trace_source_close(source);
 }
 
 /* So many calls become a .vzt: the user gave no name, and a JSON file of them would be very large. */
@@ -474,6 +524,7 @@ static void show_progress(struct tracing *a) {
 
 int tracing_open(struct tracing *a) {
     struct vt_err *err = &a->err;
+    a->section = -1;
     if (target_path_open(&a->path, &a->place, a->o, err)) {
         target_path_discard(&a->path);
         return cli_fail("%s", err->msg);

@@ -5,7 +5,7 @@
 #define VARIABLE VT_LAUNCH_VARIABLE "="
 #define ON_STACK_MAX (16u << 10) /* bytes; a thread may have a small stack (PTHREAD_STACK_MIN is 16 KiB, plus its own use) */
 
-static bool begins(const char *text, const char *with) {
+bool text_begins(const char *text, const char *with) {
     for (; *with; text++, with++)
         if (*text != *with) return false;
     return true;
@@ -13,7 +13,7 @@ static bool begins(const char *text, const char *with) {
 
 static const char *find(char *const *environment, const char *name) {
     for (; environment && *environment; environment++)
-        if (begins(*environment, name)) return *environment + strlen(name);
+        if (text_begins(*environment, name)) return *environment + strlen(name);
     return NULL;
 }
 
@@ -64,8 +64,8 @@ static bool cut_entry(char *variable) {
 void environ_clean(char **environment) {
     char **to = environment;
     for (char **from = environment; *from; from++) {
-        if (begins(*from, VARIABLE)) continue;
-        if (begins(*from, PRELOAD) && !cut_entry(*from)) continue;
+        if (text_begins(*from, VARIABLE)) continue;
+        if (text_begins(*from, PRELOAD) && !cut_entry(*from)) continue;
         *to++ = *from;
     }
     *to = NULL;
@@ -87,8 +87,8 @@ size_t environ_text(char *const *environment) {
 bool environ_fits(char *const *environment) {
     unsigned preloads = 0, variables = 0;
     for (char *const *at = environment; at && *at; at++) {
-        preloads += begins(*at, PRELOAD);
-        variables += begins(*at, VARIABLE);
+        preloads += text_begins(*at, PRELOAD);
+        variables += text_begins(*at, VARIABLE);
     }
     return preloads <= 1 && variables <= 1 &&
            environ_room(environment) * sizeof(char *) + environ_text(environment) <= ON_STACK_MAX;
@@ -117,13 +117,13 @@ void environ_with(char *const *environment, bool wanted, char **to, char *text) 
     bool preload = false, had = false;
     variable[-1] = 0;
     for (; environment && *environment; environment++) {
-        bool is_preload = begins(*environment, PRELOAD), is_ours = begins(*environment, VARIABLE);
+        bool is_preload = text_begins(*environment, PRELOAD), is_ours = text_begins(*environment, VARIABLE);
         if (is_preload) {
             preload = true;
             if (write_preload(variable, *environment + sizeof PRELOAD - 1, wanted)) *to++ = variable;
         } else if (is_ours) {
             had = true;
-            if (wanted) *to++ = *environment;
+            if (wanted) *to++ = text;
         } else {
             *to++ = *environment;
         }

@@ -12,13 +12,15 @@ enum { LAUNCH_PATH_MAX = 4096 };
 /* own.c: what the client's variables said, before they were taken out. Constant after the constructor. */
 struct own {
     bool active;                     /* the client's variable was there */
-    bool carries;                    /* no interpreter is here: programs that this one starts are to be looked at, too */
+    bool carries;                    /* programs that this one starts are to be looked at, too */
     char value[VT_LAUNCH_VALUE + 1]; /* of the variable */
     char path[LAUNCH_PATH_MAX];      /* of this library, as in LD_PRELOAD */
 };
 extern HIDDEN struct own own;
 
-/* environ.c. Looks for the client's variables in an environment. False: they are not there. */
+/* environ.c */
+bool text_begins(const char *text, const char *with);
+/* Looks for the client's variables in an environment. False: they are not there. */
 bool environ_read(char *const *environment);
 /* Takes them out of the environment, in place: it is then as it would be without us. */
 void environ_clean(char **environment);
@@ -37,11 +39,16 @@ size_t environ_text(char *const *environment);
 bool pass_by_allows(const char *program);
 bool pass_by_is_there(const char *path); /* can it be read? */
 
+/* own.c. Is this process under more seccomp filters than the client? Only calls that the dynamic linker makes, too. */
+bool own_is_filtered(void);
+
 /* start.c. An interpreter is in this process, and has not been initialised: waits for the first line of its program. */
 void start_arm(void);
 
 /* connect.c. Asks the daemon for the arena: its descriptor in *fd. rc, text: what the hello says. -errno: this process is not
  * traced. */
 int connect_daemon(int rc, const char *text, int *fd, uint64_t *arena_bytes);
+/* The same in a forked child, for the agent (vt_launch.connect). */
+int connect_child(int *fd, uint64_t *arena_bytes);
 
 #endif

@@ -24,8 +24,7 @@ static uint32_t number_of(const char *status, const char *name) {
     return 0;
 }
 
-/* Is this process under more seccomp filters than the client? Only calls that the dynamic linker makes, too. */
-static bool is_filtered(void) {
+bool own_is_filtered(void) {
     char status[4096];
     int64_t fd =
         arch_syscall3(SYS_OPENAT, (uint64_t)-100 /* AT_FDCWD */, (uint64_t) "/proc/self/status", 02000000 /* O_CLOEXEC */);
@@ -39,15 +38,27 @@ static bool is_filtered(void) {
     return filters > (uint32_t)(10 * (ours[0] - '0') + ours[1] - '0');
 }
 
+/* Helpers of the interpreter's own that run Python code: multiprocessing's resource tracker, and loky's. */
+static bool is_helper(int argc, char **argv) {
+    static const char import[] = "resource_tracker import main";
+    for (int i = 1; i + 1 < argc && argv[i]; i++) {
+        if (argv[i][0] != '-' || argv[i][1] != 'c' || argv[i][2]) continue;
+        for (const char *at = argv[i + 1]; *at; at++)
+            if (text_begins(at, import)) return true;
+        return false;
+    }
+    return false;
+}
+
+static char *where(void) { return &own.value[VT_LAUNCH_VALUE - 1]; }
+
 __attribute__((constructor)) static void begin(int argc, char **argv, char **handed) {
-    (void)argc, (void)argv;
     char **environment = environment_of(handed);
     if (!environment || !environ_read(environment)) return;
     own.active = true;
-    if (!symbol_find("PySys_AddAuditHook")) {
-        own.carries = true;
-        return;
-    }
-    environ_clean(environment);
-    if (!is_filtered()) start_arm();
+    bool python = symbol_find("PySys_AddAuditHook"), below = *where() == VT_LAUNCH_BELOW;
+    own.carries = !python || *where() != VT_LAUNCH_ONE;
+    if (python || below) environ_clean(environment); /* a program that our program starts shows its environment as it would be */
+    if (python && *where() == VT_LAUNCH_ALL) *where() = VT_LAUNCH_BELOW;
+    if (python && !is_helper(argc, argv) && !own_is_filtered()) start_arm();
 }

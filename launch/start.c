@@ -83,12 +83,6 @@ static bool find_python(void) {
 
 /* ---- what is running ---- */
 
-static bool begins(const char *text, const char *with) {
-    for (; *with; text++, with++)
-        if (*text != *with) return false;
-    return true;
-}
-
 static void drop(void *object) {
     if (object) python.Py_DecRef(object);
 }
@@ -156,6 +150,7 @@ static const char *load_agent(void) {
 
 static void start(void *code, uint32_t flags) {
     struct vt_launch launch = {.op = VT_LAUNCH_START, .user_code = code, .flags = flags};
+    if (own.carries) launch.connect = connect_child;
     const char *why = load_agent();
     int fd = -1;
     waiting.started = true;
@@ -209,7 +204,7 @@ static void in_program(const char *event, void *arguments) {
 static int on_audit(const char *event, void *arguments, void *data) {
     (void)data;
     if (waiting.over || waiting.inside) return 0;
-    if (begins(event, "cpython.run_")) {
+    if (text_begins(event, "cpython.run_")) {
         const char *what = event + sizeof "cpython.run_" - 1;
         waiting.way = text_equal(what, "module") ? WAY_MODULE : text_equal(what, "stdin") ? WAY_STDIN : WAY_FILE;
         return 0;

@@ -34,6 +34,7 @@ static const struct vt_msg_desc descs[] = {
     {VT_CTL_ATTACHED, "attached", &vt__attached__descriptor, 16u << 10, 0, 0, NULL},
     {VT_CTL_LAUNCH, "launch", &vt__attach_req__descriptor, 256u << 10, 0, 0, NULL},
     {VT_CTL_LAUNCHED, "launched", &vt__launched__descriptor, 16u << 10, 0, 0, NULL},
+    {VT_CTL_FIRST_ENDED, "first ended", &vt__pid_req__descriptor, 64, 0, 0, NULL},
     {VT_CTL_ERROR, "error", &vt__error__descriptor, 16u << 10, 0, 0, NULL},
     {VT_CTL_STOP, "stop", &vt__pid_req__descriptor, 64, 0, 0, NULL},
     {VT_CTL_DETACH, "detach", &vt__pid_req__descriptor, 64, 0, 0, NULL},

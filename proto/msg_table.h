@@ -41,6 +41,7 @@ enum vt_frame_type {
     VT_CTL_SAVED = 75, /* empty, from the client: the trace is saved, the daemon may remove its copy */
     VT_CTL_LAUNCH = 76,
     VT_CTL_LAUNCHED = 77,
+    VT_CTL_FIRST_ENDED = 78, /* PidReq, from the daemon: the first process of a launch has ended, others may run */
 };
 
 /* Name.kind */

@@ -196,9 +196,11 @@ static bool chunk_ready(struct thread *thread, uint64_t now) {
 bool emit_here(uint64_t word) {
     struct thread *thread = this_thread;
     if (!(word >> VT_REC_TYPE_BITS) && word != VT_REC_TASK) { /* the function has no id: the reader could not show it */
-        count_drop(thread);
+        if (!agent.joined) count_drop(thread);
+        agent.joined = false;
         return false;
     }
+    agent.joined = false;
     uint64_t now = clock_full();
     if (!chunk_ready(thread, now)) {
         count_drop(thread);

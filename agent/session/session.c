@@ -196,6 +196,7 @@ bool session_visit(void) {
     }
     if (UNLIKELY(!agent.family->live)) {
         session_child();
+        if (agent.forked) agent.forked();
         return false;
     }
     struct vt_ctl *ctl = agent.ctl;

@@ -100,21 +100,55 @@ static int append(struct spool *s, const uint8_t *frame, size_t len) {
     return 0;
 }
 
-int spool_put(struct spool *s, uint32_t type, const ProtobufCMessage *msg) {
+/* The frame; in a file of several processes with the head of its section in front. *bytes: free() it. */
+static int pack(const struct spool *s, uint32_t section, uint32_t type, const ProtobufCMessage *msg, uint8_t **bytes, size_t *len) {
+    Vt__Section m = VT__SECTION__INIT;
+    uint8_t *head = NULL, *frame;
+    size_t head_len = 0;
+    int rc = vt_msg_pack(type, msg, &frame, len);
+    if (rc || !s->sections) {
+        *bytes = frame;
+        return rc;
+    }
+    m.number = section;
+    m.bytes = (uint32_t)*len;
+    rc = vt_msg_pack(VT_FRAME_SECTION, &m.base, &head, &head_len);
+    uint8_t *both = rc ? NULL : realloc(head, head_len + *len);
+    if (both) {
+        memcpy(both + head_len, frame, *len);
+        *bytes = both;
+        *len += head_len;
+    } else {
+        free(rc ? NULL : head);
+    }
+    free(frame);
+    return rc ? rc : both ? 0 : -ENOMEM;
+}
+
+int spool_begin_sections(struct spool *s) {
+    Vt__TraceHeader header = VT__TRACE_HEADER__INIT;
+    header.format = VT_TRACE_FORMAT_SECTIONS;
+    header.tool_version = (char *)VT_VERSION;
+    int rc = spool_put(s, 0, VT_FRAME_HEADER, &header.base);
+    s->sections = true;
+    return rc;
+}
+
+int spool_put(struct spool *s, uint32_t section, uint32_t type, const ProtobufCMessage *msg) {
     uint8_t *frame;
     size_t len;
     if (s->full) return s->full;
-    int rc = vt_msg_pack(type, msg, &frame, &len);
+    int rc = pack(s, section, type, msg, &frame, &len);
     if (rc) return rc;
     rc = append(s, frame, len);
     free(frame);
     return rc;
 }
 
-int spool_put_last(struct spool *s, uint32_t type, const ProtobufCMessage *msg) {
+int spool_put_last(struct spool *s, uint32_t section, uint32_t type, const ProtobufCMessage *msg) {
     uint8_t *frame;
     size_t len;
-    int rc = vt_msg_pack(type, msg, &frame, &len);
+    int rc = pack(s, section, type, msg, &frame, &len);
     if (rc) return rc;
     uint64_t limit = s->max_bytes;
     int full = s->full;

@@ -17,6 +17,7 @@ struct spool {
     size_t tail_len;
     uint32_t tail_room;
     int full; /* 0, -ENOSPC, -EDQUOT or -EFBIG (max_bytes) */
+    bool sections; /* it holds several processes (proto/FORMAT.md) */
 };
 
 /* Mode of the folder. shared: clients open their own files in it by name. */
@@ -26,10 +27,13 @@ VT_MUST_CHECK int spool_dir_prepare(const char *dir, bool shared, struct vt_err 
 /* Makes <dir>/<pid>-<date>-<time>.vzt with mode 0600, owned by uid. */
 VT_MUST_CHECK int spool_open(struct spool *s, const char *dir, pid_t pid, uid_t uid, gid_t gid, uint64_t max_bytes,
                              struct vt_err *err);
-/* Appends one frame, or nothing. The first frame that does not fit sets s->full; from then on this returns s->full. */
-VT_MUST_CHECK int spool_put(struct spool *s, uint32_t type, const ProtobufCMessage *msg);
+/* The file will hold several processes: right after spool_open. */
+VT_MUST_CHECK int spool_begin_sections(struct spool *s);
+/* Appends one frame of a section, or nothing. In a file of one process `section` does not count. The first frame that does not
+ * fit sets s->full; from then on this returns s->full. */
+VT_MUST_CHECK int spool_put(struct spool *s, uint32_t section, uint32_t type, const ProtobufCMessage *msg);
 /* The same for the last frames of a trace: when the disk is full they go to the tail. */
-VT_MUST_CHECK int spool_put_last(struct spool *s, uint32_t type, const ProtobufCMessage *msg);
+VT_MUST_CHECK int spool_put_last(struct spool *s, uint32_t section, uint32_t type, const ProtobufCMessage *msg);
 void spool_close(struct spool *s, bool remove);
 
 #endif

@@ -94,8 +94,9 @@ static void on_session_end(void *ctx, const struct session *s) {
         Vt__Detached m = VT__DETACHED__INIT;
         m.pid = (uint32_t)s->pid;
         m.events = s->totals.calls;
-        if (s->peer && s->output) m.output = s->output;
-        if (!s->peer) m.spool = (char *)s->spool.path;
+        bool has_client = session_has_client(s);
+        if (has_client && s->output) m.output = s->output;
+        if (!has_client) m.spool = (char *)s->spool->path;
         peer_send(&r->peer, VT_CTL_DETACHED, &m.base);
     } else {
         Vt__Ok m = VT__OK__INIT;

@@ -8,7 +8,7 @@
 #include "daemon/io/loop.h"
 #include "proto/abi/launch.h"
 
-#define LAUNCH_WAITING 16 /* connections that have said nothing yet; one more closes the oldest */
+#define LAUNCH_WAITING 64 /* connections that have said nothing yet; one more closes the oldest */
 
 struct launch;
 struct launch_waiting {

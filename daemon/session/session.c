@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/session/family.h"
 #include "daemon/session/session_frames.h"
 #include "daemon/session/session_parts.h"
 #include "proto/abi/boot.h"
@@ -31,7 +32,6 @@
 #define START_PATIENCE (10000 * MS) /* time for the agent to map the arena, which it does first */
 
 void session_tick(void *ctx);
-static void finish(struct session *s);
 
 /* ---- waiting for the GIL ---- */
 
@@ -134,74 +134,100 @@ static const char *drain_error_text(int rc) {
     return "the shared memory was damaged from outside";
 }
 
-static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
+static void spool_is_full(struct session *s) {
     char text[300];
+    if (s->stop_ns) return;
+    snprintf(text, sizeof(text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool->full));
+    bool limit = s->spool->full == -EFBIG && s->spool->max_bytes;
+    session_stop(s, VT__END_REASON__SPOOL_FULL, limit ? "the size limit was reached" : text);
+}
+
+static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
     *got = 0;
-    if (!s->drain || s->state < VT__SESSION_STATE__TRACING || s->spool.full) return;
+    if (!s->drain || s->state < VT__SESSION_STATE__TRACING || s->unread) return;
+    if (s->spool->full) {
+        spool_is_full(s);
+        return;
+    }
     int rc = session_put_header(s);
     if (!rc) rc = drain_pass(s->drain, now, got);
     if (!rc && now - s->clock_ns > CLOCK_EVERY) {
         Vt__Clock clock;
         session_clock_frame(s, &clock);
         s->clock_ns = now;
-        rc = spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+        rc = spool_put(s->spool, s->section, VT_FRAME_CLOCK, &clock.base);
         if (!rc) session_put_cpu_times(s, false);
     }
     drain_totals(s->drain, &s->totals);
     if (*got) {
         vt_debug(VT_AREA_DRAIN, "session %d: %llu words read, %llu chunks given back, %llu bytes on disk", s->pid,
-                 (unsigned long long)*got, (unsigned long long)s->totals.chunks, (unsigned long long)s->spool.size);
+                 (unsigned long long)*got, (unsigned long long)s->totals.chunks, (unsigned long long)s->spool->size);
         s->got_ns = now;
         s->moved_ns = now;
-        if (s->peer) peer_kick(s->peer);
+        session_kick(s);
     }
     if (!rc) return;
-    if (s->spool.full == -EFBIG && s->spool.max_bytes) {
-        session_stop(s, VT__END_REASON__SPOOL_FULL, "the size limit was reached");
-    } else if (s->spool.full) {
-        snprintf(text, sizeof(text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
-        session_stop(s, VT__END_REASON__SPOOL_FULL, text);
+    if (s->spool->full) {
+        spool_is_full(s);
     } else {
         vt_log(VT_LOG_ERROR, "session %d: drain: %s", s->pid, strerror(-rc));
         session_stop(s, VT__END_REASON__AGENT, drain_error_text(rc));
         if (drain_flush(s->drain)) vt_log(VT_LOG_ERROR, "session %d: the last events were lost", s->pid);
-        s->spool.full = rc; /* nothing more is read from this arena */
+        s->unread = rc;
     }
 }
 
 static void check_target(struct session *s, uint64_t now) {
     if (now - s->check_ns < CHECK_EVERY) return;
     s->check_ns = now;
-    if (drain_reap(s->drain, now) && !s->spool.full) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
+    if (drain_reap(s->drain, now) && !s->spool->full && !s->unread) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
     if (now - s->moved_ns < CHECK_EVERY || s->target_gone || arena_still_mapped(s)) return;
     s->target_gone = true; /* at least for the agent */
     session_stop(s, VT__END_REASON__EXEC, "");
 }
 
+/* Nothing more will come from its process. */
 static void finish(struct session *s) {
     uint64_t ticks = clock_ticks(&s->host->clock);
     int rc = 0;
 
     session_set_state(s, VT__SESSION_STATE__DRAINED);
-    if (!s->spool.full) {
+    if (!s->spool->full && !s->unread) {
         rc = session_put_header(s);
         if (!rc) rc = drain_finish(s->drain, ticks);
         if (rc) vt_log(VT_LOG_ERROR, "session %d: last drain: %s", s->pid, strerror(-rc));
     }
     if (s->spool.full) drain_give_up(s->drain);
     drain_totals(s->drain, &s->totals);
-    if (s->spool.full && s->reason != VT__END_REASON__SPOOL_FULL && s->reason != VT__END_REASON__AGENT) {
+    if (s->spool->full && s->reason != VT__END_REASON__SPOOL_FULL && s->reason != VT__END_REASON__AGENT) {
         s->reason = VT__END_REASON__SPOOL_FULL;
-        snprintf(s->end_text, sizeof(s->end_text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool.full));
+        snprintf(s->end_text, sizeof(s->end_text), "spool folder: %s; VIZTRACERD_SPOOL names another", strerror(-s->spool->full));
     }
-    session_put_end(s);
+    session_put_last_clock(s);
     session_answer(s, false);
     helper_close(&s->helper);
     s->helper_running = false;
     loop_del(&s->host->loop, &s->pidfd_io);
     drain_free(s->drain);
     s->drain = NULL;
+    if (!family_waits(s)) {
+        session_finish_end(s);
+    } else if (s->peer && !s->family->over) {
+        Vt__PidReq m = VT__PID_REQ__INIT;
+        m.pid = (uint32_t)s->pid;
+        peer_send(s->peer, VT_CTL_FIRST_ENDED, &m.base);
+    }
+}
+
+void session_finish_end(struct session *s) {
+    s->began = vt_load_relaxed(&s->arena.ctl->t_hooks_on) || s->totals.events;
+    session_put_end(s);
     arena_close(&s->arena);
+    if (family_is_other(s)) {
+        vt_debug(VT_AREA_SESSION, "session %d ended: %llu events", s->pid, (unsigned long long)s->totals.events);
+        session_free(s);
+        return;
+    }
     s->keep_spool = true;
     session_set_state(s, VT__SESSION_STATE__ENDED);
     session_tell_waiters(s);
@@ -211,8 +237,8 @@ static void finish(struct session *s) {
         peer_kick(s->peer);
         return;
     }
-    s->keep_spool = s->totals.events > 0;
-    if (s->keep_spool) vt_log(VT_LOG_INFO, "session %d: trace kept as %s", s->pid, s->spool.path);
+    s->keep_spool = family_events(s) > 0;
+    if (s->keep_spool) vt_log(VT_LOG_INFO, "session %d: trace kept as %s", s->pid, s->spool->path);
     session_free(s);
 }
 
@@ -225,7 +251,7 @@ void session_orphan(struct session *s) {
 }
 
 void session_abandon(struct session *s) {
-    s->keep_spool = s->totals.events > 0;
+    s->keep_spool = family_events(s) > 0;
     session_free(s);
 }
 
@@ -254,6 +280,10 @@ void session_tick(void *ctx) {
     struct session *s = ctx;
     uint64_t now = vt_mono_ns(), got = 0;
 
+    if (s->state == VT__SESSION_STATE__DRAINED && !family_waits(s)) {
+        session_finish_end(s);
+        return;
+    }
     if (!s->arena.ctl || s->state >= VT__SESSION_STATE__DRAINED) return;
     if (session_is_launch(s) && s->stop_ns && !s->injected && launch_ends(s)) return;
     uint64_t held_up = lease_beat(&s->host->lease, now);
@@ -267,7 +297,8 @@ void session_tick(void *ctx) {
     if (s->state == VT__SESSION_STATE__TRACING) {
         check_target(s, now);
         session_wake_agent(s, now);
-        if (s->duration_ns && now - s->hooks_ns >= s->duration_ns) session_stop(s, VT__END_REASON__DURATION, "");
+        struct session *first = family_first(s);
+        if (first->duration_ns && now - first->hooks_ns >= first->duration_ns) session_stop(first, VT__END_REASON__DURATION, "");
     }
     if (s->state == VT__SESSION_STATE__STOPPING && session_stop_is_over(s, vt_mono_ns())) {
         finish(s);
@@ -296,7 +327,7 @@ void session_fill_info(const struct session *s, Vt__SessionInfo *info) {
     info->start_real_ns = s->start_real_ns;
     info->events = s->totals.events;
     info->dropped = s->totals.dropped;
-    info->bytes = s->spool.size;
+    info->bytes = s->spool->size;
     info->max_overhead = s->max_overhead;
     info->cmdline = (char *)s->info.cmdline;
     if (s->output) info->output = s->output;

@@ -9,6 +9,7 @@
 #include "daemon/drain/inside.h"
 #include "daemon/io/peer.h"
 #include "daemon/io/spool.h"
+#include "daemon/session/birth.h"
 #include "daemon/session/helper.h"
 #include "daemon/session/host.h"
 #include "daemon/session/launch.h"
@@ -57,6 +58,8 @@ struct session {
     uint64_t got_ns;                     /* last time that there was something in the arena */
     uint64_t wake_ns, wake_wait;         /* when that was last tried; how long until it may be again */
     bool injected;                       /* the helper said so */
+    char comm[64]; /* its name, as the kernel has it; "" = not read yet */
+    struct birth birth;
     struct attach_info info;
     struct attach_result result;
     uint64_t begun_ns, begun_ticks, start_real_ns;
@@ -65,9 +68,15 @@ struct session {
     struct arena arena;
     struct drain *drain;
     struct launch launch;  /* the way in of a launched program; fd -1: an attach */
+    struct family *family; /* of a launch whose processes are all traced; shared by them. NULL = one process */
+    uint32_t section;      /* its number in the family's file */
+    LIST_ENTRY(session) relative;
     struct inside *inside; /* system calls that threads were in; NULL = none is known */
     struct drain_totals totals;
-    struct spool spool;
+    struct spool *spool; /* own_spool, or that of the family */
+    struct spool own_spool;
+    bool began; /* known at the end: the hooks were in */
+    int unread; /* why nothing more is read from the arena, -errno; 0 = it is read */
     uint64_t poll_ns;                                /* current interval */
     uint64_t stats_ns, clock_ns, check_ns, moved_ns; /* when last done */
     /* end */
@@ -103,6 +112,8 @@ void session_wait(struct session *s, struct session_waiter *w, void (*fn)(void *
 bool session_waiting(const struct session_waiter *w);
 /* Also for a waiter that does not wait. */
 void session_unwait(struct session_waiter *w);
+/* Is a client there that will save it? */
+bool session_has_client(const struct session *s);
 /* What `status` shows. The strings stay the session's. */
 void session_fill_info(const struct session *s, Vt__SessionInfo *info);
 

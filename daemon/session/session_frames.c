@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/session/birth.h"
 #include "daemon/session/cpu_times.h"
+#include "daemon/session/family.h"
 
 void session_clock_frame(struct session *s, Vt__Clock *m) {
     struct clock_point p;
@@ -18,19 +18,23 @@ void session_clock_frame(struct session *s, Vt__Clock *m) {
     m->hz = s->host->clock.hz;
 }
 
+void session_describe(struct session *s) {
+    char path[64];
+    size_t len;
+    snprintf(path, sizeof(path), "/proc/%d/comm", s->pid);
+    if (!vt_read_file(path, s->comm, sizeof(s->comm), &len)) s->comm[strcspn(s->comm, "\n")] = 0;
+    if (birth_read(s->pid, &s->birth)) vt_log(VT_LOG_INFO, "session %d: its parent is not known", s->pid);
+}
+
 int session_put_header(struct session *s) {
     Vt__TraceHeader m = VT__TRACE_HEADER__INIT;
     Vt__Clock clock;
-    struct birth birth;
-    char host[256] = "", name[64] = "";
-    char path[64];
-    size_t len;
+    char host[256] = "";
 
     if (s->header_done) return 0;
     s->header_done = true;
     gethostname(host, sizeof(host) - 1);
-    snprintf(path, sizeof(path), "/proc/%d/comm", s->pid);
-    if (!vt_read_file(path, name, sizeof(name), &len)) name[strcspn(name, "\n")] = 0;
+    if (!s->comm[0]) session_describe(s);
     m.format = VT_TRACE_FORMAT;
     m.tool_version = (char *)VT_VERSION;
     m.pid = (uint32_t)s->pid;
@@ -45,17 +49,16 @@ int session_put_header(struct session *s) {
     m.clock = s->host->clock.kind;
     m.options = s->options_text;
     m.flags = vt_load_relaxed(&s->arena.ctl->flags);
-    m.process_name = name;
+    m.process_name = s->comm;
     m.hook_kind = vt_load_relaxed(&s->arena.ctl->hook_kind);
     m.min_duration_ns = s->min_duration_ns;
     m.max_overhead = s->max_overhead;
-    if (birth_read(s->pid, &birth)) vt_log(VT_LOG_INFO, "session %d: its parent is not known", s->pid);
-    m.parent_pid = birth.parent_pid;
-    m.born_ns = birth.born_ns;
-    int rc = spool_put(&s->spool, VT_FRAME_HEADER, &m.base);
+    m.parent_pid = s->birth.parent_pid;
+    m.born_ns = s->birth.born_ns;
+    int rc = spool_put(s->spool, s->section, VT_FRAME_HEADER, &m.base);
     session_clock_frame(s, &clock);
     s->clock_ns = vt_mono_ns();
-    if (!rc) rc = spool_put(&s->spool, VT_FRAME_CLOCK, &clock.base);
+    if (!rc) rc = spool_put(s->spool, s->section, VT_FRAME_CLOCK, &clock.base);
     if (!rc) session_put_cpu_times(s, false);
     return rc;
 }
@@ -63,12 +66,12 @@ int session_put_header(struct session *s) {
 void session_put_cpu_times(struct session *s, bool last) {
     Vt__CpuTimes m;
     bool often = s->cpu_times_put && !last;
-    if (!s->header_done || s->target_gone || s->spool.full) return;
+    if (!s->header_done || s->target_gone || s->spool->full) return;
     if (cpu_times_read(s->pid, often ? CPU_TIMES_OFTEN : CPU_TIMES_THREADS, &m) || (often && !m.whole)) return;
     m.ticks = clock_ticks(&s->host->clock);
     m.last = last;
     s->cpu_times_put = true;
-    int rc = spool_put(&s->spool, VT_FRAME_CPU_TIMES, &m.base);
+    int rc = spool_put(s->spool, s->section, VT_FRAME_CPU_TIMES, &m.base);
     if (rc) vt_log(VT_LOG_INFO, "session %d: no CPU times: %s", s->pid, strerror(-rc));
 }
 
@@ -84,12 +87,17 @@ uint64_t session_attach_pause(struct session *s) {
     return s->result.max_stop_ns + gil_ns;
 }
 
+void session_put_last_clock(struct session *s) {
+    Vt__Clock clock;
+    session_clock_frame(s, &clock);
+    int rc = spool_put_last(s->spool, s->section, VT_FRAME_CLOCK, &clock.base);
+    if (rc) vt_log(VT_LOG_ERROR, "session %d: no last clock frame: %s", s->pid, strerror(-rc));
+}
+
 void session_put_end(struct session *s) {
     Vt__End m = VT__END__INIT;
-    Vt__Clock clock;
     struct vt_ctl *ctl = s->arena.ctl;
 
-    session_clock_frame(s, &clock);
     m.reason = s->reason;
     m.text = s->end_text;
     m.events = s->totals.events;
@@ -103,11 +111,11 @@ void session_put_end(struct session *s) {
         m.first_event_ns = clock_ticks_to_ns(&s->host->clock, s->totals.first_ticks - s->begun_ticks);
     m.hooks_on_ticks = vt_load_relaxed(&ctl->t_hooks_on);
     m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
-    m.bytes = s->spool.size;
+    m.bytes = s->spool->size;
     m.short_calls = s->totals.short_calls;
     m.throttled = s->totals.throttled;
-    int rc = spool_put_last(&s->spool, VT_FRAME_CLOCK, &clock.base);
-    if (!rc) rc = spool_put_last(&s->spool, VT_FRAME_END, &m.base);
+    m.lost = family_lost(s);
+    int rc = spool_put_last(s->spool, s->section, VT_FRAME_END, &m.base);
     if (rc) vt_log(VT_LOG_ERROR, "session %d: no end frame: %s", s->pid, strerror(-rc));
 }
 
@@ -118,7 +126,7 @@ void session_send_stats(struct session *s, uint64_t now) {
     m.events = s->totals.events;
     m.calls = s->totals.calls;
     m.dropped = s->totals.dropped;
-    m.bytes = s->spool.size;
+    m.bytes = s->spool->size;
     m.threads = s->totals.threads;
     m.state = vt_load_acquire(&s->arena.ctl->state);
     m.elapsed_ns = s->hooks_ns ? now - s->hooks_ns : 0;

@@ -3,11 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/session/family.h"
 #include "daemon/session/session_frames.h"
 #include "daemon/session/session_parts.h"
 #include "proto/texts.h"
 
-bool session_is_launch(const struct session *s) { return s->launch.key[0]; }
+bool session_is_launch(const struct session *s) { return s->launch.key[0] || family_is_other(s); }
 
 void session_set_state(struct session *s, Vt__SessionState state) {
     if (state <= s->state) return; /* states only advance */
@@ -15,7 +16,14 @@ void session_set_state(struct session *s, Vt__SessionState state) {
     s->state = state;
 }
 
+void session_kick(struct session *s) {
+    struct peer *peer = family_first(s)->peer;
+    if (peer) peer_kick(peer);
+}
+
 void session_look_now(struct session *s) { loop_timer_set(&s->host->loop, &s->timer, vt_mono_ns()); }
+
+bool session_has_client(const struct session *s) { return family_is_other(s) ? s->family->first->peer : s->peer; }
 
 struct session *session_find(struct host *host, pid_t pid) {
     struct session *s;
@@ -54,8 +62,10 @@ void session_let_go_of_client(struct session *s) {
 }
 
 void session_free(struct session *s) {
+    while (s->family && s->family->first == s && !LIST_EMPTY(&s->family->others)) session_free(LIST_FIRST(&s->family->others));
     s->state = VT__SESSION_STATE__ENDED;
     session_tell_waiters(s);
+    family_leave(s);
     if (s->peer) peer_stream(s->peer, NULL);
     session_let_go_of_client(s);
     LIST_REMOVE(s, link);
@@ -67,7 +77,8 @@ void session_free(struct session *s) {
     vt_close(&s->pidfd);
     drain_free(s->drain);
     arena_close(&s->arena);
-    spool_close(&s->spool, !s->keep_spool);
+    spool_close(&s->own_spool, !s->keep_spool);
+    family_free(s);
     free(s->options_text);
     free(s->output);
     free(s->inside);
@@ -106,5 +117,5 @@ void session_answer(struct session *s, bool pending) {
     m.note = note;
     m.gil_holder = s->gil_holder;
     peer_send(s->peer, VT_CTL_ATTACHED, &m.base);
-    peer_stream(s->peer, &s->spool);
+    peer_stream(s->peer, s->spool);
 }

@@ -1,4 +1,4 @@
-/* What the session_*.c files use of each other. Nothing outside this folder includes it. Order, lowest first: session_life.c,
+/* What the session_*.c files use of each other. Nothing outside this folder includes it. Order, lowest first: session_life.c with family.c,
  * session_helpers.c, session_stop.c, session.c, session_start.c. */
 #ifndef VT_DAEMON_SESSION_PARTS_H
 #define VT_DAEMON_SESSION_PARTS_H
@@ -12,6 +12,8 @@ bool session_is_launch(const struct session *s);
 
 /* States only advance: an earlier one is ignored. */
 void session_set_state(struct session *s, Vt__SessionState state);
+/* There is more in the spool: its client is sent it. */
+void session_kick(struct session *s);
 /* The periodic check comes at once. */
 void session_look_now(struct session *s);
 void session_tell_waiters(struct session *s);
@@ -52,6 +54,8 @@ bool session_stop_is_over(struct session *s, uint64_t now);
 
 /* ---- session.c ---- */
 
+/* Nothing more comes from its process, or from others of its family: writes END. May free the session. */
+void session_finish_end(struct session *s);
 /* The periodic check: function of the session's timer. */
 void session_tick(void *session);
 

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "daemon/session/attach_request.h"
+#include "daemon/session/family.h"
 #include "daemon/session/libraries.h"
+#include "daemon/session/session_frames.h"
 #include "daemon/session/session_parts.h"
 
 #define POLL_FIRST 1000000u
@@ -22,7 +24,7 @@
 
 static int sink_put(void *ctx, uint32_t type, const ProtobufCMessage *msg) {
     struct session *s = ctx;
-    return spool_put(&s->spool, type, msg);
+    return spool_put(s->spool, s->section, type, msg);
 }
 
 static void take_arena(struct session *s, int fd, bool pages_first) {
@@ -156,7 +158,31 @@ static int check_limit(const struct host *host, uid_t uid, struct vt_err *err) {
                       uid, n);
 }
 
-/* A session in its first state, listed, and the request for a helper in *h (owned by the caller); NULL: err. */
+/* A session in its first state, listed. NULL: err. */
+static struct session *session_make(struct host *host, const struct creds *creds, pid_t pid, struct vt_err *err) {
+    if (check_limit(host, creds->uid, err)) return NULL;
+    struct session *s = calloc(1, sizeof(*s));
+    if (!s) return vt_err_set(err, -ENOMEM, "out of memory"), NULL;
+    s->host = host;
+    s->creds = *creds;
+    s->pid = pid;
+    s->spool = &s->own_spool;
+    s->pidfd = s->helper.fd = s->helper.pidfd = s->arena.fd = s->own_spool.fd = s->launch.fd = -1;
+    s->on_helper = on_helper;
+    s->timer.fn = session_tick;
+    s->timer.ctx = s;
+    s->watch.fn = session_watch_cpu;
+    s->watch.ctx = s;
+    s->poll_ns = POLL_FIRST;
+    s->wake_wait = session_wake_every(s);
+    s->start_real_ns = vt_real_ns();
+    s->begun_ns = vt_mono_ns();
+    s->begun_ticks = clock_ticks(&host->clock);
+    LIST_INSERT_HEAD(&host->sessions, s, link);
+    return s;
+}
+
+/* One for a request, and the request for a helper in *h (owned by the caller); NULL: err. */
 static struct session *session_new(struct host *host, const struct peer *peer, const Vt__AttachReq *req, struct helper_req **h,
                                    struct vt_err *err) {
     struct session *other = session_find(host, (pid_t)req->pid);
@@ -165,38 +191,20 @@ static struct session *session_new(struct host *host, const struct peer *peer, c
     if (req->pid == 0 || req->pid > INT32_MAX) return vt_err_set(err, -EINVAL, "%u is not a pid", req->pid), NULL;
     if ((pid_t)req->pid == getpid()) return vt_err_set(err, -EINVAL, "viztracerd does not trace itself"), NULL;
 
-    if (check_limit(host, peer->creds.uid, err)) return NULL;
     *h = calloc(1, sizeof(**h));
-    struct session *s = calloc(1, sizeof(*s));
-    if (!*h || !s) {
-        free(s);
-        return vt_err_set(err, -ENOMEM, "out of memory"), NULL;
-    }
+    if (!*h) return vt_err_set(err, -ENOMEM, "out of memory"), NULL;
+    struct session *s = session_make(host, &peer->creds, (pid_t)req->pid, err);
+    if (!s) return NULL;
     struct passwd *pw = getpwuid(peer->creds.uid);
-    s->host = host;
-    s->creds = peer->creds;
-    s->pid = (pid_t)req->pid;
-    s->pidfd = s->helper.fd = s->helper.pidfd = s->arena.fd = s->spool.fd = s->launch.fd = -1;
     if (pw)
         snprintf(s->owner_name, sizeof(s->owner_name), "%s", pw->pw_name);
     else
         snprintf(s->owner_name, sizeof(s->owner_name), "uid %u", peer->creds.uid);
-    s->on_helper = on_helper;
-    s->timer.fn = session_tick;
-    s->timer.ctx = s;
-    s->watch.fn = session_watch_cpu;
-    s->watch.ctx = s;
-    s->poll_ns = POLL_FIRST;
-    s->wake_wait = session_wake_every(s);
     s->duration_ns = req->duration_ns;
     s->gil_timeout_ns = req->gil_timeout_ns;
     s->nchunks = req->options && req->options->arena_chunks ? req->options->arena_chunks : VT_CHUNKS_DEFAULT;
     if (s->nchunks < VT_CHUNKS_MIN) s->nchunks = VT_CHUNKS_MIN;
     if (s->nchunks > VT_CHUNKS_MAX) s->nchunks = VT_CHUNKS_MAX;
-    s->start_real_ns = vt_real_ns();
-    s->begun_ns = vt_mono_ns();
-    s->begun_ticks = clock_ticks(&host->clock);
-    LIST_INSERT_HEAD(&host->sessions, s, link);
     return s;
 }
 
@@ -217,7 +225,7 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
     struct helper_req *h;
     struct session *s = session_new(host, peer, req, &h, err);
     int rc = s ? request_fill(s, req, h, err) : err->code;
-    if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
+    if (!rc) rc = spool_open(s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
     if (!rc) rc = watch_target(s, err); /* before the attach, so that a reused pid is noticed */
     if (!rc) rc = session_start_helper(s, h, err);
     free(h);
@@ -228,11 +236,69 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
 
 /* ---- launch ---- */
 
+/* The session has its arena: the process that came gets it. */
+static void begin(struct session *s, const struct vt_launch_hello *hello, int *arena_fd, uint64_t *arena_bytes) {
+    struct vt_err err = {0};
+    struct helper_msg done = {.kind = HELPER_DONE, .res = {.arena_fd = -1}};
+    session_describe(s); /* it waits for our answer; later it may have ended */
+    launch_describe(s->pid, hello->pid, &done.info);
+    if (watch_target(s, &err)) vt_log(VT_LOG_ERROR, "session %d: %s", s->pid, err.msg);
+    if (s->pidfd < 0) s->target_gone = true;
+    *arena_fd = s->arena.fd;
+    *arena_bytes = s->arena.bytes;
+    on_injected(s, &done);
+}
+
+/* The process was traced as another program, which is gone. */
+static void end_before_exec(struct session *s) {
+    struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
+    bool other = s->pidfd >= 0 && poll(&ended, 1, 0) == 1; /* the number is used again */
+    s->target_gone = true;
+    session_stop(s, other ? VT__END_REASON__TARGET_EXIT : VT__END_REASON__EXEC, "");
+}
+
+static int copy_request(struct session *s, const struct session *first) {
+    snprintf(s->owner_name, sizeof(s->owner_name), "%s", first->owner_name);
+    s->nchunks = first->nchunks;
+    s->min_duration_ns = first->min_duration_ns;
+    s->max_overhead = first->max_overhead;
+    s->options_text = strdup(first->options_text);
+    s->output = strdup(first->output);
+    return s->options_text && s->output ? 0 : -ENOMEM;
+}
+
+/* Another process of the program. */
+static bool on_other(struct session *first, const struct vt_launch_hello *hello, pid_t pid, int *arena_fd,
+                     uint64_t *arena_bytes) {
+    struct family *family = first->family;
+    struct session *before = session_find(first->host, pid);
+    struct vt_err err = {0};
+    if (before && before->family != family) return false; /* it is being attached to */
+    if (before && before->state < VT__SESSION_STATE__DRAINED) end_before_exec(before);
+    struct session *s = session_make(first->host, &first->creds, pid, &err);
+    int rc = s ? copy_request(s, first) : err.code;
+    if (!rc && hello->rc) rc = hello->rc;
+    if (!rc) {
+        int fd = launch_make_arena(family->request, s->nchunks, clock_ticks(&s->host->clock) + family->lease_ticks, &err);
+        rc = fd < 0 ? fd : arena_open(&s->arena, fd, s->nchunks, &err);
+    }
+    if (!rc) rc = family_join(family, s);
+    if (rc) {
+        vt_log(VT_LOG_INFO, "process %d of the program of %d is not traced: %s", pid, first->pid,
+               err.msg[0] ? err.msg : strerror(-rc));
+        if (s) session_free(s);
+        family->lost++;
+        return false;
+    }
+    lease_keep(&s->host->lease, &s->arena);
+    begin(s, hello, arena_fd, arena_bytes);
+    return true;
+}
+
 /* A process of the program is about to run Python code. */
 static bool on_interpreter(void *ctx, const struct vt_launch_hello *hello, pid_t pid, int *arena_fd, uint64_t *arena_bytes) {
     struct session *s = ctx;
-    struct vt_err err = {0};
-    struct helper_msg done = {.kind = HELPER_DONE, .res = {.arena_fd = -1}};
+    if (s->injected && s->family && !s->family->over) return on_other(s, hello, pid, arena_fd, arena_bytes);
     if (s->injected) return false; /* only the first one is traced */
     if (hello->rc) {
         vt_clean_line(s->end_text, sizeof(s->end_text), hello->text, sizeof(hello->text));
@@ -241,12 +307,7 @@ static bool on_interpreter(void *ctx, const struct vt_launch_hello *hello, pid_t
         return false;
     }
     s->pid = pid;
-    launch_describe(pid, hello->pid, &done.info);
-    if (watch_target(s, &err)) vt_log(VT_LOG_ERROR, "session %d: %s", pid, err.msg);
-    if (s->pidfd < 0) s->target_gone = true;
-    on_injected(s, &done);
-    *arena_fd = s->arena.fd;
-    *arena_bytes = s->arena.bytes;
+    begin(s, hello, arena_fd, arena_bytes);
     return true;
 }
 
@@ -259,11 +320,13 @@ int session_launch(struct host *host, struct peer *peer, struct session **held, 
         s = session_new(host, peer, req, &h, err);
         rc = s ? request_fill(s, req, h, err) : err->code;
     }
-    if (!rc) rc = spool_open(&s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
+    if (!rc) rc = spool_open(s->spool, host->spool_dir, s->pid, s->creds.uid, s->creds.gid, req->max_bytes, err);
     if (!rc) {
         int fd = launch_make_arena(&h->ctl, s->nchunks, clock_ticks(&host->clock) + h->lease_ticks, err);
         rc = fd < 0 ? fd : arena_open(&s->arena, fd, s->nchunks, err);
     }
+    if (!rc && req->follow && (rc = family_new(s, &h->ctl, h->lease_ticks)))
+        vt_err_set(err, rc, "cannot begin the trace: %s; set VIZTRACERD_SPOOL to a folder with room", strerror(-rc));
     if (!rc) {
         lease_keep(&host->lease, &s->arena);
         rc = launch_listen(&s->launch, &host->loop, on_interpreter, s, err);

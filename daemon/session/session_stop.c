@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/session/family.h"
 #include "daemon/session/session_frames.h"
 #include "daemon/session/session_parts.h"
 
@@ -18,7 +19,28 @@ static bool has_exited(const struct session *s) {
     return s->target_gone || (s->pidfd >= 0 && poll(&p, 1, 0) == 1);
 }
 
+/* Why the whole trace ends, and not only that of one process. */
+static bool ends_all(const struct session *s, Vt__EndReason reason) {
+    bool outside = reason == VT__END_REASON__STOPPED || reason == VT__END_REASON__DURATION ||
+                   reason == VT__END_REASON__CLIENT_GONE || reason == VT__END_REASON__DAEMON;
+    return s->family && !s->family->over && ((outside && !family_is_other(s)) || reason == VT__END_REASON__SPOOL_FULL);
+}
+
+static void stop_family(struct family *family, Vt__EndReason reason, const char *text) {
+    struct session *other;
+    launch_take(&family->first->launch); /* those that came in this moment */
+    family->over = true;
+    launch_close(&family->first->launch);
+    session_stop(family->first, reason, text);
+    session_look_now(family->first); /* it may have waited for this only */
+    LIST_FOREACH(other, &family->others, relative) session_stop(other, reason, text);
+}
+
 void session_stop(struct session *s, Vt__EndReason reason, const char *text) {
+    if (ends_all(s, reason)) {
+        stop_family(s->family, reason, text);
+        return;
+    }
     if (s->stop_ns) return;
     if (reason == VT__END_REASON__STOPPED && session_is_launch(s) && has_exited(s)) {
         reason = VT__END_REASON__TARGET_EXIT;

@@ -1,6 +1,6 @@
 /* Starting a program under trace: what the launch library (launch/), the daemon and the agent say to one another.
  *
- *   client   starts the program with LD_PRELOAD=<launch library> and VIZTRACER_LAUNCH=<socket><token><filters>
+ *   client   starts the program with LD_PRELOAD=<launch library> and VIZTRACER_LAUNCH=<socket><token><filters><where>
  *   library  in the first process that runs Python code, right before the program's first line:
  *                connects to the abstract socket   -- vt_launch_hello -->   daemon
  *                                                  <-- vt_launch_answer -- (with the descriptor of the arena)
@@ -8,7 +8,10 @@
  *
  * The token is the right to take part in the trace; the socket's name can be seen by everybody. `filters` is the number of
  * seccomp filters that the client is under, two digits: a process under more of them is left alone, because a filter may kill it
- * for a system call that it does not know. */
+ * for a system call that it does not know. `where` is one character, enum vt_launch_where.
+ *
+ * Where all processes are followed, each process that runs Python code connects, and gets an arena of its own: one that is started
+ * by the library in it, one that is forked by the agent at its first event, through vt_launch.connect. */
 #ifndef VT_PROTO_ABI_LAUNCH_H
 #define VT_PROTO_ABI_LAUNCH_H
 
@@ -17,10 +20,16 @@
 
 #define VT_LAUNCH_VARIABLE "VIZTRACER_LAUNCH"
 #define VT_LAUNCH_KEY 32u                       /* characters of the socket's own part of its name, and of the token */
-#define VT_LAUNCH_VALUE (2 * VT_LAUNCH_KEY + 2) /* characters of the variable's value */
+#define VT_LAUNCH_VALUE (2 * VT_LAUNCH_KEY + 3) /* characters of the variable's value */
 #define VT_LAUNCH_SOCKET "viztracer-launch-"    /* abstract: a 0 byte, this, the first VT_LAUNCH_KEY characters of the variable */
 #define VT_LAUNCH_LIBRARY "libviztracer_launch.so"
 #define VT_LAUNCH_AGENT "libviztracer_agent.so" /* in the folder of the library */
+
+enum vt_launch_where {
+    VT_LAUNCH_ONE = '1',   /* only the first process that runs Python code is traced */
+    VT_LAUNCH_ALL = 'a',   /* all are; this one was started by the client, or by programs without an interpreter */
+    VT_LAUNCH_BELOW = 'b', /* the same; this one was started by a program with an interpreter */
+};
 
 #define VT_LAUNCH_HELLO_MAGIC 0x31484c5a49565456ull  /* "VTVIZLH1" */
 #define VT_LAUNCH_ANSWER_MAGIC 0x31414c5a49565456ull /* "VTVIZLA1" */
@@ -55,7 +64,10 @@ struct vt_launch {
     void *user_code; /* code object of the program's __main__, which runs next; NULL = not known */
     uint32_t flags;  /* VT_LAUNCH_* */
     uint32_t pad;
+    /* Asks for an arena in a forked child: 0, the descriptor and the size, or -errno: the child is not to be traced. Waits for two
+     * seconds at most. NULL: children are not traced. */
+    int (*connect)(int *fd, uint64_t *arena_bytes);
 };
-_Static_assert(sizeof(struct vt_launch) == 32, "vt_launch");
+_Static_assert(sizeof(struct vt_launch) == 40, "vt_launch");
 
 #endif

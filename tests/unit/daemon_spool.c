@@ -43,7 +43,7 @@ static int put_names(uint32_t n) {
     }
     m.n_names = n;
     m.names = list;
-    return spool_put(&spool, VT_FRAME_NAMES, &m.base);
+    return spool_put(&spool, 0, VT_FRAME_NAMES, &m.base);
 }
 
 static unsigned frames_in(const char *path) {
@@ -87,7 +87,7 @@ START_TEST(test_spool_keeps_the_size_limit) {
     ck_assert_int_eq(put_names(1), -EFBIG);
     ck_assert_uint_le(spool.size, 5000);
     Vt__End end = VT__END__INIT;
-    ck_assert_int_eq(spool_put_last(&spool, VT_FRAME_END, &end.base), 0); /* the trace is closed all the same */
+    ck_assert_int_eq(spool_put_last(&spool, 0, VT_FRAME_END, &end.base), 0); /* the trace is closed all the same */
     ck_assert_uint_eq(spool.tail_len, 0);
     ck_assert_uint_gt(frames_in(spool.path), 5);
     spool_close(&spool, true);
@@ -108,7 +108,7 @@ START_TEST(test_spool_full_disk_keeps_whole_frames) {
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     Vt__End end = VT__END__INIT;
     end.reason = VT__END_REASON__SPOOL_FULL;
-    ck_assert_int_eq(spool_put_last(&spool, VT_FRAME_END, &end.base), 0);
+    ck_assert_int_eq(spool_put_last(&spool, 0, VT_FRAME_END, &end.base), 0);
     ck_assert_uint_gt(spool.tail_len, VT_FRAME_HDR); /* for the client that is there */
     spool_close(&spool, true);
 }
