@@ -1,6 +1,5 @@
 /* Programs that are started under trace: stdout, stderr and exit status are those of a bare run, and the trace begins and ends
- * with the program's own code. Each case is a command line for the shell or for viztracer; $PY is the interpreter, $T the folder
- * of the targets, $B that of the built programs, $A a program with an address sanitizer. */
+ * with the program's own code. Each case is a command line for the shell or for viztracer (run_expand). */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,106 +13,10 @@
 #include <unistd.h>
 
 #include "proto/base.h"
+#include "tests/lib/run.h"
 #include "tests/lib/suite.h"
 
-#define TEXT_MAX 65536
-#define WAIT_MS 60000
 #define WORDS_MAX 32
-
-static char folder[64]; /* of the two libraries; has the same path inside a chroot */
-
-/* ---- running ---- */
-
-struct run {
-    pid_t pid;
-    int in, out, err; /* our ends; err = -1 with a terminal, in = out then */
-    char text[2][TEXT_MAX];
-    size_t len[2];
-    int status;
-};
-
-static void start(struct run *r, char *const *argv, bool terminal) {
-    int in[2], out[2], err[2];
-    memset(r, 0, sizeof *r);
-    r->err = -1;
-    if (terminal) {
-        r->pid = forkpty(&r->out, NULL, NULL, &(struct winsize){.ws_row = 24, .ws_col = 80});
-        r->in = r->out;
-    } else {
-        ck_assert(!pipe2(in, O_CLOEXEC) && !pipe2(out, O_CLOEXEC) && !pipe2(err, O_CLOEXEC));
-        r->pid = fork();
-    }
-    ck_assert_int_ge(r->pid, 0);
-    if (!r->pid) {
-        if (!terminal) {
-            setpgid(0, 0);
-            dup2(in[0], 0);
-            dup2(out[1], 1);
-            dup2(err[1], 2);
-        }
-        alarm(0);
-        execvp(argv[0], argv);
-        _exit(127);
-    }
-    if (terminal) return;
-    setpgid(r->pid, r->pid);
-    close(in[0]);
-    close(out[1]);
-    close(err[1]);
-    r->in = in[1];
-    r->out = out[0];
-    r->err = err[0];
-}
-
-static bool take(struct run *r, int which, int *fd) {
-    char drop[4096];
-    size_t room = TEXT_MAX - 1 - r->len[which];
-    ssize_t n = read(*fd, room ? r->text[which] + r->len[which] : drop, room ? room : sizeof drop);
-    if (n > 0 && room) r->len[which] += (size_t)n;
-    if (n > 0) return true;
-    if (n < 0 && errno == EINTR) return true;
-    if (*fd != r->in) close(*fd);
-    *fd = -1;
-    return false;
-}
-
-/* Until `text` has come on stdout, or until both streams have ended. False: too late. */
-static bool read_until(struct run *r, const char *text) {
-    uint64_t end = now_ms() + WAIT_MS;
-    while (r->out >= 0 || r->err >= 0) {
-        struct pollfd fds[2] = {{.fd = r->out, .events = POLLIN}, {.fd = r->err, .events = POLLIN}};
-        if (text && strstr(r->text[0], text)) return true;
-        if (now_ms() > end || poll(fds, 2, 1000) < 0) return false;
-        if (fds[0].revents) take(r, 0, &r->out);
-        if (fds[1].revents) take(r, 1, &r->err);
-    }
-    return !text;
-}
-
-/* An address says nothing, and a terminal has its own line ends. */
-static void normalise(char *text) {
-    char *to = text;
-    for (const char *from = text; *from; from++) {
-        if (*from == '\r') continue;
-        *to++ = *from;
-        if (from[0] != '0' || from[1] != 'x') continue;
-        *to++ = 'x';
-        from++;
-        while (strchr("0123456789abcdef", from[1]) && from[1]) from++;
-    }
-    *to = 0;
-}
-
-static void finish(struct run *r, const char *who) {
-    if (!read_until(r, NULL)) {
-        kill(-r->pid, SIGKILL);
-        ck_abort_msg("%s has not ended: %s%s", who, r->text[0], r->text[1]);
-    }
-    while (waitpid(r->pid, &r->status, 0) < 0 && errno == EINTR) continue;
-    if (r->in >= 0) close(r->in);
-    normalise(r->text[0]);
-    normalise(r->text[1]);
-}
 
 /* ---- cases ---- */
 
@@ -176,31 +79,8 @@ static const struct test_case cases[] = {
     {.name = "terminal-interrupt", .line = PROGRAM "interrupted", .input = "\003", .flags = TERMINAL, .ends = "killed by SIGINT"},
 };
 
-/* $PY and $T, in a line for a shell. */
-static void expand(const struct interp *ip, const char *line, char *to, size_t size) {
-    size_t at = 0;
-    const char *targets = ip->root[0] ? "/tmp/vt-targets" : NULL;
-    for (; *line && at + 1 < size; line++) {
-        if (!strncmp(line, "$PY", 3)) {
-            at += (size_t)snprintf(to + at, size - at, "%s%s%s%s", ip->root[0] ? "chroot " : "", ip->root, ip->root[0] ? " " : "",
-                                   ip->path);
-            line += 2;
-        } else if (!strncmp(line, "$A", 2) || !strncmp(line, "$B", 2)) {
-            at +=
-                (size_t)snprintf(to + at, size - at, "%s%s", line[1] == 'A' ? folder : tree_bin(), line[1] == 'A' ? "/asan" : "");
-            line++;
-        } else if (!strncmp(line, "$T", 2)) {
-            at += (size_t)snprintf(to + at, size - at, "%s%s", targets ? targets : tree_root(), targets ? "" : "/tests/targets");
-            line++;
-        } else {
-            to[at++] = *line;
-            to[at] = 0;
-        }
-    }
-}
-
 static void run_line(struct run *r, const struct test_case *c, const char *line, const char *output) {
-    char tool[PATH_MAX], direct[TEXT_MAX];
+    char tool[PATH_MAX], direct[RUN_TEXT_MAX];
     char *words[WORDS_MAX] = {0};
     size_t n = 0;
     snprintf(tool, sizeof tool, "%s/viztracer", tree_bin());
@@ -213,14 +93,15 @@ static void run_line(struct run *r, const struct test_case *c, const char *line,
     words[n++] = (char *)(uintptr_t) "sh";
     words[n++] = (char *)(uintptr_t) "-c";
     words[n++] = direct;
-    start(r, words, c->flags & TERMINAL);
-    if (c->input && c->input[0] == '\003') ck_assert_msg(read_until(r, "ready\r\n"), "%s: not ready: %s", c->name, r->text[0]);
+    run_start(r, words, c->flags & TERMINAL);
+    if (c->input && c->input[0] == '\003')
+        ck_assert_msg(run_read_until(r, "ready\r\n"), "%s: not ready: %s", c->name, r->text[0]);
     if (c->input) ck_assert_int_eq(write(r->in, c->input, strlen(c->input)), (ssize_t)strlen(c->input));
     if (!(c->flags & TERMINAL)) {
         close(r->in);
         r->in = -1;
     }
-    finish(r, line);
+    run_finish(r, line);
 }
 
 static bool has_mark(const struct trace *t, const char *text) {
@@ -247,12 +128,12 @@ START_TEST(test_launch_is_like_a_bare_run) {
     const struct interp *ip = suite_interp(_i);
     const struct test_case *c = &cases[suite_row(_i)];
     static struct run bare, traced;
-    char line[TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
+    char line[RUN_TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
     snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
     if (c->flags & NOT_IN_ROOT && ip->root[0]) skip_test("%s: its line does not fit a chroot", who);
     snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
     ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
-    expand(ip, c->line, line, sizeof line);
+    run_expand(ip, c->line, line, sizeof line);
     const char *output = temp_path(".json");
     run_line(&bare, c, line, NULL);
     run_line(&traced, c, line, output);
@@ -277,13 +158,13 @@ END_TEST
 /* ---- signals that are sent to viztracer ---- */
 
 static void start_waiting(struct run *r, const struct interp *ip, const char *what, const char *output) {
-    char line[TEXT_MAX], inside[PATH_MAX], script[PATH_MAX], tool[PATH_MAX];
+    char line[RUN_TEXT_MAX], inside[PATH_MAX], script[PATH_MAX], tool[PATH_MAX];
     snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
     ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
     snprintf(tool, sizeof tool, "exec %.1000s/viztracer --quiet -o %.1000s -- " PROGRAM "%s", tree_bin(), output, what);
-    expand(ip, tool, line, sizeof line);
-    start(r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
-    ck_assert_msg(read_until(r, "ready"), "%s on %s: not ready: %s%s", what, ip->version, r->text[0], r->text[1]);
+    run_expand(ip, tool, line, sizeof line);
+    run_start(r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    ck_assert_msg(run_read_until(r, "ready"), "%s on %s: not ready: %s%s", what, ip->version, r->text[0], r->text[1]);
 }
 
 START_TEST(test_launch_passes_a_signal_on) {
@@ -292,12 +173,12 @@ START_TEST(test_launch_passes_a_signal_on) {
     const char *output = temp_path(".json");
     start_waiting(&r, ip, "wait_for_signal 15 10", output);
     kill(r.pid, SIGTERM);
-    finish(&r, "wait_for_signal");
+    run_finish(&r, "wait_for_signal");
     ck_assert_msg(strstr(r.text[0], "[15]") && WIFEXITED(r.status) && !WEXITSTATUS(r.status), "%s: %s", ip->version, r.text[0]);
     unlink(output);
     start_waiting(&r, ip, "interrupted", output);
     kill(r.pid, SIGINT);
-    finish(&r, "interrupted");
+    run_finish(&r, "interrupted");
     ck_assert_msg(WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGINT, "%s: status %x", ip->version, (unsigned)r.status);
     ck_assert_msg(!access(output, F_OK), "%s: nothing was saved", ip->version);
     unlink(output);
@@ -316,7 +197,7 @@ START_TEST(test_launch_stops_and_goes_on_with_the_program) {
     ck_assert_msg(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTSTP, "%s: status %x", ip->version, (unsigned)status);
     kill(-r.pid, SIGCONT);
     kill(r.pid, SIGUSR1);
-    finish(&r, "wait_for_signal");
+    run_finish(&r, "wait_for_signal");
     ck_assert_msg(strstr(r.text[0], "[10]") && !r.status, "%s: status %x: %s", ip->version, (unsigned)r.status, r.text[0]);
     ck_assert_msg(!access(output, F_OK), "%s: nothing was saved", ip->version);
     unlink(output);
@@ -327,15 +208,15 @@ END_TEST
 
 /* Runs `viztracer OPTIONS` for a script that is copied where the interpreter sees it; loads the trace. */
 static void trace_with(const struct interp *ip, struct trace *t, const char *options, const char *rest, const char *output) {
-    char text[TEXT_MAX], line[TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
+    char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
     static struct run r;
     snprintf(who, sizeof who, "%.150s on %s", options, ip->version);
     snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
     ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
     snprintf(text, sizeof text, "exec %.1000s/viztracer --quiet -o %.1000s %s %s", tree_bin(), output, options, rest);
-    expand(ip, text, line, sizeof line);
-    start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
-    finish(&r, line);
+    run_expand(ip, text, line, sizeof line);
+    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    run_finish(&r, line);
     ck_assert_msg(!r.status, "%s: status %x: %s%s", who, (unsigned)r.status, r.text[0], r.text[1]);
     must_load(t, output, who);
     unlink(output);
@@ -404,7 +285,7 @@ END_TEST
 START_TEST(test_launch_makes_names) {
     const struct interp *ip = suite_interp(_i);
     static struct run r;
-    char line[TEXT_MAX], text[TEXT_MAX], dir[PATH_MAX];
+    char line[RUN_TEXT_MAX], text[RUN_TEXT_MAX], dir[PATH_MAX];
     if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
     snprintf(dir, sizeof dir, "%s", temp_path(".dir"));
     snprintf(text, sizeof text,
@@ -413,9 +294,9 @@ START_TEST(test_launch_makes_names) {
              "--pid_suffix --python $PY -c pass; $V --quiet --python $PY $T/launched.py nothing -o %.1000s/f.json --flamegraph "
              "-x; cd %.1000s; ls | sed 's/[0-9]/N/g; s/N\\+/N/g'; rm *; rmdir %.1000s",
              tree_bin(), dir, dir, dir, dir, dir);
-    expand(ip, text, line, sizeof line);
-    start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
-    finish(&r, "names");
+    run_expand(ip, text, line, sizeof line);
+    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    run_finish(&r, "names");
     ck_assert_msg(!strcmp(r.text[0], "a_N.json.gz\nf.json\nf.svg\nlaunched_N_N_N.json\n"), "%s: %s%s", ip->version, r.text[0],
                   r.text[1]);
 }
@@ -423,36 +304,16 @@ END_TEST
 
 /* ---- set-up ---- */
 
-static void copy_libraries(const char *root) {
-    char command[3 * PATH_MAX];
-    snprintf(command, sizeof command,
-             "mkdir -p %s%s && cp %.1000s/../lib/libviztracer_agent.so %.1000s/../lib/libviztracer_launch.so %s%s/", root, folder,
-             tree_bin(), tree_bin(), root, folder);
-    if (system(command)) {
-        fprintf(stderr, "cannot copy the libraries: %s\n", command);
-        exit(1);
-    }
-}
-
 /* A program that a preloaded library would keep from starting. */
 static void build_sanitized(void) {
     char command[PATH_MAX];
     snprintf(command, sizeof command,
              "echo 'int main(void) { return 0; }' | gcc -fsanitize=address -x c -o %s/asan - && LD_PRELOAD=%s/%s %s/asan 2>&1 | "
              "grep -q 'runtime does not come first'",
-             folder, folder, "libviztracer_launch.so", folder);
+             run_folder, run_folder, "libviztracer_launch.so", run_folder);
     if (system(command)) {
         fprintf(stderr, "no program that refuses a preloaded library: %s\n", command);
         exit(1);
-    }
-}
-
-static void remove_libraries(const char *root) {
-    static const char *const names[] = {"/libviztracer_agent.so", "/libviztracer_launch.so", "/asan", ""};
-    char path[2 * PATH_MAX];
-    for (size_t i = 0; i < VT_ARRAY_LEN(names); i++) {
-        snprintf(path, sizeof path, "%s%s%s", root, folder, names[i]);
-        remove(path);
     }
 }
 
@@ -475,17 +336,8 @@ int main(void) {
     Suite *s = suite_create("launch");
     size_t n;
     const struct interp *ips = interp_list(&n);
-    char targets[PATH_MAX];
-    snprintf(folder, sizeof folder, "/tmp/vt-launch-%d", (int)getpid());
-    copy_libraries("");
+    run_set_up();
     build_sanitized();
-    for (size_t i = 0; i < n; i++)
-        if (ips[i].root[0]) copy_libraries(ips[i].root);
-    snprintf(targets, sizeof targets, "%s/libviztracer_agent.so", folder);
-    setenv("VIZTRACER_AGENT", targets, 1);
-    snprintf(targets, sizeof targets, "%s/tests/targets:/tmp/vt-targets", tree_root());
-    setenv("PYTHONPATH", targets, 1); /* for -m launched */
-    setenv("VIZTRACERD_SOCKET", "none", 1);
     for (size_t i = 0; i < VT_ARRAY_LEN(cases); i++) add_case(s, i, ips, n);
     suite_add(s, "signals", test_launch_passes_a_signal_on, 120);
     suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 120);
@@ -494,8 +346,6 @@ int main(void) {
     suite_add(s, "entries", test_launch_has_viztracers_entries, 120);
     suite_add_once(s, "names", test_launch_makes_names, 120);
     int rc = suite_main(s);
-    remove_libraries("");
-    for (size_t i = 0; i < n; i++)
-        if (ips[i].root[0]) remove_libraries(ips[i].root);
+    run_clean_up();
     return rc;
 }

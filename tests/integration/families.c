@@ -1,0 +1,173 @@
+/* A launched program of several processes: what it prints and how it ends are as in a bare run, and each process that runs Python
+ * code is in the trace, with every call that it says it made (tests/targets/families.py). */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/base.h"
+#include "tests/lib/run.h"
+#include "tests/lib/suite.h"
+
+enum { UNORDERED = 1 }; /* two processes write at the same time */
+static const struct test_case {
+    const char *name;
+    size_t processes; /* that are in the trace at least; one more than lines where one runs nothing of ours */
+    const char *names[3];
+    unsigned flags;
+} cases[] = {
+    {"none", 1, {NULL}, 0},
+    {"popen", 3, {NULL}, 0},
+    {"clean", 2, {NULL}, 0},
+    {"shell", 3, {NULL}, 0},
+    {"execute", 1, {NULL}, 0},
+    {"spawn", 3, {NULL}, 0},
+    {"preexec", 2, {NULL}, 0},
+    {"environment", 2, {NULL}, 0},
+    {"fork", 3, {NULL}, 0},
+    {"fork_falls_off_the_end", 2, {NULL}, 0},
+    {"fork_in_thread", 2, {NULL}, 0},
+    {"fork_twice", 3, {NULL}, 0},
+    {"killed", 2, {NULL}, 0},
+    {"not_waited_for", 2, {NULL}, 0},
+    {"outlives", 2, {NULL}, 0},
+    {"process fork", 3, {"MainProcess", "ForkProcess-1", "ForkProcess-2"}, 0},
+    {"process spawn", 3, {"MainProcess", "SpawnProcess-1", "SpawnProcess-2"}, 0},
+    {"process forkserver", 4, {"MainProcess", "ForkServerProcess-1", "ForkServerProcess-2"}, 0},
+    {"pool fork", 2, {"MainProcess", "ForkPoolWorker-1"}, 0},
+    {"pool spawn", 2, {"MainProcess", "SpawnPoolWorker-1"}, 0},
+    {"executor fork", 2, {"MainProcess", "ForkProcess-1"}, 0},
+    {"executor spawn", 2, {"MainProcess", "SpawnProcess-1"}, 0},
+    {"prefork", 5, {NULL}, 0},
+    {"gateway", 2, {NULL}, 0},
+};
+
+static void run_families(struct run *r, const struct interp *ip, const char *how, const char *options, const char *output) {
+    char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], tool[PATH_MAX] = "", inside[PATH_MAX], script[PATH_MAX];
+    snprintf(script, sizeof script, "%s/tests/targets/families.py", tree_root());
+    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
+    if (output) snprintf(tool, sizeof tool, "%.1000s/viztracer --quiet -o %.1000s %s --", tree_bin(), output, options);
+    snprintf(text, sizeof text, "exec %s $PY $T/families.py %s", tool, how);
+    run_expand(ip, text, line, sizeof line);
+    char *const words[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL};
+    run_start(r, words, false);
+    close(r->in);
+    r->in = -1;
+    run_finish(r, how);
+}
+
+/* Every line "NAME CALLS" of the program: one process called work_NAME so often. */
+static size_t must_have_calls(const struct trace *t, const char *text, const char *who) {
+    char copy[RUN_TEXT_MAX], name[64], function[80];
+    size_t lines = 0;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *save, *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        unsigned want;
+        if (sscanf(line, "%60[a-z0-9] %u", name, &want) != 2 || !want) continue;
+        snprintf(function, sizeof function, "work_%s", name);
+        const struct trace_event *call = trace_find(t, function, NULL);
+        ck_assert_msg(call, "%s: no call of %s", who, function);
+        size_t all = trace_count(t, function, 0), own = trace_count(t, function, call->pid);
+        ck_assert_msg(all == want && own == want, "%s: %zu and %zu calls of %s, not %u", who, all, own, function, want);
+        lines++;
+    }
+    return lines;
+}
+
+static size_t processes_in(const struct trace *t) {
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) n += t->events[i].ph == 'M' && !strcmp(t->events[i].name, "process_name");
+    return n;
+}
+
+static bool has_process(const char *path, const char *name) {
+    char command[PATH_MAX + 256];
+    snprintf(command, sizeof command,
+             "%.1000s/viztracer report --json --slowest 0 %.1000s | grep -q '\"parent_pid\":[0-9]*,\"name\":\"%s\"'", tree_bin(),
+             path, name);
+    return system(command) == 0;
+}
+
+static void must_be_alike(const struct run *bare, const struct run *traced, const char *who) {
+    ck_assert_msg(bare->status == traced->status, "%s: status %x instead of %x: %s%s", who, (unsigned)traced->status,
+                  (unsigned)bare->status, traced->text[0], traced->text[1]);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(!strcmp(bare->text[i], traced->text[i]), "%s: %s\n%.1500s\ninstead of\n%.1500s", who,
+                      i ? "stderr" : "stdout", traced->text[i], bare->text[i]);
+}
+
+START_TEST(test_families_are_like_a_bare_run) {
+    const struct interp *ip = suite_interp(_i);
+    const struct test_case *c = &cases[suite_row(_i)];
+    static struct run bare, traced;
+    struct trace t;
+    struct tool tool;
+    char who[128];
+    const char *output = temp_path(".vzt"), *json = temp_path(".json");
+    snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
+    run_families(&bare, ip, c->name, "", NULL);
+    run_families(&traced, ip, c->name, "", output);
+    must_be_alike(&bare, &traced, who);
+    tool_runf(&tool, "convert %s -o %s", output, json);
+    must_exit(&tool, 0, who);
+    must_load(&t, json, who);
+    ck_assert_msg(strstr(tool.out, "dropped") == NULL, "%s: %s", who, tool.out);
+    must_have_calls(&t, traced.text[0], who);
+    ck_assert_msg(processes_in(&t) >= c->processes, "%s: %zu processes", who, processes_in(&t));
+    for (size_t i = 0; i < VT_ARRAY_LEN(c->names) && c->names[i]; i++)
+        ck_assert_msg(has_process(output, c->names[i]), "%s: no process %s", who, c->names[i]);
+    trace_free(&t);
+    unlink(output);
+    unlink(json);
+}
+END_TEST
+
+START_TEST(test_families_ignore_multiprocess_records_the_first) {
+    const struct interp *ip = suite_interp(_i);
+    static const char *const ways[] = {"popen", "fork", "process fork"};
+    static struct run bare, traced;
+    const char *output = temp_path(".json");
+    for (size_t i = 0; i < VT_ARRAY_LEN(ways); i++) {
+        struct trace t;
+        run_families(&bare, ip, ways[i], "", NULL);
+        run_families(&traced, ip, ways[i], "--ignore_multiprocess", output);
+        must_be_alike(&bare, &traced, ways[i]);
+        must_load(&t, output, ways[i]);
+        ck_assert_msg(processes_in(&t) == 1 && trace_count(&t, "work_main", 0) == 12, "%s on %s", ways[i], ip->version);
+        trace_free(&t);
+        unlink(output);
+    }
+}
+END_TEST
+
+/* One version for each kind of hook, the oldest, and one of another C library. */
+static const int some[] = {8, 11, 12, 14};
+
+int main(void) {
+    Suite *s = suite_create("families");
+    size_t n;
+    const struct interp *ips = interp_list(&n);
+    run_set_up();
+    for (size_t row = 0; row < VT_ARRAY_LEN(cases); row++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s", cases[row].name);
+        for (char *at = name; *at; at++)
+            if (*at == ' ') *at = '-';
+        TCase *tc = tcase_create(strdup(name));
+        tcase_set_timeout(tc, 120);
+        for (size_t i = 0; i < n; i++) {
+            bool wanted = false, second = i && ips[i - 1].minor == ips[i].minor;
+            for (size_t k = 0; k < VT_ARRAY_LEN(some); k++) wanted |= some[k] == ips[i].minor && !second;
+            int at = (int)(row * n + i);
+            if (wanted) tcase_add_loop_test(tc, test_families_are_like_a_bare_run, at, at + 1);
+        }
+        suite_add_tcase(s, tc);
+    }
+    suite_add(s, "ignore-multiprocess", test_families_ignore_multiprocess_records_the_first, 120);
+    int rc = suite_main(s);
+    run_clean_up();
+    return rc;
+}
