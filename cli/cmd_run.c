@@ -115,10 +115,10 @@ const struct cli_cmd cli_run = {
                 .name = "run",
                 .args = "[options] PROGRAM [ARG...]",
                 .summary = "starts a program under trace (run may be left out)",
-                .about =
-                    "Starts a script, a module (-m), code (-c) or any command that runs Python, traces it and "
-                    "the processes that it starts, from the first line on, and saves the trace when it ends. The program has the terminal, the "
-                    "signals and the environment that it would have without the trace. The exit status is its own.",
+                .about = "Starts a script, a module (-m), code (-c) or any command that runs Python, traces it and "
+                         "the processes that it starts, from the first line on, and saves the trace when it ends. The program "
+                         "has the terminal, the "
+                         "signals and the environment that it would have without the trace. The exit status is its own.",
                 .examples = "viztracer script.py --its-own-option\n"
                             "viztracer -o out.html -m pytest tests\n"
                             "viztracer -- gunicorn app:app",

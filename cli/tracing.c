@@ -182,7 +182,7 @@ static int on_frame(struct tracing *a, uint32_t type, const uint8_t *payload, ui
         if (rc) return vt_err_set(&a->err, rc, "viztracerd sent something that makes no sense: use the same version of both");
     }
     bool is_end = type == VT_FRAME_END && a->section <= 0; /* else another process has ended */
-    if (type == VT_FRAME_SECTION) /* it is written with its frame, which comes next */
+    if (type == VT_FRAME_SECTION)                          /* it is written with its frame, which comes next */
         a->section = ((Vt__Section *)msg)->number;
     else if (is_end && a->ending)
         rc = write_end(a, (Vt__End *)msg);

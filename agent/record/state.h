@@ -63,8 +63,8 @@ struct agent {
     uint64_t ticks_per_ms; /* from span, which is 20 ms */
     void *user_code;       /* launch: code object of the program's __main__ while it runs, borrowed; NULL = none or not known */
     bool joined; /* a forked child has begun its session: the event at which it did is among the open frames, or is none */
-    void (*forked)(void);  /* a child of a traced process gets a session of its own, or stays untraced. NULL: stays */
-    uint64_t naming;       /* governed: ticks that giving ids has cost since the account last took it */
+    void (*forked)(void); /* a child of a traced process gets a session of its own, or stays untraced. NULL: stays */
+    uint64_t naming;      /* governed: ticks that giving ids has cost since the account last took it */
 };
 extern HIDDEN struct agent agent;
 

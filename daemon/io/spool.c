@@ -101,7 +101,8 @@ static int append(struct spool *s, const uint8_t *frame, size_t len) {
 }
 
 /* The frame; in a file of several processes with the head of its section in front. *bytes: free() it. */
-static int pack(const struct spool *s, uint32_t section, uint32_t type, const ProtobufCMessage *msg, uint8_t **bytes, size_t *len) {
+static int pack(const struct spool *s, uint32_t section, uint32_t type, const ProtobufCMessage *msg, uint8_t **bytes,
+                size_t *len) {
     Vt__Section m = VT__SECTION__INIT;
     uint8_t *head = NULL, *frame;
     size_t head_len = 0;

@@ -16,7 +16,7 @@ struct spool {
     uint8_t *tail;      /* last frames of a trace that did not fit on the disk: a live client still gets them */
     size_t tail_len;
     uint32_t tail_room;
-    int full; /* 0, -ENOSPC, -EDQUOT or -EFBIG (max_bytes) */
+    int full;      /* 0, -ENOSPC, -EDQUOT or -EFBIG (max_bytes) */
     bool sections; /* it holds several processes (proto/FORMAT.md) */
 };
 

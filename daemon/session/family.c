@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "daemon/session/session_parts.h"
 #include "proto/msg_table.h"
 
 int family_new(struct session *first, const struct vt_ctl *request, uint64_t lease_ticks) {
@@ -38,18 +37,20 @@ int family_join(struct family *family, struct session *s) {
     return 0;
 }
 
-void family_leave(struct session *s) {
-    if (!family_is_other(s)) return;
+bool family_leave(struct session *s) {
+    if (!family_is_other(s)) return false;
     struct family *family = s->family;
     LIST_REMOVE(s, relative);
     family->events += s->totals.events;
     family->lost += !s->began;
-    if (family->over) session_look_now(family->first);
+    return family->over;
 }
 
 bool family_is_other(const struct session *s) { return s->family && s->family->first != s; }
 
-struct session *family_first(struct session *s) { return s->family ? s->family->first : s; }
+struct session *family_first(struct session *s) {
+    return s->family ? s->family->first : s;
+}
 
 bool family_waits(const struct session *s) {
     return s->family && s->family->first == s && (!s->family->over || !LIST_EMPTY(&s->family->others));

@@ -22,8 +22,8 @@ VT_MUST_CHECK int family_new(struct session *first, const struct vt_ctl *request
 void family_free(struct session *first);
 /* Makes the session another one of the family. -E2BIG: the file has as many processes as it can hold. */
 VT_MUST_CHECK int family_join(struct family *family, struct session *s);
-/* An other session ends: the first one looks whether it was the last. Nothing for sessions of no family. */
-void family_leave(struct session *s);
+/* A session ends. True: the first one has to look whether it waited for this one only. Nothing for sessions of no family. */
+bool family_leave(struct session *s);
 
 /* Is it a process of a family that did not come first? */
 bool family_is_other(const struct session *s);

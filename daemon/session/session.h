@@ -58,7 +58,7 @@ struct session {
     uint64_t got_ns;                     /* last time that there was something in the arena */
     uint64_t wake_ns, wake_wait;         /* when that was last tried; how long until it may be again */
     bool injected;                       /* the helper said so */
-    char comm[64]; /* its name, as the kernel has it; "" = not read yet */
+    char comm[64];                       /* its name, as the kernel has it; "" = not read yet */
     struct birth birth;
     struct attach_info info;
     struct attach_result result;
@@ -75,8 +75,8 @@ struct session {
     struct drain_totals totals;
     struct spool *spool; /* own_spool, or that of the family */
     struct spool own_spool;
-    bool began; /* known at the end: the hooks were in */
-    int unread; /* why nothing more is read from the arena, -errno; 0 = it is read */
+    bool began;                                      /* known at the end: the hooks were in */
+    int unread;                                      /* why nothing more is read from the arena, -errno; 0 = it is read */
     uint64_t poll_ns;                                /* current interval */
     uint64_t stats_ns, clock_ns, check_ns, moved_ns; /* when last done */
     /* end */

@@ -65,7 +65,7 @@ void session_free(struct session *s) {
     while (s->family && s->family->first == s && !LIST_EMPTY(&s->family->others)) session_free(LIST_FIRST(&s->family->others));
     s->state = VT__SESSION_STATE__ENDED;
     session_tell_waiters(s);
-    family_leave(s);
+    if (family_leave(s)) session_look_now(s->family->first);
     if (s->peer) peer_stream(s->peer, NULL);
     session_let_go_of_client(s);
     LIST_REMOVE(s, link);

@@ -1,5 +1,5 @@
-/* What the session_*.c files use of each other. Nothing outside this folder includes it. Order, lowest first: session_life.c with family.c,
- * session_helpers.c, session_stop.c, session.c, session_start.c. */
+/* What the session_*.c files use of each other. Nothing outside this folder includes it. Order, lowest first: session_life.c with
+ * family.c, session_helpers.c, session_stop.c, session.c, session_start.c. */
 #ifndef VT_DAEMON_SESSION_PARTS_H
 #define VT_DAEMON_SESSION_PARTS_H
 

@@ -10,8 +10,8 @@
  * seccomp filters that the client is under, two digits: a process under more of them is left alone, because a filter may kill it
  * for a system call that it does not know. `where` is one character, enum vt_launch_where.
  *
- * Where all processes are followed, each process that runs Python code connects, and gets an arena of its own: one that is started
- * by the library in it, one that is forked by the agent at its first event, through vt_launch.connect. */
+ * Where all processes are followed, each process that runs Python code connects, and gets an arena of its own: one that is
+ * started by the library in it, one that is forked by the agent at its first event, through vt_launch.connect. */
 #ifndef VT_PROTO_ABI_LAUNCH_H
 #define VT_PROTO_ABI_LAUNCH_H
 
@@ -64,8 +64,8 @@ struct vt_launch {
     void *user_code; /* code object of the program's __main__, which runs next; NULL = not known */
     uint32_t flags;  /* VT_LAUNCH_* */
     uint32_t pad;
-    /* Asks for an arena in a forked child: 0, the descriptor and the size, or -errno: the child is not to be traced. Waits for two
-     * seconds at most. NULL: children are not traced. */
+    /* Asks for an arena in a forked child: 0, the descriptor and the size, or -errno: the child is not to be traced. Waits for
+     * two seconds at most. NULL: children are not traced. */
     int (*connect)(int *fd, uint64_t *arena_bytes);
 };
 _Static_assert(sizeof(struct vt_launch) == 40, "vt_launch");

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/base.h"
 #include "tests/lib/suite.h"
 
 #define WAIT_MS 60000

@@ -185,7 +185,7 @@ def prefork():
 def gateway():
     """As execnet, and with it pytest-xdist, does: an interpreter that is sent its program."""
     code = "import sys; exec(eval(sys.stdin.readline()))"
-    program = "import sys; sys.argv = ['', 'none']; exec(open(%r).read()); work('gateway', 15)" % ME
+    program = "space = {'__name__': 'gate', '__file__': %r}; exec(open(%r).read(), space); space['work']('gateway', 15)" % (ME, ME)
     child = subprocess.Popen([sys.executable, "-u", "-c", code], stdin=subprocess.PIPE)
     child.communicate(repr(program).encode() + b"\n")
 
