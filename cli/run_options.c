@@ -18,7 +18,7 @@
     { name, NULL, OPTION_FLAG, AT(unused), .help = why }
 #define OLDER(name, bit)                                                                                                         \
     { name, NULL, OPTION_BIT, OPTION_AT(struct run_options, older), .value = (bit), .help = CHILDREN_NOW }
-#define CHILDREN_NOW "an older name; children are not traced in this version"
+#define CHILDREN_NOW "an older name; all processes of the program are traced anyway"
 #define NOT_YET "is not available in this version"
 
 const struct option_row run_option_rows[] = {

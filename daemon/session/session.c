@@ -197,7 +197,7 @@ static void finish(struct session *s) {
         if (!rc) rc = drain_finish(s->drain, ticks);
         if (rc) vt_log(VT_LOG_ERROR, "session %d: last drain: %s", s->pid, strerror(-rc));
     }
-    if (s->spool.full) drain_give_up(s->drain);
+    if (s->spool->full || s->unread) drain_give_up(s->drain);
     drain_totals(s->drain, &s->totals);
     if (s->spool->full && s->reason != VT__END_REASON__SPOOL_FULL && s->reason != VT__END_REASON__AGENT) {
         s->reason = VT__END_REASON__SPOOL_FULL;
