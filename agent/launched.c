@@ -43,6 +43,7 @@ int vt_agent_launch(const struct vt_launch *launch) {
     struct pending_error error;
     int rc = 0;
     if (launch->op == VT_LAUNCH_START) {
+        agent.launched = true;
         connect_child = launch->connect;
         agent.forked = connect_child ? forked : NULL;
         return start_session(launch);

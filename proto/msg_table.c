@@ -29,6 +29,7 @@ static const struct vt_msg_desc descs[] = {
     {VT_FRAME_THROTTLED, "throttled", &vt__throttled__descriptor, 1u << 20, 1, VT_THROTTLED_FUNCTIONS_MAX, throttled_is_valid},
     {VT_FRAME_CPU_TIMES, "cpu times", &vt__cpu_times__descriptor, 64u << 10, 1, 0, NULL},
     {VT_FRAME_SECTION, "section", &vt__section__descriptor, 64, 1, 0, section_is_valid},
+    {VT_FRAME_PROCESS, "process", &vt__process__descriptor, VT_PAYLOAD_MAX + 256, 1, 0, NULL},
     {VT_CTL_HELLO, "hello", &vt__hello__descriptor, 1024, 0, 0, NULL},
     {VT_CTL_ATTACH, "attach", &vt__attach_req__descriptor, 256u << 10, 0, 0, NULL},
     {VT_CTL_ATTACHED, "attached", &vt__attached__descriptor, 16u << 10, 0, 0, NULL},

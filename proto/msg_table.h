@@ -27,6 +27,7 @@ enum vt_frame_type {
     VT_FRAME_THROTTLED = 11,
     VT_FRAME_CPU_TIMES = 12,
     VT_FRAME_SECTION = 13,
+    VT_FRAME_PROCESS = 14,
     VT_CTL_HELLO = 64,
     VT_CTL_ATTACH = 65,
     VT_CTL_ATTACHED = 66,

@@ -62,6 +62,7 @@ struct agent {
     int64_t extra_index;   /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
     uint64_t ticks_per_ms; /* from span, which is 20 ms */
     void *user_code;       /* launch: code object of the program's __main__ while it runs, borrowed; NULL = none or not known */
+    bool launched;         /* started by us, or forked by such a process */
     bool joined; /* a forked child has begun its session: the event at which it did is among the open frames, or is none */
     void (*forked)(void); /* a child of a traced process gets a session of its own, or stays untraced. NULL: stays */
     uint64_t naming;      /* governed: ticks that giving ids has cost since the account last took it */

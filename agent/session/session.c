@@ -189,6 +189,16 @@ static void name_this_thread(struct thread *thread) {
     error_restore(&error);
 }
 
+/* At each visit: one comes with every function that is called for the first time, so also between the moment at which a child of
+ * multiprocessing gets its name and the first function that it was made for. */
+static void name_this_process(void) {
+    struct pending_error error;
+    if (!py.Py_IsFinalizing || py.Py_IsFinalizing()) return; /* the modules may be gone */
+    error_save(&error);
+    process_name_tell();
+    error_restore(&error);
+}
+
 bool session_visit(void) {
     if (UNLIKELY(agent.state != AGENT_TRACING)) {
         if (agent.state == AGENT_IDLE && agent.hooks && agent.hooks->leftover) agent.hooks->leftover();
@@ -225,5 +235,6 @@ bool session_visit(void) {
         return false;
     }
     if (UNLIKELY(thread->name_tries < NAME_TRIES) && !thread->starved) name_this_thread(thread);
+    if (agent.launched && !thread->starved) name_this_process();
     return agent.state == AGENT_TRACING;
 }

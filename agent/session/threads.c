@@ -8,6 +8,8 @@
 
 enum { THREAD_NAME_MAX = 1024 };
 
+static void *process_name; /* that was written last; a reference, or NULL */
+
 static void *attribute(void *object, const char *name) {
     void *key = py.PyUnicode_FromString(name), *value = NULL;
     if (key) value = py.PyObject_GenericGetAttr(object, key);
@@ -31,6 +33,8 @@ void thread_names_find_module(void) {
 }
 
 void thread_names_forget(void) {
+    drop_ref(process_name);
+    process_name = NULL;
     drop_ref(agent.threading_active);
     agent.threading_active = NULL;
 }
@@ -48,6 +52,35 @@ static bool tell(uint64_t ident, uint32_t tid, void *name) {
     }
     text_done(&text);
     return to != NULL;
+}
+
+static bool write_process_name(void *name) {
+    struct text text;
+    text_of_unicode(&text, name);
+    uint32_t len = (uint32_t)(text.len > THREAD_NAME_MAX ? THREAD_NAME_MAX : text.len);
+    uint8_t *to = len ? payload_reserve(len) : NULL;
+    if (to) {
+        memcpy(to, text.bytes, len);
+        payload_commit(VT_PL_PROCESS, len);
+    }
+    text_done(&text);
+    return to != NULL;
+}
+
+void process_name_tell(void) {
+    if (!agent.launched || field(py.PyThreadState_Get(), layout.ts_interp) != agent.main_interpreter) return;
+    void *modules = py.PyImport_GetModuleDict();
+    void *module = modules ? py.PyDict_GetItemString(modules, "multiprocessing.process") : NULL; /* borrowed */
+    if (!module) return;
+    void *process = attribute(module, "_current_process");
+    void *name = process ? attribute(process, "_name") : NULL;
+    drop_ref(process);
+    if (!name || name == process_name || !write_process_name(name)) {
+        drop_ref(name);
+        return;
+    }
+    drop_ref(process_name);
+    process_name = name;
 }
 
 static uint32_t native_id_of(void *thread_object) {

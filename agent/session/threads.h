@@ -9,7 +9,9 @@ void thread_names_find_module(void);
 /* Writes the name of the thread of this block; true once it is known and written. */
 bool thread_name_tell(struct thread *thread);
 void thread_names_tell_all(void);
-/* Drops the references to `threading`. */
+/* Writes the name by which multiprocessing knows the process, when it has one that was not written yet. */
+void process_name_tell(void);
+/* Drops the references to `threading`, and the name. */
 void thread_names_forget(void);
 /* A new reference to the name of a thread (pthread_self()), or NULL; native_id may be NULL, and stays as it is if it is not
  * known. */

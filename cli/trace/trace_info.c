@@ -134,6 +134,12 @@ static int take_header(struct loader *l, ProtobufCMessage **msg) {
     return rc;
 }
 
+static int take_process(struct loader *l, ProtobufCMessage **msg) {
+    const Vt__Process *from = (const void *)*msg;
+    struct trace_process *process = l->info->processes[0];
+    return from->name.len ? set_text(&process->name, &process->name_len, from->name.data, from->name.len) : 0;
+}
+
 static int take_clock(struct loader *l, ProtobufCMessage **msg) {
     const Vt__Clock *clock = (const void *)*msg;
     l->last = (struct vt_clock_point){clock->ticks, clock->mono_ns, clock->real_ns, clock->hz};
@@ -299,10 +305,10 @@ static const struct {
     uint32_t type;
     int (*take)(struct loader *, ProtobufCMessage **msg);
 } takers[] = {
-    {VT_FRAME_HEADER, take_header},       {VT_FRAME_CLOCK, take_clock}, {VT_FRAME_NAMES, take_names},
-    {VT_FRAME_THREAD, take_thread},       {VT_FRAME_STACK, take_stack}, {VT_FRAME_TASK, take_task},
-    {VT_FRAME_DROPS, take_drops},         {VT_FRAME_END, take_end},     {VT_FRAME_THROTTLED, take_throttled},
-    {VT_FRAME_CPU_TIMES, take_cpu_times},
+    {VT_FRAME_HEADER, take_header},       {VT_FRAME_CLOCK, take_clock},     {VT_FRAME_NAMES, take_names},
+    {VT_FRAME_THREAD, take_thread},       {VT_FRAME_STACK, take_stack},     {VT_FRAME_TASK, take_task},
+    {VT_FRAME_DROPS, take_drops},         {VT_FRAME_END, take_end},         {VT_FRAME_THROTTLED, take_throttled},
+    {VT_FRAME_CPU_TIMES, take_cpu_times}, {VT_FRAME_PROCESS, take_process},
 };
 
 static int take_block(struct loader *l, const struct vt_trace_frame *frame) {

@@ -373,6 +373,13 @@ static int on_task(struct streams *all, const uint8_t *p, uint32_t len) {
     return put(all, VT_FRAME_TASK, &m.base);
 }
 
+static int on_process(struct streams *all, const uint8_t *p, uint32_t len) {
+    Vt__Process m = VT__PROCESS__INIT;
+    m.name.data = (uint8_t *)p;
+    m.name.len = len;
+    return put(all, VT_FRAME_PROCESS, &m.base);
+}
+
 static int on_stack(struct streams *all, struct stream *s, const uint8_t *p, uint32_t len, uint64_t ticks) {
     struct vt_pl_stack head;
     struct text name;
@@ -417,6 +424,7 @@ int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const u
     case VT_PL_STACK: return on_stack(all, s, p, len, ticks);
     case VT_PL_THREAD: return on_thread(all, s, p, len);
     case VT_PL_TASK: return on_task(all, p, len);
+    case VT_PL_PROCESS: return on_process(all, p, len);
     case VT_PL_THROTTLED:
         rc = throttled_take(&all->throttled, p, len);
         all->totals.violations += rc == -EPROTO;

@@ -88,8 +88,8 @@ uint64_t session_attach_pause(struct session *s) {
 }
 
 void session_put_last_clock(struct session *s) {
-    Vt__Clock clock;
-    session_clock_frame(s, &clock);
+    Vt__Clock clock = s->replaced;
+    if (!clock.ticks) session_clock_frame(s, &clock);
     int rc = spool_put_last(s->spool, s->section, VT_FRAME_CLOCK, &clock.base);
     if (rc) vt_log(VT_LOG_ERROR, "session %d: no last clock frame: %s", s->pid, strerror(-rc));
 }

@@ -254,6 +254,7 @@ static void end_before_exec(struct session *s) {
     struct pollfd ended = {.fd = s->pidfd, .events = POLLIN};
     bool other = s->pidfd >= 0 && poll(&ended, 1, 0) == 1; /* the number is used again */
     s->target_gone = true;
+    session_clock_frame(s, &s->replaced); /* before the new program begins: the two must not overlap */
     session_stop(s, other ? VT__END_REASON__TARGET_EXIT : VT__END_REASON__EXEC, "");
 }
 
