@@ -2,6 +2,7 @@
 
 from viztracer._version import __version__
 from viztracer._viztracer_agent import counter, instant, span, span_begin, span_end, tracing
+from viztracer.decorator import ignore_function, log_sparse, trace_and_save
 from viztracer.tracer import VizTracer, get_tracer
 
 __all__ = [
@@ -9,9 +10,12 @@ __all__ = [
     "__version__",
     "counter",
     "get_tracer",
+    "ignore_function",
     "instant",
+    "log_sparse",
     "span",
     "span_begin",
     "span_end",
+    "trace_and_save",
     "tracing",
 ]

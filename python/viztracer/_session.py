@@ -137,8 +137,8 @@ class Session(object):
     def finish(self):
         """Waits until the whole trace has arrived; recording must have ended."""
         if not self.is_over:
-            self._answer("over")
             self.is_over = True
+            self._answer("over")
 
     def keep(self, path, newest, file_info):
         self._tell("keep {} {} {}".format(newest, "f" if file_info else "n", path))

@@ -80,6 +80,41 @@ class _Event(object):
 _Event = hushed_class(_Event)
 
 
+class _Duration(object):
+    """What add_duration returns."""
+
+    def __init__(self, name, args):
+        if not isinstance(name, str):
+            raise TypeError("name must be a string")
+        if args is not None and not isinstance(args, dict):
+            raise TypeError("args must be a dict")
+        self._name, self._args, self._spans = str(name), args or {}, []
+
+    def __enter__(self):
+        span = agent.span(self._name, **self._args)
+        self._spans.append(span)
+        span.__enter__()
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self._spans.pop().__exit__(kind, value, traceback)
+
+    def __call__(self, function):
+        import functools
+
+        name, args = self._name, self._args
+
+        @functools.wraps(function)
+        def call(*words, **named):
+            with agent.span(name, **args):
+                return function(*words, **named)
+
+        return call
+
+
+_Duration = hushed_class(_Duration)
+
+
 @hushed_class
 class VizTracer(object):
     """Records the calls of this process between start() and stop(), and saves them to files.
@@ -228,7 +263,7 @@ class VizTracer(object):
         if self.log_print:
             self._take_print()
         if other is not None and other is not self:
-            other._end()
+            other._end(lost=True)
         if self._session is not None and (self._session.is_over or not self._session.belongs_here()):
             self._drop()
         if self._session is None:
@@ -279,19 +314,24 @@ class VizTracer(object):
         enabled = self.enable
         if enabled:
             self.stop()
-        self._end()
+        self._end(lost=True)
         self._drop()
         self.parsed = False
         self.data = {}
         if enabled:
             self.start()
 
-    def _end(self):
-        """Recording of this session is over for good."""
-        if self._session is not None and not self._session.is_over and self._session.belongs_here():
-            if VizTracer._recording is self:
-                agent.leave()
+    def _end(self, lost=False):
+        """Recording of this session is over for good. lost: no matter if the trace is lost; a save would raise then."""
+        if self._session is None or self._session.is_over or not self._session.belongs_here():
+            return
+        if VizTracer._recording is self:
+            agent.leave()
+        try:
             self._session.finish()
+        except SessionError:
+            if not lost:
+                raise
 
     def _drop(self):
         session, self._session = self._session, None
@@ -357,6 +397,11 @@ class VizTracer(object):
         if enabled:
             self.start()
         return self.total_entries
+
+    def get_report(self):
+        """What was recorded, as the dict of a JSON file."""
+        self.parse()
+        return self.data
 
     def _fetch(self):
         if self._session is None:
@@ -534,6 +579,10 @@ class VizTracer(object):
         """with tracer.log_event("name"): a slice as long as the block."""
         frame = sys._getframe(1)
         return _Event("{} ({}:{})".format(name, frame.f_code.co_filename, frame.f_lineno))
+
+    def add_duration(self, name, args=None):
+        """with tracer.add_duration("name"): a slice as long as the block; or a decorator: as long as each call."""
+        return _Duration(name, args)
 
     def add_counter(self, name, args):
         """args: {name: number}."""
