@@ -76,6 +76,7 @@ for result in "$logs"/*.result; do
     else
         tail -n 15 "$log"
         cause=$(grep -aE 'SUMMARY|rror:' "$log" | tail -n 1)
+        cause=${cause:-exit $rc}
     fi
     summary+=$(cut -c1-240 <<<"$cause" | head -n 8 | sed "s#^#failed: $name: #")$'\n'
 done
