@@ -4,7 +4,7 @@
 # of the process that is attached to, FOLDER an empty one. Says what failed, and ends with 1; "SKIP ..." lines name what was not possible.
 set -u
 [ -n "${STEPS_ENV:-}" ] || exec env -i STEPS_ENV=1 PATH=/usr/bin:/bin HOME="$4" LANG=C.UTF-8 PIP_NO_INDEX=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_ROOT_USER_ACTION=ignore VIZTRACERD_SOCKET=none VIZTRACER_UI_DIR=none /bin/sh "$0" "$@"
+    PIP_ROOT_USER_ACTION=ignore PIP_BREAK_SYSTEM_PACKAGES=1 VIZTRACERD_SOCKET=none VIZTRACER_UI_DIR=none /bin/sh "$0" "$@"
 python=$1 other=$2 wheel=$3 folder=$4 here=$(dirname "$0")
 shift 4
 target=
@@ -70,7 +70,7 @@ view() {
     env/bin/vizviewer --server_only --port 0 launched.vzt >served 2>&1 &
     target=$!
     n=0
-    while ! grep -q 'http://' served; do n=$((n + 1)); [ $n -lt 300 ] || fail "no address from the viewer: $(cat served)"; sleep 0.1; done
+    while ! grep -q http:// served 2>/dev/null; do n=$((n + 1)); [ $n -lt 300 ] || fail "no address from the viewer: $(cat served)"; sleep 0.1; done
     ends_in 60 "$python" -c 'import sys, urllib.request as r, http.cookiejar as c
 opener = r.build_opener(r.ProxyHandler({}), r.HTTPCookieProcessor(c.CookieJar()))
 print(opener.open(sys.argv[1], timeout=30).read().decode())' "$(grep -o 'http://[^ ]*' served | head -n 1)"

@@ -2,7 +2,7 @@
 # Builds the wheel, installs it with an empty environment, and uses it: wheel.sh quick|venvs|old-debian.
 #   quick       one environment: the newest interpreter here with pip, else without. Part of `make test`
 #   venvs       each interpreter of tests/setup/interpreters.sh, also --user, --target and a moved environment
-#   old-debian  a small root of Debian 11 or 10 with its own glibc, pip and Python, and none of our libraries
+#   old-debian  a small root of Debian 10 and of Debian 11, each with its own glibc, pip and Python, and none of our libraries
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$here" || exit 1
@@ -42,9 +42,63 @@ quick() {
     steps "$chosen" "$(realpath "$(command -v python3)")" install_venv use_venv imported view alone uninstalled
 }
 
+# An interpreter in a chroot needs /proc there, and the wheel and the steps as files there.
+in_chroot() { # ROOT STEP-ARGUMENTS...: PYTHON OTHER STEP...
+    local root=$1 folder
+    folder=$(mktemp -d -p "$root/tmp") || return 1
+    cp "$wheel" tests/packaging/steps.sh tests/packaging/unpack.py "$folder/" && mkdir "$folder/work" || return 1
+    timeout -k 10 400 unshare -m --propagation private sh -c 'mount -t proc proc "$1/proc" || exit 77; root=$1; shift; exec chroot "$root" /bin/sh "$@"' sh \
+        "$root" "${folder#"$root"}/steps.sh" "$2" "$3" "${folder#"$root"}/$(basename "$wheel")" "${folder#"$root"}/work" "${@:4}"
+    case $? in 0) ;; 77) echo "SKIP wheel in $root: /proc cannot be mounted there" ;; *) bad=1 ;; esac
+    rm -rf --one-file-system "$folder"
+}
+
+venvs() {
+    local version path previous='' all='install_venv use_venv imported view moved alone user target uninstalled'
+    # attached to from each: the interpreter before it in the list, so another version
+    while read -r version path; do
+        case $path in
+        chroot:*) in_chroot "$(cut -d: -f2 <<<"$path")" "${path##*:}" /usr/bin/python3.14 $all ;;
+        *)
+            steps "$path" "${previous:-$(realpath "$(command -v python3)")}" $all
+            previous=$path
+            ;;
+        esac
+    done < <(pythons)
+}
+
+# A root of an older Debian, made once and kept in the cache.
+old_root() { # SUITE ROOT
+    local url
+    [ -e "$2/.complete" ] && return 0
+    [ "$(id -u)" = 0 ] || { echo "SKIP wheel on Debian $1: needs root"; return 1; }
+    command -v debootstrap >/dev/null || { echo "SKIP wheel on Debian $1: debootstrap is not installed (make deps)"; return 1; }
+    url=$(mirror)
+    [ -n "$url" ] || { echo "SKIP wheel on Debian $1: apt knows no Debian mirror"; return 1; }
+    case $2 in */old-debian/*) rm -rf --one-file-system "$2" ;; esac
+    mkdir -p "$(dirname "$2")"
+    timeout -k 10 600 debootstrap --variant=minbase --include=python3,python3-venv,python3-pip --keyring="$keyring" "$1" "$2" "$url" \
+        >"$2.log" 2>&1 </dev/null || { echo "SKIP wheel on Debian $1: debootstrap fails: $(grep -m1 '^E:' "$2.log")"; return 1; }
+    touch "$2/.complete"
+}
+
+old_debian() {
+    local suite root
+    . tests/setup/debian.sh
+    for suite in buster bullseye; do
+        root=${VT_CACHE:-$here/.cache}/old-debian/$suite
+        old_root "$suite" "$root" || continue
+        [ -z "$(find "$root/usr/lib" -name 'libmicrohttpd*' -o -name 'libprotobuf-c*' -o -name 'libyajl*')" ] || fail "$suite has libraries of ours"
+        echo "Debian $suite: $(chroot "$root" ldd --version | head -n 1)"
+        in_chroot "$root" /usr/bin/python3 /usr/bin/python3 install_venv use_venv imported view moved alone user target uninstalled
+    done
+}
+
 case $form in
 quick) quick ;;
+venvs) venvs ;;
+old-debian) old_debian ;;
 *) echo "usage: wheel.sh quick|venvs|old-debian" >&2; exit 2 ;;
 esac
-[ $bad = 0 ] && [ $form = quick ] && echo "wheel of $bytes bytes"
+[ $bad = 0 ] && echo "wheel of $bytes bytes"
 exit $bad
