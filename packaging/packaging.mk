@@ -1,6 +1,6 @@
 # Wheel and sdist. Included by Makefile. The programs of a wheel are the objects of the build, linked anew: with the static libraries
 # of the distribution, with an object that asks for no newer glibc than WHEEL_GLIBC, and with the agent in viztracerd.
-.PHONY: wheel wheel-stage sdist
+.PHONY: wheel wheel-bin wheel-stage sdist
 ## Packaging
 ##   make wheel           builds $(DIST)/viztracerd-*.whl for pip; DIST is dist unless given
 ##   make sdist           builds $(DIST)/viztracerd-*.tar.gz, which pip can build and install too
@@ -9,15 +9,16 @@ WHEEL_GLIBC := 2.17
 STAGE := $(BUILD)/wheel
 WHEEL_BIN := $(addprefix $(BUILD)/wheelbin/,viztracer viztracerd)
 WHEEL_LIB := $(addprefix $(BUILD)/wheelbin/,$(notdir $(AGENT) $(LAUNCH)))
-static = $(addprefix -l:,$(addsuffix .a,$(1)))
-WHEEL_PROTO  := $(call static,libprotobuf-c libzstd libz)
-WHEEL_ATTACH := $(call static,libunwind-x86_64 libunwind liblzma)
-WHEEL_CLI    := $(call static,libmicrohttpd libyajl_s)
+# The archive of each library in PROTO_LIBS and its like; two have another name, or need one more.
+static = $(foreach l,$(patsubst -l%,%,$(1)),-l:lib$(if $(filter yajl,$l),yajl_s,$l).a $(if $(filter unwind,$l),-l:liblzma.a))
+WHEEL_PROTO  := $(call static,$(PROTO_LIBS))
+WHEEL_ATTACH := $(call static,$(ATTACH_LIBS))
+WHEEL_CLI    := $(call static,$(CLI_LIBS))
 # libunwind's archive is not made for position independent programs.
 WHEEL_LINK := -no-pie -s -Wl,--wrap=__libc_start_main -Wl,--gc-sections -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,--hash-style=both
 WHEEL_NEEDED := -Wl,--no-as-needed -l:libpthread.so.0 -Wl,--as-needed
 # The packages whose archives are linked in: a wheel carries their licenses.
-WHEEL_LICENSES := libunwind-dev liblzma-dev libprotobuf-c-dev libzstd-dev zlib1g-dev libmicrohttpd-dev libyajl-dev
+WHEEL_LICENSES := libunwind-dev liblzma-dev libprotobuf-c-dev libzstd-dev zlib1g-dev libmicrohttpd-dev libyajl-dev libncurses-dev
 
 $(BUILD)/obj/packaging/embedded.o: packaging/embedded.S $(WHEEL_LIB)
 	@mkdir -p $(@D)
@@ -41,13 +42,14 @@ $(BUILD)/wheelbin/viztracerd: $(BUILD)/obj/daemon/main.o $(BUILD)/libvtdaemon.a 
 
 # What the wheel holds, less its metadata (packaging/backend.py).
 DATA := $(STAGE)/viztracerd-$(VERSION).data
+wheel-bin: $(WHEEL_BIN)
 wheel-stage: $(WHEEL_BIN) $(WHEEL_LIB) $(PACKAGE_FILES) docs
 	rm -rf $(STAGE)
 	install -d $(DATA)/scripts $(STAGE)/viztracerd $(STAGE)/licenses $(addprefix $(DATA)/data/share/,man/man1 man/man8 bash-completion/completions zsh/site-functions)
 	install -m 755 $(WHEEL_BIN) packaging/vizviewer $(DATA)/scripts/
 	install -m 644 $(WHEEL_LIB) $(STAGE)/viztracerd/
 	for name in $(PACKAGE_SRC) viztracer/_version.py; do install -D -m 644 $(BUILD)/python/$$name $(STAGE)/$$name || exit 1; done
-	install -m 644 $(BUILD)/wheelbin/$(notdir $(AGENT)) $(STAGE)/viztracer/_agent.so
+	install -m 644 $(BUILD)/wheelbin/$(notdir $(AGENT)) $(STAGE)/viztracer/$(notdir $(filter %.so,$(PACKAGE_FILES)))
 	install -m 644 $(filter %.1,$(DOCS)) $(DATA)/data/share/man/man1/
 	install -m 644 $(filter %.8,$(DOCS)) $(DATA)/data/share/man/man8/
 	install -m 644 $(filter %/_viztracer,$(DOCS)) $(DATA)/data/share/zsh/site-functions/

@@ -11,8 +11,8 @@ def _folders():
     if named:
         yield named
     yield os.path.join(_HERE, "bin")
-    # build/python/viztracer, then PREFIX/lib/python3/dist-packages/viztracer and a virtual environment's
-    for up in (2, 4):
+    # pip install --target, then build/python/viztracer, then PREFIX/lib/python3/dist-packages/viztracer and a virtual environment's
+    for up in (1, 2, 4):
         yield os.path.join(os.path.abspath(os.path.join(_HERE, *[os.pardir] * up)), "bin")
     yield os.path.dirname(sys.executable or "")
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):

@@ -11,7 +11,7 @@ trap 'rm -rf "$temp"' EXIT
 make() { MAKEFLAGS= MAKELEVEL= command make --no-print-directory BUILD="$build" "$@"; }
 
 # Targets that only other targets use.
-internal=" all FORCE wheel-stage test-build fuzz-bin faults-bin asan-bin tsan-bin tests-bin "
+internal=" all FORCE wheel-bin wheel-stage test-build fuzz-bin faults-bin asan-bin tsan-bin tests-bin "
 make help >"$temp/help" || fail "help fails"
 for target in $(sed -n 's/^\.PHONY: *//p' Makefile Makefile.setup packaging/packaging.mk tests/tests.mk); do
     case $internal in *" $target "*) continue ;; esac
