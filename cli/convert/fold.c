@@ -46,6 +46,7 @@ struct lane {                /* of a thread */
     struct item *items;
     size_t nitems, items_room;
     size_t compact_at;
+    bool gave; /* the output has something of the thread */
 };
 
 struct trace_writer {
@@ -227,6 +228,7 @@ static int show(struct trace_writer *w, const struct trace_call *call, const str
     shown.announced = call->announced && w->ops->enter;
     shown.in_order = call->in_order && w->ops->enter;
     shown.folded = fold->nfunctions ? fold : NULL;
+    w->lanes[call->thread->index].gave = true;
     return w->ops->call(w->inner, &shown);
 }
 
@@ -270,6 +272,7 @@ static int fold_gap(struct trace_writer *w, const struct trace_gap *gap) {
     if (w->buckets) return 0;
     struct lane *lane = &w->lanes[gap->thread->index];
     lane->barrier = lane->npending;
+    lane->gave = true;
     return w->ops->gap(w->inner, gap);
 }
 static int fold_counter(struct trace_writer *w, const struct trace_counter *counter) {
@@ -296,12 +299,19 @@ static int mark_rest(struct trace_writer *w, const struct trace_thread *thread, 
     return rc;
 }
 
+static uint64_t count_threads(const struct trace_writer *w) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < w->info->nthreads; i++) n += w->lanes[i].gave && !w->info->threads[i]->greenlet_of;
+    return n;
+}
+
 static int fold_end(struct trace_writer *w, const struct trace_totals *totals) {
     int rc = 0;
     if (w->buckets) return 0;
     for (uint32_t i = 0; i < w->info->nthreads && !rc; i++) rc = mark_rest(w, w->info->threads[i], &w->lanes[i]);
     struct trace_totals t = *totals;
     t.folded = w->folded;
+    t.threads = count_threads(w);
     return rc ? rc : w->ops->end(w->inner, &t);
 }
 
@@ -370,6 +380,7 @@ int fold_run(struct trace_source *s, const struct run_opts *opts, const struct t
     memset(totals, 0, sizeof *totals);
     rc = trace_source_run(s, opts, &show_ops, &w, totals, err);
     totals->folded = w.folded;
+    totals->threads = count_threads(&w);
 out:
     free_lanes(&w);
     memory_free(w.buckets);

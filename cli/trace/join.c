@@ -149,6 +149,7 @@ static void add_totals(struct trace_totals *sum, const struct trace_totals *t) {
     sum->dropped = t->dropped > UINT64_MAX - sum->dropped ? UINT64_MAX : sum->dropped + t->dropped;
     sum->unmatched += t->unmatched;
     sum->cut += t->cut;
+    sum->threads += t->threads;
 }
 
 static void progress(void *arg, uint64_t done, uint64_t size) {
@@ -202,7 +203,7 @@ static int many_run(struct trace_info *info, void *state, const struct run_opts 
     struct many *m = state;
     struct run_opts part_opts = *opts;
     int rc = ops->begin(inner);
-    *totals = (struct trace_totals){.threads = info->nshown};
+    *totals = (struct trace_totals){0};
     m->run = opts;
     if (opts->progress) {
         part_opts.progress = progress;
@@ -213,6 +214,8 @@ static int many_run(struct trace_info *info, void *state, const struct run_opts 
         rc = run_part(m, &m->parts[m->at], &part_opts, ops, inner, &t, err);
         if (!rc) add_totals(totals, &t);
     }
+    /* a thread of two parts is one */
+    if (totals->threads > info->nshown || !opts->min_duration_ns) totals->threads = info->nshown;
     if (!rc) rc = ops->end(inner, totals);
     if (rc && !err->msg[0]) vt_err_set(err, rc, "converting the traces: %s", strerror(-rc));
     return rc;

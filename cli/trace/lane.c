@@ -94,6 +94,7 @@ static int give(struct lanes *l, const struct trace_call *call) {
             return 0;
         }
     }
+    l->lanes[call->thread->index].gave = true;
     return l->ops->call(l->w, call);
 }
 
@@ -175,7 +176,14 @@ static void free_lane(struct lane *lane) {
     memory_free(lane->spans);
     memory_free(lane->calls);
     memory_free(lane->args);
-    *lane = (struct lane){.holds = lane->holds};
+    *lane = (struct lane){.holds = lane->holds, .gave = lane->gave};
+}
+
+/* Those that short calls which are left out leave something of. */
+static uint64_t count_threads(const struct lanes *l) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < l->info->nthreads && i < l->room; i++) n += l->lanes[i].gave;
+    return n;
 }
 
 int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct run_opts *opts,
@@ -186,9 +194,11 @@ int lanes_run(struct lanes *l, const struct lanes_reading *reading, const struct
     l->ops = ops;
     l->w = w;
     l->totals = totals;
+    for (size_t i = 0; i < l->room; i++) l->lanes[i].gave = false;
     int rc = ops->begin(w);
     if (!rc) rc = reading->read(reading->ctx, err);
     if (!rc) rc = reading->rest(reading->ctx);
+    if (!rc && opts->min_duration_ns) totals->threads = count_threads(l);
     if (!rc && *reading->dropped > totals->dropped) totals->dropped = *reading->dropped;
     if (!rc) rc = ops->end(w, totals);
     if (rc == -ESTALE)

@@ -11,6 +11,7 @@
 
 struct lane { /* of a thread; all zero = new */
     bool holds;
+    bool gave; /* the writer has a call of it */
     uint64_t last_end;
     struct lane_span {       /* calls that have ended and are not yet seen to be inside another one, oldest first */
         uint64_t start, end; /* start as the file has it */

@@ -171,6 +171,27 @@ START_TEST(test_report_does_not_know_what_raised_in_json) {
 }
 END_TEST
 
+/* Of what is written, not of what was read. */
+START_TEST(test_convert_counts_the_threads_of_its_output) {
+    static const char *const options[][2] = {{"--tracer_entries", "1"}, {"--budget", "1"}, {"--min_duration", "5us"}};
+    const char *json = temp_path(".json"), *out = temp_path(".json");
+    trace_build_thread(&report_trace, 1, 7, 1, "worker");
+    trace_build_calls(&report_trace, 1, 7, 1000, 10, "(b b)");
+    trace_build_calls(&report_trace, 0, 1, 2000, 10000, "(a a)");
+    ck_assert_int_eq(RUN("convert", REPORT_TRACE, "-o", json), CLI_OK);
+    ck_assert_ptr_nonnull(strstr(report_out, "2 calls on 2 threads"));
+    for (size_t i = 0; i < VT_ARRAY_LEN(options) * 2; i++) {
+        const char *const *option = options[i / 2];
+        ck_assert_int_eq(RUN("convert", i % 2 ? REPORT_TRACE : json, "-o", out, option[0], option[1]), CLI_OK);
+        ck_assert_msg(strstr(report_out, "1 call on 1 thread,"), "%s: %s", option[0], report_out);
+        ck_assert_int_eq(RUN("report", out), CLI_OK);
+        ck_assert_msg(strstr(report_out, "1 call of 1 function on 1 thread,"), "%s: %s", option[0], report_out);
+    }
+    unlink(json);
+    unlink(out);
+}
+END_TEST
+
 START_TEST(test_report_text_has_every_part) {
     trace_build_thread(&report_trace, 1, 7, 1, "worker");
     trace_build_calls(&report_trace, 0, 1, 1000000, 1000, "(a (b b) ~ (b b) a)");
@@ -415,6 +436,7 @@ int main(void) {
     tcase_add_test(tests, test_report_empty_trace);
     tcase_add_test(tests, test_report_sorts_limits_and_matches);
     tcase_add_test(tests, test_report_does_not_know_what_raised_in_json);
+    tcase_add_test(tests, test_convert_counts_the_threads_of_its_output);
     tcase_add_test(tests, test_report_text_has_every_part);
     tcase_add_test(tests, test_report_waiting_is_apart_from_working);
     tcase_add_test(tests, test_report_waiting_has_a_table_of_its_own);

@@ -41,6 +41,7 @@ struct stream {
     uint32_t gaps;     /* gaps so far */
     uint32_t run;      /* number of the sample's run */
     bool started;
+    bool gave;   /* the writer has something of the thread */
     bool ended;  /* the launched program's own code has ended on this thread */
     bool inside; /* the top frame is the system call that the thread was in at the attach; the thread's next event ends it */
     struct trace_task *task;
@@ -170,6 +171,7 @@ static int give(struct model *m, struct stream *s, uint32_t at, uint64_t end_ns,
             return 0;
         }
     }
+    s->gave = true;
     if (m->ops->enter && at > s->announced) {
         int rc = announce(m, s, at);
         if (rc) return rc;
@@ -265,6 +267,7 @@ static int gap(struct model *m, const struct trace_thread *thread, struct stream
     s->gap_ns = ns;
     s->last_ns = ns + (ns != UINT64_MAX); /* a later frame must not begin before the end of these */
     struct trace_gap mark = {.thread = thread, .ns = ns, .count = count};
+    s->gave |= count != 0;
     return count ? m->ops->gap(m->w, &mark) : 0;
 }
 
@@ -519,6 +522,13 @@ static int run_frames(struct model *m, struct vt_err *err) {
     return rc;
 }
 
+/* Those that short calls which are left out leave something of. */
+static uint64_t count_threads(const struct model *m) {
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < m->info->nthreads; i++) n += m->streams[i].gave && !m->info->threads[i]->greenlet_of;
+    return n;
+}
+
 static void free_streams(struct model *m) {
     for (uint32_t i = 0; m->streams && i < m->info->nthreads; i++) {
         struct stream *s = &m->streams[i];
@@ -546,6 +556,7 @@ int model_run(struct trace_info *info, const struct run_opts *opts, const struct
     if (!rc) rc = run_frames(&m, err);
     if (!rc) rc = give_open_frames(&m);
     if (!rc) rc = give_exit(&m);
+    if (!rc && used.min_duration_ns) totals->threads = count_threads(&m);
     if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;
     if (!rc) rc = ops->end(w, totals);
     if (rc) vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
