@@ -129,8 +129,8 @@ static int write_message(struct tracing *a, uint32_t type, const ProtobufCMessag
 /* In a trace of several processes: whose frame comes next, of so many bytes. */
 static int write_section(struct tracing *a, size_t bytes) {
     Vt__Section m = VT__SECTION__INIT;
-    if (a->section < 0) return 0;
-    m.number = (uint32_t)a->section;
+    if (!a->section) return 0;
+    m.number = a->section - 1;
     m.bytes = (uint32_t)bytes;
     return write_message(a, VT_FRAME_SECTION, &m.base);
 }
@@ -181,9 +181,9 @@ static int on_frame(struct tracing *a, uint32_t type, const uint8_t *payload, ui
         rc = vt_msg_unpack(type, payload, len, &msg);
         if (rc) return vt_err_set(&a->err, rc, "viztracerd sent something that makes no sense: use the same version of both");
     }
-    bool is_end = type == VT_FRAME_END && a->section <= 0; /* else another process has ended */
+    bool is_end = type == VT_FRAME_END && a->section <= 1; /* else another process has ended */
     if (type == VT_FRAME_SECTION)                          /* it is written with its frame, which comes next */
-        a->section = ((Vt__Section *)msg)->number;
+        a->section = ((Vt__Section *)msg)->number + 1;
     else if (is_end && a->ending)
         rc = write_end(a, (Vt__End *)msg);
     else if (desc && desc->trace)
@@ -524,7 +524,6 @@ static void show_progress(struct tracing *a) {
 
 int tracing_open(struct tracing *a) {
     struct vt_err *err = &a->err;
-    a->section = -1;
     if (target_path_open(&a->path, &a->place, a->o, err)) {
         target_path_discard(&a->path);
         return cli_fail("%s", err->msg);

@@ -29,7 +29,7 @@ struct tracing {
     bool attached, pending, ended, stop_sent;
     /* Of a launch that follows all processes (proto/viztracerd.proto, CTL_LAUNCH). */
     bool first_ended; /* its first process has ended */
-    int64_t section;  /* of the next frame; -1 = the trace has no sections */
+    uint32_t section; /* of the next frame: number + 1; 0 = the trace has no sections */
     Vt__End others;   /* the sums of those that have ended */
     uint32_t nothers;
     Vt__End *end; /* of the trace; with sums of all its processes */
