@@ -234,8 +234,8 @@ static void child(const struct program *p, char **env, int report) {
 
 int program_start(struct program *p, const char *preload, const char *key, bool follow, struct vt_err *err) {
     int report[2] = {-1, -1}, why = 0;
-    struct launch_env env;
-    int rc = env_make(&env, preload, key, follow);
+    struct launch_env env = {0};
+    int rc = preload ? env_make(&env, preload, key, follow) : 0;
     if (!rc && (pipe2(p->wake, O_CLOEXEC | O_NONBLOCK) || pipe2(report, O_CLOEXEC))) rc = -errno;
     if (rc) {
         env_free(&env);
@@ -244,7 +244,7 @@ int program_start(struct program *p, const char *preload, const char *key, bool 
     wake_fd = p->wake[1];
     catch_all();
     pid_t pid = fork();
-    if (pid == 0) child(p, env.list, report[1]);
+    if (pid == 0) child(p, preload ? env.list : environ, report[1]);
     rc = pid < 0 ? -errno : 0;
     env_free(&env);
     vt_close(&report[1]);

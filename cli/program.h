@@ -20,8 +20,8 @@ struct program {
 
 /* Works out what to execute. o has to live on: the words are its. 0, or -errno with one line in err. */
 VT_MUST_CHECK int program_find(struct program *p, const struct run_options *o, struct vt_err *err);
-/* Starts it with the two variables of the launch added to the environment. follow: processes that it starts are
- * traced, too. From now on our signals are caught. 0 or -errno, err.
+/* Starts it with the two variables of the launch added to the environment; preload NULL: with none. follow: processes that it
+ * starts are traced, too. From now on our signals are caught. 0 or -errno, err.
  */
 VT_MUST_CHECK int program_start(struct program *p, const char *preload, const char *key, bool follow, struct vt_err *err);
 /* Handles the signals that wake[0] tells of: those that were sent to this process alone are passed on, a stop of the program

@@ -116,6 +116,49 @@ START_TEST(test_sample_saves_what_it_has_when_the_process_ends) {
 }
 END_TEST
 
+/* `sample -o OUT OPTIONS -- INTERPRETER sampled.py WORDS` */
+static void start_program(struct tool *tool, const struct interp *ip, const char *out, const char *options, const char *words) {
+    char inside[PATH_MAX], script[2 * PATH_MAX];
+    snprintf(script, sizeof script, "%s/tests/targets/sampled.py", tree_root());
+    ck_assert_int_eq(target_copy_in(ip, script, inside, sizeof inside), 0);
+    tool_startf(tool, "sample -o %s %s -- %s %s %s %s %s", out, options, ip->root[0] ? "chroot" : "env",
+                ip->root[0] ? ip->root : "A=b", ip->path, inside, words);
+}
+
+START_TEST(test_sample_starts_a_program_and_ends_as_it_does) {
+    const struct interp *ip = suite_interp(_i);
+    struct tool tool;
+    const char *out = temp_path(".folded");
+    char who[64];
+    snprintf(who, sizeof who, "program on %s", ip->version);
+    start_program(&tool, ip, out, "-r 200", "3 -t --gil");
+    tool_wait(&tool, 60000);
+    must_exit(&tool, 3, who);
+    ck_assert_msg(!strcmp(tool.out, "said ['-t', '--gil'] None\n"), "%s: stdout is not the program's own: %s", who, tool.out);
+    ck_assert_msg(strstr(tool.err, "Saved ") && weight(out, "working", true) > 0, "%s: %s", who, tool.err);
+    unlink(out);
+}
+END_TEST
+
+START_TEST(test_sample_hands_signals_to_its_program) {
+    const struct interp *ip = suite_interp(0);
+    struct tool tool;
+    const char *out = temp_path(".folded");
+    start_program(&tool, ip, out, "", "0 signal");
+    ck_assert_int_eq(tool_expect(&tool, "waits", 30000), 0);
+    kill(tool.pid, SIGINT);
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 0, "SIGINT");
+    ck_assert_msg(strstr(tool.out, "interrupted") && weight(out, "interrupted", true) > 0, "%s %s", tool.out, tool.err);
+    unlink(out);
+    start_program(&tool, ip, out, "-t 0.3 --quiet", "4");
+    tool_wait(&tool, 30000);
+    must_exit(&tool, 4, "-t");
+    ck_assert_msg(!tool.err[0] && strstr(tool.out, "said []"), "the program does not run on after -t: %s %s", tool.out, tool.err);
+    unlink(out);
+}
+END_TEST
+
 START_TEST(test_sample_refuses_what_it_cannot_do) {
     static const struct {
         const char *line;
@@ -127,6 +170,10 @@ START_TEST(test_sample_refuses_what_it_cannot_do) {
         {"sample 1 -r 0", 2, ""},
         {"sample 1 -o x.xyz", 2, "x.xyz"},
         {"sample 999999999", 1, "no process"},
+        {"sample --", 2, "which program?"},
+        {"sample 1 -- ls", 2, "not both"},
+        {"sample -- no-such-command", 2, "no such command"},
+        {"sample -o x.folded -- true", 1, "ended before Python ran in it"},
     };
     struct tool tool;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -143,6 +190,8 @@ int main(void) {
     suite_add_once(s, "formats", test_sample_writes_each_format_and_report_says_what_it_is, 90);
     suite_add_once(s, "idle", test_sample_says_that_nothing_ran, 60);
     suite_add_once(s, "process-ends", test_sample_saves_what_it_has_when_the_process_ends, 90);
+    suite_add(s, "program", test_sample_starts_a_program_and_ends_as_it_does, 90);
+    suite_add_once(s, "signals", test_sample_hands_signals_to_its_program, 90);
     suite_add_once(s, "refusals", test_sample_refuses_what_it_cannot_do, 60);
     return suite_main(s);
 }
