@@ -26,7 +26,7 @@ unset VIZTRACER_BIN
 # copy_into FOLDER: the package and what it needs, for another root
 copy_into() {
     mkdir -p "$1/bin" "$1/lib" "$1/needed" || return 1
-    cp ./*.py "$1/" && cp -r "$build/python" "$1/" && cp -P "$build"/bin/* "$1/bin/" && cp "$build"/lib/*.so "$1/lib/" || return 1
+    cp ./*.py "$1/" && cp -r ../../docs "$1/" && cp -r "$build/python" "$1/" && cp -P "$build"/bin/* "$1/bin/" && cp "$build"/lib/*.so "$1/lib/" || return 1
     ldd "$build/bin/viztracer" "$build/bin/viztracerd" | grep -o '/[^ ]*\.so[^ ]*' | sort -u | grep -vE '/(libc|libm|libpthread|libdl|librt|ld-linux[^/]*)\.so' |
         while read -r library; do cp "$library" "$1/needed/"; done
 }
