@@ -2,9 +2,11 @@
  * program, on the thread that runs it, with the GIL. Owns also the session of a child that such a process forks. */
 #include "agent/entry.h"
 #include "agent/hooks/user_code.h"
+#include "agent/instrument.h"
 #include "proto/abi/launch.h"
 
 static int (*connect_child)(int *fd, uint64_t *arena_bytes);
+static void *command; /* the str of -c until the session starts; owned */
 
 static int start_session(const struct vt_launch *launch) {
     const struct vt_boot boot = {.arena_bytes = launch->arena_bytes, .arena_fd = launch->arena_fd, .agent_fd = -1};
@@ -18,9 +20,16 @@ static int start_session(const struct vt_launch *launch) {
         agent_give_up("agent start failed");
         return rc;
     }
+    if (instrument_start()) {
+        agent_give_up("agent start failed");
+        return -VT_ENOTSUP;
+    }
+    void *code = launch->flags & VT_LAUNCH_EXEC ? instrument_main(launch->user_code, command) : NULL;
+    drop_ref(command);
+    command = NULL;
     agent_start();
     if (agent.state != AGENT_TRACING) return -VT_ENOTSUP;
-    if (launch->user_code) user_code_set(launch->user_code);
+    if (launch->user_code) user_code_set(code ? code : launch->user_code);
     if (launch->flags & VT_LAUNCH_EXEC) user_code_begin_exec();
     return 0;
 }
@@ -47,6 +56,11 @@ int vt_agent_launch(const struct vt_launch *launch) {
         connect_child = launch->connect;
         agent.forked = connect_child ? forked : NULL;
         return start_session(launch);
+    }
+    if (launch->op == VT_LAUNCH_RUN) return instrument_run();
+    if (launch->op == VT_LAUNCH_COMMAND) {
+        command = launch->user_code;
+        return 0;
     }
     if (launch->op != VT_LAUNCH_USER_CODE) return -VT_EINVAL;
     error_save(&error);

@@ -19,6 +19,7 @@
 #define OLDER(name, bit)                                                                                                         \
     { name, NULL, OPTION_BIT, OPTION_AT(struct run_options, older), .value = (bit), .help = CHILDREN_NOW }
 #define CHILDREN_NOW "an older name; all processes of the program are traced anyway"
+#define REGEX(field) AT(log.field), .count = offsetof(struct run_options, log.n_##field), .arg = "REGEX..."
 #define NOT_YET "is not available in this version"
 
 const struct option_row run_option_rows[] = {
@@ -42,6 +43,16 @@ const struct option_row run_option_rows[] = {
     {"--rcfile", NULL, OPTION_TEXT, AT(rcfile), .arg = "FILE",
      .help = "a file with a section [default] of options: name = value (.viztracerrc, if it is there)"},
 
+    {"Values of the program's variables", .kind = OPTION_HEADING},
+    {"--log_var", NULL, OPTION_LIST, REGEX(var), .help = "records each assignment to variables with these names"},
+    {"--log_number", NULL, OPTION_LIST, REGEX(number), .help = "the same as counters, for variables that hold numbers"},
+    {"--log_attr", NULL, OPTION_LIST, REGEX(attr), .help = "records each assignment to attributes with these names"},
+    {"--log_func_exec", NULL, OPTION_LIST, REGEX(func_exec), .help = "records all assignments in these functions with the call"},
+    {"--log_func_entry", NULL, OPTION_LIST, REGEX(func_entry), .help = "records each entry of these functions as an instant"},
+    {"--log_exception", NULL, OPTION_FLAG, AT(log.exception), .help = "records each exception that a raise statement raises"},
+    {"--magic_comment", NULL, OPTION_FLAG, AT(log.magic_comment),
+     .help = "obeys comments in the source: # !viztracer: log_var(\"x\", x), log_instant(\"x\"), log"},
+
     {"Accepted, without effect", .kind = OPTION_HEADING},
     OLDER("--log_multiprocess", RUN_OLDER_MULTIPROCESS),
     OLDER("--log_subprocess", RUN_OLDER_SUBPROCESS),
@@ -51,13 +62,6 @@ const struct option_row run_option_rows[] = {
     ACCEPTED("--trace_self", "no Python code of the tracer runs in the program"),
 
     REFUSED("--attach_installed", "is not needed: --attach works on every process"),
-    REFUSED("--log_var", NOT_YET),
-    REFUSED("--log_number", NOT_YET),
-    REFUSED("--log_attr", NOT_YET),
-    REFUSED("--log_func_exec", NOT_YET),
-    REFUSED("--log_func_entry", NOT_YET),
-    REFUSED("--log_exception", NOT_YET),
-    REFUSED("--magic_comment", NOT_YET),
     REFUSED("--log_sparse", NOT_YET),
     REFUSED("--log_print", NOT_YET),
     REFUSED("--log_audit", NOT_YET),
@@ -92,6 +96,35 @@ static int take_rcfile(struct run_options *o, const char *path) {
     return rc ? cli_usage("%s: %s", path, err.msg) : CLI_OK;
 }
 
+/* Lines for python/viztracer/_instrument.py. */
+static int fill_instrument(struct run_options *o) {
+    const struct {
+        const char *name;
+        char *const *list;
+        size_t n;
+    } lists[] = {{"log_var", o->log.var, o->log.n_var},
+                 {"log_number", o->log.number, o->log.n_number},
+                 {"log_attr", o->log.attr, o->log.n_attr},
+                 {"log_func_exec", o->log.func_exec, o->log.n_func_exec},
+                 {"log_func_entry", o->log.func_entry, o->log.n_func_entry},
+                 {"log_exception", NULL, o->log.exception},
+                 {"magic_comment", NULL, o->log.magic_comment}};
+    size_t n = 0;
+    for (size_t i = 0; i < VT_ARRAY_LEN(lists); i++) n += lists[i].n;
+    o->instrument = calloc(n + 1, sizeof(char *));
+    if (!o->instrument) return cli_fail("out of memory");
+    for (size_t i = 0; i < VT_ARRAY_LEN(lists); i++)
+        for (size_t k = 0; k < lists[i].n; k++) {
+            const char *value = lists[i].list ? lists[i].list[k] : "";
+            if (strchr(value, '\n')) return cli_usage("--%s: a regular expression of one line is wanted", lists[i].name);
+            if (asprintf(&o->instrument[o->trace.trace.n_instrument], "%s %s", lists[i].name, value) < 0)
+                return cli_fail("out of memory");
+            o->trace.trace.n_instrument++;
+        }
+    o->trace.trace.instrument = o->instrument;
+    return CLI_OK;
+}
+
 int run_options_parse(struct run_options *o, int argc, char **argv) {
     memset(o, 0, sizeof(*o));
     attach_options_init(&o->trace);
@@ -101,6 +134,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv) {
     if (!rc) rc = cli_parse(&cli_run, o, argc, argv);
     if (!rc && o->trace.flamegraph && o->trace.output_file && output_is_stdout(o->trace.output_file))
         return cli_usage("--flamegraph needs an output with a name: -o %s has none", o->trace.output_file);
+    if (!rc) rc = fill_instrument(o);
     return rc ? rc : attach_options_check(&o->trace);
 }
 
@@ -112,5 +146,9 @@ void run_options_tell_older(const struct run_options *o) {
 
 void run_options_free(struct run_options *o) {
     options_free(&cli_run.options, o);
+    for (size_t i = 0; o->instrument && i < o->trace.trace.n_instrument; i++) free(o->instrument[i]);
+    free(o->instrument);
+    o->instrument = NULL;
+    o->trace.trace.n_instrument = 0;
     free(o->rctext);
 }

@@ -13,8 +13,14 @@ struct run_options {
     const char *rcfile; /* NULL = .viztracerrc, if it is there */
     char *rctext;       /* words of the rcfile, to which fields point. Owned */
     bool only_first;    /* --ignore_multiprocess */
-    bool unused;        /* what options of VizTracer that change nothing here store */
-    uint32_t older;     /* RUN_OLDER_*: names that VizTracer had once */
+    struct {            /* of the source instrumentation: lists of regular expressions */
+        char **var, **number, **attr, **func_exec, **func_entry;
+        size_t n_var, n_number, n_attr, n_func_exec, n_func_entry;
+        bool exception, magic_comment;
+    } log;
+    char **instrument; /* what of it the daemon gets: trace.trace.instrument. Owned, and its texts too */
+    bool unused;       /* what options of VizTracer that change nothing here store */
+    uint32_t older;    /* RUN_OLDER_*: names that VizTracer had once */
 };
 
 enum { RUN_OLDER_MULTIPROCESS = 1, RUN_OLDER_SUBPROCESS = 2, RUN_OLDER_CHILDREN = 4 };

@@ -28,6 +28,7 @@ static struct {
     bool inside;  /* the hook's own calls raise events, too */
     bool started; /* the agent was told to start; waits for the program's code */
     bool over;
+    void *command; /* the str of -c, until the agent is there; owned */
 } waiting;
 static uint64_t *hooks; /* where the interpreter keeps the first entry of its list; NULL = not found */
 static int (*agent_launch)(const struct vt_launch *);
@@ -159,6 +160,11 @@ static void start(void *code, uint32_t flags) {
         return;
     }
     launch.arena_fd = fd;
+    if (waiting.command) {
+        const struct vt_launch command = {.op = VT_LAUNCH_COMMAND, .arena_fd = -1, .user_code = waiting.command};
+        agent_launch(&command);
+        waiting.command = NULL;
+    }
     if (agent_launch(&launch)) waiting.over = true;
 }
 
@@ -185,20 +191,36 @@ static void in_module(const char *event, void *arguments, void *frame) {
     unhook();
 }
 
-static void in_program(const char *event, void *arguments) {
+/* The program's code is about to run. Its instrumented form is run here and now; -1: it has raised. */
+static int run_instrumented(void) {
+    const struct vt_launch launch = {.op = VT_LAUNCH_RUN, .arena_fd = -1};
+    bool started = !waiting.over;
+    unhook();
+    return started ? agent_launch(&launch) : 0;
+}
+
+static int in_program(const char *event, void *arguments) {
     if (text_equal(event, "exec")) {
         bool whole = waiting.way == WAY_FILE || (waiting.way == WAY_STDIN && !is_terminal());
         void *code = python.PyTuple_GetItem(arguments, 0);
         start(whole ? code : NULL, whole ? VT_LAUNCH_EXEC : 0);
-        unhook();
+        return run_instrumented();
     } else if (waiting.way == WAY_UNKNOWN && text_equal(event, "import") && python.Py_IsInitialized()) {
         void *module = python.PyTuple_GetItem(arguments, 0); /* borrowed */
         const char *name = module ? python.PyUnicode_AsUTF8(module) : NULL;
         if (!name) python.PyErr_Clear();
-        if (!name || text_equal(name, "site")) return;
+        if (!name || text_equal(name, "site")) return 0;
         start(NULL, 0);
         unhook();
     }
+    return 0;
+}
+
+static void keep_command(void *arguments) {
+    void *command = python.PyTuple_GetItem(arguments, 0); /* borrowed */
+    if (!command) python.PyErr_Clear();
+    if (command) python.Py_IncRef(command);
+    waiting.command = command;
 }
 
 static int on_audit(const char *event, void *arguments, void *data) {
@@ -207,18 +229,20 @@ static int on_audit(const char *event, void *arguments, void *data) {
     if (text_begins(event, "cpython.run_")) {
         const char *what = event + sizeof "cpython.run_" - 1;
         waiting.way = text_equal(what, "module") ? WAY_MODULE : text_equal(what, "stdin") ? WAY_STDIN : WAY_FILE;
+        if (text_equal(what, "command")) keep_command(arguments);
         return 0;
     }
     if (!python.PyThreadState()) return 0;
     waiting.inside = true;
+    int rc = 0;
     void *frame = python.PyEval_GetFrame();
     if (waiting.way == WAY_MODULE)
         in_module(event, arguments, frame);
     else if (!frame)
-        in_program(event, arguments);
+        rc = in_program(event, arguments);
     if (waiting.over) unhook();
     waiting.inside = false;
-    return 0;
+    return rc;
 }
 
 /* ---- putting it in ---- */

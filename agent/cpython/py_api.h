@@ -92,6 +92,11 @@ typedef void *(*py_evalfunc)(void *tstate, void *frame, int throwing);
     O(int, _PyCode_SetExtra, (void *, int64_t, void *))                                                                          \
     O(int64_t, PyUnstable_Eval_RequestCodeExtraIndex, (void (*)(void *)))                                                        \
     O(int64_t, _PyEval_RequestCodeExtraIndex, (void (*)(void *)))                                                                \
+    O(void *, Py_CompileString, (const char *, const char *, int))                                                               \
+    O(void *, PyEval_EvalCode, (void *, void *, void *))                                                                         \
+    O(void *, PyEval_GetBuiltins, (void))                                                                                        \
+    O(void *, PyDict_New, (void))                                                                                                \
+    O(int, PyDict_SetItemString, (void *, const char *, void *))                                                                 \
     O(int, Py_IsFinalizing, (void))                                                                                              \
     O(int, _Py_IsFinalizing, (void))                                                                                             \
     O(void *, PyThreadState_GetDict, (void))                                                                                     \

@@ -29,6 +29,15 @@ static int add_filters(struct vt_ctl *ctl, uint32_t *used, char *const *list, si
     return 0;
 }
 
+/* The code of ours that instruments the program's is left out of the trace, and what it calls. */
+static int add_own_file(struct vt_ctl *ctl, uint32_t *used, struct vt_err *err) {
+    char name[] = "<viztracer>", *const list[] = {name};
+    uint32_t bytes;
+    int rc = add_filters(ctl, used, list, 1, &bytes, err);
+    if (!rc) ctl->exclude_bytes += bytes;
+    return rc;
+}
+
 int request_fill(struct session *s, const Vt__AttachReq *req, struct helper_req *h, struct vt_err *err) {
     static const Vt__Options none = VT__OPTIONS__INIT;
     const Vt__Options *o = req->options ? req->options : &none;
@@ -60,11 +69,14 @@ int request_fill(struct session *s, const Vt__AttachReq *req, struct helper_req 
                    {o->include_functions, o->n_include_functions, &ctl->glob_bytes[VT_GLOB_INCLUDE_FUNCTIONS]},
                    {o->exclude_functions, o->n_exclude_functions, &ctl->glob_bytes[VT_GLOB_EXCLUDE_FUNCTIONS]},
                    {o->include_modules, o->n_include_modules, &ctl->glob_bytes[VT_GLOB_INCLUDE_MODULES]},
-                   {o->exclude_modules, o->n_exclude_modules, &ctl->glob_bytes[VT_GLOB_EXCLUDE_MODULES]}};
+                   {o->exclude_modules, o->n_exclude_modules, &ctl->glob_bytes[VT_GLOB_EXCLUDE_MODULES]},
+                   {o->instrument, o->n_instrument, &ctl->instrument_bytes}};
     uint32_t used = 0;
     int rc = 0;
-    for (size_t i = 0; i < VT_ARRAY_LEN(filters) && !rc; i++)
+    for (size_t i = 0; i < VT_ARRAY_LEN(filters) && !rc; i++) {
         rc = add_filters(ctl, &used, filters[i].list, filters[i].n, filters[i].bytes, err);
+        if (!rc && filters[i].bytes == &ctl->exclude_bytes && o->n_instrument) rc = add_own_file(ctl, &used, err);
+    }
     if (!rc && req->output && strlen(req->output) >= PATH_MAX)
         rc = vt_err_set(err, -ENAMETOOLONG, "the name of the output is longer than %u bytes", PATH_MAX - 1);
     s->options_text = strndup(o->text ? o->text : "", OPTIONS_TEXT_MAX);

@@ -128,7 +128,8 @@ struct vt_ctl {
     uint32_t glob_bytes[VT_GLOBS]; /* 1.1: NUL-terminated globs, in the order of enum vt_glob_list */
     uint32_t max_overhead;         /* 1.1: limit of the governor, in 1/10000 of the CPU time; 0 = no governor */
     uint32_t filters_known;        /* 1.5, W injector: seccomp filters of the main thread at the attach, + 1; 0 = not known */
-    uint64_t pad0;
+    uint32_t instrument_bytes;     /* 1.5: launch: NUL-terminated options of the source instrumentation, behind the globs */
+    uint32_t pad0;
     /* -- W daemon while tracing -- */
     uint32_t enabled; /* 1 = trace; 0 = leave at the next slow path (release; after limits were set to 0) */
     uint32_t pad1;

@@ -26,7 +26,8 @@ struct test_case {
     unsigned flags;
     const char *calls; /* a function, and how often it is called; NULL = marked, once */
     size_t n;
-    const char *ends; /* what the trace says about the end; NULL = nothing */
+    const char *ends;    /* what the trace says about the end; NULL = nothing */
+    const char *options; /* one more of viztracer's, --name=value; NULL = none */
 };
 #define PROGRAM "$PY $T/launched.py "
 static const struct test_case cases[] = {
@@ -67,6 +68,36 @@ static const struct test_case cases[] = {
     {.name = "nohup", .line = "nohup " PROGRAM "show_process"},
     {.name = "closed-descriptors", .line = PROGRAM "show_process <&- 2>&-", .flags = SHELL},
     {.name = "make", .line = "printf 'a:\\n\\t@" PROGRAM "show_stack\\n' | make -f -", .flags = SHELL},
+    {.name = "logged-script", .line = PROGRAM "show_process a -o b", .options = "--log_var=.*", .flags = EVERYWHERE},
+    {.name = "logged-exception", .line = PROGRAM "fail", .options = "--log_var=.*", .ends = "exit status 1", .flags = EVERYWHERE},
+    {.name = "logged-stack", .line = PROGRAM "show_stack", .options = "--log_func_exec=.*"},
+    {.name = "logged-environment", .line = PROGRAM "show_environment", .options = "--log_exception"},
+    {.name = "logged-exit", .line = PROGRAM "exit 3", .options = "--log_func_entry=.*", .ends = "exit status 3"},
+    {.name = "logged-exit-functions",
+     .line = PROGRAM "exit_functions",
+     .options = "--log_attr=.*",
+     .calls = "at_the_end",
+     .n = 0},
+    {.name = "logged-recursion", .line = PROGRAM "overflow", .options = "--log_var=n"},
+    {.name = "logged-threads", .line = PROGRAM "threads", .options = "--log_number=.*", .calls = "called", .n = 400},
+    {.name = "logged-code",
+     .line = "$PY -c 'def f(): x = 1; print(x)\nf()' q",
+     .options = "--log_var=x",
+     .calls = "f",
+     .n = 1,
+     .flags = EVERYWHERE},
+    {.name = "logged-module",
+     .line = "$PY -m launched exit 4",
+     .options = "--magic_comment",
+     .ends = "exit status 4",
+     .flags = EVERYWHERE},
+    {.name = "logged-program-on-stdin",
+     .line = "$PY - x",
+     .input = "def f(): x = 3; print(x)\nf()\n",
+     .options = "--log_var=x",
+     .calls = "f",
+     .n = 1},
+    {.name = "logged-terminal", .line = PROGRAM "show_process", .options = "--log_var=.*", .flags = TERMINAL},
     {.name = "no-script", .line = "$PY $T/no-such-file.py", .flags = NO_TRACE},
     {.name = "sanitizer-on-the-way", .line = "$A && " PROGRAM "nothing", .flags = SHELL | NOT_IN_ROOT},
     {.name = "seccomp-filter",
@@ -85,8 +116,9 @@ static void run_line(struct run *r, const struct test_case *c, const char *line,
     size_t n = 0;
     snprintf(tool, sizeof tool, "%s/viztracer", tree_bin());
     if (output) {
-        const char *const own[] = {tool, "--quiet", "-o", output, "--"};
-        for (size_t i = 0; i < VT_ARRAY_LEN(own); i++) words[n++] = (char *)(uintptr_t)own[i];
+        const char *const own[] = {tool, "--quiet", "-o", output, c->options, "--"};
+        for (size_t i = 0; i < VT_ARRAY_LEN(own); i++)
+            if (own[i]) words[n++] = (char *)(uintptr_t)own[i];
     }
     /* With exec the shell becomes the program; else the program is its child. */
     snprintf(direct, sizeof direct, "%s%s", c->flags & SHELL ? "" : "exec ", line);
@@ -279,6 +311,139 @@ START_TEST(test_launch_has_viztracers_entries) {
 }
 END_TEST
 
+/* ---- values of variables ---- */
+
+/* In their order: letter, name, args. A name that ends in "*" says how it begins. */
+static const struct {
+    char ph;
+    const char *name, *args;
+} told[] = {
+    {'i', "Variable Assign - x = <module*", NULL},
+    {'i', "Function Entry - assigned = 'assigned is called'", NULL},
+    {'i', "Variable Assign - x = 0", NULL},
+    {'i', "Variable Assign - x = 1", NULL},
+    {'i', "Variable Assign - x = 2", NULL},
+    {'i', "Variable Assign - x = 3", NULL},
+    {'i', "Variable Assign - x = 4", NULL},
+    {'i', "Variable Assign - x = 8", NULL},
+    {'i', "Variable Assign - x = 9", NULL},
+    {'i', "Variable Assign - x = <_io.TextIOWrapper*", NULL},
+    {'i', "Variable Assign - x = 10", NULL},
+    {'i', "Exception - ValueError() = ValueError('told')", NULL},
+    {'i', "Variable Assign - x = ValueError('told')", NULL},
+    {'i', "Variable Assign - x = 11", NULL},
+    {'i', "Attribute Assign - holder.attr = 12", NULL},
+    {'i', "Attribute Assign - holder.attr = 13", NULL},
+    {'i', "Attribute Assign - holder.attr = 14", NULL},
+    {'i', "Variable Assign - x = '\xc3\xa9\"\\\\\\n'", NULL},
+    {'i', "Variable Delete - x", NULL},
+    {'i', "Variable Assign - x = 0", NULL},
+    {'i', "Variable Assign - x = 1", NULL},
+    {'i', "Variable Assign - x = 0", NULL},
+    {'i', "Exception - StopAsyncIteration = <class 'StopAsyncIteration'>", NULL},
+    {'i', "Variable Assign - x = 'entered'", NULL},
+    {'i', "Function Entry - steps = 'steps is called'", NULL},
+    {'i', "Variable Assign - y = 5", NULL},
+    {'C', "Variable Assign - n", "Variable Assign - n=1;"},
+    {'C', "Variable Assign - n", "Variable Assign - n=2.5;"},
+    {'i', "Variable Assign - n = True", NULL},
+    {'i', "Variable Assign - n = inf", NULL},
+    {'C', "Variable Assign - n", "Variable Assign - n=100000000000000000000;"},
+    {'i', "Variable Assign - n = 'text'", NULL},
+    {'C', "value", "value=3;"},
+    {'i', "len(\"abc\")", NULL},
+    {'C', "named", "value=4;"},
+    {'i', "object", "object={'k': 3};"},
+    {'i', "moment", NULL},
+    {'i', "with args", "args=[3];"},
+    {'i', "Variable Assign - y = 20", NULL},
+    {'i', "Variable Assign - y = 42", NULL},
+};
+
+static bool name_fits(const char *name, const char *wanted) {
+    size_t n = strlen(wanted);
+    return wanted[n - 1] == '*' ? !strncmp(name, wanted, n - 1) : !strcmp(name, wanted);
+}
+
+static void must_tell(const struct trace *t, const char *who) {
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct trace_event *e = &t->events[i];
+        if (e->ph != 'i' && e->ph != 'C') continue;
+        ck_assert_msg(n < VT_ARRAY_LEN(told), "%s: %c %s is too much", who, e->ph, e->name);
+        ck_assert_msg(e->ph == told[n].ph && name_fits(e->name, told[n].name), "%s: %c %s instead of %s", who, e->ph, e->name,
+                      told[n].name);
+        bool same = e->args && told[n].args ? !strcmp(e->args, told[n].args) : e->args == told[n].args;
+        ck_assert_msg(same, "%s: %s with %s", who, e->name, e->args ? e->args : "nothing");
+        n++;
+    }
+    ck_assert_msg(n == VT_ARRAY_LEN(told), "%s: %zu values instead of %zu", who, n, VT_ARRAY_LEN(told));
+}
+
+/* Assignments of every kind, also in a module that has a .pyc file; that file stays as it is, and nothing of ours is in the
+ * trace. */
+START_TEST(test_launch_tells_values_of_variables) {
+    const struct interp *ip = suite_interp(_i);
+    struct trace t;
+    char inside[PATH_MAX], path[PATH_MAX];
+    static const char *const files[] = {"logged_module.py", "logged.py"};
+    for (size_t i = 0; i < VT_ARRAY_LEN(files); i++) {
+        snprintf(path, sizeof path, "%s/tests/targets/%s", tree_root(), files[i]);
+        ck_assert(!target_copy_in(ip, path, inside, sizeof inside));
+    }
+    trace_with(ip, &t,
+               "--log_var x y --log_number n --log_attr attr --log_func_exec steps --log_func_entry 'assigned|steps' "
+               "--log_exception --magic_comment --",
+               "$PY $T/logged.py", temp_path(".json"));
+    must_tell(&t, ip->version);
+    const struct trace_event *steps = trace_find(&t, "steps", NULL);
+    ck_assert_msg(steps && steps->args &&
+                      !strcmp(steps->args, "exec_steps.[]=(12) y = 5;exec_steps.[]=(12) rest = ();exec_steps.[]=(12) key = 2;"
+                                           "exec_steps.[]=(14) total = 7;exec_steps.[]=(15) total = 8;"),
+                  "%s: %s", ip->version, steps && steps->args ? steps->args : "no steps");
+    for (size_t i = 0; i < t.n; i++)
+        ck_assert_msg(!t.events[i].name || !strstr(t.events[i].name, "<viztracer>"), "%s: %s", ip->version, t.events[i].name);
+    trace_free(&t);
+}
+END_TEST
+
+/* The folder of the .pyc files is the program's: it is neither made nor changed. */
+START_TEST(test_launch_leaves_pyc_files_alone) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run r;
+    char line[RUN_TEXT_MAX], text[RUN_TEXT_MAX], dir[PATH_MAX];
+    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
+    snprintf(dir, sizeof dir, "%s", temp_path(".dir"));
+    snprintf(
+        text, sizeof text,
+        "mkdir %.900s && cd %.900s && cp $T/logged_module.py . && unset PYTHONPYCACHEPREFIX PYTHONDONTWRITEBYTECODE && V='"
+        "%.900s/viztracer --quiet -o o.json --log_var y --python $PY -c' && $V 'import logged_module' && ls && $PY -c 'import "
+        "logged_module' && cp -p __pycache__/* before && $V 'import logged_module; logged_module.answer(1)' && cmp before "
+        "__pycache__/* && ls __pycache__ | wc -l && grep -c 'Variable Assign - y = 4' o.json; cd / && rm -r %.900s",
+        dir, dir, tree_bin(), dir);
+    run_expand(ip, text, line, sizeof line);
+    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    run_finish(&r, "pyc");
+    ck_assert_msg(!strcmp(r.text[0], "logged_module.py\no.json\n1\n1\n"), "%s: %s%s", ip->version, r.text[0], r.text[1]);
+}
+END_TEST
+
+/* The program runs, and the line at the end says what is wrong. */
+START_TEST(test_launch_says_what_is_no_regular_expression) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run r;
+    char line[RUN_TEXT_MAX], text[RUN_TEXT_MAX];
+    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
+    snprintf(text, sizeof text, "%.1000s/viztracer -o %.1000s --log_var '(x' --python $PY -c 'print(5)'; echo $?", tree_bin(),
+             temp_path(".json"));
+    run_expand(ip, text, line, sizeof line);
+    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    run_finish(&r, "regex");
+    ck_assert_msg(!strcmp(r.text[0], "5\n1\n") && strstr(r.text[1], "--log_var: (x is no regular expression"), "%s: %s%s",
+                  ip->version, r.text[0], r.text[1]);
+}
+END_TEST
+
 /* -u and --pid_suffix make names with a pid; -u and --output_dir are taken together. Options are taken from behind the program,
  * and
  * --flamegraph writes one more file. */
@@ -344,6 +509,9 @@ int main(void) {
     suite_add_once(s, "sigchld-blocked", test_launch_ends_where_sigchld_is_blocked, 60);
     suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 120);
     suite_add(s, "entries", test_launch_has_viztracers_entries, 120);
+    suite_add(s, "values", test_launch_tells_values_of_variables, 120);
+    suite_add(s, "pyc", test_launch_leaves_pyc_files_alone, 120);
+    suite_add_once(s, "no-regex", test_launch_says_what_is_no_regular_expression, 60);
     suite_add_once(s, "names", test_launch_makes_names, 120);
     int rc = suite_main(s);
     run_clean_up();

@@ -388,7 +388,7 @@ static const struct {
     {"--att %d", "could be --attach_installed or --attach"},
     {"--com a b", "could be --combine or --compress"},
     {"--include_file x foo.py", "which program?"},
-    {"--log_var x foo.py", "--log_var"},
+    {"--log_var x foo.py", "which program?"}, /* as argparse: the list takes all words */
     {"--log_sparse foo.py", "--log_sparse"},
     {"--no_such foo.py", "no_such"},
     {"-m", "--module: expected a value"},

@@ -21,6 +21,8 @@ struct trace_writer {
         uint64_t start, end;
     } done[20000]; /* calls so far, per test one thread */
     size_t ndone;
+    char steps[512]; /* args_json of the last call that has any */
+    size_t nsteps, steps_len;
 };
 static struct trace_writer notes;
 
@@ -40,6 +42,11 @@ static int note_begin(struct trace_writer *w) {
 static int note_call(struct trace_writer *w, const struct trace_call *call) {
     w->calls++;
     w->last = *call;
+    if (call->args_json && !call->at_line) {
+        snprintf(w->steps, sizeof w->steps, "%.*s", (int)call->args_json_len, call->args_json);
+        w->steps_len = call->args_json_len;
+        w->nsteps++;
+    }
     if (w->check_nesting) {
         ck_assert_uint_le(call->start_ns, call->end_ns);
         for (size_t i = 0; i < w->ndone; i++) {
@@ -92,7 +99,7 @@ static void run(void) {
     struct trace_info *info;
     struct vt_err err = {0};
     memset(&notes, 0, offsetof(struct trace_writer, check_nesting));
-    notes.ndone = 0;
+    notes.ndone = notes.nsteps = notes.steps_len = 0;
     ck_assert_msg(vt_trace_open(trace.path, &t, &err) == 0, "%s", err.msg);
     ck_assert_msg(trace_info_load(t, &info, &err) == 0, "%s", err.msg);
     ck_assert_msg(model_run(info, &opts, &note_ops, &notes, &totals, &err) == 0, "%s", err.msg);
@@ -123,6 +130,48 @@ START_TEST(test_stack_continues_in_the_next_block) {
     block_of(0, 1, 1100, 10, "b) a)");
     expect("a 1000+10, b 1010+90, a 1000+110");
     ck_assert_uint_eq(totals.threads, 2);
+}
+END_TEST
+
+/* An assignment belongs to the innermost open call, whatever its bytes are. */
+START_TEST(test_steps_belong_to_the_innermost_call) {
+    static const uint8_t first[] = "(3) x = 1", second[] = "(4) y = \"\\\n", hostile[] = "\xff\x00";
+    static char args[512];
+    struct vt_event ev[] = {
+        {.ticks = 1000, .type = VT_REC_PAYLOAD, .id = VT_PL_STEP, .payload = first, .payload_len = sizeof first - 1},
+        {.ticks = 1010, .type = VT_REC_CALL, .id = 'a'},
+        {.ticks = 1020, .type = VT_REC_PAYLOAD, .id = VT_PL_STEP, .payload = first, .payload_len = sizeof first - 1},
+        {.ticks = 1030, .type = VT_REC_CALL, .id = 'b'},
+        {.ticks = 1040, .type = VT_REC_RETURN, .id = 'b'},
+        {.ticks = 1050, .type = VT_REC_PAYLOAD, .id = VT_PL_STEP, .payload = second, .payload_len = sizeof second - 1},
+        {.ticks = 1060, .type = VT_REC_PAYLOAD, .id = VT_PL_STEP, .payload = hostile, .payload_len = 2},
+        {.ticks = 1070, .type = VT_REC_PAYLOAD, .id = VT_PL_STEP, .payload_len = 0},
+        {.ticks = 1080, .type = VT_REC_RETURN, .id = 'a'},
+    };
+    trace_build_block(&trace, 0, 1, 1, ev, VT_ARRAY_LEN(ev));
+    run();
+    snprintf(args, sizeof args, "%s", notes.steps);
+    static const char begin[] = "{\"exec_steps\":[\"(3) x = 1\",\"(4) y = \\\"\\\\\\n\",\"";
+    ck_assert_msg(!strncmp(args, begin, sizeof begin - 1), "%s", args);
+    ck_assert_msg(vt_ends_with(args, "\",\"\"]}"), "%s", args);
+    ck_assert_uint_eq(notes.nsteps, 1);
+}
+END_TEST
+
+/* A call that never ends and tells without end keeps only so much. */
+START_TEST(test_steps_of_one_call_are_bounded) {
+    static uint8_t text[1000];
+    static struct vt_event ev[202];
+    memset(text, '"', sizeof text);
+    ev[0] = (struct vt_event){.ticks = 1000, .type = VT_REC_CALL, .id = 'a'};
+    for (size_t i = 1; i < 201; i++)
+        ev[i] = (struct vt_event){.type = VT_REC_PAYLOAD, .id = VT_PL_STEP, .payload = text, .payload_len = sizeof text};
+    ev[201] = (struct vt_event){.ticks = 2000, .type = VT_REC_RETURN, .id = 'a'};
+    trace_build_block(&trace, 0, 1, 1, ev, VT_ARRAY_LEN(ev));
+    run();
+    ck_assert_uint_eq(notes.nsteps, 1);
+    ck_assert_uint_gt(notes.steps_len, 32000);
+    ck_assert_uint_le(notes.steps_len, 65536);
 }
 END_TEST
 
@@ -420,6 +469,8 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_nested_calls);
     tcase_add_test(tests, test_stack_continues_in_the_next_block);
+    tcase_add_test(tests, test_steps_belong_to_the_innermost_call);
+    tcase_add_test(tests, test_steps_of_one_call_are_bounded);
     tcase_add_test(tests, test_exceptions_and_generators);
     tcase_add_test(tests, test_model_resumed_pieces_are_not_calls);
     tcase_add_test(tests, test_open_at_end_innermost_first);

@@ -145,9 +145,30 @@ START_TEST(test_run_names_may_be_shortened) {
     must_parse("--log_exi --ignore_c script.py");
     ck_assert(o.trace.trace.flags & VT_F_LOG_EXIT && !(o.trace.trace.flags & VT_F_C_CALLS));
     ck_assert_int_eq(parse("--log_f script.py"), CLI_USAGE);
-    ck_assert_int_eq(parse("--log_var x script.py"), CLI_USAGE);
-    ck_assert_msg(strstr(said, "--log_var is not available in this version"), "%s", said);
+    ck_assert_int_eq(parse("--log_sp script.py"), CLI_USAGE);
+    ck_assert_msg(strstr(said, "--log_sparse is not available in this version"), "%s", said);
     ck_assert_int_eq(parse("-m"), CLI_USAGE);
+}
+END_TEST
+
+/* What the source instrumentation gets, one line for each pattern. */
+START_TEST(test_run_patterns_become_lines) {
+    static const char *const lines[] = {"log_var x",       "log_var y.*",      "log_number n",   "log_attr a",
+                                        "log_func_exec f", "log_func_entry g", "log_exception ", "magic_comment "};
+    must_parse("script.py --log_var x y.* --log_number n --log_attr a --log_func_exec f --log_func_entry g --log_exception "
+               "--magic_comment");
+    ck_assert_str_eq(theirs(), "script.py");
+    ck_assert_uint_eq(o.trace.trace.n_instrument, VT_ARRAY_LEN(lines));
+    for (size_t i = 0; i < VT_ARRAY_LEN(lines); i++) ck_assert_str_eq(o.trace.trace.instrument[i], lines[i]);
+    must_parse("script.py");
+    ck_assert_uint_eq(o.trace.trace.n_instrument, 0);
+    ck_assert_int_eq(parse("--log_var 'a\nb' -- script.py"), CLI_USAGE);
+    ck_assert_msg(strstr(said, "--log_var: a regular expression of one line"), "%s", said);
+    ck_assert_int_eq(parse("--log_var -- script.py"), CLI_USAGE);
+    put("values.ini", "[default]\nlog_var = x y\nmagic_comment = 1\n", 0644);
+    must_parse("--rcfile values.ini script.py");
+    ck_assert_uint_eq(o.trace.trace.n_instrument, 3);
+    ck_assert_str_eq(o.trace.trace.instrument[1], "log_var y");
 }
 END_TEST
 
@@ -301,6 +322,7 @@ int main(void) {
                                   test_run_options_end_where_the_user_says,
                                   test_run_older_names_say_what_they_do_now,
                                   test_run_names_may_be_shortened,
+                                  test_run_patterns_become_lines,
                                   test_run_rcfile_comes_before_the_command_line,
                                   test_run_rcfile_mistakes_are_told,
                                   test_run_finds_the_program_and_its_interpreter,

@@ -235,7 +235,7 @@ static int put_args(struct trace_writer *w, const struct trace_call *call) {
     const char *comma = "";
     struct call_text retval;
     put_literal(w, ",\"args\":");
-    if (call->args_json && !call->folded && !has_marks(call) && !call->retval) {
+    if (call->args_json && !call->folded && !has_marks(call) && !call->retval && !call->args) {
         output_write(w->out, call->args_json, call->args_json_len);
         return 0;
     }

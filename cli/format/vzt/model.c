@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/base/json.h"
 #include "cli/base/json_walk.h"
 #include "cli/base/memory.h"
 #include "cli/format/vzt/ahead.h"
@@ -19,6 +20,15 @@ struct payload {
     uint32_t len;
 };
 
+/* What --log_func_exec tells of one call: the text {"exec_steps":["(3) x = 1",...]} in the making. */
+struct steps {
+    uint32_t len, room; /* of text */
+    char text[];
+};
+#define STEPS_MAX (64u << 10) /* bytes of one call; more are left out */
+#define STEPS_BEGIN "{\"exec_steps\":["
+#define STEPS_END "]}"
+
 struct frame {
     uint64_t start_ns;
     uint32_t id;
@@ -27,6 +37,7 @@ struct frame {
     uint32_t at; /* number + 1 in the thread's stack at the attach; 0 = the line that it was at is not known */
     struct trace_task *task;
     struct payload args;
+    struct steps *steps; /* NULL = none */
 };
 
 /* One thread's state between its blocks. */
@@ -81,6 +92,14 @@ static int keep_payload(struct model *m, struct payload *p, const struct vt_even
     p->len = ev->payload_len;
     m->held += p->len;
     return 0;
+}
+
+static void drop_frame(struct model *m, struct frame *frame) {
+    drop_payload(m, &frame->args);
+    if (!frame->steps) return;
+    m->held -= frame->steps->room;
+    memory_free(frame->steps);
+    frame->steps = NULL;
 }
 
 /* Pushes a frame, to be filled in place. NULL with *rc 0 = too deep, it is not kept. */
@@ -143,6 +162,11 @@ static struct trace_call *call_of(struct model *m, const struct frame *frame) {
     call->at_line = 0;
     call->args_json = NULL;
     if (frame->at) tell_line(call, frame->at);
+    if (frame->steps) {
+        memcpy(frame->steps->text + frame->steps->len, STEPS_END, sizeof STEPS_END - 1);
+        call->args_json = frame->steps->text;
+        call->args_json_len = frame->steps->len + sizeof STEPS_END - 1;
+    }
     return call;
 }
 
@@ -202,6 +226,7 @@ static int enter(struct model *m, struct stream *s, const struct vt_event *ev, u
     frame->resumed = !VT_REC_IS_CALL(ev->type);
     frame->at = 0;
     frame->task = s->task;
+    frame->steps = NULL;
     frame->args.data = s->args.data;
     frame->args.len = s->args.len;
     s->args.data = NULL;
@@ -222,7 +247,7 @@ static int close_lost(struct model *m, struct stream *s, uint32_t to, uint64_t n
         bool in_gap = s->gaps && s->gap_ns >= frame->start_ns && frame->survived != s->gaps;
         rc = give(m, s, s->depth, in_gap ? s->gap_ns : ns, RETURNED, NULL);
         note_survivor(s, frame, !in_gap);
-        drop_payload(m, &frame->args);
+        drop_frame(m, frame);
     }
     return rc;
 }
@@ -248,7 +273,7 @@ static int leave(struct model *m, struct stream *s, const struct vt_event *ev, u
                                                                                : RETURNED;
     rc = give(m, s, s->depth, ns, how, &s->retval);
     note_survivor(s, frame, true);
-    drop_payload(m, &frame->args);
+    drop_frame(m, frame);
     drop_payload(m, &s->retval);
     return rc;
 }
@@ -297,7 +322,7 @@ static int take_window(struct model *m, struct stream *s, const struct vt_event 
     while (!rc && s->depth) {
         struct frame *frame = &s->frames[--s->depth];
         rc = give(m, s, s->depth, s->event_ns > frame->start_ns ? s->event_ns : frame->start_ns, RETURNED, NULL);
-        drop_payload(m, &frame->args);
+        drop_frame(m, frame);
     }
     s->deeper = 0;
     return rc ? rc : keep_payload(m, &s->window, ev);
@@ -367,6 +392,28 @@ static int take_mark(struct model *m, struct stream *s, const struct trace_threa
     return m->ops->mark(m->w, &mark);
 }
 
+/* An assignment in the innermost open call. */
+static int take_step(struct model *m, struct stream *s, const struct vt_event *ev) {
+    if (!s->depth || s->deeper) return 0;
+    struct steps **at = &s->frames[s->depth - 1].steps, *steps = *at;
+    size_t had = steps ? steps->len : sizeof STEPS_BEGIN - 1, room = steps ? steps->room : 0;
+    size_t need = had + JSON_TEXT_MAX(ev->payload_len) + 3 + sizeof STEPS_END;
+    if (need > STEPS_MAX || m->held + need > HELD_MAX) return 0;
+    if (need > room) {
+        steps = memory_realloc(steps, sizeof *steps + 2 * need);
+        if (!steps) return -ENOMEM;
+        if (!*at) memcpy(steps->text, STEPS_BEGIN, sizeof STEPS_BEGIN - 1);
+        steps->len = (uint32_t)had;
+        steps->room = (uint32_t)(2 * need);
+        m->held += steps->room - room;
+        *at = steps;
+    }
+    char *p = steps->text + steps->len;
+    if (p[-1] != '[') *p++ = ',';
+    steps->len = (uint32_t)(json_put_string(p, ev->payload, ev->payload_len) - steps->text);
+    return 0;
+}
+
 static int take_payload(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
                         uint64_t ns) {
     if (ev->id == VT_PL_ARGS) return keep_payload(m, &s->args, ev);
@@ -377,6 +424,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         return m->ops->counter(m->w, &counter);
     }
     if (ev->id == VT_PL_MARK) return take_mark(m, s, thread, ev);
+    if (ev->id == VT_PL_STEP) return take_step(m, s, ev);
     if (ev->id == VT_PL_USER_END) return end_user_code(m, s, ns);
     if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
     return 0; /* the other kinds have frames of their own */
@@ -409,7 +457,7 @@ static int damaged_block(struct model *m, const struct ahead_frame *frame) {
 
 /* Blocks before this one were left out, so the stack is unknown. */
 static void begin_run(struct model *m, struct stream *s, uint32_t run) {
-    while (s->depth) drop_payload(m, &s->frames[--s->depth].args);
+    while (s->depth) drop_frame(m, &s->frames[--s->depth]);
     drop_payload(m, &s->args);
     drop_payload(m, &s->retval);
     drop_payload(m, &s->window);
@@ -532,7 +580,7 @@ static uint64_t count_threads(const struct model *m) {
 static void free_streams(struct model *m) {
     for (uint32_t i = 0; m->streams && i < m->info->nthreads; i++) {
         struct stream *s = &m->streams[i];
-        for (uint32_t k = 0; k < s->depth; k++) drop_payload(m, &s->frames[k].args);
+        for (uint32_t k = 0; k < s->depth; k++) drop_frame(m, &s->frames[k]);
         drop_payload(m, &s->args);
         drop_payload(m, &s->retval);
         drop_payload(m, &s->window);

@@ -286,6 +286,10 @@ static int from_call(struct trace_writer *w, const struct trace_call *call, stru
     int rc = out_vzt_name(w, section, call->name, &p->id);
     if (!rc) rc = task_id(w, section, call->task, &p->task);
     if (rc || !call->args_json) return rc;
+    if (call->args || call->retval) { /* those of a .vzt; what is said beside them has no place here */
+        w->unheld.args += !call->from_attach;
+        return 0;
+    }
     rc = args_payload_from_json(&w->json, call->args_json, call->args_json_len);
     if (rc) return rc;
     bool lost = w->json.rest || (w->json.has_retval && call->open);
