@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/top/screen.h"
+#include "proto/beside.h"
 
 void cli_print_version(const char *program) {
     printf("%s " VT_VERSION "\n"
@@ -15,4 +16,5 @@ void cli_print_version(const char *program) {
            "protobuf-c %s; ncurses %s; libbpf no\n",
            program, ZSTD_versionString(), zlibVersion(), MHD_get_version(), YAJL_MAJOR, YAJL_MINOR, YAJL_MICRO,
            protobuf_c_version(), screen_is_built() ? "yes" : "no");
+    beside_print_viztracer();
 }

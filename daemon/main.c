@@ -10,6 +10,7 @@
 #include "daemon/command_line.h"
 #include "daemon/serve/server.h"
 #include "daemon/session/helper.h"
+#include "proto/beside.h"
 #include "proto/msg.h"
 #include "proto/rundir.h"
 
@@ -17,6 +18,7 @@ static void print_version(void) {
     printf("viztracerd " VT_VERSION "\n"
            "attaches to CPython 3.8 to 3.15 on x86-64; libunwind %d.%d, zstd %s, protobuf-c %s; libbpf no\n",
            UNW_VERSION_MAJOR, UNW_VERSION_MINOR, ZSTD_versionString(), protobuf_c_version());
+    beside_print_viztracer();
 }
 
 int main(int argc, char **argv) {

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "proto/abi/launch.h"
+#include "proto/beside.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8u
@@ -29,15 +29,6 @@ extern const unsigned char vt_embedded_launch[] __attribute__((weak)), vt_embedd
 /* Seen from the folder of the programs. The last two are for wheels: pip install --target, and every other way. */
 static const char *const places[] = {"../lib/", "../lib/viztracerd/", "../viztracerd/",
                                      "../lib*/python3*/*-packages/viztracerd/"};
-
-static int own_folder(char *folder, size_t size, struct vt_err *err) {
-    ssize_t n = readlink("/proc/self/exe", folder, size - 1);
-    if (n < 0) return vt_err_set(err, -errno, "/proc/self/exe: %s", strerror(errno));
-    folder[n] = 0;
-    char *slash = strrchr(folder, '/');
-    if (slash) slash[1] = 0;
-    return 0;
-}
 
 static void shorten(char path[LIBRARY_PATH_MAX]) {
     char *real = realpath(path, NULL);
@@ -74,8 +65,8 @@ int libraries_find_agent(char path[LIBRARY_PATH_MAX], struct vt_err *err) {
         return 0;
     }
     if (vt_embedded_agent) return embedded_agent(path, err);
-    int rc = own_folder(folder, sizeof folder, err);
-    if (rc) return rc;
+    int rc = beside_folder(folder, sizeof folder);
+    if (rc) return vt_err_set(err, rc, "/proc/self/exe: %s", strerror(-rc));
     for (size_t i = 2; i-- > 0;) {
         snprintf(path, LIBRARY_PATH_MAX, "%s%s" VT_LAUNCH_AGENT, folder, places[i]);
         if (!access(path, R_OK)) {
@@ -100,39 +91,24 @@ static bool file_equals(const char *path, const unsigned char *bytes, const unsi
     return equal;
 }
 
-/* True: `path` names a launch library that is equal to ours, with an agent beside it that is equal to ours. */
-static bool is_ours(char path[LIBRARY_PATH_MAX], const char *folder) {
+/* For a folder with a launch library and an agent that are equal to ours: the library's path in ctx. */
+static int take_ours(void *ctx, const char *folder) {
+    char *path = ctx;
     snprintf(path, LIBRARY_PATH_MAX, "%s" VT_LAUNCH_AGENT, folder);
-    if (!file_equals(path, vt_embedded_agent, vt_embedded_agent_end)) return false;
+    if (!file_equals(path, vt_embedded_agent, vt_embedded_agent_end)) return 0;
     snprintf(path, LIBRARY_PATH_MAX, "%s" VT_LAUNCH_LIBRARY, folder);
     return file_equals(path, vt_embedded_launch, vt_embedded_launch_end);
 }
 
 static int find_installed(char path[LIBRARY_PATH_MAX], struct vt_err *err) {
-    char folder[400], pattern[2 * LIBRARY_PATH_MAX];
-    bool found = false;
-    int rc = own_folder(folder, sizeof folder, err);
-    if (rc) return rc;
-    for (size_t i = 0; i < VT_ARRAY_LEN(places) && !found; i++) {
-        glob_t match = {0};
-        size_t n = 0;
-        for (const char *c = folder; *c; c++) { /* a folder may have characters that mean something in a pattern */
-            if (strchr("*?[\\", *c)) pattern[n++] = '\\';
-            pattern[n++] = *c;
-        }
-        snprintf(pattern + n, sizeof pattern - n, "%s", places[i]);
-        if (!glob(pattern, 0, NULL, &match))
-            for (size_t k = 0; k < match.gl_pathc && !found; k++) found = is_ours(path, match.gl_pathv[k]);
-        globfree(&match);
+    for (size_t i = 0; i < VT_ARRAY_LEN(places); i++) {
+        if (!beside_each(places[i], take_ours, path)) continue;
+        shorten(path);
+        return 0;
     }
-    if (!found)
-        return vt_err_set(
-            err, -ENOENT,
-            "the libraries that are preloaded into a program are not installed with %sviztracerd, or are of another "
-            "version; install viztracerd anew (attaching works without them)",
-            folder);
-    shorten(path);
-    return 0;
+    return vt_err_set(err, -ENOENT,
+                      "the libraries that are preloaded into a program are not installed with this viztracerd, or are of another "
+                      "version; install it anew with pip (attaching works without them)");
 }
 
 static int find_beside(const char *agent_path, char path[LIBRARY_PATH_MAX], struct vt_err *err) {

@@ -1,5 +1,6 @@
 """Traces Python programs; a drop-in for VizTracer's package on the engine of viztracerd."""
 
+from viztracer._beside import warn_of_viztracer
 from viztracer._version import __version__
 from viztracer._viztracer_agent import counter, instant, span, span_begin, span_end, tracing
 from viztracer.decorator import ignore_function, log_sparse, trace_and_save
@@ -19,3 +20,5 @@ __all__ = [
     "trace_and_save",
     "tracing",
 ]
+
+warn_of_viztracer()

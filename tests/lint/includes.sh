@@ -12,7 +12,7 @@ cli: root > view, dump, top > sample > convert > format > format/cvf > format/* 
 agent: root > hooks > limit > session > names > record > cpython > cpython/*
 daemon: root > serve > session > drain, io
 options: parse > values > help, suggest > options
-proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > clock, rundir, spooldir, texts > owndir > base > abi
+proto: trace_reader > msg > frame > msg_table > block_enc, block_dec > block_code > block > beside, clock, rundir, spooldir, texts > owndir > base > abi
 '
 
 allowed() { # FOLDER INCLUDE

@@ -65,6 +65,31 @@ print(viztracer.__version__)'
     grep -q "^$(env/bin/viztracer --version | sed -n '1s/^[a-z]* //p')\$" log || fail "the package has another version than the programs"
 }
 
+# the package records, and saves by the programs
+api() {
+    ends_in 60 env/bin/python -c 'import viztracer
+with viztracer.VizTracer(output_file="api.json", verbose=0):
+    print(sum(map(abs, range(9))))'
+    ends_in 60 env/bin/viztracer report api.json
+    grep -q 'builtins.sum' log || fail "the trace of the package has no call of sum"
+}
+
+# VizTracer's own distribution in the same environment: the programs and the import say so
+beside() {
+    ends_in 60 env/bin/python -c 'import os, viztracer
+os.mkdir(os.path.join(os.path.dirname(os.path.dirname(viztracer.__file__)), "viztracer-9.8.7.dist-info"))'
+    for program in viztracer viztracerd vizviewer; do
+        ends_in 60 env/bin/$program --version
+        grep -q '^VizTracer 9.8.7 is installed in this environment, too' log || fail "$program --version does not say that VizTracer is there"
+    done
+    ends_in 60 env/bin/python -c 'import viztracer'
+    grep -q 'VizTracer 9.8.7 is installed in this environment, too' log || fail "import viztracer does not say that VizTracer is there"
+    find env -name 'viztracer-9.8.7.dist-info' -exec rmdir '{}' +
+    ends_in 60 env/bin/viztracer --version
+    grep -q 'VizTracer' log && fail "viztracer --version says it without VizTracer"
+    ends_in 60 env/bin/python -W error -c 'import viztracer'
+}
+
 # the page of the viewer, which the statically linked server sends
 view() {
     env/bin/vizviewer --server_only --port 0 launched.vzt >served 2>&1 &
@@ -124,12 +149,15 @@ target() {
     have_pip || { skip "no pip"; return; }
     ends_in 120 "$python" -m pip install --target "$PWD/to" "$wheel"
     traced to/bin "$python"
+    PYTHONPATH=to ends_in 60 "$python" -c 'import viztracer
+with viztracer.VizTracer(output_file="api.json", verbose=0):
+    pass'
 }
 
 cd "$folder" || exit 1
 for step in "$@"; do
     case $step in
-    install_venv | use_venv | imported | view | moved | alone | uninstalled | user | target) $step ;;
+    install_venv | use_venv | imported | api | beside | view | moved | alone | uninstalled | user | target) $step ;;
     *) fail "no such step" ;;
     esac
 done

@@ -39,7 +39,7 @@ quick() {
         if [ -z "$chosen" ] || "$path" -c 'import pip, ensurepip' 2>/dev/null; then chosen=$path; fi
     done < <(pythons)
     [ -n "$chosen" ] || { echo "SKIP wheel: no interpreter outside a chroot"; exit 77; }
-    steps "$chosen" "$(realpath "$(command -v python3)")" install_venv use_venv imported view alone uninstalled
+    steps "$chosen" "$(realpath "$(command -v python3)")" install_venv use_venv imported api beside view alone uninstalled
 }
 
 # An interpreter in a chroot needs /proc there, and the wheel and the steps as files there.
@@ -54,7 +54,7 @@ in_chroot() { # ROOT STEP-ARGUMENTS...: PYTHON OTHER STEP...
 }
 
 venvs() {
-    local version path previous='' all='install_venv use_venv imported view moved alone user target uninstalled'
+    local version path previous='' all='install_venv use_venv imported api beside view moved alone user target uninstalled'
     # attached to from each: the interpreter before it in the list, so another version
     while read -r version path; do
         case $path in
@@ -90,7 +90,7 @@ old_debian() {
         old_root "$suite" "$root" || continue
         [ -z "$(find "$root/usr/lib" -name 'libmicrohttpd*' -o -name 'libprotobuf-c*' -o -name 'libyajl*')" ] || fail "$suite has libraries of ours"
         echo "Debian $suite: $(chroot "$root" ldd --version | head -n 1)"
-        in_chroot "$root" /usr/bin/python3 /usr/bin/python3 install_venv use_venv imported view moved alone user target uninstalled
+        in_chroot "$root" /usr/bin/python3 /usr/bin/python3 install_venv use_venv imported api beside view moved alone user target uninstalled
     done
 }
 
