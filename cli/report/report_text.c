@@ -357,10 +357,10 @@ static void put_stack(const struct view *v, const char *before, const struct tra
     putchar('\n');
 }
 
-/* ">1.2 s": at least that, because the thread ended before tracing did. */
+/* ">1.2 s": at least that, because the thread ended before tracing did: "-" where nothing was read in between. */
 static char *cpu_time(char buf[24], const struct trace_thread *t) {
     char text[16];
-    if (t->cpu == TRACE_CPU_UNKNOWN) return strcpy(buf, "-");
+    if (t->cpu == TRACE_CPU_UNKNOWN || (t->cpu == TRACE_CPU_AT_LEAST && !t->cpu_ns)) return strcpy(buf, "-");
     snprintf(buf, 24, "%s%s", t->cpu == TRACE_CPU_AT_LEAST ? ">" : "", format_duration(text, t->cpu_ns));
     return buf;
 }

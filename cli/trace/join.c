@@ -272,14 +272,20 @@ static int look_at(struct many *m, struct part *part, struct trace_source *sourc
 
 static uint64_t reference(const struct part *part) { return part->sync_ns ? part->sync_ns : part->first_ns; }
 
-/* Moves every part's reference to one time, the earliest at which no part begins before 0. */
-static void align(struct many *m) {
-    uint64_t target = 0;
+/* Moves every part's reference to one time, the earliest at which no part begins before 0. The wall clock is that of the first
+ * part that has one: the others' calls get other dates, as wanted. Returns the base time of the output. */
+static uint64_t align(struct many *m) {
+    uint64_t target = 0, base = 0;
     for (size_t i = 0; i < m->n; i++) {
         const struct part *part = &m->parts[i];
         if (reference(part) > part->first_ns + target) target = reference(part) - part->first_ns;
     }
-    for (size_t i = 0; i < m->n; i++) m->parts[i].shift_ns = target - reference(&m->parts[i]); /* may wrap: sums do not */
+    for (size_t i = 0; i < m->n; i++) {
+        struct part *part = &m->parts[i];
+        part->shift_ns = target - reference(part); /* may wrap: sums do not */
+        if (!base && part->real_minus_mono) base = part->real_minus_mono - part->shift_ns;
+    }
+    return base;
 }
 
 /* Parts of another clock are placed by the wall clock. Returns the base time of the output. */
@@ -291,7 +297,7 @@ static uint64_t put_in_place(struct many *m) {
         if (base) last = base;
     }
     bool same = true;
-    for (size_t i = 0; i < m->n && !m->opts.align; i++) {
+    for (size_t i = 0; i < m->n; i++) {
         uint64_t base = m->parts[i].real_minus_mono;
         if (!base || base - least <= OTHER_CLOCK_NS) continue;
         m->parts[i].shift_ns = base - least;
@@ -483,8 +489,7 @@ static int join_files(struct many *m, struct vt_err *err) {
         rc = visit(m, &m->parts[i], true, false, err);
     }
     if (rc) return rc;
-    info->real_minus_mono = put_in_place(m);
-    if (m->opts.align) align(m);
+    info->real_minus_mono = m->opts.align ? align(m) : put_in_place(m);
     info->range_known = true;
     for (size_t i = 0; i < m->n; i++) {
         struct part *part = &m->parts[i];

@@ -7,7 +7,7 @@
 #include "proto/msg.h"
 
 #define CPU_TIMES_THREADS 1024u /* at most, in one frame: about 15 ms of reading */
-#define CPU_TIMES_OFTEN 64u     /* a process of so many threads is read every few seconds as well */
+#define CPU_TIMES_OFTEN 64u     /* a process of so many threads is read four times a second as well, while events come */
 
 /* Fills m; its lists are valid until the next call. most: of threads; with more m->whole is false. -ESRCH: no thread could be
  * read. Event loop thread only. */

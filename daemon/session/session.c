@@ -26,6 +26,7 @@
 #define HELD_UP (2000 * MS)       /* a longer pause of the event loop is logged */
 #define STATS_EVERY (100 * MS)
 #define CLOCK_EVERY (5000 * MS)
+#define CPU_EVERY (250 * MS) /* of a process that ends by itself the last reading is all that is known */
 #define CHECK_EVERY (500 * MS)
 #define PENDING_ANSWER (500 * MS)
 #define ASK_PATIENCE (3000 * MS)
@@ -156,7 +157,10 @@ static void drain_once(struct session *s, uint64_t now, uint64_t *got) {
         session_clock_frame(s, &clock);
         s->clock_ns = now;
         rc = spool_put(s->spool, s->section, VT_FRAME_CLOCK, &clock.base);
-        if (!rc) session_put_cpu_times(s, false);
+    }
+    if (!rc && *got && now - s->cpu_ns > CPU_EVERY) {
+        s->cpu_ns = now;
+        session_put_cpu_times(s, false);
     }
     drain_totals(s->drain, &s->totals);
     if (*got) {

@@ -108,6 +108,24 @@ START_TEST(test_numbers_of_a_launched_program) {
 }
 END_TEST
 
+/* A program that ends by itself takes the CPU times of its threads with it: what was read while it ran is told. */
+START_TEST(test_numbers_have_the_cpu_time_of_a_launched_program) {
+    const struct interp *ip = interp_debian();
+    const char *out = temp_path(".vzt");
+    struct tool tool;
+    if (!ip) skip_test("no /usr/bin/python3");
+    tool_runf(&tool, "-o %s --python %s -- %s/tests/targets/burner.py", out, ip->path, tree_root());
+    must_exit(&tool, 0, "burner.py");
+    tool_runf(&tool, "report --json --slowest 0 --match burn %s", out);
+    must_exit(&tool, 0, "burner.py");
+    unsigned busy = 0;
+    for (const char *at = tool.out; (at = strstr(at, "\"cpu_ns\":")); at++)
+        busy += strtod(at + strlen("\"cpu_ns\":"), NULL) > 50e6;
+    ck_assert_msg(busy == 2, "%u of 2 threads have a CPU time: %s", busy, tool.out);
+    unlink(out);
+}
+END_TEST
+
 static void attached(int i, const char *script, const char *const *args, const char *options) {
     const struct interp *ip = suite_interp(i);
     const char *out = temp_path(".vzt");
@@ -155,5 +173,6 @@ int main(void) {
     add(s, "attached", test_numbers_of_an_attached_process);
     add(s, "max-size", test_numbers_with_a_limit_of_size);
     add(s, "max-overhead", test_numbers_with_a_limit_of_overhead);
+    suite_add_once(s, "cpu-time", test_numbers_have_the_cpu_time_of_a_launched_program, 60);
     return suite_main(s);
 }

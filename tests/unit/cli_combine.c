@@ -83,6 +83,7 @@ START_TEST(test_combine_aligns_starts) {
     write_file(1, TRACE(X(6, 1010, "f") "," X(6, 1020, "g"), "\"sync_marker\":1012.5"));
     write_file(2, TRACE(X(7, 500, "f"), "\"sync_marker\":400,\"baseTimeNanoseconds\":1000000"));
     check(3, true, "call 6/6 f 0..3000\ncall 6/6 g 10000..13000\ncall 5/5 f 2500..5500\ncall 7/7 f 102500..105500\n");
+    ck_assert_uint_eq(rec.info->real_minus_mono + 2500, 9000000000u + 10000); /* the first one keeps its date */
 }
 END_TEST
 
