@@ -122,6 +122,11 @@ static int run(int argc, char **argv) {
     if (output && format_check_output(output, &d.err)) return cli_usage("%s", d.err.msg);
     client_each(ask, &d);
     if (d.err.msg[0]) return cli_fail("%s", d.err.msg);
+    if (d.answer && d.answer->nothing) {
+        printf("Detached from %d before tracing had begun; nothing is saved\n", d.pid);
+        vt_msg_free(&d.answer->base);
+        return cli_flush();
+    }
     if (d.answer && d.answer->output[0]) {
         if (output)
             printf("Detached from %d; the client that attached saves %s (-o is for traces that nobody saves).\n", d.pid,

@@ -212,7 +212,10 @@ static int put_threads(const struct profile *p) {
     for (uint32_t i = 0; i < p->nthreads && !rc; i++) {
         const struct profile_thread *t = &p->threads[i];
         put_where(i ? ",\n{" : "\n{", t->thread);
-        rc = report_json_text("name", t->thread->name, t->thread->name_len);
+        char made_up[NAME_MADE_UP];
+        size_t len;
+        const char *name = name_of_thread(t->thread, made_up, &len);
+        rc = report_json_text("name", name, len);
         report_json_number("calls", t->calls);
         report_json_number("total_ns", t->total_ns);
         report_json_number("wait_ns", t->wait_ns);

@@ -94,6 +94,7 @@ static void on_session_end(void *ctx, const struct session *s) {
         Vt__Detached m = VT__DETACHED__INIT;
         m.pid = (uint32_t)s->pid;
         m.events = s->totals.calls;
+        m.nothing = !s->began && !s->family && !s->totals.events;
         bool has_client = session_has_client(s);
         if (has_client && s->output) m.output = s->output;
         if (!has_client) m.spool = (char *)s->spool->path;
