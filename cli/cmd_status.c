@@ -98,7 +98,9 @@ static bool shown_before(struct status *s, const char *path) {
 static void show_kept_info(struct status *s, const Vt__SessionInfo *i) {
     Vt__SessionInfo told = *i;
     char cmdline[4096];
-    if (!told.cmdline[0]) told.cmdline = kept_cmdline(told.spool, cmdline, sizeof cmdline);
+    pid_t pid = kept_header(told.spool, cmdline, sizeof cmdline);
+    if (pid) told.pid = (uint32_t)pid;
+    if (!told.cmdline[0]) told.cmdline = cmdline;
     show(s, &told);
 }
 

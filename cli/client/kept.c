@@ -30,6 +30,31 @@ int kept_each(int (*fn)(void *ctx, const struct spooldir_file *k), void *ctx) {
     return spooldir_each_own(each_in, &each);
 }
 
+/* The message of the first frame, or NULL. */
+static Vt__TraceHeader *read_header(int fd) {
+    uint8_t head[8 + VT_FRAME_HDR];
+    uint32_t type, len, crc;
+    ProtobufCMessage *msg = NULL;
+    if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head || memcmp(head, VT_FILE_MAGIC, 8)) return NULL;
+    if (vt_frame_get_header(head + 8, &type, &len, &crc) || type != VT_FRAME_HEADER || len > HEADER_MAX) return NULL;
+    uint8_t *payload = malloc(len + 1u);
+    bool whole = payload && pread(fd, payload, len, sizeof head) == (ssize_t)len && !vt_frame_check(crc, payload, len);
+    if (whole && vt_msg_unpack(type, payload, len, &msg)) msg = NULL;
+    free(payload);
+    return (Vt__TraceHeader *)(void *)msg;
+}
+
+pid_t kept_header(const char *path, char *cmdline, size_t size) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    Vt__TraceHeader *header = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? read_header(fd) : NULL;
+    pid_t pid = header ? (pid_t)header->pid : 0;
+    if (size) snprintf(cmdline, size, "%s", header ? header->cmdline : "");
+    if (header) vt_msg_free(&header->base);
+    vt_close(&fd);
+    return pid;
+}
+
 struct search {
     pid_t pid;
     struct spooldir_file *best;
@@ -38,7 +63,8 @@ struct search {
 
 static int newer(void *ctx, const struct spooldir_file *k) {
     struct search *s = ctx;
-    if (k->pid != s->pid || (s->found && k->saved_ns <= s->best->saved_ns)) return 0;
+    if (s->found && k->saved_ns <= s->best->saved_ns) return 0;
+    if (k->pid != s->pid && kept_header(k->path, NULL, 0) != s->pid) return 0;
     *s->best = *k;
     s->found = true;
     return 0;
@@ -69,28 +95,4 @@ int kept_find(pid_t pid, struct spooldir_file *out) {
         client_close(&c);
     }
     return s.found ? 0 : -ENOENT;
-}
-
-/* The message of the first frame, or NULL. */
-static Vt__TraceHeader *read_header(int fd) {
-    uint8_t head[8 + VT_FRAME_HDR];
-    uint32_t type, len, crc;
-    ProtobufCMessage *msg = NULL;
-    if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head || memcmp(head, VT_FILE_MAGIC, 8)) return NULL;
-    if (vt_frame_get_header(head + 8, &type, &len, &crc) || type != VT_FRAME_HEADER || len > HEADER_MAX) return NULL;
-    uint8_t *payload = malloc(len + 1u);
-    bool whole = payload && pread(fd, payload, len, sizeof head) == (ssize_t)len && !vt_frame_check(crc, payload, len);
-    if (whole && vt_msg_unpack(type, payload, len, &msg)) msg = NULL;
-    free(payload);
-    return (Vt__TraceHeader *)(void *)msg;
-}
-
-char *kept_cmdline(const char *path, char *buf, size_t size) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    Vt__TraceHeader *header = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? read_header(fd) : NULL;
-    snprintf(buf, size, "%s", header ? header->cmdline : "");
-    if (header) vt_msg_free(&header->base);
-    vt_close(&fd);
-    return buf;
 }

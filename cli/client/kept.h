@@ -6,10 +6,10 @@
 
 /* This user's own spool folder. fn returns non-zero to end the walk. */
 int kept_each(int (*fn)(void *ctx, const struct spooldir_file *k), void *ctx);
-/* The newest one of pid, from the own folder or a system daemon's: 0 or -ENOENT. */
+/* The newest one of pid, or that pid asked for, from the own folder or a system daemon's: 0 or -ENOENT. */
 VT_MUST_CHECK int kept_find(pid_t pid, struct spooldir_file *out);
-/* The command line of the process that a kept trace is of, from the trace's header, cut to size; "" when it is not readable.
- * Returns buf. */
-char *kept_cmdline(const char *path, char *buf, size_t size);
+/* From the header of a kept trace: the pid, 0 when it is not readable; and the command line, cut to size, "" then. size 0: it is
+ * not wanted. A file is named by the process that asked for the trace: with a launch that is the client. */
+pid_t kept_header(const char *path, char *cmdline, size_t size);
 
 #endif

@@ -262,6 +262,17 @@ START_TEST(test_state_gil_does_not_come) {
                   "%s: %s", who, tool.err);
     ck_assert_msg(strstr(tool.out, "Waiting for the GIL, held by thread"), "%s: %s", who, tool.out);
     ck_assert_msg(access(out, F_OK) != 0, "%s: exit 1 and a trace", who);
+    if (!suite_row(_i)) {
+        struct tool other;
+        tool_startf(&tool, "--attach %d -o %s", (int)t.pid, out);
+        ck_assert_msg(!tool_expect(&tool, "Waiting for the GIL", 30000), "%s: %s%s", who, tool.out, tool.err);
+        tool_runf(&other, "--detach %d", (int)t.pid);
+        must_exit(&other, 0, who);
+        ck_assert_msg(strstr(other.out, "before tracing had begun; nothing is saved"), "%s: %s", who, other.out);
+        tool_wait(&tool, 30000);
+        must_exit(&tool, 1, who);
+        ck_assert_msg(access(out, F_OK) != 0, "%s: exit 1 and a trace", who);
+    }
     for (int i = 0; i < 100 && (census_take(t.pid, &after), after.threads != before.threads); i++) sleep_ms(10);
     ck_assert_msg(after.threads == before.threads, "%s: threads %u, then %u", who, before.threads, after.threads);
     ck_assert_msg(after.fds == before.fds, "%s: descriptors %u, then %u", who, before.fds, after.fds);
