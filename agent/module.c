@@ -178,6 +178,8 @@ static void *start(void *self, void *const *args, size_t n, void *names) {
     }
 COMMAND(hold, own_hold(); return none())
 COMMAND(go_on, return number(-own_go_on()))
+COMMAND(go_on_possible, void *answer = own_go_on_possible() ? py._Py_TrueStruct : py._Py_FalseStruct; py.Py_IncRef(answer);
+        return answer)
 COMMAND(leave, own_leave(); return none())
 COMMAND(state, return number((int)own_state()))
 COMMAND(abi_major, return number(VT_ABI_MAJOR))
@@ -406,10 +408,22 @@ static const struct {
     const char *name;
     vectorcall function;
 } functions[] = {
-    {"hushed", make_hushed},    {"start", start},       {"hold", hold},       {"go_on", go_on},
-    {"leave", leave},           {"state", state},       {"tracing", tracing}, {"forget_names", forget_names},
-    {"abi_major", abi_major},   {"instant", instant},   {"counter", counter}, {"mark", mark},
-    {"span_begin", span_begin}, {"span_end", span_end}, {"span", span},
+    {"hushed", make_hushed},
+    {"start", start},
+    {"hold", hold},
+    {"go_on", go_on},
+    {"go_on_possible", go_on_possible},
+    {"leave", leave},
+    {"state", state},
+    {"tracing", tracing},
+    {"forget_names", forget_names},
+    {"abi_major", abi_major},
+    {"instant", instant},
+    {"counter", counter},
+    {"mark", mark},
+    {"span_begin", span_begin},
+    {"span_end", span_end},
+    {"span", span},
 };
 
 static int fill_module(void *module) {

@@ -14,7 +14,8 @@
 int own_start(int32_t fd, uint64_t bytes, bool sparse);
 /* Stops recording; own_go_on records again in the same session. Nothing if the program has no session. */
 void own_hold(void);
-int own_go_on(void); /* 0 or -errno; then the session has ended */
+int own_go_on(void);           /* 0 or -errno; then the session has ended */
+bool own_go_on_possible(void); /* false: there is none, or the daemon has ended it */
 /* Ends it. */
 void own_leave(void);
 

@@ -42,6 +42,14 @@ int own_go_on(void) {
     return agent.state == AGENT_TRACING ? 0 : session_go_on();
 }
 
+bool own_go_on_possible(void) {
+    if (!is_mine()) return false;
+    struct vt_ctl *ctl = agent.ctl;
+    if (vt_load_acquire(&ctl->enabled) && clock_full() < vt_load_relaxed(&ctl->lease)) return true;
+    session_leave(vt_load_acquire(&ctl->enabled) ? VT_WHY_LEASE : VT_WHY_STOP);
+    return false;
+}
+
 void own_leave(void) {
     if (is_mine()) session_leave(VT_WHY_STOP);
 }

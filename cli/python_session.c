@@ -6,7 +6,8 @@
  *                                      ready KEY        the program may take part with this key (proto/abi/launch.h)
  *     (its hooks are out)              over             the trace has arrived
  *     save NEWEST FLAG PATH            saved CALLS BYTES DROPPED
- *     keep NEWEST FLAG PATH            -                save there, should the program end without a further word
+ *     keep NEWEST FLAG PATH            -                save there, should the program end without a further word; a save ends
+ * that forget                           -                nothing is to be saved at the end
  *
  * NEWEST calls are kept, 0 = all. FLAG is `f`, or `n` for a file without source texts.
  *
@@ -100,6 +101,8 @@ static void save(struct python_session *s, const char *path, uint64_t newest, bo
 static void on_line(struct python_session *s, const char *line) {
     char *path;
     bool keep = !strncmp(line, "keep ", 5);
+    if (!keep) s->keep[0] = 0;
+    if (!strcmp(line, "forget")) return;
     if (!keep && strncmp(line, "save ", 5)) {
         answer_error("this is no request of a program");
         return;
@@ -125,7 +128,7 @@ static void take_lines(struct python_session *s) {
     char *end;
     while ((end = memchr(s->line, '\n', s->len))) {
         *end = 0;
-        if (!s->tracing.ended && strncmp(s->line, "keep ", 5)) {
+        if (!s->tracing.ended && !strncmp(s->line, "save ", 5)) {
             *end = '\n';
             return;
         }

@@ -56,6 +56,7 @@ class Session(object):
         self._fd = _spawn(arguments)
         self._text = b""
         self._pid = os.getpid()
+        self._is_kept = False
         self.is_over = False
         try:
             self._key = self._answer("ready")[0].encode()
@@ -65,6 +66,12 @@ class Session(object):
 
     def close(self):
         """Forgets the trace."""
+        if self._fd >= 0 and self._is_kept and self.belongs_here():
+            self._is_kept = False
+            try:
+                self._tell("forget")
+            except SessionError:
+                pass  # it has ended, and forgets all the same
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -141,6 +148,8 @@ class Session(object):
             self._answer("over")
 
     def keep(self, path, newest, file_info):
+        """Writes that file should this process end without a save and without close()."""
+        self._is_kept = True
         self._tell("keep {} {} {}".format(newest, "f" if file_info else "n", path))
 
     def save(self, path, newest, file_info):

@@ -173,6 +173,7 @@ class VizTracer(object):
         self._afterfork = None
         self._sync_marker = None
         self._printed = None
+        self._registered = None
         self._collects = False
         self.enable = False
         self.parsed = False
@@ -266,8 +267,14 @@ class VizTracer(object):
             other._end(lost=True)
         if self._session is not None and (self._session.is_over or not self._session.belongs_here()):
             self._drop()
+        if self._session is not None and not agent.go_on_possible():
+            warnings.warn("The trace was ended from outside and was not saved; a new one begins.", RuntimeWarning, stacklevel=2)
+            self._end(lost=True)
+            self._drop()
         if self._session is None:
             self._session = Session(self._options())
+            if self._registered:
+                self._session.keep(self._registered, self._newest(), self.file_info)
             self.parsed = False
             self.data = {}
         self.enable = self._collects = True
@@ -497,7 +504,7 @@ class VizTracer(object):
         import signal
 
         path = self._place(None)
-        if self._session is not None and not self._session.is_over:
+        if self._session is not None and self._session.belongs_here():
             self._session.keep(path, self._newest(), self.file_info)
         self._registered = path
         atexit.register(self.exit_routine)

@@ -147,6 +147,12 @@ ATTACHED = (
 )
 
 
+def may_attach(case):
+    if os.environ.get("VT_NO_ATTACH"):
+        print("\nSKIP an attach to the program: " + os.environ["VT_NO_ATTACH"])
+        case.skipTest(os.environ["VT_NO_ATTACH"])
+
+
 class Attaches(Case):
     def begin(self, before, enough, after):
         with open("program.py", "w") as file:
@@ -164,9 +170,7 @@ class Attaches(Case):
         process.communicate()
 
     def attach(self, process, *words):
-        if os.environ.get("VT_NO_ATTACH"):
-            print("\nSKIP an attach to the program: " + os.environ["VT_NO_ATTACH"])
-            self.skipTest(os.environ["VT_NO_ATTACH"])
+        may_attach(self)
         command = [find("viztracer"), "--attach", str(process.pid), "-t", "0.5"] + list(words)
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
         return done.returncode, done.stdout.decode() + done.stderr.decode()
@@ -243,6 +247,36 @@ class Ends(Case):
                 return
             time.sleep(0.05)
         self.fail(path + " did not come")
+
+    def test_registered_tracer_forgets_what_was_saved_or_cleared(self):
+        for how in ("tracer.save('b.json')", "tracer.clear(); tracer.stop(); tracer.clear()"):
+            code, out, err = self.run_code(
+                "import os\n"
+                "from viztracer import VizTracer\n"
+                "tracer = VizTracer(verbose=0)\n"
+                "tracer.register_exit()\n"
+                "tracer.start()\n"
+                "tracer.stop()\n" + how + "\n"
+                "with VizTracer(verbose=0, output_file='c.json'): len('')\n"
+                "os._exit(0)\n"
+            )
+            self.assertEqual((code, out, err), (0, "", ""))
+            self.assertFalse(os.path.exists("result.json"), how)
+
+    def test_trace_that_was_ended_from_outside_is_told(self):
+        tracer = VizTracer(verbose=0)
+        tracer.start()
+        tracer.stop()
+        may_attach(self)
+        command = [find("viztracer"), "--uninstall", str(os.getpid())]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stdout.decode())
+        with self.assertWarns(RuntimeWarning):
+            tracer.start()
+        fib(1)
+        tracer.stop()
+        tracer.save("a.json")
+        self.assertEqual(names("a.json").count("fib"), 1)
 
     def test_unsaved_trace_disturbs_no_end(self):
         for how in ("pass", "tracer.stop()", "del tracer", "os._exit(0)"):
