@@ -156,7 +156,7 @@ static const struct hook_ops *choose_hooks(void) {
 
 /* What belongs to a session besides its hooks. A new part is a row here; parts are started and stopped in this order. */
 static const struct session_part parts[] = {
-    {.start = callers_start},
+    {.start = callers_start, .tell = profile_tell_missed},
     {.start = governor_start, .tell = governor_tell, .stop = governor_stop, .child = governor_stop},
     {.start = greenlets_start, .stop = greenlets_stop, .child = greenlets_stop},
     {.start = tasks_start, .stop = tasks_stop, .child = tasks_stop},

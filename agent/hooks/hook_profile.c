@@ -405,6 +405,16 @@ static void profile_more(void) {
     want_wake(0);
 }
 
+static void look_for_missed(void *tstate) {
+    if (!is_being_made(tstate) && !profile_is_on(tstate)) profile_missed_if_known(tstate);
+}
+
+void profile_tell_missed(void) {
+    if (agent.hooks != &hook_profile || agent.governed || mode == PROFILE_SWITCH) return;
+    if (!agent.some_left) each_thread(look_for_missed);
+    profile_missed_to_the_end();
+}
+
 static bool profile_has(const void *tstate) { return mode == PROFILE_SWITCH || profile_is_on(tstate); }
 
 static void profile_remove(void) {

@@ -25,6 +25,10 @@ void profile_take(void *tstate);
 bool profile_is_on(const void *tstate);
 /* Calls of this thread were missed until now. */
 void profile_missed(void *tstate);
+/* The same for a thread that has recorded something. */
+void profile_missed_if_known(void *tstate);
+/* Tells that of the threads that have had no event since: the session ends. */
+void profile_missed_to_the_end(void);
 /* switch.c. `lean`: the profile function of a thread in the usual case. */
 void switch_install(enum profile_mode mode, py_tracefunc lean);
 void switch_remove(void);

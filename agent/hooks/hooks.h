@@ -12,6 +12,7 @@ bool detail_wanted(const struct vt_ctl *ctl);
 void stacks_emit(void);
 
 /* Parts of a session. */
+void profile_tell_missed(void);
 void callers_start(void);
 void greenlets_start(void);
 void greenlets_stop(void);

@@ -70,17 +70,44 @@ void profile_put(void *tstate, bool on, bool knows_all) {
     set_use_tracing(tstate);
 }
 
-void profile_missed(void *tstate) {
+/* False: it has recorded nothing. */
+static bool mark_missed(const void *tstate) {
     uint64_t ident = frames_ident(tstate);
-    if (!frames_any(tstate)) return; /* nothing was missed; a new thread's state still has its parent's ident */
     for (uint32_t i = 0; i < agent.nthreads; i++) {
         struct thread *thread = &agent.threads[i];
         if (thread->ident != ident || !thread->tid || !thread->seq) continue;
         thread->missed = VT_WINDOW_DISPLACED;
         thread_send_slow(thread);
-        return;
+        return true;
     }
-    stacks_emit_thread(tstate);
+    return false;
+}
+
+void profile_missed(void *tstate) {
+    /* without frames nothing was missed; a new thread's state still has its parent's ident */
+    if (frames_any(tstate) && !mark_missed(tstate)) stacks_emit_thread(tstate);
+}
+
+void profile_missed_if_known(void *tstate) {
+    if (frames_any(tstate)) mark_missed(tstate);
+}
+
+/* No other thread runs Python code meanwhile: below 3.12 all need this GIL. */
+void profile_missed_to_the_end(void) {
+    const struct vt_pl_window none_open = {.cause = VT_WINDOW_DISPLACED};
+    struct thread *mine = this_thread;
+    for (uint32_t i = 0; i < agent.nthreads; i++) {
+        struct thread *thread = &agent.threads[i];
+        if (!thread->tid || thread->missed != VT_WINDOW_DISPLACED) continue;
+        this_thread = thread;
+        uint8_t *to = payload_reserve(sizeof none_open);
+        if (to) {
+            memcpy(to, &none_open, sizeof none_open);
+            payload_commit(VT_PL_WINDOW, sizeof none_open);
+        }
+        thread->missed = 0;
+    }
+    this_thread = mine;
 }
 
 void profile_take(void *tstate) {

@@ -126,6 +126,7 @@ enum vt_window_cause {
     VT_WINDOW_DISPLACED = 1, /* something in the process had taken the thread's profile function away */
     VT_WINDOW_GREENLET = 2   /* 1.4: a greenlet that was not known runs again, or events were dropped since it last ran */
 };
+/* As the last record of a thread, with cause DISPLACED: nothing was seen up to the end of the session. */
 struct vt_pl_window { /* frames of this thread that are open now; nothing is known of the frames that were open before */
     uint32_t nframes;
     uint32_t cause; /* enum vt_window_cause; 1.2 and before: 0 */

@@ -74,12 +74,17 @@ static int note_counter(struct trace_writer *w, const struct trace_counter *coun
     note("%sgc %llu", w->len ? ", " : "", (unsigned long long)counter->value.collected);
     return 0;
 }
+static int note_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    note("%s%.*s %llu", w->len ? ", " : "", (int)mark->name_len, mark->name, (unsigned long long)mark->ns);
+    if (mark->args_json) note(" %.*s", (int)mark->args_json_len, mark->args_json);
+    return 0;
+}
 static int note_end(struct trace_writer *w, const struct trace_totals *totals) {
     (void)w, (void)totals;
     return 0;
 }
 static const struct trace_writer_ops note_ops = {
-    .begin = note_begin, .call = note_call, .gap = note_gap, .counter = note_counter, .end = note_end};
+    .begin = note_begin, .call = note_call, .gap = note_gap, .counter = note_counter, .mark = note_mark, .end = note_end};
 
 static struct trace_build trace;
 static struct trace_totals totals;
@@ -367,6 +372,20 @@ START_TEST(test_window_begins_with_its_own_stack) {
 }
 END_TEST
 
+/* The profile function was gone up to the end of the session: the mark is there, and what was open ends where it was last seen.
+ */
+START_TEST(test_window_at_the_end_is_marked) {
+    struct vt_pl_window window = {.cause = VT_WINDOW_DISPLACED};
+    struct vt_event ev[] = {
+        {.ticks = 1000, .id = 1, .type = VT_REC_CALL},
+        {.ticks = 1010, .id = 2, .type = VT_REC_CALL},
+        {.id = VT_PL_WINDOW, .type = VT_REC_PAYLOAD, .payload = (const uint8_t *)&window, .payload_len = sizeof window}};
+    trace_build_block(&trace, 0, 1, 1, ev, VT_ARRAY_LEN(ev));
+    block_of(1, 2, 2000, 10, "(a a)");
+    expect("b 1010+0, a 1000+10, a 2000+10, " TRACE_UNSEEN " 2010 {\"cause\":\"" TRACE_UNSEEN_CAUSE "\",\"ns\":1000}");
+}
+END_TEST
+
 START_TEST(test_drops_frame_marks_the_thread) {
     Vt__Drops drops = VT__DROPS__INIT;
     block_of(0, 1, 1000, 10, "(a a)");
@@ -489,6 +508,7 @@ int main(void) {
     tcase_add_test(tests, test_same_instant_still_nests);
     tcase_add_test(tests, test_min_duration_keeps_callees);
     tcase_add_test(tests, test_window_begins_with_its_own_stack);
+    tcase_add_test(tests, test_window_at_the_end_is_marked);
     tcase_add_test(tests, test_drops_frame_marks_the_thread);
     tcase_add_test(tests, test_deep_stack);
     tcase_add_test(tests, test_deeper_than_kept);

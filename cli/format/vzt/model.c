@@ -346,6 +346,15 @@ static int begin_window(struct model *m, struct stream *s, const struct trace_th
     return rc;
 }
 
+/* No event came after it: nothing was seen up to the end. */
+static int end_window(struct model *m, struct stream *s, const struct trace_thread *thread, uint64_t ns) {
+    struct vt_pl_window head;
+    if (!s->window.data) return 0;
+    memcpy(&head, s->window.data, sizeof head);
+    drop_payload(m, &s->window);
+    return head.cause == VT_WINDOW_DISPLACED ? mark_unseen(m, thread, s->unseen_ns, ns) : 0;
+}
+
 /* What the interpreter runs on its way out is left out. */
 static int end_user_code(struct model *m, struct stream *s, uint64_t ns) {
     int rc = close_lost(m, s, 0, s->event_ns ? s->event_ns : ns);
@@ -528,6 +537,7 @@ static int give_open_frames(struct model *m) {
         if (!s->started) rc = start_stream(m, s, thread, UINT64_MAX);
         uint64_t end_ns = thread->end_ticks ? vt_clock_to_ns(&m->info->clock, thread->end_ticks) : thread->process->end_ns;
         uint64_t seen_ns = s->gaps && s->event_ns <= s->gap_ns ? s->gap_ns : s->last_ns; /* last_ns is 1 ns behind a gap */
+        if (!rc) rc = end_window(m, s, thread, end_ns < seen_ns ? seen_ns : end_ns);
         if (!open || end_ns < seen_ns) end_ns = seen_ns;
         for (uint32_t k = s->depth; k-- > 0 && !rc;) rc = give(m, s, k, end_ns, open ? UNFINISHED : RETURNED, NULL);
     }
