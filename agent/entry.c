@@ -2,6 +2,7 @@
  * hold the GIL and ends when vt_agent_main returns. Owns also the steps of a start that pymod.c shares. */
 #include "agent/entry.h"
 
+#include "agent/cpython/collector.h"
 #include "agent/cpython/gil.h"
 #include "agent/cpython/layout.h"
 #include "agent/cpython/locals.h"
@@ -168,6 +169,7 @@ void agent_start(void) {
     struct vt_ctl *ctl = agent.ctl;
     uint64_t start = clock_full();
     void *me = py.PyThreadState_Get();
+    bool collecting = collector_off(); /* before anything makes an object */
     int rc = names_start(ctl->err, sizeof ctl->err);
     if (!rc) rc = layout_check(me, agent.extra_index, ctl->err, sizeof ctl->err);
     if (!rc) value_check();
@@ -180,9 +182,6 @@ void agent_start(void) {
     agent.hooks = choose_hooks();
     if (agent.governed && layout.python >= 0x30c)
         agent.rearm_ticks *= 2; /* a look costs more in such a session (limit/throttle.c) */
-    if (py.PyGC_Disable) rc = py.PyGC_Disable();
-    bool collecting = rc == 1;
-    rc = 0;
     /* callbacks that are called before AGENT_TRACING do nothing */
     agent.state = AGENT_STARTING;
     session_start_parts(parts, sizeof parts / sizeof parts[0]);
@@ -193,8 +192,8 @@ void agent_start(void) {
         ctl->t_hooks_on = clock_full();
         if (!agent.own) stacks_emit(); /* VizTracer's start tells only what begins after it */
     }
-    if (collecting) py.PyGC_Enable();
     if (!rc) {
+        if (collecting) collector_on();
         ctl->hold_on = clock_full() - start;
         vt_store_release(&ctl->state, (uint32_t)VT_AGENT_TRACING);
         vt_store_release(&agent.state, (uint32_t)AGENT_TRACING);
@@ -204,6 +203,7 @@ void agent_start(void) {
     session_stop_parts();
     threads_stop();
 refused:
+    if (collecting) collector_on();
     agent.ctl = ctl;
     if (!*ctl->err) {
         text_append(ctl->err, sizeof ctl->err, "agent start failed: error ");
