@@ -1,9 +1,10 @@
-# Wheel and sdist. Included by Makefile. The programs of a wheel are the objects of the build, linked anew: with the static libraries
+# Wheel, sdist and Debian package. Included by Makefile. The programs of a wheel are the objects of the build, linked anew: with the static libraries
 # of the distribution, with an object that asks for no newer glibc than WHEEL_GLIBC, and with the agent in viztracerd.
-.PHONY: wheel wheel-bin wheel-stage sdist
+.PHONY: wheel wheel-bin wheel-stage sdist deb
 ## Packaging
 ##   make wheel           builds $(DIST)/viztracerd-*.whl for pip; DIST is dist unless given
 ##   make sdist           builds $(DIST)/viztracerd-*.tar.gz, which pip can build and install too
+##   make deb             builds $(DIST)/viztracerd_*.deb, a Debian package
 DIST ?= dist
 WHEEL_GLIBC := 2.17
 STAGE := $(BUILD)/wheel
@@ -58,5 +59,9 @@ wheel-stage: $(WHEEL_BIN) $(WHEEL_LIB) $(PACKAGE_FILES) docs
 	for name in $(WHEEL_LICENSES); do [ ! -e /usr/share/doc/$$name/copyright ] || install -m 644 /usr/share/doc/$$name/copyright $(STAGE)/licenses/$$name || exit 1; done
 wheel: wheel-stage
 	@python3 -I packaging/backend.py wheel $(DIST) $(STAGE)
+deb:
+	rm -rf $(BUILD)/deb
+	@$(MAKE) --no-print-directory install DESTDIR=$(BUILD)/deb PREFIX=/usr >/dev/null
+	@packaging/deb.sh $(abspath $(BUILD)/deb) $(VERSION) $(DIST)
 sdist:
 	@python3 -I packaging/backend.py sdist $(DIST)

@@ -84,7 +84,7 @@ RUN = BUILD=$(BUILD) tests/with-pythons.sh tests/run.sh
 RUN_FUZZ = $(foreach f,$(FUZZ_BIN),"tests/fuzz.sh $(f) $(1)")
 
 test: test-build
-	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) $(RUN_AGENT) $(RUN_PACKAGE) "tests/packaging/wheel.sh quick" tests/browser/run.sh "tests/browser/run.sh playwright" $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
+	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN) $(call RUN_FUZZ,10) $(RUN_AGENT) $(RUN_PACKAGE) "tests/packaging/wheel.sh quick" tests/packaging/deb.sh tests/browser/run.sh "tests/browser/run.sh playwright" $(FAULT_BIN) $(INTEG_BIN) $(RUN_ASAN)
 test-unit: test-build
 	@$(RUN) $(LINT) $(UNIT_BIN) $(ASAN_BIN) $(TSAN_BIN)
 test-integration: test-build
