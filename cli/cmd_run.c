@@ -80,7 +80,7 @@ static int run(int argc, char **argv) {
     struct launch *l = calloc(1, sizeof(*l));
     if (!l) return cli_fail("out of memory");
     struct tracing *a = &l->tracing;
-    a->client.fd = a->path.raw_fd = l->program.wake[0] = l->program.wake[1] = -1;
+    a->client.fd = a->path.raw_fd = l->program.wake[0] = l->program.wake[1] = l->program.witness.fd = -1;
     a->launched = true;
     a->o = &l->options.trace;
     int rc = run_options_parse(&l->options, argc, argv);

@@ -117,7 +117,7 @@ static int find_program(struct program *p, const struct run_options *o, struct v
 
 int program_find(struct program *p, const struct run_options *o, struct vt_err *err) {
     memset(p, 0, sizeof(*p));
-    p->wake[0] = p->wake[1] = -1;
+    p->wake[0] = p->wake[1] = p->witness.fd = -1;
     p->argv = calloc(o->nwords + 6, sizeof(char *));
     if (!p->argv) return vt_err_set(err, -ENOMEM, "out of memory");
     if (!o->module && !o->code) return find_program(p, o, err);
@@ -242,6 +242,7 @@ int program_start(struct program *p, const char *preload, const char *key, bool 
         return vt_err_set(err, rc, "cannot start %s: %s", p->file, strerror(-rc));
     }
     wake_fd = p->wake[1];
+    witness_start(&p->witness, forwarded, VT_ARRAY_LEN(forwarded));
     catch_all();
     pid_t pid = fork();
     if (pid == 0) child(p, preload ? env.list : environ, report[1]);
@@ -283,6 +284,7 @@ static void look(struct program *p) {
         } else {
             p->ended = true;
             p->status = status;
+            witness_end(&p->witness);
         }
 }
 
@@ -299,19 +301,39 @@ static bool comes_from(pid_t process, pid_t ancestor) {
     return false;
 }
 
-/* The terminal sends its signals to the whole process group, and so does a program that sends one to its own group. */
-static bool was_for_us_alone(const struct program *p, const struct note *note) {
+/* The terminal sends its signals to the whole process group. */
+static bool may_be_for_us_alone(const struct program *p, const struct note *note) {
     return (note->code == SI_USER || note->code == SI_QUEUE || note->code == SI_TKILL) && !comes_from(note->from, p->pid);
 }
 
-bool program_signals(struct program *p) {
+/* Counts the signals that came and that the program may not have got. True: one that asks to stop came. */
+static bool take_notes(struct program *p, unsigned ours[WITNESS_SIGNALS]) {
     struct note note;
     bool stop = false;
     while (read(p->wake[0], &note, sizeof(note)) == (ssize_t)sizeof(note)) {
         if (note.number == SIGCHLD) continue;
-        if (!p->ended && was_for_us_alone(p, &note)) kill(p->pid, note.number);
-        if (p->ended && (note.number == SIGINT || note.number == SIGTERM || note.number == SIGHUP)) stop = true;
+        if (may_be_for_us_alone(p, &note)) ours[note.number]++;
+        if (note.number == SIGINT || note.number == SIGTERM || note.number == SIGHUP) stop = true;
     }
+    return stop;
+}
+
+/* What the witness got, too, was sent to the whole group, and the program has it. Such a signal may have come while we asked: our
+ * note of it is there by then. */
+static bool pass_on(struct program *p) {
+    unsigned ours[WITNESS_SIGNALS] = {0}, witnessed[WITNESS_SIGNALS] = {0};
+    bool stop = take_notes(p, ours), any = false;
+    for (int i = 0; i < WITNESS_SIGNALS; i++) any |= ours[i] > 0;
+    if (!any) return stop;
+    witness_ask(&p->witness, witnessed);
+    stop |= take_notes(p, ours);
+    for (int i = 0; i < WITNESS_SIGNALS && !p->ended; i++)
+        for (unsigned k = witnessed[i]; k < ours[i]; k++) kill(p->pid, i);
+    return stop;
+}
+
+bool program_signals(struct program *p) {
+    bool stop = pass_on(p) && p->ended;
     look(p);
     return stop;
 }
@@ -353,6 +375,7 @@ int program_exit(const struct program *p) {
 }
 
 void program_free(struct program *p) {
+    witness_end(&p->witness);
     vt_close(&p->wake[0]);
     vt_close(&p->wake[1]);
     free(p->argv);

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "cli/run_options.h"
+#include "cli/witness.h"
 
 struct program {
     char file[PATH_MAX];   /* what is executed */
@@ -14,7 +15,8 @@ struct program {
     char name[64];         /* for -u: of the script up to the first dot, of the module, or python */
     pid_t pid;             /* 0 = not started */
     bool ended;
-    int status;  /* as from waitpid, once it has ended */
+    int status; /* as from waitpid, once it has ended */
+    struct witness witness;
     int wake[2]; /* pipe: a byte for each signal of ours */
 };
 

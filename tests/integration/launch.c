@@ -217,6 +217,23 @@ START_TEST(test_launch_passes_a_signal_on) {
 }
 END_TEST
 
+/* One to the process group reaches the program once; one to viztracer alone comes behind it. */
+START_TEST(test_launch_signal_to_the_group_comes_once) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run r;
+    const char *output = temp_path(".json");
+    start_waiting(&r, ip, "count_signals", output);
+    kill(r.pid, SIGSTOP); /* so that a second one would not melt into the first */
+    kill(-r.pid, SIGUSR1);
+    ck_assert_msg(run_read_until(&r, "got 10"), "%s: %s%s", ip->version, r.text[0], r.text[1]);
+    kill(r.pid, SIGUSR2);
+    kill(r.pid, SIGCONT);
+    run_finish(&r, "count_signals");
+    ck_assert_msg(strstr(r.text[0], "[10, 12]") && !r.status, "%s: status %x: %s", ip->version, (unsigned)r.status, r.text[0]);
+    unlink(output);
+}
+END_TEST
+
 /* As a shell does it for Ctrl+Z and fg. */
 START_TEST(test_launch_stops_and_goes_on_with_the_program) {
     const struct interp *ip = suite_interp(_i);
@@ -505,6 +522,7 @@ int main(void) {
     build_sanitized();
     for (size_t i = 0; i < VT_ARRAY_LEN(cases); i++) add_case(s, i, ips, n);
     suite_add(s, "signals", test_launch_passes_a_signal_on, 120);
+    suite_add(s, "group", test_launch_signal_to_the_group_comes_once, 120);
     suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 120);
     suite_add_once(s, "sigchld-blocked", test_launch_ends_where_sigchld_is_blocked, 60);
     suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 120);

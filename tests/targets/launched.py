@@ -126,6 +126,16 @@ def wait_for_signal(*numbers):
     print(got, flush=True)
 
 
+def count_signals():
+    got = []
+    signal.signal(signal.SIGUSR1, lambda number, _: (got.append(number), print("got", number, flush=True)))
+    signal.signal(signal.SIGUSR2, lambda number, _: got.append(number))
+    print("ready", flush=True)
+    while signal.SIGUSR2 not in got:
+        time.sleep(0.02)
+    print(got, flush=True)
+
+
 def interrupted():
     try:
         print("ready", flush=True)
@@ -142,7 +152,7 @@ def show_terminal():
 
 
 CASES = {f.__name__: f for f in (show_process, show_environment, show_stack, fail, kill_self, overflow, exit_in_thread, exit_functions,
-                                 fork, run_child, exec_other, threads, read_memory, hook_audit, wait_for_signal, interrupted,
+                                 fork, run_child, exec_other, threads, read_memory, hook_audit, wait_for_signal, count_signals, interrupted,
                                  show_terminal)}
 CASES.update(exit=lambda code: sys.exit(int(code)), exit_now=lambda code: os._exit(int(code)), abort=os.abort,
              echo=lambda: print(sys.stdin.read()), nothing=lambda: None)
