@@ -43,6 +43,7 @@ bool family_leave(struct session *s) {
     LIST_REMOVE(s, relative);
     family->events += s->totals.events;
     family->lost += !s->began;
+    if (!s->began) vt_log(VT_LOG_INFO, "process %d ended before its trace had begun (agent state %u)", s->pid, s->agent_state);
     return family->over;
 }
 

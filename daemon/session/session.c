@@ -224,6 +224,7 @@ static void finish(struct session *s) {
 }
 
 void session_finish_end(struct session *s) {
+    s->agent_state = vt_load_acquire(&s->arena.ctl->state);
     s->began = vt_load_relaxed(&s->arena.ctl->t_hooks_on) || s->totals.events;
     session_put_end(s);
     arena_close(&s->arena);
