@@ -89,5 +89,5 @@ int connect_daemon(int rc, const char *text, int *fd, uint64_t *arena_bytes) {
 }
 
 int connect_child(int *fd, uint64_t *arena_bytes) {
-    return own_is_filtered() ? -VT_ENOTSUP : connect_daemon(0, "", fd, arena_bytes);
+    return own.filtered || own_is_filtered() ? -VT_ENOTSUP : connect_daemon(0, "", fd, arena_bytes);
 }

@@ -9,10 +9,11 @@
 
 enum { LAUNCH_PATH_MAX = 4096 };
 
-/* own.c: what the client's variables said, before they were taken out. Constant after the constructor. */
+/* own.c: what the client's variables said, before they were taken out. Constant after the constructor, but for `filtered`. */
 struct own {
     bool active;                     /* the client's variable was there */
     bool carries;                    /* programs that this one starts are to be looked at, too */
+    bool filtered;                   /* this process has put itself under a filter of system calls; inherited by forks */
     char value[VT_LAUNCH_VALUE + 1]; /* of the variable */
     char path[LAUNCH_PATH_MAX];      /* of this library, as in LD_PRELOAD */
 };
@@ -41,6 +42,9 @@ bool pass_by_is_there(const char *path); /* can it be read? */
 
 /* own.c. Is this process under more seccomp filters than the client? Only calls that the dynamic linker makes, too. */
 bool own_is_filtered(void);
+
+/* filters.c. Before anything else of this process can run. */
+void filters_find(void);
 
 /* start.c. An interpreter is in this process, and has not been initialised: waits for the first line of its program. */
 void start_arm(void);

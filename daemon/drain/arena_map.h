@@ -21,6 +21,7 @@ struct arena {
     int fd; /* owned */
     uint32_t nchunks;
     uint32_t warm;                /* chunks [0, warm) were given pages */
+    bool grows;                   /* its process may live for a moment only: pages are made as it uses more */
     bool pages_first;             /* a chunk is offered (its bit in vt_ctl.free) only when it has pages */
     volatile sig_atomic_t broken; /* a page was lost: somebody truncated the file of the arena */
     uint32_t kept;                /* arenas_renew() renews its lease */

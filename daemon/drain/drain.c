@@ -56,7 +56,7 @@ int drain_new(struct arena *a, pid_t pid, pid_t ns_pid, uint64_t min_ticks, stru
         drain_free(d);
         return -ENOMEM;
     }
-    arena_warm(a, WARM_AHEAD / 4);
+    arena_warm(a, a->grows ? 1 : WARM_AHEAD / 4);
     *out = d;
     return 0;
 }
@@ -228,11 +228,17 @@ static int read_streams(struct drain *d, uint64_t words, bool all, uint64_t *got
 
 static int check_broken(const struct drain *d) { return d->arena->broken ? -EFAULT : 0; }
 
+/* For how many chunks more than are in use there are to be pages. */
+static uint32_t ahead(const struct drain *d) {
+    if (d->arena->pages_first) return ARENA_AHEAD_PAGES_FIRST;
+    return d->arena->grows && d->most_used < WARM_AHEAD / 2 ? 2 * d->most_used : WARM_AHEAD;
+}
+
 int drain_pass(struct drain *d, uint64_t now_ns, uint64_t *got) {
     d->streams.now_ns = now_ns;
     *got = 0;
     int rc = find_chunks(d);
-    if (!rc) arena_warm(d->arena, d->most_used + (d->arena->pages_first ? ARENA_AHEAD_PAGES_FIRST : WARM_AHEAD));
+    if (!rc) arena_warm(d->arena, d->most_used + ahead(d));
     if (!rc) rc = read_streams(d, PASS_WORDS, false, got);
     if (!rc) rc = streams_age(&d->streams);
     d->streams.totals.dropped = vt_load_relaxed(&d->arena->ctl->dropped);
@@ -372,8 +378,8 @@ static int report_drops(struct drain *d, uint64_t now_ticks) {
 int drain_finish(struct drain *d, uint64_t now_ticks) {
     uint64_t got = 0;
     /* The bitmap is a hint: the bit of a claimed chunk may still be set. Such chunks are among the lowest free ones. */
-    uint32_t upto = d->most_used + 4 * WARM_AHEAD;
-    for (uint32_t i = 0; i < upto && i < d->arena->nchunks && i < d->arena->warm; i++)
+    uint32_t upto = d->most_used + (d->arena->grows ? WARM_AHEAD / 2 : 4 * WARM_AHEAD);
+    for (uint32_t i = 0; i < upto && i < d->arena->nchunks && (d->arena->grows || i < d->arena->warm); i++)
         if (vt_load_acquire(&vt_chunk_at(d->arena->ctl, i)->owner))
             vt_fetch_and_acqrel(&d->arena->ctl->free[i / 64], ~(1ul << (i & 63)));
     int rc = find_chunks(d);

@@ -291,6 +291,7 @@ static bool on_other(struct session *first, const struct vt_launch_hello *hello,
         family->lost++;
         return false;
     }
+    s->arena.grows = true;
     lease_keep(&s->host->lease, &s->arena);
     begin(s, hello, arena_fd, arena_bytes);
     return true;

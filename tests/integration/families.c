@@ -43,6 +43,7 @@ static const struct test_case {
     {"executor spawn", 2, {"MainProcess", "SpawnProcess-1"}, 0},
     {"prefork", 5, {NULL}, 0},
     {"gateway", 2, {NULL}, 0},
+    {"sandboxed", 1, {NULL}, 0},
 };
 
 static void run_families(struct run *r, const struct interp *ip, const char *how, const char *options, const char *output) {
@@ -143,8 +144,45 @@ START_TEST(test_families_ignore_multiprocess_records_the_first) {
 }
 END_TEST
 
+/* Children that live for a moment, one after the other: each is in the trace, or the line at the end counts it. */
+START_TEST(test_families_short_lived_children_are_recorded_or_told) {
+    enum { CHILDREN = 150 };
+    const struct interp *ip = suite_interp(_i);
+    static struct run traced;
+    char text[PATH_MAX], line[PATH_MAX * 2], inside[PATH_MAX], script[PATH_MAX];
+    struct trace t;
+    unsigned lost = 0;
+    const char *output = temp_path(".json");
+    snprintf(script, sizeof script, "%s/tests/targets/families.py", tree_root());
+    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
+    snprintf(text, sizeof text, "exec %.1000s/viztracer -o %.1000s -- $PY $T/families.py storm %d", tree_bin(), output, CHILDREN);
+    run_expand(ip, text, line, sizeof line);
+    run_start(&traced, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
+    run_finish(&traced, "storm");
+    const char *told = strstr(traced.text[1], "; ");
+    if (told) ck_assert_int_eq(sscanf(told, "; %u other process", &lost), 1);
+    must_load(&t, output, "storm");
+    size_t recorded = trace_count(&t, "none", 0);
+    ck_assert_msg(!traced.status && recorded + lost == CHILDREN, "%zu children on %s: %s", recorded, ip->version, traced.text[1]);
+    trace_free(&t);
+    unlink(output);
+}
+END_TEST
+
 /* One version for each kind of hook, the oldest, and one of another C library. */
 static const int some[] = {8, 11, 12, 14};
+
+static void add_on_some(Suite *s, const char *name, const TTest *fn, size_t row, const struct interp *ips, size_t n) {
+    TCase *tc = tcase_create(name);
+    tcase_set_timeout(tc, 120);
+    for (size_t i = 0; i < n; i++) {
+        bool wanted = false, second = i && ips[i - 1].minor == ips[i].minor;
+        for (size_t k = 0; k < VT_ARRAY_LEN(some); k++) wanted |= some[k] == ips[i].minor && !second;
+        int at = (int)(row * n + i);
+        if (wanted) tcase_add_loop_test(tc, fn, at, at + 1);
+    }
+    suite_add_tcase(s, tc);
+}
 
 int main(void) {
     Suite *s = suite_create("families");
@@ -157,17 +195,10 @@ int main(void) {
         snprintf(name, sizeof name, "%s", cases[row].name);
         for (char *at = name; *at; at++)
             if (*at == ' ') *at = '-';
-        TCase *tc = tcase_create(strdup(name));
-        tcase_set_timeout(tc, 120);
-        for (size_t i = 0; i < n; i++) {
-            bool wanted = false, second = i && ips[i - 1].minor == ips[i].minor;
-            for (size_t k = 0; k < VT_ARRAY_LEN(some); k++) wanted |= some[k] == ips[i].minor && !second;
-            int at = (int)(row * n + i);
-            if (wanted) tcase_add_loop_test(tc, test_families_are_like_a_bare_run, at, at + 1);
-        }
-        suite_add_tcase(s, tc);
+        add_on_some(s, strdup(name), test_families_are_like_a_bare_run, row, ips, n);
     }
-    suite_add(s, "ignore-multiprocess", test_families_ignore_multiprocess_records_the_first, 120);
+    add_on_some(s, "storm", test_families_short_lived_children_are_recorded_or_told, 0, ips, n);
+    add_on_some(s, "ignore-multiprocess", test_families_ignore_multiprocess_records_the_first, 0, ips, n);
     int rc = suite_main(s);
     run_clean_up();
     return rc;

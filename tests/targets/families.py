@@ -190,6 +190,24 @@ def gateway():
     child.communicate(repr(program).encode() + b"\n")
 
 
+def sandboxed():
+    """The program forbids opening files and sockets, at the price of its life, and forks then."""
+    import ctypes
+    import struct
+    lines = [(0x20, 0, 0, 0), (0x15, 2, 0, 257), (0x15, 1, 0, 41), (0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x80000000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+    header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(lines), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None)
+    libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_void_p] * 4
+    assert libc.prctl(38, 1, None, None, None) == 0 and libc.prctl(22, 2, ctypes.addressof(header), None, None) == 0
+    pid = os.fork()
+    if not pid:
+        none()
+        os._exit(4)
+    print(os.waitpid(pid, 0)[1], flush=True)
+    os._exit(0)
+
+
 def storm(n):
     """Children that live for a moment, as many at a time as there are processors."""
     n, running = int(n), set()

@@ -94,6 +94,37 @@ START_TEST(test_spool_keeps_the_size_limit) {
 }
 END_TEST
 
+/* Each frame of a file of several processes has its section's head in front, and both are there or neither. */
+START_TEST(test_spool_sections_have_heads) {
+    struct vt_trace *t;
+    struct vt_trace_frame frame;
+    Vt__Drops drops = VT__DROPS__INIT;
+    uint32_t numbers[2] = {7, 0}, seen = 0;
+    ck_assert_int_eq(spool_open(&spool, dir, 42, geteuid(), getegid(), 0, &err), 0);
+    ck_assert_int_eq(spool_begin_sections(&spool), 0);
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(spool_put(&spool, numbers[i], VT_FRAME_DROPS, &drops.base), 0);
+    spool.max_bytes = spool.size + 4;
+    ck_assert_int_eq(spool_put(&spool, 1, VT_FRAME_DROPS, &drops.base), -EFBIG);
+    ck_assert_int_eq(vt_trace_open(spool.path, &t, &err), 0);
+    ck_assert_int_eq(vt_trace_next(t, false, &frame, &err), 1);
+    ck_assert_uint_eq(frame.type, VT_FRAME_HEADER);
+    while (vt_trace_next(t, false, &frame, &err) == 1) {
+        ProtobufCMessage *msg;
+        ck_assert_uint_eq(frame.type, VT_FRAME_SECTION);
+        ck_assert_int_eq(vt_msg_unpack(frame.type, frame.payload, frame.len, &msg), 0);
+        ck_assert_uint_eq(((Vt__Section *)(void *)msg)->number, numbers[seen]);
+        uint64_t end = vt_trace_pos(t) + ((Vt__Section *)(void *)msg)->bytes;
+        vt_msg_free(msg);
+        ck_assert_int_eq(vt_trace_next(t, false, &frame, &err), 1);
+        ck_assert(frame.type == VT_FRAME_DROPS && vt_trace_pos(t) == end);
+        seen++;
+    }
+    ck_assert_uint_eq(seen, 2);
+    vt_trace_close(t);
+    spool_close(&spool, true);
+}
+END_TEST
+
 START_TEST(test_spool_full_disk_keeps_whole_frames) {
     struct rlimit limit = {10000, 10000}; /* writes beyond fail, some of them half way */
     signal(SIGXFSZ, SIG_IGN);
@@ -208,6 +239,7 @@ int main(void) {
     tcase_add_test(tc, test_spool_appends_and_locks);
     tcase_add_test(tc, test_spool_keeps_the_size_limit);
     tcase_add_test(tc, test_spool_full_disk_keeps_whole_frames);
+    tcase_add_test(tc, test_spool_sections_have_heads);
     tcase_add_test(tc, test_spool_checks_folders);
     tcase_add_loop_test(tc, test_spool_owndir_goes_elsewhere_when_its_name_is_taken, TAKEN_BY_OTHER, TAKEN_BY_FILE + 1);
     tcase_add_test(tc, test_payload_bounds_are_checked);
