@@ -53,10 +53,10 @@ static void run_on(struct scene *x, unsigned mask) {
             ck_assert_msg(!target_progresses(&x->targets[k], 1, 10000), "%s: process %zu does not run on", x->who, k);
 }
 
-static unsigned processes_in(struct scene *x, const char *path) {
+static unsigned processes_in(struct scene *x, const char *path, const char *function) {
     struct tool tool;
     unsigned n = 0;
-    tool_runf(&tool, "report --json --slowest 0 --match work_* --match tick %s", path);
+    tool_runf(&tool, "report --json --slowest 0 --match %s %s", function, path);
     must_exit(&tool, 0, x->who);
     const char *list = strstr(tool.out, "\"processes\":["), *stop = list ? strstr(list, "],") : NULL;
     ck_assert_ptr_nonnull(stop);
@@ -73,7 +73,7 @@ START_TEST(test_several_processes_become_one_trace) {
     must_exit(&x.tool, 0, x.who);
     ck_assert_msg(strstr(x.tool.out, "3 threads of 3 processes"), "%s: %s", x.who, x.tool.out);
     run_on(&x, 7);
-    ck_assert_uint_eq(processes_in(&x, x.out), 3);
+    ck_assert_uint_eq(processes_in(&x, x.out, "tick"), 3);
     tool_runf(&tool, "convert %s -o %s", x.out, json);
     must_exit(&tool, 0, x.who);
     must_have(&x, json, 7);
@@ -235,7 +235,7 @@ START_TEST(test_several_family_is_traced_with_those_that_come_later) {
     kill(x.tool.pid, SIGINT);
     tool_wait(&x.tool, 30000);
     must_exit(&x.tool, 0, x.who);
-    ck_assert_uint_eq(processes_in(&x, x.out), 6);
+    ck_assert_uint_eq(processes_in(&x, x.out, "work_*"), 6);
     tool_runf(&tool, "report --json --slowest 0 --match work_* %s", x.out);
     char parent[48];
     snprintf(parent, sizeof parent, "\"parent_pid\":%d", (int)t->pid);
