@@ -17,7 +17,7 @@ enum { PROCESSES_MAX = 4096 };
 struct line {
     char **pids;
     size_t npids;
-    bool json, subprocesses, locals;
+    bool json, subprocesses, locals, async;
     const char *core;
     uint64_t watch_ns;
 };
@@ -67,13 +67,15 @@ static int look(struct buf *out, const struct line *line, pid_t pid, bool first,
     if (rc) return rc;
     if (line->locals) outside_want_values(o);
     rc = outside_read(o, err);
+    if (!rc && line->async) rc = outside_read_tasks(o, err);
     if (!rc) {
         outside_read_states(o);
         if (!first) buf_literal(out, json ? ", " : "\n");
         if (json)
-            dump_json(out, o);
+            dump_json(out, o, line->async);
         else
             dump_text(out, o);
+        if (line->async && !json) dump_tasks_text(out, o);
     }
     outside_close(o);
     return rc;
@@ -160,6 +162,8 @@ static const struct option_row rows[] = {
     {"PID...", NULL, OPTION_LIST, AT(pids), .count = offsetof(struct line, npids), .help = "the processes to look at"},
     {"--json", NULL, OPTION_FLAG, AT(json), .help = "prints it for programs (fields: docs/dump.md)"},
     {"--locals", NULL, OPTION_FLAG, AT(locals), .help = "tells the variables of each function, without running its code"},
+    {"--async", NULL, OPTION_FLAG, AT(async),
+     .help = "tells the tasks of asyncio, too: where each is, and which task waits for which"},
     {"--core", NULL, OPTION_TEXT, AT(core), .arg = "FILE",
      .help = "reads a core file instead of a process; a word behind it names the program, where that has moved"},
     {"--watch", NULL, OPTION_CUSTOM, AT(watch_ns), .take = take_interval, .wants = "a time like 1s or 500ms", .arg = "TIME",

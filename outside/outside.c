@@ -15,6 +15,7 @@
 #include "outside/pool.h"
 #include "outside/pystacks.h"
 #include "outside/states.h"
+#include "outside/tasks.h"
 #include "outside/text.h"
 #include "outside/tids.h"
 #include "outside/variables.h"
@@ -37,6 +38,7 @@ struct outside {
     uint32_t nthreads, room;
     struct outside_frame *frames; /* of all threads */
     uint32_t nframes, frames_room;
+    struct tasks *tasks; /* NULL = none were asked for */
     bool want_values;
     struct outside_value *values; /* of all frames */
     uint32_t nvalues, values_room;
@@ -144,6 +146,7 @@ bool outside_is_core(const struct outside *o) { return o->core; }
 void outside_close(struct outside *o) {
     if (!o) return;
     pin_release(&o->pin);
+    tasks_free(o->tasks);
     pystacks_free(o->stacks);
     codes_free(o->codes);
     remote_free(o->remote);
@@ -365,6 +368,27 @@ void outside_read_calls(struct outside *o) {
     size_t n;
     const struct gil_state *gils = pystacks_gils(o->stacks, &n);
     states_read_calls(o->view.info.pid, o->threads, o->nthreads, gils, n);
+}
+
+int outside_read_tasks(struct outside *o, struct vt_err *err) {
+    enum { INTERPRETERS_MAX = 64 };
+    uint64_t interpreters[INTERPRETERS_MAX];
+    size_t n = 0, nthreads;
+    int rc = o->tasks ? 0 : tasks_new(&o->tasks, o->remote, &o->layout, o->codes, o->view.py.runtime);
+    struct raw_thread **threads = pystacks_threads(o->stacks, &nthreads);
+    for (size_t i = 0; !rc && i < nthreads && n < INTERPRETERS_MAX; i++) { /* threads of one follow each other */
+        uint64_t at;
+        if (!remote_u64(o->remote, threads[i]->address + o->layout.ts_interp, &at) && (!n || at != interpreters[n - 1]))
+            interpreters[n++] = at;
+    }
+    if (!rc) rc = tasks_read(o->tasks, interpreters, n, o->threads, o->nthreads);
+    return rc ? vt_err_set(err, rc, "out of memory") : 0;
+}
+
+const struct outside_task *outside_tasks(const struct outside *o, size_t *n, bool *cut) {
+    *n = 0;
+    *cut = false;
+    return o->tasks ? tasks_all(o->tasks, n, cut) : NULL;
 }
 
 void outside_read_running(struct outside *o) { states_read_running(o->view.info.pid, o->threads, o->nthreads); }

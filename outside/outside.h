@@ -60,6 +60,21 @@ struct outside_thread {
     bool deadlocked;                         /* it waits for itself, through the owners */
 };
 
+/* A task of asyncio that is not done. */
+struct outside_task {
+    uint64_t address;
+    pid_t tid;                    /* of its thread; 0 = unknown, as below 3.14 unless it runs */
+    char name[64];                /* one clean line */
+    char waits_for[32];           /* the type of the future that it waits for; "" = nothing */
+    bool runs;                    /* it is on the stack of its thread */
+    bool changed;                 /* it ran while it was read: where it is is not known */
+    struct outside_frame *frames; /* innermost first */
+    uint32_t nframes;
+    const uint32_t *waits; /* the tasks that it waits for, by their place among all */
+    uint32_t nwaits;
+    bool is_awaited; /* another task waits for it */
+};
+
 /* Opens a process. Refuses as an attach does: one line in err. */
 VT_MUST_CHECK int outside_open(struct outside **out, pid_t pid, struct vt_err *err);
 /* Opens a core file. exe: its program's file, where that is not where the core says; or NULL. There is nothing in /proc then. */
@@ -82,6 +97,9 @@ void outside_read_running(struct outside *o);
 void outside_read_calls(struct outside *o);
 /* Fills in `state` and `cpu_ns` only. */
 void outside_read_cpu_times(struct outside *o);
+/* Reads the tasks of asyncio, after outside_read. */
+VT_MUST_CHECK int outside_read_tasks(struct outside *o, struct vt_err *err);
+const struct outside_task *outside_tasks(const struct outside *o, size_t *n, bool *cut);
 /* Fills in what /proc says about each of these threads, and the locks that they wait for. */
 void outside_read_states(struct outside *o);
 

@@ -7,8 +7,10 @@
 
 /* Appends all that was read last. */
 void dump_text(struct buf *out, const struct outside *o);
-/* One JSON object on one line, without the newline. */
-void dump_json(struct buf *out, const struct outside *o);
+/* One JSON object on one line, without the newline. tasks: those of asyncio, too. */
+void dump_json(struct buf *out, const struct outside *o, bool tasks);
+/* The tasks of asyncio, as a tree. */
+void dump_tasks_text(struct buf *out, const struct outside *o);
 
 /* The order in which threads are told: those that work first; threads in the same state with the same stack follow each other. */
 struct dump_group {

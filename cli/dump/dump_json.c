@@ -77,7 +77,35 @@ static void put_thread(struct buf *out, const struct outside_thread *t) {
     put(out, "]}");
 }
 
-void dump_json(struct buf *out, const struct outside *o) {
+static void put_task(struct buf *out, const struct outside_task *all, const struct outside_task *task) {
+    put(out, "{\"address\": %llu, \"tid\": %d, ", (unsigned long long)task->address, (int)task->tid);
+    put_text(out, "name", task->name);
+    put(out, ", \"runs\": %s, ", task->runs ? "true" : "false");
+    put_text(out, "waits_for", task->waits_for);
+    put(out, ", \"tasks\": [");
+    for (uint32_t i = 0; i < task->nwaits; i++)
+        put(out, "%s%llu", i ? ", " : "", (unsigned long long)all[task->waits[i]].address);
+    put(out, "], \"complete\": %s, \"frames\": [", task->changed ? "false" : "true");
+    for (uint32_t i = 0; i < task->nframes; i++) {
+        if (i) put(out, ", ");
+        put_frame(out, &task->frames[i]);
+    }
+    put(out, "]}");
+}
+
+static void put_tasks(struct buf *out, const struct outside *o) {
+    size_t n;
+    bool cut;
+    const struct outside_task *tasks = outside_tasks(o, &n, &cut);
+    put(out, "\"tasks\": [");
+    for (size_t i = 0; i < n; i++) {
+        if (i) put(out, ", ");
+        put_task(out, tasks, &tasks[i]);
+    }
+    put(out, "], \"tasks_complete\": %s, ", cut ? "false" : "true");
+}
+
+void dump_json(struct buf *out, const struct outside *o, bool tasks) {
     const struct attach_info *info = outside_info(o);
     size_t n;
     const struct outside_thread *threads = outside_threads(o, &n);
@@ -88,5 +116,7 @@ void dump_json(struct buf *out, const struct outside *o) {
         if (i) put(out, ", ");
         put_thread(out, &threads[i]);
     }
-    put(out, "], \"other_threads\": %zu, \"complete\": %s}", outside_other_threads(o), outside_is_cut(o) ? "false" : "true");
+    put(out, "], ");
+    if (tasks) put_tasks(out, o);
+    put(out, "\"other_threads\": %zu, \"complete\": %s}", outside_other_threads(o), outside_is_cut(o) ? "false" : "true");
 }

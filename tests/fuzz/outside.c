@@ -1,8 +1,9 @@
-/* Any bytes as the memory of an interpreter, of any version: its threads, stacks and variables are read, or not, in bounded time
- * and memory, and nothing outside the bytes is read. The first byte chooses the version, the rest is the memory. */
+/* Any bytes as the memory of an interpreter, of any version: its threads, stacks, variables and tasks are read, or not, in
+ * bounded time and memory, and nothing outside the bytes is read. The first byte chooses the version, the rest is the memory. */
 #include <string.h>
 
 #include "outside/pystacks.h"
+#include "outside/tasks.h"
 #include "outside/text.h"
 #include "outside/values.h"
 #include "outside/variables.h"
@@ -39,6 +40,24 @@ static int tell(struct pystacks *stacks, struct codes *codes, struct remote *rem
     return 0;
 }
 
+/* Tasks of an interpreter and a thread state that lie in the memory. */
+static int tell_tasks(struct remote *remote, const struct py_layout *layout, struct codes *codes) {
+    struct tasks *tasks = NULL;
+    struct outside_thread thread = {.address = WORLD_BASE + WORLD_THREAD};
+    uint64_t interpreter = WORLD_BASE + WORLD_INTERPRETER;
+    size_t n = 0;
+    bool cut, bad = false;
+    int rc = tasks_new(&tasks, remote, layout, codes, WORLD_BASE);
+    if (!rc) rc = tasks_read(tasks, &interpreter, 1, &thread, 1);
+    const struct outside_task *all = tasks ? tasks_all(tasks, &n, &cut) : NULL;
+    for (size_t i = 0; !rc && i < n; i++) {
+        for (uint32_t k = 0; k < all[i].nwaits; k++) bad |= all[i].waits[k] >= n;
+        for (uint32_t k = 0; k < all[i].nframes; k++) bad |= !all[i].frames[k].code;
+    }
+    tasks_free(tasks);
+    return bad ? -1 : 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct py_layout layout;
     struct remote *remote = NULL;
@@ -59,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         rc = pystacks_list(stacks);
         bad = tell(stacks, codes, remote, &layout);
     }
+    if (!rc && !bad) bad = tell_tasks(remote, &layout, codes);
     pystacks_free(stacks);
     codes_free(codes);
     remote_free(remote);

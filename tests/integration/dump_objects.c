@@ -114,9 +114,114 @@ START_TEST(test_locals_of_a_busy_thread_are_of_one_moment) {
 }
 END_TEST
 
+/* ---- tasks of asyncio ---- */
+
+static const struct outside_task *task_named(const struct outside *o, const char *name) {
+    size_t n;
+    bool cut;
+    const struct outside_task *tasks = outside_tasks(o, &n, &cut);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(tasks[i].name, name)) return &tasks[i];
+    return NULL;
+}
+
+/* WAITS and FRAMES as tests/targets/tasks.py says them. */
+static void say_task(const struct outside *o, const struct outside_task *task, char *text, size_t size) {
+    size_t n, len = 0;
+    bool cut;
+    const struct outside_task *tasks = outside_tasks(o, &n, &cut);
+    for (uint32_t i = 0; i < task->nwaits && len < size; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s%s", i ? "," : "", tasks[task->waits[i]].name);
+    if (!task->nwaits) len += (size_t)snprintf(text + len, size - len, "%s", task->waits_for);
+    for (uint32_t i = 0; i < task->nframes && len < size; i++) {
+        const struct outside_frame *f = &task->frames[i];
+        len += (size_t)snprintf(text + len, size - len, "\t%s|%u|%s", f->code ? f->code->name : "?", f->line,
+                                f->code ? f->code->file : "?");
+    }
+}
+
+START_TEST(test_async_tells_where_tasks_are_and_what_they_wait_for) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    struct vt_err err = {0};
+    char who[64], text[sizeof t.text], found[8192], *save = NULL;
+    unsigned said = 0;
+    size_t n;
+    bool cut;
+    snprintf(who, sizeof who, "tasks on %s", ip->version);
+    ck_assert_msg(!target_spawn(&t, ip, "tasks.py", NULL, NULL), "%s: the target does not start", who);
+    for (uint64_t end = now_ms() + 20000; !strstr(t.text, "\nsaid\n") && now_ms() < end;) target_expect(&t, "\f", 50);
+    struct outside *o = must_open(t.pid, who);
+    must_read(o, who);
+    ck_assert_msg(!outside_read_tasks(o, &err), "%s: %s", who, err.msg);
+    outside_tasks(o, &n, &cut);
+    memcpy(text, t.text, sizeof text);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *name = line + strlen("task "), *there = strncmp(line, "task ", 5) ? NULL : strchr(name, '\t');
+        if (!there) continue;
+        *there++ = 0;
+        said++;
+        const struct outside_task *task = task_named(o, name);
+        ck_assert_msg(task != NULL, "%s: %s is not found among %zu", who, name, n);
+        if (!strcmp(name, "main")) {
+            ck_assert_msg(task->runs && task->tid == t.pid && task->nframes == 2, "%s: main, %u frames", who, task->nframes);
+            continue;
+        }
+        say_task(o, task, found, sizeof found);
+        ck_assert_msg(!task->runs && !task->changed && !strcmp(found, there), "%s: %s says\n%s\nand is read as\n%s", who, name,
+                      there, found);
+    }
+    ck_assert_msg(said == 6 && n == 6 && !cut, "%s: %u tasks are said, %zu are found", who, said, n);
+    ck_assert(!task_named(o, "gathers")->is_awaited && task_named(o, "deep")->is_awaited);
+    outside_close(o);
+    tool_runf(&tool, "dump --async %d", (int)t.pid);
+    must_exit(&tool, 0, who);
+    ck_assert_msg(strstr(tool.out, "\n6 tasks of asyncio:\n") && strstr(tool.out, "\n  gathers waits for 2 tasks\n") &&
+                      strstr(tool.out, "\n    loops waits for a Future\n"),
+                  "%s: %s", who, tool.out);
+    tool_runf(&tool, "dump --async --json %d", (int)t.pid);
+    must_exit(&tool, 0, who);
+    char why[256];
+    yajl_val v = yajl_tree_parse(tool.out, why, sizeof why);
+    ck_assert_msg(v && strstr(tool.out, "\"name\": \"wants-deep\", \"runs\": false, \"waits_for\": \"Own\""), "%s: %s", who,
+                  tool.out);
+    yajl_tree_free(v);
+    target_kill(&t);
+}
+END_TEST
+
+/* A loop at full speed: whatever is told of its tasks is in the program. */
+START_TEST(test_async_of_a_busy_loop_is_bounded) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct vt_err err = {0};
+    char who[64];
+    size_t n, most = 0;
+    bool cut;
+    snprintf(who, sizeof who, "busy tasks on %s", ip->version);
+    ck_assert_msg(!target_spawn(&t, ip, "aio.py", NULL, NULL), "%s: the target does not start", who);
+    struct outside *o = must_open(t.pid, who);
+    for (unsigned i = 0; i < 20; i++) {
+        must_read(o, who);
+        ck_assert_msg(!outside_read_tasks(o, &err), "%s: %s", who, err.msg);
+        const struct outside_task *tasks = outside_tasks(o, &n, &cut);
+        for (size_t k = 0; k < n; k++)
+            for (uint32_t w = 0; w < tasks[k].nwaits; w++) ck_assert_uint_lt(tasks[k].waits[w], n);
+        if (n > most) most = n;
+    }
+    ck_assert_msg(most > 8, "%s: %zu tasks", who, most);
+    ck_assert_msg(!target_progresses(&t, 1, 20000), "%s: the target does not run on", who);
+    outside_close(o);
+    target_kill(&t);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("dump_objects");
     suite_add(s, "locals", test_locals_are_told_as_their_repr, 60);
     suite_add(s, "busy-locals", test_locals_of_a_busy_thread_are_of_one_moment, 60);
+    suite_add(s, "tasks", test_async_tells_where_tasks_are_and_what_they_wait_for, 60);
+    suite_add(s, "busy-tasks", test_async_of_a_busy_loop_is_bounded, 60);
     return suite_main(s);
 }
