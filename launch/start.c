@@ -3,6 +3,7 @@
  * A C audit hook that is added before the interpreter is initialised sees it coming:
  *
  *   python file, -c, stdin      the first `exec` with no Python frame: it comes after `site`, right before the first line
+ *   python x.pyc                there is no `exec`: the first event behind the opening of the file
  *   python -m, folder, zip      the first event below runpy's _run_module_as_main; the program's own code is told by the `exec`
  *                               in runpy's _run_code
  *   embedded, PyRun_*           the first `exec` with no Python frame
@@ -28,6 +29,7 @@ static struct {
     bool inside;  /* the hook's own calls raise events, too */
     bool started; /* the agent was told to start; waits for the program's code */
     bool over;
+    bool compiled; /* the program is a .pyc file */
     void *command; /* the str of -c, until the agent is there; owned */
 } waiting;
 static uint64_t *hooks; /* where the interpreter keeps the first entry of its list; NULL = not found */
@@ -216,6 +218,20 @@ static int in_program(const char *event, void *arguments) {
     return 0;
 }
 
+static void note_file(void *arguments) {
+    void *file = python.PyTuple_GetItem(arguments, 0); /* borrowed */
+    const char *name = file ? python.PyUnicode_AsUTF8(file) : NULL;
+    size_t len = name ? strlen(name) : 0;
+    if (!name) python.PyErr_Clear();
+    waiting.compiled = len > 4 && text_equal(name + len - 4, ".pyc");
+}
+
+/* The code of a .pyc file is being read, or runs already. */
+static void in_compiled(void) {
+    start(NULL, 0);
+    unhook();
+}
+
 static void keep_command(void *arguments) {
     void *command = python.PyTuple_GetItem(arguments, 0); /* borrowed */
     if (!command) python.PyErr_Clear();
@@ -230,6 +246,7 @@ static int on_audit(const char *event, void *arguments, void *data) {
         const char *what = event + sizeof "cpython.run_" - 1;
         waiting.way = text_equal(what, "module") ? WAY_MODULE : text_equal(what, "stdin") ? WAY_STDIN : WAY_FILE;
         if (text_equal(what, "command")) keep_command(arguments);
+        if (text_equal(what, "file")) note_file(arguments);
         return 0;
     }
     if (!python.PyThreadState()) return 0;
@@ -238,6 +255,8 @@ static int on_audit(const char *event, void *arguments, void *data) {
     void *frame = python.PyEval_GetFrame();
     if (waiting.way == WAY_MODULE)
         in_module(event, arguments, frame);
+    else if (waiting.compiled && !text_equal(event, "exec") && !text_equal(event, "open"))
+        in_compiled();
     else if (!frame)
         rc = in_program(event, arguments);
     if (waiting.over) unhook();

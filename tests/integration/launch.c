@@ -20,7 +20,16 @@
 
 /* ---- cases ---- */
 
-enum { SHELL = 1, NOT_IN_ROOT = 2, NO_TRACE = 4, TERMINAL = 8, EVERYWHERE = 16 /* else only on the versions of `some` */ };
+enum {
+    SHELL = 1,
+    NOT_IN_ROOT = 2,
+    NO_TRACE = 4,
+    TERMINAL = 8,
+    EVERYWHERE = 16,  /* else only on the versions of `some` */
+    FEW = 32,         /* only on the first one of the old and one of the new kind of hooks */
+    NO_TERMINAL = 64, /* does something else on a terminal */
+    NO_EXEC = 128     /* the trace does not begin with builtins.exec */
+};
 struct test_case {
     const char *name, *line, *input;
     unsigned flags;
@@ -65,7 +74,7 @@ static const struct test_case cases[] = {
     {.name = "below-a-shell", .line = PROGRAM "show_stack; echo $?", .flags = SHELL},
     {.name = "clean-environment", .line = "env -i $PY $T/launched.py show_environment", .flags = NOT_IN_ROOT},
     {.name = "other-preload", .line = "env LD_PRELOAD= FOO=1 " PROGRAM "show_environment", .flags = NOT_IN_ROOT},
-    {.name = "nohup", .line = "nohup " PROGRAM "show_process"},
+    {.name = "nohup", .line = "nohup " PROGRAM "show_process", .flags = NO_TERMINAL},
     {.name = "closed-descriptors", .line = PROGRAM "show_process <&- 2>&-", .flags = SHELL},
     {.name = "make", .line = "printf 'a:\\n\\t@" PROGRAM "show_stack\\n' | make -f -", .flags = SHELL},
     {.name = "logged-script", .line = PROGRAM "show_process a -o b", .options = "--log_var=.*", .flags = EVERYWHERE},
@@ -98,6 +107,249 @@ static const struct test_case cases[] = {
      .calls = "f",
      .n = 1},
     {.name = "logged-terminal", .line = PROGRAM "show_process", .options = "--log_var=.*", .flags = TERMINAL},
+    {.name = "optimized",
+     .line = "$PY -OO -c 'def f(): print(5)\nf()\nassert 0\nprint(f.__doc__, __debug__)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "developer-mode",
+     .line = "$PY -X dev -c 'def f(): print(5)\nf()\nimport warnings; warnings.warn(\"shown\", ResourceWarning)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "warnings-are-errors",
+     .line = "$PY -W error -c 'def f(): print(5)\nf()\nimport warnings; warnings.warn(\"raised\")'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 1"},
+    {.name = "unbuffered",
+     .line = "$PY -u -c 'def f(): print(5)\nf()\nimport sys; print(sys.stdout.write_through)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "bytes-warnings",
+     .line = "$PY -bb -c 'def f(): print(5)\nf()\nstr(b\"x\")'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 1"},
+    {.name = "no-bytecode",
+     .line = "$PY -B -c 'def f(): print(5)\nf()\nimport sys; print(sys.dont_write_bytecode)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "utf8-mode",
+     .line = "$PY -X utf8 -c 'def f(): print(5)\nf()\nimport sys; print(sys.flags.utf8_mode)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "tracemalloc",
+     .line = "$PY -X tracemalloc -c 'def f(): print(5)\nf()\nimport tracemalloc; print(tracemalloc.is_tracing())'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "fault-handler",
+     .line = "$PY -X faulthandler -c 'def f(): print(5)\nf()\nimport faulthandler; print(faulthandler.is_enabled())'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "exit-text",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport sys; sys.exit(\"a text\")'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 1"},
+    {.name = "exit-none",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport sys; sys.exit(None)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "exit-large",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nraise SystemExit(257)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 1"},
+    {.name = "exit-of-a-base-exception",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nraise GeneratorExit'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 1"},
+    {.name = "keyboard-interrupt",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nraise KeyboardInterrupt'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "killed by SIGINT"},
+    {.name = "exception-in-a-thread",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport threading; t = threading.Thread(target=lambda: 1 / 0, name=\"t\"); "
+             "t.start(); t.join()'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "exception-at-exit",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport atexit; atexit.register(lambda: 1 / 0)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "exception-in-a-finalizer",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nclass A:\n def __del__(self): 1 / 0\na = A(); del a'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "exception-hook",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport sys; sys.excepthook = lambda *e: print(e[0]); 1 / 0'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 1"},
+    {.name = "exception-group-of-causes",
+     .line = "$PY  -c 'def f(): print(5)\nf()\ntry: 1 / 0\nexcept ZeroDivisionError as e: raise KeyError(2) from e'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 1"},
+    {.name = "daemon-thread",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport threading, time; threading.Thread(target=time.sleep, args=(60,), "
+             "daemon=True).start()'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "closed-stdout",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport os, sys; sys.stdout.flush(); os.close(1)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "exit-now-in-a-thread",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport os, sys, threading; sys.stdout.flush(); threading.Thread(target=os._exit, "
+             "args=(6,)).start(); threading.Event().wait()'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "exit status 6"},
+    {.name = "dead-by-own-alarm",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport signal, time; signal.setitimer(signal.ITIMER_REAL, 0.01); time.sleep(60)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "killed by SIGALRM"},
+    {.name = "asyncio",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport asyncio; asyncio.run(asyncio.sleep(0))'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "asyncio-subprocess",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport asyncio\nasync def m():\n p = await "
+             "asyncio.create_subprocess_exec(\"echo\", \"child\"); print(await p.wait())\nasyncio.run(m())'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "pipe-of-a-child",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport subprocess; print(subprocess.run([\"cat\"], input=b\"through\", "
+             "stdout=subprocess.PIPE).stdout)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "code-of-the-main-module",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport __main__, sys; print(__main__.f is f, sys.modules[\"__main__\"].__dict__ "
+             "is globals())'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "profile-and-trace",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport sys; print(sys.getprofile(), sys.gettrace(), sys._getframe().f_back)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "settrace",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport sys; n = []; sys.settrace(lambda *a: n.append(a[1])); f(); "
+             "sys.settrace(None); print(n)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 2},
+    {.name = "setuid",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport os; os.setresuid(65534, 65534, 65534); print(os.getuid())'",
+     .flags = FEW | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "folder-that-is-gone",
+     .line = "$PY  -c 'def f(): print(5)\nf()\nimport os; os.mkdir(\"/tmp/vt-gone-%d\" % os.getpid()); "
+             "os.chdir(\"/tmp/vt-gone-%d\" % os.getpid()); os.rmdir(os.getcwd()); print(os.path.exists(\".\"))'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1},
+    {.name = "no-arguments-but-a-pipe",
+     .line = "printf 'def f(): print(5)\\nf()\\n' | $PY",
+     .flags = FEW | SHELL,
+     .calls = "f",
+     .n = 1},
+    {.name = "folder",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5, __name__, __package__)\\nf()\\n' >$d/__main__.py; $PY $d; r=$?; rm -r "
+             "$d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "zip-file",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5, __name__, __package__)\\nf()\\n' >$d/__main__.py; cd $d; $PY -m zipfile "
+             "-c a.zip __main__.py; $PY a.zip; r=$?; cd /; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "package",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5, __name__, __package__)\\nf()\\n' >$d/__main__.py; mkdir $d/p; mv "
+             "$d/__main__.py $d/p; echo 'print(6)' >$d/p/__init__.py; cd $d; $PY -m p; r=$?; cd /; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "compiled-file",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5, __name__, __package__)\\nf()\\n' >$d/__main__.py; cd $d; $PY -m "
+             "py_compile __main__.py; $PY __pycache__/*.pyc; r=$?; cd /; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "compiled-file-alone",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5, __name__, __package__)\\nf()\\n' >$d/__main__.py; cd $d; $PY -m "
+             "compileall -q -b . >&2; $PY __main__.pyc; r=$?; cd /; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "executable-script",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5, __name__, __package__)\\nf()\\n' >$d/__main__.py; { echo \"#!$(command "
+             "-v $PY)\"; cat $d/__main__.py; } >$d/tool; chmod +x $d/tool; $d/tool; r=$?; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "symbolic-link-to-the-script",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5, __name__, __package__)\\nf()\\n' >$d/__main__.py; ln -s $d/__main__.py "
+             "$d/link; $PY $d/link; r=$?; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "script-with-another-encoding",
+     .line = "d=$(mktemp -d); printf '# coding: latin-1\\ndef f(): print(len(\"\\351\"))\\nf()\\n' >$d/a.py; $PY $d/a.py; r=$?; "
+             "rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "script-with-a-mark-and-line-ends",
+     .line = "d=$(mktemp -d); printf '\\357\\273\\277def f(): print(5)\\r\\nf()\\r\\n' >$d/a.py; $PY $d/a.py; r=$?; rm -r $d; "
+             "exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "name-with-blanks",
+     .line = "d=$(mktemp -d); printf 'def f(): print(5)\\nf()\\n' >\"$d/a b é.py\"; $PY \"$d/a b é.py\"; r=$?; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "virtual-environment",
+     .line = "d=$(mktemp -d); $PY -m venv --without-pip $d/v && $d/v/bin/python -c 'import sys\ndef f(): print(sys.prefix != "
+             "sys.base_prefix)\nf()'; r=$?; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
     {.name = "no-script", .line = "$PY $T/no-such-file.py", .flags = NO_TRACE},
     {.name = "sanitizer-on-the-way", .line = "$A && " PROGRAM "nothing", .flags = SHELL | NOT_IN_ROOT},
     {.name = "seccomp-filter",
@@ -110,7 +362,7 @@ static const struct test_case cases[] = {
     {.name = "terminal-interrupt", .line = PROGRAM "interrupted", .input = "\003", .flags = TERMINAL, .ends = "killed by SIGINT"},
 };
 
-static void run_line(struct run *r, const struct test_case *c, const char *line, const char *output) {
+static void run_line(struct run *r, const struct test_case *c, bool terminal, const char *line, const char *output) {
     char tool[PATH_MAX], direct[RUN_TEXT_MAX];
     char *words[WORDS_MAX] = {0};
     size_t n = 0;
@@ -125,11 +377,11 @@ static void run_line(struct run *r, const struct test_case *c, const char *line,
     words[n++] = (char *)(uintptr_t) "sh";
     words[n++] = (char *)(uintptr_t) "-c";
     words[n++] = direct;
-    run_start(r, words, c->flags & TERMINAL);
+    run_start(r, words, terminal);
     if (c->input && c->input[0] == '\003')
         ck_assert_msg(run_read_until(r, "ready\r\n"), "%s: not ready: %s", c->name, r->text[0]);
     if (c->input) ck_assert_int_eq(write(r->in, c->input, strlen(c->input)), (ssize_t)strlen(c->input));
-    if (!(c->flags & TERMINAL)) {
+    if (!terminal) {
         close(r->in);
         r->in = -1;
     }
@@ -152,23 +404,21 @@ static void must_be_traced(const struct test_case *c, const char *output, const 
     ck_assert_msg(has_mark(&t, c->ends), "%s: the trace does not say %s", who, c->ends ? c->ends : "that all was well");
     /* VizTracer's first calls; a module has runpy's before */
     const struct trace_event *exec = trace_find(&t, "builtins.exec", NULL), *module = trace_find(&t, "<module>", NULL);
-    ck_assert_msg(exec && module && exec->ts < module->ts, "%s: no builtins.exec around <module>", who);
+    ck_assert_msg(c->flags & NO_EXEC || (exec && module && exec->ts < module->ts), "%s: no builtins.exec around <module>", who);
     trace_free(&t);
 }
 
-START_TEST(test_launch_is_like_a_bare_run) {
-    const struct interp *ip = suite_interp(_i);
-    const struct test_case *c = &cases[suite_row(_i)];
+static void compare(const struct interp *ip, const struct test_case *c, bool terminal) {
     static struct run bare, traced;
     char line[RUN_TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
-    snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
+    snprintf(who, sizeof who, "%s on %s%s", c->name, ip->version, terminal ? ", on a terminal" : "");
     if (c->flags & NOT_IN_ROOT && ip->root[0]) skip_test("%s: its line does not fit a chroot", who);
     snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
     ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
     run_expand(ip, c->line, line, sizeof line);
     const char *output = temp_path(".json");
-    run_line(&bare, c, line, NULL);
-    run_line(&traced, c, line, output);
+    run_line(&bare, c, terminal, line, NULL);
+    run_line(&traced, c, terminal, line, output);
     bool unsaved = c->flags & NO_TRACE && !bare.status;
     if (unsaved) bare.status = 1 << 8;
     ck_assert_msg(bare.status == traced.status, "%s: status %x instead of %x: %s%s", who, (unsigned)traced.status,
@@ -185,6 +435,14 @@ START_TEST(test_launch_is_like_a_bare_run) {
     must_be_traced(c, output, who);
     unlink(output);
 }
+
+START_TEST(test_launch_is_like_a_bare_run) {
+    const struct test_case *c = &cases[suite_row(_i)];
+    compare(suite_interp(_i), c, c->flags & TERMINAL);
+}
+END_TEST
+
+START_TEST(test_launch_is_like_a_bare_run_on_a_terminal) { compare(suite_interp(_i), &cases[suite_row(_i)], true); }
 END_TEST
 
 /* ---- signals that are sent to viztracer ---- */
@@ -500,16 +758,21 @@ static void build_sanitized(void) {
 }
 
 /* One version for each kind of hook, the oldest, and one of another C library. */
-static const int some[] = {8, 11, 12, 14};
+static const int some[] = {8, 11, 12, 14}, few[] = {8, 12}, on_terminal = 12;
 
 static void add_case(Suite *s, size_t row, const struct interp *ips, size_t n) {
     TCase *tc = tcase_create(cases[row].name);
     tcase_set_timeout(tc, 120);
     for (size_t i = 0; i < n; i++) {
         bool wanted = cases[row].flags & EVERYWHERE, second = i && ips[i - 1].minor == ips[i].minor;
-        for (size_t k = 0; k < VT_ARRAY_LEN(some); k++) wanted |= some[k] == ips[i].minor && !second;
+        const int *on = cases[row].flags & FEW ? few : some;
+        size_t non = cases[row].flags & FEW ? VT_ARRAY_LEN(few) : VT_ARRAY_LEN(some);
+        for (size_t k = 0; k < non; k++) wanted |= on[k] == ips[i].minor && !second;
         int at = (int)(row * n + i);
         if (wanted) tcase_add_loop_test(tc, test_launch_is_like_a_bare_run, at, at + 1);
+        bool other = cases[row].flags & (TERMINAL | NO_TRACE | NO_TERMINAL) || cases[row].input;
+        if (ips[i].minor == on_terminal && !second && !other)
+            tcase_add_loop_test(tc, test_launch_is_like_a_bare_run_on_a_terminal, at, at + 1);
     }
     suite_add_tcase(s, tc);
 }
