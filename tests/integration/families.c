@@ -174,7 +174,7 @@ static const int some[] = {8, 11, 12, 14};
 
 static void add_on_some(Suite *s, const char *name, const TTest *fn, size_t row, const struct interp *ips, size_t n) {
     TCase *tc = tcase_create(name);
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 300);
     for (size_t i = 0; i < n; i++) {
         bool wanted = false, second = i && ips[i - 1].minor == ips[i].minor;
         for (size_t k = 0; k < VT_ARRAY_LEN(some); k++) wanted |= some[k] == ips[i].minor && !second;

@@ -762,7 +762,7 @@ static const int some[] = {8, 11, 12, 14}, few[] = {8, 12}, on_terminal = 12;
 
 static void add_case(Suite *s, size_t row, const struct interp *ips, size_t n) {
     TCase *tc = tcase_create(cases[row].name);
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 300);
     for (size_t i = 0; i < n; i++) {
         bool wanted = cases[row].flags & EVERYWHERE, second = i && ips[i - 1].minor == ips[i].minor;
         const int *on = cases[row].flags & FEW ? few : some;
@@ -784,16 +784,16 @@ int main(void) {
     run_set_up();
     build_sanitized();
     for (size_t i = 0; i < VT_ARRAY_LEN(cases); i++) add_case(s, i, ips, n);
-    suite_add(s, "signals", test_launch_passes_a_signal_on, 120);
-    suite_add(s, "group", test_launch_signal_to_the_group_comes_once, 120);
-    suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 120);
+    suite_add(s, "signals", test_launch_passes_a_signal_on, 300);
+    suite_add(s, "group", test_launch_signal_to_the_group_comes_once, 300);
+    suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 300);
     suite_add_once(s, "sigchld-blocked", test_launch_ends_where_sigchld_is_blocked, 60);
-    suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 120);
-    suite_add(s, "entries", test_launch_has_viztracers_entries, 120);
-    suite_add(s, "values", test_launch_tells_values_of_variables, 120);
-    suite_add(s, "pyc", test_launch_leaves_pyc_files_alone, 120);
+    suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 300);
+    suite_add(s, "entries", test_launch_has_viztracers_entries, 300);
+    suite_add(s, "values", test_launch_tells_values_of_variables, 300);
+    suite_add(s, "pyc", test_launch_leaves_pyc_files_alone, 300);
     suite_add_once(s, "no-regex", test_launch_says_what_is_no_regular_expression, 60);
-    suite_add_once(s, "names", test_launch_makes_names, 120);
+    suite_add_once(s, "names", test_launch_makes_names, 300);
     int rc = suite_main(s);
     run_clean_up();
     return rc;

@@ -15,7 +15,7 @@
 #include "proto/base.h"
 #include "tests/lib/suite.h"
 
-#define WAIT_MS 60000
+#define WAIT_MS 200000
 
 char run_folder[64];
 
