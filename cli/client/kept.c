@@ -30,18 +30,33 @@ int kept_each(int (*fn)(void *ctx, const struct spooldir_file *k), void *ctx) {
     return spooldir_each_own(each_in, &each);
 }
 
-/* The message of the first frame, or NULL. */
-static Vt__TraceHeader *read_header(int fd) {
-    uint8_t head[8 + VT_FRAME_HDR];
+/* The message of the frame of this type at *at, or NULL; *at moves behind it. */
+static ProtobufCMessage *read_frame(int fd, uint32_t wanted, off_t *at) {
+    uint8_t head[VT_FRAME_HDR];
     uint32_t type, len, crc;
     ProtobufCMessage *msg = NULL;
-    if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head || memcmp(head, VT_FILE_MAGIC, 8)) return NULL;
-    if (vt_frame_get_header(head + 8, &type, &len, &crc) || type != VT_FRAME_HEADER || len > HEADER_MAX) return NULL;
+    if (pread(fd, head, sizeof head, *at) != (ssize_t)sizeof head || vt_frame_get_header(head, &type, &len, &crc)) return NULL;
+    if (type != wanted || len > HEADER_MAX) return NULL;
     uint8_t *payload = malloc(len + 1u);
-    bool whole = payload && pread(fd, payload, len, sizeof head) == (ssize_t)len && !vt_frame_check(crc, payload, len);
+    *at += (off_t)sizeof head;
+    bool whole = payload && pread(fd, payload, len, *at) == (ssize_t)len && !vt_frame_check(crc, payload, len);
     if (whole && vt_msg_unpack(type, payload, len, &msg)) msg = NULL;
     free(payload);
-    return (Vt__TraceHeader *)(void *)msg;
+    *at += (off_t)len;
+    return msg;
+}
+
+/* The header of the trace, or NULL: in a file of several processes that of the one which came first. */
+static Vt__TraceHeader *read_header(int fd) {
+    uint8_t magic[8];
+    off_t at = sizeof magic;
+    if (pread(fd, magic, sizeof magic, 0) != (ssize_t)sizeof magic || memcmp(magic, VT_FILE_MAGIC, sizeof magic)) return NULL;
+    Vt__TraceHeader *header = (Vt__TraceHeader *)(void *)read_frame(fd, VT_FRAME_HEADER, &at);
+    if (!header || header->format != VT_TRACE_FORMAT_SECTIONS) return header;
+    vt_msg_free(&header->base);
+    ProtobufCMessage *section = read_frame(fd, VT_FRAME_SECTION, &at);
+    vt_msg_free(section);
+    return section ? (Vt__TraceHeader *)(void *)read_frame(fd, VT_FRAME_HEADER, &at) : NULL;
 }
 
 pid_t kept_header(const char *path, char *cmdline, size_t size) {
