@@ -34,6 +34,16 @@ quick() {
     # The check that guards the tag: it names what the build's own programs need.
     packaging/check-glibc.sh 2.17 "$build/bin/viztracerd" >"$temp/log" 2>&1 && fail "check-glibc.sh finds nothing in $build/bin/viztracerd"
     grep -q 'pidfd_open (GLIBC_2.36)' "$temp/log" && grep -q 'needs libunwind' "$temp/log" || { fail "check-glibc.sh says:"; cat "$temp/log"; }
+    # The same tree gives the same bytes, and an unpacked sdist gives the same sdist.
+    MAKEFLAGS= MAKELEVEL= make --no-print-directory BUILD="$build" DIST="$temp/again" wheel >"$temp/log" 2>&1
+    cmp "$wheel" "$temp/again/$(basename "$wheel")" || fail "a second wheel differs"
+    if [ -e .git ]; then
+        python3 -I packaging/backend.py sdist "$temp/sdist" >"$temp/log" 2>&1 && tar -xzf "$temp"/sdist/*.tar.gz -C "$temp" || { fail "sdist"; cat "$temp/log"; }
+        python3 -I "$temp"/viztracerd-*/packaging/backend.py sdist "$temp/from-sdist" >"$temp/log" 2>&1 || { fail "sdist of an sdist"; cat "$temp/log"; }
+        cmp <(gzip -dc "$temp"/sdist/*.tar.gz) <(gzip -dc "$temp"/from-sdist/*.tar.gz) || fail "the sdist of an sdist differs"
+    else
+        echo "SKIP wheel sdist: this tree is no git tree"
+    fi
     while read -r version path; do
         case $path in chroot:*) continue ;; esac
         if [ -z "$chosen" ] || "$path" -c 'import pip, ensurepip' 2>/dev/null; then chosen=$path; fi
