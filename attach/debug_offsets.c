@@ -1,25 +1,17 @@
 /* Owns reading _Py_DebugOffsets, the table at the start of _PyRuntime (PEP 768). It gives the debugger fields of the main
- * interpreter and its main thread. The layout of the table differs between minor versions, and the table does not describe it.
- * Only the versions listed here are read. */
+ * interpreter and its main thread. Only the versions of proto/abi/py_debug_offsets.h that have these fields are read. */
 #include "attach/attach_priv.h"
 
 #include <errno.h>
+
+#include "proto/abi/py_debug_offsets.h"
 
 #define INTERPRETERS_MAX 4096
 #define FIELD_OFFSET_MAX (1u << 20) /* a PyInterpreterState has some 100 KB */
 #define PATH_SIZE_MIN 64u
 #define PATH_SIZE_MAX 65536u
 
-/* Byte offsets inside the table. Include/internal/pycore_debug_offsets.h of each version. */
-static const struct layout {
-    int minor;
-    uint32_t interpreters_head, interpreter_id, interpreter_next, threads_head, threads_main, thread_next, debugger_support;
-} layouts[] = {
-    {14, 40, 56, 64, 72, 80, 192, 712},
-    {15, 40, 56, 64, 72, 80, 192, 840},
-};
-
-/* In the order of debugger_support's fields. */
+/* In the order of the fields of PEP 768. */
 enum { EVAL_BREAKER, REMOTE_SUPPORT, REMOTE_ENABLED, PENDING_CALL, SCRIPT_PATH, SCRIPT_PATH_SIZE, NFIELDS };
 
 static bool is_pointer(uint64_t p) { return p >= 4096 && p < 1ull << 47 && !(p & 7); }
@@ -29,11 +21,16 @@ static int read_offset(struct mem *mem, uint64_t addr, uint64_t *out) {
     return rc ? rc : *out < FIELD_OFFSET_MAX ? 0 : -EINVAL;
 }
 
-static int main_interpreter(struct mem *mem, uint64_t runtime, const struct layout *l, uint64_t *out) {
+/* Where the table has the offset of this field. */
+static uint64_t at(uint64_t runtime, int minor, enum py_debug_field field) {
+    return runtime + 8u * py_debug_words[field][minor - PY_DEBUG_OLDEST];
+}
+
+static int main_interpreter(struct mem *mem, uint64_t runtime, int minor, uint64_t *out) {
     uint64_t head, id_at, next_at, interpreter;
-    int rc = read_offset(mem, runtime + l->interpreters_head, &head);
-    if (!rc) rc = read_offset(mem, runtime + l->interpreter_id, &id_at);
-    if (!rc) rc = read_offset(mem, runtime + l->interpreter_next, &next_at);
+    int rc = read_offset(mem, at(runtime, minor, PY_DEBUG_INTERPRETERS), &head);
+    if (!rc) rc = read_offset(mem, at(runtime, minor, PY_DEBUG_IS_ID), &id_at);
+    if (!rc) rc = read_offset(mem, at(runtime, minor, PY_DEBUG_IS_NEXT), &next_at);
     if (!rc) rc = mem_read_u64(mem, runtime + head, &interpreter);
     /* the list starts with the newest: id 0 is the main one */
     for (unsigned i = 0; !rc && i < INTERPRETERS_MAX; i++) {
@@ -52,19 +49,18 @@ static int main_interpreter(struct mem *mem, uint64_t runtime, const struct layo
 
 int debug_state_read(struct mem *mem, const struct py_runtime *py, struct debug_state *out) {
     *out = (struct debug_state){0};
-    const struct layout *l = NULL;
-    for (size_t i = 0; i < VT_ARRAY_LEN(layouts); i++)
-        if (py->major == 3 && py->minor == layouts[i].minor) l = &layouts[i];
-    if (!l || !py->has_offsets || py->free_threaded) return -ENOTSUP;
+    bool known = py->major == 3 && py->minor >= PY_DEBUG_OLDEST && py->minor < PY_DEBUG_OLDEST + PY_DEBUG_VERSIONS;
+    if (!known || !py->has_offsets || py->free_threaded) return -ENOTSUP;
+    if (!py_debug_words[PY_DEBUG_SUPPORT][py->minor - PY_DEBUG_OLDEST]) return -ENOTSUP;
 
     uint64_t field[NFIELDS], threads_main;
     for (unsigned i = 0; i < NFIELDS; i++) {
-        int rc = read_offset(mem, py->runtime + l->debugger_support + 8u * i, &field[i]);
+        int rc = read_offset(mem, at(py->runtime, py->minor, PY_DEBUG_SUPPORT) + 8u * i, &field[i]);
         if (rc) return rc;
     }
     if (field[SCRIPT_PATH_SIZE] < PATH_SIZE_MIN || field[SCRIPT_PATH_SIZE] > PATH_SIZE_MAX) return -EINVAL;
-    int rc = read_offset(mem, py->runtime + l->threads_main, &threads_main);
-    if (!rc) rc = main_interpreter(mem, py->runtime, l, &out->interpreter);
+    int rc = read_offset(mem, at(py->runtime, py->minor, PY_DEBUG_IS_MAIN_THREAD), &threads_main);
+    if (!rc) rc = main_interpreter(mem, py->runtime, py->minor, &out->interpreter);
     if (rc) return rc;
     uint32_t enabled;
     rc = mem_read_u32(mem, out->interpreter + field[REMOTE_ENABLED], &enabled);

@@ -271,6 +271,18 @@ static void tell_values(struct outside *o, const struct raw_thread *raw, const s
     }
 }
 
+/* Reads the variables once more: all have the same texts. The first ones are kept. */
+static bool are_same_again(struct outside *o, const struct raw_thread *raw, const struct outside_thread *t, uint32_t first) {
+    uint32_t n = o->nvalues - first;
+    remote_forget(o->remote);
+    tell_values(o, raw, t);
+    bool same = o->nvalues - first == 2 * n;
+    for (uint32_t i = first; same && i < first + n; i++)
+        same = !strcmp(o->values[i].name, o->values[i + n].name) && !strcmp(o->values[i].text, o->values[i + n].text);
+    o->nvalues = first + n;
+    return same;
+}
+
 /* Reads one stack and the variables on it, until both are of the same moment. */
 static int read_with_values(struct outside *o, struct raw_thread *raw) {
     uint32_t nthreads = o->nthreads, nframes = o->nframes, nvalues = o->nvalues;
@@ -282,7 +294,9 @@ static int read_with_values(struct outside *o, struct raw_thread *raw) {
         if (!rc) rc = tell(o, raw);
         if (rc || raw->torn || raw->unread) return rc;
         tell_values(o, raw, &o->threads[nthreads]);
-        if (pystacks_still(o->stacks, raw)) return 0;
+        bool still = pystacks_still(o->stacks, raw);
+        if (still && pystacks_could_run(o->stacks)) still = are_same_again(o, raw, &o->threads[nthreads], nvalues);
+        if (still) return 0;
         if (i < VALUE_TRIES && o->work) continue;
         o->nvalues = nvalues;
         for (uint32_t k = nframes; k < o->nframes; k++) o->frames[k].nvalues = 0;

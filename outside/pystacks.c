@@ -357,3 +357,5 @@ int pystacks_read(struct pystacks *s, struct raw_thread *t) {
 bool pystacks_still(struct pystacks *s, struct raw_thread *t) {
     return s->may_run ? !read_again(s, t) : stood_still(s, t, &s->seen);
 }
+
+bool pystacks_could_run(const struct pystacks *s) { return s->may_run; }

@@ -50,5 +50,7 @@ VT_MUST_CHECK int pystacks_read(struct pystacks *s, struct raw_thread *t);
 /* Whether t has stood still since the last pystacks_read, which was of t and gave 0. If so, what was read meanwhile belongs to
  * its stack. */
 bool pystacks_still(struct pystacks *s, struct raw_thread *t);
+/* The thread of the last pystacks_read held the GIL: that it stood still is known from the scheduler only. */
+bool pystacks_could_run(const struct pystacks *s);
 
 #endif
