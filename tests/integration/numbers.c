@@ -24,10 +24,17 @@ static void word_before(const char *text, const char *after, char *to, size_t si
     snprintf(to, size, "%.*s", (int)(end - start), start);
 }
 
+/* The number behind " on " there: "5 threads", "1 thread". */
+static void threads_behind(const char *text, const char *before, char *to, size_t size, const char *who) {
+    const char *at = strstr(text, before), *on = at ? strstr(at, " on ") : NULL;
+    ck_assert_msg(on, "%s: no threads behind \"%s\" in %s", who, before, text);
+    snprintf(to, size, "%.*s", (int)strspn(on + 4, "0123456789,"), on + 4);
+}
+
 static struct said saved(const char *text, const char *who) {
     struct said s;
     word_before(text, " calls on ", s.calls, sizeof s.calls, who);
-    word_before(text, " threads", s.threads, sizeof s.threads, who);
+    threads_behind(text, " calls on ", s.threads, sizeof s.threads, who);
     return s;
 }
 
@@ -54,8 +61,7 @@ static void report_must_say(const char *path, const struct said *want, const cha
     tool_runf(&tool, "report %s", path);
     must_exit(&tool, 0, who);
     word_before(tool.out, " calls of ", got.calls, sizeof got.calls, who);
-    const char *line = strstr(tool.out, " calls of ");
-    word_before(line, " threads", got.threads, sizeof got.threads, who);
+    threads_behind(tool.out, " calls of ", got.threads, sizeof got.threads, who);
     must_say_the_same(want, &got, who, "report");
     figures(path, json, who);
     unsigned long long calls = strtoull(json + strlen("\"calls\":"), NULL, 10), n = 0;
