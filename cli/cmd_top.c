@@ -320,7 +320,9 @@ const struct cli_cmd cli_top = {
          .about = "Fills the terminal with the functions or threads of the process, those that take most of the last 5 seconds "
                   "first. Reads stacks from outside, as sample does; nothing in the process changes. Where there is no terminal, "
                   "or a dumb one, it prints plain lines each second.\n"
-                  "Keys: " KEYS "  r reverse; i count threads that wait, c count anew, arrows and Page keys move.",
+                  "Keys: o by own time, t by total time, h threads, s the next column to sort by, r reverse, / filter, Enter "
+                  "callers of a "
+                  "function, p pause, w save, i count threads that wait, c count anew, arrows and Page keys move, q quit.",
          .examples = "viztracer top 4711\nviztracer top 4711 -t 3 | cat",
          .rows = rows},
     .group = CLI_TRACING,
