@@ -238,7 +238,7 @@ START_TEST(test_dump_reads_a_stopped_process) {
     snprintf(who, sizeof who, "stopped on %s", ip->version);
     ck_assert_int_eq(target_spawn(&t, ip, "gil_for_ever.py", NULL, NULL), 0);
     sleep_ms(100);
-    kill(t.pid, SIGSTOP);
+    ck_assert_int_eq(process_stop(t.pid), 0);
     struct outside *o = must_open(t.pid, who);
     must_be_in(o, "hold", 'T', who);
     outside_close(o);

@@ -368,7 +368,7 @@ END_TEST
 START_TEST(test_ending_target_stopped) {
     struct scene x;
     begin(&x, _i, "a stopped target", "");
-    kill(x.target.pid, SIGSTOP);
+    ck_assert_int_eq(process_stop(x.target.pid), 0);
     kill(x.tool.pid, SIGINT);
     saved(&x, 30000);
     ck_assert_msg(strstr(x.tool.out, "the target is stopped") && strstr(x.tool.out, "kill -CONT") && !strstr(x.tool.out, "GIL"),

@@ -108,7 +108,7 @@ START_TEST(test_memory_limit_of_a_busy_cgroup_is_kept) {
     ck_assert_msg(!tool_expect(&tool, "Attached", 20000), "%s: %s", who, tool.err);
     pid_t daemon = daemon_of(&tool);
     ck_assert_msg(daemon > 0, "%s: no daemon", who);
-    kill(daemon, SIGSTOP);
+    ck_assert_int_eq(process_stop(daemon), 0);
     sleep_ms(400);
     kill(daemon, SIGCONT);
     ck_assert_msg(!tool_wait(&tool, 60000), "%s: %s", who, tool.err);

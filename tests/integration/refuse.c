@@ -146,7 +146,7 @@ END_TEST
 START_TEST(test_refuse_stopped_process) {
     struct target t;
     start(&t, _i, "blocked.py", "read", NULL);
-    kill(t.pid, SIGSTOP);
+    ck_assert_int_eq(process_stop(t.pid), 0);
     sleep_ms(50);
     must_refuse(t.pid, (const char *[]){"stopped", NULL}, "stopped");
     kill(t.pid, SIGCONT);

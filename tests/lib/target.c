@@ -140,6 +140,14 @@ static void wait_asleep(pid_t pid) {
     }
 }
 
+int process_stop(pid_t pid) {
+    struct census c;
+    kill(pid, SIGSTOP);
+    for (int i = 0; i < 2000; i++, sleep_ms(5))
+        if (!census_take(pid, &c) && c.state == 'T') return 0;
+    return -ETIMEDOUT;
+}
+
 int target_spawn_argv(struct target *t, const char *const *argv, const struct target_opts *o) {
     static const struct target_opts none;
     int in[2] = {-1, -1}, out[2] = {-1, -1}, progress = -1, rc = 0;

@@ -63,6 +63,9 @@ pid_t process_below(pid_t pid, const char *comm);
 /* True when the path of any mapping contains text. */
 bool maps_have(pid_t pid, const char *text);
 
+/* SIGSTOP, and waits until the process stands still: on a loaded machine it may run on for a moment. 0 or -ETIMEDOUT. */
+int process_stop(pid_t pid);
+
 void sleep_ms(unsigned ms);
 uint64_t now_ms(void);
 
