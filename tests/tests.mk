@@ -71,7 +71,10 @@ test-build:
 
 # The integration suites again, with everything except the agent under ASan and UBSan: one interpreter for each kind of hook, or all.
 ASAN_PYTHONS ?= 3.10|3.13
-RUN_ASAN  = $(foreach s,$(ASAN_INTEG),"tests/some-pythons.sh $(s) $(ASAN_PYTHONS)")
+# These programs choose other versions themselves.
+ASAN_PYTHONS_families = 3.12
+ASAN_PYTHONS_numbers  = 3.11|3.12
+RUN_ASAN  = $(foreach s,$(ASAN_INTEG),"tests/some-pythons.sh $(s) $(or $(ASAN_PYTHONS_$(notdir $(s))),$(ASAN_PYTHONS))")
 ASAN_INTEG := $(patsubst tests/integration/%.c,build-asan/tests/integration/%,$(INTEG_SRC))
 
 # The agent's drivers: two programs of about the same length.
