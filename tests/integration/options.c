@@ -257,6 +257,7 @@ START_TEST(test_option_max_overhead_is_told) {
         x.target.slots[60] = ++x.round;
         for (uint64_t end = now_ms() + 30000; x.target.slots[61] != x.round; sleep_ms(2))
             ck_assert_msg(now_ms() < end, "%s: the target does not get through: %s", x.who, x.target.text);
+        sleep_ms(100); /* five rounds can be over before the limit looks for the first time */
     }
     kill(tool.pid, SIGINT);
     tool_wait(&tool, 30000);

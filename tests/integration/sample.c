@@ -33,11 +33,16 @@ START_TEST(test_sample_finds_the_shares_of_functions) {
     char who[64];
     snprintf(who, sizeof who, "shares on %s", ip->version);
     ck_assert_int_eq(target_spawn(&t, ip, "shares.py", NULL, NULL), 0);
-    tool_runf(&tool, "sample %d -t 2 -r 500 -o %s", (int)t.pid, out);
-    must_exit(&tool, 0, who);
-    double much = weight(out, "much", false), little = weight(out, "little", false), all = weight(out, "", false);
-    ck_assert_msg(all > 0 && much / all > 0.6 && much / all < 0.9 && little / all > 0.1 && little / all < 0.4,
-                  "%s: %.0f and %.0f of %.0f; %s", who, much, little, all, tool.out);
+    /* Where other programs take most of the processor, the target has few turns in 2 s, and each counts for long. */
+    double much = 0, little = 0, all = 0;
+    bool right = false;
+    for (int seconds = 2; !right && seconds <= 18; seconds *= 3) {
+        tool_runf(&tool, "sample %d -t %d -r 500 -o %s", (int)t.pid, seconds, out);
+        must_exit(&tool, 0, who);
+        much = weight(out, "much", false), little = weight(out, "little", false), all = weight(out, "", false);
+        right = all > 0 && much / all > 0.6 && much / all < 0.9 && little / all > 0.1 && little / all < 0.4;
+    }
+    ck_assert_msg(right, "%s: %.0f and %.0f of %.0f; %s", who, much, little, all, tool.out);
     ck_assert_msg(weight(out, "waiting", true) == 0, "%s: a thread that waits is counted", who);
     ck_assert_msg(strstr(tool.out, " samples in ") && strstr(tool.out, "of the stacks changed"), "%s: %s", who, tool.out);
     tool_runf(&tool, "sample %d -t 0.5 --idle -o %s", (int)t.pid, out);
