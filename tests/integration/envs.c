@@ -218,7 +218,9 @@ START_TEST(test_env_other_worlds_are_traced) {
             ck_assert_msg(trace_count(&trace, !strcmp(w->script, "busy.py") ? "fib" : "dumps", 0) > 0, "%s: no calls", who);
         trace_free(&trace);
     }
-    census_take(t.pid, &after);
+    /* The thread of an attach may need a moment to end. */
+    for (uint64_t end = now_ms() + 10000; !census_take(t.pid, &after) && after.threads != before.threads && now_ms() < end;)
+        sleep_ms(10);
     ck_assert_msg(before.threads == after.threads && before.fds == after.fds, "%s: threads %u, then %u; descriptors %u, then %u",
                   who, before.threads, after.threads, before.fds, after.fds);
     target_kill(&t);
