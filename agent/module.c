@@ -6,6 +6,7 @@
 #include "agent/module.h"
 
 #include "agent/cpython/layout.h"
+#include "agent/cpython/type_spec.h"
 #include "agent/own.h"
 
 /* ---- what the interpreter has to have for this ---- */
@@ -34,25 +35,7 @@ static bool find_api(void) {
 
 /* ---- types ---- */
 
-struct member {
-    const char *name;
-    int type;
-    int64_t offset;
-    int flags;
-    const char *doc;
-};
-struct slot {
-    int id;
-    void *value;
-};
-struct spec {
-    const char *name;
-    int basic_size, item_size;
-    unsigned flags;
-    struct slot *slots;
-};
-enum { SLOT_CALL = 50, SLOT_DEALLOC = 52, SLOT_DESCR_GET = 54, SLOT_GETATTRO = 58, SLOT_MEMBERS = 72 };
-enum { T_OBJECT = 6, T_PYSSIZET = 19, READONLY = 1, TYPE_VECTORCALL_OFFSET = 56 };
+enum { TYPE_VECTORCALL_OFFSET = 56 };
 #define FLAGS_CALLABLE (1u << 18 | 1u << 11)     /* default, vectorcall */
 #define FLAGS_METHOD (FLAGS_CALLABLE | 1u << 17) /* called with its object as the first argument */
 #define FLAGS_PLAIN (1u << 18)

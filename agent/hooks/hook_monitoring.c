@@ -5,6 +5,7 @@
  * and no C function. A site that has called a C function stays on, so that no C call is missed. */
 #include "agent/cpython/layout.h"
 #include "agent/cpython/text.h"
+#include "agent/cpython/type_spec.h"
 #include "agent/hooks/detail.h"
 #include "agent/hooks/greenlets.h"
 #include "agent/hooks/hooks.h"
@@ -230,24 +231,7 @@ static const vectorcall *pick_table(void) {
 
 /* ---- the callback type ---- */
 
-struct member {
-    const char *name;
-    int type;
-    int64_t offset;
-    int flags;
-    const char *doc;
-};
-struct slot {
-    int id;
-    void *value;
-};
-struct spec {
-    const char *name;
-    int basic_size, item_size;
-    unsigned flags;
-    struct slot *slots;
-};
-enum { T_PYSSIZET = 19, READONLY = 1, SLOT_CALL = 50, SLOT_MEMBERS = 72, OBJECT_HEAD = 16 };
+enum { OBJECT_HEAD = 16 };
 #define TYPE_FLAGS_WANTED (1u << 18 | 1u << 11 | 1u << 7) /* default, vectorcall, no instances from Python */
 
 /* Python copies the spec, but keeps a pointer to the members. */
