@@ -15,12 +15,18 @@
 #include <unistd.h>
 
 #include "cli/client/client.h"
+#include "daemon/drain/arena_map.h"
 #include "daemon/serve/server.h"
 #include "daemon/session/helper.h"
 #include "tests/lib/target.h"
 
 #define FIRST_PID 4200000u /* above the highest pid of Linux: no such process */
 #define CHUNKS 16u
+#ifdef __SANITIZE_ADDRESS__
+#define MOST_KB (1024u << 10) /* of the daemon: a sanitizer keeps freed memory */
+#else
+#define MOST_KB (400u << 10) /* of the daemon, for a session with its limit of 256 MB */
+#endif
 #define FIRST_ENDING VT_ARRAY_LEN(scripts) /* pids of `endings`, after those of `scripts` */
 
 static char dir[64], spool[96];
@@ -46,6 +52,7 @@ enum step {
     STEP_FAILED,  /* says another error */
     STEP_SLEEP,   /* 100 ms */
     STEP_HANG,    /* for ever */
+    STEP_FLOOD,   /* a process of its own writes stacks of ever new threads, until its writes are stopped */
 };
 
 struct script {
@@ -97,8 +104,12 @@ static const char *const ending_texts[] = {
     "the hooks could not be removed: no, says the helper; they leave at the target's next Python call",
 };
 
-/* For the test of a daemon that ends. */
-static const struct script hangs = {"hangs", {STEP_ARENA, STEP_HANG}, {STEP_HANG}, 0};
+/* For the test of a daemon that ends, and that of a session that needs too much memory. */
+static const struct script others[] = {
+    {"hangs", {STEP_ARENA, STEP_HANG}, {STEP_HANG}, 0},
+    {"floods", {STEP_ARENA, STEP_TRACING, STEP_FLOOD, STEP_OK}, {STEP_OK}, 0},
+};
+#define FIRST_OTHER (FIRST_ENDING + VT_ARRAY_LEN(endings))
 
 static void put_msg(int fd, struct helper_msg *msg, size_t len, int pass) {
     struct iovec iov = {msg, len};
@@ -122,7 +133,40 @@ static int arena_of(size_t bytes) {
     return fd;
 }
 
+/* One thread's only chunk: the largest stack that fits, and no end of the thread. */
+static void put_stack(struct vt_chunk *c, uint32_t serial) {
+    struct vt_pl_stack head = {.ident = serial + 1, .nframes = (VT_PAYLOAD_MAX - sizeof(head)) / sizeof(uint32_t)};
+    memcpy(&c->rec[1], &head, sizeof(head));
+    memset((char *)&c->rec[1] + sizeof(head), 1, VT_PAYLOAD_MAX - sizeof(head));
+    c->base = vt_mono_ns();
+    c->thread = serial;
+    c->ident = serial + 1;
+    vt_store_release(&c->owner, (uint64_t)(serial + 1) << 32 | 1);
+    vt_store_release(&c->rec[0], vt_rec_make(c->base, vt_rec_payload_id(VT_PL_STACK, VT_PAYLOAD_MAX), VT_REC_PAYLOAD));
+    vt_store_release(&c->state, (uint32_t)VT_CHUNK_CLOSED);
+}
+
+static void flood(int arena) {
+    if (fork()) return;
+    struct vt_ctl *ctl = mmap(NULL, vt_arena_bytes(CHUNKS), PROT_READ | PROT_WRITE, MAP_SHARED, arena, 0);
+    if (ctl == MAP_FAILED) _exit(5);
+    static struct vt_ctl begun;
+    arena_ctl_begin(&begun, CHUNKS, CHUNKS, UINT64_MAX);
+    begun.state = VT_AGENT_TRACING;
+    uint64_t end = vt_mono_ns() + 50000000000ull; /* a guard: it ends when the daemon stops the writers */
+    memcpy(ctl, &begun, sizeof(begun));
+    for (uint32_t serial = 0; vt_load_acquire(&ctl->enabled) && vt_mono_ns() < end; usleep(200))
+        for (uint32_t i = 0; i < CHUNKS; i++) {
+            if (!(vt_load_acquire(&ctl->free[0]) >> i & 1)) continue;
+            put_stack(vt_chunk_at(ctl, i), serial++);
+            __atomic_fetch_and(&ctl->free[0], ~(1ul << i), __ATOMIC_ACQ_REL);
+        }
+    vt_store_release(&ctl->state, (uint32_t)VT_AGENT_GONE);
+    _exit(0);
+}
+
 static void do_step(int fd, enum step step, struct vt_ctl **ctl) {
+    static int arena_fd = -1;
     static struct helper_msg msg;
     int pair[2], arena;
     memset(&msg, 0, sizeof(msg));
@@ -141,6 +185,7 @@ static void do_step(int fd, enum step step, struct vt_ctl **ctl) {
         *ctl = mmap(NULL, VT_CTL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, arena, 0);
         if (*ctl == MAP_FAILED) _exit(3);
         put_msg(fd, &msg, sizeof(msg), arena);
+        arena_fd = arena;
         break;
     case STEP_SMALL:
         msg.kind = HELPER_ARENA;
@@ -168,6 +213,7 @@ static void do_step(int fd, enum step step, struct vt_ctl **ctl) {
     case STEP_SLEEP: usleep(100000); break;
     case STEP_HANG:
         for (;;) pause();
+    case STEP_FLOOD: flood(arena_fd); break;
     }
 }
 
@@ -176,9 +222,9 @@ static int false_helper(int fd) {
     struct vt_ctl *ctl = NULL;
     if (recv(fd, &req, sizeof(req), 0) != (ssize_t)sizeof(req)) return 1;
     uint32_t n = (uint32_t)req.pid - FIRST_PID;
-    const struct script *s = n < FIRST_ENDING                           ? &scripts[n]
-                             : n < FIRST_ENDING + VT_ARRAY_LEN(endings) ? &endings[n - FIRST_ENDING]
-                                                                        : &hangs;
+    const struct script *s = n < FIRST_ENDING  ? &scripts[n]
+                             : n < FIRST_OTHER ? &endings[n - FIRST_ENDING]
+                                               : &others[n - FIRST_OTHER];
     const enum step *steps = req.op == HELPER_ATTACH ? s->steps : s->stop_steps;
     for (;; steps++) do_step(fd, *steps, &ctl);
 }
@@ -269,7 +315,7 @@ END_TEST
 START_TEST(test_helper_that_hangs_ends_with_the_daemon) {
     Vt__AttachReq req = VT__ATTACH_REQ__INIT;
     start();
-    req.pid = FIRST_PID + FIRST_ENDING + VT_ARRAY_LEN(endings);
+    req.pid = FIRST_PID + FIRST_OTHER;
     ck_assert_int_eq(vt_msg_send(client.fd, VT_CTL_ATTACH, &req.base), 0);
     ck_assert_uint_eq(sessions("before the end"), 1);
     pid_t helper = -1;
@@ -279,6 +325,48 @@ START_TEST(test_helper_that_hangs_ends_with_the_daemon) {
     must_leave("the end");
     for (int i = 0; i < 1000 && !kill(helper, 0); i++) usleep(10000);
     ck_assert_int_ne(kill(helper, 0), 0);
+}
+END_TEST
+
+/* The trace as the client gets it, up to its end: the number of stacks in it. */
+static unsigned read_to_the_end(char *text, size_t size) {
+    const uint8_t *payload;
+    uint32_t type = 0, len;
+    unsigned stacks = 0;
+    while (type != VT_FRAME_END) {
+        ck_assert_int_eq(vt_msg_recv(client.fd, &client.in, &type, &payload, &len), 0);
+        stacks += type == VT_FRAME_STACK;
+    }
+    ProtobufCMessage *end = NULL;
+    ck_assert_int_eq(vt_msg_unpack(type, payload, len, &end), 0);
+    snprintf(text, size, "%s", ((Vt__End *)end)->text);
+    vt_msg_free(end);
+    return stacks;
+}
+
+static uint64_t most_kb(pid_t pid) {
+    char path[64], status[8192];
+    size_t len;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    ck_assert_int_eq(vt_read_file(path, status, sizeof(status), &len), 0);
+    const char *at = strstr(status, "VmHWM:");
+    return at ? strtoull(at + 6, NULL, 10) : 0;
+}
+
+START_TEST(test_helper_session_over_its_memory_limit_ends_and_keeps_its_trace) {
+    Vt__AttachReq req = VT__ATTACH_REQ__INIT;
+    char text[300];
+    start();
+    req.pid = FIRST_PID + FIRST_OTHER + 1;
+    ck_assert_msg(!client_request(&client, VT_CTL_ATTACH, &req.base, VT_CTL_ATTACHED, NULL, &err), "%s", err.msg);
+    unsigned stacks = read_to_the_end(text, sizeof(text));
+    ck_assert_str_eq(text, "the target has more threads and deeper stacks than viztracerd keeps for one session");
+    ck_assert_uint_gt(stacks, 1500);
+    uint64_t kb = most_kb(daemon_pid);
+    ck_assert_msg(kb < MOST_KB, "%lu kB", (unsigned long)kb);
+    ck_assert_uint_eq(sessions("after the limit"), 1); /* until the trace is saved */
+    ck_assert_msg(!client_request(&client, VT_CTL_SAVED, NULL, VT_CTL_OK, NULL, &err), "%s", err.msg);
+    must_leave("flood");
 }
 END_TEST
 
@@ -324,6 +412,7 @@ int main(int argc, char **argv) {
     tcase_add_loop_test(tc, test_helper_that_dies_or_lies_ends_its_session_only, 0, (int)VT_ARRAY_LEN(scripts));
     tcase_add_loop_test(tc, test_helper_of_the_stop_decides_what_the_end_says, 0, (int)VT_ARRAY_LEN(endings));
     tcase_add_test(tc, test_helper_that_hangs_ends_with_the_daemon);
+    tcase_add_test(tc, test_helper_session_over_its_memory_limit_ends_and_keeps_its_trace);
     tcase_add_test(tc, test_helper_that_was_reaped_is_not_killed_by_its_number);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
