@@ -9,6 +9,7 @@ EXPORT struct vt_boot vt_agent_boot = {.abi_major = VT_ABI_MAJOR, .abi_minor = V
 static int start_here(const struct vt_boot *boot) {
     struct vt_ctl *ctl = NULL;
     if (boot->magic != VT_BOOT_MAGIC || boot->abi_major != VT_ABI_MAJOR || boot->op != VT_OP_START) return -VT_EINVAL;
+    agent_filtered = boot->flags & VT_BOOT_F_FILTERED;
     int rc = arena_open(boot, &ctl);
     agent_close_fds(boot);
     if (rc) return rc;

@@ -250,11 +250,20 @@ static uint32_t filters_most(const struct climb *c) {
     return c->running.filters_known ? c->running.filters_known - 1 : UINT32_MAX;
 }
 
+static unsigned steps_of(const struct climb *c) {
+    if (!is_start(c)) return SECCOMP_THREAD;
+    return SECCOMP_THREAD | SECCOMP_START | (c->agent_entry ? 0 : SECCOMP_LOAD);
+}
+
 static int climb_choose(struct climb *c) {
     c->remote = calloc(1, sizeof(*c->remote));
     if (!c->remote) return vt_err_set(c->err, -ENOMEM, "out of memory");
-    c->search = (struct thread_search){
-        .o = c->o, .img = &c->img, .env = &c->env, .filters_most = filters_most(c), .deadline_ns = c->deadline_ns};
+    c->search = (struct thread_search){.o = c->o,
+                                       .img = &c->img,
+                                       .env = &c->env,
+                                       .filters_most = filters_most(c),
+                                       .need = seccomp_need_of(&c->img, steps_of(c)),
+                                       .deadline_ns = c->deadline_ns};
     int rc = unwinder_open(&c->search.unwinder, &c->img, &c->mem);
     if (rc) return vt_err_set(c->err, rc, "out of memory");
     trace_begin(&c->env);

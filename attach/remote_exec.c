@@ -26,7 +26,10 @@
 
 #include "attach/advice.h"
 #include "attach/headroom.h"
+#include "attach/image.h"
 #include "attach/place.h"
+#include "attach/ptrace.h"
+#include "attach/seccomp.h"
 #include "proto/abi/arena.h"
 
 #define DEFAULT_TIMEOUT_MS 10000u
@@ -35,6 +38,8 @@
 #define NEXT_WAKE_MS 200u
 #define START_MS 3000u /* from "taken" to "agent runs" */
 #define CLEAN_DELAY_MS 30u
+#define STOP_MS 200u
+#define LATE_MS 3000u
 #define PLEASE_STOP 0x20u /* _PY_EVAL_PLEASE_STOP_BIT */
 
 /* Runs in a namespace of its own that is discarded. The agent's init function starts the agent and then raises, so no module
@@ -74,6 +79,7 @@ struct request {
     struct place place;
     char script_name[64], script_path[320]; /* name "" = nothing to unlink */
     int script_fd;
+    uint64_t dlsym;     /* in the target; 0 = not known. Under a filter the agent may not ask the kernel where libraries are */
     uint64_t boot_addr; /* boot block of a loaded agent that is used again, or 0 */
     char loaded_path[256];
     bool asked;
@@ -105,6 +111,38 @@ static int look(struct request *r) {
     if (!r->debug.enabled)
         return vt_err_set(r->err, -ECANCELED, "remote debugging is off in process %d: use --method ptrace", pid);
     return 0;
+}
+
+/* The script runs on the main thread, under the filters of that thread. They can only be read while it is stopped. */
+static int check_filters(struct request *r) {
+    pid_t pid = r->o->pid;
+    struct image img;
+    struct trace_env env;
+    struct tracee t = {0};
+    char why[256] = "";
+    if (!target_thread_filters(pid, pid)) return 0;
+    int rc = image_open(&img, pid, &r->mem, r->err);
+    if (rc) return rc;
+    struct seccomp_need need = seccomp_need_of(&img, SECCOMP_SCRIPT | SECCOMP_START | SECCOMP_LOAD);
+    r->dlsym = image_symbol(&img, MAP_LIBC, "dlsym");
+    trace_begin(&env);
+    rc = tracee_seize(&t, &env, pid, false, STOP_MS);
+    if (!rc) rc = seccomp_check(pid, true, &need, why, sizeof(why));
+    uint64_t give_up = vt_mono_ns() + LATE_MS * 1000000ull;
+    do tracee_release(&t, &env);
+    while (t.state == TRACEE_RUNNING && vt_mono_ns() < give_up);
+    trace_end(&env);
+    image_close(&img);
+    r->wakes.stops += env.stats.stops;
+    if (env.stats.longest_ns > r->wakes.longest_ns) r->wakes.longest_ns = env.stats.longest_ns;
+    if (rc == -EKEYREJECTED) return vt_err_set(r->err, rc, "process %d: %s", pid, why);
+    if (rc == -EPERM || rc == -ENODATA) {
+        attach_log(r->o, "process %d: its seccomp filters cannot be read: it is not known what they do", pid);
+        return 0;
+    }
+    return rc ? vt_err_set(r->err, rc, "process %d cannot be stopped to look at its seccomp filters: %s%s", pid, strerror(-rc),
+                           attach_advice(-rc))
+              : 0;
 }
 
 /* Writing to the addresses is safe only while everything is still where it was. */
@@ -142,6 +180,7 @@ static void fill_boot(const struct request *r, struct vt_boot *boot) {
         .flags = r->status.seccomp ? VT_BOOT_F_FILTERED : 0,
         .arena_bytes = r->place.reserve,
         .entry = "vt_agent_main",
+        .f_dlsym = r->dlsym,
     };
     memcpy(boot->agent_path, r->place.agent_path, sizeof(boot->agent_path));
     memcpy(boot->arena_path, r->place.arena_path, sizeof(boot->arena_path));
@@ -381,6 +420,7 @@ int attach_remote_exec(const struct attach_opts *o, const struct attach_info *in
     place_init(&r->place);
     r->deadline = start + (o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS) * 1000000ull;
     int rc = look(r);
+    if (!rc) rc = check_filters(r);
     if (!rc) rc = put_in_place(r);
     if (!rc) rc = run(r);
     clean(r);

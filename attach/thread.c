@@ -109,6 +109,19 @@ static int run_to_syscall(struct thread_search *s, struct tracee *t, unsigned ms
     }
 }
 
+/* Before anything of the thread changes. */
+static int check_filters(struct thread_search *s, pid_t tid, bool filtered) {
+    char why[sizeof(s->forbidden)] = "";
+    int rc = seccomp_check(tid, filtered, &s->need, why, sizeof(why));
+    if (rc == -EKEYREJECTED) memcpy(s->forbidden, why, sizeof(why));
+    if (rc != -ENODATA) return rc;
+    /* Most filters let calls fail and kill nothing, and a filter that viztracer may not read is the rule without CAP_SYS_ADMIN.
+     */
+    if (!s->filters_not_known) attach_log(s->o, "process %d: %s: it is not known what they do", (int)s->o->pid, why);
+    s->filters_not_known = true;
+    return 0;
+}
+
 /* Tries one thread. 0: hijackable. -EAGAIN: released again, unsafe at the moment. -EPERM, -ESRCH and the like: errors of this
  * thread. */
 static int try_thread(struct thread_search *s, struct tracee *t, struct remote *r, const struct arch_gadgets *g, pid_t tid,
@@ -117,6 +130,7 @@ static int try_thread(struct thread_search *s, struct tracee *t, struct remote *
     if (filters > s->filters_most) return -EKEYREJECTED;
     int rc = tracee_seize(t, s->env, tid, filters != 0, STOP_MS);
     if (!rc) trace_pin(s->env, s->o->pid, tid);
+    if (!rc) rc = check_filters(s, tid, filters != 0);
     if (!rc) rc = arch_thread_supported(tid, err);
     if (!rc) rc = check(s, t, out);
     if (!rc && !out->safe && out->unknown_code) rc = -EAGAIN; /* running on would not help */
@@ -187,6 +201,8 @@ int thread_find_safe(struct thread_search *s, struct tracee *t, struct remote *r
                    "process %d: no thread could be stopped where it is safe to start one (last: %s); try again, or --method "
                    "remote-exec on 3.14+",
                    (int)s->o->pid, safety.why[0] ? safety.why : "no thread stopped");
+    else if (rc == -EKEYREJECTED && s->forbidden[0])
+        vt_err_set(err, rc, "process %d: %s", (int)s->o->pid, s->forbidden);
     else if (rc == -EKEYREJECTED)
         vt_err_set(err, rc,
                    "process %d has put itself under a seccomp filter since the attach, which may kill it for a new thread",

@@ -6,6 +6,7 @@
 #include "attach/image.h"
 #include "attach/ptrace.h"
 #include "attach/remote.h"
+#include "attach/seccomp.h"
 #include "attach/unwind.h"
 
 struct thread_search {
@@ -13,8 +14,12 @@ struct thread_search {
     struct image *img; /* opened again when the target has loaded code meanwhile */
     struct trace_env *env;
     struct unwinder *unwinder;
-    uint32_t filters_most; /* no thread with more seccomp filters is used: what we start there inherits them */
+    uint32_t filters_most;    /* no thread with more seccomp filters is used: what we start there inherits them */
+    struct seccomp_need need; /* no thread is used whose filters are dangerous for these calls */
     uint64_t deadline_ns;
+    /* of the search itself */
+    char forbidden[256];    /* why the filters of some thread forbid it; "" = none do */
+    bool filters_not_known; /* has been logged */
 };
 
 /* On success t is in an event-stop, safe, and remote_begin(r) has been done. -EBUSY: none was safe in time. */

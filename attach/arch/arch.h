@@ -96,6 +96,7 @@ extern const struct arch_pattern arch_syscall_ret_patterns[], arch_sigreturn_pat
 /* System call numbers by meaning. */
 extern const long arch_nr_mmap, arch_nr_munmap, arch_nr_mprotect, arch_nr_memfd_create, arch_nr_close, arch_nr_rt_sigreturn,
     arch_nr_futex, arch_nr_read;
+extern const uint32_t arch_audit; /* what seccomp filters see as the architecture */
 /* True for calls that no memory allocator and no dynamic loader makes: a thread that blocks in one holds none of their locks. */
 bool arch_nr_is_wait(long nr);
 /* True for calls that allocators make (mmap, brk, ...): such a call does not show that malloc has ended. */

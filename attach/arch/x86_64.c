@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
+#include <linux/audit.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -63,6 +64,7 @@ _Static_assert(sizeof(struct fpx_sw) == 48, "fpx_sw");
 const long arch_nr_mmap = SYS_mmap, arch_nr_munmap = SYS_munmap, arch_nr_mprotect = SYS_mprotect,
            arch_nr_memfd_create = SYS_memfd_create, arch_nr_close = SYS_close, arch_nr_rt_sigreturn = SYS_rt_sigreturn,
            arch_nr_futex = SYS_futex, arch_nr_read = SYS_read;
+const uint32_t arch_audit = AUDIT_ARCH_X86_64;
 
 #define PATTERN(s)                                                                                                               \
     { (const uint8_t *)(s), sizeof(s) - 1 }

@@ -1,8 +1,16 @@
-/* A program that puts itself under a strict seccomp filter while it is traced: it lives on, what it does then is in the trace,
- * and nothing is sent into it any more. */
+/* Programs under a strict seccomp filter. One that puts itself under it while it is traced lives on, what it does then is in the
+ * trace, and nothing is sent into it any more. One that is under it before is refused if the filter would kill it for what an
+ * attach needs, and is traced otherwise. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/suite.h"
@@ -74,9 +82,87 @@ START_TEST(test_sandbox_that_comes_later_kills_nothing) {
 }
 END_TEST
 
+/* ---- the filter is there before the attach ---- */
+
+#define TABLES (ON(8) | ON(11) | ON(12) | ON(14)) /* one for each kind of hook, and another C library */
+static const struct before {
+    const char *name, *options, *action, *missing;
+    const char *words; /* of the refusal; NULL: it is traced */
+    unsigned versions;
+} befores[] = {
+    {"allows-what-is-needed", "", "KILL_PROCESS", NULL, NULL, TABLES},
+    {"remote-exec-allowed", "--method remote-exec", "KILL_PROCESS", NULL, NULL, ON(14) | ON(15)},
+    {"lets-fail", "", "EPERM_ERRNO", "set_robust_list", NULL, ON(8) | ON(14)},
+    {"kills", "", "KILL_PROCESS", "set_robust_list", "would kill it for set_robust_list", TABLES},
+    {"kills-the-thread", "", "KILL_THREAD", "madvise", "would kill it for madvise", ON(11)},
+    {"raises", "", "TRAP", "openat", "would send it SIGSYS for openat", ON(12)},
+    {"asks-a-supervisor", "", "SUPERVISOR", "getpid", "leaves to a supervisor what happens at getpid", ON(10)},
+    {"asks-a-tracer", "", "TRACER", "mprotect", "leaves to a tracer what happens at mprotect", ON(13)},
+    {"remote-exec-kills", "--method remote-exec", "KILL_PROCESS", "lseek", "would kill it for lseek", ON(14)},
+};
+
+/* The kernel shows filters to CAP_SYS_ADMIN that is under none itself. */
+static bool filters_can_be_read(void) {
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {1, &allow};
+    int status;
+    pid_t pid = fork();
+    if (!pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ||
+            ptrace(PTRACE_TRACEME, 0, 0, 0))
+            _exit(1);
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    bool can = waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && ptrace(PTRACE_SECCOMP_GET_FILTER, pid, 0, NULL) == 1;
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    return can;
+}
+
+START_TEST(test_sandbox_that_was_there_kills_nothing) {
+    const struct before *b = &befores[suite_row(_i)];
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    struct trace trace;
+    struct census before, after;
+    char who[96];
+    const char *out = temp_path(".json");
+    if (!(b->versions & ON(ip->minor))) return;
+    snprintf(who, sizeof who, "%s on %s", b->name, ip->version);
+    if (b->words && !filters_can_be_read()) skip_test("sandbox %s: this user or kernel cannot read seccomp filters", who);
+    ck_assert_int_eq(target_spawn(&t, ip, "filtered.py", (const char *[]){b->action, b->missing, NULL}, NULL), 0);
+    wait_for(&t, 0, 3, who);
+    census_take(t.pid, &before);
+    tool_runf(&tool, "--attach %d -t 0.1 -o %s %s", (int)t.pid, out, b->options);
+    ck_assert_msg(!target_progresses(&t, 1, 10000), "%s: the target is dead: %s", who, tool.err);
+    census_take(t.pid, &after);
+    ck_assert_msg(before.threads == after.threads && before.fds == after.fds && !after.tracer,
+                  "%s: threads %u, then %u; descriptors %u, then %u", who, before.threads, after.threads, before.fds, after.fds);
+    if (b->words) {
+        must_exit(&tool, 1, who);
+        const char *end = strchr(tool.err, '\n');
+        ck_assert_msg(strstr(tool.err, b->words) && end && !end[1], "%s: says %s", who, tool.err);
+        ck_assert_msg(before.maps == after.maps && !maps_have(t.pid, "viztracer"), "%s: something was left in it", who);
+        ck_assert_msg(access(out, F_OK), "%s: a trace was saved", who);
+    } else {
+        must_exit(&tool, 0, who);
+        must_load(&trace, out, who);
+        ck_assert_msg(trace_count(&trace, "leaf", 0) > 0, "%s: no calls", who);
+        trace_free(&trace);
+    }
+    target_kill(&t);
+    unlink(out);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("sandbox");
     for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++)
         suite_add_row(s, kinds[i].name, test_sandbox_that_comes_later_kills_nothing, i, 150);
+    for (int i = 0; i < (int)(sizeof befores / sizeof *befores); i++)
+        suite_add_row(s, befores[i].name, test_sandbox_that_was_there_kills_nothing, i, 90);
     return suite_main(s);
 }
