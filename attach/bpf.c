@@ -1,5 +1,6 @@
 /* Owns the interpreter of seccomp filters (bpf.h). Sources: bpf_check_classic in net/core/filter.c, seccomp_check_filter and
- * seccomp_run_filters in kernel/seccomp.c. Jumps go forward only, so a run is not longer than the filter. */
+ * seccomp_run_filters in kernel/seccomp.c. Jumps go forward only, so a run is not longer than the filter.
+ * One rule of the kernel is not checked, as it is not needed here: that words of memory are stored before they are loaded. */
 #include "attach/bpf.h"
 
 #include <errno.h>

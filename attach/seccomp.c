@@ -41,9 +41,8 @@ enum { /* C libraries that make the call */
 #define FD 5                /* some descriptor */
 #define SOME 16384          /* some length */
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-#define THREAD_FLAGS                                                                                                             \
-    0x3d0f00 /* CLONE_VM, _FS, _FILES, _SIGHAND, _THREAD, _SYSVSEM, _SETTLS, _PARENT_SETTID, _CHILD_CLEARTID of both libraries   \
-              */
+/* CLONE_VM, _FS, _FILES, _SIGHAND, _THREAD, _SYSVSEM, _SETTLS, _PARENT_SETTID, _CHILD_CLEARTID */
+#define THREAD_FLAGS 0x3d0f00
 #define GUARD_INSTALL 102
 #define WIPE_ON_FORK 18
 
@@ -158,10 +157,10 @@ static const char *danger(uint32_t action) {
     case SECCOMP_RET_ALLOW:
     case SECCOMP_RET_LOG:
     case SECCOMP_RET_ERRNO: return NULL;
-    case SECCOMP_RET_TRAP: return "would send it SIGSYS for";
-    case SECCOMP_RET_TRACE: return "leaves to a tracer what happens at";
-    case SECCOMP_RET_USER_NOTIF: return "leaves to a supervisor what happens at";
-    default: return "would kill it for"; /* unknown actions kill, too */
+    case SECCOMP_RET_TRAP: return "its seccomp filter would send it SIGSYS for";
+    case SECCOMP_RET_TRACE: return "its seccomp filter leaves to a tracer what happens at";
+    case SECCOMP_RET_USER_NOTIF: return "its seccomp filter leaves to a supervisor what happens at";
+    default: return "its seccomp filter would kill it for"; /* unknown actions kill, too */
     }
 }
 
@@ -170,8 +169,7 @@ int seccomp_verdict(const struct seccomp_answers *a, const struct seccomp_need *
         bool instead = calls[i].fallback && is_made(need, i - 1);
         if (!is_made(need, i) || !danger(a->actions[i])) continue;
         if (instead && (a->actions[i - 1] & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO) continue;
-        snprintf(why, size,
-                 "its seccomp filter %s %s, which an attach needs for %s: allow that call, or start the program with viztracer",
+        snprintf(why, size, "%s %s, which an attach needs for %s: allow that call, or start the program with viztracer",
                  danger(a->actions[i]), calls[i].name, calls[i].what_for);
         return -EKEYREJECTED;
     }

@@ -158,11 +158,59 @@ START_TEST(test_sandbox_that_was_there_kills_nothing) {
 }
 END_TEST
 
+/* The system calls of tests/targets/filtered.py. A C library makes one of each pair. */
+static const struct missing {
+    const char *name, *sibling;
+} missing[] = {
+    {"mmap", NULL},           {"mprotect", NULL},
+    {"munmap", NULL},         {"brk", NULL},
+    {"madvise", NULL},        {"rt_sigaction", NULL},
+    {"rt_sigprocmask", NULL}, {"rt_sigreturn", NULL},
+    {"futex", NULL},          {"sched_getaffinity", NULL},
+    {"clone", "clone3"},      {"clone3", "clone"},
+    {"rseq", NULL},           {"set_robust_list", NULL},
+    {"exit", NULL},           {"openat", NULL},
+    {"read", NULL},           {"fstat", "newfstatat"},
+    {"newfstatat", "fstat"},  {"close", NULL},
+    {"getpid", NULL},         {"gettid", NULL},
+};
+
+/* Whichever call the filter does not allow, the target lives: the attach is refused, or does not make that call. */
+START_TEST(test_sandbox_without_any_one_call_lives) {
+    const struct interp *ip = suite_interp(_i);
+    const char *out = temp_path(".vzt");
+    char who[96];
+    if (!((ON(11) | ON(14)) & ON(ip->minor))) return; /* two C libraries */
+    if (!filters_can_be_read()) skip_test("sandbox without-one-call on %s: this user or kernel cannot read filters", ip->version);
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+        const struct missing *m = &missing[i];
+        struct target t;
+        struct tool tool;
+        snprintf(who, sizeof who, "without %s on %s", m->name, ip->version);
+        ck_assert_int_eq(target_spawn(&t, ip, "filtered.py", (const char *[]){"KILL_PROCESS", m->name, NULL}, NULL), 0);
+        wait_for(&t, 0, 3, who);
+        tool_runf(&tool, "--attach %d -t 0.05 -o %s", (int)t.pid, out);
+        ck_assert_msg(!target_progresses(&t, 1, 10000), "%s: the target is dead: %s", who, tool.err);
+        char words[64];
+        snprintf(words, sizeof words, "would kill it for %s,", m->name);
+        if (!m->sibling || strstr(tool.err, "would kill")) {
+            must_exit(&tool, 1, who);
+            ck_assert_msg(strstr(tool.err, words), "%s: says %s", who, tool.err);
+        } else {
+            must_exit(&tool, 0, who);
+        }
+        target_kill(&t);
+        unlink(out);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("sandbox");
     for (int i = 0; i < (int)(sizeof kinds / sizeof *kinds); i++)
         suite_add_row(s, kinds[i].name, test_sandbox_that_comes_later_kills_nothing, i, 150);
     for (int i = 0; i < (int)(sizeof befores / sizeof *befores); i++)
         suite_add_row(s, befores[i].name, test_sandbox_that_was_there_kills_nothing, i, 90);
+    suite_add(s, "without-any-one-call", test_sandbox_without_any_one_call_lives, 200);
     return suite_main(s);
 }
