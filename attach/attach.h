@@ -17,8 +17,8 @@ enum attach_method { ATTACH_AUTO = 0, ATTACH_PTRACE = 1, ATTACH_REMOTE_EXEC = 2 
 struct attach_opts {
     pid_t pid;
     enum attach_method method;
-    bool force;             /* attach although the target has opted out of remote debugging */
-    unsigned timeout_ms;    /* for all tries together, until the agent starts to load; 0 = 10 s. Loading may take 20 s more */
+    bool force;          /* attach although the target has opted out of remote debugging, or its seccomp filters cannot be read */
+    unsigned timeout_ms; /* for all tries together, until the agent starts to load; 0 = 10 s. Loading may take 20 s more */
     const char *agent_path; /* libviztracer_agent.so on our side */
     uint64_t arena_bytes;   /* vt_arena_bytes(nchunks); an arena in a file may be smaller */
     /* Called once with the arena's fd (its length says how many chunks there are): writes the control area. The

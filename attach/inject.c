@@ -262,6 +262,7 @@ static int climb_choose(struct climb *c) {
                                        .img = &c->img,
                                        .env = &c->env,
                                        .filters_most = filters_most(c),
+                                       .unread_most = seccomp_most_unread(c->o->force || !is_start(c)),
                                        .need = seccomp_need_of(&c->img, steps_of(c)),
                                        .deadline_ns = c->deadline_ns};
     int rc = unwinder_open(&c->search.unwinder, &c->img, &c->mem);

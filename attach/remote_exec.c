@@ -120,14 +120,18 @@ static int check_filters(struct request *r) {
     struct trace_env env;
     struct tracee t = {0};
     char why[256] = "";
-    if (!target_thread_filters(pid, pid)) return 0;
+    uint32_t count = target_thread_filters(pid, pid), most_unread = seccomp_most_unread(r->o->force);
+    if (!count) return 0;
     int rc = image_open(&img, pid, &r->mem, r->err);
     if (rc) return rc;
     struct seccomp_need need = seccomp_need_of(&img, SECCOMP_SCRIPT | SECCOMP_START | SECCOMP_LOAD);
     r->dlsym = image_symbol(&img, MAP_LIBC, "dlsym");
     trace_begin(&env);
     rc = tracee_seize(&t, &env, pid, false, STOP_MS);
-    if (!rc) rc = seccomp_check(pid, true, &need, why, sizeof(why));
+    if (!rc)
+        rc = seccomp_check(pid, count, most_unread, &need, why, sizeof(why));
+    else if (rc == -EPERM) /* ptrace is forbidden */
+        rc = seccomp_unread(count, most_unread, rc, why, sizeof(why));
     uint64_t give_up = vt_mono_ns() + LATE_MS * 1000000ull;
     do tracee_release(&t, &env);
     while (t.state == TRACEE_RUNNING && vt_mono_ns() < give_up);
@@ -136,10 +140,7 @@ static int check_filters(struct request *r) {
     r->wakes.stops += env.stats.stops;
     if (env.stats.longest_ns > r->wakes.longest_ns) r->wakes.longest_ns = env.stats.longest_ns;
     if (rc == -EKEYREJECTED) return vt_err_set(r->err, rc, "process %d: %s", pid, why);
-    if (rc == -EPERM || rc == -ENODATA) {
-        attach_log(r->o, "process %d: its seccomp filters cannot be read: it is not known what they do", pid);
-        return 0;
-    }
+    if (!rc && why[0]) attach_log(r->o, "process %d: %s", pid, why);
     return rc ? vt_err_set(r->err, rc, "process %d cannot be stopped to look at its seccomp filters: %s%s", pid, strerror(-rc),
                            attach_advice(-rc))
               : 0;

@@ -18,6 +18,9 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <unistd.h>
+
+#include "attach/target.h"
 
 #ifndef PTRACE_SECCOMP_GET_FILTER
 #define PTRACE_SECCOMP_GET_FILTER 0x420c
@@ -185,7 +188,21 @@ static long read_filter(pid_t tid, uint64_t number, struct sock_filter *code) {
     return again < 0 ? -errno : again == len ? len : -EINVAL;
 }
 
-int seccomp_check(pid_t tid, bool filtered, const struct seccomp_need *need, char *why, size_t size) {
+uint32_t seccomp_most_unread(bool force) { return force ? UINT32_MAX : target_thread_filters(getpid(), getpid()); }
+
+int seccomp_unread(uint32_t count, uint32_t most, int cause, char *why, size_t size) {
+    if (count <= most) {
+        snprintf(why, size, "its seccomp filters cannot be read (%s): it is not known what they do", strerror(-cause));
+        return 0;
+    }
+    snprintf(why, size,
+             "its seccomp filters cannot be read (%s) and may kill it for what an attach needs: attach as root, or --force if "
+             "they kill for nothing",
+             strerror(-cause));
+    return -EKEYREJECTED;
+}
+
+int seccomp_check(pid_t tid, uint32_t count, uint32_t most_unread, const struct seccomp_need *need, char *why, size_t size) {
     struct seccomp_answers answers;
     struct sock_filter *code = malloc(BPF_FILTER_MAX * sizeof(*code));
     if (!code) return -ENOMEM;
@@ -194,11 +211,12 @@ int seccomp_check(pid_t tid, bool filtered, const struct seccomp_need *need, cha
     seccomp_begin(&answers);
     for (uint64_t i = 0; !rc && i < FILTERS_MAX; i++) {
         len = read_filter(tid, i, code);
-        if (len < 0 && (len == -ENOENT || !filtered)) break; /* that were all */
+        if (len < 0 && (len == -ENOENT || !count)) break; /* that were all */
         if (len < 0) {
-            snprintf(why, size, "its seccomp filters cannot be read (%s)", strerror((int)-len));
-            rc = len == -ESRCH ? -ESRCH : -ENODATA;
-        } else if (seccomp_ask(&answers, need, code, (size_t)len)) {
+            rc = len == -ESRCH ? -ESRCH : seccomp_unread(count, most_unread, (int)len, why, size);
+            break;
+        }
+        if (seccomp_ask(&answers, need, code, (size_t)len)) {
             snprintf(why, size, "one of its seccomp filters is not understood: start the program with viztracer");
             rc = -EKEYREJECTED;
         }

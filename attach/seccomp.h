@@ -32,8 +32,14 @@ VT_MUST_CHECK int seccomp_ask(struct seccomp_answers *a, const struct seccomp_ne
 /* 0, or -EKEYREJECTED with `why`: which call, what happens, what it is for, what to do. */
 VT_MUST_CHECK int seccomp_verdict(const struct seccomp_answers *a, const struct seccomp_need *need, char *why, size_t size);
 
-/* All filters of a thread that is in a ptrace stop. 0: allowed; -EKEYREJECTED with `why`; -ENODATA with `why`: the thread has
- * filters that we may not read. */
-VT_MUST_CHECK int seccomp_check(pid_t tid, bool filtered, const struct seccomp_need *need, char *why, size_t size);
+/* All filters of a thread that is in a ptrace stop; it has `count`. 0: allowed, or (with a note in `why`) they cannot be read
+ * but are not more than `most_unread`; -EKEYREJECTED with `why`: refused. */
+VT_MUST_CHECK int seccomp_check(pid_t tid, uint32_t count, uint32_t most_unread, const struct seccomp_need *need, char *why,
+                                size_t size);
+/* So many filters that cannot be read may a thread have. With `force` any number, else as many as this process has: in a
+ * container both are under the same filters, and this process lives. */
+uint32_t seccomp_most_unread(bool force);
+/* As seccomp_check, for filters that cannot be read because of `cause` (-errno): it takes CAP_SYS_ADMIN. */
+VT_MUST_CHECK int seccomp_unread(uint32_t count, uint32_t most_unread, int cause, char *why, size_t size);
 
 #endif

@@ -110,15 +110,13 @@ static int run_to_syscall(struct thread_search *s, struct tracee *t, unsigned ms
 }
 
 /* Before anything of the thread changes. */
-static int check_filters(struct thread_search *s, pid_t tid, bool filtered) {
+static int check_filters(struct thread_search *s, pid_t tid, uint32_t count) {
     char why[sizeof(s->forbidden)] = "";
-    int rc = seccomp_check(tid, filtered, &s->need, why, sizeof(why));
+    int rc = seccomp_check(tid, count, s->unread_most, &s->need, why, sizeof(why));
     if (rc == -EKEYREJECTED) memcpy(s->forbidden, why, sizeof(why));
-    if (rc != -ENODATA) return rc;
-    /* Most filters let calls fail and kill nothing, and a filter that viztracer may not read is the rule without CAP_SYS_ADMIN.
-     */
-    if (!s->filters_not_known) attach_log(s->o, "process %d: %s: it is not known what they do", (int)s->o->pid, why);
-    s->filters_not_known = true;
+    if (rc || !why[0] || s->unread_told) return rc;
+    attach_log(s->o, "process %d: %s", (int)s->o->pid, why);
+    s->unread_told = true;
     return 0;
 }
 
@@ -130,7 +128,7 @@ static int try_thread(struct thread_search *s, struct tracee *t, struct remote *
     if (filters > s->filters_most) return -EKEYREJECTED;
     int rc = tracee_seize(t, s->env, tid, filters != 0, STOP_MS);
     if (!rc) trace_pin(s->env, s->o->pid, tid);
-    if (!rc) rc = check_filters(s, tid, filters != 0);
+    if (!rc) rc = check_filters(s, tid, filters);
     if (!rc) rc = arch_thread_supported(tid, err);
     if (!rc) rc = check(s, t, out);
     if (!rc && !out->safe && out->unknown_code) rc = -EAGAIN; /* running on would not help */

@@ -15,11 +15,12 @@ struct thread_search {
     struct trace_env *env;
     struct unwinder *unwinder;
     uint32_t filters_most;    /* no thread with more seccomp filters is used: what we start there inherits them */
+    uint32_t unread_most;     /* nor one with more than this, if its filters cannot be read */
     struct seccomp_need need; /* no thread is used whose filters are dangerous for these calls */
     uint64_t deadline_ns;
     /* of the search itself */
-    char forbidden[256];    /* why the filters of some thread forbid it; "" = none do */
-    bool filters_not_known; /* has been logged */
+    char forbidden[256]; /* why the filters of some thread forbid it; "" = none do */
+    bool unread_told;    /* that filters cannot be read has been logged */
 };
 
 /* On success t is in an event-stop, safe, and remote_begin(r) has been done. -EBUSY: none was safe in time. */

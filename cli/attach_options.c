@@ -88,7 +88,8 @@ const struct option_row attach_command_rows[] = {
      .help = "auto, ptrace or remote-exec (PEP 768, Python 3.14 and newer)"},
     {"--gil_timeout", NULL, OPTION_SECONDS, AT(req.gil_timeout_ns), .arg = "SEC",
      .help = "gives up when the process has not given up the GIL after SEC seconds (60); 0 = waits for ever"},
-    {"--force", NULL, OPTION_FLAG, AT(req.force), .help = "attaches also to a process that has opted out of remote debugging"},
+    {"--force", NULL, OPTION_FLAG, AT(req.force),
+     .help = "attaches also to a process that has opted out of remote debugging, or whose seccomp filters cannot be read"},
 
     REFUSED("--log_var", NULL, AFTER_START),
     REFUSED("--log_number", NULL, AFTER_START),

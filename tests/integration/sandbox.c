@@ -1,18 +1,12 @@
 /* Programs under a strict seccomp filter. One that puts itself under it while it is traced lives on, what it does then is in the
  * trace, and nothing is sent into it any more. One that is under it before is refused if the filter would kill it for what an
  * attach needs, and is traced otherwise. */
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/lib/filters.h"
 #include "tests/lib/suite.h"
 
 enum { WANTED = 60, DONE = 61 };
@@ -85,41 +79,28 @@ END_TEST
 /* ---- the filter is there before the attach ---- */
 
 #define TABLES (ON(8) | ON(11) | ON(12) | ON(14)) /* one for each kind of hook, and another C library */
+enum reader { READS, UNREAD, UNREAD_UNDER_ONE };  /* viztracer may read filters, or not, or not and is under one itself */
 static const struct before {
     const char *name, *options, *action, *missing;
     const char *words; /* of the refusal; NULL: it is traced */
     unsigned versions;
+    enum reader reader;
 } befores[] = {
-    {"allows-what-is-needed", "", "KILL_PROCESS", NULL, NULL, TABLES},
-    {"remote-exec-allowed", "--method remote-exec", "KILL_PROCESS", NULL, NULL, ON(14) | ON(15)},
-    {"lets-fail", "", "EPERM_ERRNO", "set_robust_list", NULL, ON(8) | ON(14)},
-    {"kills", "", "KILL_PROCESS", "set_robust_list", "would kill it for set_robust_list", TABLES},
-    {"kills-the-thread", "", "KILL_THREAD", "madvise", "would kill it for madvise", ON(11)},
-    {"raises", "", "TRAP", "openat", "would send it SIGSYS for openat", ON(12)},
-    {"asks-a-supervisor", "", "SUPERVISOR", "getpid", "leaves to a supervisor what happens at getpid", ON(10)},
-    {"asks-a-tracer", "", "TRACER", "mprotect", "leaves to a tracer what happens at mprotect", ON(13)},
-    {"remote-exec-kills", "--method remote-exec", "KILL_PROCESS", "lseek", "would kill it for lseek", ON(14)},
+    {"allows-what-is-needed", "", "KILL_PROCESS", NULL, NULL, TABLES, READS},
+    {"remote-exec-allowed", "--method remote-exec", "KILL_PROCESS", NULL, NULL, ON(14) | ON(15), READS},
+    {"lets-fail", "", "EPERM_ERRNO", "set_robust_list", NULL, ON(8) | ON(14), READS},
+    {"kills", "", "KILL_PROCESS", "set_robust_list", "would kill it for set_robust_list", TABLES, READS},
+    {"kills-the-thread", "", "KILL_THREAD", "madvise", "would kill it for madvise", ON(11), READS},
+    {"raises", "", "TRAP", "openat", "would send it SIGSYS for openat", ON(12), READS},
+    {"asks-a-supervisor", "", "SUPERVISOR", "getpid", "leaves to a supervisor what happens at getpid", ON(10), READS},
+    {"asks-a-tracer", "", "TRACER", "mprotect", "leaves to a tracer what happens at mprotect", ON(13), READS},
+    {"remote-exec-kills", "--method remote-exec", "KILL_PROCESS", "lseek", "would kill it for lseek", ON(14), READS},
+    {"unread", "", "KILL_PROCESS", NULL, "filters cannot be read", ON(8) | ON(14), UNREAD},
+    {"unread-remote-exec", "--method remote-exec", "KILL_PROCESS", NULL, "filters cannot be read", ON(14), UNREAD},
+    {"unread-force", "--force", "KILL_PROCESS", NULL, NULL, ON(12), UNREAD},
+    {"unread-remote-exec-force", "--method remote-exec --force", "KILL_PROCESS", NULL, NULL, ON(14), UNREAD},
+    {"unread-under-one-itself", "", "KILL_PROCESS", NULL, NULL, ON(11), UNREAD_UNDER_ONE},
 };
-
-/* The kernel shows filters to CAP_SYS_ADMIN that is under none itself. */
-static bool filters_can_be_read(void) {
-    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    struct sock_fprog program = {1, &allow};
-    int status;
-    pid_t pid = fork();
-    if (!pid) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ||
-            ptrace(PTRACE_TRACEME, 0, 0, 0))
-            _exit(1);
-        raise(SIGSTOP);
-        _exit(0);
-    }
-    bool can = waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && ptrace(PTRACE_SECCOMP_GET_FILTER, pid, 0, NULL) == 1;
-    kill(pid, SIGKILL);
-    waitpid(pid, &status, 0);
-    return can;
-}
 
 START_TEST(test_sandbox_that_was_there_kills_nothing) {
     const struct before *b = &befores[suite_row(_i)];
@@ -132,11 +113,15 @@ START_TEST(test_sandbox_that_was_there_kills_nothing) {
     const char *out = temp_path(".json");
     if (!(b->versions & ON(ip->minor))) return;
     snprintf(who, sizeof who, "%s on %s", b->name, ip->version);
-    if (b->words && !filters_can_be_read()) skip_test("sandbox %s: this user or kernel cannot read seccomp filters", who);
+    if (b->words && b->reader == READS && !filters_can_be_read())
+        skip_test("sandbox %s: this user or kernel cannot read seccomp filters", who);
     ck_assert_int_eq(target_spawn(&t, ip, "filtered.py", (const char *[]){b->action, b->missing, NULL}, NULL), 0);
     wait_for(&t, 0, 3, who);
     census_take(t.pid, &before);
-    tool_runf(&tool, "--attach %d -t 0.1 -o %s %s", (int)t.pid, out, b->options);
+    bool force = b->reader == READS && !filters_can_be_read();
+    if (b->reader == UNREAD_UNDER_ONE) ck_assert(filters_allow_all());
+    if (b->reader != READS) ck_assert(filters_forbid_reading());
+    tool_runf(&tool, "--attach %d -t 0.1 -o %s %s %s", (int)t.pid, out, b->options, force ? "--force" : "");
     ck_assert_msg(!target_progresses(&t, 1, 10000), "%s: the target is dead: %s", who, tool.err);
     census_take(t.pid, &after);
     ck_assert_msg(before.threads == after.threads && before.fds == after.fds && !after.tracer,

@@ -315,24 +315,29 @@ START_TEST(test_seccomp_filters_of_a_process_are_read) {
     struct seccomp_need need = {SECCOMP_THREAD, LIBC_ALL, 0};
     char why[256] = "";
     pid_t pid = filtered_child(strict, 0, strict, 0);
-    ck_assert_int_eq(seccomp_check(pid, false, &need, why, sizeof(why)), 0);
-    ck_assert_int_eq(seccomp_check(pid, true, &need, why, sizeof(why)), -ENODATA); /* /proc had told of one */
+    ck_assert_int_eq(seccomp_check(pid, 0, 0, &need, why, sizeof(why)), 0);
+    ck_assert_str_eq(why, "");
+    ck_assert_int_eq(seccomp_check(pid, 1, 0, &need, why, sizeof(why)), -EKEYREJECTED); /* /proc had told of one */
+    ck_assert(strstr(why, "cannot be read") && strstr(why, "--force"));
+    ck_assert_int_eq(seccomp_check(pid, 1, 1, &need, why, sizeof(why)), 0);
+    ck_assert(strstr(why, "not known what they do"));
+    ck_assert_int_eq(seccomp_check(pid, 2, 1, &need, why, sizeof(why)), -EKEYREJECTED);
     end(pid);
-    ck_assert_int_eq(seccomp_check(pid, true, &need, why, sizeof(why)), -ESRCH);
+    ck_assert_int_eq(seccomp_check(pid, 2, 0, &need, why, sizeof(why)), -ESRCH);
     pid = filtered_child(allow, LEN(allow), allow, LEN(allow));
-    int rc = seccomp_check(pid, true, &need, why, sizeof(why));
+    int rc = seccomp_check(pid, 2, 0, &need, why, sizeof(why));
     end(pid);
-    if (rc == -ENODATA) { /* no CAP_SYS_ADMIN, or under a filter ourselves */
-        ck_assert(strstr(why, "cannot be read"));
+    if (rc && strstr(why, "cannot be read")) { /* no CAP_SYS_ADMIN, or under a filter ourselves */
+        ck_assert_int_eq(rc, -EKEYREJECTED);
         return;
     }
     ck_assert_int_eq(rc, 0);
     pid = filtered_child(strict, LEN(strict), allow, LEN(allow));
-    ck_assert_int_eq(seccomp_check(pid, true, &need, why, sizeof(why)), -EKEYREJECTED);
+    ck_assert_int_eq(seccomp_check(pid, 2, 0, &need, why, sizeof(why)), -EKEYREJECTED);
     ck_assert(strstr(why, "would kill it for set_robust_list"));
     end(pid);
     pid = filtered_child(allow, LEN(allow), strict, LEN(strict));
-    ck_assert_int_eq(seccomp_check(pid, true, &need, why, sizeof(why)), -EKEYREJECTED);
+    ck_assert_int_eq(seccomp_check(pid, 2, 0, &need, why, sizeof(why)), -EKEYREJECTED);
     end(pid);
 }
 END_TEST
