@@ -232,6 +232,24 @@ static void *mark(void *self, void *const *args, size_t n, void *names) {
     return answer;
 }
 
+/* (name, JSON) of the innermost call, or (None, text of an assignment in it) -> recorded? */
+static void *note(void *self, void *const *args, size_t n, void *names) {
+    struct text part[2];
+    (void)self;
+    if (NARGS(n) != 2 || names || !is_text(args[1]) || (!is_text(args[0]) && args[0] != py._Py_NoneStruct))
+        return wrong_type("note(name or None, text)");
+    void *answer = py._Py_FalseStruct;
+    if (own_on()) {
+        bool step = args[0] == py._Py_NoneStruct;
+        text_of_unicode(&part[0], step ? NULL : args[0]);
+        text_of_unicode(&part[1], args[1]);
+        if (step ? own_step(&part[1]) : own_note(&part[0], &part[1])) answer = py._Py_TrueStruct;
+        for (int i = 0; i < 2; i++) text_done(&part[i]);
+    }
+    py.Py_IncRef(answer);
+    return answer;
+}
+
 /* Spans begin and end also where the package's own code runs. */
 static void record_span(uint32_t id, bool begin) {
     struct thread *thread = this_thread;
@@ -404,6 +422,7 @@ static const struct {
     {"instant", instant},
     {"counter", counter},
     {"mark", mark},
+    {"note", note},
     {"span_begin", span_begin},
     {"span_end", span_end},
     {"span", span},

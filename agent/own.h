@@ -39,6 +39,10 @@ void own_span(uint32_t id, bool begin);
 void own_span_args(const char *payload, uint32_t bytes);
 /* Nothing is recorded of a mark that is longer than a payload can be; false then. id: NULL, or of an object. */
 bool own_mark(char ph, char scope, const struct text *name, const struct text *id, const struct text *args);
+/* A member of the "args" of this thread's innermost open call: its name and a JSON text; or an assignment in that call, one more
+ * text of its "exec_steps". False as own_mark. */
+bool own_note(const struct text *name, const struct text *json);
+bool own_step(const struct text *step);
 /* Gives back the references to names. */
 void own_forget_names(void);
 

@@ -96,3 +96,25 @@ bool own_mark(char ph, char scope, const struct text *name, const struct text *i
     payload_commit(VT_PL_MARK, (uint32_t)bytes);
     return true;
 }
+
+bool own_note(const struct text *name, const struct text *json) {
+    uint16_t name_len = (uint16_t)name->len;
+    uint64_t bytes = sizeof name_len + (uint64_t)name->len + (uint64_t)json->len;
+    if ((uint64_t)name->len > UINT16_MAX || bytes > VT_PAYLOAD_MAX) return false;
+    uint8_t *to = session_visit() ? payload_reserve((uint32_t)bytes) : NULL;
+    if (!to) return true; /* as a mark */
+    memcpy(to, &name_len, sizeof name_len);
+    memcpy(to + sizeof name_len, name->bytes, name_len);
+    memcpy(to + sizeof name_len + name_len, json->bytes, (uint64_t)json->len);
+    payload_commit(VT_PL_NOTE, (uint32_t)bytes);
+    return true;
+}
+
+bool own_step(const struct text *step) {
+    if ((uint64_t)step->len > VT_PAYLOAD_MAX) return false;
+    uint8_t *to = session_visit() ? payload_reserve((uint32_t)step->len) : NULL;
+    if (!to) return true;
+    memcpy(to, step->bytes, (uint64_t)step->len);
+    payload_commit(VT_PL_STEP, (uint32_t)step->len);
+    return true;
+}

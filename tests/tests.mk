@@ -15,10 +15,11 @@
 ##   make test-playwright the known trace in Chromium, driven by playwright-core (make deps-playwright)
 ##   make test-wheel      the wheel in an environment of each interpreter, and in roots of Debian 10 and 11
 ##   make test-fresh      README's commands on a new Debian 12 (debootstrap); FORM=short takes less time
+##   make test-viztracer  VizTracer's own tests against the package; VIZTRACER_TESTS names an sdist or a checkout
 ##   make fuzz            FUZZ_SECONDS=60 for each fuzzer
 ##   make test-all        all of the long forms: test, -wheel, -kill, -stress, -soak, -asan, -playwright and fuzz
 SOAK_SECONDS ?= 60
-.PHONY: quick check test-fresh test test-build test-kill test-kill-asan test-stress test-soak test-asan test-playwright test-wheel test-all fuzz lint test-unit test-integration
+.PHONY: quick check test-fresh test test-build test-kill test-kill-asan test-stress test-soak test-asan test-playwright test-wheel test-viztracer test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
 JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
@@ -120,4 +121,7 @@ test-wheel:
 	@tests/setup/deps.sh all
 	@$(MAKE) --no-print-directory $(JOBS) all wheel-stage
 	@VT_JOBS=1 VT_SUITE_SECONDS=3600 VT_LOGS=$(BUILD)/test-logs-wheel $(RUN) "tests/packaging/wheel.sh venvs" "tests/packaging/wheel.sh old-debian"
+test-viztracer:
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@VT_JOBS=1 VT_SUITE_SECONDS=3600 BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-viztracer tests/run.sh tests/viztracer/run.sh
 test-all: test test-wheel test-kill test-kill-asan test-stress test-soak test-asan test-playwright fuzz

@@ -75,6 +75,7 @@ enum vt_payload_kind {
     VT_PL_MARK = 11,     /* 1.5: struct vt_pl_mark + name + id + JSON text of the args: an event of the program's own */
     VT_PL_PROCESS = 12,  /* 1.5: the name of the process, as its multiprocessing knows it; a later one replaces it */
     VT_PL_STEP = 13,     /* 1.5: text: an assignment in the innermost open call of this thread (--log_func_exec) */
+    VT_PL_NOTE = 14, /* 1.5: u16 namelen, name, JSON text of a value: a member of the args of this thread's innermost open call */
     VT_PL_KINDS = 64
 };
 

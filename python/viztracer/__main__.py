@@ -19,9 +19,10 @@ def _asks_for_command(words):
     return not words or words[0] in _COMMANDS
 
 
-def _arguments(words):
+def arguments(words):
+    """The words of the command line, with this interpreter named where a program is to be started."""
     return words if _asks_for_command(words) or not sys.executable else ["--python", sys.executable] + words
 
 
 if __name__ == "__main__":
-    sys.exit(become("viztracer", _arguments(sys.argv[1:])))
+    sys.exit(become("viztracer", arguments(sys.argv[1:])))

@@ -11,7 +11,7 @@ _SETTINGS = ("trigger_on_change", "include_attributes", "exclude_attributes")
 class Watched(object):
     _in_trace = ("triggerlog",)
 
-    def __init__(self, tracer, name, trigger_on_change=True, include_attributes=(), exclude_attributes=()):
+    def __init__(self, tracer, name="", trigger_on_change=True, include_attributes=(), exclude_attributes=()):
         own = self.__dict__
         own["_tracer"] = tracer
         own["_name"] = name
@@ -21,19 +21,19 @@ class Watched(object):
 
     def _set(self, name, value):
         object.__setattr__(self, name, value)
-        if not name.startswith("_") and self._trigger_on_change:
+        if self._trigger_on_change and self._is_told(name):
             self.log()
 
+    def _is_told(self, name):
+        wanted = self._include_attributes
+        return not name.startswith("_") and (name in wanted if wanted else name not in self._exclude_attributes)
+
     def _values(self, types):
-        wanted, unwanted = self._include_attributes, self._exclude_attributes
-        return {
-            name: value
-            for name, value in self.__dict__.items()
-            if not name.startswith("_")
-            and isinstance(value, types)
-            and (not wanted or name in wanted)
-            and name not in unwanted
-        }
+        return {name: value for name, value in self.__dict__.items() if self._is_told(name) and isinstance(value, types)}
+
+    def log(self):
+        """Records the values now."""
+        raise NotImplementedError("VizCounter and VizObject record, their base does not")
 
     def config(self, key, value):
         """Changes trigger_on_change, include_attributes or exclude_attributes."""

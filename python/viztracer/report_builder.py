@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-import warnings
 
 from viztracer._programs import find
 
@@ -18,8 +17,7 @@ class ReportBuilder(object):
             raise TypeError("Invalid data type for ReportBuilder")
         if not isinstance(verbose, int):
             raise ValueError("verbose needs to be an integer")
-        if isinstance(data, dict) is False:
-            good = []
+        if not isinstance(data, dict):
             for path in data:
                 if not isinstance(path, str):
                     raise TypeError("Path should be a string")
@@ -27,20 +25,49 @@ class ReportBuilder(object):
                     raise ValueError("{} does not exist".format(path))
                 if not path.endswith(".json"):
                     raise ValueError("{} is not a json file".format(path))
-                try:
-                    with open(path, encoding="utf-8") as file:
-                        json.load(file)
-                except ValueError:
-                    warnings.warn("{} is not a valid json file, it is left out".format(path), RuntimeWarning, stacklevel=2)
-                    continue
-                good.append(path)
-            if not good:
-                raise ValueError("No valid json files found")
-            data = good
         self.data = data
         self.verbose = verbose
         self.align = align
+        self.entry_number_threshold = 4000000
         self.final_file_type = None
+
+    @classmethod
+    def get_source_from_filename(cls, filename):
+        """The text of a source file, or of a frozen module ("<frozen name>"); None where there is none."""
+        if filename.startswith("<frozen "):
+            import importlib.util
+            import sys
+
+            name = filename[len("<frozen ") : -1]
+            if not filename.endswith(">"):
+                return None
+            try:
+                module = sys.modules.get(name) or importlib.import_module(name)
+            except ImportError:
+                return None
+            filename = getattr(module, "__file__", None)
+            if not filename:
+                return None
+        try:
+            with open(filename, encoding="utf-8") as file:
+                return file.read()
+        except (OSError, ValueError):
+            return None
+
+    def _good_files(self):
+        """The paths of those that are JSON. ValueError when there are none."""
+        good = []
+        for path in self.data:
+            try:
+                with open(path, encoding="utf-8") as file:
+                    json.load(file)
+                good.append(path)
+            except ValueError:
+                if self.verbose > 0:
+                    print("Invalid json file, it is left out: {}".format(path))
+        if not good:
+            raise ValueError("No valid json files found")
+        return good
 
     def save(self, output_file="result.json"):
         """Writes a file in the format of its suffix, or the JSON text to a text stream."""
@@ -87,7 +114,7 @@ class ReportBuilder(object):
                 json.dump(self.data, file)
             command += ["convert", source]
         else:
-            command += ["align_combine" if self.align else "combine"] + list(self.data)
+            command += ["align_combine" if self.align else "combine"] + self._good_files()
         done = subprocess.run(command + ["-o", path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if done.returncode:
             raise RuntimeError(done.stderr.decode("utf-8", "replace").strip())

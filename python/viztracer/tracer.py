@@ -12,6 +12,7 @@ from viztracer._hush import hushed_class
 from viztracer._session import Session, SessionError
 from viztracer._version import __version__
 from viztracer._viztracer_agent import hushed
+from viztracer.vizevent import VizEvent
 
 _ENTRIES = 1000000  # VizTracer's default; here it means that everything is kept
 
@@ -33,6 +34,7 @@ _KINDS = {
     "trace_self": "boolean",
     "min_duration": "number",
     "process_name": "string",
+    "log_func_repr": "function",
 }
 _TYPES = {
     "integer": ((int,), "an integer"),
@@ -40,6 +42,7 @@ _TYPES = {
     "number": ((int, float), "a number"),
     "list": ((list, type(None)), "a list or None"),
     "string": ((str, type(None)), "a string"),
+    "function": (None, "a function or None"),
 }
 
 
@@ -59,25 +62,6 @@ def _text_of(value):
 def _json(value):
     """Compact, and nothing in it that a file could not hold."""
     return json.dumps(value, separators=(",", ":"), default=_text_of)
-
-
-class _Event(object):
-    """What log_event returns."""
-
-    __slots__ = ("_span",)
-
-    def __init__(self, name):
-        self._span = name
-
-    def __enter__(self):
-        agent.span_begin(self._span)
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        agent.span_end(self._span)
-
-
-_Event = hushed_class(_Event)
 
 
 class _Duration(object):
@@ -164,13 +148,12 @@ class VizTracer(object):
         given.pop("__class__", None)
         if log_func_repr and log_func_with_objprint:
             raise ValueError("log_func_repr and log_func_with_objprint can't be set at the same time")
-        if not isinstance(pid_suffix, bool):
-            raise ValueError("pid_suffix must be True or False, not {}".format(pid_suffix))
         if isinstance(tracer_entries, bool) or not isinstance(tracer_entries, int):
             raise TypeError("tracer_entries must be an integer")
         self._given = given
         self._session = None
         self._afterfork = None
+        self._raw = []  # events of add_raw and of torch; the daemon does not know them
         self._sync_marker = None
         self._printed = None
         self._registered = None
@@ -197,8 +180,11 @@ class VizTracer(object):
         kind = _KINDS.get(name)
         if kind:
             types, text = _TYPES[kind]
-            if not isinstance(value, types) or (kind in ("integer", "number") and isinstance(value, bool)):
+            fits = value is None or callable(value) if kind == "function" else isinstance(value, types)
+            if not fits or (kind in ("integer", "number") and isinstance(value, bool)):
                 raise TypeError("{} must be {}".format(name, text))
+        if name == "pid_suffix" and not isinstance(value, bool):
+            raise ValueError("pid_suffix must be True or False, not {}".format(value))
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name):
@@ -323,6 +309,7 @@ class VizTracer(object):
             self.stop()
         self._end(lost=True)
         self._drop()
+        self._raw = []
         self.parsed = False
         self.data = {}
         if enabled:
@@ -412,7 +399,9 @@ class VizTracer(object):
 
     def _fetch(self):
         if self._session is None:
-            return {"traceEvents": [], "viztracer_metadata": {"version": __version__, "overflow": False}}
+            data = {"traceEvents": [], "viztracer_metadata": {"version": __version__, "overflow": False}}
+            self._complete(data)
+            return data
         import tempfile
 
         self._end()
@@ -426,19 +415,36 @@ class VizTracer(object):
             if os.path.exists(path):
                 os.unlink(path)
             os.rmdir(folder)
+        self._complete(data)
+        return data
+
+    def _complete(self, data):
+        """Adds what only this process knows to the dict of a trace."""
+        events = data["traceEvents"]
+        events.sort(key=lambda event: event["ph"] != "M")  # names of processes and threads come first
+        events += self._raw
+        self._raw = []
+        newest = self._newest()
+        if newest:
+            told = [number for number, event in enumerate(events) if event["ph"] != "M"]
+            if len(told) > newest:
+                unwanted = set(told[:-newest])
+                data["traceEvents"] = [event for number, event in enumerate(events) if number not in unwanted]
+                data["viztracer_metadata"]["overflow"] = True
         if self._sync_marker is not None:
             data["viztracer_metadata"]["sync_marker"] = self._sync_marker
         if self.process_name:
-            for event in data["traceEvents"]:
+            for event in events:
                 if event["ph"] == "M" and event["name"] == "process_name":
                     event["args"]["name"] = self.process_name
-        return data
 
     def save(self, output_file=None, file_info=None, verbose=None):
         """Writes what was recorded since the last save, in the format of the name's suffix; recording goes on afterwards.
+        A text stream gets the JSON text.
 
         Raises RuntimeError when nothing could be saved."""
-        path = self._place(output_file)
+        stream = output_file if hasattr(output_file, "write") else None
+        path = None if stream is not None else self._place(output_file)
         if self._session is None and not self.parsed:
             warnings.warn(
                 "Tried to save report without starting VizTracer. No data will be saved.", RuntimeWarning, stacklevel=2
@@ -449,19 +455,19 @@ class VizTracer(object):
             self.stop()
         verbose = self.verbose if verbose is None else verbose
         file_info = self.file_info if file_info is None else file_info
-        if self._plugins or self.parsed or self._sync_marker is not None or self.process_name:
+        if stream is not None or self._plugins or self.parsed or self._raw or self._sync_marker is not None or self.process_name:
             from viztracer.report_builder import ReportBuilder
 
             self.parse()
             if self._plugins:
                 self._plugins.event("pre-save")
             entries = self.total_entries
-            ReportBuilder(self.data, verbose=0).save(path)
+            ReportBuilder(self.data, verbose=0).save(path if stream is None else stream)
             dropped = 0
         else:
             self._end()
             entries, _, dropped = self._session.save(path, self._newest(), file_info)
-        if verbose > 0:
+        if verbose > 0 and stream is None:
             self._tell(path, entries, dropped)
         if enabled:
             self.start()
@@ -474,6 +480,15 @@ class VizTracer(object):
         print("vizviewer {}".format('"{}"'.format(path) if " " in path else path), flush=True)
 
     save_report = save
+
+    def dump(self, filename, sanitize_function_name=False):
+        """save() without a message. Names are always good JSON."""
+        self.save(filename, verbose=0)
+
+    def load(self):
+        """parse(), and the dict."""
+        self.parse()
+        return self.data
 
     def fork_save(self, output_file=None):
         """Saves in a forked process, which is returned. RuntimeError where processes are not forked by default."""
@@ -585,7 +600,7 @@ class VizTracer(object):
     def log_event(self, name):
         """with tracer.log_event("name"): a slice as long as the block."""
         frame = sys._getframe(1)
-        return _Event("{} ({}:{})".format(name, frame.f_code.co_filename, frame.f_lineno))
+        return VizEvent(self, name, frame.f_code.co_filename, frame.f_lineno)
 
     def add_duration(self, name, args=None):
         """with tracer.add_duration("name"): a slice as long as the block; or a decorator: as long as each call."""
@@ -607,6 +622,38 @@ class VizTracer(object):
         if ph not in ("N", "O", "D"):
             raise ValueError("ph must be one of N, O, D")
         agent.mark(ph, "", str(name), str(obj_id), None if args is None else _json(args))
+
+    def add_func_args(self, key, value):
+        """A member of the "args" of the innermost call that this thread has open in the trace. value: anything that JSON has; of other
+        objects the repr. With no open call, nothing."""
+        if not isinstance(key, str):
+            raise TypeError("key must be a string")
+        agent.note(str(key), _json(value))
+
+    def add_func_exec(self, name, val, lineno):
+        """One more text of the "exec_steps" of that call: an assignment."""
+        agent.note(None, "({}) {} = {}".format(lineno, name, _text_of(val)))
+
+    def add_raw(self, raw):
+        """An event as a file has it: a dict with ph, ts (us, as getts) and name. pid and tid are added where they are not there. It is kept in
+        this process until the trace is saved."""
+        if not isinstance(raw, dict):
+            raise TypeError("raw must be a dict")
+        import threading
+
+        event = {"pid": os.getpid(), "tid": threading.get_native_id()}
+        event.update(raw)
+        json.dumps(event)  # TypeError here, not when the trace is saved
+        self._raw.append(event)
+
+    def log_attr(self, obj, name, cond=True):
+        """log_var of an attribute; its name is Class.attribute."""
+        if cond:
+            self.log_var("{}.{}".format(type(obj).__name__, name), getattr(obj, name))
+
+    def shield_ignore(self, func, *args, **kwargs):
+        """func(*args, **kwargs)"""
+        return func(*args, **kwargs)
 
     # ---- time ----
 

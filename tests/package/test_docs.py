@@ -26,7 +26,7 @@ class Pages(Case):
         self.run_page("python-api.md", 5)
         self.assertIn("builtins.sorted", names("trace.json"))
         self.assertGreater(os.path.getsize("part.html"), 1000)
-        self.assertEqual(sorted(names("events.json")), ["begin", "connection", "load", "query", "size", "step"])
+        self.assertEqual(sorted(names("events.json")), ["begin", "connection", "load", "query", "raw", "size", "step"])
         self.assertEqual(len(os.listdir("traces")), 1)
 
     def test_migration_page_runs(self):

@@ -195,7 +195,7 @@ class Classes(Case):
             del thing
         found = [(e["ph"], e.get("args")) for e in events("a.json") if e["ph"] in "NOD"]
         snapshot = {"snapshot": {"v": [1]}}
-        self.assertEqual(found, [("N", None)] + [("O", snapshot)] * 4 + [("D", None)])
+        self.assertEqual(found, [("N", None)] + [("O", snapshot)] * 3 + [("D", None)])
 
     def test_log_records_are_instants(self):
         logger = logging.getLogger("viztracer-test")

@@ -163,6 +163,46 @@ START_TEST(test_steps_belong_to_the_innermost_call) {
 }
 END_TEST
 
+/* A note is a member of the args of the innermost open call; what is no JSON is left out. */
+START_TEST(test_notes_are_members_beside_the_steps) {
+    static const uint8_t step[] = "(3) x = 1", number[] = "\1\0n7", text[] = "\2\0\"k\"v\"", wrong[] = "\1\0w{", cut[] = "\7\0c",
+                         none[] = "\1";
+    struct vt_event ev[] = {
+        {.ticks = 1000, .type = VT_REC_PAYLOAD, .id = VT_PL_NOTE, .payload = number, .payload_len = sizeof number - 1},
+        {.ticks = 1010, .type = VT_REC_CALL, .id = 'a'},
+        {.ticks = 1020, .type = VT_REC_PAYLOAD, .id = VT_PL_NOTE, .payload = number, .payload_len = sizeof number - 1},
+        {.ticks = 1030, .type = VT_REC_PAYLOAD, .id = VT_PL_NOTE, .payload = wrong, .payload_len = sizeof wrong - 1},
+        {.ticks = 1030, .type = VT_REC_PAYLOAD, .id = VT_PL_NOTE, .payload = cut, .payload_len = sizeof cut - 1},
+        {.ticks = 1030, .type = VT_REC_PAYLOAD, .id = VT_PL_NOTE, .payload = none, .payload_len = sizeof none - 1},
+        {.ticks = 1040, .type = VT_REC_PAYLOAD, .id = VT_PL_STEP, .payload = step, .payload_len = sizeof step - 1},
+        {.ticks = 1050, .type = VT_REC_PAYLOAD, .id = VT_PL_NOTE, .payload = text, .payload_len = sizeof text - 1},
+        {.ticks = 1060, .type = VT_REC_RETURN, .id = 'a'},
+    };
+    trace_build_block(&trace, 0, 1, 1, ev, VT_ARRAY_LEN(ev));
+    run();
+    ck_assert_str_eq(notes.steps, "{\"n\":7,\"\\\"k\":\"v\",\"exec_steps\":[\"(3) x = 1\"]}");
+    ck_assert_uint_eq(notes.nsteps, 1);
+}
+END_TEST
+
+/* Notes alone are whole, too, and only so many are kept. */
+START_TEST(test_notes_of_one_call_are_bounded) {
+    static uint8_t note[1000];
+    static struct vt_event ev[202];
+    memset(note, '1', sizeof note);
+    note[0] = 1, note[1] = 0, note[2] = 'n';
+    ev[0] = (struct vt_event){.ticks = 1000, .type = VT_REC_CALL, .id = 'a'};
+    for (size_t i = 1; i < 201; i++)
+        ev[i] = (struct vt_event){.type = VT_REC_PAYLOAD, .id = VT_PL_NOTE, .payload = note, .payload_len = sizeof note};
+    ev[201] = (struct vt_event){.ticks = 2000, .type = VT_REC_RETURN, .id = 'a'};
+    trace_build_block(&trace, 0, 1, 1, ev, VT_ARRAY_LEN(ev));
+    run();
+    ck_assert_uint_eq(notes.nsteps, 1);
+    ck_assert_uint_gt(notes.steps_len, 32000);
+    ck_assert_uint_le(notes.steps_len, 65536);
+}
+END_TEST
+
 /* A call that never ends and tells without end keeps only so much. */
 START_TEST(test_steps_of_one_call_are_bounded) {
     static uint8_t text[1000];
@@ -489,6 +529,8 @@ int main(void) {
     tcase_add_test(tests, test_nested_calls);
     tcase_add_test(tests, test_stack_continues_in_the_next_block);
     tcase_add_test(tests, test_steps_belong_to_the_innermost_call);
+    tcase_add_test(tests, test_notes_are_members_beside_the_steps);
+    tcase_add_test(tests, test_notes_of_one_call_are_bounded);
     tcase_add_test(tests, test_steps_of_one_call_are_bounded);
     tcase_add_test(tests, test_exceptions_and_generators);
     tcase_add_test(tests, test_model_resumed_pieces_are_not_calls);

@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/base/json.h"
-#include "cli/base/json_walk.h"
 #include "cli/base/memory.h"
 #include "cli/format/vzt/ahead.h"
+#include "cli/format/vzt/call_notes.h"
 #include "proto/block.h"
 
 #define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; more are left out */
@@ -20,15 +19,6 @@ struct payload {
     uint32_t len;
 };
 
-/* What --log_func_exec tells of one call: the text {"exec_steps":["(3) x = 1",...]} in the making. */
-struct steps {
-    uint32_t len, room; /* of text */
-    char text[];
-};
-#define STEPS_MAX (64u << 10) /* bytes of one call; more are left out */
-#define STEPS_BEGIN "{\"exec_steps\":["
-#define STEPS_END "]}"
-
 struct frame {
     uint64_t start_ns;
     uint32_t id;
@@ -37,7 +27,7 @@ struct frame {
     uint32_t at; /* number + 1 in the thread's stack at the attach; 0 = the line that it was at is not known */
     struct trace_task *task;
     struct payload args;
-    struct steps *steps; /* NULL = none */
+    struct call_notes *notes; /* NULL = none */
 };
 
 /* One thread's state between its blocks. */
@@ -96,10 +86,10 @@ static int keep_payload(struct model *m, struct payload *p, const struct vt_even
 
 static void drop_frame(struct model *m, struct frame *frame) {
     drop_payload(m, &frame->args);
-    if (!frame->steps) return;
-    m->held -= frame->steps->room;
-    memory_free(frame->steps);
-    frame->steps = NULL;
+    if (!frame->notes) return;
+    m->held -= call_notes_bytes(frame->notes);
+    call_notes_free(frame->notes);
+    frame->notes = NULL;
 }
 
 /* Pushes a frame, to be filled in place. NULL with *rc 0 = too deep, it is not kept. */
@@ -162,10 +152,10 @@ static struct trace_call *call_of(struct model *m, const struct frame *frame) {
     call->at_line = 0;
     call->args_json = NULL;
     if (frame->at) tell_line(call, frame->at);
-    if (frame->steps) {
-        memcpy(frame->steps->text + frame->steps->len, STEPS_END, sizeof STEPS_END - 1);
-        call->args_json = frame->steps->text;
-        call->args_json_len = frame->steps->len + sizeof STEPS_END - 1;
+    if (frame->notes) {
+        m->held -= call_notes_bytes(frame->notes);
+        call->args_json = call_notes_json(frame->notes, &call->args_json_len);
+        m->held += call_notes_bytes(frame->notes);
     }
     return call;
 }
@@ -226,7 +216,7 @@ static int enter(struct model *m, struct stream *s, const struct vt_event *ev, u
     frame->resumed = !VT_REC_IS_CALL(ev->type);
     frame->at = 0;
     frame->task = s->task;
-    frame->steps = NULL;
+    frame->notes = NULL;
     frame->args.data = s->args.data;
     frame->args.len = s->args.len;
     s->args.data = NULL;
@@ -362,19 +352,6 @@ static int end_user_code(struct model *m, struct stream *s, uint64_t ns) {
     return rc;
 }
 
-static int nothing_in_it(void *arg) {
-    (void)arg;
-    return 1;
-}
-
-/* The program has made the text itself: is it JSON that may go into a file as it is? */
-static bool args_are_good(const char *json, size_t len) {
-    static const yajl_callbacks callbacks = {.yajl_null = nothing_in_it};
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)json[i] >= 0x80) return false;
-    return len && json_walk(json, len, &callbacks, NULL);
-}
-
 /* An event of the program's own. Its args are left out where they are no JSON. */
 static int take_mark(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev) {
     struct vt_pl_mark head;
@@ -383,7 +360,7 @@ static int take_mark(struct model *m, struct stream *s, const struct trace_threa
     uint64_t texts = (uint64_t)head.name_len + head.id_len + head.args_len;
     if (ev->payload_len - sizeof head < texts || !memchr(TRACE_MARKS, head.ph, sizeof TRACE_MARKS - 1)) return 0;
     const char *name = (const char *)ev->payload + sizeof head, *args = name + head.name_len + head.id_len;
-    bool has_args = args_are_good(args, head.args_len), has_scope = head.scope && memchr("gpt", head.scope, 3);
+    bool has_args = call_notes_is_json(args, head.args_len), has_scope = head.scope && memchr("gpt", head.scope, 3);
     uint64_t ns = vt_clock_to_ns(&m->info->clock, head.ticks);
     if (ns < s->last_ns) ns = s->last_ns;
     if (ns < s->mark_ns) ns = s->mark_ns;
@@ -401,26 +378,15 @@ static int take_mark(struct model *m, struct stream *s, const struct trace_threa
     return m->ops->mark(m->w, &mark);
 }
 
-/* An assignment in the innermost open call. */
-static int take_step(struct model *m, struct stream *s, const struct vt_event *ev) {
+/* What the innermost open call is told. */
+static int take_note(struct model *m, struct stream *s, const struct vt_event *ev) {
     if (!s->depth || s->deeper) return 0;
-    struct steps **at = &s->frames[s->depth - 1].steps, *steps = *at;
-    size_t had = steps ? steps->len : sizeof STEPS_BEGIN - 1, room = steps ? steps->room : 0;
-    size_t need = had + JSON_TEXT_MAX(ev->payload_len) + 3 + sizeof STEPS_END;
-    if (need > STEPS_MAX || m->held + need > HELD_MAX) return 0;
-    if (need > room) {
-        steps = memory_realloc(steps, sizeof *steps + 2 * need);
-        if (!steps) return -ENOMEM;
-        if (!*at) memcpy(steps->text, STEPS_BEGIN, sizeof STEPS_BEGIN - 1);
-        steps->len = (uint32_t)had;
-        steps->room = (uint32_t)(2 * need);
-        m->held += steps->room - room;
-        *at = steps;
-    }
-    char *p = steps->text + steps->len;
-    if (p[-1] != '[') *p++ = ',';
-    steps->len = (uint32_t)(json_put_string(p, ev->payload, ev->payload_len) - steps->text);
-    return 0;
+    struct call_notes **notes = &s->frames[s->depth - 1].notes;
+    size_t had = call_notes_bytes(*notes), most = m->held < HELD_MAX ? HELD_MAX - m->held : 0;
+    int rc = ev->id == VT_PL_STEP ? call_notes_step(notes, ev->payload, ev->payload_len, most)
+                                  : call_notes_member(notes, ev->payload, ev->payload_len, most);
+    m->held += call_notes_bytes(*notes) - had;
+    return rc;
 }
 
 static int take_payload(struct model *m, struct stream *s, const struct trace_thread *thread, const struct vt_event *ev,
@@ -433,7 +399,7 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         return m->ops->counter(m->w, &counter);
     }
     if (ev->id == VT_PL_MARK) return take_mark(m, s, thread, ev);
-    if (ev->id == VT_PL_STEP) return take_step(m, s, ev);
+    if (ev->id == VT_PL_STEP || ev->id == VT_PL_NOTE) return take_note(m, s, ev);
     if (ev->id == VT_PL_USER_END) return end_user_code(m, s, ns);
     if (ev->id == VT_PL_WINDOW) return take_window(m, s, ev);
     return 0; /* the other kinds have frames of their own */

@@ -1,0 +1,2 @@
+def get_vizplugin(arg):
+    return 3

@@ -1,0 +1,3 @@
+import sys
+
+print(sys.modules["__main__"].__name__)
