@@ -1,8 +1,8 @@
 """Runs VizTracer's own tests: run.py SDIST-OR-FOLDER BUILD PAGE [MODULE...]. VIZTRACER_TESTS_LOGS names a folder for logs of modules that fail.
 
 The tests are copied into a folder of their own, with the files of support/ where an sdist lacks them. Each module runs in a process of
-its own. What does not pass must be a row of the tables in PAGE between the marks <!-- viztracer tests --> and <!-- end -->; rows are
-"| `module.Class.test` | cause |", those of tests of private internals are below the word "internals".
+its own. What does not pass must be in the tables of PAGE below "VizTracer's own tests": rows are "| `module.Class.test`, ... | cause |",
+and those of tests of private internals are in the second table.
 """
 
 import json
@@ -97,8 +97,8 @@ def known(page):
     """{test: cause}, names of tests of internals"""
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    part = text.partition("<!-- viztracer tests -->")[2].partition("<!-- end -->")[0]
-    differ, _, internal = part.partition("internals")
+    part = text.partition("\n## VizTracer's own tests\n")[2].partition("\n## ")[0]
+    differ, _, internal = part.partition("\nTests of VizTracer's internals:\n")
     rows = lambda text: {name: cause for names, cause in re.findall(r"^\| (`.*`) \| (.*) \|$", text, re.M) for name in re.findall(r"`([\w.]+)`", names)}
     return rows(differ), rows(internal)
 
