@@ -75,7 +75,7 @@ static const struct option_row rows[] = {
     {"FILE", NULL, OPTION_TEXT, OPTION_AT(struct line, opts.input), .ask = "one file, please:", .wants = "one file at a time",
      .help = "the file to read"},
     {"--output_file", "-o", OPTION_TEXT, OPTION_AT(struct line, opts.output), .arg = "OUT",
-     .help = "the file to write (result.cvf, result.json)"},
+     .help = "the file to write (of compress result.cvf, of decompress result.json)"},
     {"--quiet", NULL, OPTION_FLAG, OPTION_AT(struct line, quiet), .help = "prints nothing when all is well"},
     OPTION_END,
 };

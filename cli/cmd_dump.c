@@ -126,7 +126,7 @@ static int check(const struct line *line) {
         return cli_usage(
             "dump: --core takes one file and the program it was; it cannot be combined with --watch or --subprocesses");
     if (line->core) return CLI_OK;
-    if (!line->npids) return cli_usage("dump: which process?");
+    if (!line->npids) return cli_usage("dump: which process? dump PID..., or dump --core FILE");
     for (size_t i = 0; i < line->npids; i++) {
         char *end;
         long pid = strtol(line->pids[i], &end, 10);

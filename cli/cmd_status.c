@@ -18,8 +18,8 @@
 struct status {
     bool json;
     unsigned rows;
-    char **paths; /* kept traces shown so far */
-    size_t npaths;
+    Vt__SessionInfo *kept; /* found so far; the texts are owned */
+    size_t nkept;
 };
 
 /* Cleans text of another user's daemon: no control characters may reach our terminal. */
@@ -83,25 +83,54 @@ static void show(struct status *s, const Vt__SessionInfo *i) {
     if (file[0]) printf("         %s %s\n", i->spool[0] ? "kept as" : "to", file);
 }
 
-static bool shown_before(struct status *s, const char *path) {
-    for (size_t i = 0; i < s->npaths; i++)
-        if (!strcmp(s->paths[i], path)) return true;
-    char **grown = realloc(s->paths, (s->npaths + 1) * sizeof(char *));
-    if (!grown) return false;
-    s->paths = grown;
-    s->paths[s->npaths] = strdup(path);
-    if (s->paths[s->npaths]) s->npaths++;
-    return false;
+/* A kept trace is found in its folder and at a daemon that has it. Without memory for its row it is shown at once. */
+static void find_kept(struct status *s, const Vt__SessionInfo *i) {
+    for (size_t k = 0; k < s->nkept; k++)
+        if (!strcmp(s->kept[k].spool, i->spool)) return;
+    Vt__SessionInfo *grown = realloc(s->kept, (s->nkept + 1) * sizeof *grown);
+    char *cmdline = strdup(i->cmdline), *output = strdup(i->output), *spool = strdup(i->spool);
+    if (grown) s->kept = grown;
+    if (!grown || !cmdline || !output || !spool) {
+        free(cmdline);
+        free(output);
+        free(spool);
+        show(s, i);
+        return;
+    }
+    Vt__SessionInfo *new = &s->kept[s->nkept++];
+    *new = *i;
+    new->cmdline = cmdline;
+    new->output = output;
+    new->spool = spool;
 }
 
 /* The list of kept traces does not name their targets; the headers of the files do. */
-static void show_kept_info(struct status *s, const Vt__SessionInfo *i) {
+static void find_kept_of(struct status *s, const Vt__SessionInfo *i) {
     Vt__SessionInfo told = *i;
     char cmdline[4096];
     pid_t pid = kept_header(told.spool, cmdline, sizeof cmdline);
     if (pid) told.pid = (uint32_t)pid;
     if (!told.cmdline[0]) told.cmdline = cmdline;
-    show(s, &told);
+    find_kept(s, &told);
+}
+
+static int by_age(const void *a, const void *b) {
+    const Vt__SessionInfo *x = a, *y = b;
+    if (x->start_real_ns != y->start_real_ns) return x->start_real_ns < y->start_real_ns ? -1 : 1;
+    return strcmp(x->spool, y->spool);
+}
+
+/* The newest one last, where a terminal shows it. */
+static void show_kept(struct status *s) {
+    if (s->nkept) qsort(s->kept, s->nkept, sizeof *s->kept, by_age);
+    for (size_t i = 0; i < s->nkept; i++) {
+        Vt__SessionInfo *k = &s->kept[i];
+        show(s, k);
+        free(k->cmdline);
+        free(k->output);
+        free(k->spool);
+    }
+    free(s->kept);
 }
 
 static int ask(void *ctx, struct client *c) {
@@ -114,24 +143,23 @@ static int ask(void *ctx, struct client *c) {
     for (size_t i = 0; i < m->n_sessions; i++) {
         if (!m->sessions[i]->spool[0])
             show(s, m->sessions[i]);
-        else if (!shown_before(s, m->sessions[i]->spool))
-            show_kept_info(s, m->sessions[i]);
+        else
+            find_kept_of(s, m->sessions[i]);
     }
     if (m->left_out) fprintf(stderr, "viztracer: %u more sessions of process %d are not shown\n", m->left_out, c->daemon_pid);
     vt_msg_free(reply);
     return 0;
 }
 
-static int show_kept(void *ctx, const struct spooldir_file *k) {
+static int on_kept(void *ctx, const struct spooldir_file *k) {
     struct status *s = ctx;
     Vt__SessionInfo i = VT__SESSION_INFO__INIT;
-    if (shown_before(s, k->path)) return 0;
     i.pid = (uint32_t)k->pid;
     i.owner_uid = k->uid;
     i.start_real_ns = k->saved_ns;
     i.bytes = k->bytes;
     i.spool = (char *)k->path;
-    show_kept_info(s, &i);
+    find_kept_of(s, &i);
     return 0;
 }
 
@@ -141,14 +169,13 @@ static int run(int argc, char **argv) {
     if (rc) return CLI_RETURN(rc);
     if (s.json) printf("[");
     client_each(ask, &s);
-    kept_each(show_kept, &s);
+    kept_each(on_kept, &s);
+    show_kept(&s);
     if (s.json)
         printf("%s]\n", s.rows ? "\n" : "");
     else if (!s.rows)
         puts(geteuid() ? "You trace nothing. What other users trace, only they and root see (sudo viztracer status)."
                        : "Nothing is being traced.");
-    while (s.npaths) free(s.paths[--s.npaths]);
-    free(s.paths);
     return cli_flush();
 }
 
@@ -158,15 +185,17 @@ static const struct option_row rows[] = {
 };
 
 const struct cli_cmd cli_status = {
-    .options = {.program = "viztracer",
-                .name = "status",
-                .flag = "--status",
-                .args = "[--json]",
-                .summary = "lists traced processes and kept traces",
-                .about =
-                    "Lists who traces what on this host, and the traces that were kept because nobody saved them. One line per "
-                    "trace: pid, state, who, since when, events, size, file.",
-                .rows = rows},
+    .options =
+        {.program = "viztracer",
+         .name = "status",
+         .flag = "--status",
+         .args = "[--json]",
+         .summary = "lists traced processes and kept traces",
+         .about =
+             "Lists who traces what on this host, and the traces that were kept because nobody saved them, the newest last: pid, "
+             "state, who, since when (a kept one: until when), events and size; below it the command line and the file. "
+             "viztracer --detach PID -o OUT saves a kept trace.",
+         .rows = rows},
     .group = CLI_TRACING,
     .run = run,
 };

@@ -99,10 +99,16 @@ static void on_attached(struct tracing *a, const Vt__Attached *m) {
     progress_gil(&a->progress, held);
     unsigned long nthreads = thread_count((pid_t)a->o->req.pid);
     if (a->o->trace.max_overhead) snprintf(limit, sizeof limit, " with a limit of %g %%", (double)a->o->trace.max_overhead / 100);
-    snprintf(line, sizeof(line), "Attached to %u (%.240s), Python %s%s%s; paused %s. %s%s%s; Ctrl+C to stop and save.%s%s\n",
-             a->o->req.pid, name, m->python, nthreads ? ", " : "",
-             nthreads ? format_things(threads, sizeof threads, nthreads, "thread") : "",
-             format_ns(pause, sizeof(pause), m->pause_ns), !m->pending ? "Tracing" : "Waiting for the GIL", held, limit,
+    snprintf(line, sizeof(line), "Attached to %u (%.240s), Python %s%s%s; paused %s. %s%s%s%s%s%s\n", a->o->req.pid, name,
+             m->python, nthreads ? ", " : "", nthreads ? format_things(threads, sizeof threads, nthreads, "thread") : "",
+             format_ns(pause, sizeof(pause), m->pause_ns),
+             a->stop_sent  ? "Stopping"
+             : !m->pending ? "Tracing"
+                           : "Waiting for the GIL",
+             held, limit,
+             a->stop_sent  ? "."
+             : !m->pending ? "; Ctrl+C to stop and save."
+                           : "; Ctrl+C to give up.",
              m->note[0] ? " Note: " : "", m->note);
     tracing_say(a, line);
 }

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/base/input.h"
+#include "cli/base/output.h"
 #include "cli/base/text.h"
 
 #define HEAD_LEN 256u /* bytes that `is` gets */
@@ -81,9 +83,18 @@ bool format_is_native(const char *path) {
     return f && f->native;
 }
 
+static bool names_folder(const char *output) {
+    struct stat st;
+    size_t len = strlen(output);
+    return len && (output[len - 1] == '/' || (!stat(output, &st) && S_ISDIR(st.st_mode)));
+}
+
 int format_check_output(const char *output, struct vt_err *err) {
     char list[FORMAT_LIST_MAX];
     const struct trace_format *f = format_by_name(output, NULL);
+    if (!output_is_stdout(output) && names_folder(output))
+        return vt_err_set(err, -EINVAL, "%s: a folder; name the file, too: %s%sresult.vzt", output, output,
+                          output[strlen(output) - 1] == '/' ? "" : "/");
     if (f && f->writer) return 0;
     return vt_err_set(err, -EINVAL, "%s: unknown kind of output; name it %s", output, format_list(FORMAT_WRITTEN, " or ", list));
 }

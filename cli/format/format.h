@@ -32,7 +32,7 @@ VT_MUST_CHECK int format_check_output(const char *output, struct vt_err *err);
  * damaged; other -errno: not readable; err names the file. */
 VT_MUST_CHECK int format_of_file(const char *path, const struct trace_format **format, struct vt_err *err);
 /* Opens a trace of any format that we read. The first bytes decide, not the name. -EBADMSG: no such trace; other -errno: not
- * readable; err says which and names the file. */
+ * readable; err says which and names the file. -EINTR: a signal was caught (cli/base/interrupt.h). */
 VT_MUST_CHECK int trace_source_open(const char *path, struct trace_source **out, struct vt_err *err);
 
 #endif

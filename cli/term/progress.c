@@ -95,7 +95,7 @@ static bool stats_line(const struct progress *p, const Vt__Stats *s, uint64_t pe
 
 void progress_stats(struct progress *p, const Vt__Stats *s) {
     char line[512];
-    snprintf(line, sizeof(line), "Waiting for the GIL%s. Ctrl+C to give up", p->gil);
+    snprintf(line, sizeof(line), "Waiting for the GIL (Ctrl+C gives up)%s", p->gil);
     unsigned columns = p->on ? term_live_columns(STDOUT_FILENO) : 0;
     if (!columns || !due(&p->last_ns)) return;
     if (s->state >= VT_AGENT_TRACING) {

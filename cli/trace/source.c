@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/base/figures.h"
+#include "cli/base/interrupt.h"
 #include "cli/base/memory.h"
 
 struct trace_source {
@@ -98,7 +99,7 @@ int trace_source_range(struct trace_source *s, struct vt_err *err) {
                                                 .end = range_end};
     struct trace_writer w = {.info = s->info};
     struct trace_totals totals;
-    struct run_opts all = {0};
+    struct run_opts all = {.stop = &interrupts_seen};
     return s->info->range_known ? 0 : run_whole(s, &all, &ops, &w, &totals, err);
 }
 

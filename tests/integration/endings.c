@@ -662,6 +662,36 @@ START_TEST(test_status_of_kept_files) {
 }
 END_TEST
 
+/* Traces that nobody saved: the oldest first, whatever order their folder has. */
+START_TEST(test_status_lists_kept_traces_by_age) {
+    static const char *const names[] = {"16-b.vzt", "12-a.vzt", "15-f.vzt", "11-d.vzt", "14-c.vzt", "13-e.vzt"};
+    static const char bytes[256]; /* more than a file that is taken for an empty one has */
+    struct tool tool;
+    char dir[] = "/tmp/endings-kept-XXXXXX", path[64];
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    for (int i = 0; i < 6; i++) {
+        struct timespec times[2] = {{.tv_sec = 1700000000 + i}, {.tv_sec = 1700000000 + i}};
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        FILE *f = fopen(path, "we");
+        ck_assert(f && fwrite(bytes, sizeof bytes, 1, f) == 1 && !fclose(f) && !utimensat(AT_FDCWD, path, times, 0));
+    }
+    setenv("VIZTRACERD_SPOOL", dir, 1);
+    tool_runf(&tool, "status");
+    unsetenv("VIZTRACERD_SPOOL");
+    must_exit(&tool, 0, "status");
+    const char *at = tool.out;
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "kept as %s/%s\n", dir, names[i]);
+        const char *here = strstr(at, path);
+        ck_assert_msg(here != NULL, "%s is not there, or before an older one: %s", names[i], tool.out);
+        at = here;
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("endings");
     suite_add(s, "duration", test_ending_by_duration, 60);
@@ -688,5 +718,6 @@ int main(void) {
     suite_add(s, "two-clients", test_ending_of_two_clients, 60);
     suite_add(s, "two-targets", test_ending_of_two_targets, 60);
     suite_add(s, "status", test_status_lists_sessions, 60);
+    suite_add_once(s, "status-kept", test_status_lists_kept_traces_by_age, 60);
     return suite_main(s);
 }

@@ -410,6 +410,9 @@ static const struct {
     {"convert a.vzt -o b.json --budgte 5", "did you mean --budget?"},
     {"convert a.vzt -o b.json --slice 3", "FROM..TO"},
     {"view a.vzt --port 99999", "0 to 65535"},
+    {"--attach %d -t 1 -o /tmp", "/tmp: a folder; name the file, too: /tmp/result.vzt"},
+    {"--attach %d -t 1 -o no/such/", "no/such/: a folder; name the file, too: no/such/result.vzt"},
+    {"dump", "which process? dump PID..."},
     {"uninstall %d %d", "one process at a time"},
 };
 

@@ -261,6 +261,7 @@ START_TEST(test_state_gil_does_not_come) {
     ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, line) && strstr(tool.err, "in keep at keeper.py:18, in read(0: "),
                   "%s: %s", who, tool.err);
     ck_assert_msg(strstr(tool.out, "Waiting for the GIL, held by thread"), "%s: %s", who, tool.out);
+    ck_assert_msg(strstr(tool.out, "; Ctrl+C to give up.") && !strstr(tool.out, "Ctrl+C to stop"), "%s: %s", who, tool.out);
     ck_assert_msg(access(out, F_OK) != 0, "%s: exit 1 and a trace", who);
     if (!suite_row(_i)) {
         struct tool other;

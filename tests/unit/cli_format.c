@@ -5,8 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/base/interrupt.h"
+#include "cli/convert/convert.h"
 #include "cli/format/format.h"
 #include "tests/lib/case.h"
+#include "tests/lib/trace_build.h"
 
 static void each_suffix(void (*fn)(const struct trace_format *f, const struct format_suffix *s)) {
     for (const struct trace_format *f = format_next(NULL); f; f = format_next(f))
@@ -128,9 +131,40 @@ START_TEST(test_format_table_of_the_docs_is_that_of_the_rows) {
 }
 END_TEST
 
+/* The first reading of a file looks at signals, too: of a large one it takes long. */
+static void check_interrupt(const struct trace_format *f, const struct format_suffix *s) {
+    struct trace_build b;
+    struct trace_source *source = NULL;
+    struct convert_result result;
+    struct vt_err err = {0};
+    char path[128];
+    if (s != &f->suffixes[0] || !f->source || !f->writer || f->native) return; /* of our own format only the head is read */
+    trace_build_open(&b);
+    trace_build_letters(&b);
+    trace_build_thread(&b, 100, 7, 1, "one");
+    trace_build_calls(&b, 1, 100, 1000, 10, "(a(bb)a)");
+    trace_build_end(&b, 0, 0);
+    trace_build_close(&b);
+    snprintf(path, sizeof path, "%s%s", b.path, s->text);
+    struct convert_opts opts = {.input = b.path, .output = path};
+    ck_assert_msg(!convert_trace(&opts, &result, &err), "%s", err.msg);
+    interrupts_seen = 1;
+    int rc = trace_source_open(path, &source, &err);
+    interrupts_seen = 0;
+    ck_assert_msg(rc == -EINTR && !strcmp(err.msg, "interrupted"), "%s: %d, %s", f->name, rc, err.msg);
+    ck_assert_msg(!trace_source_open(path, &source, &err), "%s: %s", f->name, err.msg);
+    trace_source_close(source);
+    unlink(path);
+    trace_build_remove(&b);
+}
+
+START_TEST(test_format_open_ends_when_a_signal_came) { each_suffix(check_interrupt); }
+END_TEST
+
 int main(void) {
-    const TTest *const tests[] = {test_format_rows_are_complete,          test_format_name_chooses_the_row,
-                                  test_format_longest_suffix_wins,        test_format_refusal_lists_what_is_written,
-                                  test_format_first_bytes_choose_the_row, test_format_table_of_the_docs_is_that_of_the_rows};
+    const TTest *const tests[] = {test_format_rows_are_complete,           test_format_name_chooses_the_row,
+                                  test_format_longest_suffix_wins,         test_format_refusal_lists_what_is_written,
+                                  test_format_first_bytes_choose_the_row,  test_format_table_of_the_docs_is_that_of_the_rows,
+                                  test_format_open_ends_when_a_signal_came};
     return case_main("cli/format", tests, VT_ARRAY_LEN(tests), NULL, NULL);
 }

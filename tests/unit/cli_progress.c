@@ -211,6 +211,19 @@ START_TEST(test_progress_more_calls_than_json_takes_well_become_a_vzt) {
 }
 END_TEST
 
+START_TEST(test_progress_without_the_gil_says_what_ctrl_c_does) {
+    Vt__Stats s = VT__STATS__INIT;
+    struct progress p;
+    s.state = VT_AGENT_TRACING - 1;
+    resize(60);
+    progress_init(&p, false, &json);
+    progress_gil(&p, ", held by thread 4711 (MainThread) in a_function_with_a_name at /a/long/path/of/a/file.py:4");
+    progress_stats(&p, &s);
+    const char *text = got();
+    ck_assert_msg(strstr(text, "Ctrl+C gives up") && strstr(text, "thread 4711") && widest(text) < 60, "%s", text);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("cli_progress");
     TCase *tests = tcase_create("progress");
@@ -222,6 +235,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_progress_dumb_terminals_and_quiet_get_no_line, 0, 3);
     tcase_add_test(tests, test_progress_no_color_means_no_escape_sequences);
     tcase_add_test(tests, test_progress_formats_without_a_size_by_calls_show_what_was_recorded);
+    tcase_add_test(tests, test_progress_without_the_gil_says_what_ctrl_c_does);
     tcase_add_test(tests, test_progress_more_calls_than_json_takes_well_become_a_vzt);
     suite_add_tcase(s, tests);
     SRunner *runner = srunner_create(s);

@@ -390,7 +390,7 @@ static int write_json(struct unpacker *u, const struct cvf_opts *opts, struct vt
         rc = take_record(u);
     }
     if (rc == -EBADMSG) return vt_err_set(err, rc, "%s: damaged: the record at byte %zu makes no sense", opts->input, at);
-    if (rc) return vt_err_set(err, rc, "%s", strerror(-rc));
+    if (rc) return vt_err_set(err, rc, "%s", rc == -EINTR ? "interrupted" : strerror(-rc));
     literal(u, "\n]");
     if (u->metadata.len) {
         literal(u, ",\n\"viztracer_metadata\":");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/base/interrupt.h"
 #include "cli/base/memory.h"
 #include "cli/format/cvf/cvf.h"
 #include "cli/format/json/chrome_json.h"
@@ -15,7 +16,7 @@ struct cvf_source {
 
 /* Recognises the version and the kind of the first record. A file that ends behind the version is an empty one. */
 static int unpack(const char *path, const int *fd, struct vt_err *err) {
-    struct cvf_opts opts = {.input = path};
+    struct cvf_opts opts = {.input = path, .stop = &interrupts_seen};
     struct cvf_result result;
     struct output *out;
     uint64_t bytes;
@@ -38,7 +39,10 @@ static int cvf_open(const char *path, struct trace_info **info, void **state, st
     if (!rc) {
         snprintf(name, sizeof name, "/proc/self/fd/%d", s->fd);
         rc = source_json.open(name, info, &s->json, &why);
-        if (rc) vt_err_set(err, rc, "%s: what is in it is no trace: %s", path, strerror(-rc));
+        if (rc == -EINTR)
+            *err = why;
+        else if (rc)
+            vt_err_set(err, rc, "%s: what is in it is no trace: %s", path, strerror(-rc));
     }
     if (rc) {
         vt_close(&s->fd);

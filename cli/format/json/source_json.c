@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/base/input.h"
+#include "cli/base/interrupt.h"
 #include "cli/base/json_walk.h"
 #include "cli/base/memory.h"
 #include "cli/format/json/chrome_json.h"
@@ -402,7 +403,8 @@ static int json_open(const char *path, struct trace_info **info, void **state, s
     made->only_texts = made->raised_unknown = true;
     s->lanes = (struct lanes){.info = made, .learns = true};
     struct pass p = {.s = s, .info = made, .lanes = &s->lanes};
-    struct json_handler handler = {.event = on_event, .meta = on_meta, .file = on_file, .left_out = &made->left_out};
+    struct json_handler handler = {
+        .event = on_event, .meta = on_meta, .file = on_file, .left_out = &made->left_out, .stop = &interrupts_seen};
     int rc = json_events_read(path, &handler, &p, &made->damage, err);
     if (!rc && made->damage.code && !s->lanes.any)
         rc = vt_err_set(err, -EBADMSG, "%s: %s; there is nothing before that place", path, made->damage.msg);

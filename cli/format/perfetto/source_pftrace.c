@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/base/input.h"
+#include "cli/base/interrupt.h"
 #include "cli/base/memory.h"
 #include "cli/base/pb_put.h"
 #include "cli/format/perfetto/perfetto.h"
@@ -515,10 +516,11 @@ static void pftrace_close(struct trace_info *info, void *state) {
 
 static int learn(struct pftrace_source *s, struct trace_info *info, struct vt_err *err) {
     struct pass p = {.s = s, .info = info, .lanes = &s->lanes};
-    struct pftrace_handler handler = {.packet = on_packet, .left_out = &info->left_out};
+    struct pftrace_handler handler = {.packet = on_packet, .left_out = &info->left_out, .stop = &interrupts_seen};
     int rc = pftrace_packets(s->path, &handler, &p, &info->damage, err);
     if (!rc) rc = give_rest(&p);
     if (!rc && !info->nprocesses && !info_build_process(&s->build, "0", 1)) rc = -ENOMEM; /* writers need a process */
+    if (rc == -EINTR) return vt_err_set(err, rc, "interrupted");
     if (rc) return input_cannot(s->path, rc, err);
     if (p.lanes->any) trace_info_put_ends(info);
     for (uint32_t i = 0; i < info->nthreads; i++) info->nshown += info->threads[i]->shown;
