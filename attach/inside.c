@@ -163,6 +163,18 @@ int inside_call(pid_t pid, pid_t tid, long *nr, unsigned long arg[2]) {
     return sscanf(words, "%ld %lx %lx", nr, &arg[0], &arg[1]) == 3 && *nr >= 0; /* else stopped, and not in a call */
 }
 
+int inside_sp(pid_t pid, pid_t tid, uint64_t *sp) {
+    char path[64], words[256];
+    unsigned long at;
+    long nr;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
+    if (vt_read_file(path, words, sizeof(words), NULL)) return 0;
+    if (!strncmp(words, "running", 7)) return -EAGAIN;
+    if (sscanf(words, "%ld %*x %*x %*x %*x %*x %*x %lx", &nr, &at) != 2 || nr < 0) return 0;
+    *sp = at;
+    return 1;
+}
+
 /* Which wait goes on in restart_syscall: the registers still have its arguments, and the kernel may tell where it sleeps. */
 static long restarted(pid_t pid, pid_t tid, const unsigned long arg[2]) {
     static const struct {

@@ -27,6 +27,8 @@ void inside_close(struct inside *l);
 
 /* The number of the system call that a thread is in and its first two arguments: 1; -EAGAIN = it runs; 0 = unknown. */
 int inside_call(pid_t pid, pid_t tid, long *nr, unsigned long arg[2]);
+/* The stack pointer of a thread in a system call: 1; else as inside_call. */
+int inside_sp(pid_t pid, pid_t tid, uint64_t *sp);
 /* "read" of a call that threads are found in; NULL = another one. */
 const char *inside_call_name(long nr);
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "attach/view.h"
+#include "outside/c_calls.h"
 #include "outside/core.h"
 #include "outside/locks.h"
 #include "outside/objects.h"
@@ -21,6 +22,7 @@
 #include "outside/variables.h"
 
 enum { TRIES = 20 /* for one stack */, LIST_TRIES = 20, VALUE_TRIES = 10, VALUES_MAX = 1 << 20 };
+#define C_CALLS_WORK 8192u
 #define VALUES_WORK 4000000ull /* objects and entries that are looked at in one reading */
 #define WHOLE_NS 1000000000ull
 
@@ -45,7 +47,9 @@ struct outside {
     struct pool texts; /* of the values */
     uint64_t work;     /* that may still be done for values */
     struct outside_counts counts;
-    uint64_t whole_ns; /* outside_sample: when all was last read anew */
+    uint32_t c_calls_work; /* objects that may still be looked at for outside_c_call */
+    bool c_calls_listed;   /* the list of threads was read for it */
+    uint64_t whole_ns;     /* outside_sample: when all was last read anew */
 };
 
 /* ---- opening ---- */
@@ -306,6 +310,38 @@ static int read_with_values(struct outside *o, struct raw_thread *raw) {
 }
 
 void outside_want_values(struct outside *o) { o->want_values = true; }
+
+/* ---- C functions ---- */
+
+/* Once: the ids of all threads, and where they are. */
+static int list_for_c_calls(struct outside *o) {
+    size_t n;
+    struct raw_frame f;
+    int rc = read_list(o);
+    struct raw_thread **threads = pystacks_threads(o->stacks, &n);
+    if (!rc) rc = tids_read(&o->tids, o->view.info.pid, o->view.status.ns_pid);
+    for (size_t i = 0; !rc && i < n; i++)
+        if (pystacks_innermost(o->stacks, threads[i], &f)) threads[i]->native = 0;
+    o->c_calls_work = C_CALLS_WORK;
+    return rc;
+}
+
+/* The system call does not end meanwhile, so that the frame and its values stay. */
+int outside_c_call(struct outside *o, pid_t tid, char *text, size_t size) {
+    uint64_t sp, sp_again;
+    struct raw_frame f;
+    size_t n, i = 0;
+    int rc = o->core ? -ENOENT : o->c_calls_listed ? 0 : list_for_c_calls(o);
+    struct raw_thread **threads = pystacks_threads(o->stacks, &n);
+    o->c_calls_listed = true;
+    while (!rc && i < n && tid_of(o, threads[i]) != tid) i++;
+    if (rc || i == n || inside_sp(o->view.info.pid, tid, &sp) != 1) return -ENOENT;
+    remote_forget(o->remote);
+    rc = pystacks_innermost(o->stacks, threads[i], &f);
+    if (!rc && f.shim) rc = -ENOENT;
+    if (!rc) rc = c_calls_find(o->remote, &o->layout, &o->view.maps, f.address, sp, &o->c_calls_work, text, size);
+    return rc || inside_sp(o->view.info.pid, tid, &sp_again) != 1 || sp_again != sp ? -ENOENT : 0;
+}
 
 /* ---- all threads ---- */
 

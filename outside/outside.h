@@ -103,6 +103,10 @@ const struct outside_task *outside_tasks(const struct outside *o, size_t *n, boo
 /* Fills in what /proc says about each of these threads, and the locks that they wait for. */
 void outside_read_states(struct outside *o);
 
+/* Tells which C function a thread is in that waits in a system call: "time.sleep". Only outside_open is needed before it. 0;
+ * -ENOENT: it is not known. */
+VT_MUST_CHECK int outside_c_call(struct outside *o, pid_t tid, char *text, size_t size);
+
 /* What was read last. */
 const struct outside_thread *outside_threads(const struct outside *o, size_t *n);
 /* Threads of the process that are not Python's, or whose id is unknown. */

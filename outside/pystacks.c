@@ -233,6 +233,11 @@ static int read_frame(struct pystacks *s, uint64_t address, struct raw_frame *f)
     return 0;
 }
 
+int pystacks_innermost(struct pystacks *s, struct raw_thread *t, struct raw_frame *f) {
+    int rc = read_thread(s, t);
+    return rc ? rc : t->top ? read_frame(s, t->top, f) : -ENOENT;
+}
+
 /* From the innermost frame outwards. An error: the chain led nowhere. */
 static int walk(struct pystacks *s, struct raw_thread *t) {
     uint64_t at = t->top, brent = 0;

@@ -47,6 +47,8 @@ bool pystacks_is_cut(const struct pystacks *s);
 
 /* Reads the stack of one thread. 0: it is whole. -EAGAIN: it has changed meanwhile; what is known is in t. */
 VT_MUST_CHECK int pystacks_read(struct pystacks *s, struct raw_thread *t);
+/* Reads the ids of a thread and its innermost frame alone, once: it is right only if the thread does not run Python code. */
+VT_MUST_CHECK int pystacks_innermost(struct pystacks *s, struct raw_thread *t, struct raw_frame *f);
 /* Whether t has stood still since the last pystacks_read, which was of t and gave 0. If so, what was read meanwhile belongs to
  * its stack. */
 bool pystacks_still(struct pystacks *s, struct raw_thread *t);

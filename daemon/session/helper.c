@@ -59,7 +59,18 @@ struct run {
     int fd;
     const struct helper_req *req;
     struct helper_msg msg;
+    struct outside *outside; /* NULL: C functions cannot be named */
 };
+
+/* "recvfrom(5: tcp a -> b)" of a thread in socket.recv becomes "_socket.socket.recv(5: tcp a -> b)". */
+static void name_c_function(struct run *run, pid_t tid, const char *text, char *to, size_t size) {
+    const char *fd = strchr(text, '(');
+    char name[INSIDE_TEXT_MAX];
+    if (run->outside && !outside_c_call(run->outside, tid, name, sizeof(name)))
+        snprintf(to, size, "%s%s", name, fd ? fd : "");
+    else
+        snprintf(to, size, "%s", text);
+}
 
 static int send_inside(void *ctx, pid_t tid, const char *text) {
     struct run *run = ctx;
@@ -67,7 +78,7 @@ static int send_inside(void *ctx, pid_t tid, const char *text) {
     if (!msg) return -ENOMEM;
     msg->kind = HELPER_INSIDE;
     msg->err.code = tid;
-    snprintf(msg->err.msg, sizeof(msg->err.msg), "%s", text);
+    name_c_function(run, tid, text, msg->err.msg, sizeof(msg->err.msg));
     int rc = send_msg(run->fd, msg, sizeof(*msg), -1);
     free(msg);
     return rc;
@@ -100,8 +111,11 @@ static int prepare_arena(void *ctx, int arena_fd, struct vt_err *err) {
         int rc = n < 0 ? -errno : -ENOSPC;
         return vt_err_set(err, rc, "cannot write the shared arena: %s; free some memory, then try again", strerror(-rc));
     }
+    struct vt_err unnamed = {0};
+    if (outside_open(&run->outside, run->req->pid, &unnamed)) run->outside = NULL;
     inside_each(run->req->pid, send_inside, run); /* as late as possible: the agent comes next */
-    run->msg.kind = HELPER_ARENA;                 /* from now on the daemon renews the lease */
+    outside_close(run->outside);
+    run->msg.kind = HELPER_ARENA; /* from now on the daemon renews the lease */
     (void)fault_point("arena-made");
     int rc = send_msg(run->fd, &run->msg, sizeof(run->msg), arena_fd);
     (void)fault_point("arena-handed-over");

@@ -50,7 +50,8 @@ enum {
     BYTES_SIZE = 16,
     BYTES_DATA = 32,
     CELL_VALUE = 16,
-    FRAME_INNER = 24 /* 3.11+: the interpreter's own frame, of a frame object */
+    FRAME_STACK_TOP = 64, /* 3.14+: in the interpreter's own frame, the end of its values while it is in a call */
+    FRAME_INNER = 24      /* 3.11+: the interpreter's own frame, of a frame object */
 };
 #define STR_IS_COMPACT (1u << 5)
 #define STR_IS_ASCII (1u << 6)

@@ -1,6 +1,7 @@
 """Threads that wait in one system call each, one that waits again and again, and one that computes. Prints the two ends of its
 connection as the trace should show them."""
 import os
+import select
 import socket
 import threading
 import time
@@ -33,6 +34,15 @@ def reading():
     os.read(pipe[0], 1)
 
 
+def selecting():
+    select.select([pipe[0]], [], [])
+
+
+def entering():
+    with gate:
+        pass
+
+
 def napping():
     while True:
         time.sleep(0.2)
@@ -44,7 +54,7 @@ def computing():
         slots[0] += 1
 
 
-for work in (accepting, receiving, locked, reading, napping, computing):
+for work in (accepting, receiving, locked, reading, selecting, entering, napping, computing):
     threading.Thread(target=work, name=work.__name__, daemon=True).start()
 time.sleep(0.1)
 ready()
