@@ -6,6 +6,15 @@ from viztracer._viztracer_agent import counter, instant, span, span_begin, span_
 from viztracer.decorator import ignore_function, log_sparse, trace_and_save
 from viztracer.tracer import VizTracer, get_tracer
 
+
+
+def load_ipython_extension(ipython):
+    """%load_ext viztracer: the cell magic %%viztracer."""
+    from viztracer import _notebook
+
+    _notebook.load_ipython_extension(ipython)
+
+
 __all__ = [
     "VizTracer",
     "__version__",
@@ -13,6 +22,7 @@ __all__ = [
     "get_tracer",
     "ignore_function",
     "instant",
+    "load_ipython_extension",
     "log_sparse",
     "span",
     "span_begin",

@@ -154,6 +154,12 @@ class VizTracer(object):
         self._session = None
         self._afterfork = None
         self._raw = []  # events of add_raw and of torch; the daemon does not know them
+        self._torch = None
+        if log_torch:
+            import torch  # ModuleNotFoundError here, not at the start
+
+            self._torch = torch
+        self._torch_profile = None
         self._sync_marker = None
         self._printed = None
         self._registered = None
@@ -263,12 +269,20 @@ class VizTracer(object):
                 self._session.keep(self._registered, self._newest(), self.file_info)
             self.parsed = False
             self.data = {}
+        if self._torch:
+            from viztracer._torch import TorchProfile
+
+            self._torch_profile = TorchProfile(self._torch)
+            self._torch_profile.start()
         self.enable = self._collects = True
         VizTracer._recording = self
         try:
             self._begin()
         except BaseException:
             self.enable = self._collects = False
+            if self._torch_profile is not None:
+                profile, self._torch_profile = self._torch_profile, None
+                profile.stop(0)
             self._give_print_back()
             if not self._session.is_over:
                 self._drop()
@@ -286,6 +300,9 @@ class VizTracer(object):
         if not self.enable:
             return
         self.enable = self._collects = False
+        if self._torch_profile is not None:
+            profile, self._torch_profile = self._torch_profile, None
+            self._raw += profile.stop(self.get_base_time())
         self._give_print_back()
         if self._plugins:
             self._plugins.event("post-stop")

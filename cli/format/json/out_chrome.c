@@ -343,6 +343,8 @@ static int chrome_mark(struct trace_writer *w, const struct trace_mark *mark) {
         put_text_field(w, ",\"cat\":", mark->cat, mark->cat_len);
     else if (mark->ph == 'i')
         put_literal(w, ",\"cat\":\"INSTANT\"");
+    else if (memchr("bne", mark->ph, 3)) /* viewers find the end of an asynchronous slice by its category and id */
+        put_literal(w, ",\"cat\":\"SPAN\"");
     if (mark->id) put_text_field(w, ",\"id\":", mark->id, mark->id_len);
     put_text_field(w, ",\"name\":", mark->name, mark->name_len);
     if (mark->args_json) {
