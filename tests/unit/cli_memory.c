@@ -13,6 +13,7 @@
 #include "tests/lib/capture.h"
 #include "tests/lib/case.h"
 #include "tests/lib/trace_build.h"
+#include "tests/lib/trace_hostile.h"
 #include "tests/lib/trace_random.h"
 
 #define THREADS 20000u
@@ -33,9 +34,7 @@ static void tear_down(void) {
 
 static void write_threads(void) {
     FILE *f = fopen(path, "w");
-    for (unsigned i = 0; i < THREADS; i++)
-        fprintf(f, "%s{\"ph\":\"X\",\"pid\":1,\"tid\":%u,\"ts\":%u,\"dur\":1,\"name\":\"f\"}", i ? "," : "[", i, i);
-    fputs("]", f);
+    trace_hostile_json(f, THREADS);
     ck_assert_int_eq(fclose(f), 0);
 }
 
@@ -110,6 +109,46 @@ START_TEST(test_memory_commands_end_in_one_line_at_the_limit) {
 }
 END_TEST
 
+/* More of each kind than 4 MB can hold. */
+static const struct {
+    const char *kind;
+    uint32_t n;
+} floods[] = {{"threads", 40000}, {"stacks", 400}, {"names", 6000}, {"open", 500}, {"tasks", 100000}};
+
+/* Either all of it in the allowed memory, or one line and no output. */
+static void must_stay_in_limit(const char *kind, const char *from, const char *suffix) {
+    char to[96], *out, *err_text;
+    uint64_t before = memory_used();
+    snprintf(to, sizeof to, "%s%s", from, suffix);
+    memory_again();
+    int rc = *suffix ? command(&cli_convert, &out, &err_text, from, "-o", to, "--max_memory", "4M", NULL)
+                     : command(&cli_report, &out, &err_text, from, "--max_memory", "4M", NULL);
+    ck_assert_msg(memory_most() <= before + 4000000 + 200000, "%s to '%s': %lu kB", kind, suffix, memory_most() / 1000);
+    if (rc == CLI_OK) {
+        ck_assert_msg(*suffix, "report on %s needs no memory?", kind);
+    } else {
+        ck_assert_msg(strstr(err_text, "needs more than 4.2 MB of memory") && strchr(err_text, '\n') == strrchr(err_text, '\n'),
+                      "%s to '%s': %s", kind, suffix, err_text);
+        ck_assert_msg(!*suffix || access(to, F_OK), "%s: an output was left", to);
+    }
+    if (*suffix) unlink(to);
+    free(out);
+    free(err_text);
+}
+
+START_TEST(test_memory_hostile_traces_stay_in_the_limit) {
+    for (size_t i = 0; i < VT_ARRAY_LEN(floods); i++) {
+        struct trace_build b;
+        ck_assert_int_eq(trace_hostile_make(&b, floods[i].kind, floods[i].n), 0);
+        must_stay_in_limit(floods[i].kind, b.path, "");
+        must_stay_in_limit(floods[i].kind, b.path, ".json");
+        must_stay_in_limit(floods[i].kind, b.path, ".html");
+        must_stay_in_limit(floods[i].kind, b.path, ".pftrace");
+        trace_build_remove(&b);
+    }
+}
+END_TEST
+
 START_TEST(test_memory_a_thread_costs_little) {
     char *out, *err_text;
     write_threads();
@@ -154,8 +193,11 @@ START_TEST(test_memory_all_is_given_back) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_memory_what_is_in_use_is_counted, test_memory_above_the_limit_nothing_is_given,
-                                  test_memory_commands_end_in_one_line_at_the_limit, test_memory_a_thread_costs_little,
+    const TTest *const tests[] = {test_memory_what_is_in_use_is_counted,
+                                  test_memory_above_the_limit_nothing_is_given,
+                                  test_memory_commands_end_in_one_line_at_the_limit,
+                                  test_memory_hostile_traces_stay_in_the_limit,
+                                  test_memory_a_thread_costs_little,
                                   test_memory_all_is_given_back};
     return case_main("cli/memory", tests, VT_ARRAY_LEN(tests), set_up, tear_down);
 }
