@@ -1,3 +1,4 @@
+/* Owns the making of traces that ask their reader for as much memory as they can. */
 #include "tests/lib/trace_hostile.h"
 
 #include <stdlib.h>
