@@ -30,8 +30,10 @@ ATTACH_SRC := $(wildcard attach/*.c attach/arch/*.c)
 OUTSIDE_SRC := $(wildcard outside/*.c)
 DAEMON_SRC := $(wildcard daemon/*.c daemon/*/*.c)
 CLI_SRC    := $(wildcard cli/*.c cli/*/*.c cli/*/*/*.c)
+# Python files that the agent carries in itself
+CARRIED    := python/viztracer/_instrument.py python/viztracer/_extras.py
 AGENT_FILES := $(sort $(shell find agent -name '*.[ch]' -o -name '*.map')) $(sort $(wildcard proto/abi/*.h)) \
-    python/viztracer/_instrument.py # at any depth
+    $(CARRIED) # at any depth
 AGENT_SRC  := $(filter %.c,$(AGENT_FILES))
 TESTLIB_SRC := $(wildcard tests/lib/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
@@ -104,11 +106,14 @@ AGENT_OBJ := $(patsubst %.c,$(BUILD)/agentobj/%.o,$(AGENT_SRC))
 $(BUILD)/agentobj/%.o: %.c | $(BUILD)/.deps-build
 	@mkdir -p $(@D)
 	$(CC) $(AGENT_CFLAGS) $(AGENT_CPPFLAGS) $(DEPFLAGS) -c -o $@ $<
-$(BUILD)/gen/agent/instrument_source.h: python/viztracer/_instrument.py
+$(BUILD)/gen/agent/%_source.h: python/viztracer/_%.py
 	@mkdir -p $(@D)
-	{ echo '/* generated from $< */'; echo 'static const char instrument_source[] = {'; od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0};'; } > $@
-$(BUILD)/agentobj/agent/instrument.o: $(BUILD)/gen/agent/instrument_source.h
-$(BUILD)/agentobj/agent/instrument.o: AGENT_CPPFLAGS += -iquote $(BUILD)/gen
+	{ echo '/* generated from $< */'; echo 'static const char $*_source[] = {'; od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo '0};'; } > $@
+define carry
+$(BUILD)/agentobj/agent/$(1).o: $(BUILD)/gen/agent/$(1)_source.h
+$(BUILD)/agentobj/agent/$(1).o: AGENT_CPPFLAGS += -iquote $(BUILD)/gen
+endef
+$(foreach file,$(CARRIED),$(eval $(call carry,$(patsubst python/viztracer/_%.py,%,$(file)))))
 $(AGENT): $(AGENT_OBJ) agent/agent.map
 	@mkdir -p $(@D)
 	$(CC) -shared -nostdlib -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack -Wl,-z,nodelete -Wl,-Bsymbolic -Wl,--build-id=sha1 -Wl,--hash-style=both -Wl,--eh-frame-hdr \

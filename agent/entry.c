@@ -126,7 +126,8 @@ int agent_prepare(uint64_t dlsym_address) {
     agent.c_calls = ctl->flags & VT_F_C_CALLS;
     agent.user_code = NULL;
     agent.governed = ctl->max_overhead;
-    agent.in_slices = agent.some_left = agent.own = agent.sparse = false;
+    agent.in_slices = agent.some_left = agent.own = agent.user_over = false;
+    agent.sparse = ctl->flags & VT_F_SPARSE;
     agent.full = detail_wanted(ctl) || (agent.governed && (layout.python >= 0x30c || agent.c_calls));
     filter_start();
     agent.max_stack_depth = ctl->max_stack_depth;
@@ -170,6 +171,7 @@ void agent_start(void) {
     uint64_t start = clock_full();
     void *me = py.PyThreadState_Get();
     bool collecting = collector_off(); /* before anything makes an object */
+    repr_use(NULL);
     int rc = names_start(ctl->err, sizeof ctl->err);
     if (!rc) rc = layout_check(me, agent.extra_index, ctl->err, sizeof ctl->err);
     if (!rc) value_check();
@@ -190,7 +192,7 @@ void agent_start(void) {
     if (!rc) {
         ctl->hook_kind = agent.hooks->kind;
         ctl->t_hooks_on = clock_full();
-        if (!agent.own) stacks_emit(); /* VizTracer's start tells only what begins after it */
+        if (!agent.own && !agent.sparse) stacks_emit(); /* VizTracer's start tells only what begins after it */
     }
     if (!rc) {
         if (collecting) collector_on();

@@ -6,6 +6,7 @@
  * on. */
 #include "agent/instrument.h"
 
+#include "agent/carried.h"
 #include "agent/cpython/layout.h"
 #include "agent/cpython/repr.h"
 #include "agent/cpython/text.h"
@@ -201,64 +202,16 @@ static void *logger_new(void) {
     return logger;
 }
 
-/* ---- the Python file ---- */
-
-/* Lines of options. They come from the daemon's memory, so every step is bounded. */
-static void options_text(char *to, uint32_t room) {
-    const struct vt_ctl *ctl = agent.ctl;
-    uint64_t from = (uint64_t)ctl->include_bytes + ctl->exclude_bytes;
-    for (uint32_t i = 0; i < VT_GLOBS; i++) from += ctl->glob_bytes[i];
-    uint64_t bytes = ctl->instrument_bytes, at = 0;
-    if (from > VT_FILTER_BYTES || bytes > VT_FILTER_BYTES - from) bytes = 0;
-    for (; at < bytes && at + 1 < room; at++) to[at] = ctl->filters[from + at] ? ctl->filters[from + at] : '\n';
-    to[at] = 0;
-}
-
-static int failed(const char *why) {
-    struct vt_ctl *ctl = agent.ctl;
-    py.PyErr_Clear();
-    if (!*ctl->err) text_append(ctl->err, sizeof ctl->err, why);
-    return -VT_ENOTSUP;
-}
-
-/* Runs the file in a namespace of its own: its object `api`, a new reference. */
-static void *run_file(void) {
-    void *code = py.Py_CompileString(instrument_source, "<viztracer>", FILE_INPUT);
-    void *names = code ? py.PyDict_New() : NULL, *done = NULL, *found = NULL;
-    if (names && !py.PyDict_SetItemString(names, "__builtins__", py.PyEval_GetBuiltins()))
-        done = py.PyEval_EvalCode(code, names, names);
-    if (done) found = py.PyDict_GetItemString(names, "api");
-    if (found) py.Py_IncRef(found);
-    drop_ref(done);
-    drop_ref(names);
-    drop_ref(code);
-    return found;
-}
-
 int instrument_start(void) {
-    static char options[VT_FILTER_BYTES + 1];
-    struct vt_ctl *ctl = agent.ctl;
-    if (!instrument_wanted(ctl) || api) return 0;
-    if (!py.Py_CompileString || !py.PyEval_EvalCode || !py.PyDict_New || !py.PyDict_SetItemString || !py.PyEval_GetBuiltins)
-        return failed("this interpreter lacks what --log_var and its kind need");
-    options_text(options, sizeof options);
-    void *logger = logger_new(), *started = logger ? run_file() : NULL;
-    void *wrong = started ? py.PyObject_CallMethod(started, "start", "Os", logger, options) : NULL;
+    if (!carried_wanted(agent.ctl) || api) return 0;
+    void *logger = logger_new(), *started = logger ? carried_run(instrument_source) : NULL;
+    int rc = carried_start(started, logger, "--log_var and its kind");
     drop_ref(logger); /* the file keeps it */
-    if (wrong && wrong != py._Py_NoneStruct) {
-        struct text text;
-        text_of_unicode(&text, wrong);
-        text_append(ctl->err, sizeof ctl->err, text.bytes);
-        text_done(&text);
-    }
-    bool good = wrong == py._Py_NoneStruct;
-    drop_ref(wrong);
-    if (!good) {
+    if (rc)
         drop_ref(started);
-        return failed("--log_var and its kind could not be started");
-    }
-    api = started;
-    return 0;
+    else
+        api = started;
+    return rc;
 }
 
 /* ---- the program's own code ---- */

@@ -5,8 +5,6 @@
 
 #include "agent/record/state.h"
 
-/* Does the session want it? */
-static inline bool instrument_wanted(const struct vt_ctl *ctl) { return ctl->instrument_bytes != 0; }
 /* Before the hooks are in. 0, or -errno with vt_ctl.err filled in. */
 int instrument_start(void);
 /* The instrumented code of the program's __main__, owned by this file; NULL = it runs as it is. `code`: as the interpreter is

@@ -1,6 +1,8 @@
 /* Owns the way in of a launch: the launch library calls vt_agent_launch in a process that is about to run the first line of its
  * program, on the thread that runs it, with the GIL. Owns also the session of a child that such a process forks. */
+#include "agent/cpython/repr.h"
 #include "agent/entry.h"
+#include "agent/extras.h"
 #include "agent/hooks/user_code.h"
 #include "agent/instrument.h"
 #include "proto/abi/launch.h"
@@ -20,7 +22,7 @@ static int start_session(const struct vt_launch *launch) {
         agent_give_up("agent start failed");
         return rc;
     }
-    if (instrument_start()) {
+    if (extras_start() || instrument_start()) {
         agent_give_up("agent start failed");
         return -VT_ENOTSUP;
     }
@@ -29,6 +31,7 @@ static int start_session(const struct vt_launch *launch) {
     command = NULL;
     agent_start();
     if (agent.state != AGENT_TRACING) return -VT_ENOTSUP;
+    repr_use(extras_repr());
     if (launch->user_code) user_code_set(code ? code : launch->user_code);
     if (launch->flags & VT_LAUNCH_EXEC) user_code_begin_exec();
     return 0;

@@ -142,16 +142,22 @@ static void *make_hushed(void *self, void *const *args, size_t n, void *names) {
 
 /* ---- the session ---- */
 
+static void *truth(bool value) {
+    void *answer = value ? py._Py_TrueStruct : py._Py_FalseStruct;
+    py.Py_IncRef(answer);
+    return answer;
+}
+
 static void *number(int value) { return py.PyLong_FromUnsignedLong((unsigned long)value); }
 
-/* (descriptor, bytes, sparse) -> 0 or errno */
+/* (descriptor, bytes, sparse, what tells values in place of repr or None) -> 0 or errno */
 static void *start(void *self, void *const *args, size_t n, void *names) {
     (void)self;
-    if (NARGS(n) != 3 || names) return wrong_type("start(descriptor, bytes, sparse)");
+    if (NARGS(n) != 4 || names) return wrong_type("start(descriptor, bytes, sparse, repr)");
     long fd = py.PyLong_AsLong(args[0]), bytes = py.PyLong_AsLong(args[1]);
     int sparse = module_api.PyObject_IsTrue(args[2]);
     if (py.PyErr_Occurred()) return NULL;
-    return number(-own_start((int32_t)fd, (uint64_t)bytes, sparse > 0));
+    return number(-own_start((int32_t)fd, (uint64_t)bytes, sparse > 0, args[3] == py._Py_NoneStruct ? NULL : args[3]));
 }
 
 #define COMMAND(name, work)                                                                                                      \
@@ -161,13 +167,15 @@ static void *start(void *self, void *const *args, size_t n, void *names) {
     }
 COMMAND(hold, own_hold(); return none())
 COMMAND(go_on, return number(-own_go_on()))
-COMMAND(go_on_possible, void *answer = own_go_on_possible() ? py._Py_TrueStruct : py._Py_FalseStruct; py.Py_IncRef(answer);
-        return answer)
+COMMAND(go_on_possible, return truth(own_go_on_possible()))
 COMMAND(leave, own_leave(); return none())
 COMMAND(state, return number((int)own_state()))
 COMMAND(abi_major, return number(VT_ABI_MAJOR))
 COMMAND(forget_names, own_forget_names(); return none())
-COMMAND(tracing, void *answer = own_on() ? py._Py_TrueStruct : py._Py_FalseStruct; py.Py_IncRef(answer); return answer)
+COMMAND(tracing, return truth(own_on()))
+COMMAND(launched, return truth(agent.launched && own_on()))
+COMMAND(sparse, return truth(own_on() && agent.sparse))
+COMMAND(recording, return truth(own_on() && !agent.user_over))
 
 /* ---- events ---- */
 
@@ -221,15 +229,13 @@ static void *mark(void *self, void *const *args, size_t n, void *names) {
     if (NARGS(n) != 5 || names) return wrong_type("mark(letter, scope, name, id, json)");
     for (int i = 0; i < 5; i++)
         if (!is_text(args[i]) && (i < 3 || args[i] != py._Py_NoneStruct)) return wrong_type("mark(): texts only");
-    void *answer = py._Py_FalseStruct;
+    bool done = false;
     if (own_on()) {
         for (int i = 0; i < 5; i++) text_of_unicode(&part[i], args[i] == py._Py_NoneStruct ? NULL : args[i]);
-        bool done = own_mark(part[0].bytes[0], part[1].bytes[0], &part[2], &part[3], &part[4]);
-        if (done) answer = py._Py_TrueStruct;
+        done = own_mark(part[0].bytes[0], part[1].bytes[0], &part[2], &part[3], &part[4]);
         for (int i = 0; i < 5; i++) text_done(&part[i]);
     }
-    py.Py_IncRef(answer);
-    return answer;
+    return truth(done);
 }
 
 /* (name, JSON) of the innermost call, or (None, text of an assignment in it) -> recorded? */
@@ -417,6 +423,9 @@ static const struct {
     {"leave", leave},
     {"state", state},
     {"tracing", tracing},
+    {"launched", launched},
+    {"sparse", sparse},
+    {"recording", recording},
     {"forget_names", forget_names},
     {"abi_major", abi_major},
     {"instant", instant},
@@ -434,6 +443,8 @@ static int fill_module(void *module) {
         done = add_callable(module, functions[i].name, types.function, functions[i].function);
     return done ? 0 : -1;
 }
+
+int module_fill(void *object) { return find_api() ? fill_module(object) : -1; }
 
 /* struct PyModuleDef, the same on every version that is built with a GIL. */
 static struct {

@@ -17,6 +17,10 @@ struct module_api {
 };
 extern HIDDEN struct module_api module_api;
 
+/* Gives an object of the program's interpreter the module's functions as attributes. With the GIL, after py_api_resolve. 0, or
+ * -1: this Python does not export all that they need; an exception may be pending. */
+int module_fill(void *object);
+
 typedef void *(*vectorcall)(void *self, void *const *args, size_t n, void *names);
 #define NARGS(n) ((n) & ~(1ull << 63)) /* the highest bit says that args[-1] may be used */
 

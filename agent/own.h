@@ -9,9 +9,9 @@
 
 /* ---- own_session.c ---- */
 
-/* Starts the session of the arena that `fd` is, which is closed. sparse: without hooks. 0 or -errno; the daemon knows the cause.
- */
-int own_start(int32_t fd, uint64_t bytes, bool sparse);
+/* Starts the session of the arena that `fd` is, which is closed. sparse: without hooks. repr: a callable that tells values in
+ * place of repr(), or NULL. 0 or -errno; the daemon knows the cause. */
+int own_start(int32_t fd, uint64_t bytes, bool sparse, void *repr);
 /* Stops recording; own_go_on records again in the same session. Nothing if the program has no session. */
 void own_hold(void);
 int own_go_on(void);           /* 0 or -errno; then the session has ended */
@@ -28,8 +28,13 @@ void own_listen(struct thread *hushed);
 
 /* ---- own_events.c ---- */
 
+/* In a forked child, which takes its parent's session out and begins one of its own, if it gets one. */
+bool own_on_in_child(void);
 /* Is a session on, for this process? */
-static inline bool own_on(void) { return agent.state == AGENT_TRACING && agent.family->live; }
+static inline bool own_on(void) {
+    if (__builtin_expect(agent.state != AGENT_TRACING, 0)) return false;
+    return LIKELY(agent.family->live) || own_on_in_child();
+}
 
 /* The id of a span's name, an exact str, shifted as in a record. While own_on. 0 = it could not be named now: use it all the
  * same, and the event counts as dropped. */

@@ -1,5 +1,6 @@
 /* Owns the session that a program starts by itself: its start on the calling thread, and the hush in which the package's own
  * Python code runs. */
+#include "agent/cpython/repr.h"
 #include "agent/entry.h"
 #include "agent/own.h"
 #include "agent/session/session.h"
@@ -11,7 +12,7 @@ static bool is_mine(void) {
     return on && agent.own && agent.session == own_session && agent.family->live;
 }
 
-int own_start(int32_t fd, uint64_t bytes, bool sparse) {
+int own_start(int32_t fd, uint64_t bytes, bool sparse, void *repr) {
     const struct vt_boot boot = {.arena_bytes = bytes, .arena_fd = fd, .agent_fd = -1};
     struct vt_ctl *ctl = NULL;
     int rc = arena_open(&boot, &ctl);
@@ -29,6 +30,7 @@ int own_start(int32_t fd, uint64_t bytes, bool sparse) {
     agent.sparse = sparse;
     agent_start();
     if (agent.state != AGENT_TRACING) return -VT_ENOTSUP;
+    repr_use(repr);
     own_session = agent.session;
     return 0;
 }
@@ -57,6 +59,12 @@ void own_leave(void) {
 enum own_state own_state(void) {
     if (is_mine()) return agent.state == AGENT_HELD ? OWN_HELD : OWN_TRACING;
     return agent.state == AGENT_TRACING && agent.family->live ? OWN_OTHERS : OWN_NONE;
+}
+
+bool own_on_in_child(void) {
+    if (!agent.launched || !agent.forked) return false;
+    session_visit();
+    return agent.state == AGENT_TRACING && agent.family->live;
 }
 
 /* ---- hush ---- */

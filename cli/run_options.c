@@ -19,7 +19,9 @@
 #define OLDER(name, bit)                                                                                                         \
     { name, NULL, OPTION_BIT, OPTION_AT(struct run_options, older), .value = (bit), .help = CHILDREN_NOW }
 #define CHILDREN_NOW "an older name; all processes of the program are traced anyway"
-#define REGEX(field) AT(log.field), .count = offsetof(struct run_options, log.n_##field), .arg = "REGEX..."
+#define REPORTS_NOW "not needed: all processes of the program come into one trace"
+#define LOG_WORDS(field) AT(log.field), .count = offsetof(struct run_options, log.n_##field)
+#define REGEX(field) LOG_WORDS(field), .arg = "REGEX..."
 #define NOT_YET "is not available in this version"
 
 const struct option_row run_option_rows[] = {
@@ -53,23 +55,32 @@ const struct option_row run_option_rows[] = {
     {"--magic_comment", NULL, OPTION_FLAG, AT(log.magic_comment),
      .help = "obeys comments in the source: # !viztracer: log_var(\"x\", x), log_instant(\"x\"), log"},
 
+    {"Plugins", .kind = OPTION_HEADING},
+    {"--plugins", NULL, OPTION_LIST, LOG_WORDS(plugins), .arg = "MODULE...",
+     .help = "loads plugins of the package viztracer into the program: modules, or \"module arguments\""},
+
+    {"What is recorded in place of other things", .kind = OPTION_HEADING},
+    {"--log_sparse", NULL, OPTION_BIT, TRACE_BIT(VT_F_SPARSE),
+     .help = "records only functions with the decorator @log_sparse of the package viztracer, and events of the program's own"},
+    {"--log_print", NULL, OPTION_FLAG, AT(log.print),
+     .help = "makes instants of what the program prints with print, and prints nothing"},
+    {"--log_audit", NULL, OPTION_LIST, REGEX(audit), .choices = ".*",
+     .help = "records audit events with these names, or all, as instants"},
+    {"--log_func_with_objprint", NULL, OPTION_FLAG, AT(log.objprint),
+     .help = "lets the program's module objprint tell the values of --log_func_args and --log_func_retval"},
+
     {"Accepted, without effect", .kind = OPTION_HEADING},
     OLDER("--log_multiprocess", RUN_OLDER_MULTIPROCESS),
     OLDER("--log_subprocess", RUN_OLDER_SUBPROCESS),
     OLDER("--include_children", RUN_OLDER_CHILDREN),
+    {"--report_endpoint", NULL, OPTION_TEXT, AT(report_endpoint), .arg = "HOST:PORT", .help = REPORTS_NOW},
+    {"--report_server", NULL, OPTION_LIST, LOG_WORDS(report_server), .choices = "", .arg = "[HOST:PORT]", .help = REPORTS_NOW},
     ACCEPTED("--minimize_memory", "nothing is saved inside the program"),
     ACCEPTED("--sanitize_function_name", "names are always valid JSON"),
     ACCEPTED("--trace_self", "no Python code of the tracer runs in the program"),
 
     REFUSED("--attach_installed", "is not needed: --attach works on every process"),
-    REFUSED("--log_sparse", NOT_YET),
-    REFUSED("--log_print", NOT_YET),
-    REFUSED("--log_audit", NOT_YET),
     REFUSED("--log_torch", NOT_YET),
-    REFUSED("--log_func_with_objprint", NOT_YET "; use --log_func_args"),
-    REFUSED("--plugins", NOT_YET),
-    REFUSED("--report_server", NOT_YET),
-    REFUSED("--report_endpoint", NOT_YET),
     OPTION_END,
 };
 
@@ -96,7 +107,7 @@ static int take_rcfile(struct run_options *o, const char *path) {
     return rc ? cli_usage("%s: %s", path, err.msg) : CLI_OK;
 }
 
-/* Lines for python/viztracer/_instrument.py. */
+/* Lines for python/viztracer/_instrument.py and _extras.py. */
 static int fill_instrument(struct run_options *o) {
     const struct {
         const char *name;
@@ -108,7 +119,11 @@ static int fill_instrument(struct run_options *o) {
                  {"log_func_exec", o->log.func_exec, o->log.n_func_exec},
                  {"log_func_entry", o->log.func_entry, o->log.n_func_entry},
                  {"log_exception", NULL, o->log.exception},
-                 {"magic_comment", NULL, o->log.magic_comment}};
+                 {"magic_comment", NULL, o->log.magic_comment},
+                 {"log_audit", o->log.audit, o->log.n_audit},
+                 {"plugins", o->log.plugins, o->log.n_plugins},
+                 {"log_print", NULL, o->log.print},
+                 {"log_func_with_objprint", NULL, o->log.objprint}};
     size_t n = 0;
     for (size_t i = 0; i < VT_ARRAY_LEN(lists); i++) n += lists[i].n;
     o->instrument = calloc(n + 1, sizeof(char *));
@@ -116,12 +131,13 @@ static int fill_instrument(struct run_options *o) {
     for (size_t i = 0; i < VT_ARRAY_LEN(lists); i++)
         for (size_t k = 0; k < lists[i].n; k++) {
             const char *value = lists[i].list ? lists[i].list[k] : "";
-            if (strchr(value, '\n')) return cli_usage("--%s: a regular expression of one line is wanted", lists[i].name);
+            if (strchr(value, '\n')) return cli_usage("--%s: a value of one line is wanted", lists[i].name);
             if (asprintf(&o->instrument[o->trace.trace.n_instrument], "%s %s", lists[i].name, value) < 0)
                 return cli_fail("out of memory");
             o->trace.trace.n_instrument++;
         }
     o->trace.trace.instrument = o->instrument;
+    if (o->log.objprint) o->trace.trace.flags |= VT_F_REPR;
     return CLI_OK;
 }
 
@@ -142,6 +158,8 @@ void run_options_tell_older(const struct run_options *o) {
     for (const struct option_row *row = run_option_rows; row->name && !o->trace.quiet; row++)
         if (row->kind == OPTION_BIT && row->at == offsetof(struct run_options, older) && o->older & (uint32_t)row->value)
             fprintf(stderr, "viztracer: %s is %s\n", row->name, row->help);
+    if (!o->trace.quiet && (o->report_endpoint || o->log.report_server))
+        fprintf(stderr, "viztracer: --report_%s is %s\n", o->report_endpoint ? "endpoint" : "server", REPORTS_NOW);
 }
 
 void run_options_free(struct run_options *o) {

@@ -54,7 +54,7 @@ struct option_row {
     enum option_kind kind;
     size_t at, size, count; /* where in the caller's struct */
     int64_t value, min, max;
-    const char *choices; /* separated by blanks */
+    const char *choices; /* separated by blanks; of a LIST: the word that stands for none, NULL = one is wanted */
     /* Stores the value of a CUSTOM or a CHOICE: 0, or -EINVAL and the row's `wants` is said. */
     int (*take)(void *at, const char *text);
     const char *wants; /* CUSTOM: "a window like 1.5..2"; arguments: "one trace at a time" */

@@ -187,6 +187,7 @@ static int take_list(struct walk *w, const struct option_row *row, const char *v
         rc = list_add_path(w, row, w->argv[++w->i]);
     }
     if (rc || n) return rc;
+    if (row->choices) return list_add_path(w, row, row->choices);
     return vt_err_set(w->err, -EINVAL, "%s: expected at least one %s", who, row->kind == OPTION_PATHS ? "path" : "name");
 }
 

@@ -10,6 +10,8 @@
 
 enum { ITEMS_MAX = 10000, INT_BITS_MAX = 8192 };
 
+static void *repr_function; /* owned; asked in place of repr(), NULL = repr() */
+
 static void put_value(struct out *out, void *value);
 /* ---- objects of other types ---- */
 
@@ -259,9 +261,39 @@ static void put_value(struct out *out, void *value) {
     }
 }
 
+/* ---- a callable of the program in place of repr ---- */
+
+void repr_use(void *function) {
+    void *before = repr_function;
+    if (function) py.Py_IncRef(function);
+    repr_function = function;
+    drop_ref(before);
+}
+
+bool repr_is_replaced(void) { return repr_function; }
+
+static void put_told(struct out *out, void *value) {
+    void *function = repr_function;
+    struct text text;
+    py.Py_IncRef(function); /* it may end the session */
+    void *told = py.PyObject_CallMethod(function, "__call__", "(O)", value);
+    py.Py_DecRef(function);
+    if (!told) {
+        put_error(out);
+        return;
+    }
+    text_of_unicode(&text, told);
+    put(out, text.bytes, text.len);
+    text_done(&text);
+    drop_ref(told);
+}
+
 uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit, const void *main_interpreter) {
     struct out out = {.to = to, .room = room, .limit = limit, .main_interpreter = main_interpreter};
-    put_value(&out, value);
+    if (repr_function && field(py.PyThreadState_Get(), layout.ts_interp) == main_interpreter)
+        put_told(&out, value);
+    else
+        put_value(&out, value);
     if (py.PyErr_Occurred()) py.PyErr_Clear();
     if (out.full) mark_cut(&out);
     return out.len;

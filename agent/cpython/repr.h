@@ -13,6 +13,10 @@ void value_check(void);
 /* The same by repr(). May run code of the target (__repr__), which may do anything: pause the thread first. No
  * exception is pending afterwards. `main_interpreter`: a KeyboardInterrupt that is raised there is handed on to the program. */
 uint32_t repr_value(void *value, char *to, uint32_t room, uint32_t limit, const void *main_interpreter);
+/* From now on repr_value asks this callable of the program for the text of a whole value, in the main interpreter; NULL: repr().
+ * With the GIL; takes a reference. */
+void repr_use(void *function);
+bool repr_is_replaced(void); /* has it named one? */
 /* A number, None, a bool or an ASCII str: no code of the target runs, a pending exception is left alone. The length in bytes,
  * or -1: it is a value of another kind, or its text does not fit into `room`. */
 int32_t repr_plain(void *value, char *to, uint32_t room, uint32_t limit);

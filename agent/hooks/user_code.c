@@ -11,12 +11,14 @@ static uint32_t exec_id; /* of builtins.exec while its call is open; 0 = none */
 void user_code_set(void *code) {
     exec_id = 0;
     agent.user_code = code;
+    agent.user_over = false;
 }
 
 /* It counts for --max_stack_depth, as VizTracer's does. */
 static bool records_exec(void) {
     struct thread *thread = thread_current();
-    return thread && agent.c_calls && !filter_leaves_out_function("builtins", "exec") && depth_fits(thread, true);
+    return thread && agent.c_calls && !agent.sparse && !filter_leaves_out_function("builtins", "exec") &&
+           depth_fits(thread, true);
 }
 
 void user_code_begin_exec(void) {
@@ -32,6 +34,7 @@ void user_code_begin_exec(void) {
 static void end(void) {
     const uint64_t nothing = 0;
     agent.user_code = NULL;
+    agent.user_over = !(agent.flags & VT_F_LOG_EXIT);
     if (exec_id && depth_fits(this_thread, false)) emit_any_clock(exec_id | VT_REC_C_RETURN);
     exec_id = 0;
     if (agent.flags & VT_F_LOG_EXIT || agent.state != AGENT_TRACING || emit_payload(VT_PL_USER_END, &nothing, sizeof nothing))

@@ -70,6 +70,7 @@ static void plain_tell(uint32_t kind, union plain *text, uint32_t len, enum deta
 
 static bool plain_result(void *value, enum detail_way way) {
     union plain text;
+    if (repr_is_replaced()) return false;
     int32_t len = repr_plain(value, text.bytes, PLAIN_MAX, agent.repr_limit);
     if (len < 0 || len == PLAIN_MAX) return false;
     plain_tell(VT_PL_RETVAL, &text, (uint32_t)len, way);
@@ -113,6 +114,7 @@ static uint32_t plain_argument(const struct locals *locals, int64_t i, char *to,
 static bool plain_arguments(const struct locals *locals, int64_t count, enum detail_way way) {
     union plain text;
     uint32_t len = 0;
+    if (repr_is_replaced()) return false;
     for (int64_t i = 0; i < count; i++) {
         uint32_t more = plain_argument(locals, i, text.bytes + len, PLAIN_MAX - len);
         if (!more) return false;

@@ -50,7 +50,7 @@ struct agent {
     bool parallel;  /* interpreters with a GIL of their own are traced, too (hooks/parallel.c) */
     bool c_calls;
     bool own;    /* the program itself has started the session (own_session.c) */
-    bool sparse; /* and wants no hooks: only its own events are recorded */
+    bool sparse; /* the session has no hooks: only the program's own events are recorded */
     bool key_made;
     uint32_t tid_at; /* offset of the thread id from pthread_self(), 0 = not known */
     uint32_t key;    /* pthread key whose destructor tells us that a thread ends */
@@ -62,6 +62,7 @@ struct agent {
     int64_t extra_index;   /* of our slot in co_extra, the same in each interpreter; -1 = none yet */
     uint64_t ticks_per_ms; /* from span, which is 20 ms */
     void *user_code;       /* launch: code object of the program's __main__ while it runs, borrowed; NULL = none or not known */
+    bool user_over;        /* launch: that code has ended, and with it the main thread's trace */
     bool launched;         /* started by us, or forked by such a process */
     bool joined; /* a forked child has begun its session: the event at which it did is among the open frames, or is none */
     void (*forked)(void); /* a child of a traced process gets a session of its own, or stays untraced. NULL: stays */

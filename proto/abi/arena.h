@@ -90,6 +90,7 @@ enum vt_hook_kind { VT_HOOK_NONE = 0, VT_HOOK_MONITORING = 1, VT_HOOK_PROFILE = 
 #define VT_F_IGNORE_FROZEN 0x20u /* --ignore_frozen */
 #define VT_F_REPR 0x40u          /* --log_func_repr */
 #define VT_F_CPU_TOLD 0x100u     /* 1.5: who made the arena tells the CPU time: the agent makes no system call for it */
+#define VT_F_SPARSE 0x200u       /* 1.5: --log_sparse: a launched program gets no hooks: only its own events are recorded */
 #define VT_F_LOG_EXIT 0x80u      /* 1.4: --log_exit: the trace of a launched program has what runs after its own code, too */
 
 /* Lists of globs behind the prefixes in vt_ctl.filters. */

@@ -457,6 +457,7 @@ def with_logger(code, logger):
 class Instrument:
     def __init__(self):
         self.settings = Settings()
+        self.is_on = False
         self.logger = None
 
     def read_options(self, text):
@@ -465,7 +466,10 @@ class Instrument:
             name, _, value = line.partition(" ")
             if not name:
                 continue
-            setting = getattr(self.settings, name)
+            setting = getattr(self.settings, name, None)
+            if setting is None:  # _extras.py has it
+                continue
+            self.is_on = True
             if not isinstance(setting, Matcher):
                 setattr(self.settings, name, True)
                 continue
@@ -499,7 +503,7 @@ class Instrument:
         """Reads the options and takes its place in the import of modules. None, or what is wrong."""
         self.logger = logger
         wrong = self.read_options(text)
-        if wrong:
+        if wrong or not self.is_on:
             return wrong
         external = sys.modules["_frozen_importlib_external"]
         loader = external.SourceFileLoader
@@ -528,6 +532,8 @@ class Instrument:
 
     def main(self, code, command):
         """The instrumented code of the program itself; None if it cannot be made from a source that is known."""
+        if not self.is_on:
+            return None
         try:
             if command is None:
                 with open(code.co_filename, "rb") as file:

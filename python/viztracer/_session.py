@@ -108,10 +108,10 @@ class Session(object):
             raise SessionError("the process that receives the trace said {!r}: use the same version of both".format(kind))
         return rest.split()
 
-    def begin(self, sparse):
+    def begin(self, sparse, teller):
         """Starts recording, on every thread. After the agent's start there is no call in here: it would be in the trace."""
         fd, size = self._arena()
-        failed = agent.start(fd, size, sparse)
+        failed = agent.start(fd, size, sparse, teller)
         if failed:
             self._fail(failed)
 

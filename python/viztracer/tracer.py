@@ -48,8 +48,13 @@ _TYPES = {
 
 @hushed
 def get_tracer():
-    """The tracer that was made last, or None."""
-    return builtins.__dict__.get("__viz_tracer__")
+    """The tracer that was made last, or None. In a program that `viztracer` has started: one of that trace."""
+    tracer = builtins.__dict__.get("__viz_tracer__")
+    if tracer is None and agent.launched():
+        from viztracer._launched import LaunchedTracer
+
+        tracer = LaunchedTracer()
+    return tracer
 
 
 def _text_of(value):
@@ -108,6 +113,7 @@ class VizTracer(object):
     start() after a save, a parse or a clear."""
 
     _recording = None  # the tracer whose session is on
+    _audit = None  # the hook, which cannot be taken out again
     _in_trace = ("run",)  # functions that stay as they are: they run the program's code
 
     def __init__(
@@ -148,6 +154,8 @@ class VizTracer(object):
         given.pop("__class__", None)
         if log_func_repr and log_func_with_objprint:
             raise ValueError("log_func_repr and log_func_with_objprint can't be set at the same time")
+        if log_func_with_objprint:
+            import objprint  # noqa: F401: an ImportError comes here, not at the start
         if isinstance(tracer_entries, bool) or not isinstance(tracer_entries, int):
             raise TypeError("tracer_entries must be an integer")
         self._given = given
@@ -216,12 +224,11 @@ class VizTracer(object):
         for name in ("ignore_c_function", "ignore_frozen", "log_gc", "log_async"):
             if getattr(self, name):
                 words.append("--" + name)
-        asks_for_args = self.log_func_args or self.log_func_with_objprint or self.log_func_repr
-        if asks_for_args:
+        if self.log_func_args:
             words.append("--log_func_args")
         if self.log_func_retval:
             words.append("--log_func_retval")
-        if asks_for_args or self.log_func_retval:
+        if self.log_func_args or self.log_func_retval:
             words.append("--log_func_repr")
         if self.max_stack_depth >= 0:
             words += ["--max_stack_depth", str(self.max_stack_depth)]
@@ -231,6 +238,14 @@ class VizTracer(object):
             if getattr(self, name):
                 words += ["--" + name] + [str(path) for path in getattr(self, name)]
         return words
+
+    def _teller(self):
+        """What tells values in place of repr, or None."""
+        if not self.log_func_with_objprint:
+            return self.log_func_repr
+        from viztracer._extras import objprint_text
+
+        return objprint_text()
 
     # ---- recording ----
 
@@ -253,6 +268,7 @@ class VizTracer(object):
             return
         if self._plugins:
             self._plugins.event("pre-start")
+        self._want_audit(self.log_audit)
         if self.log_print:
             self._take_print()
         if other is not None and other is not self:
@@ -290,7 +306,7 @@ class VizTracer(object):
 
     def _begin(self):
         if agent.state() == 0:
-            self._session.begin(self.log_sparse)
+            self._session.begin(self.log_sparse, self._teller())
         elif agent.go_on():
             raise SessionError("the process that receives the trace has ended")
 
@@ -711,22 +727,28 @@ class VizTracer(object):
             callback, args, kwargs = self._afterfork
             callback(self, *args, **kwargs)
 
-    # ---- print ----
+    # ---- print, audit events ----
 
     def _take_print(self):
-        if self._printed is not None:
-            return
-        self._printed = builtins.print
+        if self._printed is None:
+            from viztracer._extras import start_print
 
-        @hushed
-        def print(*values, **kwargs):
-            self.log_instant("print - " + kwargs.get("sep", " ").join(map(str, values)) + kwargs.get("end", "\n"), scope="g")
-
-        builtins.print = print
+            self._printed = start_print(agent, __import__)
 
     def _give_print_back(self):
         if self._printed is not None:
             builtins.print, self._printed = self._printed, None
+
+    def _want_audit(self, patterns):
+        if VizTracer._audit is None:
+            if patterns is None:
+                return
+            from viztracer._extras import Audit
+
+            VizTracer._audit = Audit(agent, __import__)
+        wrong = VizTracer._audit.want([] if patterns is None else list(patterns) or [".*"])
+        if wrong:
+            raise ValueError(wrong.lstrip("-"))
 
 
 def _after_fork():

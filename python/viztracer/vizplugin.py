@@ -53,17 +53,22 @@ class VizPluginManager(object):
         name = plugin.split()[0]
         try:
             module = importlib.import_module(name)
-        except (ImportError, ModuleNotFoundError):
-            print("There's no module named {}, maybe you need to install it".format(name))
-            raise SystemExit(1) from None
+        except ImportError:
+            return self._unusable("There's no module named {}, maybe you need to install it".format(name))
         maker = getattr(module, "get_vizplugin", None)
         if maker is None:
-            print("Unable to find get_vizplugin in {}. Incorrect plugin.".format(name))
-            raise SystemExit(1)
+            return self._unusable("Unable to find get_vizplugin in {}. Incorrect plugin.".format(name))
         made = maker(plugin)
         if not isinstance(made, VizPluginBase):
             raise TypeError("Invalid plugin!")
         return made
+
+    def _unusable(self, why):
+        print(why)
+        raise SystemExit(1)
+
+    def _handle(self, plugin, handler):
+        handler(self._tracer.data)
 
     def _tell(self, plugin, kind, payload):
         answer = plugin.message(kind, payload)
@@ -76,7 +81,7 @@ class VizPluginManager(object):
         for plugin in self._plugins:
             answer = self._tell(plugin, "event", {"when": when})
             if answer.get("action") == "handle_data":
-                answer["handler"](self._tracer.data)
+                self._handle(plugin, answer["handler"])
 
     def command(self, command):
         """What plugins answer to a command has to be a success."""

@@ -107,6 +107,12 @@ static const struct test_case cases[] = {
      .calls = "f",
      .n = 1},
     {.name = "logged-terminal", .line = PROGRAM "show_process", .options = "--log_var=.*", .flags = TERMINAL},
+    {.name = "audited-script", .line = PROGRAM "show_process a -o b", .options = "--log_audit=.*"},
+    {.name = "audited-exception", .line = PROGRAM "fail", .options = "--log_audit", .ends = "exit status 1"},
+    {.name = "audited-hook", .line = PROGRAM "hook_audit", .options = "--log_audit=.*"},
+    {.name = "audited-fork", .line = PROGRAM "fork", .options = "--log_audit=.*"},
+    {.name = "audited-child", .line = PROGRAM "run_child", .options = "--log_audit=.*"},
+    {.name = "audited-threads", .line = PROGRAM "threads", .options = "--log_audit=.*", .calls = "called", .n = 400},
     {.name = "optimized",
      .line = "$PY -OO -c 'def f(): print(5)\nf()\nassert 0\nprint(f.__doc__, __debug__)'",
      .flags = FEW,
@@ -511,24 +517,6 @@ START_TEST(test_launch_stops_and_goes_on_with_the_program) {
 }
 END_TEST
 
-/* ---- options ---- */
-
-/* Runs `viztracer OPTIONS` for a script that is copied where the interpreter sees it; loads the trace. */
-static void trace_with(const struct interp *ip, struct trace *t, const char *options, const char *rest, const char *output) {
-    char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], who[256], inside[PATH_MAX], script[PATH_MAX];
-    static struct run r;
-    snprintf(who, sizeof who, "%.150s on %s", options, ip->version);
-    snprintf(script, sizeof script, "%s/tests/targets/launched.py", tree_root());
-    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
-    snprintf(text, sizeof text, "exec %.1000s/viztracer --quiet -o %.1000s %s %s", tree_bin(), output, options, rest);
-    run_expand(ip, text, line, sizeof line);
-    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
-    run_finish(&r, line);
-    ck_assert_msg(!r.status, "%s: status %x: %s%s", who, (unsigned)r.status, r.text[0], r.text[1]);
-    must_load(t, output, who);
-    unlink(output);
-}
-
 /* Whoever started the client may have blocked SIGCHLD. The client sees the end of a program that has no interpreter, and the
  * program has the same mask. */
 START_TEST(test_launch_ends_where_sigchld_is_blocked) {
@@ -543,202 +531,6 @@ START_TEST(test_launch_ends_where_sigchld_is_blocked) {
     tool_wait(&tool, 20000);
     ck_assert_msg(!tool.timed_out, "it did not end: %s%s", tool.out, tool.err);
     ck_assert_msg(strstr(tool.out, "0000000000010000"), "the mask is another: %s", tool.out);
-}
-END_TEST
-
-START_TEST(test_launch_log_exit_records_the_end) {
-    const struct interp *ip = suite_interp(_i);
-    static const char *const others[] = {"", "--ignore_c_function", "--log_func_args", "--include_functions marked at_the_end"};
-    for (size_t i = 0; i < VT_ARRAY_LEN(others); i++) {
-        struct trace t;
-        char options[128];
-        snprintf(options, sizeof options, "%s --", others[i]);
-        trace_with(ip, &t, options, PROGRAM "exit_functions", temp_path(".json"));
-        ck_assert_msg(trace_count(&t, "marked", 0) == 1 && !trace_count(&t, "at_the_end", 0), "%s on %s", options, ip->version);
-        trace_free(&t);
-        snprintf(options, sizeof options, "--log_exit %s --", others[i]);
-        trace_with(ip, &t, options, PROGRAM "exit_functions", temp_path(".json"));
-        ck_assert_msg(trace_count(&t, "marked", 0) == 1 && trace_count(&t, "at_the_end", 0) == 1, "%s on %s", options,
-                      ip->version);
-        trace_free(&t);
-    }
-}
-END_TEST
-
-/* As many entries as VizTracer has: builtins.exec, <module> and list.append. */
-START_TEST(test_launch_has_viztracers_entries) {
-    const struct interp *ip = suite_interp(_i);
-    static const struct {
-        const char *options;
-        size_t n;
-    } rows[] = {{"", 3}, {"--max_stack_depth 2", 2}, {"--max_stack_depth 1", 1}, {"--ignore_c_function", 1}};
-    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
-    for (size_t row = 0; row < VT_ARRAY_LEN(rows); row++) {
-        struct trace t;
-        char options[128];
-        size_t n = 0;
-        snprintf(options, sizeof options, "%s --python $PY", rows[row].options);
-        trace_with(ip, &t, options, "-c 'lst = []; lst.append(1)'", temp_path(".json"));
-        for (size_t i = 0; i < t.n; i++) n += t.events[i].ph == 'X';
-        ck_assert_msg(n == rows[row].n, "%s: %zu entries on %s", rows[row].options, n, ip->version);
-        trace_free(&t);
-    }
-}
-END_TEST
-
-/* ---- values of variables ---- */
-
-/* In their order: letter, name, args. A name that ends in "*" says how it begins. */
-static const struct {
-    char ph;
-    const char *name, *args;
-} told[] = {
-    {'i', "Variable Assign - x = <module*", NULL},
-    {'i', "Function Entry - assigned = 'assigned is called'", NULL},
-    {'i', "Variable Assign - x = 0", NULL},
-    {'i', "Variable Assign - x = 1", NULL},
-    {'i', "Variable Assign - x = 2", NULL},
-    {'i', "Variable Assign - x = 3", NULL},
-    {'i', "Variable Assign - x = 4", NULL},
-    {'i', "Variable Assign - x = 8", NULL},
-    {'i', "Variable Assign - x = 9", NULL},
-    {'i', "Variable Assign - x = <_io.TextIOWrapper*", NULL},
-    {'i', "Variable Assign - x = 10", NULL},
-    {'i', "Exception - ValueError() = ValueError('told')", NULL},
-    {'i', "Variable Assign - x = ValueError('told')", NULL},
-    {'i', "Variable Assign - x = 11", NULL},
-    {'i', "Attribute Assign - holder.attr = 12", NULL},
-    {'i', "Attribute Assign - holder.attr = 13", NULL},
-    {'i', "Attribute Assign - holder.attr = 14", NULL},
-    {'i', "Variable Assign - x = '\xc3\xa9\"\\\\\\n'", NULL},
-    {'i', "Variable Delete - x", NULL},
-    {'i', "Variable Assign - x = 0", NULL},
-    {'i', "Variable Assign - x = 1", NULL},
-    {'i', "Variable Assign - x = 0", NULL},
-    {'i', "Exception - StopAsyncIteration = <class 'StopAsyncIteration'>", NULL},
-    {'i', "Variable Assign - x = 'entered'", NULL},
-    {'i', "Function Entry - steps = 'steps is called'", NULL},
-    {'i', "Variable Assign - y = 5", NULL},
-    {'C', "Variable Assign - n", "Variable Assign - n=1;"},
-    {'C', "Variable Assign - n", "Variable Assign - n=2.5;"},
-    {'i', "Variable Assign - n = True", NULL},
-    {'i', "Variable Assign - n = inf", NULL},
-    {'C', "Variable Assign - n", "Variable Assign - n=100000000000000000000;"},
-    {'i', "Variable Assign - n = 'text'", NULL},
-    {'C', "value", "value=3;"},
-    {'i', "len(\"abc\")", NULL},
-    {'C', "named", "value=4;"},
-    {'i', "object", "object={'k': 3};"},
-    {'i', "moment", NULL},
-    {'i', "with args", "args=[3];"},
-    {'i', "Variable Assign - y = 20", NULL},
-    {'i', "Variable Assign - y = 42", NULL},
-};
-
-static bool name_fits(const char *name, const char *wanted) {
-    size_t n = strlen(wanted);
-    return wanted[n - 1] == '*' ? !strncmp(name, wanted, n - 1) : !strcmp(name, wanted);
-}
-
-static void must_tell(const struct trace *t, const char *who) {
-    size_t n = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        const struct trace_event *e = &t->events[i];
-        if (e->ph != 'i' && e->ph != 'C') continue;
-        ck_assert_msg(n < VT_ARRAY_LEN(told), "%s: %c %s is too much", who, e->ph, e->name);
-        ck_assert_msg(e->ph == told[n].ph && name_fits(e->name, told[n].name), "%s: %c %s instead of %s", who, e->ph, e->name,
-                      told[n].name);
-        bool same = e->args && told[n].args ? !strcmp(e->args, told[n].args) : e->args == told[n].args;
-        ck_assert_msg(same, "%s: %s with %s", who, e->name, e->args ? e->args : "nothing");
-        n++;
-    }
-    ck_assert_msg(n == VT_ARRAY_LEN(told), "%s: %zu values instead of %zu", who, n, VT_ARRAY_LEN(told));
-}
-
-/* Assignments of every kind, also in a module that has a .pyc file; that file stays as it is, and nothing of ours is in the
- * trace. */
-START_TEST(test_launch_tells_values_of_variables) {
-    const struct interp *ip = suite_interp(_i);
-    struct trace t;
-    char inside[PATH_MAX], path[PATH_MAX];
-    static const char *const files[] = {"logged_module.py", "logged.py"};
-    for (size_t i = 0; i < VT_ARRAY_LEN(files); i++) {
-        snprintf(path, sizeof path, "%s/tests/targets/%s", tree_root(), files[i]);
-        ck_assert(!target_copy_in(ip, path, inside, sizeof inside));
-    }
-    trace_with(ip, &t,
-               "--log_var x y --log_number n --log_attr attr --log_func_exec steps --log_func_entry 'assigned|steps' "
-               "--log_exception --magic_comment --",
-               "$PY $T/logged.py", temp_path(".json"));
-    must_tell(&t, ip->version);
-    const struct trace_event *steps = trace_find(&t, "steps", NULL);
-    ck_assert_msg(steps && steps->args &&
-                      !strcmp(steps->args, "exec_steps.[]=(12) y = 5;exec_steps.[]=(12) rest = ();exec_steps.[]=(12) key = 2;"
-                                           "exec_steps.[]=(14) total = 7;exec_steps.[]=(15) total = 8;"),
-                  "%s: %s", ip->version, steps && steps->args ? steps->args : "no steps");
-    for (size_t i = 0; i < t.n; i++)
-        ck_assert_msg(!t.events[i].name || !strstr(t.events[i].name, "<viztracer>"), "%s: %s", ip->version, t.events[i].name);
-    trace_free(&t);
-}
-END_TEST
-
-/* The folder of the .pyc files is the program's: it is neither made nor changed. */
-START_TEST(test_launch_leaves_pyc_files_alone) {
-    const struct interp *ip = suite_interp(_i);
-    static struct run r;
-    char line[RUN_TEXT_MAX], text[RUN_TEXT_MAX], dir[PATH_MAX];
-    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
-    snprintf(dir, sizeof dir, "%s", temp_path(".dir"));
-    snprintf(
-        text, sizeof text,
-        "mkdir %.900s && cd %.900s && cp $T/logged_module.py . && unset PYTHONPYCACHEPREFIX PYTHONDONTWRITEBYTECODE && V='"
-        "%.900s/viztracer --quiet -o o.json --log_var y --python $PY -c' && $V 'import logged_module' && ls && $PY -c 'import "
-        "logged_module' && cp -p __pycache__/* before && $V 'import logged_module; logged_module.answer(1)' && cmp before "
-        "__pycache__/* && ls __pycache__ | wc -l && grep -c 'Variable Assign - y = 4' o.json; cd / && rm -r %.900s",
-        dir, dir, tree_bin(), dir);
-    run_expand(ip, text, line, sizeof line);
-    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
-    run_finish(&r, "pyc");
-    ck_assert_msg(!strcmp(r.text[0], "logged_module.py\no.json\n1\n1\n"), "%s: %s%s", ip->version, r.text[0], r.text[1]);
-}
-END_TEST
-
-/* The program runs, and the line at the end says what is wrong. */
-START_TEST(test_launch_says_what_is_no_regular_expression) {
-    const struct interp *ip = suite_interp(_i);
-    static struct run r;
-    char line[RUN_TEXT_MAX], text[RUN_TEXT_MAX];
-    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
-    snprintf(text, sizeof text, "%.1000s/viztracer -o %.1000s --log_var '(x' --python $PY -c 'print(5)'; echo $?", tree_bin(),
-             temp_path(".json"));
-    run_expand(ip, text, line, sizeof line);
-    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
-    run_finish(&r, "regex");
-    ck_assert_msg(!strcmp(r.text[0], "5\n1\n") && strstr(r.text[1], "--log_var: (x is no regular expression"), "%s: %s%s",
-                  ip->version, r.text[0], r.text[1]);
-}
-END_TEST
-
-/* -u and --pid_suffix make names with a pid; -u and --output_dir are taken together. Options are taken from behind the program,
- * and
- * --flamegraph writes one more file. */
-START_TEST(test_launch_makes_names) {
-    const struct interp *ip = suite_interp(_i);
-    static struct run r;
-    char line[RUN_TEXT_MAX], text[RUN_TEXT_MAX], dir[PATH_MAX];
-    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
-    snprintf(dir, sizeof dir, "%s", temp_path(".dir"));
-    snprintf(text, sizeof text,
-             "V=%.1000s/viztracer; $V --quiet -u --output_dir %.1000s --python $PY $T/launched.py nothing; $V --quiet -o "
-             "%.1000s/a.json.gz "
-             "--pid_suffix --python $PY -c pass; $V --quiet --python $PY $T/launched.py nothing -o %.1000s/f.json --flamegraph "
-             "-x; cd %.1000s; ls | sed 's/[0-9]/N/g; s/N\\+/N/g'; rm *; rmdir %.1000s",
-             tree_bin(), dir, dir, dir, dir, dir);
-    run_expand(ip, text, line, sizeof line);
-    run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
-    run_finish(&r, "names");
-    ck_assert_msg(!strcmp(r.text[0], "a_N.json.gz\nf.json\nf.svg\nlaunched_N_N_N.json\n"), "%s: %s%s", ip->version, r.text[0],
-                  r.text[1]);
 }
 END_TEST
 
@@ -788,12 +580,6 @@ int main(void) {
     suite_add(s, "group", test_launch_signal_to_the_group_comes_once, 300);
     suite_add(s, "stops", test_launch_stops_and_goes_on_with_the_program, 300);
     suite_add_once(s, "sigchld-blocked", test_launch_ends_where_sigchld_is_blocked, 60);
-    suite_add(s, "log-exit", test_launch_log_exit_records_the_end, 300);
-    suite_add(s, "entries", test_launch_has_viztracers_entries, 300);
-    suite_add(s, "values", test_launch_tells_values_of_variables, 300);
-    suite_add(s, "pyc", test_launch_leaves_pyc_files_alone, 300);
-    suite_add_once(s, "no-regex", test_launch_says_what_is_no_regular_expression, 60);
-    suite_add_once(s, "names", test_launch_makes_names, 300);
     int rc = suite_main(s);
     run_clean_up();
     return rc;

@@ -204,6 +204,56 @@ class Arguments(Case):
             fib(1)
         self.assertEqual(events("a.json")[0]["args"], {"func_args": {"n": "1"}, "return_value": "1"})
 
+    def test_values_are_told_by_a_function_of_the_program(self):
+        def tell(value):
+            fib(2)
+            return "<%s>" % (value if value != 2 else 1 // 0)
+
+        with VizTracer(output_file="a.json", verbose=0, log_func_args=True, log_func_retval=True, log_func_repr=tell):
+            fib(1)
+            "".join([])
+        with VizTracer(output_file="b.json", verbose=0, log_func_args=True):
+            fib(1)
+        with VizTracer(output_file="c.json", verbose=0, log_func_repr=tell):
+            fib(1)
+        with VizTracer(output_file="d.json", verbose=0, log_func_args=True, log_func_repr=tell):
+            fib(2)
+        self.assertEqual(names("a.json").count("fib"), 1)
+        self.assertEqual(events("a.json")[0]["args"], {"func_args": {"n": "<1>"}, "return_value": "<1>"})
+        self.assertEqual(events("b.json")[0]["args"], {"func_args": {"n": "1"}})
+        self.assertNotIn("args", events("c.json")[0])
+        self.assertIn("ZeroDivisionError", str([event.get("args") for event in events("d.json")]))
+        with self.assertRaises(TypeError):
+            VizTracer(log_func_repr=3)
+
+    def test_objprint_tells_values_where_it_is_installed(self):
+        code = (
+            "from viztracer import VizTracer\n"
+            "def f(n): return n\n"
+            "with VizTracer(output_file='a.json', verbose=0, log_func_args=True, log_func_with_objprint=True): f(1)\n"
+        )
+        self.assertIn("objprint", self.run_code(code)[2])
+        with open("objprint.py", "w") as file:
+            file.write("def objstr(value): return 'told ' + str(value)\n")
+        self.assertEqual(self.run_code(code)[0], 0)
+        self.assertEqual(events("a.json")[0]["args"], {"func_args": {"n": "told 1"}})
+
+    def test_audit_events_are_recorded_while_the_tracer_is_on(self):
+        with VizTracer(output_file="a.json", verbose=0, log_audit=["my[.].*"]):
+            sys.audit("my.event", 1, "two", self)
+            sys.audit("other.event")
+        sys.audit("my.event", "after")
+        with VizTracer(output_file="b.json", verbose=0):
+            sys.audit("my.event")
+        with VizTracer(output_file="c.json", verbose=0, log_audit=[]):
+            sys.audit("other.event", 3)
+        found = [e for e in events("a.json") if e["ph"] == "i"]
+        self.assertEqual([(e["name"], e["args"]["args"][:2], e["s"]) for e in found], [("my.event", ["1", "two"], "t")])
+        self.assertEqual([e for e in events("b.json") if e["ph"] == "i"], [])
+        self.assertIn("other.event", [e["name"] for e in events("c.json")])
+        with self.assertRaises(ValueError):
+            VizTracer(verbose=0, log_audit=["("]).start()
+
     def test_newest_entries_are_kept(self):
         with VizTracer(output_file="a.json", verbose=0, tracer_entries=4):
             fib(5)

@@ -141,12 +141,24 @@ START_TEST(test_run_older_names_say_what_they_do_now) {
 }
 END_TEST
 
+START_TEST(test_run_takes_lists_that_may_be_empty) {
+    must_parse("--log_audit --report_server --quiet script.py --log_audit");
+    ck_assert(o.nwords == 1 && o.log.n_audit == 1 && !strcmp(o.log.audit[0], ".*") && o.log.n_report_server == 1);
+    must_parse("--log_audit a b --plugins 'x y' --report_endpoint h:1 --log_print --log_func_with_objprint -- script.py");
+    ck_assert(o.log.n_audit == 2 && o.log.n_plugins >= 1 && !strcmp(o.report_endpoint, "h:1"));
+    ck_assert(o.log.print && o.trace.trace.flags & VT_F_REPR);
+    must_parse("--log_sparse script.py");
+    ck_assert(o.trace.trace.flags & VT_F_SPARSE);
+    ck_assert_int_eq(parse("--log_var --quiet script.py"), CLI_USAGE);
+}
+END_TEST
+
 START_TEST(test_run_names_may_be_shortened) {
     must_parse("--log_exi --ignore_c script.py");
     ck_assert(o.trace.trace.flags & VT_F_LOG_EXIT && !(o.trace.trace.flags & VT_F_C_CALLS));
     ck_assert_int_eq(parse("--log_f script.py"), CLI_USAGE);
-    ck_assert_int_eq(parse("--log_sp script.py"), CLI_USAGE);
-    ck_assert_msg(strstr(said, "--log_sparse is not available in this version"), "%s", said);
+    ck_assert_int_eq(parse("--log_to script.py"), CLI_USAGE);
+    ck_assert_msg(strstr(said, "--log_torch is not available in this version"), "%s", said);
     ck_assert_int_eq(parse("-m"), CLI_USAGE);
 }
 END_TEST
@@ -163,7 +175,7 @@ START_TEST(test_run_patterns_become_lines) {
     must_parse("script.py");
     ck_assert_uint_eq(o.trace.trace.n_instrument, 0);
     ck_assert_int_eq(parse("--log_var 'a\nb' -- script.py"), CLI_USAGE);
-    ck_assert_msg(strstr(said, "--log_var: a regular expression of one line"), "%s", said);
+    ck_assert_msg(strstr(said, "--log_var: a value of one line"), "%s", said);
     ck_assert_int_eq(parse("--log_var -- script.py"), CLI_USAGE);
     put("values.ini", "[default]\nlog_var = x y\nmagic_comment = 1\n", 0644);
     must_parse("--rcfile values.ini script.py");
@@ -321,6 +333,7 @@ int main(void) {
     const TTest *const tests[] = {test_run_takes_its_options_from_behind_the_program,
                                   test_run_options_end_where_the_user_says,
                                   test_run_older_names_say_what_they_do_now,
+                                  test_run_takes_lists_that_may_be_empty,
                                   test_run_names_may_be_shortened,
                                   test_run_patterns_become_lines,
                                   test_run_rcfile_comes_before_the_command_line,
