@@ -70,9 +70,9 @@ static int trace(struct launch *l) {
     return rc;
 }
 
-/* The command's name was forgotten. */
+/* The command's name was forgotten. "-" is a program on stdin. */
 static bool is_trace(const char *name) {
-    const struct trace_format *format = format_by_name(name, NULL);
+    const struct trace_format *format = strcmp(name, "-") ? format_by_name(name, NULL) : NULL;
     return format && format_has_use(format, FORMAT_READ);
 }
 
