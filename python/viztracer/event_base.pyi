@@ -1,0 +1,3 @@
+from viztracer._watched import Watched as _EventBase
+
+__all__ = ["_EventBase"]
