@@ -213,7 +213,9 @@ static int env_make(struct launch_env *e, const char *preload, const char *key, 
     e->list = calloc(n + 3, sizeof(char *));
     if (asprintf(&e->preload, "LD_PRELOAD=%s%s%s", preload, had ? ":" : "", had ? had : "") < 0) e->preload = NULL;
     char where = follow ? VT_LAUNCH_ALL : VT_LAUNCH_ONE;
-    if (asprintf(&e->value, VT_LAUNCH_VARIABLE "=%s%02u%c", key, filters < 99 ? filters : 99, where) < 0) e->value = NULL;
+    if (asprintf(&e->value, VT_LAUNCH_VARIABLE "=%s%02u%c%0*d", key, filters < 99 ? filters : 99, where,
+                 (int)VT_LAUNCH_ORIGIN_LEN, 0) < 0)
+        e->value = NULL;
     if (!e->list || !e->preload || !e->value) return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         if (is_variable(environ[i], VT_LAUNCH_VARIABLE)) continue;

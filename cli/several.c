@@ -106,17 +106,6 @@ int several_attach(struct several *s, pid_t pid, bool asked) {
     return rc;
 }
 
-int several_adopt(struct several *s, struct client *client, pid_t pid, bool asked) {
-    int rc = 0;
-    struct member *m = add(s, pid, asked, &rc);
-    if (!m) return rc;
-    m->client = *client;
-    m->state = ASKED;
-    m->heard_ns = vt_mono_ns();
-    *client = (struct client){.fd = -1};
-    return 0;
-}
-
 /* The member is taken from the list later, by sweep(). */
 static void is_over(struct several *s, struct member *m, enum several_end how, const struct vt_err *err) {
     char line[32];

@@ -3,8 +3,7 @@
  * is converted when the last session has ended. A session that is refused, or ends, does not end the others. Main thread.
  *
  *   several_open    makes the files, connects to a daemon
- *   several_attach  asks for a session on a running process       } any number, also from look()
- *   several_adopt   takes a session that was asked for otherwise  }
+ *   several_attach  asks for a session on a running process: any number of them, also from look()
  *   several_run     until all sessions have ended
  *   several_save    writes the output, prints what was saved
  *   several_close */
@@ -41,9 +40,6 @@ VT_MUST_CHECK int several_open(struct several **out, struct attach_options *o, c
 /* Asks for a session on pid as soon as fewer than a few are being begun. asked: the user named it, so that the exit code is 1 if
  * it cannot be traced. -ENOMEM; -E2BIG: the trace has as many processes as it can hold; -ESHUTDOWN: the end has begun. */
 VT_MUST_CHECK int several_attach(struct several *s, pid_t pid, bool asked);
-/* A session that streams, or will, on this connection, which belongs to s from now on; the caller's struct is emptied. As
- * several_attach. */
-VT_MUST_CHECK int several_adopt(struct several *s, struct client *client, pid_t pid, bool asked);
 /* Until every session has ended: after Ctrl+C, -t, --max_size they are all asked to. -errno: not possible any longer, the raw
  * file has what came so far. */
 VT_MUST_CHECK int several_run(struct several *s, struct vt_err *err);

@@ -66,14 +66,15 @@ static int receive(int64_t s, int *fd, uint64_t *arena_bytes) {
     if (has_fd && n == (int64_t)sizeof answer && answer.magic == VT_LAUNCH_ANSWER_MAGIC) {
         *fd = control.fd;
         *arena_bytes = answer.arena_bytes;
+        own.pid = answer.pid;
         return 0;
     }
     if (has_fd) arch_syscall3(SYS_CLOSE, (uint64_t)control.fd, 0, 0);
     return n < 0 ? (int)n : -VT_ENOENT;
 }
 
-int connect_daemon(int rc, const char *text, int *fd, uint64_t *arena_bytes) {
-    struct vt_launch_hello hello = {.magic = VT_LAUNCH_HELLO_MAGIC, .abi_major = VT_ABI_MAJOR, .rc = rc};
+int connect_daemon(const struct vt_launch_origin *origin, int rc, const char *text, int *fd, uint64_t *arena_bytes) {
+    struct vt_launch_hello hello = {.magic = VT_LAUNCH_HELLO_MAGIC, .abi_major = VT_ABI_MAJOR, .rc = rc, .origin = *origin};
     hello.pid = (uint32_t)arch_syscall3(SYS_GETPID, 0, 0, 0);
     memcpy(hello.token, own.value + VT_LAUNCH_KEY, VT_LAUNCH_KEY);
     text_append(hello.text, sizeof hello.text, text);
@@ -89,5 +90,7 @@ int connect_daemon(int rc, const char *text, int *fd, uint64_t *arena_bytes) {
 }
 
 int connect_child(int *fd, uint64_t *arena_bytes) {
-    return own.filtered || own_is_filtered() ? -VT_ENOTSUP : connect_daemon(0, "", fd, arena_bytes);
+    struct vt_launch_origin origin;
+    origin_of_fork(&origin);
+    return own.filtered || own_is_filtered() ? -VT_ENOTSUP : connect_daemon(&origin, 0, "", fd, arena_bytes);
 }

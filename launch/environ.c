@@ -116,6 +116,7 @@ void environ_with(char *const *environment, bool wanted, char **to, char *text) 
     char *variable = copy(copy(text, VARIABLE), own.value) + 1;
     bool preload = false, had = false;
     variable[-1] = 0;
+    if (wanted) origin_write(text + sizeof VARIABLE - 1);
     for (; environment && *environment; environment++) {
         bool is_preload = text_begins(*environment, PRELOAD), is_ours = text_begins(*environment, VARIABLE);
         if (is_preload) {

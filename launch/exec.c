@@ -8,13 +8,13 @@
 
 enum { NO_FUNCTION = 38 /* ENOSYS */, NAME_LONG = 255 };
 
-static int fail(int code) {
+int exec_fail(int code) {
     int *(*location)(void) = symbol_find("__errno_location"); /* glibc and musl */
     if (location) *location() = code;
     return -1;
 }
 
-static char **environment_now(void) {
+char **exec_environment(void) {
     char ***environ = symbol_find("environ");
     return environ ? *environ : NULL;
 }
@@ -34,7 +34,7 @@ static bool found_allows(const char *name) {
     size_t len = strlen(name);
     for (size_t i = 0; i < len; i++)
         if (name[i] == '/') return pass_by_allows(name);
-    const char *at = value_of(environment_now(), "PATH");
+    const char *at = value_of(exec_environment(), "PATH");
     if (!at) at = "/bin:/usr/bin";
     while (len <= NAME_LONG) {
         size_t n = 0;
@@ -72,28 +72,28 @@ EXPORT int posix_spawnp(int *pid, const char *name, const void *actions, const v
 
 int execve(const char *program, char *const *arguments, char *const *environment) {
     int (*next)(const char *, char *const *, char *const *) = symbol_find_next("execve");
-    if (!next) return fail(NO_FUNCTION);
+    if (!next) return exec_fail(NO_FUNCTION);
     OWN_ENVIRONMENT(environment, pass_by_allows(program))
     return next(program, arguments, environment);
 }
 
 int execv(const char *program, char *const *arguments) {
     int (*next)(const char *, char *const *) = symbol_find_next("execv");
-    if (own.carries) return execve(program, arguments, environment_now());
-    return next ? next(program, arguments) : fail(NO_FUNCTION);
+    if (own.carries) return execve(program, arguments, exec_environment());
+    return next ? next(program, arguments) : exec_fail(NO_FUNCTION);
 }
 
 int execvpe(const char *name, char *const *arguments, char *const *environment) {
     int (*next)(const char *, char *const *, char *const *) = symbol_find_next("execvpe");
-    if (!next) return fail(NO_FUNCTION);
+    if (!next) return exec_fail(NO_FUNCTION);
     OWN_ENVIRONMENT(environment, found_allows(name))
     return next(name, arguments, environment);
 }
 
 int execvp(const char *name, char *const *arguments) {
     int (*next)(const char *, char *const *) = symbol_find_next("execvp");
-    if (own.carries && symbol_find_next("execvpe")) return execvpe(name, arguments, environment_now());
-    return next ? next(name, arguments) : fail(NO_FUNCTION);
+    if (own.carries && symbol_find_next("execvpe")) return execvpe(name, arguments, exec_environment());
+    return next ? next(name, arguments) : exec_fail(NO_FUNCTION);
 }
 
 typedef int (*spawn_function)(int *, const char *, const void *, const void *, char *const *, char *const *);

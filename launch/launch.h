@@ -9,11 +9,13 @@
 
 enum { LAUNCH_PATH_MAX = 4096 };
 
-/* own.c: what the client's variables said, before they were taken out. Constant after the constructor, but for `filtered`. */
+/* own.c: what the client's variables said, before they were taken out, and what has become of it since. */
 struct own {
     bool active;                     /* the client's variable was there */
     bool carries;                    /* programs that this one starts are to be looked at, too */
     bool filtered;                   /* this process has put itself under a filter of system calls; inherited by forks */
+    uint32_t pid;                    /* of this process once it is traced, as the daemon sees it; a fork inherits it */
+    uint64_t forked_ns;              /* while a thread is in fork: since when; its child inherits it */
     char value[VT_LAUNCH_VALUE + 1]; /* of the variable */
     char path[LAUNCH_PATH_MAX];      /* of this library, as in LD_PRELOAD */
 };
@@ -40,6 +42,18 @@ size_t environ_text(char *const *environment);
 bool pass_by_allows(const char *program);
 bool pass_by_is_there(const char *path); /* can it be read? */
 
+/* origin.c. Before anything else of this process can run. */
+void origin_find(void);
+/* Says that this process starts a program now, in a copy of the variable's value. Nothing changes in one that is not traced. */
+void origin_write(char *value);
+/* Who started this process: said by the variable, or inherited by a fork. */
+void origin_of_program(struct vt_launch_origin *origin);
+void origin_of_fork(struct vt_launch_origin *origin);
+
+/* exec.c. The environment that the C library has now, and -1 with this errno. */
+char **exec_environment(void);
+int exec_fail(int code);
+
 /* own.c. Is this process under more seccomp filters than the client? Only calls that the dynamic linker makes, too. */
 bool own_is_filtered(void);
 
@@ -49,9 +63,9 @@ void filters_find(void);
 /* start.c. An interpreter is in this process, and has not been initialised: waits for the first line of its program. */
 void start_arm(void);
 
-/* connect.c. Asks the daemon for the arena: its descriptor in *fd. rc, text: what the hello says. -errno: this process is not
- * traced. */
-int connect_daemon(int rc, const char *text, int *fd, uint64_t *arena_bytes);
+/* connect.c. Asks the daemon for the arena: its descriptor in *fd. origin, rc, text: what the hello says. -errno: this process is
+ * not traced. */
+int connect_daemon(const struct vt_launch_origin *origin, int rc, const char *text, int *fd, uint64_t *arena_bytes);
 /* The same in a forked child, for the agent (vt_launch.connect). */
 int connect_child(int *fd, uint64_t *arena_bytes);
 

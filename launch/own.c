@@ -50,11 +50,12 @@ static bool is_helper(int argc, char **argv) {
     return false;
 }
 
-static char *where(void) { return &own.value[VT_LAUNCH_VALUE - 1]; }
+static char *where(void) { return &own.value[VT_LAUNCH_WHERE]; }
 
 __attribute__((constructor)) static void begin(int argc, char **argv, char **handed) {
     char **environment = environment_of(handed);
     filters_find();
+    origin_find();
     if (!environment || !environ_read(environment)) return;
     own.active = true;
     bool python = symbol_find("PySys_AddAuditHook"), below = *where() == VT_LAUNCH_BELOW;

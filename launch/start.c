@@ -155,9 +155,11 @@ static void start(void *code, uint32_t flags) {
     struct vt_launch launch = {.op = VT_LAUNCH_START, .user_code = code, .flags = flags};
     if (own.carries) launch.connect = connect_child;
     const char *why = load_agent();
+    struct vt_launch_origin origin;
     int fd = -1;
     waiting.started = true;
-    if (connect_daemon(why ? -VT_ENOTSUP : 0, why ? why : "", &fd, &launch.arena_bytes)) {
+    origin_of_program(&origin);
+    if (connect_daemon(&origin, why ? -VT_ENOTSUP : 0, why ? why : "", &fd, &launch.arena_bytes)) {
         waiting.over = true;
         return;
     }

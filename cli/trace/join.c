@@ -8,6 +8,7 @@
 
 #include "cli/base/memory.h"
 #include "cli/trace/info_build.h"
+#include "cli/trace/origins.h"
 
 #define OTHER_CLOCK_NS 1000000000u
 
@@ -40,6 +41,7 @@ struct many {
     struct text_map tasks;  /* struct trace_task by part and what is known of the task */
     uint32_t ntasks;
     const struct run_opts *run; /* options of the run */
+    struct origins *origins;    /* of the run; NULL = no process comes from another one */
     size_t at;
 };
 
@@ -113,6 +115,7 @@ static int enter(struct trace_writer *w, const struct trace_call *from) {
 static int call(struct trace_writer *w, const struct trace_call *from) {
     struct trace_call to;
     int rc = call_for(w, from, &to);
+    if (w->many->origins) origins_see(w->many->origins, &to);
     return rc ? rc : w->ops->call(w->inner, &to);
 }
 
@@ -202,7 +205,8 @@ static int many_run(struct trace_info *info, void *state, const struct run_opts 
                     struct trace_writer *inner, struct trace_totals *totals, struct vt_err *err) {
     struct many *m = state;
     struct run_opts part_opts = *opts;
-    int rc = ops->begin(inner);
+    int rc = origins_new(info, &m->origins);
+    if (!rc) rc = ops->begin(inner);
     *totals = (struct trace_totals){0};
     m->run = opts;
     if (opts->progress) {
@@ -216,6 +220,9 @@ static int many_run(struct trace_info *info, void *state, const struct run_opts 
     }
     /* a thread of two parts is one */
     if (totals->threads > info->nshown || !opts->min_duration_ns) totals->threads = info->nshown;
+    if (!rc && m->origins && ops->mark) rc = origins_tell(m->origins, ops, inner);
+    origins_free(m->origins);
+    m->origins = NULL;
     if (!rc) rc = ops->end(inner, totals);
     if (rc && !err->msg[0]) vt_err_set(err, rc, "converting the traces: %s", strerror(-rc));
     return rc;
@@ -361,6 +368,11 @@ static struct trace_process *process_for(struct many *m, const struct part *part
     to->cut_off |= from->cut_off;
     if (from->parent_pid) to->parent_pid = from->parent_pid;
     if (from->born_ns) to->born_ns = from->born_ns + part->shift_ns;
+    if (from->origin_pid && !to->origin_pid) {
+        to->origin_pid = from->origin_pid;
+        to->origin_ident = from->origin_ident;
+        to->origin_ns = from->origin_ns + part->shift_ns;
+    }
     if (from->cmdline_len && info_build_text(&to->cmdline, &to->cmdline_len, from->cmdline, from->cmdline_len)) return NULL;
     if (!from->name_len) return to;
     int name_len = clash ? asprintf(&name, "%.*s (%s)", (int)from->name_len, from->name, key) : 0;

@@ -128,6 +128,9 @@ static int take_header(struct loader *l, ProtobufCMessage **msg) {
     process->pid = h->pid;
     process->parent_pid = h->parent_pid;
     process->born_ns = h->born_ns;
+    if (h->origin_pid != h->pid) process->origin_pid = h->origin_pid; /* else it became another program */
+    process->origin_ident = h->origin_ident;
+    process->origin_ns = h->origin_ns;
     l->info->uid = h->uid;
     int rc = h->process_name ? set_text(&process->name, &process->name_len, h->process_name, strlen(h->process_name)) : 0;
     if (!rc && h->cmdline && *h->cmdline) rc = set_text(&process->cmdline, &process->cmdline_len, h->cmdline, strlen(h->cmdline));

@@ -38,6 +38,9 @@ struct trace_process {
     uint64_t start_ns, end_ns; /* when tracing of it began and ended; end_ns 0 = not known. Writers: trace_process_end */
     uint32_t parent_pid;       /* 0 = not known */
     uint64_t born_ns;          /* when the process was made, to 10 ms; 0 = not known */
+    /* Which traced process started it, on which thread and when: of a launch, and not of a program that replaced another one. */
+    uint32_t origin_pid; /* 0 = none */
+    uint64_t origin_ident, origin_ns;
 };
 
 /* Where a frame was at the attach. */

@@ -90,6 +90,7 @@ struct trace_mark {
     const char *args_json; /* text of "args", any JSON value; NULL = none */
     size_t args_json_len;
     const struct trace_fold *folded; /* folded calls of the thread that are below no shown call; else NULL */
+    bool derived;                    /* told by the heads of processes (origins.h): a .vzt has it there */
 };
 
 /* Resumed pieces of calls are counted nowhere here. */

@@ -26,8 +26,8 @@ static void close_waiting(struct launch_waiting *w) {
     vt_close(&w->fd);
 }
 
-static void send_answer(int fd, int arena_fd, uint64_t arena_bytes) {
-    struct vt_launch_answer answer = {VT_LAUNCH_ANSWER_MAGIC, arena_bytes};
+static void send_answer(int fd, pid_t pid, int arena_fd, uint64_t arena_bytes) {
+    struct vt_launch_answer answer = {VT_LAUNCH_ANSWER_MAGIC, arena_bytes, (uint32_t)pid, 0};
     struct iovec iov = {&answer, sizeof(answer)};
     union {
         char buf[CMSG_SPACE(sizeof(int))];
@@ -65,7 +65,8 @@ static bool hear(struct launch *l, int fd) {
         hello.rc = -EPROTO;
         snprintf(hello.text, sizeof(hello.text), "the launch library is of another version than viztracerd");
     }
-    if (peer.pid > 0 && l->fn(l->ctx, &hello, peer.pid, &arena_fd, &arena_bytes)) send_answer(fd, arena_fd, arena_bytes);
+    if (peer.pid > 0 && l->fn(l->ctx, &hello, peer.pid, &arena_fd, &arena_bytes))
+        send_answer(fd, peer.pid, arena_fd, arena_bytes);
     return true;
 }
 

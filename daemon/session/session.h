@@ -60,6 +60,7 @@ struct session {
     bool injected;                       /* the helper said so */
     char comm[64];                       /* its name, as the kernel has it; "" = not read yet */
     struct birth birth;
+    struct vt_launch_origin origin; /* of a launch: as the process said itself */
     struct attach_info info;
     struct attach_result result;
     uint64_t begun_ns, begun_ticks, start_real_ns;

@@ -55,6 +55,9 @@ int session_put_header(struct session *s) {
     m.max_overhead = s->max_overhead;
     m.parent_pid = s->birth.parent_pid;
     m.born_ns = s->birth.born_ns;
+    m.origin_pid = s->origin.pid;
+    m.origin_ident = s->origin.ident;
+    m.origin_ns = s->origin.mono_ns ? s->origin.mono_ns : s->birth.born_ns;
     int rc = spool_put(s->spool, s->section, VT_FRAME_HEADER, &m.base);
     session_clock_frame(s, &clock);
     s->clock_ns = vt_mono_ns();

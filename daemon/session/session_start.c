@@ -240,6 +240,7 @@ int session_start(struct host *host, struct peer *peer, struct session **held, c
 static void begin(struct session *s, const struct vt_launch_hello *hello, int *arena_fd, uint64_t *arena_bytes) {
     struct vt_err err = {0};
     struct helper_msg done = {.kind = HELPER_DONE, .res = {.arena_fd = -1}};
+    s->origin = hello->origin;
     session_describe(s); /* it waits for our answer; later it may have ended */
     launch_describe(s->pid, hello->pid, &done.info);
     if (watch_target(s, &err)) vt_log(VT_LOG_ERROR, "session %d: %s", s->pid, err.msg);

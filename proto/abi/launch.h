@@ -1,6 +1,6 @@
 /* Starting a program under trace: what the launch library (launch/), the daemon and the agent say to one another.
  *
- *   client   starts the program with LD_PRELOAD=<launch library> and VIZTRACER_LAUNCH=<socket><token><filters><where>
+ *   client   starts the program with LD_PRELOAD=<launch library> and VIZTRACER_LAUNCH=<socket><token><filters><where><origin>
  *   library  in the first process that runs Python code, right before the program's first line:
  *                connects to the abstract socket   -- vt_launch_hello -->   daemon
  *                                                  <-- vt_launch_answer -- (with the descriptor of the arena)
@@ -8,7 +8,9 @@
  *
  * The token is the right to take part in the trace; the socket's name can be seen by everybody. `filters` is the number of
  * seccomp filters that the client is under, two digits: a process under more of them is left alone, because a filter may kill it
- * for a system call that it does not know. `where` is one character, enum vt_launch_where.
+ * for a system call that it does not know. `where` is one character, enum vt_launch_where. `origin` tells which traced process
+ * started this one, even if other programs are in between: its pid, the thread (pthread_self), and when (CLOCK_MONOTONIC, ns), in
+ * 8, 16 and 16 hexadecimal digits; zeros: none did.
  *
  * Where all processes are followed, each process that runs Python code connects, and gets an arena of its own: one that is
  * started by the library in it, one that is forked by the agent at its first event, through vt_launch.connect. */
@@ -20,8 +22,11 @@
 
 #define VT_LAUNCH_VARIABLE "VIZTRACER_LAUNCH"
 #define VT_LAUNCH_KEY 32u                       /* characters of the socket's own part of its name, and of the token */
-#define VT_LAUNCH_VALUE (2 * VT_LAUNCH_KEY + 3) /* characters of the variable's value */
-#define VT_LAUNCH_SOCKET "viztracer-launch-"    /* abstract: a 0 byte, this, the first VT_LAUNCH_KEY characters of the variable */
+#define VT_LAUNCH_WHERE (2 * VT_LAUNCH_KEY + 2) /* place of `where` in the variable's value */
+#define VT_LAUNCH_ORIGIN (VT_LAUNCH_WHERE + 1)  /* place of `origin` */
+#define VT_LAUNCH_ORIGIN_LEN 40u                /* its characters */
+#define VT_LAUNCH_VALUE (VT_LAUNCH_ORIGIN + VT_LAUNCH_ORIGIN_LEN) /* characters of the value */
+#define VT_LAUNCH_SOCKET "viztracer-launch-" /* abstract: a 0 byte, this, the first VT_LAUNCH_KEY characters of the variable */
 #define VT_LAUNCH_LIBRARY "libviztracer_launch.so"
 #define VT_LAUNCH_AGENT "libviztracer_agent.so" /* in the folder of the library */
 
@@ -34,22 +39,32 @@ enum vt_launch_where {
 #define VT_LAUNCH_HELLO_MAGIC 0x31484c5a49565456ull  /* "VTVIZLH1" */
 #define VT_LAUNCH_ANSWER_MAGIC 0x31414c5a49565456ull /* "VTVIZLA1" */
 
+struct vt_launch_origin { /* the traced process that started this one */
+    uint64_t ident;       /* pthread_self() of the thread */
+    uint64_t mono_ns;     /* when; 0 = not known */
+    uint32_t pid;         /* as the daemon sees it; 0 = none did */
+    uint32_t pad;
+};
+
 struct vt_launch_hello { /* one packet */
     uint64_t magic;
     uint32_t abi_major;
     int32_t rc;   /* 0, or -errno: this process runs Python code, but the agent could not be loaded */
     uint32_t pid; /* in the program's own pid namespace */
     uint32_t pad;
+    struct vt_launch_origin origin;
     char token[VT_LAUNCH_KEY];
     char text[192]; /* why, when rc is not 0; NUL-terminated */
 };
-_Static_assert(sizeof(struct vt_launch_hello) == 248, "vt_launch_hello");
+_Static_assert(sizeof(struct vt_launch_hello) == 272, "vt_launch_hello");
 
 struct vt_launch_answer { /* one packet, with the arena's descriptor. No answer: this process is not to be traced */
     uint64_t magic;
     uint64_t arena_bytes;
+    uint32_t pid; /* of this process, as the daemon sees it */
+    uint32_t pad;
 };
-_Static_assert(sizeof(struct vt_launch_answer) == 16, "vt_launch_answer");
+_Static_assert(sizeof(struct vt_launch_answer) == 24, "vt_launch_answer");
 
 /* What vt_agent_launch is asked for. With the GIL; the agent keeps no pointer but user_code. */
 enum vt_launch_op {

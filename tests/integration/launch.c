@@ -550,21 +550,22 @@ static void build_sanitized(void) {
 }
 
 /* One version for each kind of hook, the oldest, and one of another C library. */
-static const int some[] = {8, 11, 12, 14}, few[] = {8, 12}, on_terminal = 12;
+static const int some[] = {8, 11, 12, 14}, few[] = {8, 12}, few_on_terminal[] = {12};
 
 static void add_case(Suite *s, size_t row, const struct interp *ips, size_t n) {
     TCase *tc = tcase_create(cases[row].name);
     tcase_set_timeout(tc, 300);
+    bool is_few = cases[row].flags & FEW;
     for (size_t i = 0; i < n; i++) {
-        bool wanted = cases[row].flags & EVERYWHERE, second = i && ips[i - 1].minor == ips[i].minor;
-        const int *on = cases[row].flags & FEW ? few : some;
-        size_t non = cases[row].flags & FEW ? VT_ARRAY_LEN(few) : VT_ARRAY_LEN(some);
+        bool wanted = cases[row].flags & EVERYWHERE, on_terminal = false, second = i && ips[i - 1].minor == ips[i].minor;
+        const int *on = is_few ? few : some, *terminals = is_few ? few_on_terminal : some;
+        size_t non = is_few ? VT_ARRAY_LEN(few) : VT_ARRAY_LEN(some), nterminals = is_few ? VT_ARRAY_LEN(few_on_terminal) : non;
         for (size_t k = 0; k < non; k++) wanted |= on[k] == ips[i].minor && !second;
+        for (size_t k = 0; k < nterminals; k++) on_terminal |= terminals[k] == ips[i].minor && !second;
         int at = (int)(row * n + i);
         if (wanted) tcase_add_loop_test(tc, test_launch_is_like_a_bare_run, at, at + 1);
         bool other = cases[row].flags & (TERMINAL | NO_TRACE | NO_TERMINAL) || cases[row].input;
-        if (ips[i].minor == on_terminal && !second && !other)
-            tcase_add_loop_test(tc, test_launch_is_like_a_bare_run_on_a_terminal, at, at + 1);
+        if (on_terminal && !other) tcase_add_loop_test(tc, test_launch_is_like_a_bare_run_on_a_terminal, at, at + 1);
     }
     suite_add_tcase(s, tc);
 }

@@ -7,6 +7,7 @@
 #include "tests/lib/case.h"
 
 struct own own;
+void origin_write(char *value) { memset(value + VT_LAUNCH_ORIGIN, 'o', VT_LAUNCH_ORIGIN_LEN); }
 
 static void set_up(void) {
     memset(&own, 0, sizeof own);
@@ -23,6 +24,10 @@ START_TEST(test_environ_puts_the_library_first) {
     ck_assert_str_eq(list[0], "A=1");
     ck_assert_str_eq(list[1], "LD_PRELOAD=/opt/" VT_LAUNCH_LIBRARY ":/x.so");
     ck_assert_int_eq(strncmp(list[2], VT_LAUNCH_VARIABLE "=", strlen(VT_LAUNCH_VARIABLE "=")), 0);
+    const char *value = list[2] + strlen(VT_LAUNCH_VARIABLE "=");
+    ck_assert_uint_eq(strlen(value), VT_LAUNCH_VALUE);
+    ck_assert_uint_eq(strspn(value, "v"), VT_LAUNCH_ORIGIN); /* who starts it is written behind the rest */
+    ck_assert_uint_eq(strspn(value + VT_LAUNCH_ORIGIN, "o"), VT_LAUNCH_ORIGIN_LEN);
     ck_assert_ptr_null(list[3]);
     environ_with(list, false, list + 4, text + 8192);
     ck_assert_str_eq(list[4], "A=1");

@@ -389,6 +389,7 @@ static int keep_mark(struct trace_writer *w, const struct trace_mark *mark) {
 
 /* A JSON trace has garbage collections as counter marks. */
 static int vzt_mark(struct trace_writer *w, const struct trace_mark *mark) {
+    if (mark->derived) return 0;
     struct collection c = {.seen = 0};
     if (mark->ph == 'C' && mark->name_len == 18 && !memcmp(mark->name, "garbage collection", 18) && mark->args_json)
         json_numbers(mark->args_json, mark->args_json_len, take_number, &c);

@@ -51,6 +51,17 @@ static int make_sections(struct trace_writer *w) {
     return ok ? 0 : -ENOMEM;
 }
 
+/* The number that the thread gets which started the process, as put_threads gives them. */
+static uint64_t origin_thread(const struct trace_writer *w, const struct trace_process *process) {
+    for (uint32_t i = 0; process->origin_pid && i < w->info->nthreads; i++) {
+        const struct trace_thread *thread = w->info->threads[i];
+        if (thread->shown && !thread->greenlet_of && thread->ident == process->origin_ident &&
+            thread->process->pid == process->origin_pid)
+            return i + 1u;
+    }
+    return 0;
+}
+
 /* When tracing of a section's process began. */
 uint64_t out_vzt_begin_of(const struct trace_writer *w, const struct trace_process *process) {
     return process && process->end_ns ? trace_process_start(w->info, process) : first_ns(w->info);
@@ -78,6 +89,9 @@ static int put_header(struct trace_writer *w, uint32_t section) {
         header.pid = process->pid;
         header.parent_pid = process->parent_pid;
         header.born_ns = process->born_ns;
+        header.origin_pid = process->origin_pid;
+        header.origin_ident = origin_thread(w, process);
+        header.origin_ns = process->origin_ns;
     }
     if (!w->info->header) {
         header.tool_version = (char *)(uintptr_t)VT_VERSION;

@@ -1,0 +1,182 @@
+/* Programs that a launched program starts by system(), popen() and execl(), and where each process of a trace comes from: what is
+ * printed and how it ends are as in a bare run, each process is in the trace, and a flow leads to it from the call that started
+ * it (tests/targets/spawned.py). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/base.h"
+#include "tests/lib/run.h"
+#include "tests/lib/suite.h"
+
+static const struct test_case {
+    const char *name;
+    size_t flows; /* processes that another one of the trace has started */
+} cases[] = {{"system", 3}, {"pipes", 2}, {"replaced", 4}, {"programs", 6}};
+
+static void run_spawned(struct run *r, const struct interp *ip, const char *how, const char *options, const char *output) {
+    char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], tool[PATH_MAX] = "", inside[PATH_MAX], script[PATH_MAX];
+    snprintf(script, sizeof script, "%s/tests/targets/spawned.py", tree_root());
+    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
+    if (output) snprintf(tool, sizeof tool, "%.1000s/viztracer --quiet -o %.1000s %s --", tree_bin(), output, options);
+    snprintf(text, sizeof text, "exec %s $PY $T/spawned.py %s", tool, how);
+    run_expand(ip, text, line, sizeof line);
+    char *const words[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL};
+    run_start(r, words, false);
+    close(r->in);
+    r->in = -1;
+    run_finish(r, how);
+}
+
+static void must_be_alike(const struct run *bare, const struct run *traced, const char *who) {
+    ck_assert_msg(bare->status == traced->status, "%s: status %x instead of %x: %s%s", who, (unsigned)traced->status,
+                  (unsigned)bare->status, traced->text[0], traced->text[1]);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(!strcmp(bare->text[i], traced->text[i]), "%s: %s\n%.1500s\ninstead of\n%.1500s", who,
+                      i ? "stderr" : "stdout", traced->text[i], bare->text[i]);
+}
+
+/* Every line "NAME CALLS" of the program: one process called work_NAME so often. */
+static void must_have_calls(const struct trace *t, const char *text, const char *who) {
+    char copy[RUN_TEXT_MAX], name[64], function[80];
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *save, *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        unsigned want;
+        int end = 0;
+        if (sscanf(line, "%60[a-z] %u%n", name, &want, &end) != 2 || line[end]) continue;
+        snprintf(function, sizeof function, "work_%s", name);
+        const struct trace_event *call = trace_find(t, function, NULL);
+        ck_assert_msg(call, "%s: no call of %s", who, function);
+        size_t all = trace_count(t, function, 0), own = trace_count(t, function, call->pid);
+        ck_assert_msg(all == want && own == want, "%s: %zu and %zu calls of %s, not %u", who, all, own, function, want);
+    }
+}
+
+/* A call of that thread that runs at `ns`; begins: that begins there. */
+static bool has_call_at(const struct trace *t, const struct trace_event *e, bool begins) {
+    for (size_t i = 0; i < t->n; i++) {
+        const struct trace_event *call = &t->events[i];
+        if (call->ph != 'X' || call->pid != e->pid || call->tid != e->tid) continue;
+        if (begins ? llabs(call->ts - e->ts) <= 1 : call->ts <= e->ts + 1 && e->ts <= call->ts + call->dur + 1) return true;
+    }
+    return false;
+}
+
+/* Each flow leads out of a call of one process into the first call of another one. */
+static size_t must_have_flows(const struct trace *t, const char *who) {
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct trace_event *from = &t->events[i], *to = from + 1;
+        if (from->ph != 's' || strcmp(from->name, "process started")) continue;
+        ck_assert_msg(i + 1 < t->n && to->ph == 'f' && !strcmp(to->name, from->name), "%s: a flow has no end", who);
+        ck_assert_msg(from->pid != to->pid && from->ts <= to->ts, "%s: flow from %d to %d takes %lld ns", who, (int)from->pid,
+                      (int)to->pid, (long long)(to->ts - from->ts));
+        ck_assert_msg(has_call_at(t, from, false), "%s: nothing runs in %d where %d is started", who, (int)from->pid,
+                      (int)to->pid);
+        ck_assert_msg(has_call_at(t, to, true), "%s: nothing begins in %d where the flow ends", who, (int)to->pid);
+        for (size_t k = 0; k < t->n; k++)
+            ck_assert_msg(t->events[k].ph != 'X' || t->events[k].pid != to->pid || t->events[k].ts + 1 >= to->ts,
+                          "%s: the flow does not lead to the first call", who);
+        n++;
+    }
+    return n;
+}
+
+START_TEST(test_spawned_is_like_a_bare_run) {
+    const struct interp *ip = suite_interp(_i);
+    const struct test_case *c = &cases[suite_row(_i)];
+    static struct run bare, traced;
+    struct trace t;
+    char who[128];
+    const char *output = temp_path(".json");
+    snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
+    run_spawned(&bare, ip, c->name, "", NULL);
+    run_spawned(&traced, ip, c->name, "", output);
+    must_be_alike(&bare, &traced, who);
+    must_load(&t, output, who);
+    must_have_calls(&t, traced.text[0], who);
+    size_t flows = must_have_flows(&t, who);
+    ck_assert_msg(flows == c->flows, "%s: %zu flows instead of %zu", who, flows, c->flows);
+    trace_free(&t);
+    unlink(output);
+}
+END_TEST
+
+START_TEST(test_spawned_is_not_followed_with_ignore_multiprocess) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run bare, traced;
+    struct trace t;
+    const char *output = temp_path(".json");
+    for (size_t i = 0; i < 3; i++) {
+        run_spawned(&bare, ip, cases[i].name, "", NULL);
+        run_spawned(&traced, ip, cases[i].name, "--ignore_multiprocess", output);
+        must_be_alike(&bare, &traced, cases[i].name);
+        must_load(&t, output, cases[i].name);
+        ck_assert_uint_eq(trace_count(&t, "work_main", 0), 12);
+        ck_assert_uint_eq(must_have_flows(&t, cases[i].name), 0);
+        trace_free(&t);
+        unlink(output);
+    }
+}
+END_TEST
+
+/* The flows outlast every format that is read again. */
+START_TEST(test_spawned_flows_are_kept_by_formats) {
+    const struct interp *ip = suite_interp(_i);
+    static const char *const through[] = {".vzt", ".pftrace"};
+    static struct run traced;
+    const char *output = temp_path(".vzt"), *json = temp_path(".json");
+    run_spawned(&traced, ip, "programs", "", output);
+    for (size_t i = 0; i < VT_ARRAY_LEN(through); i++) {
+        const char *other = temp_path(through[i]);
+        struct tool tool;
+        struct trace t;
+        tool_runf(&tool, "convert %s -o %s", output, other);
+        must_exit(&tool, 0, through[i]);
+        tool_runf(&tool, "convert %s -o %s", other, json);
+        must_exit(&tool, 0, through[i]);
+        must_load(&t, json, through[i]);
+        size_t begun = 0, ended = 0;
+        for (size_t k = 0; k < t.n; k++) {
+            begun += t.events[k].ph == 's';
+            ended += t.events[k].ph == 'f';
+        }
+        ck_assert_msg(begun == 6 && ended == 6, "%s: %zu flows begin and %zu end", through[i], begun, ended);
+        trace_free(&t);
+        unlink(other);
+        unlink(json);
+    }
+    unlink(output);
+}
+END_TEST
+
+/* One version for each kind of hook, the oldest, and one of another C library. */
+static const int some[] = {8, 11, 12, 14};
+
+static void add_on_some(Suite *s, const char *name, const TTest *fn, size_t row, const struct interp *ips, size_t n, bool once) {
+    TCase *tc = tcase_create(name);
+    tcase_set_timeout(tc, 300);
+    for (size_t i = 0; i < n; i++) {
+        bool wanted = false, second = i && ips[i - 1].minor == ips[i].minor;
+        for (size_t k = 0; k < VT_ARRAY_LEN(some); k++) wanted |= some[k] == ips[i].minor && !second;
+        int at = (int)(row * n + i);
+        if (wanted && (!once || ips[i].minor == 12)) tcase_add_loop_test(tc, fn, at, at + 1);
+    }
+    suite_add_tcase(s, tc);
+}
+
+int main(void) {
+    Suite *s = suite_create("spawned");
+    size_t n;
+    const struct interp *ips = interp_list(&n);
+    run_set_up();
+    setenv("PYTHONWARNINGS", "ignore", 1); /* one names the pid */
+    for (size_t row = 0; row < VT_ARRAY_LEN(cases); row++)
+        add_on_some(s, cases[row].name, test_spawned_is_like_a_bare_run, row, ips, n, false);
+    add_on_some(s, "ignore-multiprocess", test_spawned_is_not_followed_with_ignore_multiprocess, 0, ips, n, true);
+    add_on_some(s, "formats", test_spawned_flows_are_kept_by_formats, 0, ips, n, true);
+    int rc = suite_main(s);
+    run_clean_up();
+    return rc;
+}
