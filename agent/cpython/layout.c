@@ -127,19 +127,34 @@ static int check_tstate(const void *tstate, char *why, size_t why_size) {
     return found ? 0 : refuse(why, why_size, "interpreter of a thread");
 }
 
+static void *call_sys(const char *name) {
+    void *function = py.PySys_GetObject(name); /* borrowed */
+    void *seen = function ? py.PyObject_CallObject(function, NULL) : NULL;
+    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    return seen;
+}
+
+/* A debugger or a coverage tool has set a trace function: then sys.gettrace() must return the object beside it. */
+static bool trace_is_there(const void *tstate) {
+    if (!field(tstate, layout.ts_tracefunc)) return true;
+    void *object = field(tstate, layout.ts_profileobj + 8), *seen = call_sys("gettrace");
+    bool there = seen && seen == (object ? object : py._Py_NoneStruct);
+    drop_ref(seen);
+    return there;
+}
+
 /* Below 3.12 the agent writes the profile function of a thread itself, because PyEval_SetProfile runs audit hooks of the target.
  * On later versions it replaces one that the target has set. The field is proved on this thread: sys.getprofile() must return
  * what was written there. */
 static bool profile_is_there(void *tstate) {
     void **slot = (void **)(void *)((char *)tstate + layout.ts_profileobj), *mark = py.PyLong_Type;
-    void *getprofile = py.PySys_GetObject("getprofile"); /* borrowed */
-    if (!getprofile || *slot || field(tstate, layout.ts_tracefunc)) return false;
+    if (*slot || !trace_is_there(tstate)) return false;
     *slot = mark;
-    void *seen = py.PyObject_CallObject(getprofile, NULL);
+    void *seen = call_sys("getprofile");
     *slot = NULL;
-    if (py.PyErr_Occurred()) py.PyErr_Clear();
+    bool there = seen == mark;
     drop_ref(seen);
-    return seen == mark;
+    return there;
 }
 
 static int check_profile(void *tstate, char *why, size_t why_size) {
