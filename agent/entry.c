@@ -256,9 +256,12 @@ static bool start(const struct vt_boot *boot, struct vt_ctl *ctl) {
         return false;
     }
     struct gil gil;
-    int rc = gil_take(&gil, still_wanted, ctl, &ctl->gil_endless);
+    int rc = gil_take(&gil, still_wanted, ctl);
     if (rc) {
-        agent_give_up(rc == -VT_ECANCELED ? "cancelled" : "no memory for a thread state");
+        agent_give_up(rc == -VT_ECANCELED ? "cancelled"
+                      : rc == -VT_ENOTSUP ? "the GIL of this build of Python is not known, so a wait for it could have no end: "
+                                            "start the program with viztracer"
+                                          : "no memory for a thread state");
         return false;
     }
     if (agent.state == AGENT_LEAVING) agent_forget_parent(ctl);
@@ -308,7 +311,7 @@ static bool with_gil(bool (*work)(void)) {
     if (!py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing())) return false;
     struct gil gil;
     uint32_t patience = PATIENCE_MS;
-    if (gil_take(&gil, still_patient, &patience, NULL)) return false;
+    if (gil_take(&gil, still_patient, &patience)) return false;
     bool result = work();
     gil_give(&gil);
     return result;

@@ -37,12 +37,11 @@ static void set_state(const struct gil *gil, const void *state) {
     if (gil->key != NO_KEY) py.pthread_setspecific(gil->key, state);
 }
 
-int gil_take(struct gil *gil, bool (*wanted)(void *ctx), void *ctx, uint32_t *endless) {
+int gil_take(struct gil *gil, bool (*wanted)(void *ctx), void *ctx) {
     memset(gil, 0, sizeof *gil);
     gil->key = NO_KEY;
     int rc = gil_wait(wanted, ctx);
-    if (rc == -VT_ECANCELED) return rc;
-    if (rc && endless) vt_store_relaxed(endless, 1u);
+    if (rc) return rc;
     if (ensure_is_safe()) {
         gil->ensured = py.PyGILState_Ensure();
         return 0;

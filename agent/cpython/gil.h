@@ -11,10 +11,10 @@ struct gil {
     uint32_t key;
     uint64_t proxy[GIL_PROXY_WORDS];
 };
-/* Waits for the GIL while wanted(), which is called about every millisecond. 0, -VT_ECANCELED (it was not wanted any more) or
- * -VT_ENOMEM (no thread state): then the GIL is not held. *gil stays where it is until gil_give. Where the fields of the GIL are
- * not where they are expected, *endless becomes 1 and the wait has no end; endless may be NULL. */
-int gil_take(struct gil *gil, bool (*wanted)(void *ctx), void *ctx, uint32_t *endless);
+/* Waits for the GIL while wanted(), which is called about every millisecond. 0, or the GIL is not held: -VT_ECANCELED (it was not
+ * wanted any more), -VT_ENOTSUP (the fields of the GIL are not where they are expected: a wait could not be ended) or -VT_ENOMEM
+ * (no thread state). *gil stays where it is until gil_give. */
+int gil_take(struct gil *gil, bool (*wanted)(void *ctx), void *ctx);
 /* Gives back what gil_take took, on the same thread. */
 void gil_give(struct gil *gil);
 

@@ -21,8 +21,10 @@
 
 enum { MUTEX_KIND = 16 }; /* glibc: of an ordinary mutex 0; musl: not used, 0 */
 enum { FUTEX_WAIT_PRIVATE = 128 };
-enum { INTERPRETER_MAX = 1 << 20, RECURSION_LIMIT_MAX = 1 << 30, TERMS = 5 };
-#define INTERVAL_MAX_US 1000000000ull
+enum { INTERPRETER_MAX = 1 << 20, RECURSION_LIMIT_MAX = 0x7fffffff, TERMS = 5 }; /* sys.setrecursionlimit takes any int */
+/* sys.setswitchinterval takes anything, 0 too. Pointers are larger than this, which is 11 days. */
+#define INTERVAL_MAX_US 1000000000000ull
+#define ASK_MAX_US 100000u /* a longer interval is not waited for: one switch more is no harm */
 #define SLICE_US 1000u
 #define SLICE_ASKED_US 100u /* while the holder may be waiting for us to take what it dropped */
 #define ASKED_SOON_US 5000u
@@ -72,8 +74,8 @@ static bool is_flag(const struct wait *w, uint32_t at) { return vt_load_relaxed(
 
 static bool gil_fits(const struct wait *w) {
     uint64_t interval = gil_word(w, GIL_INTERVAL), holder = gil_word(w, GIL_LAST_HOLDER);
-    return interval && interval <= INTERVAL_MAX_US && holder % 8 == 0 && locked(w) <= 1 &&
-           !field32(w->gil, GIL_MUTEX + MUTEX_KIND) && !field32(w->gil, GIL_SWITCH_MUTEX + MUTEX_KIND);
+    return interval <= INTERVAL_MAX_US && holder % 8 == 0 && locked(w) <= 1 && !field32(w->gil, GIL_MUTEX + MUTEX_KIND) &&
+           !field32(w->gil, GIL_SWITCH_MUTEX + MUTEX_KIND);
 }
 
 static bool flags_fit(const struct wait *w) {
@@ -103,11 +105,12 @@ static bool find(struct wait *w) {
 
 /* ---- the request ---- */
 
-/* With the mutex held and the GIL locked: then the holder's thread state cannot go. False: it is of another interpreter, or is no
- * thread state. */
-static bool request(struct wait *w) {
+/* With the mutex held and the GIL locked: then the holder's thread state cannot go. A holder of another interpreter is not asked:
+ * that would be a write into what may be freed. take_gil does not ask it either, but on 3.8, where the words are in _PyRuntime.
+ */
+static void request(struct wait *w) {
     void *holder = (void *)gil_word(w, GIL_LAST_HOLDER);
-    if (!holder || field(holder, layout.ts_interp) != w->main) return false;
+    if (layout.python != 0x308 && (!holder || field(holder, layout.ts_interp) != w->main)) return;
     if (w->words->drop_request) {
         vt_store_relaxed(word(w, w->words->drop_request), 1u);
         vt_store_relaxed(word(w, w->words->breaker), 1u);
@@ -116,7 +119,6 @@ static bool request(struct wait *w) {
         vt_fetch_or_release((uint64_t *)(void *)((char *)holder + w->words->breaker), DROP_REQUEST_BIT);
     }
     w->requested = true;
-    return true;
 }
 
 /* With the mutex held. A signal handler sets its term before eval_breaker: so eval_breaker is cleared first, and set again when a
@@ -156,20 +158,24 @@ static bool over(bool (*wanted)(void *ctx), void *ctx) {
     return !wanted(ctx) || !py.Py_IsInitialized() || (py.Py_IsFinalizing && py.Py_IsFinalizing());
 }
 
+static uint64_t ask_after(const struct wait *w) {
+    uint64_t interval = gil_word(w, GIL_INTERVAL);
+    return interval < ASK_MAX_US ? interval : ASK_MAX_US;
+}
+
 int gil_wait(bool (*wanted)(void *ctx), void *ctx) {
     struct wait w = {0};
     if (!find(&w)) return -VT_ENOTSUP;
-    uint64_t switches = gil_word(&w, GIL_SWITCH_NUMBER), waited = 0, ask_at = gil_word(&w, GIL_INTERVAL), asked_at = 0;
+    uint64_t switches = gil_word(&w, GIL_SWITCH_NUMBER), waited = 0, ask_at = ask_after(&w), asked_at = 0;
     for (;;) {
         if (!locked(&w) || gil_word(&w, GIL_SWITCH_NUMBER) != switches) return 0;
         if (over(wanted, ctx)) break;
         if (waited >= ask_at) {
             lock(&w);
-            bool fits = !locked(&w) || gil_word(&w, GIL_SWITCH_NUMBER) != switches || request(&w);
+            if (locked(&w) && gil_word(&w, GIL_SWITCH_NUMBER) == switches) request(&w);
             unlock(&w);
-            if (!fits) return w.requested ? 0 : -VT_ENOTSUP;
             if (!asked_at) asked_at = waited;
-            ask_at = waited + gil_word(&w, GIL_INTERVAL);
+            ask_at = waited + ask_after(&w);
         }
         uint32_t us = asked_at && waited - asked_at < ASKED_SOON_US ? SLICE_ASKED_US : SLICE_US;
         nap(us);

@@ -101,8 +101,6 @@ void session_answer(struct session *s, bool pending) {
     char python[24], note[256];
     if (s->answered) return;
     s->answered = true;
-    if (vt_load_relaxed(&s->arena.ctl->gil_endless))
-        vt_log(VT_LOG_INFO, "session %d: the fields of this GIL are not known: the agent waits for it without end", s->pid);
     if (!s->peer) return;
     uint32_t hex = vt_load_relaxed(&s->arena.ctl->python_hex);
     if (!s->info.py_major && hex) s->info.py_major = (int)(hex >> 8 & 0xff), s->info.py_minor = (int)(hex & 0xff);

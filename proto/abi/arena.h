@@ -151,7 +151,7 @@ struct vt_ctl {
     uint64_t t_hooks_on, t_hooks_off; /* clock ticks */
     uint64_t hold_on, hold_off;       /* clock ticks for which installing/removing the hooks held the GIL */
     uint64_t agent_base;              /* load address of the agent */
-    uint32_t gil_endless;             /* 1.3: 1 = the wait for the GIL could not be limited (unknown fields) */
+    uint32_t reserved;                /* 1.3: was written by agents that took a GIL of unknown fields */
     uint32_t hooked_most;             /* 1.4: most threads that got their profile function in one hold of the GIL; 0 = 3.12+ */
     uint32_t next_id;                 /* name ids given out so far */
     uint32_t windows;                 /* 1.1: how often the governor removed all hooks */

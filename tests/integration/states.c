@@ -236,7 +236,13 @@ static pid_t wait_for_reader(pid_t pid) {
 static const struct {
     const char *name, *arg;
     unsigned slots;
-} keepers[] = {{"gil-does-not-come", NULL, 2}, {"gil-does-not-come-alone", "alone", 1}};
+    unsigned versions; /* minor ones, 0 = all */
+} keepers[] = {{"gil-does-not-come", NULL, 2, 0},
+               {"gil-does-not-come-alone", "alone", 1, 0},
+               {"gil-does-not-come-slow", "slow", 1, 1u << 8 | 1u << 12 | 1u << 14},
+               {"gil-does-not-come-quick", "quick", 1, 1u << 10 | 1u << 13},
+               {"gil-does-not-come-deep", "deep", 1, 1u << 9 | 1u << 11},
+               {"gil-does-not-come-other", "other", 1, 1u << 8 | 1u << 10 | 1u << 11}};
 
 /* A C call keeps the GIL for longer than --gil_timeout: one line says which thread it is, and nothing is saved. The target is as
  * before and goes on when the call returns; then it can be traced. */
@@ -249,6 +255,7 @@ START_TEST(test_state_gil_does_not_come) {
     char who[96], held[96], line[192];
     const char *out = temp_path(".json");
     const char *const args[] = {keepers[suite_row(_i)].arg, NULL};
+    if (keepers[suite_row(_i)].versions && !(keepers[suite_row(_i)].versions & 1u << ip->minor)) return;
     snprintf(who, sizeof who, "%s on %s", keepers[suite_row(_i)].name, ip->version);
     ck_assert_msg(target_spawn(&t, ip, "keeper.py", args, NULL) == 0, "%s: the target does not start", who);
     pid_t keeper = wait_for_reader(t.pid);
@@ -258,7 +265,7 @@ START_TEST(test_state_gil_does_not_come) {
     must_exit(&tool, 1, who);
     snprintf(held, sizeof held, "held by thread %d (", (int)keeper);
     snprintf(line, sizeof line, "process %d: the GIL did not come within 1 s: %s", (int)t.pid, held);
-    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, line) && strstr(tool.err, "in keep at keeper.py:18, in read(0: "),
+    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, line) && strstr(tool.err, "in keep at keeper.py:19, in read(0: "),
                   "%s: %s", who, tool.err);
     ck_assert_msg(strstr(tool.out, "Waiting for the GIL, held by thread"), "%s: %s", who, tool.out);
     ck_assert_msg(strstr(tool.out, "; Ctrl+C to give up.") && !strstr(tool.out, "Ctrl+C to stop"), "%s: %s", who, tool.out);
@@ -287,6 +294,36 @@ START_TEST(test_state_gil_does_not_come) {
     trace_free(&trace);
     target_kill(&t);
     unlink(out);
+}
+END_TEST
+
+/* A GIL whose fields are not as expected: a wait for it could have no end. One line says so, at once, and nothing is left. */
+START_TEST(test_state_unknown_gil_is_refused) {
+    const struct interp *ip = suite_interp(_i);
+    struct target t;
+    struct tool tool;
+    struct census before, after;
+    char who[96];
+    const char *out = temp_path(".json");
+    const char *const args[] = {"strange", NULL};
+    if (!((1u << 8 | 1u << 11 | 1u << 12 | 1u << 14) & 1u << ip->minor)) return; /* where the words lie */
+    snprintf(who, sizeof who, "unknown GIL on %s", ip->version);
+    ck_assert_msg(target_spawn(&t, ip, "keeper.py", args, NULL) == 0, "%s: the target does not start", who);
+    ck_assert_msg(wait_for_reader(t.pid) > 0, "%s: no thread keeps it", who);
+    census_unblocked(t.pid, &before);
+    tool_runf(&tool, "--attach %d -o %s", (int)t.pid, out);
+    must_exit(&tool, 1, who);
+    ck_assert_msg(tool_one_line(&tool) && strstr(tool.err, "the GIL of this build of Python is not known"), "%s: %s", who,
+                  tool.err);
+    ck_assert_msg(access(out, F_OK) != 0, "%s: exit 1 and a trace", who);
+    for (uint64_t end = now_ms() + 10000; !census_take(t.pid, &after) && after.threads != before.threads && now_ms() < end;)
+        sleep_ms(10);
+    ck_assert_msg(after.threads == before.threads, "%s: threads %u, then %u", who, before.threads, after.threads);
+    ck_assert_msg(after.fds == before.fds, "%s: descriptors %u, then %u", who, before.fds, after.fds);
+    ck_assert_msg(!maps_have(t.pid, "viztracer-arena"), "%s: the arena is still mapped", who);
+    ck_assert_int_eq(target_send(&t, "\n"), 0);
+    ck_assert_msg(!target_progresses(&t, 1, 10000), "%s: the target does not go on", who);
+    target_kill(&t);
 }
 END_TEST
 
@@ -400,6 +437,7 @@ int main(void) {
     suite_add(s, "storm", test_state_storm, 120);
     for (int i = 0; i < (int)(sizeof keepers / sizeof *keepers); i++)
         suite_add_row(s, keepers[i].name, test_state_gil_does_not_come, i, 90);
+    suite_add(s, "gil-unknown", test_state_unknown_gil_is_refused, 90);
     suite_add_once(s, "gunicorn", test_state_gunicorn_under_load, 180);
     for (int i = 0; suite_long() && i < (int)(sizeof states / sizeof *states); i++) {
         char name[64];
