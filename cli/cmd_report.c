@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/format/format.h"
 #include "cli/report/report.h"
+#include "cli/report/report_async.h"
 
 #define SLOWEST_KEPT 20u
 #define LIMIT_MAX 1000000u
@@ -18,6 +19,7 @@ struct line {
     struct report_opts report;
     struct profile_opts profile;
     uint64_t max_memory;
+    bool async;
 };
 
 static int take_sort(void *at, const char *text) { return report_sort_of(text, at); }
@@ -50,6 +52,8 @@ static const struct option_row rows[] = {
     {"--threads", NULL, OPTION_FLAG, AT(report.threads),
      .help = "shows every thread, and where it was at the start and at the end"},
     {"--gaps", NULL, OPTION_FLAG, AT(report.gaps), .help = "shows where events were dropped"},
+    {"--async", NULL, OPTION_FLAG, AT(async),
+     .help = "shows the tasks of asyncio instead: what coroutines waited for (of a trace with --log_async)"},
     {"--json", NULL, OPTION_FLAG, AT(report.json), .help = "everything, for programs (fields: docs/formats.md)"},
     CLI_MAX_MEMORY_ROW(AT(max_memory)),
     OPTION_END,
@@ -66,6 +70,19 @@ static int parse(struct line *o, int argc, char **argv) {
     return rc;
 }
 
+/* The tasks of asyncio instead of everything else. */
+static int run_async(const struct line *o, struct trace_source *source, struct vt_err *err) {
+    struct tasks_profile *p;
+    int rc = tasks_profile_make(source, o->profile.stop, &p, err);
+    if (rc) return rc;
+    if (o->report.json)
+        rc = report_async_json(p, source, &o->report);
+    else
+        report_async_text(p, source, &o->report);
+    tasks_profile_free(p);
+    return rc;
+}
+
 static int run(int argc, char **argv) {
     struct line o = {.report = {.min_percent = 1, .slowest = REPORT_AS_FITS}, .profile = {.stop = &interrupts_seen}};
     int parsed = parse(&o, argc, argv);
@@ -77,10 +94,10 @@ static int run(int argc, char **argv) {
     memory_limit_usual(o.max_memory);
     interrupt_catch(&interrupt, 0);
     int rc = trace_source_open(o.report.file, &source, &err);
-    if (!rc) rc = profile_make(source, &o.profile, &p, &err);
+    if (!rc) rc = o.async ? run_async(&o, source, &err) : profile_make(source, &o.profile, &p, &err);
     interrupt_release(&interrupt);
     rc = memory_verdict(rc, o.report.file, &err);
-    if (!rc) rc = o.report.json ? report_json(p, source, &o.report) : report_text(p, source, &o.report);
+    if (!rc && p) rc = o.report.json ? report_json(p, source, &o.report) : report_text(p, source, &o.report);
     rc = memory_verdict(rc, o.report.file, &err);
     if (rc && !err.msg[0]) vt_err_set(&err, rc, "%s", strerror(-rc));
     profile_free(p);

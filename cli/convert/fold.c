@@ -282,6 +282,12 @@ static int fold_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return w->buckets || !w->ops->mark ? 0 : w->ops->mark(w->inner, mark);
 }
 
+static int fold_await(struct trace_writer *w, const struct trace_await *await) {
+    uint32_t bucket = bucket_of(await->call.end_ns - await->call.start_ns);
+    if (w->buckets || !w->ops->await || bucket < w->border || (bucket == w->border && w->border_folded)) return 0;
+    return w->ops->await(w->inner, await);
+}
+
 /* Marks the folded calls of a thread that no shown call is around. */
 static int mark_rest(struct trace_writer *w, const struct trace_thread *thread, struct lane *lane) {
     if (!lane->npending || !w->ops->mark) return 0;
@@ -315,14 +321,20 @@ static int fold_end(struct trace_writer *w, const struct trace_totals *totals) {
     return rc ? rc : w->ops->end(w->inner, &t);
 }
 
-static const struct trace_writer_ops count_ops = {
-    .begin = fold_begin, .call = fold_call, .gap = fold_gap, .counter = fold_counter, .mark = fold_mark, .end = fold_end};
+static const struct trace_writer_ops count_ops = {.begin = fold_begin,
+                                                  .call = fold_call,
+                                                  .gap = fold_gap,
+                                                  .counter = fold_counter,
+                                                  .mark = fold_mark,
+                                                  .await = fold_await,
+                                                  .end = fold_end};
 static const struct trace_writer_ops show_ops = {.begin = fold_begin,
                                                  .enter = fold_enter,
                                                  .call = fold_call,
                                                  .gap = fold_gap,
                                                  .counter = fold_counter,
                                                  .mark = fold_mark,
+                                                 .await = fold_await,
                                                  .end = fold_end};
 
 /* Chooses the longest calls, as many as fit. */

@@ -39,6 +39,9 @@ static int newest_counter(struct trace_writer *w, const struct trace_counter *co
 static int newest_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return w->ops && w->ops->mark ? w->ops->mark(w->inner, mark) : 0;
 }
+static int newest_await(struct trace_writer *w, const struct trace_await *await) {
+    return w->calls > w->skip && w->ops && w->ops->await ? w->ops->await(w->inner, await) : 0;
+}
 static uint64_t count_threads(const struct trace_writer *w) {
     uint64_t n = 0;
     for (uint32_t i = 0; i < w->info->nthreads; i++) n += w->gave[i] && !w->info->threads[i]->greenlet_of;
@@ -57,6 +60,7 @@ static const struct trace_writer_ops newest_ops = {.begin = newest_begin,
                                                    .gap = newest_gap,
                                                    .counter = newest_counter,
                                                    .mark = newest_mark,
+                                                   .await = newest_await,
                                                    .end = newest_end};
 
 int newest_count(struct trace_source *s, const struct run_opts *opts, struct trace_totals *totals, struct vt_err *err) {

@@ -140,10 +140,21 @@ static int mark(struct trace_writer *w, const struct trace_mark *from) {
     return w->ops->mark ? w->ops->mark(w->inner, &to) : 0;
 }
 
+static int await(struct trace_writer *w, const struct trace_await *from) {
+    struct trace_name *chain[TRACE_AWAIT_CHAIN];
+    struct trace_await to = *from;
+    if (!w->ops->await) return 0;
+    for (uint32_t i = 0; i < from->nchain; i++) chain[i] = w->names[from->chain[i]->index];
+    to.chain = chain;
+    to.in = w->names[from->in->index];
+    int rc = call_for(w, &from->call, &to.call);
+    return rc ? rc : w->ops->await(w->inner, &to);
+}
+
 static const struct trace_writer_ops translate = {
-    .begin = begin, .call = call, .gap = gap, .counter = counter, .mark = mark, .end = end};
+    .begin = begin, .call = call, .gap = gap, .counter = counter, .mark = mark, .await = await, .end = end};
 static const struct trace_writer_ops translate_announced = {
-    .begin = begin, .enter = enter, .call = call, .gap = gap, .counter = counter, .mark = mark, .end = end};
+    .begin = begin, .enter = enter, .call = call, .gap = gap, .counter = counter, .mark = mark, .await = await, .end = end};
 
 static void add_totals(struct trace_totals *sum, const struct trace_totals *t) {
     sum->calls += t->calls;

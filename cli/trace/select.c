@@ -262,6 +262,16 @@ static int select_mark(struct trace_writer *w, const struct trace_mark *mark) {
     return w->ops->mark(w->inner, mark);
 }
 
+/* With --match only calls are wanted: a task may be suspended in such a function for a part of the time. */
+static int select_await(struct trace_writer *w, const struct trace_await *await) {
+    struct trace_await cut = *await;
+    if (!w->ops || !w->ops->await || w->matches || !w->threads[await->call.thread->index].wanted) return 0;
+    if (cut.call.start_ns > w->to_ns || cut.call.end_ns < w->from_ns) return 0;
+    if (cut.call.start_ns < w->from_ns) cut.call.start_ns = w->from_ns;
+    if (cut.call.end_ns > w->to_ns) cut.call.end_ns = w->to_ns;
+    return w->ops->await(w->inner, &cut);
+}
+
 /* Those that the output has something of. */
 static uint64_t count_threads(const struct trace_writer *w) {
     uint64_t n = 0;
@@ -281,6 +291,7 @@ static const struct trace_writer_ops select_ops = {.begin = select_begin,
                                                    .gap = select_gap,
                                                    .counter = select_counter,
                                                    .mark = select_mark,
+                                                   .await = select_await,
                                                    .end = select_end};
 
 static const struct trace_writer_ops announced_ops = {.begin = select_begin,
@@ -289,6 +300,7 @@ static const struct trace_writer_ops announced_ops = {.begin = select_begin,
                                                       .gap = select_gap,
                                                       .counter = select_counter,
                                                       .mark = select_mark,
+                                                      .await = select_await,
                                                       .end = select_end};
 
 /* ---- a run ---- */

@@ -7,6 +7,7 @@
 
 #include "cli/base/json.h"
 #include "cli/base/memory.h"
+#include "cli/trace/awaits.h"
 #include "cli/trace/filters.h"
 #include "cli/trace/limit.h"
 #include "cli/trace/names.h"
@@ -25,6 +26,7 @@ struct loader {
     uint32_t ident_slots;           /* a power of two, more than twice the number of threads */
     struct text_map cpu;            /* struct cpu by tid */
     bool cpu_begun, cpu_whole;
+    bool tasks; /* there are some */
     struct vt_err *err;
 };
 
@@ -237,6 +239,7 @@ static int take_task(struct loader *l, ProtobufCMessage **msg) {
     struct trace_task *to = *slot ? *slot : memory_calloc(1, sizeof *to);
     if (!to) return -ENOMEM;
     *slot = to;
+    l->tasks = true;
     to->id = from->id;
     to->address = from->address;
     return set_text(&to->name, &to->name_len, from->name.data, from->name.len);
@@ -406,6 +409,7 @@ static int finish(struct loader *l) {
         info->nshown += thread->shown && !thread->greenlet_of;
         if (!thread->stack_ticks) thread->stack_ticks = info->hooks_on_ticks;
     }
+    if (l->tasks && await_names_add(info)) return vt_err_set(l->err, -ENOMEM, "out of memory");
     if (name_greenlets(info)) return vt_err_set(l->err, -ENOMEM, "out of memory");
     set_cpu_times(l);
     find_end(l);

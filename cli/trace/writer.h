@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cli/base/output.h"
+#include "cli/trace/awaits.h"
 #include "cli/trace/trace_info.h"
 #include "proto/abi/record.h"
 
@@ -71,6 +72,17 @@ struct trace_counter { /* "garbage collection" */
     const struct trace_thread *thread;
     uint64_t ns;
     struct vt_pl_counter value;
+};
+
+/* A task of asyncio was suspended from call.start_ns to call.end_ns. Told when it goes on; at the end of the trace when it has
+ * not, with call.open. On the task's track that time lies between two pieces of its calls. */
+#define TRACE_AWAIT_CHAIN 64u /* coroutines that are told: the innermost ones */
+struct trace_await {
+    struct trace_call call;          /* as a slice of the task: thread, task, name (awaits.h), times, args_json */
+    enum await_kind kind;            /* what it waits for */
+    struct trace_name *const *chain; /* the suspended coroutines, the innermost first */
+    uint32_t nchain;                 /* at least 1 */
+    struct trace_name *in;           /* of them the one that tells what for */
 };
 
 /* An instant at the end of a time in which a thread's calls were not seen. args: "cause", and "ns", its length. */
@@ -141,7 +153,8 @@ struct trace_writer_ops {
     int (*call)(struct trace_writer *w, const struct trace_call *call);
     int (*gap)(struct trace_writer *w, const struct trace_gap *gap);
     int (*counter)(struct trace_writer *w, const struct trace_counter *counter);
-    int (*mark)(struct trace_writer *w, const struct trace_mark *mark); /* NULL = not shown in this format */
+    int (*mark)(struct trace_writer *w, const struct trace_mark *mark);    /* NULL = not shown in this format */
+    int (*await)(struct trace_writer *w, const struct trace_await *await); /* NULL = not wanted */
     int (*end)(struct trace_writer *w, const struct trace_totals *totals);
     void (*free)(struct trace_writer *w);
 };

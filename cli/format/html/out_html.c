@@ -170,6 +170,8 @@ static int html_call(struct trace_writer *w, const struct trace_call *call) {
     return 0;
 }
 
+static int html_await(struct trace_writer *w, const struct trace_await *await) { return html_call(w, &await->call); }
+
 static int html_gap(struct trace_writer *w, const struct trace_gap *gap) {
     struct html_track *t;
     int rc = html_track_get(&w->tracks, gap->thread, NULL, &t);
@@ -502,6 +504,7 @@ static const struct trace_writer_ops out_html = {
     .gap = html_gap,
     .counter = html_counter,
     .mark = html_mark,
+    .await = html_await,
     .end = html_end,
     .free = html_free,
 };

@@ -315,6 +315,8 @@ static char *put_thread_time(struct trace_writer *w, char *p, const struct trace
     return json_put_us(put(p, t->text, t->len), ns);
 }
 
+static int chrome_await(struct trace_writer *w, const struct trace_await *await) { return chrome_call(w, &await->call); }
+
 static int chrome_gap(struct trace_writer *w, const struct trace_gap *gap) {
     char *p = put_thread_time(w, output_room(w->out, 512), gap->thread, gap->ns);
     p = PUT(p, ",\"ph\":\"i\",\"cat\":\"INSTANT\",\"name\":\"events dropped\",\"args\":{\"count\":");
@@ -443,6 +445,7 @@ const struct trace_writer_ops out_chrome = {
     .gap = chrome_gap,
     .counter = chrome_counter,
     .mark = chrome_mark,
+    .await = chrome_await,
     .end = chrome_end,
     .free = chrome_free,
 };

@@ -139,6 +139,8 @@ static int perfetto_call(struct trace_writer *w, const struct trace_call *call) 
     return rc ? rc : put_end(w, seq, call);
 }
 
+static int perfetto_await(struct trace_writer *w, const struct trace_await *await) { return perfetto_call(w, &await->call); }
+
 static int perfetto_gap(struct trace_writer *w, const struct trace_gap *gap) {
     struct sequence *seq;
     int rc = packets_ready(&w->packets, gap->thread, gap->ns, &seq);
@@ -314,6 +316,7 @@ const struct trace_writer_ops out_perfetto = {
     .gap = perfetto_gap,
     .counter = perfetto_counter,
     .mark = perfetto_mark,
+    .await = perfetto_await,
     .end = perfetto_end,
     .free = perfetto_free,
 };

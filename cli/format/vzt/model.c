@@ -9,6 +9,7 @@
 #include "cli/base/memory.h"
 #include "cli/format/vzt/ahead.h"
 #include "cli/format/vzt/call_notes.h"
+#include "cli/format/vzt/suspended.h"
 #include "proto/block.h"
 
 #define HELD_MAX (256u << 20) /* bytes of arguments kept for open frames; more are left out */
@@ -46,6 +47,7 @@ struct stream {
     bool ended;  /* the launched program's own code has ended on this thread */
     bool inside; /* the top frame is the system call that the thread was in at the attach; the thread's next event ends it */
     struct trace_task *task;
+    struct yields yields;
     struct payload args, retval; /* of the next enter, of the next leave */
     struct payload window;       /* frames that will be open at the next event */
     uint64_t mark_ns;            /* of the last mark */
@@ -61,7 +63,8 @@ struct model {
     struct ahead *ahead;
     struct stream *streams; /* by index of the thread */
     size_t held;
-    struct trace_call call; /* handed to the writer; thread is that of the block, fields that are never set are 0 */
+    struct suspended *suspended; /* NULL = nobody wants to know */
+    struct trace_call call;      /* handed to the writer; thread is that of the block, fields that are never set are 0 */
 };
 
 static void add_saturated(uint64_t *sum, uint64_t n) { *sum = n > UINT64_MAX - *sum ? UINT64_MAX : *sum + n; }
@@ -242,6 +245,13 @@ static int close_lost(struct model *m, struct stream *s, uint32_t to, uint64_t n
     return rc;
 }
 
+/* A frame of a task was left with a yield, and what is open is below it. */
+static int note_yield(struct model *m, struct stream *s, const struct frame *gone, uint64_t ns) {
+    yields_add(&s->yields, trace_info_name(m->info, gone->id), s->depth);
+    bool outermost = gone->task && (!s->depth || s->frames[s->depth - 1].task != gone->task);
+    return outermost ? suspended_put(m->suspended, gone->task, m->call.thread, ns, &s->yields) : 0;
+}
+
 static int leave(struct model *m, struct stream *s, const struct vt_event *ev, uint64_t ns) {
     if (s->deeper) {
         s->deeper--;
@@ -262,6 +272,7 @@ static int leave(struct model *m, struct stream *s, const struct vt_event *ev, u
                        : ev->type == VT_REC_YIELD                              ? SUSPENDED
                                                                                : RETURNED;
     rc = give(m, s, s->depth, ns, how, &s->retval);
+    if (!rc && how == SUSPENDED && m->suspended) rc = note_yield(m, s, frame, ns);
     note_survivor(s, frame, true);
     drop_frame(m, frame);
     drop_payload(m, &s->retval);
@@ -414,9 +425,13 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
         s->event_ns = ns;
         int rc = s->inside ? leave_inside(m, s, ns) : 0;
         if (!rc && s->window.data) rc = begin_window(m, s, thread, &ns);
+        if (ev->type != VT_REC_YIELD) yields_end(&s->yields);
         if (rc) return rc;
     }
-    if (VT_REC_IS_ENTER(ev->type)) return enter(m, s, ev, ns);
+    if (VT_REC_IS_ENTER(ev->type)) {
+        int rc = s->task && m->suspended ? suspended_ends(m->suspended, m->info, s->task, ns, m->ops, m->w) : 0;
+        return rc ? rc : enter(m, s, ev, ns);
+    }
     if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, ev, ns);
     if (ev->type == VT_REC_PAYLOAD) return take_payload(m, s, thread, ev, ns);
     if (ev->type == VT_REC_GAP) return gap(m, thread, s, ev->count, ns);
@@ -575,15 +590,19 @@ int model_run(struct trace_info *info, const struct run_opts *opts, const struct
         used.min_duration_ns = info->header->min_duration_ns;
     if (info->end) totals->calls = totals->short_calls = info->end->short_calls;
     m.streams = memory_calloc(info->nthreads + 1u, sizeof *m.streams);
-    int rc = m.streams ? ops->begin(w) : vt_err_set(err, -ENOMEM, "out of memory");
+    int rc = m.streams ? 0 : vt_err_set(err, -ENOMEM, "out of memory");
+    if (!rc && ops->await && used.tasks && !opts->sample) rc = suspended_new(&m.suspended);
+    if (!rc) rc = ops->begin(w);
     if (!rc) rc = ahead_start(info->trace, info->good_until, opts->sample ? opts->sample->one_in : 1, &m.ahead);
     if (!rc) rc = run_frames(&m, err);
     if (!rc) rc = give_open_frames(&m);
+    if (!rc && m.suspended) rc = suspended_rest(m.suspended, info, ops, w);
     if (!rc) rc = give_exit(&m);
     if (!rc && used.min_duration_ns) totals->threads = count_threads(&m);
     if (!rc && info->end && info->end->dropped > totals->dropped) totals->dropped = info->end->dropped;
     if (!rc) rc = ops->end(w, totals);
     if (rc) vt_err_set(err, rc, "converting the trace: %s", strerror(-rc));
+    suspended_free(m.suspended);
     free_streams(&m);
     ahead_stop(m.ahead);
     return rc;
