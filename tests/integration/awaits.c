@@ -58,7 +58,8 @@ static uint64_t waited(const struct tasks_task *t, const struct wait *wait, cons
         snprintf(seen + strlen(seen), sizeof seen - strlen(seen), " %s in %.*s", await_words[w->kind], (int)w->in->name_len,
                  w->in->name);
     }
-    ck_abort_msg("%s: no wait for %s, but%s", who, await_words[wait->kind], seen);
+    ck_abort_msg("%s: %.*s of %lu ns has no wait for %s, but%s", who, (int)t->task->name_len, t->task->name,
+                 (unsigned long)(t->end_ns - t->start_ns), await_words[wait->kind], seen);
 }
 
 /* What the trace tells is inside what the target measured. The rest is the code between the clock and the yield: a machine with
