@@ -67,10 +67,12 @@ int vt_agent_launch(const struct vt_launch *launch) {
     }
     if (launch->op != VT_LAUNCH_USER_CODE) return -VT_EINVAL;
     error_save(&error);
-    if (agent.state == AGENT_TRACING)
-        user_code_set(launch->user_code);
-    else
+    if (agent.state == AGENT_TRACING) {
+        void *code = instrument_main(launch->user_code, NULL);
+        user_code_set(code ? code : launch->user_code);
+    } else {
         rc = -VT_ECANCELED;
+    }
     error_restore(&error);
     return rc;
 }

@@ -186,21 +186,21 @@ static void unhook(void) {
         }
 }
 
-static void in_module(const char *event, void *arguments, void *frame) {
-    if (!frame) return;
-    if (!waiting.started && below_runpy(frame)) start(NULL, 0);
-    if (!waiting.started || waiting.over || !text_equal(event, "exec") || !runs(frame, "_run_code")) return;
-    struct vt_launch launch = {.op = VT_LAUNCH_USER_CODE, .arena_fd = -1, .user_code = python.PyTuple_GetItem(arguments, 0)};
-    agent_launch(&launch);
-    unhook();
-}
-
 /* The program's code is about to run. Its instrumented form is run here and now; -1: it has raised. */
 static int run_instrumented(void) {
     const struct vt_launch launch = {.op = VT_LAUNCH_RUN, .arena_fd = -1};
     bool started = !waiting.over;
     unhook();
     return started ? agent_launch(&launch) : 0;
+}
+
+static int in_module(const char *event, void *arguments, void *frame) {
+    if (!frame) return 0;
+    if (!waiting.started && below_runpy(frame)) start(NULL, 0);
+    if (!waiting.started || waiting.over || !text_equal(event, "exec") || !runs(frame, "_run_code")) return 0;
+    struct vt_launch launch = {.op = VT_LAUNCH_USER_CODE, .arena_fd = -1, .user_code = python.PyTuple_GetItem(arguments, 0)};
+    agent_launch(&launch);
+    return run_instrumented();
 }
 
 static int in_program(const char *event, void *arguments) {
@@ -256,7 +256,7 @@ static int on_audit(const char *event, void *arguments, void *data) {
     int rc = 0;
     void *frame = python.PyEval_GetFrame();
     if (waiting.way == WAY_MODULE)
-        in_module(event, arguments, frame);
+        rc = in_module(event, arguments, frame);
     else if (waiting.compiled && !text_equal(event, "exec") && !text_equal(event, "open"))
         in_compiled();
     else if (!frame)

@@ -71,8 +71,8 @@ enum vt_launch_op {
     VT_LAUNCH_START = 1,     /* starts the session */
     VT_LAUNCH_USER_CODE = 2, /* names the program's code, where that is known only later */
     VT_LAUNCH_COMMAND = 3,   /* before START: user_code is the str of -c, a reference that the agent takes */
-    VT_LAUNCH_RUN = 4 /* runs what is instrumented of the code that START named; that code does nothing afterwards. 0: it has
-                       * run, or there is nothing; -1: it has raised, and the exception is pending */
+    VT_LAUNCH_RUN = 4 /* runs what is instrumented of the code that START or USER_CODE named; that code does nothing afterwards.
+                       * 0: it has run, or there is nothing; -1: it has raised, and the exception is pending */
 };
 #define VT_LAUNCH_EXEC 1u /* flags: user_code is run as by builtins.exec, which is recorded as its caller */
 struct vt_launch {

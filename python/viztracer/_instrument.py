@@ -29,9 +29,11 @@ a = hidden("_ast")
 VALUE, NUMBER, STEP, LOG_VAR, LOG_INSTANT, INSTANT_ARGS, MOMENT = range(7)
 
 PLACEHOLDER = "\0viztracer logger\0"
+PLACEHOLDER_API = "\0viztracer api\0"
 MARKER = "!viztracer:"
 CALLS = {"__viztracer_log_var__": LOG_VAR, "__viztracer_log_instant__": LOG_INSTANT, "__viztracer_log__": None}
 ONLY_AST = 0x400
+STDIN_MAX = 1 << 24
 FUNCTIONS = (a.FunctionDef, a.AsyncFunctionDef)
 COMPREHENSIONS = (a.ListComp, a.SetComp, a.DictComp, a.GeneratorExp)
 IMPORTLIB = "<frozen importlib._bootstrap_external>"
@@ -39,6 +41,8 @@ IMPORTLIB = "<frozen importlib._bootstrap_external>"
 LOADER = """
 def get_code(self, fullname):
     path = self.get_filename(fullname)
+    if type(self).source_to_code is plain and fullname == "pkgutil":
+        return pkgutil_code(self, path) or original(self, fullname)
     if type(self).source_to_code is not plain or is_left_alone(path):
         return original(self, fullname)
     data = self.get_data(path)
@@ -257,7 +261,7 @@ class Transformer:
             return [e for target in targets for e in self.of_target(target, inside, target)]
         if isinstance(node, a.ExceptHandler):
             return self.of_names([node.name], inside, node)
-        if type(node).__name__ == "match_case":
+        if type(node).__name__ == "match_case" and node.guard is None:
             return self.of_names(self.captures(node.pattern), inside, node.pattern)
         return []
 
@@ -355,6 +359,11 @@ class Transformer:
                 told = self.of_target(generator.target, inside, generator.target)
                 if told:  # a tuple that is not empty is true
                     generator.ifs.insert(0, at(a.Tuple(told, a.Load()), generator.target))
+        if type(node).__name__ == "match_case" and node.guard is not None:  # names are bound before the guard is asked
+            told = self.of_names(self.captures(node.pattern), inside, node.pattern)
+            if told:
+                first = at(a.Tuple(told, a.Load()), node.guard)
+                node.guard = at(a.BoolOp(a.And(), [first, node.guard]), node.guard)
         if isinstance(node, a.Raise) and self.s.log_exception and node.exc is not None:
             node.exc = tell(VALUE, "Exception - " + text_of(node.exc), node.exc, node.exc)
 
@@ -442,16 +451,25 @@ def magic_call(directive, code):
 # ---- code ----
 
 
-def with_logger(code, logger):
-    """The code, and the code in it, with the logger where the placeholder is."""
+def with_objects(code, objects):
+    """The code, and the code in it, with objects where their placeholders are among the constants."""
     constants = []
     for value in code.co_consts:
-        if isinstance(value, str) and value == PLACEHOLDER:
-            value = logger
+        if isinstance(value, str) and value in objects:
+            value = objects[value]
         elif isinstance(value, type(code)):
-            value = with_logger(value, logger)
+            value = with_objects(value, objects)
         constants.append(value)
     return code.replace(co_consts=tuple(constants))
+
+
+def whole_stdin():
+    """The program that came on stdin, where that is a file; of a pipe nothing is left."""
+    posix = sys.modules["posix"]
+    status = posix.fstat(0)
+    if status.st_mode & 0o170000 != 0o100000 or status.st_size > STDIN_MAX:
+        raise OSError("no file that can be read again")
+    return posix.pread(0, status.st_size, 0)
 
 
 class Instrument:
@@ -494,7 +512,7 @@ class Instrument:
                 tree = compile(text, path, "exec", ONLY_AST, dont_inherit=True)
                 Transformer(self.settings).transform(tree)
                 code = compile(tree, path, "exec", dont_inherit=True, optimize=optimize)
-                return with_logger(code, self.logger)
+                return with_objects(code, {PLACEHOLDER: self.logger})
             except Exception:
                 continue
         return None
@@ -511,6 +529,7 @@ class Instrument:
             "plain": loader.source_to_code,
             "original": loader.get_code,
             "instrumented": self.compiled,
+            "pkgutil_code": self.pkgutil_code,
             "is_left_alone": is_in_standard_library,
             "__name__": external.__name__,
         }
@@ -519,7 +538,36 @@ class Instrument:
         zipimport = sys.modules.get("zipimport")
         if zipimport is not None:
             self.start_zip(zipimport)
+        for name in ("pkgutil", "runpy"):  # runpy of 3.8 has a name of its own for it
+            module = sys.modules.get(name)
+            if hasattr(module, "read_code"):
+                module.read_code = self.reads_code(module.read_code)
         return None
+
+    def pkgutil_code(self, loader, path):
+        """The code of pkgutil with one more statement at its end, which replaces read_code."""
+        try:
+            tree = compile(loader.get_data(path), path, "exec", ONLY_AST, dont_inherit=True)
+            last = tree.body[-1]
+            maker = at(a.Attribute(constant(PLACEHOLDER_API, last), "reads_code", a.Load()), last)
+            made = at(a.Call(maker, [at(a.Name("read_code", a.Load()), last)], []), last)
+            tree.body.append(at(a.Assign([at(a.Name("read_code", a.Store()), last)], made), last))
+            return with_objects(compile(tree, path, "exec", dont_inherit=True), {PLACEHOLDER_API: self})
+        except Exception:
+            return None
+
+    def reads_code(self, original):
+        """pkgutil.read_code, by which runpy.run_path looks for a .pyc file before it compiles a source."""
+
+        def read_code(stream):
+            code = original(stream)
+            caller = sys._getframe(1)
+            if code is not None or caller.f_code.co_name != "_get_code_from_file" or is_in_standard_library(stream.name):
+                return code
+            stream.seek(0)
+            return self.compiled(stream.read(), caller.f_locals["fname"])
+
+        return read_code
 
     def start_zip(self, zipimport):
         compile_source = zipimport._compile_source
@@ -536,8 +584,11 @@ class Instrument:
             return None
         try:
             if command is None:
-                with open(code.co_filename, "rb") as file:
-                    sources = [file.read()]
+                if code.co_filename == "<stdin>":
+                    sources = [whole_stdin()]
+                else:
+                    with open(code.co_filename, "rb") as file:
+                        sources = [file.read()]
             else:
                 sources = [command]
                 if sys.version_info >= (3, 14):  # which takes away what all lines begin with

@@ -106,6 +106,21 @@ static const struct test_case cases[] = {
      .options = "--log_var=x",
      .calls = "f",
      .n = 1},
+    {.name = "logged-run-path",
+     .line = "d=$(mktemp -d); cd $d; printf 'def f():\\n x = 3\\n 1 / 0\\nf()\\n' >a.py; $PY -c 'import runpy; "
+             "runpy.run_path(\"a.py\")'; r=$?; cd /; rm -r $d; exit $r",
+     .options = "--log_var=.*",
+     .flags = SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
+    {.name = "logged-package",
+     .line =
+         "d=$(mktemp -d); cd $d; mkdir p; : >p/__init__.py; printf 'def f():\\n x = 3\\n 1 / 0\\nf()\\n' >p/__main__.py; $PY -m "
+         "p 2>err; r=$?; sed s,$d,, err >&2; cd /; rm -r $d; exit $r",
+     .options = "--log_var=.*",
+     .flags = SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
     {.name = "logged-terminal", .line = PROGRAM "show_process", .options = "--log_var=.*", .flags = TERMINAL},
     {.name = "audited-script", .line = PROGRAM "show_process a -o b", .options = "--log_audit=.*"},
     {.name = "audited-exception", .line = PROGRAM "fail", .options = "--log_audit", .ends = "exit status 1"},
@@ -241,6 +256,20 @@ static const struct test_case cases[] = {
      .calls = "f",
      .n = 1,
      .ends = "killed by SIGALRM"},
+    {.name = "c-stack-overflow",
+     .line = "$PY -c 'def f(): print(5)\nf()\nimport ctypes, sys; sys.stdout.flush(); "
+             "ctypes.CDLL(None).regcomp(ctypes.create_string_buffer(4096), b\"(\" * 3000000, 1)'",
+     .flags = FEW,
+     .calls = "f",
+     .n = 1,
+     .ends = "killed by SIGSEGV"},
+    {.name = "shim",
+     .line = "d=$(mktemp -d); printf '#!/bin/sh\\nexec %s \"$@\"\\n' \"$(command -v $PY)\" >$d/python3; chmod +x $d/python3; "
+             "PATH=$d:$PATH; "
+             "env python3 -c 'import sys\ndef f(): print(sys.executable, sys.argv)\nf()' a; r=$?; rm -r $d; exit $r",
+     .flags = FEW | SHELL | NOT_IN_ROOT,
+     .calls = "f",
+     .n = 1},
     {.name = "asyncio",
      .line = "$PY  -c 'def f(): print(5)\nf()\nimport asyncio; asyncio.run(asyncio.sleep(0))'",
      .flags = FEW,
@@ -358,6 +387,7 @@ static const struct test_case cases[] = {
      .n = 1},
     {.name = "no-script", .line = "$PY $T/no-such-file.py", .flags = NO_TRACE},
     {.name = "sanitizer-on-the-way", .line = "$A && " PROGRAM "nothing", .flags = SHELL | NOT_IN_ROOT},
+    {.name = "static-on-the-way", .line = "$A-static && " PROGRAM "nothing", .flags = SHELL | NOT_IN_ROOT | FEW},
     {.name = "seccomp-filter",
      .line = "$B/../tests/integration/envs --seccomp " PROGRAM "nothing",
      .flags = NO_TRACE | NOT_IN_ROOT},
@@ -536,13 +566,14 @@ END_TEST
 
 /* ---- set-up ---- */
 
-/* A program that a preloaded library would keep from starting. */
-static void build_sanitized(void) {
+/* Programs that a launch passes by: one that a preloaded library would keep from starting, and one that loads no library. */
+static void build_passed_by(void) {
     char command[PATH_MAX];
-    snprintf(command, sizeof command,
-             "echo 'int main(void) { return 0; }' | gcc -fsanitize=address -x c -o %s/asan - && LD_PRELOAD=%s/%s %s/asan 2>&1 | "
-             "grep -q 'runtime does not come first'",
-             run_folder, run_folder, "libviztracer_launch.so", run_folder);
+    snprintf(
+        command, sizeof command,
+        "echo 'int main(void) { return 0; }' | gcc -fsanitize=address -x c -o %s/asan - && LD_PRELOAD=%s/%s %s/asan 2>&1 | "
+        "grep -q 'runtime does not come first' && echo 'int main(void) { return 0; }' | gcc -static -x c -o %s/asan-static -",
+        run_folder, run_folder, "libviztracer_launch.so", run_folder, run_folder);
     if (system(command)) {
         fprintf(stderr, "no program that refuses a preloaded library: %s\n", command);
         exit(1);
@@ -575,7 +606,7 @@ int main(void) {
     size_t n;
     const struct interp *ips = interp_list(&n);
     run_set_up();
-    build_sanitized();
+    build_passed_by();
     for (size_t i = 0; i < VT_ARRAY_LEN(cases); i++) add_case(s, i, ips, n);
     suite_add(s, "signals", test_launch_passes_a_signal_on, 300);
     suite_add(s, "group", test_launch_signal_to_the_group_comes_once, 300);

@@ -169,6 +169,117 @@ START_TEST(test_launch_tells_values_of_variables) {
 }
 END_TEST
 
+/* Ways to name a program whose function f assigns 3 to x. In the folder: a script, a package, a folder, a zip file, and others
+ * that run the script in turn. All print the name of the module. */
+static const struct {
+    const char *words, *name;
+} ways[] = {
+    {"script.py", "__main__"},
+    {"./script.py", "__main__"},
+    {"tool", "__main__"}, /* a console script on PATH */
+    {"--python $PY tool", "__main__"},
+    {"--python $PY -m script", "__main__"},
+    {"--python $PY -m package", "__main__"},
+    {"--python $PY folder", "__main__"},
+    {"--python $PY a.pyz", "__main__"},
+    {"--python $PY - <script.py", "__main__"},
+    {"--python $PY by_path.py", "run"},
+    {"--python $PY -c 'import script'", "script"},
+    {"--python $PY -c \"$(cat script.py)\"", "__main__"},
+    {"-- env -i $(command -v $PY) script.py", "__main__"},
+    {"-- sh -c 'exec $PY script.py'", "__main__"},
+    {"-- $PY -c 'import runpy; runpy.run_module(\"package\", run_name=\"run\")'", "run"},
+    {"-- $PY -c 'import runpy; runpy.run_path(\"a.pyz\", run_name=\"run\")'", "run"},
+    {"-- $PY -m runpy package", "__main__"},
+};
+static const char ways_folder[] =
+    "mkdir $D && cd $D && mkdir bin package folder && printf 'def f():\\n x = 3\\nf()\\nprint(__name__)\\n' >script.py && "
+    "cp script.py folder/__main__.py && cp script.py package/__main__.py && : >package/__init__.py && "
+    "{ echo \"#!$(command -v $PY)\"; cat script.py; } >bin/tool && chmod +x bin/tool && ln -s \"$(command -v $PY)\" bin/python3 "
+    "&& "
+    "(cd folder && $PY -m zipfile -c ../a.pyz __main__.py) && "
+    "echo 'import runpy; runpy.run_path(\"script.py\", run_name=\"run\")' >by_path.py";
+
+/* Runs a line for the shell, in which $D is a folder, and $V viztracer. */
+static void run_in(struct run *r, const struct interp *ip, const char *folder, const char *line, const char *rest) {
+    char text[RUN_TEXT_MAX], expanded[RUN_TEXT_MAX];
+    snprintf(text, sizeof text, "D=%.900s V=%.900s/viztracer; %s%s", folder, tree_bin(), line, rest);
+    run_expand(ip, text, expanded, sizeof expanded);
+    run_start(r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", expanded, NULL}, false);
+    run_finish(r, rest[0] ? rest : line);
+}
+
+START_TEST(test_launch_tells_values_however_the_program_is_named) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run r;
+    char dir[PATH_MAX], wanted[64];
+    if (ip->root[0]) skip_test("%s: --python takes no chroot", ip->version);
+    snprintf(dir, sizeof dir, "%s", temp_path(".dir"));
+    run_in(&r, ip, dir, ways_folder, "");
+    ck_assert_msg(!r.status, "%s: %s", ip->version, r.text[1]);
+    for (size_t i = 0; i < VT_ARRAY_LEN(ways); i++) {
+        char line[1024];
+        snprintf(line, sizeof line,
+                 "%s%s; echo $?; grep -o 'Variable Assign - x = 3' o.json | wc -l; find . -name __pycache__ | wc -l",
+                 strncmp(ways[i].words, "--", 2) ? "-- " : "", ways[i].words);
+        run_in(&r, ip, dir, "cd $D; PATH=$D/bin:$PATH; rm -f o.json; $V --quiet -o o.json --log_var x --ignore_c_function ",
+               line);
+        snprintf(wanted, sizeof wanted, "%s\n0\n1\n0\n", ways[i].name);
+        ck_assert_msg(!strcmp(r.text[0], wanted) && !r.text[1][0], "%s: %s: %s%s", ip->version, ways[i].words, r.text[0],
+                      r.text[1]);
+    }
+    run_in(&r, ip, dir, "rm -r $D", "");
+}
+END_TEST
+
+/* Bindings that 3.8 does not know, each told once. */
+START_TEST(test_launch_tells_values_of_newer_bindings) {
+    const struct interp *ip = suite_interp(_i);
+    static const struct {
+        int since;
+        const char *code, *bound;
+    } rows[] = {
+        {10, "match {\"a\": 1, \"b\": [2, 3, 4]}:\n case {\"a\": x, \"b\": [y, *z], **w}: pass",
+         "w = {}> x = 1> y = 2> z = [3, 4]>"},
+        {10, "match 5:\n case str(): pass\n case 4 | 5 as x if (y := x): pass", "x = 5> y = 5>"},
+        {10, "with (open(0, closefd=False) as x, open(0, closefd=False) as y): pass", "x = <> y = <>"},
+        {11, "try: raise ExceptionGroup(\"g\", [ValueError(1)])\nexcept* ValueError as x: pass", "x = <>"},
+        {12, "def f[T](x: T): return x\nf(3)", "x = 3>"},
+        {12, "y = f\"{(x := 3)}\"", "x = 3> y = '3'>"},
+        {8, "x = y = 1", "x = 1> y = 1>"},
+        {8, "x: int\nx: int = 2", "x = 2>"},
+        {8, "class A:\n x = 3\n y: int = 4", "x = 3> y = 4>"},
+        {8, "y = [x for x in (1, 2) if x > 1]", "x = 1> x = 2> y = [2]>"},
+        {8, "y = {x: z for x, z in ((1, 2),)}", "x = 1> z = 2> y = {1: 2}>"},
+        {8, "y = [(x := n) for n in (7,)]", "x = 7> y = [7]>"},
+        {8, "x, (y, *z) = 1, (2, 3)", "x = 1> y = 2> z = [3]>"},
+        {8, "async def f(x, *y, z=3, **w): pass\nc = f(1, 2)\ntry: c.send(None)\nexcept StopIteration: pass",
+         "x = 1> y = (2,)> z = 3> w = {}>"},
+        {8, "x = 1\ndel x", "x = 1> D x>"},
+    };
+    static char got[4096];
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        struct trace t;
+        char rest[1024];
+        size_t len = 0;
+        if (rows[i].since > ip->minor) continue;
+        snprintf(rest, sizeof rest, "$PY -c '%s' </dev/null", rows[i].code);
+        trace_with(ip, &t, "--log_var '[xyzw]' --", rest, temp_path(".json"));
+        got[0] = 0;
+        for (size_t k = 0; k < t.n && len < sizeof got; k++) {
+            const char *name = t.events[k].ph == 'i' ? t.events[k].name : "", *dash = strstr(name, " - ");
+            if (!dash) continue;
+            const char *object = strstr(dash, " = <"), *error = strstr(dash, "ExceptionGroup(");
+            bool unsteady = object || error; /* "x = <" is enough */
+            len += (size_t)snprintf(got + len, sizeof got - len, "%s%s%.*s%s>", len ? " " : "",
+                                    strstr(name, "Delete") ? "D " : "", unsteady ? 4 : 1000, dash + 3, unsteady ? "<" : "");
+        }
+        ck_assert_msg(!strcmp(got, rows[i].bound), "%s: %s: %s instead of %s", ip->version, rows[i].code, got, rows[i].bound);
+        trace_free(&t);
+    }
+}
+END_TEST
+
 /* The folder of the .pyc files is the program's: it is neither made nor changed. */
 START_TEST(test_launch_leaves_pyc_files_alone) {
     const struct interp *ip = suite_interp(_i);
@@ -385,6 +496,8 @@ int main(void) {
     suite_add(s, "pyc", test_launch_leaves_pyc_files_alone, 300);
     suite_add_once(s, "no-regex", test_launch_says_what_is_no_regular_expression, 60);
     suite_add_once(s, "names", test_launch_makes_names, 300);
+    add_some(s, "ways", test_launch_tells_values_however_the_program_is_named);
+    add_some(s, "bindings", test_launch_tells_values_of_newer_bindings);
     add_some(s, "print", test_launch_log_print_takes_what_is_printed);
     suite_add_once(s, "print-long", test_launch_log_print_keeps_long_texts, 60);
     add_some(s, "audit", test_launch_log_audit_tells_events_that_match);
