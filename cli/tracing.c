@@ -381,7 +381,10 @@ static void explain_empty(struct tracing *a) {
     const char *from = in && (!ex || in < ex) ? in : ex ? ex : "the filters", *to = strstr(from, " -");
     char filters[200]; /* the first one, as typed */
     snprintf(filters, sizeof(filters), "%.*s", to ? (int)(to - from) : (int)sizeof(filters), from);
-    hidden_describe(info, filters, a->empty, sizeof(a->empty));
+    if (info->end_calls) /* that were open at the attach */
+        snprintf(a->empty, sizeof(a->empty), "no function that passes %s was called", filters);
+    else
+        hidden_describe(info, filters, a->empty, sizeof(a->empty));
     trace_source_close(source);
 }
 

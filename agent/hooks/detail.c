@@ -28,9 +28,11 @@ static struct thread *detail_thread(void) {
     return thread->paused ? NULL : thread;
 }
 
-/* A thread that records nothing comes to no slow path by itself, so it looks after the session at every 1024th event. */
+/* A thread that records nothing comes to no slow path by itself, so it looks after the session at every 1024th event, and at once
+ * when the session has ended. */
 static void unrecorded(struct thread *thread) {
-    if (UNLIKELY(++thread->unrecorded % UNRECORDED_VISIT == 0)) session_visit();
+    bool ended = agent.state == AGENT_TRACING && !vt_load_relaxed(&agent.ctl->enabled);
+    if (UNLIKELY(++thread->unrecorded % UNRECORDED_VISIT == 0 || ended)) session_visit();
 }
 
 /* ---- events ---- */

@@ -79,7 +79,7 @@ static bool begins_silence(const void *tstate, uint64_t flags) {
 /* The frame needs a profile function other than the one that is set. */
 static void *changed(void *tstate, void *frame, int throwing) {
     if (agent.state != AGENT_TRACING || field32(tstate, layout.ts_tracing)) goto pass_on;
-    if (!agent.family->live) {
+    if (!agent.family->live || !vt_load_relaxed(&agent.ctl->enabled)) { /* nothing may be recorded that would notice the end */
         session_visit();
         goto pass_on;
     }

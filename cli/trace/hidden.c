@@ -15,7 +15,8 @@ struct folder {
     uint64_t functions;
 };
 
-/* The folder of a file; for the standard library and installed packages one folder for all of it: ".../lib/python3.12". */
+/* The folder of a file, the file itself where its name is relative; for the standard library and installed packages one folder
+ * for all of it: ".../lib/python3.12". */
 static size_t folder_of(const char *file, size_t len) {
     static const char lib[] = "/lib/python3.";
     const char *in_lib = memmem(file, len, lib, sizeof lib - 1);
@@ -23,7 +24,9 @@ static size_t folder_of(const char *file, size_t len) {
         const char *end = memchr(in_lib + sizeof lib - 1, '/', len - (size_t)(in_lib + sizeof lib - 1 - file));
         if (end) return (size_t)(end - file);
     }
+    size_t all = len;
     while (len && file[len - 1] != '/') len--;
+    if (file[0] != '/') return all;
     return len > 1 ? len - 1 : len;
 }
 
@@ -52,7 +55,7 @@ void hidden_describe(const struct trace_info *info, const char *filters, char *t
             const struct trace_name *name = info->names.pages[p][k];
             if (!name || name->kind) continue;
             functions++;
-            if (name->file_len && name->file[0] == '/') n = add(folders, n, name);
+            if (name->file_len && name->file[0] != '<') n = add(folders, n, name);
         }
     if (functions) {
         qsort(folders, n, sizeof *folders, most_first);

@@ -130,6 +130,28 @@ START_TEST(test_option_nothing_matches) {
 }
 END_TEST
 
+/* A process that waits below a function that is left out, and records nothing: the hooks leave at its next call, so that the next
+ * attach finds no function of ours on its stack. */
+START_TEST(test_option_filters_let_go_of_an_idle_process) {
+    struct scene x;
+    struct tool tool;
+    begin(&x, _i);
+    target_kill(&x.target);
+    ck_assert_int_eq(target_spawn(&x.target, x.ip, "idling.py", NULL, NULL), 0);
+    const char *out = temp_path(".vzt");
+    for (int i = 0; i < 2; i++) {
+        snprintf(x.who, sizeof x.who, "attach %d to an idle process on %s", i, x.ip->version);
+        tool_runf(&tool, "--attach %d -t 0.5 -o %s --include_files %s/idling.py", (int)x.target.pid, out, x.folder);
+        must_exit(&tool, 0, x.who);
+        ck_assert_msg(!strstr(tool.out, "Note:"), "%s: %s", x.who, tool.out);
+        ck_assert_msg(strstr(tool.out, "no function that passes --include_files ") != NULL, "%s: %s", x.who, tool.out);
+    }
+    unlink(out);
+    ck_assert_msg(!target_progresses(&x.target, 1, 10000), "%s: the target does not run on", x.who);
+    end(&x);
+}
+END_TEST
+
 /* The function alone is left out; the C functions that it calls go with it. */
 START_TEST(test_option_function_filters) {
     struct scene x;
@@ -461,6 +483,7 @@ int main(void) {
     suite_add(s, "no-filter", test_option_none_records_everything, 60);
     suite_add(s, "files", test_option_file_filters, 60);
     suite_add(s, "nothing-matches", test_option_nothing_matches, 60);
+    suite_add(s, "idle-process", test_option_filters_let_go_of_an_idle_process, 60);
     suite_add(s, "functions", test_option_function_filters, 60);
     suite_add(s, "modules", test_option_module_filters, 60);
     suite_add(s, "depth", test_option_depth_is_kept, 60);
