@@ -26,6 +26,7 @@ struct drain_totals {
     uint64_t violations;  /* invalid words or payloads, which are skipped */
     uint64_t chunks;      /* chunks given back */
     uint64_t first_ticks; /* stamp of the first record read; 0 = none */
+    uint64_t last_ticks;  /* stamp of the newest record read */
     uint64_t short_calls; /* calls left out because of min_ticks */
     uint32_t threads;
     uint32_t throttled; /* functions */

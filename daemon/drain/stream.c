@@ -193,6 +193,7 @@ static int put_run(struct streams *all, struct stream *s, const uint64_t *rec, s
         uint32_t before = vt_block_calls(s->enc);
         size_t step = vt_block_put(s->enc, rec + *took, n - *took, &s->now);
         *took += step;
+        if (s->now > all->totals.last_ticks) all->totals.last_ticks = s->now;
         if (!s->held) { /* those were counted when they came */
             all->totals.calls += vt_block_calls(s->enc) - before;
             s->open_calls = vt_block_calls(s->enc);
@@ -217,6 +218,7 @@ static int hold_run(struct streams *all, struct stream *s, const uint64_t *rec, 
         all->totals.calls += VT_REC_IS_CALL(vt_rec_type(one));
     }
     if (full > all->newest) all->newest = full;
+    if (full > all->totals.last_ticks) all->totals.last_ticks = full;
     return rc ? rc : min_duration_hand_on(s->held);
 }
 

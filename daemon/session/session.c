@@ -185,7 +185,12 @@ static void check_target(struct session *s, uint64_t now) {
     if (now - s->check_ns < CHECK_EVERY) return;
     s->check_ns = now;
     if (drain_reap(s->drain, now) && !s->spool->full && !s->unread) vt_log(VT_LOG_ERROR, "session %d: reap failed", s->pid);
-    if (now - s->moved_ns < CHECK_EVERY || s->target_gone || arena_still_mapped(s)) return;
+    if (now - s->moved_ns < CHECK_EVERY || s->target_gone) return;
+    uint64_t ticks = clock_ticks(&s->host->clock);
+    if (arena_still_mapped(s)) {
+        s->mapped_ticks = ticks;
+        return;
+    }
     s->target_gone = true; /* at least for the agent */
     session_stop(s, VT__END_REASON__EXEC, "");
 }

@@ -76,11 +76,12 @@ struct session {
     struct drain_totals totals;
     struct spool *spool; /* own_spool, or that of the family */
     struct spool own_spool;
-    Vt__Clock replaced;   /* when it became another program that is traced, too; zero = it did not */
-    uint32_t agent_state; /* at the end */
-    bool began;           /* known at the end: the hooks were in */
-    int unread;           /* why nothing more is read from the arena, -errno; 0 = it is read */
-    uint64_t poll_ns;     /* current interval */
+    uint64_t mapped_ticks; /* when the agent was last seen in the target; 0 = nobody has looked */
+    Vt__Clock replaced;    /* when it became another program that is traced, too; zero = it did not */
+    uint32_t agent_state;  /* at the end */
+    bool began;            /* known at the end: the hooks were in */
+    int unread;            /* why nothing more is read from the arena, -errno; 0 = it is read */
+    uint64_t poll_ns;      /* current interval */
     uint64_t stats_ns, clock_ns, check_ns, moved_ns, cpu_ns; /* when last done */
     /* end */
     Vt__EndReason reason;

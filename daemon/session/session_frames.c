@@ -97,6 +97,14 @@ void session_put_last_clock(struct session *s) {
     if (rc) vt_log(VT_LOG_ERROR, "session %d: no last clock frame: %s", s->pid, strerror(-rc));
 }
 
+/* Nobody sees the hooks go out when another program takes the place of the target's: it was still there at its last event, and
+ * when we last looked. */
+static uint64_t hooks_off_ticks(const struct session *s) {
+    uint64_t ticks = vt_load_relaxed(&s->arena.ctl->t_hooks_off);
+    if (ticks || s->reason != VT__END_REASON__EXEC) return ticks;
+    return s->totals.last_ticks > s->mapped_ticks ? s->totals.last_ticks : s->mapped_ticks;
+}
+
 void session_put_end(struct session *s) {
     Vt__End m = VT__END__INIT;
     struct vt_ctl *ctl = s->arena.ctl;
@@ -113,7 +121,7 @@ void session_put_end(struct session *s) {
     if (s->totals.first_ticks > s->begun_ticks)
         m.first_event_ns = clock_ticks_to_ns(&s->host->clock, s->totals.first_ticks - s->begun_ticks);
     m.hooks_on_ticks = vt_load_relaxed(&ctl->t_hooks_on);
-    m.hooks_off_ticks = vt_load_relaxed(&ctl->t_hooks_off);
+    m.hooks_off_ticks = hooks_off_ticks(s);
     m.bytes = s->spool->size;
     m.short_calls = s->totals.short_calls;
     m.throttled = s->totals.throttled;

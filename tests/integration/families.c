@@ -100,6 +100,13 @@ static void must_be_alike(const struct run *bare, const struct run *traced, cons
                       i ? "stderr" : "stdout", traced->text[i], bare->text[i]);
 }
 
+/* The program of a process ends when it calls exec, not when the next one has started. */
+static void must_end_with_exec(const struct trace *t, const char *who) {
+    const struct trace_event *e = trace_find(t, "posix.execv", NULL);
+    ck_assert_msg(e && e->unfinished && !trace_find(t, "posix.execv", e), "%s: not one call of execv that is open", who);
+    ck_assert_msg(e->dur == 0, "%s: execv lasts %ld ns", who, (long)e->dur);
+}
+
 START_TEST(test_families_are_like_a_bare_run) {
     const struct interp *ip = suite_interp(_i);
     const struct test_case *c = &cases[suite_row(_i)];
@@ -117,6 +124,7 @@ START_TEST(test_families_are_like_a_bare_run) {
     must_load(&t, json, who);
     ck_assert_msg(strstr(tool.out, "dropped") == NULL, "%s: %s", who, tool.out);
     must_have_calls(&t, traced.text[0], who);
+    if (!strcmp(c->name, "execute")) must_end_with_exec(&t, who);
     ck_assert_msg(processes_in(&t) >= c->processes, "%s: %zu processes", who, processes_in(&t));
     for (size_t i = 0; i < VT_ARRAY_LEN(c->names) && c->names[i]; i++)
         ck_assert_msg(has_process(output, c->names[i]), "%s: no process %s", who, c->names[i]);
