@@ -547,6 +547,8 @@ int several_open(struct several **out, struct attach_options *o, const struct se
     setvbuf(s->file, NULL, _IOFBF, RAW_BUF);
     raw_sections_open(&s->raw, s->file);
     show_progress(s);
+    char left[PATH_MAX];
+    if (target_path_tell_left(&s->path, left, sizeof left)) say(s, left);
     return client_open(&s->first, err);
 }
 

@@ -1,10 +1,14 @@
 /* Owns the names of an attach's files. */
 #include "cli/target_path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +17,8 @@
 
 #define DEFAULT_NAME "result.json"
 #define RAW_TRIES 100
+#define RAW_NAME ".%.100s.%d%s.vzt" /* output, pid of the client, "-1" where the name was taken */
+#define LOOK_AT_MAX 20000           /* files of a folder that are looked at for a left trace */
 
 static int make_folders(const char *path, struct vt_err *err) {
     char dir[PATH_MAX];
@@ -39,11 +45,57 @@ static void add_pid(char *path, size_t size, int pid) {
     snprintf(path + at, size - at, "_%d%s", pid, rest);
 }
 
+/* A raw trace of that output: the pid in its name; 0 = it is none. */
+static pid_t raw_pid(const char *name, const char *output) {
+    char begin[128];
+    int n = snprintf(begin, sizeof(begin), ".%.100s.", output);
+    if (strncmp(name, begin, (size_t)n) != 0) return 0;
+    char *end;
+    long pid = strtol(name + n, &end, 10);
+    if (*end == '-') (void)strtol(end + 1, &end, 10);
+    return pid > 0 && pid <= INT_MAX && !strcmp(end, ".vzt") ? (pid_t)pid : 0;
+}
+
+/* Whoever made it is gone: there is no such process here, and none elsewhere, as in another container, has it locked. */
+static bool is_left(const char *path, pid_t pid) {
+    struct stat st;
+    if (!kill(pid, 0) || errno != ESRCH) return false;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool left = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_size &&
+                !flock(fd, LOCK_SH | LOCK_NB);
+    vt_close(&fd);
+    return left;
+}
+
+static void find_left(struct target_path *t, int dir_len) {
+    char dir[PATH_MAX];
+    struct dirent *e;
+    snprintf(dir, sizeof(dir), "%.*s", dir_len ? dir_len : 1, dir_len ? t->output : ".");
+    DIR *d = opendir(dir);
+    for (int i = 0; d && !t->left[0] && i < LOOK_AT_MAX && (e = readdir(d)); i++) {
+        pid_t pid = raw_pid(e->d_name, t->output + dir_len);
+        if (!pid) continue;
+        int n = snprintf(t->left, sizeof(t->left), "%.*s%s", dir_len, t->output, e->d_name);
+        if (n < 0 || (size_t)n >= sizeof(t->left) || !is_left(t->left, pid)) t->left[0] = 0;
+    }
+    if (d) closedir(d);
+}
+
+bool target_path_tell_left(const struct target_path *t, char *line, size_t size) {
+    if (!t->left[0]) return false;
+    snprintf(
+        line, size,
+        "Note: %.1000s is a trace of a viztracer that was killed; save it with viztracer convert %.1000s -o FILE, or remove it\n",
+        t->left, t->left);
+    return true;
+}
+
 int target_path_open(struct target_path *t, struct output_place *place, const struct attach_options *o, struct vt_err *err) {
     char name[128] = DEFAULT_NAME;
     struct stat st;
 
     t->raw_fd = -1;
+    t->left[0] = 0;
     if (o->unique) {
         time_t now = time(NULL);
         struct tm tm;
@@ -75,11 +127,15 @@ int target_path_open(struct target_path *t, struct output_place *place, const st
     for (int i = 0; i < RAW_TRIES && t->raw_fd < 0; i++) {
         char more[16] = "";
         if (i) snprintf(more, sizeof(more), "-%d", i);
-        snprintf(t->raw, sizeof(t->raw), "%.*s.%.100s.%d%s.vzt", dir_len, t->output, t->output + dir_len, getpid(), more);
+        snprintf(t->raw, sizeof(t->raw), "%.*s" RAW_NAME, dir_len, t->output, t->output + dir_len, getpid(), more);
         t->raw_fd = open(t->raw, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (t->raw_fd < 0 && errno != EEXIST) break;
     }
-    if (t->raw_fd >= 0) return 0;
+    if (t->raw_fd >= 0) {
+        if (flock(t->raw_fd, LOCK_EX | LOCK_NB)) vt_log(VT_LOG_INFO, "%s: no lock: %s", t->raw, strerror(errno));
+        find_left(t, dir_len);
+        return 0;
+    }
     rc = -errno;
     t->raw[0] = 0;
     return vt_err_set(err, rc, "cannot save to %s: %s; choose another place with -o", t->output, strerror(-rc));

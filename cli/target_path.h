@@ -11,6 +11,7 @@ struct target_path {
     char output[PATH_MAX]; /* what the user gets */
     char raw[PATH_MAX];    /* .vzt while it arrives */
     char kept[PATH_MAX];   /* where target_path_keep_raw left it */
+    char left[PATH_MAX];   /* a raw trace of the same output that a killed viztracer left behind; "" = there is none */
     int raw_fd;
     char native[PATH_MAX]; /* the name of a .vzt instead of output, when the user gave no name; else "" */
 };
@@ -18,6 +19,8 @@ struct target_path {
  * attach. 0 or -errno and err. */
 VT_MUST_CHECK int target_path_open(struct target_path *t, struct output_place *place, const struct attach_options *o,
                                    struct vt_err *err);
+/* Writes the line that tells of the left trace; false when there is none. */
+bool target_path_tell_left(const struct target_path *t, char *line, size_t size);
 /* The output gets its name in native. */
 void target_path_make_native(struct target_path *t);
 /* Removes the raw file, if it is still there. */

@@ -546,6 +546,8 @@ int tracing_open(struct tracing *a) {
     setvbuf(a->raw, NULL, _IOFBF, RAW_BUF);
     write_raw(a, VT_FILE_MAGIC, 8);
     show_progress(a);
+    char left[PATH_MAX];
+    if (target_path_tell_left(&a->path, left, sizeof left)) tracing_say(a, left);
     if (client_open(&a->client, err)) return cli_fail("%s", err->msg);
     return CLI_OK;
 }

@@ -171,6 +171,10 @@ START_TEST(test_several_killed_client_leaves_a_readable_trace) {
     tool_runf(&tool, "convert %s -o %s", raw, json);
     must_exit(&tool, 0, x.who);
     must_have(&x, json, 3);
+    tool_runf(&tool, "--attach %s -t 0.2 -o %s", x.pids, x.out);
+    must_exit(&tool, 0, x.who);
+    ck_assert_msg(strstr(tool.out, "Note: ") && strstr(tool.out, raw), "%s: does not tell of %s: %s", x.who, raw, tool.out);
+    ck_assert_msg(!access(raw, R_OK), "%s: %s was removed", x.who, raw);
     run_on(&x, 3);
     unlink(raw);
     unlink(json);

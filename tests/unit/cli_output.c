@@ -2,10 +2,12 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -169,6 +171,59 @@ START_TEST(test_output_raw_trace_is_a_new_file) {
 }
 END_TEST
 
+static pid_t dead_pid(void) {
+    pid_t pid = fork();
+    if (!pid) _exit(0);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    return pid;
+}
+
+static bool tells(const char *name) {
+    struct attach_options o = {.output_file = path, .req.pid = 1};
+    struct target_path t;
+    struct output_place place;
+    char line[PATH_MAX];
+    ck_assert_msg(!target_path_open(&t, &place, &o, &err), "%s", err.msg);
+    bool told = target_path_tell_left(&t, line, sizeof line);
+    if (told) ck_assert_msg(strstr(line, name), "%s", line);
+    target_path_discard(&t);
+    return told;
+}
+
+static int put_file(char name[160], pid_t pid, const char *end) {
+    snprintf(name, 160, "%s/.out.%d%s", dir, (int)pid, end);
+    int fd = open(name, O_WRONLY | O_CREAT, 0600);
+    ck_assert(fd >= 0 && write(fd, "trace", 5) == 5);
+    return fd;
+}
+
+/* What a killed client left is told, and stays. What a living one uses is not: it runs, or holds the lock in another container.
+ */
+START_TEST(test_output_tells_of_a_left_raw_trace) {
+    char name[160];
+    struct stat st;
+    pid_t dead = dead_pid();
+    int fd = put_file(name, dead, ".vzt");
+    ck_assert(tells(name));
+    ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+    ck_assert_msg(!tells(name), "a locked one is told");
+    close(fd);
+    ck_assert(tells(name));
+    ck_assert_int_eq(lstat(name, &st), 0);
+    unlink(name);
+    static const struct {
+        bool lives;
+        const char *end;
+        bool told;
+    } rows[] = {{true, ".vzt", false}, {false, "-1.vzt", true}, {false, ".vzt.json", false}, {false, ".vz", false}};
+    for (size_t i = 0; i < VT_ARRAY_LEN(rows); i++) {
+        close(put_file(name, rows[i].lives ? getppid() : dead, rows[i].end));
+        ck_assert_msg(tells(name) == rows[i].told, "%s", name);
+        unlink(name);
+    }
+}
+END_TEST
+
 START_TEST(test_output_makes_folders) {
     snprintf(path, sizeof path, "%s/a//b/c/out", dir);
     must_open(false);
@@ -284,6 +339,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_output_foreign_things_in_a_sticky_folder_are_replaced, FOREIGN_LINK, FOREIGN_FIFO + 1);
     tcase_add_test(tests, test_output_foreign_links_to_folders_are_refused);
     tcase_add_test(tests, test_output_raw_trace_is_a_new_file);
+    tcase_add_test(tests, test_output_tells_of_a_left_raw_trace);
     tcase_add_test(tests, test_output_makes_folders);
     tcase_add_test(tests, test_output_refusals_name_path_and_cause);
     tcase_add_test(tests, test_output_device_that_is_full_is_named);
