@@ -56,7 +56,7 @@ static int find_functions(struct trace_writer *w) {
         return -ENOMEM;
     }
     add_function(w, table, mask, &w->info->unknown);
-    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+    for (uint32_t p = 0; p < w->info->names.npages; p++)
         for (uint32_t k = 0; w->info->names.pages[p] && k < ID_TABLE_PAGE; k++)
             if (w->info->names.pages[p][k]) add_function(w, table, mask, w->info->names.pages[p][k]);
     memory_free(table);

@@ -105,7 +105,7 @@ static int collect(struct trace_info *info, struct trace_name ***names, size_t *
     *n = 0;
     *names = memory_alloc((info->nnames + 1u) * sizeof(struct trace_name *));
     if (!*names) return -ENOMEM;
-    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+    for (uint32_t p = 0; p < info->names.npages; p++)
         for (uint32_t k = 0; info->names.pages[p] && k < ID_TABLE_PAGE; k++) {
             struct trace_name *name = info->names.pages[p][k];
             if (name && name->used && name->kind == 0) (*names)[(*n)++] = name;

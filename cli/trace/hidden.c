@@ -50,7 +50,7 @@ void hidden_describe(const struct trace_info *info, const char *filters, char *t
     uint64_t functions = 0;
     size_t n = 0, len = 0;
     *text = 0;
-    for (uint32_t p = 0; folders && p < ID_TABLE_PAGES; p++)
+    for (uint32_t p = 0; folders && p < info->names.npages; p++)
         for (uint32_t k = 0; info->names.pages[p] && k < ID_TABLE_PAGE; k++) {
             const struct trace_name *name = info->names.pages[p][k];
             if (!name || name->kind) continue;

@@ -177,7 +177,7 @@ static int names_for(struct many *m, struct trace_info *from, struct trace_name 
     struct trace_name **names = memory_calloc(from->nnames, sizeof(struct trace_name *));
     if (!names) return -ENOMEM;
     names[0] = &m->build.info->unknown;
-    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+    for (uint32_t p = 0; p < from->names.npages; p++)
         for (uint32_t k = 0; from->names.pages[p] && k < ID_TABLE_PAGE; k++) {
             const struct trace_name *old = from->names.pages[p][k];
             if (!old || (names[old->index] = info_build_name_parts(&m->build, old))) continue;

@@ -350,7 +350,7 @@ static int choose_names(const struct trace_select *s, struct trace_info *info, u
     *n = 0;
     *matches = memory_calloc(info->nnames, 1);
     if (!*matches) return -ENOMEM;
-    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+    for (uint32_t p = 0; p < info->names.npages; p++)
         for (uint32_t k = 0; info->names.pages[p] && k < ID_TABLE_PAGE; k++) {
             const struct trace_name *name = info->names.pages[p][k];
             char *room = name ? memory_alloc(name_text_max(name) + 1) : NULL;

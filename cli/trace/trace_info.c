@@ -480,14 +480,14 @@ int trace_info_load(struct vt_trace *t, struct trace_info **out, struct vt_err *
 }
 
 static void free_all(struct id_table *t) {
-    for (uint32_t i = 0; i < ID_TABLE_PAGES; i++)
+    for (uint32_t i = 0; i < t->npages; i++)
         for (uint32_t k = 0; t->pages[i] && k < ID_TABLE_PAGE; k++) memory_free(t->pages[i][k]);
     id_table_free(t);
 }
 
 void trace_info_free(struct trace_info *info) {
     if (!info) return;
-    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+    for (uint32_t p = 0; p < info->tasks.npages; p++)
         for (uint32_t k = 0; info->tasks.pages[p] && k < ID_TABLE_PAGE; k++)
             if (info->tasks.pages[p][k]) memory_free(((struct trace_task *)info->tasks.pages[p][k])->name);
     free_all(&info->tasks);

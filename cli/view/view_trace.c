@@ -173,7 +173,7 @@ static int collect_file_info(struct view_trace *t, int fd, struct vt_err *err) {
     int rc = trace_source_open(t->path, &source, err);
     if (rc) return rc;
     struct trace_info *info = trace_source_info(source);
-    for (uint32_t p = 0; p < ID_TABLE_PAGES; p++)
+    for (uint32_t p = 0; p < info->names.npages; p++)
         for (uint32_t k = 0; info->names.pages[p] && k < ID_TABLE_PAGE; k++) {
             struct trace_name *name = info->names.pages[p][k];
             if (name) name->used = true;

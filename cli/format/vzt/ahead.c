@@ -13,6 +13,9 @@
 #include "proto/msg.h"
 
 #define SLOTS 4u
+#define ALONE_BYTES                                                                                                              \
+    (128u << 10) /* a shorter trace is read before a thread has begun; there may be very many of them in a file                  \
+                  */
 
 struct slot {
     struct ahead_frame frame;
@@ -123,13 +126,14 @@ int ahead_start(struct vt_trace *t, uint64_t until, uint32_t one_in, struct ahea
     a->one_in = one_in;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->moved, NULL);
-    for (unsigned i = 0; i < SLOTS; i++)
+    bool alone = until <= ALONE_BYTES;
+    for (unsigned i = 0; i < (alone ? 1 : SLOTS); i++)
         if (!(a->slots[i].dec = vt_block_dec_new())) {
             ahead_stop(a);
             return -ENOMEM;
         }
     vt_trace_rewind(t);
-    a->threaded = start_thread(a);
+    a->threaded = !alone && start_thread(a);
     *out = a;
     return 0;
 }

@@ -36,7 +36,7 @@ int suspended_new(struct suspended **out) {
 }
 
 static struct wait *next_of(struct suspended *s, uint32_t *page, uint32_t *at) {
-    for (; *page < ID_TABLE_PAGES; (*page)++, *at = 0)
+    for (; *page < s->waits.npages; (*page)++, *at = 0)
         for (; s->waits.pages[*page] && *at < ID_TABLE_PAGE; (*at)++)
             if (s->waits.pages[*page][*at]) return s->waits.pages[*page][(*at)++];
     return NULL;
