@@ -8,6 +8,7 @@
  *                               in runpy's _run_code
  *   embedded, PyRun_*           the first `exec` with no Python frame
  *   embedded, imports only      the first `import` with no Python frame, but that of `site`
+ *   embedded, as in uWSGI       the first `compile` with no Python frame: that code is executed without an event
  *
  * The hook is taken out of the interpreter's list when it has seen enough. It runs with the GIL and leaves no exception. */
 #include "agent/cpython/arch.h"
@@ -215,6 +216,9 @@ static int in_program(const char *event, void *arguments) {
         if (!name) python.PyErr_Clear();
         if (!name || text_equal(name, "site")) return 0;
         start(NULL, 0);
+        unhook();
+    } else if (waiting.way == WAY_UNKNOWN && text_equal(event, "compile") && python.Py_IsInitialized()) {
+        start(NULL, 0); /* what was compiled is run without an event */
         unhook();
     }
     return 0;

@@ -82,20 +82,31 @@ static int check_code(int64_t extra_index, char *why, size_t why_size) {
     return wrong ? refuse(why, why_size, wrong) : 0;
 }
 
+/* A function of the module sys, and its name. Programs replace some by their own: ansible does so with sys.intern. */
+static void *sys_function(const char **name) {
+    static const char *const names[] = {"intern", "getrecursionlimit", "getrefcount", "exc_info"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        void *function = py.PySys_GetObject(names[i]); /* borrowed */
+        *name = names[i];
+        if (function && type_of(function) == py.PyCFunction_Type) return function;
+    }
+    return NULL;
+}
+
 static int check_functions(char *why, size_t why_size) {
     const char *wrong = NULL;
     void *join = py.PyObject_GetAttrString(py.PyUnicode_Type, "join");
     void *text = py.PyUnicode_FromString("x"), *bound = text ? py.PyObject_GetAttrString(text, "join") : NULL;
-    void *intern = py.PySys_GetObject("intern"); /* borrowed */
-    if (!join || !bound || !intern) wrong = "str.join";
+    const char *name;
+    void *function = sys_function(&name); /* borrowed */
+    if (!join || !bound) wrong = "str.join";
     if (!wrong && (type_of(join) != py.PyMethodDescr_Type || !text_equal(field(field(join, DESCR_DEF), DEF_NAME), "join")))
         wrong = "method descriptor";
     if (!wrong && field(join, DESCR_TYPE) != py.PyUnicode_Type) wrong = "method descriptor";
     if (!wrong && (type_of(bound) != py.PyCFunction_Type || field(bound, CFUNCTION_SELF) != text)) wrong = "builtin method";
     if (!wrong && field(bound, CFUNCTION_DEF) != field(join, DESCR_DEF)) wrong = "builtin method";
-    if (!wrong &&
-        (type_of(intern) != py.PyCFunction_Type || !text_equal(field(field(intern, CFUNCTION_DEF), DEF_NAME), "intern") ||
-         !same_text(field(intern, CFUNCTION_MODULE), "sys")))
+    if (!wrong && (!function || !text_equal(field(field(function, CFUNCTION_DEF), DEF_NAME), name) ||
+                   !same_text(field(function, CFUNCTION_MODULE), "sys")))
         wrong = "builtin function";
     if (!wrong && (field(py.PyBool_Type, TYPE_BASE) != py.PyLong_Type || !text_equal(field(py.PyUnicode_Type, TYPE_NAME), "str")))
         wrong = "type";
@@ -106,21 +117,25 @@ static int check_functions(char *why, size_t why_size) {
     return wrong ? refuse(why, why_size, wrong) : 0;
 }
 
+static bool has_native_id(const void *tstate, uint32_t at) {
+    return (uint64_t)field(tstate, at + 8) == (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+}
+
 static bool is_thread_id(const void *tstate, uint32_t at) {
     if ((uint64_t)field(tstate, at) != arch_thread_pointer()) return false;
-    return layout.python < 0x30b || (uint64_t)field(tstate, at + 8) == (uint32_t)arch_syscall3(SYS_GETTID, 0, 0, 0);
+    return layout.python < 0x30b || has_native_id(tstate, at);
 }
 
 /* thread_id (pthread_self) in the thread state, which 3.11+ keeps right before the native id: where the table says, else it is
- * looked for. */
+ * looked for. A child that C code has forked without telling the interpreter (uWSGI) has the native id of its parent's thread. */
 static int check_tstate(const void *tstate, char *why, size_t why_size) {
     enum { FIRST = 64, END = 256 };
     uint32_t at = layout.ts_thread_id;
-    if (!is_thread_id(tstate, at))
+    if ((uint64_t)field(tstate, at) != arch_thread_pointer())
         for (at = FIRST; at < END && !is_thread_id(tstate, at);) at += 8;
     if (at == END) return refuse(why, why_size, "thread_id");
     layout.ts_thread_id = at;
-    layout.ts_native_id = layout.python >= 0x30b ? at + 8 : 0;
+    layout.ts_native_id = layout.python >= 0x30b && has_native_id(tstate, at) ? at + 8 : 0;
     bool found = py.PyInterpreterState_Main && field(tstate, layout.ts_interp) == py.PyInterpreterState_Main();
     for (void *it = found ? NULL : py.PyInterpreterState_Head(); it; it = py.PyInterpreterState_Next(it))
         found |= field(tstate, layout.ts_interp) == it;

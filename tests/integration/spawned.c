@@ -13,7 +13,7 @@
 static const struct test_case {
     const char *name;
     size_t flows; /* processes that another one of the trace has started */
-} cases[] = {{"system", 3}, {"pipes", 2}, {"replaced", 4}, {"programs", 6}};
+} cases[] = {{"system", 3}, {"pipes", 2}, {"replaced", 4}, {"programs", 8}};
 
 static void run_spawned(struct run *r, const struct interp *ip, const char *how, const char *options, const char *output) {
     char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], tool[PATH_MAX] = "", inside[PATH_MAX], script[PATH_MAX];
@@ -142,11 +142,61 @@ START_TEST(test_spawned_flows_are_kept_by_formats) {
             begun += t.events[k].ph == 's';
             ended += t.events[k].ph == 'f';
         }
-        ck_assert_msg(begun == 6 && ended == 6, "%s: %zu flows begin and %zu end", through[i], begun, ended);
+        ck_assert_msg(begun == 8 && ended == 8, "%s: %zu flows begin and %zu end", through[i], begun, ended);
         trace_free(&t);
         unlink(other);
         unlink(json);
     }
+    unlink(output);
+}
+END_TEST
+
+/* 8 processes that record at the same time: every call of each is there. */
+START_TEST(test_spawned_eight_at_once_lose_nothing) {
+    const struct interp *ip = suite_interp(_i);
+    static struct run traced;
+    struct tool tool;
+    const char *output = temp_path(".vzt");
+    run_spawned(&traced, ip, "eight", "", output);
+    ck_assert_msg(!traced.status, "%s: %s", ip->version, traced.text[1]);
+    for (int i = 0; i < 8; i++) {
+        tool_runf(&tool, "report --json --slowest 0 --match work_%c %s", 'a' + i, output);
+        ck_assert_msg(strstr(tool.out, "\"calls\":20000,"), "work_%c on %s: %.600s", 'a' + i, ip->version, tool.out);
+        ck_assert_msg(strstr(tool.out, "\"dropped\":0"), "work_%c on %s: %.600s", 'a' + i, ip->version, tool.out);
+    }
+    unlink(output);
+}
+END_TEST
+
+/* A program that compiles code by the C API and executes it, as uWSGI does: no event of the interpreter tells that it runs. */
+static const char embedding[] =
+    "void Py_Initialize(void); int Py_FinalizeEx(void); void *PyImport_ExecCodeModule(const char *, void *);"
+    "void *Py_CompileStringExFlags(const char *, const char *, int, void *, int);"
+    "int main(void) { Py_Initialize(); void *code = Py_CompileStringExFlags(\"def f(): pass\\n"
+    "for i in range(7): f()\\n\", \"embedded.py\", 257, 0, -1);"
+    "return !code || !PyImport_ExecCodeModule(\"embedded\", code) || Py_FinalizeEx(); }";
+
+START_TEST(test_spawned_embedded_code_is_recorded) {
+    static const char where[] = "import sys, sysconfig as s; print(s.get_config_var('LIBDIR'), s.get_config_var('LDLIBRARY'), "
+                                "sys.prefix) if s.get_config_var('Py_ENABLE_SHARED') else sys.exit(1)";
+    const struct interp *ip = suite_interp(_i);
+    char text[4 * PATH_MAX];
+    struct trace t;
+    const char *program = temp_path(".out"), *source = temp_path(".c"), *output = temp_path(".json");
+    FILE *f = fopen(source, "w");
+    ck_assert(f && fputs(embedding, f) >= 0 && !fclose(f));
+    if (ip->root[0]) skip_test("embedded on %s: no compiler for its root", ip->version);
+    snprintf(text, sizeof text, "set -- $(%s -c \"%s\") && [ -e $1/$2 ] && gcc -o %s %s $1/$2 -Wl,-rpath,$1 && echo $3 >%s",
+             ip->path, where, program, source, output);
+    if (system(text)) skip_test("embedded on %s: it has no shared library to link with", ip->version);
+    snprintf(text, sizeof text, "PYTHONHOME=$(cat %s) %.1000s/viztracer --quiet -o %s -- %s", output, tree_bin(), output,
+             program);
+    ck_assert_int_eq(system(text), 0);
+    must_load(&t, output, ip->version);
+    ck_assert_uint_eq(trace_count(&t, "f", 0), 7);
+    trace_free(&t);
+    unlink(program);
+    unlink(source);
     unlink(output);
 }
 END_TEST
@@ -176,6 +226,8 @@ int main(void) {
         add_on_some(s, cases[row].name, test_spawned_is_like_a_bare_run, row, ips, n, false);
     add_on_some(s, "ignore-multiprocess", test_spawned_is_not_followed_with_ignore_multiprocess, 0, ips, n, true);
     add_on_some(s, "formats", test_spawned_flows_are_kept_by_formats, 0, ips, n, true);
+    add_on_some(s, "eight", test_spawned_eight_at_once_lose_nothing, 0, ips, n, true);
+    suite_add(s, "embedded", test_spawned_embedded_code_is_recorded, 120);
     int rc = suite_main(s);
     run_clean_up();
     return rc;

@@ -103,8 +103,32 @@ def fork_child(name, n):
     os.waitpid(pid, 0)
 
 
+def fork_in_c(name, n):
+    """As uWSGI does: the interpreter is not told."""
+    pid = ctypes.PyDLL(None).fork()
+    if not pid:
+        work(name, n)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def eight():
+    pids = []
+    for i in range(8):
+        pid = os.fork()
+        if not pid:
+            work("abcdefgh"[i], 20000)
+            os._exit(0)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
+
+
 def programs():
     fork_child("forked", 3)
+    fork_in_c("inc", 2)
+    sys.intern = lambda text: text  # as ansible does
+    fork_child("patched", 9)
     thread = threading.Thread(target=fork_child, args=("threaded", 4))
     thread.start()
     thread.join()
