@@ -458,8 +458,9 @@ static int close_raw(struct several *s) {
 /* So many calls become a .vzt when the user gave no name. */
 static void choose_name(struct several *s) {
     char line[PATH_MAX + 128], bytes[32];
-    if (!s->path.native[0] || s->o->tracer_entries || s->o->trace.min_duration_ns || s->calls <= FORMAT_MANY_CALLS) return;
-    uint64_t json = format_is_large(s->path.output, s->calls);
+    uint64_t calls = figures_pieces(s->calls, s->events);
+    if (!s->path.native[0] || s->o->tracer_entries || s->o->trace.min_duration_ns || calls <= FORMAT_MANY_CALLS) return;
+    uint64_t json = format_is_large(s->path.output, calls);
     target_path_make_native(&s->path);
     snprintf(line, sizeof(line), "It becomes a .vzt because a .json would take about %s.\n",
              format_bytes(bytes, sizeof(bytes), json));

@@ -445,7 +445,7 @@ static int save(struct tracing *a) {
     struct vt_err err = {0};
     char root[64], cwd[64], text[sizeof(err.msg)];
 
-    uint64_t calls = a->end ? a->end->calls : 0, json_bytes = 0;
+    uint64_t calls = a->end ? figures_pieces(a->end->calls, a->end->events) : 0, json_bytes = 0;
     if (makes_native(a, calls)) {
         json_bytes = format_is_large(a->path.output, calls);
         target_path_make_native(&a->path);

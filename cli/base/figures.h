@@ -16,4 +16,8 @@ char *format_bytes(char *buf, size_t size, uint64_t n);
 /* "0.80 ms", "1.2 s" */
 char *format_ns(char *buf, size_t size, uint64_t ns);
 
+/* How many events a file gets: one for each call, and for each piece of a generator or coroutine, which is not a call of its own.
+ * events: begins and ends that were recorded. */
+static inline uint64_t figures_pieces(uint64_t calls, uint64_t events) { return events / 2 > calls ? events / 2 : calls; }
+
 #endif

@@ -183,14 +183,16 @@ static int open_source(const struct convert_opts *opts, struct convert_result *r
 /* Says what a large JSON file takes before it is written. The trace's head tells how many calls there are; of other kinds of
  * files it is not known. */
 static void note_size(const struct convert_opts *opts, const struct trace_info *info, bool gzip) {
-    char count[32], bytes[32], text[256];
-    uint64_t calls = info->counted ? info->end_calls : info->events / 2;
-    uint64_t size = format_is_large(opts->output, calls);
+    char count[32], bytes[32], in_pieces[48] = "", text[320];
+    uint64_t calls = info->counted ? info->end_calls : info->events / 2, pieces = figures_pieces(calls, info->events);
+    uint64_t size = format_is_large(opts->output, pieces);
     if (!size || !opts->note || opts->budget || opts->newest_calls || !select_is_all(&opts->select) || shortest(opts, info))
         return;
-    snprintf(text, sizeof text, "%s: %s calls take about %s and %llu s; a .vzt is smaller, and --budget 500k shows the longest",
-             opts->output, format_count(count, sizeof count, calls), format_bytes(bytes, sizeof bytes, size),
-             (unsigned long long)(calls / (gzip ? GZIP_CALLS_PER_SECOND : CALLS_PER_SECOND) + 1));
+    if (pieces / 2 > calls) /* generators */
+        snprintf(in_pieces, sizeof in_pieces, " in %s pieces", format_count(count, sizeof count, pieces));
+    snprintf(text, sizeof text, "%s: %s calls%s take about %s and %llu s; a .vzt is smaller, and --budget 500k shows the longest",
+             opts->output, format_count(count, sizeof count, calls), in_pieces, format_bytes(bytes, sizeof bytes, size),
+             (unsigned long long)(pieces / (gzip ? GZIP_CALLS_PER_SECOND : CALLS_PER_SECOND) + 1));
     opts->note(opts->note_arg, text);
 }
 

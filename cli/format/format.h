@@ -21,7 +21,7 @@ const struct trace_format *format_by_name(const char *path, const struct format_
 const struct trace_format *format_of_part(enum format_part part);
 /* More calls than that in a JSON file are worth a word before they are written. */
 #define FORMAT_MANY_CALLS 5000000u
-/* About how many bytes that number of calls takes in a JSON file of this name; 0 = not many, or no JSON. */
+/* About how many bytes that number of calls, or pieces, takes in a JSON file of this name; 0 = not many, or no JSON. */
 uint64_t format_is_large(const char *path, uint64_t calls);
 /* True when `path` has a suffix of our own format. */
 bool format_is_native(const char *path);

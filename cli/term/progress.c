@@ -57,12 +57,13 @@ static bool due(uint64_t *last_ns) {
 void progress_gil(struct progress *p, const char *held) { snprintf(p->gil, sizeof(p->gil), "%s", held); }
 
 static bool is_whole(const struct progress *p, const Vt__Stats *s) {
-    return p->output.whole_above && s->calls > p->output.whole_above;
+    return p->output.whole_above && figures_pieces(s->calls, s->events) > p->output.whole_above;
 }
 
 /* What the output will take; *about: that is an estimate. */
 static uint64_t output_bytes(const struct progress *p, const Vt__Stats *s, bool *about) {
-    uint64_t calls = p->output.most_calls && s->calls > p->output.most_calls ? p->output.most_calls : s->calls;
+    uint64_t calls =
+        p->output.most_calls && s->calls > p->output.most_calls ? p->output.most_calls : figures_pieces(s->calls, s->events);
     *about = p->output.bytes_per_call && !is_whole(p, s);
     return *about ? calls * p->output.bytes_per_call : s->bytes;
 }

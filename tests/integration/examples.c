@@ -140,6 +140,21 @@ START_TEST(test_example_many_calls_without_a_name_become_a_vzt) {
 }
 END_TEST
 
+/* A generator that is resumed often is one call, and has an event in a JSON file for each time. */
+START_TEST(test_example_many_pieces_without_a_name_become_a_vzt) {
+    static const char *const code = "sum(1 for _ in range(5100000))";
+    struct tool tool;
+    char dir[] = "/tmp/vt-examples-XXXXXX", path[64];
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    tool_run(&tool, (const char *const[]){"--output_dir", dir, "--python", "/usr/bin/python3", "-c", code, NULL});
+    must_exit(&tool, 0, code);
+    snprintf(path, sizeof path, "%s/result.vzt", dir);
+    ck_assert_msg(!access(path, F_OK) && strstr(tool.err, "It is a .vzt because a .json would take about "), "%s", tool.err);
+    unlink(path);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("examples");
     TCase *tests = tcase_create("examples");
@@ -147,6 +162,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_example_shows_what_it_says, 0, (int)VT_ARRAY_LEN(rows));
     tcase_add_test(tests, test_example_shop_shows_its_waits);
     tcase_add_test(tests, test_example_many_calls_without_a_name_become_a_vzt);
+    tcase_add_test(tests, test_example_many_pieces_without_a_name_become_a_vzt);
     suite_add_tcase(s, tests);
     return suite_main(s);
 }

@@ -208,6 +208,16 @@ START_TEST(test_progress_more_calls_than_json_takes_well_become_a_vzt) {
     usleep(REDRAW_US);
     show(&p, 5000001);
     ck_assert_ptr_nonnull(strstr(got(), "result.vzt 5.0 MB"));
+    usleep(REDRAW_US);
+    Vt__Stats s = VT__STATS__INIT; /* one generator, resumed very often */
+    s.state = VT_AGENT_TRACING;
+    s.calls = 1;
+    s.events = 10000002;
+    s.bytes = 7000000;
+    s.elapsed_ns = 9000000000;
+    progress_stats(&p, &s);
+    const char *text = got();
+    ck_assert_msg(strstr(text, "result.vzt 7.0 MB") != NULL, "%s", text);
 }
 END_TEST
 
