@@ -10,11 +10,11 @@ from viztracer import _viztracer_agent as agent
 from viztracer._hush import hushed_class
 from viztracer._programs import find
 
-# proto/abi/launch.h
+# proto/abi/launch.h; tests/lint/package.sh compares them
 _SOCKET = b"\0viztracer-launch-"
-_HELLO = struct.Struct("<QIiII32s192s")
+_HELLO = struct.Struct("<QIiIIQQII32s192s")
 _HELLO_MAGIC = 0x31484C5A49565456
-_ANSWER = struct.Struct("<QQ")
+_ANSWER = struct.Struct("<QQII")
 _ANSWER_MAGIC = 0x31414C5A49565456
 _KEY = 32
 _PATIENCE = 60.0  # seconds; the other side gives up earlier, and says why
@@ -124,7 +124,7 @@ class Session(object):
         try:
             s.settimeout(_PATIENCE)
             s.connect(_SOCKET + self._key[:_KEY])
-            s.send(_HELLO.pack(_HELLO_MAGIC, agent.abi_major(), 0, os.getpid(), 0, self._key[_KEY:], b""))
+            s.send(_HELLO.pack(_HELLO_MAGIC, agent.abi_major(), 0, os.getpid(), 0, 0, 0, 0, 0, self._key[_KEY:], b""))
             fds = array.array("i")
             data, control, _, _ = s.recvmsg(_ANSWER.size, socket.CMSG_SPACE(fds.itemsize))
             for level, kind, content in control:
@@ -137,9 +137,18 @@ class Session(object):
         if len(data) != _ANSWER.size or not fds or _ANSWER.unpack(data)[0] != _ANSWER_MAGIC:
             for fd in fds:
                 os.close(fd)
-            self._answer("over")
-            raise SessionError("viztracerd did not give its shared memory")
+            if not data and self._has_answered():
+                self._answer("over")
+            raise SessionError("viztracerd did not give its shared memory: use the same version of it and of this package")
         return fds[0], _ANSWER.unpack(data)[1]
+
+    def _has_answered(self):
+        """Waits for a line, but not for ever: a daemon of another version says nothing."""
+        import select
+
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(self._text or poll.poll(_PATIENCE * 1000))
 
     def finish(self):
         """Waits until the whole trace has arrived; recording must have ended."""
