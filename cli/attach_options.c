@@ -120,6 +120,8 @@ const struct option_row attach_command_rows[] = {
     REFUSED("--minimize_memory", NULL, "has no meaning here: nothing is saved inside the process"),
     REFUSED("--ignore_multiprocess", NULL, "has no meaning at attach: only the process named is traced"),
     REFUSED("--sanitize_function_name", NULL, "has no meaning here: names are always valid JSON"),
+    REFUSED("--file_info", NULL, "has no meaning here: traces have the source texts anyway"),
+    REFUSED("--dump_raw", NULL, "has no meaning here: there is one way to write a trace"),
     REFUSED("--attach_installed", NULL, "is not needed: --attach works on every process"),
     REFUSED("--trace_self", NULL, "has no meaning here: no Python code of ours runs in the process"),
     OPTION_END,

@@ -77,10 +77,12 @@ const struct option_row run_option_rows[] = {
     {"--report_server", NULL, OPTION_LIST, LOG_WORDS(report_server), .choices = "", .arg = "[HOST:PORT]", .help = REPORTS_NOW},
     ACCEPTED("--minimize_memory", "nothing is saved inside the program"),
     ACCEPTED("--sanitize_function_name", "names are always valid JSON"),
+    ACCEPTED("--file_info", "traces have the source texts anyway"),
+    ACCEPTED("--dump_raw", "there is one way to write a trace"),
     ACCEPTED("--trace_self", "no Python code of the tracer runs in the program"),
 
     REFUSED("--attach_installed", "is not needed: --attach works on every process"),
-    REFUSED("--log_torch", NOT_YET),
+    REFUSED("--log_torch", NOT_YET " for launched programs; VizTracer(log_torch=True) in the program does it"),
     OPTION_END,
 };
 
