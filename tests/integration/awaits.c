@@ -9,7 +9,7 @@
 #include "proto/base.h"
 #include "tests/lib/suite.h"
 
-enum { TURNS = 3, MS = 1000000 };
+enum { TURNS = 6, MS = 1000000 };
 
 /* The waits of the tasks, and from which Python on. */
 static const struct wait {

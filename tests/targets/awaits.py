@@ -3,11 +3,12 @@
 import asyncio
 import os
 import socket
+import threading
 import time
 
 from progress import ready, slots
 
-TURNS = 3
+TURNS = 6
 WAIT = 0.01
 told = []
 
@@ -87,8 +88,11 @@ async def queue(name):
 
 
 async def executor(name):
+    release = threading.Event()  # by the loop: the job cannot be over before it is awaited
+    job = asyncio.get_running_loop().run_in_executor(None, release.wait)
+    asyncio.get_running_loop().call_later(WAIT, release.set)
     with Reading(name):
-        await asyncio.get_running_loop().run_in_executor(None, time.sleep, WAIT)
+        await job
 
 
 async def stream(name):
