@@ -73,6 +73,7 @@ enum detail_next detail_python(void *code, uint32_t type, void *value, void *fra
         if (value && (type == VT_REC_RETURN || type == VT_REC_YIELD) && agent.flags & VT_F_RETVAL)
             values_tell_result(value, WAY_MAIN);
         if (begun && agent.flags & (VT_F_ARGS | VT_F_RETVAL)) throttle_values(id, clock_full() - begun);
+        if (type == VT_REC_YIELD && coroutine && value) task_awaits(value);
         /* repr may have run code of the target: the trace may have ended, and another one begun */
         if (id == 0 || id >= agent.base_id) emit_any_clock(id | type);
     } else if (thread) {

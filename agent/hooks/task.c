@@ -9,6 +9,7 @@
 #include "agent/hooks/hooks.h"
 #include "agent/hooks/running.h"
 #include "agent/hooks/steps.h"
+#include "agent/record/emit.h"
 #include "agent/record/parallel_lock.h"
 #include "agent/session/slow.h"
 #include "proto/abi/hash.h"
@@ -35,6 +36,7 @@ static struct tasks {
 static uint32_t next_task;
 const void *task_early;
 static const void *early_type;
+static const void *task_type; /* of the task that ran last, with the main GIL: to be compared */
 
 static struct tasks *tasks_of(enum detail_way way) { return &tasks[way != WAY_MAIN]; }
 
@@ -48,7 +50,7 @@ void tasks_start(void) {
 
 void tasks_stop(void) {
     running_forget();
-    task_early = NULL;
+    task_early = task_type = NULL;
 }
 
 /* ---- ids and names ---- */
@@ -176,6 +178,7 @@ void task_enter(void *code, const void *object, uint32_t type, enum detail_way w
     uint64_t coroutine = frame ? steps_coroutine(frame) : 0;
     bool nested, first = type == VT_REC_CALL;
     if (!step_begins(thread, code, frame, coroutine, &nested)) return;
+    thread->awaited = 0;
     error_save(&error);
     thread->paused = 1;
     void *task = running_task(way == WAY_MAIN);
@@ -187,6 +190,7 @@ void task_enter(void *code, const void *object, uint32_t type, enum detail_way w
         if (way == WAY_MAIN) {
             task_early = task && slot_of(in, task)->early ? task : NULL;
             early_type = task ? type_of(task) : NULL;
+            if (task) task_type = early_type;
         }
         tell(thread, id, way);
     }
@@ -215,6 +219,26 @@ void task_leave(void *code, const void *object, enum detail_way way) {
         }
     }
     end(way);
+}
+
+/* The coroutines around it yield the same object: only the innermost one tells. */
+void task_awaits(const void *value) {
+    struct thread *thread = this_thread;
+    if (!thread->coroutines || thread->awaited == (uint64_t)value) return;
+    if (!begin(thread, WAY_MAIN)) return;
+    thread->awaited = (uint64_t)value;
+    const void *type = type_of(value);
+    bool task = type == task_type;
+    if (!task && !text_equal(field(type, TYPE_NAME), "_GatheringFuture")) return;
+    union {
+        struct vt_pl_await await;
+        uint64_t words[2];
+    } to = {{.address = (uint64_t)value, .kind = task ? VT_AWAIT_TASK : VT_AWAIT_GATHER}};
+    if (emit_payload(VT_PL_AWAIT, to.words, sizeof to)) return;
+    uint8_t *room = payload_reserve(sizeof to);
+    if (!room) return;
+    memcpy(room, &to, sizeof to);
+    payload_commit(VT_PL_AWAIT, sizeof to);
 }
 
 void task_named(void *task) {

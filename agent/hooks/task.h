@@ -16,6 +16,10 @@ ALWAYS_INLINE bool task_wanted(const void *code) {
 void task_enter(void *code, const void *frame, uint32_t type, enum detail_way way);
 void task_leave(void *code, const void *frame, enum detail_way way);
 
+/* A coroutine of the target is about to be suspended with this value, whose event is not recorded yet: tells a task that is
+ * awaited, or a gather(). Main GIL only. Runs no code of the target. */
+void task_awaits(const void *value);
+
 /* The task of the main GIL's interpreters that began inside a step of another one, and may not have its name yet; NULL = none. */
 extern HIDDEN const void *task_early;
 ALWAYS_INLINE bool task_is_early(const void *value) { return value && value == task_early; }

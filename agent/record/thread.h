@@ -34,7 +34,8 @@ struct thread {
     uint64_t stack_at;   /* greenlets.c: what the thread runs while it is on that stack */
     uint32_t stack;      /* serial + 1 of the greenlet's stack that runs; 0 = the thread's own */
     uint32_t pad0;
-    uint64_t pad1[6];
+    uint64_t awaited; /* hooks/task.c: what the last coroutine of this step has yielded: an address, never followed */
+    uint64_t pad1[5];
 };
 _Static_assert(sizeof(struct thread) == 192, "thread");
 

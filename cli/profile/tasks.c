@@ -16,6 +16,7 @@ struct of_function {
 struct key {
     const void *whose; /* a struct trace_task or the struct trace_name of a function */
     const struct trace_name *in;
+    const struct trace_task *awaited; /* where it is told: of tasks */
     uint64_t kind;
 };
 struct sum {
@@ -64,11 +65,12 @@ static int task_of(struct trace_writer *w, const struct trace_call *call, struct
     return 0;
 }
 
-static int add_sum(struct trace_writer *w, const void *whose, const struct trace_await *await) {
+static int add_sum(struct trace_writer *w, const void *whose, const struct trace_await *await, const struct trace_task *awaited) {
     struct key key;
     memset(&key, 0, sizeof key);
     key.whose = whose;
     key.in = await->in;
+    key.awaited = awaited;
     key.kind = await->kind;
     void **slot = text_map_slot(&w->sums_by_key, &key, sizeof key);
     struct sum *sum = !slot ? NULL : *slot ? *slot : memory_calloc(1, sizeof *sum);
@@ -108,13 +110,13 @@ static int take_await(struct trace_writer *w, const struct trace_await *await) {
     w->awaits++;
     t->wait_ns += ns;
     t->function = await->chain[await->nchain - 1];
-    rc = add_sum(w, t->task, await);
+    rc = add_sum(w, t->task, await, await->awaited);
     for (uint32_t i = 0; i < await->nchain && !rc; i++) {
         struct of_function *f = &w->functions[await->chain[i]->index];
         w->names[await->chain[i]->index] = await->chain[i];
         f->suspended = true;
         f->wait_ns += ns;
-        rc = add_sum(w, await->chain[i], await);
+        rc = add_sum(w, await->chain[i], await, NULL);
     }
     return rc;
 }
@@ -142,7 +144,9 @@ static int by_owner(const void *x, const void *y) {
     if (a->key.whose != b->key.whose) return (uintptr_t)a->key.whose < (uintptr_t)b->key.whose ? -1 : 1;
     if (a->ns != b->ns) return a->ns < b->ns ? 1 : -1;
     if (a->key.kind != b->key.kind) return a->key.kind < b->key.kind ? -1 : 1;
-    return (a->key.in->index > b->key.in->index) - (a->key.in->index < b->key.in->index);
+    if (a->key.in != b->key.in) return a->key.in->index < b->key.in->index ? -1 : 1;
+    uint32_t x_id = a->key.awaited ? a->key.awaited->id : 0, y_id = b->key.awaited ? b->key.awaited->id : 0;
+    return (x_id > y_id) - (x_id < y_id);
 }
 
 /* The sums of `whose` in the sorted list, copied. */
@@ -160,7 +164,8 @@ static int waits_of_owner(struct sum *const *list, size_t n, const void *whose, 
     *out = memory_calloc(high - low + 1, sizeof **out);
     if (!*out) return -ENOMEM;
     for (size_t i = low; i < high; i++)
-        (*out)[i - low] = (struct tasks_wait){(enum await_kind)list[i]->key.kind, list[i]->key.in, list[i]->ns, list[i]->times};
+        (*out)[i - low] = (struct tasks_wait){(enum await_kind)list[i]->key.kind, list[i]->key.in, list[i]->key.awaited,
+                                              list[i]->ns, list[i]->times};
     return 0;
 }
 

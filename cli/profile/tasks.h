@@ -8,7 +8,8 @@
 
 struct tasks_wait { /* one thing that was waited for */
     enum await_kind kind;
-    const struct trace_name *in; /* the coroutine that tells it */
+    const struct trace_name *in;      /* the coroutine that tells it */
+    const struct trace_task *awaited; /* the task that was waited for, of a task's waits; NULL = none, or not known */
     uint64_t ns, times;
 };
 

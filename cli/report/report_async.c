@@ -2,7 +2,8 @@
  * - version: 1
  * - async: {tasks, awaits (how often a task was suspended), dropped}
  * - functions: [{name, file, module, line, kind, calls, wall_ns (first step to return), running_ns, wait_ns (wall_ns is their
- * sum), waits [{for, name, file, module, line, kind (of the coroutine that waits), ns, times}]}], coroutines that were suspended
+ * sum), waits [{name, file, module, line, kind (of the coroutine that waits), for, task (of a task's waits:
+ * the one that is awaited, by name, or null), ns, times}]}], coroutines that were suspended
  * - tasks: [{task, pid, tid, function (its outermost coroutine, or null), start_ns, duration_ns, running_ns, wait_ns, open, waits
  * as above}], longest first
  *
@@ -31,6 +32,11 @@ static void put_waits(const struct term *term, const struct tasks_wait *waits, u
             printf("in %s", name_short(name, waits[i].in));
         else
             printf("%s", await_words[waits[i].kind]);
+        if (waits[i].awaited) {
+            size_t len;
+            const char *task = name_of_task(waits[i].awaited, &len);
+            printf(" %s", clean_text(name, task, len));
+        }
         if (waits[i].times > 1) printf(" (%sx)", format_count(count, sizeof count, waits[i].times));
     }
     if (n > WAITS_SHOWN) printf(", %s", format_things(count, sizeof count, n - WAITS_SHOWN, "more cause"));
@@ -95,6 +101,12 @@ static int put_json_waits(const struct tasks_wait *waits, uint32_t n) {
     for (uint32_t i = 0; i < n && !rc; i++) {
         rc = report_json_function(i ? "," : "", waits[i].in);
         printf(",\"for\":\"%s\"", await_words[waits[i].kind]);
+        size_t len = 0;
+        const char *task = waits[i].awaited ? name_of_task(waits[i].awaited, &len) : NULL;
+        if (task && !rc)
+            rc = report_json_text("task", task, len);
+        else
+            printf(",\"task\":null");
         report_json_number("ns", waits[i].ns);
         report_json_number("times", waits[i].times);
         putchar('}');

@@ -8,10 +8,10 @@
 #include "proto/abi/record.h"
 
 const char *const await_words[AWAIT_KINDS] = {
-    [AWAIT_OTHER] = "other",         [AWAIT_TIMER] = "timer",     [AWAIT_TASKS] = "tasks",     [AWAIT_LOCK] = "lock",
-    [AWAIT_EVENT] = "event",         [AWAIT_QUEUE] = "queue",     [AWAIT_SOCKET] = "socket",   [AWAIT_JOB] = "executor",
-    [AWAIT_CONDITION] = "condition", [AWAIT_BARRIER] = "barrier", [AWAIT_PROCESS] = "process", [AWAIT_SERVER] = "server",
-    [AWAIT_TURN] = "turn",
+    [AWAIT_OTHER] = "other",   [AWAIT_TIMER] = "timer",         [AWAIT_TASKS] = "tasks",     [AWAIT_TASK] = "task",
+    [AWAIT_LOCK] = "lock",     [AWAIT_EVENT] = "event",         [AWAIT_QUEUE] = "queue",     [AWAIT_SOCKET] = "socket",
+    [AWAIT_JOB] = "executor",  [AWAIT_CONDITION] = "condition", [AWAIT_BARRIER] = "barrier", [AWAIT_PROCESS] = "process",
+    [AWAIT_SERVER] = "server", [AWAIT_TURN] = "turn",
 };
 
 static const struct row {
@@ -88,10 +88,19 @@ enum await_kind await_kind_of(struct trace_name *const *chain, uint32_t n, struc
 
 int await_names_add(struct trace_info *info) {
     static const char *const texts[AWAIT_KINDS] = {
-        [AWAIT_OTHER] = "await",        [AWAIT_TIMER] = "await timer",     [AWAIT_TASKS] = "await tasks",
-        [AWAIT_LOCK] = "await lock",    [AWAIT_EVENT] = "await event",     [AWAIT_CONDITION] = "await condition",
-        [AWAIT_QUEUE] = "await queue",  [AWAIT_BARRIER] = "await barrier", [AWAIT_SOCKET] = "await socket",
-        [AWAIT_JOB] = "await executor", [AWAIT_PROCESS] = "await process", [AWAIT_SERVER] = "await server",
+        [AWAIT_OTHER] = "await",
+        [AWAIT_TIMER] = "await timer",
+        [AWAIT_TASKS] = "await tasks",
+        [AWAIT_TASK] = "await task",
+        [AWAIT_LOCK] = "await lock",
+        [AWAIT_EVENT] = "await event",
+        [AWAIT_CONDITION] = "await condition",
+        [AWAIT_QUEUE] = "await queue",
+        [AWAIT_BARRIER] = "await barrier",
+        [AWAIT_SOCKET] = "await socket",
+        [AWAIT_JOB] = "await executor",
+        [AWAIT_PROCESS] = "await process",
+        [AWAIT_SERVER] = "await server",
         [AWAIT_TURN] = "await turn",
     };
     for (uint32_t kind = 0; kind < AWAIT_KINDS; kind++) {

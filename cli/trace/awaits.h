@@ -10,6 +10,7 @@
 enum await_kind {
     AWAIT_OTHER, /* not in the table: the innermost coroutine is what is known */
     AWAIT_TIMER,
+    AWAIT_TASK,  /* another one, which may be known */
     AWAIT_TASKS, /* one or more tasks */
     AWAIT_LOCK,
     AWAIT_EVENT,

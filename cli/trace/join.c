@@ -148,6 +148,7 @@ static int await(struct trace_writer *w, const struct trace_await *from) {
     to.chain = chain;
     to.in = w->names[from->in->index];
     int rc = call_for(w, &from->call, &to.call);
+    if (!rc && from->awaited) rc = task_for(w, from->awaited, &to.awaited);
     return rc ? rc : w->ops->await(w->inner, &to);
 }
 

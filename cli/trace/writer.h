@@ -83,6 +83,7 @@ struct trace_await {
     struct trace_name *const *chain; /* the suspended coroutines, the innermost first */
     uint32_t nchain;                 /* at least 1 */
     struct trace_name *in;           /* of them the one that tells what for */
+    struct trace_task *awaited;      /* the task that it waits for; NULL = none, or not known */
 };
 
 /* An instant at the end of a time in which a thread's calls were not seen. args: "cause", and "ns", its length. */

@@ -436,6 +436,7 @@ int stream_payload(struct streams *all, struct stream *s, uint32_t kind, const u
     case VT_PL_COUNTER:
     case VT_PL_MARK:
     case VT_PL_STEP:
+    case VT_PL_AWAIT:
     case VT_PL_NOTE:
     case VT_PL_USER_END:
     case VT_PL_WINDOW:

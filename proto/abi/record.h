@@ -76,6 +76,7 @@ enum vt_payload_kind {
     VT_PL_PROCESS = 12,  /* 1.5: the name of the process, as its multiprocessing knows it; a later one replaces it */
     VT_PL_STEP = 13,     /* 1.5: text: an assignment in the innermost open call of this thread (--log_func_exec) */
     VT_PL_NOTE = 14, /* 1.5: u16 namelen, name, JSON text of a value: a member of the args of this thread's innermost open call */
+    VT_PL_AWAIT = 15, /* 1.5: struct vt_pl_await: what the next YIELD record of this thread hands to its loop (--log_async) */
     VT_PL_KINDS = 64
 };
 
@@ -115,6 +116,14 @@ struct vt_pl_task {
     uint32_t namelen;
 };
 _Static_assert(sizeof(struct vt_pl_task) == 16, "vt_pl_task");
+
+enum vt_await { VT_AWAIT_TASK = 1, VT_AWAIT_GATHER = 2 };
+struct vt_pl_await {
+    uint64_t address; /* of the object: of a task, as in its TASK payload */
+    uint32_t kind;    /* enum vt_await */
+    uint32_t pad;
+};
+_Static_assert(sizeof(struct vt_pl_await) == 16, "vt_pl_await");
 
 struct vt_pl_counter { /* VizTracer's "garbage collection" counter */
     uint64_t collecting, collected, uncollectable;

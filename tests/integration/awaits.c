@@ -18,7 +18,7 @@ static const struct wait {
     enum await_kind kind;
     const char *in; /* the coroutine that is named; NULL = what the kind says is enough */
 } waits[] = {
-    {"timer", 8, AWAIT_TIMER, "sleep"},       {"task", 8, AWAIT_OTHER, "task"},       {"gather", 8, AWAIT_OTHER, "gather"},
+    {"timer", 8, AWAIT_TIMER, "sleep"},       {"task", 8, AWAIT_TASK, "task"},        {"gather", 8, AWAIT_TASKS, "gather"},
     {"wait_for", 8, AWAIT_TASKS, "wait_for"}, {"wait_for", 12, AWAIT_TIMER, "sleep"}, {"lock", 8, AWAIT_LOCK, NULL},
     {"event", 8, AWAIT_EVENT, NULL},          {"queue", 8, AWAIT_QUEUE, NULL},        {"executor", 8, AWAIT_OTHER, "executor"},
     {"stream", 8, AWAIT_SOCKET, NULL},        {"generator", 8, AWAIT_TIMER, "sleep"}, {"cancelled", 8, AWAIT_TIMER, "sleep"},
@@ -62,6 +62,13 @@ static uint64_t waited(const struct tasks_task *t, const struct wait *wait, cons
                  (unsigned long)(t->end_ns - t->start_ns), await_words[wait->kind], seen);
 }
 
+static const struct trace_task *awaited_by(const struct tasks_task *t) {
+    const struct trace_task *awaited = NULL;
+    for (uint32_t i = 0; i < t->nwaits; i++)
+        if (t->waits[i].kind == AWAIT_TASK) awaited = t->waits[i].awaited;
+    return awaited;
+}
+
 /* What the trace tells is inside what the target measured. The rest is the code between the clock and the yield: a machine with
  * other work may interrupt that in some turns, not in all of them. */
 static void must_be_told(const struct target *t, const struct tasks_profile *p, const struct wait *wait, const char *who) {
@@ -76,6 +83,13 @@ static void must_be_told(const struct target *t, const struct tasks_profile *p, 
         ck_assert_msg(task->wait_ns >= ns && wall >= task->wait_ns, "%s: %s waited %lu of %lu ns", who, name,
                       (unsigned long)task->wait_ns, (unsigned long)wall);
         ck_assert_msg(!task->open && task->function, "%s: %s has not ended", who, name);
+        if (wait->kind == AWAIT_TASK) {
+            char helper[48];
+            const struct trace_task *awaited = awaited_by(task);
+            snprintf(helper, sizeof helper, "helper of %s", name);
+            ck_assert_msg(awaited && awaited->name_len == strlen(helper) && !memcmp(awaited->name, helper, strlen(helper)),
+                          "%s: %s awaits %.*s", who, name, awaited ? (int)awaited->name_len : 0, awaited ? awaited->name : "");
+        }
         if (truth > ns && truth - ns < least) least = truth - ns;
         if (truth <= ns) least = 0;
     }

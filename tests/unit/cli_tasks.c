@@ -22,8 +22,8 @@ static void name_task(uint32_t id, const char *name) {
     trace_build_frame(&report_trace, VT_FRAME_TASK, &task.base);
 }
 
-/* Two tasks: one sleeps in b below a for 100 ns, and again for 50 in c below a; the other one is suspended at the end. A
- * generator hands an item to a coroutine in between, which is no wait. */
+/* Two tasks: one sleeps in b below a for 100 ns, and again for 50 in c below a, which awaits the other one; the other one is
+ * suspended at the end. A generator hands an item to a coroutine in between, which is no wait. */
 static void build(void) {
     enum { SLEEP = 20, GET = 21 };
     trace_build_thread(&report_trace, 1, 7, 1, "worker");
@@ -31,26 +31,50 @@ static void build(void) {
     trace_build_name(&report_trace, GET, 0, "Queue.get", ASYNCIO "queues.py", 150);
     name_task(1, "one");
     name_task(2, "two");
+    static const struct vt_pl_await two = {.address = 0x2000, .kind = VT_AWAIT_TASK},
+                                    gone = {.address = 0x7000, .kind = VT_AWAIT_TASK};
     const struct vt_event ev[] = {
-        {1000, VT_REC_TASK, 1, 0, NULL, 0},       {1000, VT_REC_CALL, 1, 0, NULL, 0},
-        {1010, VT_REC_CALL, 2, 0, NULL, 0},       {1020, VT_REC_CALL, SLEEP, 0, NULL, 0},
-        {1030, VT_REC_YIELD, SLEEP, 0, NULL, 0},  {1031, VT_REC_YIELD, 2, 0, NULL, 0},
-        {1032, VT_REC_YIELD, 1, 0, NULL, 0},      {1033, VT_REC_TASK, 2, 0, NULL, 0},
-        {1040, VT_REC_CALL, 4, 0, NULL, 0},       {1050, VT_REC_CALL, GET, 0, NULL, 0},
-        {1060, VT_REC_YIELD, GET, 0, NULL, 0},    {1061, VT_REC_YIELD, 4, 0, NULL, 0},
-        {1062, VT_REC_TASK, 0, 0, NULL, 0},       {1131, VT_REC_TASK, 1, 0, NULL, 0},
-        {1132, VT_REC_RESUME, 1, 0, NULL, 0},     {1133, VT_REC_RESUME, 2, 0, NULL, 0},
-        {1134, VT_REC_RESUME, SLEEP, 0, NULL, 0}, {1135, VT_REC_RETURN, SLEEP, 0, NULL, 0},
-        {1136, VT_REC_RETURN, 2, 0, NULL, 0},     {1140, VT_REC_CALL, 5, 0, NULL, 0},
-        {1141, VT_REC_YIELD, 5, 0, NULL, 0},      {1150, VT_REC_CALL, 3, 0, NULL, 0},
-        {1160, VT_REC_YIELD, 3, 0, NULL, 0},      {1161, VT_REC_YIELD, 1, 0, NULL, 0},
-        {1162, VT_REC_TASK, 0, 0, NULL, 0},       {1210, VT_REC_TASK, 1, 0, NULL, 0},
-        {1211, VT_REC_RESUME, 1, 0, NULL, 0},     {1212, VT_REC_THROW, 3, 0, NULL, 0},
-        {1220, VT_REC_UNWIND, 3, 0, NULL, 0},     {1221, VT_REC_CALL, 5, 0, NULL, 0},
-        {1222, VT_REC_YIELD, 5, 0, NULL, 0},      {1223, VT_REC_CALL, 2, 0, NULL, 0},
-        {1224, VT_REC_RETURN, 2, 0, NULL, 0},     {1225, VT_REC_YIELD, 1, 0, NULL, 0},
-        {1225, VT_REC_TASK, 0, 0, NULL, 0},       {1228, VT_REC_TASK, 1, 0, NULL, 0},
-        {1229, VT_REC_RESUME, 1, 0, NULL, 0},     {1230, VT_REC_RETURN, 1, 0, NULL, 0},
+        {1000, VT_REC_TASK, 1, 0, NULL, 0},
+        {1000, VT_REC_CALL, 1, 0, NULL, 0},
+        {1010, VT_REC_CALL, 2, 0, NULL, 0},
+        {1020, VT_REC_CALL, SLEEP, 0, NULL, 0},
+        {1025, VT_REC_PAYLOAD, VT_PL_AWAIT, 0, (const uint8_t *)&two, 3},
+        {1030, VT_REC_YIELD, SLEEP, 0, NULL, 0},
+        {1031, VT_REC_YIELD, 2, 0, NULL, 0},
+        {1032, VT_REC_YIELD, 1, 0, NULL, 0},
+        {1033, VT_REC_TASK, 2, 0, NULL, 0},
+        {1040, VT_REC_CALL, 4, 0, NULL, 0},
+        {1050, VT_REC_CALL, GET, 0, NULL, 0},
+        {1060, VT_REC_YIELD, GET, 0, NULL, 0},
+        {1061, VT_REC_YIELD, 4, 0, NULL, 0},
+        {1062, VT_REC_TASK, 0, 0, NULL, 0},
+        {1131, VT_REC_TASK, 1, 0, NULL, 0},
+        {1132, VT_REC_RESUME, 1, 0, NULL, 0},
+        {1133, VT_REC_RESUME, 2, 0, NULL, 0},
+        {1134, VT_REC_RESUME, SLEEP, 0, NULL, 0},
+        {1135, VT_REC_RETURN, SLEEP, 0, NULL, 0},
+        {1136, VT_REC_RETURN, 2, 0, NULL, 0},
+        {1140, VT_REC_CALL, 5, 0, NULL, 0},
+        {1141, VT_REC_YIELD, 5, 0, NULL, 0},
+        {1150, VT_REC_CALL, 3, 0, NULL, 0},
+        {1155, VT_REC_PAYLOAD, VT_PL_AWAIT, 0, (const uint8_t *)&two, sizeof two},
+        {1160, VT_REC_YIELD, 3, 0, NULL, 0},
+        {1161, VT_REC_YIELD, 1, 0, NULL, 0},
+        {1162, VT_REC_TASK, 0, 0, NULL, 0},
+        {1210, VT_REC_TASK, 1, 0, NULL, 0},
+        {1211, VT_REC_RESUME, 1, 0, NULL, 0},
+        {1212, VT_REC_THROW, 3, 0, NULL, 0},
+        {1220, VT_REC_UNWIND, 3, 0, NULL, 0},
+        {1221, VT_REC_CALL, 5, 0, NULL, 0},
+        {1222, VT_REC_YIELD, 5, 0, NULL, 0},
+        {1223, VT_REC_CALL, 2, 0, NULL, 0},
+        {1224, VT_REC_RETURN, 2, 0, NULL, 0},
+        {1225, VT_REC_PAYLOAD, VT_PL_AWAIT, 0, (const uint8_t *)&gone, sizeof gone},
+        {1225, VT_REC_YIELD, 1, 0, NULL, 0},
+        {1225, VT_REC_TASK, 0, 0, NULL, 0},
+        {1228, VT_REC_TASK, 1, 0, NULL, 0},
+        {1229, VT_REC_RESUME, 1, 0, NULL, 0},
+        {1230, VT_REC_RETURN, 1, 0, NULL, 0},
         {1231, VT_REC_TASK, 0, 0, NULL, 0},
     };
     trace_build_block(&report_trace, 0, 1, 7, ev, sizeof ev / sizeof *ev);
@@ -84,12 +108,13 @@ START_TEST(test_tasks_waits_are_the_time_between_pieces) {
     must_be(v, 1, 32 + 100 + 29 + 50 + 14 + 4 + 1, 154);
     ck_assert_uint_eq(report_length(v, "waits"), 3);
     v = report_at(v, "waits", 0);
-    report_must_have(v, NAME_KEYS " for ns times");
+    report_must_have(v, NAME_KEYS " for task ns times");
     ck_assert_str_eq(report_string(v, "for"), "timer");
     ck_assert_str_eq(report_string(v, "name"), "sleep");
     ck_assert_int_eq(report_number(v, "ns"), 100);
+    ck_assert(YAJL_IS_NULL(report_get(v, "task")));
     v = report_at(function(root, "a"), "waits", 1);
-    ck_assert_str_eq(report_string(v, "for"), "other");
+    ck_assert_str_eq(report_string(v, "for"), "task");
     ck_assert_str_eq(report_string(v, "name"), "c");
     ck_assert_int_eq(report_number(v, "ns"), 50);
     must_be(function(root, "c"), 1, 10 + 50 + 8, 50);
@@ -105,6 +130,10 @@ START_TEST(test_tasks_waits_are_the_time_between_pieces) {
     ck_assert_int_eq(report_number(v, "duration_ns"), 230);
     ck_assert_int_eq(report_number(v, "wait_ns"), 154);
     ck_assert(YAJL_IS_FALSE(report_get(v, "open")));
+    ck_assert(YAJL_IS_NULL(report_get(report_at(v, "waits", 0), "task")));
+    ck_assert_str_eq(report_string(report_at(v, "waits", 1), "task"), "two");
+    ck_assert_str_eq(report_string(report_at(v, "waits", 2), "for"), "task");
+    ck_assert(YAJL_IS_NULL(report_get(report_at(v, "waits", 2), "task"))); /* nothing has run at that address */
     yajl_tree_free(root);
 }
 END_TEST
@@ -113,7 +142,7 @@ START_TEST(test_tasks_text_names_what_they_wait_for) {
     build();
     ck_assert_int_eq(RUN("report", REPORT_TRACE, "--async"), CLI_OK);
     ck_assert_ptr_nonnull(strstr(report_out, "2 tasks of asyncio, suspended 4 times"));
-    ck_assert_ptr_nonnull(strstr(report_out, "76 ns running, 100 ns timer, 50 ns in c, 4 ns in a"));
+    ck_assert_ptr_nonnull(strstr(report_out, "76 ns running, 100 ns timer, 50 ns task two, 4 ns task"));
     ck_assert_ptr_nonnull(strstr(report_out, "two: d (not over)"));
     ck_assert_int_eq(RUN("report", REPORT_TRACE, "--async", "--match", "c"), CLI_OK);
     ck_assert_ptr_null(strstr(report_out, "two: d"));

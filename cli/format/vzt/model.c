@@ -409,6 +409,10 @@ static int take_payload(struct model *m, struct stream *s, const struct trace_th
         memcpy(&counter.value, ev->payload, sizeof counter.value);
         return m->ops->counter(m->w, &counter);
     }
+    if (ev->id == VT_PL_AWAIT) {
+        yields_await(&s->yields, ev->payload, ev->payload_len);
+        return 0;
+    }
     if (ev->id == VT_PL_MARK) return take_mark(m, s, thread, ev);
     if (ev->id == VT_PL_STEP || ev->id == VT_PL_NOTE) return take_note(m, s, ev);
     if (ev->id == VT_PL_USER_END) return end_user_code(m, s, ns);
@@ -435,8 +439,9 @@ static int take_event(struct model *m, struct stream *s, const struct trace_thre
     if (VT_REC_IS_LEAVE(ev->type)) return leave(m, s, ev, ns);
     if (ev->type == VT_REC_PAYLOAD) return take_payload(m, s, thread, ev, ns);
     if (ev->type == VT_REC_GAP) return gap(m, thread, s, ev->count, ns);
-    if (ev->type == VT_REC_TASK && m->opts->tasks) s->task = id_table_get(&m->info->tasks, ev->id);
-    return 0;
+    if (ev->type != VT_REC_TASK || !m->opts->tasks) return 0;
+    s->task = id_table_get(&m->info->tasks, ev->id);
+    return s->task && m->suspended ? suspended_runs(m->suspended, s->task) : 0;
 }
 
 static int damaged_block(struct model *m, const struct ahead_frame *frame) {

@@ -8,6 +8,7 @@
 
 #include "cli/base/json.h"
 #include "cli/base/memory.h"
+#include "cli/base/text_map.h"
 #include "cli/trace/names.h"
 
 struct wait {
@@ -17,17 +18,24 @@ struct wait {
     bool on;
     uint32_t n, room;
     struct trace_name **chain;
+    struct vt_pl_await await;
 };
 
 struct suspended {
     struct id_table waits; /* struct wait by the id of the task; kept for the next time */
     uint32_t on;           /* how many are on */
+    struct text_map at;    /* struct trace_task by address: the last one that ran there */
 };
 
 void yields_add(struct yields *y, struct trace_name *name, uint32_t depth) {
-    if (y->n && y->depth != depth + 1) y->n = 0;
+    if (y->n && y->depth != depth + 1) yields_end(y);
     y->depth = depth;
     if (y->n < TRACE_AWAIT_CHAIN) y->names[y->n++] = name;
+}
+
+void yields_await(struct yields *y, const uint8_t *payload, uint32_t len) {
+    yields_end(y);
+    if (len >= sizeof y->await) memcpy(&y->await, payload, sizeof y->await);
 }
 
 int suspended_new(struct suspended **out) {
@@ -51,6 +59,7 @@ void suspended_free(struct suspended *s) {
         memory_free(wait);
     }
     id_table_free(&s->waits);
+    text_map_free(&s->at);
     memory_free(s);
 }
 
@@ -72,17 +81,28 @@ int suspended_put(struct suspended *s, struct trace_task *task, const struct tra
     wait->thread = thread;
     wait->ns = ns;
     wait->n = y->n;
+    wait->await = y->await;
     wait->on = true;
     return 0;
 }
 
-/* {"in":"sleep (tasks.py:640)"}: the arguments of the slice. NULL = no memory. */
+int suspended_runs(struct suspended *s, struct trace_task *task) {
+    void **slot = text_map_slot(&s->at, &task->address, sizeof task->address);
+    if (slot) *slot = task;
+    return slot ? 0 : -ENOMEM;
+}
+
+/* {"in":"f (app.py:640)","task":"price-2"}: the arguments of the slice. NULL = no memory. */
 static char *args_of(const struct trace_await *await, size_t *len) {
-    static const char begin[] = "{\"in\":\"", end[] = "\"}";
-    char *text = memory_alloc(sizeof begin + JSON_TEXT_MAX(name_text_max(await->in)) + sizeof end);
+    static const char begin[] = "{\"in\":\"", task[] = "\",\"task\":", end[] = "\"}";
+    size_t name_len = 0;
+    const char *name = await->awaited ? name_of_task(await->awaited, &name_len) : NULL;
+    char *text = memory_alloc(sizeof begin + JSON_TEXT_MAX(name_text_max(await->in)) + sizeof task + JSON_TEXT_MAX(name_len) + 2 +
+                              sizeof end);
     if (!text) return NULL;
     char *p = name_put_json(text + sprintf(text, "%s", begin), await->in);
-    p += sprintf(p, "%s", end);
+    if (name) p = json_put_string(p + sprintf(p, "%s", task), name, name_len);
+    p += sprintf(p, "%s", name ? "}" : end);
     *len = (size_t)(p - text);
     return text;
 }
@@ -94,6 +114,9 @@ static int hand_over(struct suspended *s, struct wait *wait, const struct trace_
     wait->on = false;
     s->on--;
     await.kind = await_kind_of(wait->chain, wait->n, &await.in);
+    if (wait->await.kind == VT_AWAIT_TASK) await.awaited = text_map_get(&s->at, &wait->await.address, sizeof wait->await.address);
+    if (await.kind == AWAIT_OTHER && wait->await.kind == VT_AWAIT_TASK) await.kind = AWAIT_TASK;
+    if (await.kind == AWAIT_OTHER && wait->await.kind == VT_AWAIT_GATHER) await.kind = AWAIT_TASKS;
     call->name = await_name(info, await.kind);
     if (!call->name) return 0;
     call->thread = wait->thread;

@@ -13,10 +13,13 @@ struct yields {
     uint32_t n;     /* 0 = the last event was no yield */
     uint32_t depth; /* frames below the last one */
     struct trace_name *names[TRACE_AWAIT_CHAIN];
+    struct vt_pl_await await; /* what the first one handed over; kind 0 = not known */
 };
+/* What the next yield hands over. Nothing before it belongs to the row. */
+void yields_await(struct yields *y, const uint8_t *payload, uint32_t len);
 /* A frame of that function was left with a yield; depth: frames below it. */
 void yields_add(struct yields *y, struct trace_name *name, uint32_t depth);
-static inline void yields_end(struct yields *y) { y->n = 0; }
+static inline void yields_end(struct yields *y) { y->n = y->await.kind = 0; }
 
 struct suspended; /* the tasks that are suspended */
 
@@ -25,6 +28,8 @@ void suspended_free(struct suspended *s); /* NULL is fine */
 /* The task was suspended at ns with these coroutines. 0 or -ENOMEM. */
 VT_MUST_CHECK int suspended_put(struct suspended *s, struct trace_task *task, const struct trace_thread *thread, uint64_t ns,
                                 const struct yields *y);
+/* A thread runs this task now: whatever had its address before has gone. 0 or -ENOMEM. */
+VT_MUST_CHECK int suspended_runs(struct suspended *s, struct trace_task *task);
 /* Something of the task runs at ns: hands the time over if it was suspended. 0 or what the writer returns. */
 VT_MUST_CHECK int suspended_ends(struct suspended *s, const struct trace_info *info, const struct trace_task *task, uint64_t ns,
                                  const struct trace_writer_ops *ops, struct trace_writer *w);
