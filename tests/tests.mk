@@ -13,13 +13,14 @@
 ##   make test-kill-asan  KILL_SECONDS=1200 of kills below a daemon with ASan and UBSan
 ##   make test-soak       SOAK_SECONDS=60 at full speed on each interpreter
 ##   make test-playwright the known trace in Chromium, driven by playwright-core (make deps-playwright)
+##   make test-real      programs of other people bare and under trace (REAL_PYTHON=FILE REAL=NAME)
 ##   make test-wheel      the wheel in an environment of each interpreter, and in roots of Debian 10 and 11
 ##   make test-fresh      README's commands on a new Debian 12 (debootstrap); FORM=short takes less time
 ##   make test-viztracer  VizTracer's own tests against the package; VIZTRACER_TESTS names an sdist or a checkout
 ##   make fuzz            FUZZ_SECONDS=60 for each fuzzer
 ##   make test-all        all of the long forms: test, -wheel, -kill, -stress, -soak, -asan, -playwright and fuzz
 SOAK_SECONDS ?= 60
-.PHONY: quick check test-fresh test test-build test-kill test-kill-asan test-stress test-soak test-asan test-playwright test-wheel test-viztracer test-all fuzz lint test-unit test-integration
+.PHONY: quick check test-real test-fresh test test-build test-kill test-kill-asan test-stress test-soak test-asan test-playwright test-wheel test-viztracer test-all fuzz lint test-unit test-integration
 FUZZ_SECONDS ?= 60
 JOBS       ?= -j$(shell nproc)
 SAN_UNIT   := SAN=address,undefined BUILD=build-asan
@@ -119,6 +120,12 @@ test-playwright:
 	@tests/setup/deps.sh browser || true
 	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/tests/unit/cli_html
 	@BUILD=$(BUILD) VT_LOGS=$(BUILD)/test-logs-playwright tests/run.sh "tests/browser/run.sh playwright install"
+# Optional: half an hour with everything installed. Packages that REAL_PYTHON has not are skipped by name. The table goes to stdout.
+REAL_PYTHON ?= $(shell command -v python3)
+REAL ?=
+test-real:
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@PYTHONDONTWRITEBYTECODE=1 python3 tests/real/run.py $(BUILD)/bin/viztracer $(REAL_PYTHON) $(if $(REAL),"$(REAL)")
 test-wheel:
 	@tests/setup/deps.sh all
 	@$(MAKE) --no-print-directory $(JOBS) all wheel-stage

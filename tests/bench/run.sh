@@ -2,7 +2,7 @@
 # All benchmarks on every interpreter of this machine: the pause of an attach, the cost per event (arguments: overhead.c's own),
 # what a limit on the overhead makes of it, how long it takes until a trace of 100 M calls is on screen, and draining.
 # What is printed goes to $BUILD/bench/*.txt, figures to $BUILD/bench/*.jsonl. BENCH_PYTHONS=3.12 takes these versions only;
-# BENCH_ONLY=pause, cost, limit, events, drain or screen takes one of them; DRAIN_SECONDS (60) is how long each target of drain is traced.
+# BENCH_ONLY=pause, cost, limit, events, launch, drain or screen takes one of them; DRAIN_SECONDS (60) is how long each target of drain is traced.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -39,6 +39,14 @@ if [ "${BENCH_ONLY:-events}" = events ]; then
         echo "$version"
         PYTHONPATH=$build/python "$python" tests/bench/events.py $beside
     done | tee "$build/bench/events.txt"
+fi
+if [ "${BENCH_ONLY:-launch}" = launch ]; then
+    echo "== starting a program under trace"
+    rm -f "$build/bench/launch.jsonl"
+    printf '%s\n' "$VT_PYTHONS" | while read -r version python; do
+        case $python in chroot:* | "") continue ;; esac
+        python3 tests/bench/launch.py "$python" "$build/bin" "$build/bench/launch.jsonl" "${ROUNDS:-15}"
+    done | tee "$build/bench/launch.txt"
 fi
 if [ "${BENCH_ONLY:-drain}" = drain ]; then
     echo "== draining at full speed"
