@@ -6,7 +6,7 @@
 #include "agent/limit/cpu_time.h"
 #include "agent/session/session.h"
 
-enum { BARE_LEAST = 4 };
+enum { BARE_LEAST = 4, BUSY_PERCENT = 90 };
 
 struct account account;
 
@@ -57,9 +57,16 @@ void account_costs(void) {
 }
 
 void account_start(uint64_t now) {
-    account = (struct account){.tick_last = now, .cpu_last = process_cpu_ns()};
+    account = (struct account){.tick_last = now, .started = now, .cpu_last = process_cpu_ns()};
+    account.unknown_last = cpu_time_unknown();
     agent.naming = 0;
     account_costs();
+}
+
+bool account_is_busy(uint64_t now) {
+    uint64_t active, cost;
+    account_totals(now, &active, &cost);
+    return active * 100 >= (now - account.started) * BUSY_PERCENT;
 }
 
 uint64_t account_period(uint64_t now) {
@@ -70,6 +77,9 @@ uint64_t account_period(uint64_t now) {
     account.cost += cost;
     account.last_active = active;
     account.last_cost = cost;
+    account.last_wall = now > account.tick_last ? now - account.tick_last : 0;
+    account.last_unknown = cpu_time_unknown() - account.unknown_last;
+    account.unknown_last = cpu_time_unknown();
     account.tick_last = now;
     account.cpu_last = process_cpu_ns();
     account.debt += (int64_t)cost - account_allowed(bare);

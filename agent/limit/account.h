@@ -12,13 +12,15 @@ struct account {
         others;      /* of this period: recorded; only counted; CALL events of callables that are not C functions */
     uint64_t values; /* ticks that the texts of values have cost in this period, measured; names: agent.naming */
     uint32_t look;
-    uint64_t tick_at, tick_last;     /* clock */
-    uint64_t cpu_last;               /* CPU time of the process, ns */
-    uint64_t active, cost;           /* up to tick_last: ticks that the process has run; ticks that events took at most */
-    uint64_t last_active, last_cost; /* the same of the last period alone */
-    uint64_t bare;                   /* ticks that the program itself has run, in all, up to tick_last */
-    int64_t debt;                    /* cost above the limit so far, ticks */
-    uint64_t cost_event, cost_skip;  /* ticks: recorded; counted */
+    uint64_t tick_at, tick_last;      /* clock */
+    uint64_t started, unknown_last;   /* clock; cpu_time_unknown() at tick_last */
+    uint64_t cpu_last;                /* CPU time of the process, ns */
+    uint64_t active, cost;            /* up to tick_last: ticks that the process has run; ticks that events took at most */
+    uint64_t last_active, last_cost;  /* the same of the last period alone */
+    uint64_t last_wall, last_unknown; /* of the last period: its length, and stretches of which is not known whether it ran */
+    uint64_t bare;                    /* ticks that the program itself has run, in all, up to tick_last */
+    int64_t debt;                     /* cost above the limit so far, ticks */
+    uint64_t cost_event, cost_skip;   /* ticks: recorded; counted */
     uint64_t tell_at;
     bool off; /* window.c: the hooks are out */
 };
@@ -40,6 +42,8 @@ void account_paid(uint64_t now);
 uint64_t account_bare(uint64_t now);
 /* The totals of `active` and `cost` up to `now`. */
 void account_totals(uint64_t now, uint64_t *active, uint64_t *cost);
+/* The program has run nearly all the time: it neither waits much nor has to wait for a processor. */
+bool account_is_busy(uint64_t now);
 /* Ticks of cost that the limit allows for `active` ticks of the program. */
 int64_t account_allowed(uint64_t active);
 

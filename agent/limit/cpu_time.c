@@ -8,7 +8,7 @@
  * The parts are chosen so that the sum follows the daemon's figures. */
 #include "agent/limit/cpu_time.h"
 
-enum { CLOCK_PROCESS_CPU = 2, WHOLE = 1024, NEAR_US = 1000, SPAN_MS = 40, CATCH_UP = 4, BOOKED_LATE_MS = 4 };
+enum { CLOCK_PROCESS_CPU = 2, WHOLE = 1024, NEAR_US = 1000, SURE_US = 100, SPAN_MS = 40, CATCH_UP = 4, BOOKED_LATE_MS = 4 };
 
 struct figure {
     uint64_t ns, at; /* at: clock */
@@ -19,6 +19,7 @@ static struct {
     struct figure newest, last;     /* last: when the shares were chosen */
     uint64_t near, far;             /* ticks since `last` was taken, of short and of long times */
     uint64_t near_share, far_share; /* of WHOLE */
+    uint64_t unknown;               /* ticks of all times longer than SURE_US */
 } cpu;
 
 static uint64_t ask_kernel(void) {
@@ -85,6 +86,7 @@ void cpu_time_passes(uint64_t now) {
     uint64_t passed = now > cpu.at ? now - cpu.at : 0;
     bool near = passed <= NEAR_US * agent.ticks_per_ms / 1000;
     *(near ? &cpu.near : &cpu.far) += passed;
+    if (passed > SURE_US * agent.ticks_per_ms / 1000) cpu.unknown += passed;
     uint64_t before = cpu.ns;
     cpu.ns += to_ns(passed) * (near ? cpu.near_share : cpu.far_share) / WHOLE;
     cpu.at = now;
@@ -96,3 +98,6 @@ uint64_t process_cpu_ns(void) {
     cpu_time_passes(clock_full());
     return cpu.ns;
 }
+
+bool cpu_time_is_exact(void) { return !(agent.flags & VT_F_CPU_TOLD); }
+uint64_t cpu_time_unknown(void) { return cpu.unknown; }

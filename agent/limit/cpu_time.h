@@ -9,4 +9,10 @@ uint64_t process_cpu_ns(void);
 /* An event has come at `now` (clock). The more often this is called, the better process_cpu_ns is over short times. */
 void cpu_time_passes(uint64_t now);
 
+/* False: the daemon tells the CPU time, and it is exact over tenths of a second only. */
+bool cpu_time_is_exact(void);
+/* Ticks of all stretches of more than 0.1 ms without a look at the clock so far: whether the process ran then is not known. 0
+ * where the CPU time is exact. */
+uint64_t cpu_time_unknown(void);
+
 #endif

@@ -28,6 +28,7 @@ enum {
     LOOKS_SHARE = 5,   /* looks may take one part in this many of what the limit allows */
     DRAIN_MAX = 50000, /* events; then the ends of calls that are still open are lost */
     TOLD_AT_ONCE = 1000,
+    UNKNOWN_MOST = 10, /* of looks, one part in this many: stretches of which is not known whether the process ran */
     BUCKETS = 32
 };
 
@@ -47,6 +48,7 @@ struct function {
     uint64_t counted, since;
     uint64_t asleep_since, asleep_ticks;           /* in account_bare() time */
     uint64_t look_active, look_cost, looked_calls; /* of all looks: ticks that the process ran, that events have cost */
+    uint64_t look_unknown;                         /* ticks of look_active of which is not known whether it ran */
 };
 
 static struct function *functions;
@@ -54,7 +56,9 @@ static uint32_t period, nactive, nthrottled;
 static uint32_t active_functions[ACTIVE_MAX], throttled[ACTIVE_MAX];
 static uint64_t look_from;                        /* account_bare() time at which the present look began */
 static uint64_t look_from_active, look_from_cost; /* account_totals() then */
-static uint64_t look_until, look_until_cpu_ns;    /* clock, not before; CPU time of the process */
+static uint64_t look_from_clock, look_from_unknown;
+static bool look_waits;                        /* for its first event */
+static uint64_t look_until, look_until_cpu_ns; /* clock, not before; CPU time of the process */
 
 #define TABLE_BYTES ((uint64_t)FUNCTIONS_MAX * sizeof(struct function))
 
@@ -65,6 +69,8 @@ bool throttle_start(void) {
     period = 1;
     nactive = nthrottled = 0;
     look_from = look_from_active = look_from_cost = look_until = look_until_cpu_ns = 0;
+    look_from_clock = look_from_unknown = 0;
+    look_waits = false;
     if (agent.rearm_ticks > FIRST_LOOK_MS * agent.ticks_per_ms)
         agent.rearm_at = clock_full() + FIRST_LOOK_MS * agent.ticks_per_ms;
     return true;
@@ -96,9 +102,10 @@ ALWAYS_INLINE void count_call(struct function *f) {
 static void look_ends(struct function *f, uint64_t now) {
     uint64_t active, cost;
     account_totals(now, &active, &cost);
-    if (!f->looked) f->look_active = f->look_cost = f->looked_calls = 0;
+    if (!f->looked) f->look_active = f->look_cost = f->looked_calls = f->look_unknown = 0;
     f->looked = true;
-    f->look_active += active - look_from_active;
+    f->look_active += cpu_time_is_exact() ? active - look_from_active : now - look_from_clock;
+    f->look_unknown += cpu_time_unknown() - look_from_unknown;
     f->look_cost += cost - look_from_cost;
     f->looked_calls += f->look_calls;
 }
@@ -156,16 +163,38 @@ static NOINLINE enum governor_verdict drain(struct function *f, bool enter) {
 /* The clock also goes on while the program waits for a processor. Reading the CPU time costs a system call: not before the rest
  * can have passed. */
 static bool look_is_over(void) {
-    uint64_t now = clock_full(), cpu = now < look_until ? 0 : process_cpu_ns();
-    if (now < look_until || cpu >= look_until_cpu_ns) return now >= look_until;
+    uint64_t now = clock_full();
+    if (now < look_until) return false;
+    if (!cpu_time_is_exact()) {
+        cpu_time_passes(now);
+        uint64_t ran = now - look_from_clock - (cpu_time_unknown() - look_from_unknown),
+                 all = LOOK_US * agent.ticks_per_ms / 1000;
+        if (ran < all) look_until = now + all - ran;
+        return ran >= all;
+    }
+    uint64_t cpu = process_cpu_ns();
+    if (cpu >= look_until_cpu_ns) return true;
     look_until = now + (look_until_cpu_ns - cpu) * agent.ticks_per_ms / 1000000;
     return false;
+}
+
+static void look_counts_from(uint64_t now) {
+    account_totals(now, &look_from_active, &look_from_cost);
+    look_from_clock = now;
+    look_from_unknown = cpu_time_unknown();
+    look_until = now + LOOK_US * agent.ticks_per_ms / 1000;
+    look_until_cpu_ns = process_cpu_ns() + LOOK_US * 1000;
 }
 
 static enum governor_verdict dark(struct function *f, bool enter) {
     if (!enter) return GOVERNOR_OFF;
     f->counted++;
     if (f->asleep) return GOVERNOR_OFF; /* at another place of the function, which is still on */
+    if (UNLIKELY(look_waits)) {         /* the thread that was sent in for this look may have been held for a while after it */
+        look_waits = false;
+        look_counts_from(clock_full());
+        return GOVERNOR_PASS;
+    }
     if (++f->look_calls % LOOK_CALLS || !look_is_over()) return GOVERNOR_PASS;
     fall_asleep(f);
     return GOVERNOR_OFF;
@@ -234,8 +263,9 @@ static void throttle(struct function *f, uint64_t room) {
         throttled[nthrottled++] = (uint32_t)(f - functions);
         f->since = clock_full();
     }
-    f->look_cost = account.last_cost;
-    f->look_active = account.last_active; /* the period that cost too much serves as the first look */
+    f->look_cost = account.last_cost; /* the period that cost too much serves as the first look */
+    f->look_active = cpu_time_is_exact() ? account.last_active : account.last_wall;
+    f->look_unknown = account.last_unknown;
     f->looked_calls = f->calls;
     if (f->state == COUNTED) {
         f->next_state = DARK;
@@ -285,9 +315,8 @@ void throttle_looks_begin(uint64_t now) {
         f->look_calls = 0;
     }
     look_from = active;
-    account_totals(now, &look_from_active, &look_from_cost);
-    look_until = now + LOOK_US * agent.ticks_per_ms / 1000;
-    look_until_cpu_ns = process_cpu_ns() + LOOK_US * 1000;
+    look_counts_from(now);
+    look_waits = true;
     agent.rearm_at = now + look_every();
     want_looks();
 }
@@ -302,19 +331,23 @@ void throttle_wake(uint64_t now) {
 /* ---- report ---- */
 
 /* The real cost of an event lies between 2/5 and all of what it is taken for. The rate is worked out with 7/10. Where the
- * other 3/10 could change it by more than 15 %, the result is a lower bound: the rate as if events had cost nothing. */
-static uint64_t estimate(const struct function *f, uint64_t active, bool *at_least) {
+ * other 3/10 could change it by more than 15 %, the result is a lower bound: the rate as if events had cost nothing.
+ * A look is shorter than the daemon's figures of CPU time are exact. Then it counts in full, as if the process had run all the
+ * time, which is a lower bound too; unless the process runs nearly always and did so in these looks. */
+static uint64_t estimate(const struct function *f, uint64_t active, bool busy, bool *at_least) {
     uint64_t asleep =
         f->asleep_ticks + (f->state == DARK && f->asleep && active > f->asleep_since ? active - f->asleep_since : 0);
     double ran = (double)f->look_active, cost = (double)f->look_cost, own = ran - cost * 0.7;
     *at_least = false;
     if (!f->look_active || !asleep) return 0;
-    *at_least = cost * 0.3 > own * 0.15;
+    *at_least = cost * 0.3 > own * 0.15 || f->look_unknown > f->look_active / UNKNOWN_MOST ||
+                (!cpu_time_is_exact() && (!busy || !f->looked));
     return (uint64_t)((double)f->looked_calls / (*at_least ? ran : own) * (double)asleep);
 }
 
 void throttle_tell(void) {
-    uint64_t active = account_bare(clock_full());
+    uint64_t now = clock_full(), active = account_bare(now);
+    bool busy = account_is_busy(now);
     for (uint32_t from = 0; from < nthrottled; from += TOLD_AT_ONCE) {
         uint32_t n = nthrottled - from < TOLD_AT_ONCE ? nthrottled - from : TOLD_AT_ONCE;
         struct vt_pl_throttled *to = (void *)payload_reserve(n * (uint32_t)sizeof *to);
@@ -322,7 +355,7 @@ void throttle_tell(void) {
         for (uint32_t i = 0; i < n; i++) {
             const struct function *f = &functions[throttled[from + i]];
             bool at_least;
-            uint64_t estimated = estimate(f, active, &at_least);
+            uint64_t estimated = estimate(f, active, busy, &at_least);
             uint32_t flags = (f->state == DARK ? VT_THROTTLED_OFF : 0) | (at_least ? VT_THROTTLED_AT_LEAST : 0);
             to[i] = (struct vt_pl_throttled){.id = throttled[from + i] + (agent.base_id >> VT_REC_TYPE_BITS),
                                              .flags = flags,

@@ -195,12 +195,17 @@ static enum governor_verdict event(uint32_t i, bool enter) {
     return verdict;
 }
 
+static uint64_t held_ns; /* a thread that is sent in goes on after this time */
+
 static void call(uint32_t i, uint64_t body_ns) {
     functions[i].calls++;
     event(i, true);
     run(body_ns);
     event(i, false);
-    if (ctl.wake_cpu_ns && cpu >= ctl.wake_cpu_ns) governor_wake(); /* the daemon does */
+    if (ctl.wake_cpu_ns && cpu >= ctl.wake_cpu_ns) { /* the daemon does */
+        governor_wake();
+        now += held_ns;
+    }
 }
 
 /* The newest word on a function; NULL = it is not throttled. */
@@ -541,10 +546,10 @@ START_TEST(test_governor_looks_when_due) {
     governor_wake();
     ck_assert_uint_eq(looks, before + 1);
     ck_assert_uint_ge(ctl.wake_cpu_ns, cpu + 1250 * MS); /* a little more CPU time than until a look begins by itself */
-    /* such a look sees 16 calls, however long they take, and a millisecond */
+    /* such a look begins with its first event, and sees 16 calls, however long they take, and a millisecond */
     uint64_t seen = word_on(HOT)->counted;
     for (int i = 0; i < 100; i++) call(HOT, MS);
-    ck_assert_uint_eq(word_on(HOT)->counted, seen + 16);
+    ck_assert_uint_eq(word_on(HOT)->counted, seen + 17);
     seen = word_on(HOT_C)->counted;
     for (int i = 0; i < 100; i++) call(HOT_C, 10 * MS);
     ck_assert_uint_eq(word_on(HOT_C)->counted, seen + 16);
@@ -824,12 +829,64 @@ START_TEST(test_governor_cpu_time_is_never_asked_for) {
 }
 END_TEST
 
+/* What is said of calls that were not seen, with the CPU time that the daemon tells: from the last scheduler tick, each `look`
+ * ns. The program gets `on` of each `on` + `off` ns. */
+static void must_estimate_told(const char *what, uint64_t on, uint64_t off, uint64_t look, uint64_t held, bool at_least) {
+    begin(&monitoring, 200);
+    governor_stop();
+    agent.governed = true;
+    agent.flags = VT_F_CPU_TOLD;
+    agent.session = ++sessions;
+    py.clock_gettime = no_clock;
+    held_ns = held;
+    ctl.cpu_seq = 2;
+    ctl.cpu_ns = cpu;
+    ctl.cpu_at = now;
+    governor_start();
+    uint64_t looked = now, stops = cpu + on, booked = cpu;
+    for (uint64_t until = now + 8000 * MS; now < until;) {
+        uint64_t tick = now / (4 * MS);
+        call(HOT, 600);
+        if (off && cpu >= stops) {
+            stops = cpu + on;
+            now += off;
+        }
+        if (now / (4 * MS) != tick) booked = cpu;
+        if (now < looked + look) continue;
+        looked = now;
+        ctl.cpu_seq += 2;
+        ctl.cpu_ns = booked;
+        ctl.cpu_at = now;
+    }
+    const struct vt_pl_throttled *word = word_on(HOT);
+    const struct function *f = &functions[HOT];
+    ck_assert_msg(word && word->flags & VT_THROTTLED_OFF, "%s: nothing is switched off", what);
+    uint64_t all = f->recorded + word->counted + word->estimated;
+    bool said = word->flags & VT_THROTTLED_AT_LEAST;
+    ck_assert_msg(said == at_least, "%s: %s", what, said ? "at least" : "about");
+    ck_assert_msg(all <= f->calls + f->calls * (said ? 5 : 15) / 100 && (said || all >= f->calls - f->calls * 15 / 100),
+                  "%s: %llu of %llu calls", what, (unsigned long long)all, (unsigned long long)f->calls);
+    held_ns = 0;
+    end();
+}
+
+START_TEST(test_governor_estimates_with_told_cpu_time_hold) {
+    must_estimate_told("alone", MS, 0, 4 * MS, 0, false);
+    must_estimate_told("alone, a daemon that is late", MS, 0, 150 * MS, 0, false);
+    must_estimate_told("alone, threads are held", MS, 0, 4 * MS, 3 * MS, false);
+    must_estimate_told("one of eight", 3 * MS, 21 * MS, 6 * MS, 0, true);
+    must_estimate_told("one of eight, a daemon that is late", 3 * MS, 21 * MS, 150 * MS, 20 * MS, true);
+    must_estimate_told("short waits", MS / 4, MS / 4, 4 * MS, 0, true);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("agent_governor");
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_governor_cpu_time_follows_the_daemon);
     tcase_add_test(tc, test_governor_cpu_time_is_never_asked_for);
+    tcase_add_test(tc, test_governor_estimates_with_told_cpu_time_hold);
     tcase_add_test(tc, test_governor_below_the_limit_changes_nothing);
     tcase_add_test(tc, test_governor_keeps_the_limit);
     tcase_add_test(tc, test_governor_counts_calls_of_throttled_functions);
