@@ -754,18 +754,27 @@ static int no_clock(int which, int64_t *time) {
     return clock_of_ours(which, time);
 }
 
+static void begin_told(const struct hook_ops *hooks) {
+    begin(hooks, 200);
+    agent.flags = VT_F_CPU_TOLD;
+    agent.session = ++sessions;
+    py.clock_gettime = no_clock;
+}
+
+/* The daemon tells what it has seen. */
+static void tell(uint64_t ns) {
+    ctl.cpu_seq += 2;
+    ctl.cpu_ns = ns;
+    ctl.cpu_at = now;
+}
+
 /* The program runs `on` of each `on` + `off` ns, and an event comes each `every` ns of that. The daemon looks each `look` ns, and
  * sees what the kernel has booked: up to the last scheduler tick, or to where the program stopped. */
 static void must_follow(const char *what, uint64_t on, uint64_t off, uint64_t every, uint64_t look, double most_off) {
     const uint64_t tick = 4 * MS, ends = 3000 * MS, settles = 500 * MS;
-    begin(&monitoring, 200);
-    agent.flags = VT_F_CPU_TOLD;
-    agent.session = ++sessions;
-    py.clock_gettime = no_clock;
+    begin_told(&monitoring);
     uint64_t start = now, real = cpu, booked = cpu, looked = now, known = 0, known_real = 0, before = 0;
-    ctl.cpu_seq = 2;
-    ctl.cpu_ns = real;
-    ctl.cpu_at = now;
+    tell(real);
     for (bool first = true; now < start + ends; first = false) {
         bool runs = !off || (now - start) % (on + off) < on;
         uint64_t step = runs ? every : off;
@@ -774,9 +783,7 @@ static void must_follow(const char *what, uint64_t on, uint64_t off, uint64_t ev
         if (!runs || now / tick != (now - step) / tick) booked = real;
         if (now >= looked + look) {
             looked = now;
-            ctl.cpu_seq += 2;
-            ctl.cpu_ns = booked;
-            ctl.cpu_at = now;
+            tell(booked);
         }
         if (!runs) continue;
         cpu_time_passes(now);
@@ -809,10 +816,7 @@ END_TEST
 
 /* Before the first figure, and while one is being written, no system call is made either. */
 START_TEST(test_governor_cpu_time_is_never_asked_for) {
-    begin(&profile, 200);
-    agent.flags = VT_F_CPU_TOLD;
-    agent.session = ++sessions;
-    py.clock_gettime = no_clock;
+    begin_told(&profile);
     static const uint32_t sequences[] = {0, 1, 3, UINT32_MAX};
     uint64_t before = process_cpu_ns();
     for (size_t i = 0; i < sizeof sequences / sizeof sequences[0]; i++) {
@@ -832,31 +836,19 @@ END_TEST
 /* What is said of calls that were not seen, with the CPU time that the daemon tells: from the last scheduler tick, each `look`
  * ns. The program gets `on` of each `on` + `off` ns. */
 static void must_estimate_told(const char *what, uint64_t on, uint64_t off, uint64_t look, uint64_t held, bool at_least) {
-    begin(&monitoring, 200);
+    begin_told(&monitoring);
     governor_stop();
     agent.governed = true;
-    agent.flags = VT_F_CPU_TOLD;
-    agent.session = ++sessions;
-    py.clock_gettime = no_clock;
     held_ns = held;
-    ctl.cpu_seq = 2;
-    ctl.cpu_ns = cpu;
-    ctl.cpu_at = now;
+    tell(cpu);
     governor_start();
     uint64_t looked = now, stops = cpu + on, booked = cpu;
     for (uint64_t until = now + 8000 * MS; now < until;) {
         uint64_t tick = now / (4 * MS);
         call(HOT, 600);
-        if (off && cpu >= stops) {
-            stops = cpu + on;
-            now += off;
-        }
+        if (off && cpu >= stops) stops = cpu + on, now += off;
         if (now / (4 * MS) != tick) booked = cpu;
-        if (now < looked + look) continue;
-        looked = now;
-        ctl.cpu_seq += 2;
-        ctl.cpu_ns = booked;
-        ctl.cpu_at = now;
+        if (now >= looked + look) tell(booked), looked = now;
     }
     const struct vt_pl_throttled *word = word_on(HOT);
     const struct function *f = &functions[HOT];
@@ -881,29 +873,30 @@ START_TEST(test_governor_estimates_with_told_cpu_time_hold) {
 END_TEST
 
 int main(void) {
+    const TTest *const tests[] = {test_governor_cpu_time_follows_the_daemon,
+                                  test_governor_cpu_time_is_never_asked_for,
+                                  test_governor_estimates_with_told_cpu_time_hold,
+                                  test_governor_below_the_limit_changes_nothing,
+                                  test_governor_keeps_the_limit,
+                                  test_governor_counts_calls_of_throttled_functions,
+                                  test_governor_switches_off_what_counting_cannot_pay,
+                                  test_governor_recursion_is_kept_whole,
+                                  test_governor_sessions_start_afresh,
+                                  test_governor_limit_is_a_share_of_cpu_time,
+                                  test_governor_pays_for_values,
+                                  test_governor_names_do_not_throttle,
+                                  test_governor_throttles_many_equal_functions,
+                                  test_governor_throttles_at_once,
+                                  test_governor_looks_when_due,
+                                  test_governor_tells_in_time,
+                                  test_governor_windows_pay_for_themselves,
+                                  test_governor_hooks_come_back,
+                                  test_governor_open_frames_are_told_first,
+                                  test_governor_wake_ends_where_due};
     Suite *suite = suite_create("agent_governor");
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 120);
-    tcase_add_test(tc, test_governor_cpu_time_follows_the_daemon);
-    tcase_add_test(tc, test_governor_cpu_time_is_never_asked_for);
-    tcase_add_test(tc, test_governor_estimates_with_told_cpu_time_hold);
-    tcase_add_test(tc, test_governor_below_the_limit_changes_nothing);
-    tcase_add_test(tc, test_governor_keeps_the_limit);
-    tcase_add_test(tc, test_governor_counts_calls_of_throttled_functions);
-    tcase_add_test(tc, test_governor_switches_off_what_counting_cannot_pay);
-    tcase_add_test(tc, test_governor_recursion_is_kept_whole);
-    tcase_add_test(tc, test_governor_sessions_start_afresh);
-    tcase_add_test(tc, test_governor_limit_is_a_share_of_cpu_time);
-    tcase_add_test(tc, test_governor_pays_for_values);
-    tcase_add_test(tc, test_governor_names_do_not_throttle);
-    tcase_add_test(tc, test_governor_throttles_many_equal_functions);
-    tcase_add_test(tc, test_governor_throttles_at_once);
-    tcase_add_test(tc, test_governor_looks_when_due);
-    tcase_add_test(tc, test_governor_tells_in_time);
-    tcase_add_test(tc, test_governor_windows_pay_for_themselves);
-    tcase_add_test(tc, test_governor_hooks_come_back);
-    tcase_add_test(tc, test_governor_open_frames_are_told_first);
-    tcase_add_test(tc, test_governor_wake_ends_where_due);
+    for (size_t i = 0; i < VT_ARRAY_LEN(tests); i++) tcase_add_test(tc, tests[i]);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
