@@ -747,14 +747,13 @@ END_TEST
 
 /* ---- the CPU time as the daemon tells it ---- */
 
-static uint32_t sessions;
-
 static int no_clock(int which, int64_t *time) {
     ck_assert_int_eq(which, 1); /* a seccomp filter may kill for the other one */
     return clock_of_ours(which, time);
 }
 
 static void begin_told(const struct hook_ops *hooks) {
+    static uint32_t sessions;
     begin(hooks, 200);
     agent.flags = VT_F_CPU_TOLD;
     agent.session = ++sessions;
@@ -762,11 +761,7 @@ static void begin_told(const struct hook_ops *hooks) {
 }
 
 /* The daemon tells what it has seen. */
-static void tell(uint64_t ns) {
-    ctl.cpu_seq += 2;
-    ctl.cpu_ns = ns;
-    ctl.cpu_at = now;
-}
+static void tell(uint64_t ns) { ctl.cpu_seq += 2, ctl.cpu_ns = ns, ctl.cpu_at = now; }
 
 /* The program runs `on` of each `on` + `off` ns, and an event comes each `every` ns of that. The daemon looks each `look` ns, and
  * sees what the kernel has booked: up to the last scheduler tick, or to where the program stopped. */
@@ -873,30 +868,29 @@ START_TEST(test_governor_estimates_with_told_cpu_time_hold) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {test_governor_cpu_time_follows_the_daemon,
-                                  test_governor_cpu_time_is_never_asked_for,
-                                  test_governor_estimates_with_told_cpu_time_hold,
-                                  test_governor_below_the_limit_changes_nothing,
-                                  test_governor_keeps_the_limit,
-                                  test_governor_counts_calls_of_throttled_functions,
-                                  test_governor_switches_off_what_counting_cannot_pay,
-                                  test_governor_recursion_is_kept_whole,
-                                  test_governor_sessions_start_afresh,
-                                  test_governor_limit_is_a_share_of_cpu_time,
-                                  test_governor_pays_for_values,
-                                  test_governor_names_do_not_throttle,
-                                  test_governor_throttles_many_equal_functions,
-                                  test_governor_throttles_at_once,
-                                  test_governor_looks_when_due,
-                                  test_governor_tells_in_time,
-                                  test_governor_windows_pay_for_themselves,
-                                  test_governor_hooks_come_back,
-                                  test_governor_open_frames_are_told_first,
-                                  test_governor_wake_ends_where_due};
     Suite *suite = suite_create("agent_governor");
     TCase *tc = tcase_create("all");
     tcase_set_timeout(tc, 120);
-    for (size_t i = 0; i < VT_ARRAY_LEN(tests); i++) tcase_add_test(tc, tests[i]);
+    tcase_add_test(tc, test_governor_cpu_time_follows_the_daemon);
+    tcase_add_test(tc, test_governor_cpu_time_is_never_asked_for);
+    tcase_add_test(tc, test_governor_estimates_with_told_cpu_time_hold);
+    tcase_add_test(tc, test_governor_below_the_limit_changes_nothing);
+    tcase_add_test(tc, test_governor_keeps_the_limit);
+    tcase_add_test(tc, test_governor_counts_calls_of_throttled_functions);
+    tcase_add_test(tc, test_governor_switches_off_what_counting_cannot_pay);
+    tcase_add_test(tc, test_governor_recursion_is_kept_whole);
+    tcase_add_test(tc, test_governor_sessions_start_afresh);
+    tcase_add_test(tc, test_governor_limit_is_a_share_of_cpu_time);
+    tcase_add_test(tc, test_governor_pays_for_values);
+    tcase_add_test(tc, test_governor_names_do_not_throttle);
+    tcase_add_test(tc, test_governor_throttles_many_equal_functions);
+    tcase_add_test(tc, test_governor_throttles_at_once);
+    tcase_add_test(tc, test_governor_looks_when_due);
+    tcase_add_test(tc, test_governor_tells_in_time);
+    tcase_add_test(tc, test_governor_windows_pay_for_themselves);
+    tcase_add_test(tc, test_governor_hooks_come_back);
+    tcase_add_test(tc, test_governor_open_frames_are_told_first);
+    tcase_add_test(tc, test_governor_wake_ends_where_due);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
