@@ -16,6 +16,10 @@ struct adder {
     struct profile *p;
     const struct profile_opts *opts;
     struct waiters *waiters;
+    struct off_cpu {
+        uint64_t ns;  /* own time in functions with WAITS_OFF_CPU */
+        uint32_t fn;  /* the first of them */
+    } * off_cpu;      /* by thread */
     bool *wanted;     /* by function: matches opts->match; NULL = all do */
     uint64_t slow_ns; /* a call must be slower than this to get in */
 };
@@ -46,8 +50,27 @@ static int add_waiting(struct adder *a, const struct walk_thread *t, struct walk
             if (bits & WAITS_IDLE || f->within & (WAITS_BELOW | WAITS_NEXT)) f->idle_ns += end->self_ns;
         }
     }
+    struct off_cpu *off = &a->off_cpu[t->thread->index];
+    if (bits & WAITS_OFF_CPU && (!off->ns || off->fn == f->fn)) {
+        off->fn = f->fn;
+        off->ns += end->self_ns;
+    }
     if (t->depth > 1) f[-1].idle_ns += f->idle_ns;
     return rc;
+}
+
+/* A thread that worked for longer than it was on a CPU has waited for the rest: where its CPU time is known. */
+static void add_off_cpu(struct adder *a) {
+    struct profile *p = a->p;
+    for (uint32_t i = 0; i < p->nthreads; i++) {
+        struct profile_thread *t = &p->threads[i];
+        const struct off_cpu *off = &a->off_cpu[i];
+        uint64_t worked = t->total_ns - t->wait_ns;
+        if (!off->ns || t->thread->cpu != TRACE_CPU_EXACT || t->thread->cpu_ns >= worked) continue;
+        uint64_t waited = worked - t->thread->cpu_ns < off->ns ? worked - t->thread->cpu_ns : off->ns;
+        p->functions[off->fn].wait_ns += waited;
+        t->wait_ns += waited;
+    }
 }
 
 /* ---- the slowest calls ---- */
@@ -185,6 +208,7 @@ static int gaps_by_time(const void *x, const void *y) {
 static int on_end(struct trace_writer *w, const struct trace_totals *totals) {
     struct profile *p = adder_of(w)->p;
     uint32_t nfunctions = 0, nthreads = 0;
+    add_off_cpu(adder_of(w));
     for (uint32_t i = 0; i < w->nfunctions; i++) {
         if (!p->functions[i].pieces.n) continue;
         p->open += p->functions[i].open;
@@ -321,7 +345,8 @@ static int open_adder(struct adder *a, struct trace_info *info) {
     p->threads = memory_calloc(p->nthreads + 1u, sizeof *p->threads);
     p->slow = memory_calloc(a->opts->slowest + 1u, sizeof *p->slow);
     p->gaps = memory_calloc(PROFILE_GAPS_MAX, sizeof *p->gaps);
-    if (!p->functions || !p->threads || !p->slow || !p->gaps) return -ENOMEM;
+    a->off_cpu = memory_calloc(p->nthreads + 1u, sizeof *a->off_cpu);
+    if (!p->functions || !p->threads || !p->slow || !p->gaps || !a->off_cpu) return -ENOMEM;
     for (uint32_t i = 0; i < p->nthreads; i++) p->threads[i].thread = info->threads[i];
     if ((rc = waiters_new(&a->walk, &a->waiters))) return rc;
     return a->opts->tree ? stacks_init(&p->stacks, info, &(struct stacks_opts){.fold = true}) : 0;
@@ -342,6 +367,7 @@ int profile_make(struct trace_source *source, const struct profile_opts *opts, s
     a.walk.functions = NULL;
     walk_close(&a.walk);
     waiters_free(a.waiters);
+    memory_free(a.off_cpu);
     memory_free(a.wanted);
     if (rc) {
         profile_free(a.p);

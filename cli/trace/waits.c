@@ -73,6 +73,7 @@ static const struct waits_row rows[] = {
 
     /* Their own time is the wait where C functions are not recorded, or are called from C. */
     {WAITS_PYTHON, "asyncio/events", "Handle._run", WAITS_IN_LOOP},
+    {WAITS_PYTHON, "concurrent/futures/thread", "_WorkItem.run", WAITS_OFF_CPU},
     {WAITS_PYTHON, "concurrent/futures/thread", "_worker", IDLE},
     {WAITS_PYTHON, "gevent/_socketcommon", "SocketMixin._internal_connect", WAITS},
     {WAITS_PYTHON, "gevent/_socketcommon", "SocketMixin.recv", WAITS},

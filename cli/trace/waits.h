@@ -18,6 +18,9 @@ enum waits_bits {
     WAITS_BELOW = 4,   /* all waiting below it is of that kind */
     WAITS_IN_LOOP = 8, /* runs a callback of an event loop: waiting below it holds up everything else in the loop */
     WAITS_NEXT = 16,   /* what it waits for itself is the next request: idle as well */
+    /* Its own time is that of functions that C code calls and that no hook sees, as in asyncio.to_thread(time.sleep, 1). What its
+     * thread did not spend on a CPU is waiting. */
+    WAITS_OFF_CPU = 32,
 };
 /* Bits of the function; 0 = it works. */
 unsigned waits_of(const struct trace_name *name);

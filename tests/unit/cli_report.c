@@ -383,6 +383,32 @@ static void must_have_the_cpu_times(void) {
     yajl_tree_free(root);
 }
 
+/* asyncio.to_thread(time.sleep, 1): the C function is called from C, and its time is own time of what runs it. Where the CPU time
+ * of the thread is known, the rest of it was waiting; else it is taken for work. */
+START_TEST(test_report_waiting_off_the_cpu) {
+    static const long long waits[] = {3000, 0, 7300};
+    trace_build_name(&report_trace, 30, 0, "_WorkItem.run", "/usr/lib/python3.12/concurrent/futures/thread.py", 53);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct vt_event ev[] = {{.ticks = 1000, .type = VT_REC_CALL, .id = 30}, {.ticks = 9000, .type = VT_REC_RETURN, .id = 30}};
+        trace_build_thread(&report_trace, 100 + i, 11 + i, i + 1, "");
+        trace_build_block(&report_trace, i, 100 + i, 11 + i, ev, 2);
+    }
+    put_cpu_times(true, false, (uint32_t[]){11, 12}, (uint64_t[]){1000, 2000}, 2);
+    put_cpu_times(true, false, (uint32_t[]){11, 12, 13}, (uint64_t[]){1500, 2300, 600}, 3);
+    put_cpu_times(true, true, (uint32_t[]){11, 13}, (uint64_t[]){6000, 700}, 2); /* the second has ended: at least so much */
+    trace_build_end(&report_trace, 1000, 0);
+    ck_assert_int_eq(RUN("report", REPORT_TRACE, "--json"), CLI_OK);
+    yajl_val root = report_parse();
+    for (size_t i = 0; i < 3; i++) {
+        yajl_val t = report_at(root, "threads", i);
+        ck_assert_int_eq(report_number(t, "wait_ns"), waits[report_number(t, "tid") - 11]);
+    }
+    ck_assert_int_eq(report_number(report_at(root, "functions", 0), "self_ns"), 24000);
+    ck_assert_int_eq(report_number(report_at(root, "functions", 0), "wait_ns"), 10300);
+    yajl_tree_free(root);
+}
+END_TEST
+
 START_TEST(test_report_cpu_times) {
     const char *copy = "/tmp/vt-cli-report-cpu.vzt";
     build_threads();
@@ -442,6 +468,7 @@ int main(void) {
     tcase_add_test(tests, test_report_waiting_has_a_table_of_its_own);
     tcase_add_test(tests, test_report_slowest_skips_what_is_idle);
     tcase_add_test(tests, test_report_cpu_times);
+    tcase_add_test(tests, test_report_waiting_off_the_cpu);
     tcase_add_test(tests, test_report_cpu_time_without_a_begin_is_at_least);
     tcase_add_test(tests, test_report_convert_writes_to_stdout);
     tcase_add_test(tests, test_report_large_json_is_told_before);

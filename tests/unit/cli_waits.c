@@ -40,6 +40,7 @@ static const struct {
     {0, "/opt/lib/python3.13t/queue.py", "Queue.get", WAITS | WAITS_IDLE | WAITS_BELOW},
     {0, "/src/cpython/Lib/queue.py", "Queue.get", WAITS | WAITS_IDLE | WAITS_BELOW},
     {0, "/usr/lib/python3.12/asyncio/events.py", "Handle._run", WAITS_IN_LOOP},
+    {0, "/usr/lib/python3.9/concurrent/futures/thread.py", "run", WAITS_OFF_CPU},
     {0, "/usr/lib/python3.12/threading.py", "MyCondition.wait", 0},
     {0, "/usr/lib/python3.12/threading.py", "Condition.wait_for", 0},
     {0, "/usr/lib/python3.12/mythreading.py", "Condition.wait", 0},
