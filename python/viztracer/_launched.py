@@ -58,6 +58,9 @@ class LaunchedTracer(VizTracer):
     def add_raw(self, raw):
         self._not_here("add_raw")
 
+    def set_sync_marker(self):
+        self._not_here("set_sync_marker")
+
     def pause(self):
         self._not_here("pause")
 

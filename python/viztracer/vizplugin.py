@@ -22,7 +22,7 @@ class VizPluginBase(object):
         """m_type "event": payload["when"] is initialize, pre-start, post-stop or pre-save. The answer may be
         {"action": "handle_data", "handler": function}: the function gets the trace's dict, and may change it.
         m_type "command": payload["cmd_type"] is terminate; the answer has to be {"success": True}."""
-        return {}
+        return {"success": True} if m_type == "command" and payload["cmd_type"] == "terminate" else {}
 
 
 def _version(text):

@@ -109,7 +109,7 @@ assert tracer is get_tracer() and tracer.enable and tracer.collecting and not tr
 tracer.start()
 tracer.log_instant("moment")
 tracer.add_counter("queue", {"n": 3})
-for name, args in (("stop", ()), ("pause", ()), ("clear", ()), ("parse", ()), ("save", ()), ("add_raw", ({},))):
+for name, args in (("stop", ()), ("pause", ()), ("clear", ()), ("parse", ()), ("save", ()), ("add_raw", ({},)), ("set_sync_marker", ())):
     try:
         getattr(tracer, name)(*args)
     except RuntimeWarning as warning:
@@ -117,7 +117,7 @@ for name, args in (("stop", ()), ("pause", ()), ("clear", ()), ("parse", ()), ("
 tracer.log_instant("still")
 """
         out, err = self.launch([], code)
-        self.assertEqual((out.count("does nothing"), err), (6, ""))
+        self.assertEqual((out.count("does nothing"), err), (7, ""))
         self.assertEqual([e["name"] for e in events("a.json") if e["ph"] in "iC"], ["moment", "queue", "still"])
 
     def test_plugins_live_in_the_program(self):
