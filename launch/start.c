@@ -21,6 +21,8 @@ enum {
     PROT_READ_WRITE = 3,
     MAP_PRIVATE_ANONYMOUS = 0x22,
     GET_TERMINAL = 0x5401, /* TCGETS */
+    AT_FDCWD = -100,
+    CAN_READ = 4, /* R_OK */
     FRAMES_MAX = 1000
 };
 
@@ -145,6 +147,8 @@ static const char *load_agent(void) {
     while (end && own.path[end - 1] != '/') end--;
     memcpy(path, own.path, end);
     memcpy(path + end, VT_LAUNCH_AGENT, sizeof VT_LAUNCH_AGENT);
+    if (arch_syscall3(SYS_FACCESSAT, (uint64_t)(int64_t)AT_FDCWD, (uint64_t)path, CAN_READ))
+        memcpy(path + end, VT_LAUNCH_MODULE, sizeof VT_LAUNCH_MODULE);
     if (!open || !find) return "this program has no dlopen";
     void *handle = open(path, LOAD_NOW);
     if (!handle) return "the agent library cannot be loaded";

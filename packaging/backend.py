@@ -8,6 +8,7 @@ import io
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -67,8 +68,8 @@ def staged(stage):
                 yield INFO + "/" + inside if inside.startswith(LICENSES) else inside, f.read(), 0o755 if os.access(path, os.X_OK) else 0o644
 
 
-def write_wheel(folder, stage):
-    """Returns the name. A file of that name is replaced only by a whole one."""
+def write_wheel(folder, files):
+    """files: as staged() gives them. Returns the name. A file of that name is replaced only by a whole one."""
     out = os.path.join(folder, "%s-%s-%s.whl" % (NAME, VERSION, TAG))
     rows = []
     with zipfile.ZipFile(out + ".tmp", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
@@ -81,7 +82,7 @@ def write_wheel(folder, stage):
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
             rows.append("%s,sha256=%s,%d\n" % (name, digest, len(data)))
 
-        for name, data, mode in sorted(staged(stage), key=lambda file: file[0].startswith(INFO)):
+        for name, data, mode in sorted(files, key=lambda file: file[0].startswith(INFO)):
             put(name, data, mode)
         put(INFO + "/METADATA", metadata().encode())
         put(INFO + "/WHEEL", wheel_text().encode())
@@ -91,14 +92,38 @@ def write_wheel(folder, stage):
     return os.path.basename(out)
 
 
-def build_wheel(folder, config_settings=None, metadata_directory=None):
+def make(target):
+    """Builds it in build/, whatever the caller's environment says."""
     if platform.machine() != "x86_64" or sys.platform != "linux":
         raise RuntimeError("viztracerd runs on x86-64 Linux only")
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "BUILD", "SAN", "FAULTS", "CONSTANT_CLOCK")}
-    build = ["make", "-C", ROOT, "-j%d" % (os.cpu_count() or 1), "BUILD=build", "wheel-stage"]
+    build = ["make", "-C", ROOT, "-j%d" % (os.cpu_count() or 1), "BUILD=build", target]
     if subprocess.run(build, stdout=sys.stderr, env=env).returncode:
         raise RuntimeError("make could not build viztracerd; its message is above (tests/setup/deps.sh build installs what it needs)")
-    return write_wheel(folder, os.path.join(ROOT, "build", "wheel"))
+
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    make("wheel-stage")
+    return write_wheel(folder, staged(os.path.join(ROOT, "build", "wheel")))
+
+
+# ---- pip install -e: the package and the programs stay in the build folder ----
+
+get_requires_for_build_editable = get_requires_for_build_wheel
+prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
+
+
+def links():
+    """A file that puts the package on the path, and a script for each program."""
+    yield NAME + ".pth", (os.path.join(ROOT, "build", "python") + "\n").encode(), 0o644
+    for name in ("viztracer", "viztracerd", "vizviewer"):
+        text = "#!/bin/sh\nexec %s \"$@\"\n" % shlex.quote(os.path.join(ROOT, "build", "bin", name))
+        yield "%s-%s.data/scripts/%s" % (NAME, VERSION, name), text.encode(), 0o755
+
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    make("all")
+    return write_wheel(folder, links())
 
 
 def tracked():
@@ -138,5 +163,5 @@ def build_sdist(folder, config_settings=None):
 
 if __name__ == "__main__":
     os.makedirs(sys.argv[2], exist_ok=True)
-    made = write_wheel(sys.argv[2], sys.argv[3]) if sys.argv[1] == "wheel" else build_sdist(sys.argv[2])
+    made = write_wheel(sys.argv[2], staged(sys.argv[3])) if sys.argv[1] == "wheel" else build_sdist(sys.argv[2])
     print("%s (%d bytes)" % (os.path.join(sys.argv[2], made), os.path.getsize(os.path.join(sys.argv[2], made))))

@@ -46,11 +46,11 @@ DATA := $(STAGE)/viztracerd-$(VERSION).data
 wheel-bin: $(WHEEL_BIN)
 wheel-stage: $(WHEEL_BIN) $(WHEEL_LIB) $(PACKAGE_FILES) docs
 	rm -rf $(STAGE)
-	install -d $(DATA)/scripts $(STAGE)/viztracerd $(STAGE)/licenses $(addprefix $(DATA)/data/share/,man/man1 man/man8 bash-completion/completions zsh/site-functions)
+	install -d $(DATA)/scripts $(STAGE)/licenses $(addprefix $(DATA)/data/share/,man/man1 man/man8 bash-completion/completions zsh/site-functions)
 	install -m 755 $(WHEEL_BIN) packaging/vizviewer $(DATA)/scripts/
-	install -m 644 $(WHEEL_LIB) $(STAGE)/viztracerd/
 	for name in $(PACKAGE_SRC) viztracer/_version.py; do install -D -m 644 $(BUILD)/python/$$name $(STAGE)/$$name || exit 1; done
 	install -m 644 $(BUILD)/wheelbin/$(notdir $(AGENT)) $(STAGE)/viztracer/$(notdir $(filter %.so,$(PACKAGE_FILES)))
+	install -m 644 $(BUILD)/wheelbin/$(notdir $(LAUNCH)) $(STAGE)/viztracer/
 	install -m 644 $(filter %.1,$(DOCS)) $(DATA)/data/share/man/man1/
 	install -m 644 $(filter %.8,$(DOCS)) $(DATA)/data/share/man/man8/
 	install -m 644 $(filter %/_viztracer,$(DOCS)) $(DATA)/data/share/zsh/site-functions/

@@ -27,8 +27,7 @@ extern const unsigned char vt_embedded_agent[] __attribute__((weak)), vt_embedde
 extern const unsigned char vt_embedded_launch[] __attribute__((weak)), vt_embedded_launch_end[] __attribute__((weak));
 
 /* Seen from the folder of the programs. The last two are for wheels: pip install --target, and every other way. */
-static const char *const places[] = {"../lib/", "../lib/viztracerd/", "../viztracerd/",
-                                     "../lib*/python3*/*-packages/viztracerd/"};
+static const char *const places[] = {"../lib/", "../lib/viztracerd/", "../viztracer/", "../lib*/python3*/*-packages/viztracer/"};
 
 static void shorten(char path[LIBRARY_PATH_MAX]) {
     char *real = realpath(path, NULL);
@@ -95,6 +94,7 @@ static bool file_equals(const char *path, const unsigned char *bytes, const unsi
 static int take_ours(void *ctx, const char *folder) {
     char *path = ctx;
     snprintf(path, LIBRARY_PATH_MAX, "%s" VT_LAUNCH_AGENT, folder);
+    if (access(path, F_OK)) snprintf(path, LIBRARY_PATH_MAX, "%s" VT_LAUNCH_MODULE, folder);
     if (!file_equals(path, vt_embedded_agent, vt_embedded_agent_end)) return 0;
     snprintf(path, LIBRARY_PATH_MAX, "%s" VT_LAUNCH_LIBRARY, folder);
     return file_equals(path, vt_embedded_launch, vt_embedded_launch_end);

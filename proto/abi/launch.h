@@ -28,7 +28,9 @@
 #define VT_LAUNCH_VALUE (VT_LAUNCH_ORIGIN + VT_LAUNCH_ORIGIN_LEN) /* characters of the value */
 #define VT_LAUNCH_SOCKET "viztracer-launch-" /* abstract: a 0 byte, this, the first VT_LAUNCH_KEY characters of the variable */
 #define VT_LAUNCH_LIBRARY "libviztracer_launch.so"
-#define VT_LAUNCH_AGENT "libviztracer_agent.so" /* in the folder of the library */
+/* The agent lies in the folder of the library: under the first name, or in a wheel as the extension module of the package. */
+#define VT_LAUNCH_AGENT "libviztracer_agent.so"
+#define VT_LAUNCH_MODULE "_viztracer_agent.so"
 
 enum vt_launch_where {
     VT_LAUNCH_ONE = '1',   /* only the first process that runs Python code is traced */

@@ -44,6 +44,26 @@ quick() {
     else
         echo "SKIP wheel sdist: this tree is no git tree"
     fi
+    # The agent is one file, and an editable install links to this tree.
+    python3 -I - "$wheel" "$temp" <<'END' || fail "what is in the wheel, or in the editable one"
+import subprocess, sys, zipfile
+sys.dont_write_bytecode = True
+sys.path.insert(0, "packaging")
+import backend
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    libraries = sorted(name for name in wheel.namelist() if name.endswith(".so"))
+if libraries != ["viztracer/_viztracer_agent.so", "viztracer/libviztracer_launch.so"]:
+    sys.exit("the wheel has %s" % libraries)
+made = backend.write_wheel(sys.argv[2], backend.links())
+with zipfile.ZipFile(sys.argv[2] + "/" + made) as wheel:
+    path = wheel.read("viztracerd.pth").decode().strip()
+    script = wheel.read("%s-%s.data/scripts/viztracer" % (backend.NAME, backend.VERSION)).decode()
+code = "import sys; sys.path.insert(0, sys.argv[1]); import viztracer; print(viztracer.__version__)"
+told = subprocess.run([sys.executable, "-I", "-B", "-c", code, path], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+shown = subprocess.run(["sh", "-c", script, "sh", "--version"], stdout=subprocess.PIPE, check=True).stdout.decode()
+if told != backend.VERSION or backend.VERSION not in shown:
+    sys.exit("the editable wheel leads to %s and %s" % (told, shown))
+END
     while read -r version path; do
         case $path in chroot:*) continue ;; esac
         if [ -z "$chosen" ] || "$path" -c 'import pip, ensurepip' 2>/dev/null; then chosen=$path; fi

@@ -14,6 +14,7 @@ enum {
     SYS_MUNMAP = 11,
     SYS_SIGPROCMASK = 14,
     SYS_IOCTL = 16,
+    SYS_FACCESSAT = 269,
     SYS_PREAD = 17,
     SYS_SCHED_YIELD = 24,
     SYS_MADVISE = 28,
