@@ -320,8 +320,8 @@ static bool with_gil(bool (*work)(void)) {
 EXPORT void *vt_agent_main(struct vt_boot *shared);
 void *vt_agent_main(struct vt_boot *shared) {
     struct vt_boot boot;
-    uint64_t all_signals = ~0ull;
-    arch_syscall6(SYS_SIGPROCMASK, 2 /* SIG_SETMASK */, (uint64_t)&all_signals, 0, 8, 0, 0);
+    uint64_t signals = ~VT_SIGSETXID_BIT;
+    arch_syscall6(SYS_SIGPROCMASK, 2 /* SIG_SETMASK */, (uint64_t)&signals, 0, 8, 0, 0);
     memcpy(&boot, shared, sizeof boot);
     if (boot.magic != VT_BOOT_MAGIC || boot.abi_major != VT_ABI_MAJOR) return NULL;
     agent_filtered = boot.flags & VT_BOOT_F_FILTERED;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "attach/fault.h"
+#include "proto/abi/boot.h"
 
 #define STEP_MS 3000u
 #define STACK_GROWTH_MAX 65536u
@@ -37,6 +38,10 @@ static uint64_t hijack_mask(void) {
     return mask;
 }
 
+/* Of a thread while libc makes another one, which inherits it. setuid and the like send VT_SIGSETXID to every thread and wait for
+ * each of them, with a lock held that pthread_create takes. */
+static uint64_t create_mask(void) { return hijack_mask() & ~VT_SIGSETXID_BIT; }
+
 /* There may be no page below a main thread's stack pointer yet. The kernel grows a stack for accesses through /proc/PID/mem,
  * but not for process_vm_writev. Accesses through /proc/PID/mem also ignore page protection, so the mapping is checked first. */
 static int write_below_stack(struct remote *r) {
@@ -60,7 +65,8 @@ int remote_begin(struct remote *r, struct tracee *t, const struct image *img, co
     r->img = img;
     r->mem = img->mem;
     r->gadgets = *g;
-    r->begun = r->masked = r->dirty = r->at_exit = r->in_blob = r->blob_ran = false;
+    r->mask = 0;
+    r->begun = r->dirty = r->at_exit = r->in_blob = r->blob_ran = false;
     int rc = arch_context_get(t->tid, &r->saved);
     if (rc) return rc;
     arch_fix_restart(&r->saved.regs);
@@ -73,15 +79,14 @@ int remote_begin(struct remote *r, struct tracee *t, const struct image *img, co
     return fault_point("framed");
 }
 
-static int set_regs(struct remote *r, const char *name, const struct arch_regs *regs) {
+static int set_regs(struct remote *r, const char *name, const struct arch_regs *regs, uint64_t mask) {
     int rc = arch_regs_set(r->t->tid, regs);
     if (rc) return rc;
     r->dirty = true;
     rc = name_point(name, "regs");
-    if (!rc && !r->masked) {
-        uint64_t mask = hijack_mask();
+    if (!rc && r->mask != mask) {
         if (ptrace(PTRACE_SETSIGMASK, r->t->tid, sizeof(mask), &mask)) return -errno;
-        r->masked = true;
+        r->mask = mask;
         rc = name_point(name, "mask");
     }
     return rc;
@@ -97,8 +102,9 @@ static int to_syscall_stop(struct remote *r, const char *name, uint64_t deadline
         rc = tracee_wait(r->t, deadline);
         if (rc) return rc;
         if (r->t->state == TRACEE_SYSCALL) return 0;
-        if (r->t->state == TRACEE_EVENT) continue; /* a job control stop: our work must be finished first */
-        if (r->t->signal == SIGSTOP) continue;     /* it cannot be blocked; we pass it on, and it takes effect when we let go */
+        if (r->t->state == TRACEE_EVENT) continue;  /* a job control stop: our work must be finished first */
+        if (r->t->signal == SIGSTOP) continue;      /* it cannot be blocked; we pass it on, and it takes effect when we let go */
+        if (r->t->signal == VT_SIGSETXID) continue; /* see create_mask */
         /* A fault in our code does not concern the program. */
         r->t->signal = 0;
         return -EFAULT;
@@ -110,7 +116,7 @@ int remote_syscall(struct remote *r, const char *name, long nr, const uint64_t a
     uint64_t deadline = vt_mono_ns() + STEP_MS * 1000000ull;
     if (r->t->state != TRACEE_EVENT && !r->at_exit) return -EIO; /* an earlier step was interrupted */
     arch_enter_syscall(&regs, &r->saved, &r->frame, &r->gadgets, nr, arg);
-    int rc = set_regs(r, name, &regs);
+    int rc = set_regs(r, name, &regs, hijack_mask());
     if (!rc) rc = to_syscall_stop(r, name, deadline);
     if (rc) return rc;
     (void)name_point(name, "entry");
@@ -127,7 +133,7 @@ int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg
     struct arch_regs regs;
     uint64_t deadline = vt_mono_ns() + timeout_ms * 1000000ull;
     arch_enter_blob(&regs, &r->saved, &r->frame, code, arg, stack);
-    int rc = set_regs(r, "create", &regs);
+    int rc = set_regs(r, "create", &regs, create_mask());
     if (rc) return rc;
     r->blob_ran = r->in_blob = true;
     for (;;) {
@@ -139,6 +145,10 @@ int remote_blob(struct remote *r, uint64_t code, uint64_t code_len, uint64_t arg
         if (rc) return rc;
         if (arch_syscall_nr(&regs) == arch_nr_rt_sigreturn && arch_pc(&regs) - code < code_len) break;
     }
+    /* From here on the handler of libc may not begin: it would be cut off when the thread gets its registers back. */
+    uint64_t mask = hijack_mask();
+    if (ptrace(PTRACE_SETSIGMASK, r->t->tid, sizeof(mask), &mask)) return -errno;
+    r->mask = mask;
     /* The blob is about to restore the thread by itself. This prevents it, so that the restart block survives. If we died now,
      * the blob would try again. */
     arch_defuse_syscall(&regs);

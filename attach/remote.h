@@ -11,7 +11,8 @@ struct remote {
     struct mem *mem;
     const struct image *img;
     struct arch_gadgets gadgets;
-    bool begun, masked;
+    uint64_t mask; /* that we have set; 0 = none */
+    bool begun;
     bool dirty;    /* has left the event-stop of remote_begin */
     bool at_exit;  /* at the end of an injected system call */
     bool blob_ran; /* pthread_create was begun */

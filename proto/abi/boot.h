@@ -19,6 +19,11 @@
 
 #define VT_BOOT_MAGIC 0x31544f4f425a5656ull /* "VVZBOOT1" */
 
+/* With this signal setuid and the like reach all threads of a process, in glibc (SIGSETXID), and wait for each of them: no thread
+ * of ours may block it. */
+#define VT_SIGSETXID 33
+#define VT_SIGSETXID_BIT (1ull << (VT_SIGSETXID - 1))
+
 enum vt_boot_op {
     VT_OP_START = 1, /* map the arena, install the hooks */
     VT_OP_STOP = 2,  /* remove the hooks now, also in an idle target (--uninstall) */

@@ -37,6 +37,7 @@ static const struct state states[] = {
     {"pool-on-a-lock", "blocked.py", {"lock"}, "0.3", 1, WAKES_ON_LINE, NULL, 2000, 4096, NULL},
     {"forking", "forker.py", {NULL}, "0.4", 1, GROWS, NULL, 5000, 4096, NULL},
     {"holding-the-gil", "holder.py", {"1"}, "1", 1, GROWS, NULL, 60000, 4096, "0.4"},
+    {"changing-user", "changing.py", {NULL}, "0.2", 1, GROWS, "leaf", 10000, 4096, NULL},
     {"deep-15000", "deep.py", {"15000"}, "0.2", 1, GROWS, "leaf", 10000, 4096, NULL},
 };
 
