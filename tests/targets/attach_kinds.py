@@ -107,8 +107,8 @@ def filtered():
     import struct
 
     # read write close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn ioctl pread64 madvise exit futex
-    # clock_nanosleep exit_group openat newfstatat set_robust_list rseq clone3 clone getpid gettid
-    known = [0, 1, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 28, 60, 202, 230, 231, 257, 262, 273, 334, 435, 56, 39, 186]
+    # clock_nanosleep exit_group openat newfstatat set_robust_list rseq clone3 clone getpid gettid sched_getaffinity
+    known = [0, 1, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 28, 60, 202, 230, 231, 257, 262, 273, 334, 435, 56, 39, 186, 204]
     load, equal, ret = 0x20, 0x15, 0x06
     program = [(load, 0, 0, 0)]
     for nr in known:
