@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/format/vzt/call_notes.h"
 #include "cli/format/vzt/model.h"
 #include "tests/lib/trace_build.h"
 
@@ -182,6 +183,25 @@ START_TEST(test_notes_are_members_beside_the_steps) {
     run();
     ck_assert_str_eq(notes.steps, "{\"n\":7,\"\\\"k\":\"v\",\"exec_steps\":[\"(3) x = 1\"]}");
     ck_assert_uint_eq(notes.nsteps, 1);
+}
+END_TEST
+
+/* The end of the text has room in every case: the shortest names, and values of all lengths. */
+START_TEST(test_notes_have_room_for_their_end) {
+    for (uint32_t first = 1; first < 80; first++)
+        for (uint32_t second = 1; second < 80; second++) {
+            uint8_t note[2][82] = {{0}};
+            const uint32_t len[2] = {first, second};
+            memset(note[0] + 2, '1', first);
+            memset(note[1] + 2, '1', second);
+            struct call_notes *n = NULL;
+            size_t told;
+            for (int i = 0; i < 2; i++) ck_assert_int_eq(call_notes_member(&n, note[i], 2 + len[i], 4096), 0);
+            const char *json = call_notes_json(n, &told);
+            ck_assert_uint_eq(told, first + second + 9);
+            ck_assert(json[told - 1] == '}');
+            call_notes_free(n);
+        }
 }
 END_TEST
 
@@ -530,6 +550,7 @@ int main(void) {
     tcase_add_test(tests, test_stack_continues_in_the_next_block);
     tcase_add_test(tests, test_steps_belong_to_the_innermost_call);
     tcase_add_test(tests, test_notes_are_members_beside_the_steps);
+    tcase_add_test(tests, test_notes_have_room_for_their_end);
     tcase_add_test(tests, test_notes_of_one_call_are_bounded);
     tcase_add_test(tests, test_steps_of_one_call_are_bounded);
     tcase_add_test(tests, test_exceptions_and_generators);

@@ -104,7 +104,7 @@ int call_notes_member(struct call_notes **notes, const uint8_t *payload, uint32_
     if (!call_notes_is_json(json, json_len)) return 0;
     struct call_notes *n = made(notes);
     if (!n) return -ENOMEM;
-    int rc = make_room(&n->members, "{", JSON_TEXT_MAX(name_len) + json_len + 4, least(most));
+    int rc = make_room(&n->members, "{", JSON_TEXT_MAX(name_len) + json_len + sizeof ",\"\":}" - 1, least(most));
     if (rc) return rc == -E2BIG ? 0 : rc;
     if (n->members.len > 1) add(&n->members, ",", 1);
     add_string(&n->members, name, name_len);
