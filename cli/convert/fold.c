@@ -283,9 +283,14 @@ static int fold_mark(struct trace_writer *w, const struct trace_mark *mark) {
 }
 
 static int fold_await(struct trace_writer *w, const struct trace_await *await) {
-    uint32_t bucket = bucket_of(await->call.end_ns - await->call.start_ns);
-    if (w->buckets || !w->ops->await || bucket < w->border || (bucket == w->border && w->border_folded)) return 0;
-    return w->ops->await(w->inner, await);
+    uint64_t ns = await->call.end_ns - await->call.start_ns;
+    if (!w->ops->await) return 0;
+    if (w->buckets) { /* a slice of its own, as a call is */
+        w->calls += !await->call.open;
+        w->buckets[bucket_of(ns)] += !await->call.open;
+        return 0;
+    }
+    return await->call.open || is_shown(w, ns) ? w->ops->await(w->inner, await) : 0;
 }
 
 /* Marks the folded calls of a thread that no shown call is around. */

@@ -206,8 +206,12 @@ static int finish(struct trace_writer *w, struct tasks_profile *p) {
     p->tasks = w->tasks;
     p->ntasks = w->ntasks;
     w->tasks = NULL;
-    for (uint32_t i = 0; i < p->ntasks && !rc; i++)
-        rc = waits_of_owner(list, nsums, p->tasks[i].task, &p->tasks[i].waits, &p->tasks[i].nwaits);
+    for (uint32_t i = 0; i < p->ntasks && !rc; i++) {
+        struct tasks_task *t = &p->tasks[i];
+        uint64_t wall = t->end_ns - t->start_ns;
+        if (t->wait_ns > wall) t->wait_ns = wall; /* a damaged trace: a task that waits on two threads at once */
+        rc = waits_of_owner(list, nsums, t->task, &t->waits, &t->nwaits);
+    }
     if (!rc && p->nfunctions) qsort(p->functions, p->nfunctions, sizeof *p->functions, functions_first);
     if (!rc && p->ntasks) qsort(p->tasks, p->ntasks, sizeof *p->tasks, tasks_first);
     p->awaits = w->awaits;

@@ -181,6 +181,25 @@ START_TEST(test_tasks_waits_are_slices_of_their_tracks) {
 }
 END_TEST
 
+/* A wait takes the place of a call in the budget. */
+START_TEST(test_tasks_waits_keep_to_the_budget) {
+    const char *output = temp_path(".json");
+    build();
+    for (int budget = 1; budget < 5; budget++) {
+        char number[8];
+        size_t len;
+        int slices = 0;
+        snprintf(number, sizeof number, "%d", budget);
+        ck_assert_int_eq(RUN("convert", REPORT_TRACE, "--log_async", "--budget", number, "-o", output), CLI_OK);
+        char *text = trace_build_slurp(output, &len), *at = text;
+        while ((at = strstr(at, "\"ph\":\"X\"")) != NULL) slices++, at++;
+        ck_assert_msg(slices == budget + 1, "%d slices: %s", slices, text); /* and the one that is open at the end */
+        free(text);
+    }
+    remove(output);
+}
+END_TEST
+
 static const struct {
     const char *file, *name;
     enum await_kind kind;
@@ -221,6 +240,7 @@ int main(void) {
     tcase_add_test(tc, test_tasks_text_names_what_they_wait_for);
     tcase_add_test(tc, test_tasks_of_a_trace_without_them_are_refused);
     tcase_add_test(tc, test_tasks_waits_are_slices_of_their_tracks);
+    tcase_add_test(tc, test_tasks_waits_keep_to_the_budget);
     tcase_add_loop_test(kinds, test_tasks_kinds_match_exactly, 0, (int)(sizeof cases / sizeof *cases));
     suite_add_tcase(s, tc);
     suite_add_tcase(s, kinds);
