@@ -84,8 +84,6 @@ enum await_kind await_kind_of(struct trace_name *const *chain, uint32_t n, struc
 
 /* ---- names of slices ---- */
 
-#define ID_OF(kind) (VT_ID_MAX - 1u - (uint32_t)(kind)) /* ids are given from 1 on; these are the last ones */
-
 int await_names_add(struct trace_info *info) {
     static const char *const texts[AWAIT_KINDS] = {
         [AWAIT_OTHER] = "await",
@@ -103,8 +101,12 @@ int await_names_add(struct trace_info *info) {
         [AWAIT_SERVER] = "await server",
         [AWAIT_TURN] = "await turn",
     };
+    uint32_t page = 1; /* the first that has no names: so the table stays small */
+    while (page < info->names.npages && info->names.pages[page]) page++;
+    if (page > ID_TABLE_MAX / ID_TABLE_PAGE) return 0;
+    info->await_base = page * ID_TABLE_PAGE;
     for (uint32_t kind = 0; kind < AWAIT_KINDS; kind++) {
-        void **slot = id_table_slot(&info->names, ID_OF(kind));
+        void **slot = id_table_slot(&info->names, info->await_base + kind);
         struct trace_name *name = slot && !*slot ? memory_calloc(1, sizeof *name) : NULL;
         if (slot && *slot) continue; /* a damaged trace, or one with that many functions */
         if (!name) return -ENOMEM;
@@ -116,5 +118,5 @@ int await_names_add(struct trace_info *info) {
 }
 
 struct trace_name *await_name(const struct trace_info *info, enum await_kind kind) {
-    return id_table_get(&info->names, ID_OF(kind));
+    return info->await_base ? id_table_get(&info->names, info->await_base + (uint32_t)kind) : NULL;
 }

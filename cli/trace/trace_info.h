@@ -112,6 +112,7 @@ struct trace_info {
     struct id_table names;     /* struct trace_name by id */
     struct trace_name unknown; /* the name of ids without a name: index 0 */
     uint32_t nnames;           /* indexes in use */
+    uint32_t await_base;       /* awaits.c: id of the first name of a wait; 0 = there are none */
     struct trace_process **processes;
     uint32_t nprocesses;
     struct trace_thread **threads;

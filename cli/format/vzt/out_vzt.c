@@ -48,6 +48,7 @@ static void vzt_free(struct trace_writer *w) {
     memory_free(w->lanes);
     for (uint32_t i = 0; i < w->nsections; i++) memory_free(w->sections[i].named);
     memory_free(w->sections);
+    memory_free(w->origins);
     memory_free(w);
 }
 

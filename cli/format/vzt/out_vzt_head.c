@@ -51,15 +51,42 @@ static int make_sections(struct trace_writer *w) {
     return ok ? 0 : -ENOMEM;
 }
 
-/* The number that the thread gets which started the process, as put_threads gives them. */
-static uint64_t origin_thread(const struct trace_writer *w, const struct trace_process *process) {
-    for (uint32_t i = 0; process->origin_pid && i < w->info->nthreads; i++) {
-        const struct trace_thread *thread = w->info->threads[i];
-        if (thread->shown && !thread->greenlet_of && thread->ident == process->origin_ident &&
-            thread->process->pid == process->origin_pid)
-            return i + 1u;
+static int by_number(const void *left, const void *right) {
+    const struct origin_thread *a = left, *b = right;
+    if (a->pid != b->pid) return a->pid < b->pid ? -1 : 1;
+    if (a->ident != b->ident) return a->ident < b->ident ? -1 : 1;
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+static int list_origins(struct trace_writer *w) {
+    const struct trace_info *info = w->info;
+    bool any = false;
+    for (uint32_t i = 0; i < info->nprocesses; i++) any |= info->processes[i]->origin_pid != 0;
+    if (!any) return 0;
+    w->origins = memory_calloc(info->nthreads + 1u, sizeof *w->origins);
+    if (!w->origins) return -ENOMEM;
+    for (uint32_t i = 0; i < info->nthreads; i++) {
+        const struct trace_thread *thread = info->threads[i];
+        if (!thread->shown || thread->greenlet_of) continue;
+        w->origins[w->norigins++] = (struct origin_thread){thread->process->pid, thread->ident, i};
     }
+    qsort(w->origins, w->norigins, sizeof *w->origins, by_number);
     return 0;
+}
+
+/* The number that the thread gets which started the process, as put_threads gives them: the first thread with its ident. */
+static uint64_t origin_thread(const struct trace_writer *w, const struct trace_process *process) {
+    const struct origin_thread key = {process->origin_pid, process->origin_ident, 0};
+    uint32_t low = 0, high = process->origin_pid ? w->norigins : 0;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (by_number(&w->origins[mid], &key) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    const struct origin_thread *at = low < w->norigins && process->origin_pid ? &w->origins[low] : NULL;
+    return at && at->pid == key.pid && at->ident == key.ident ? at->index + 1u : 0;
 }
 
 /* When tracing of a section's process began. */
@@ -200,6 +227,7 @@ static int put_head(struct trace_writer *w, uint32_t section) {
 
 int vzt_begin(struct trace_writer *w) {
     int rc = make_sections(w);
+    if (!rc) rc = list_origins(w);
     if (rc) return rc;
     output_write(w->put.file.out, VT_FILE_MAGIC, 8);
     if (w->nsections > VT_SECTIONS_MAX) return out_vzt_refuse(w, -E2BIG, "too many processes for a .vzt; choose some with --pid");

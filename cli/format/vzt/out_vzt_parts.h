@@ -53,6 +53,11 @@ struct trace_writer {
     struct text_map tasks; /* id by pointer and section */
     uint32_t ntasks;
     struct args_payload json;
+    struct origin_thread { /* out_vzt_head.c: those that may have started a process, by number */
+        uint64_t pid, ident;
+        uint32_t index;
+    } * origins;
+    uint32_t norigins;
     size_t pending, pending_bytes;
 };
 
