@@ -61,6 +61,8 @@ static const struct option_row rows[] = {
 
 static int parse(struct line *o, int argc, char **argv) {
     int rc = cli_parse(&cli_report, o, argc, argv);
+    const char *other = o->report.tree ? "--tree" : o->report.threads ? "--threads" : o->report.gaps ? "--gaps" : NULL;
+    if (!rc && o->async && other) return cli_usage("report: --async shows other tables than %s: use one of them", other);
     o->profile.match = o->report.match;
     o->profile.tree = o->report.tree;
     if (o->report.limit > LIMIT_MAX) o->report.limit = LIMIT_MAX;
@@ -71,16 +73,10 @@ static int parse(struct line *o, int argc, char **argv) {
 }
 
 /* The tasks of asyncio instead of everything else. */
-static int run_async(const struct line *o, struct trace_source *source, struct vt_err *err) {
-    struct tasks_profile *p;
-    int rc = tasks_profile_make(source, o->profile.stop, &p, err);
-    if (rc) return rc;
-    if (o->report.json)
-        rc = report_async_json(p, source, &o->report);
-    else
-        report_async_text(p, source, &o->report);
-    tasks_profile_free(p);
-    return rc;
+static int tell_async(const struct line *o, struct trace_source *source, const struct tasks_profile *p) {
+    if (o->report.json) return report_async_json(p, source, &o->report);
+    report_async_text(p, source, &o->report);
+    return 0;
 }
 
 static int run(int argc, char **argv) {
@@ -89,18 +85,21 @@ static int run(int argc, char **argv) {
     if (parsed) return CLI_RETURN(parsed);
     struct trace_source *source = NULL;
     struct profile *p = NULL;
+    struct tasks_profile *tasks = NULL;
     struct vt_err err = {0};
     struct interrupt interrupt;
     memory_limit_usual(o.max_memory);
     interrupt_catch(&interrupt, 0);
     int rc = trace_source_open(o.report.file, &source, &err);
-    if (!rc) rc = o.async ? run_async(&o, source, &err) : profile_make(source, &o.profile, &p, &err);
+    if (!rc) rc = o.async ? tasks_profile_make(source, o.profile.stop, &tasks, &err) : profile_make(source, &o.profile, &p, &err);
     interrupt_release(&interrupt);
     rc = memory_verdict(rc, o.report.file, &err);
+    if (!rc && tasks) rc = tell_async(&o, source, tasks);
     if (!rc && p) rc = o.report.json ? report_json(p, source, &o.report) : report_text(p, source, &o.report);
     rc = memory_verdict(rc, o.report.file, &err);
     if (rc && !err.msg[0]) vt_err_set(&err, rc, "%s", strerror(-rc));
     profile_free(p);
+    tasks_profile_free(tasks);
     trace_source_close(source);
     if (rc) return cli_fail("report: %s", err.msg);
     return cli_flush();

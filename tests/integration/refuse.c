@@ -389,7 +389,8 @@ static const struct {
     {"--com a b", "could be --combine or --compress"},
     {"--include_file x foo.py", "which program?"},
     {"--log_var x foo.py", "which program?"}, /* as argparse: the list takes all words */
-    {"--log_sparse foo.py", "--log_sparse"},
+    {"--log_torch foo.py", "--log_torch"},
+    {"report --async --tree foo.vzt", "--async shows other tables than --tree"},
     {"--no_such foo.py", "no_such"},
     {"-m", "--module: expected a value"},
     {"-- script.py", "no such file as script.py"},
