@@ -59,7 +59,7 @@ class Session(object):
         self._is_kept = False
         self.is_over = False
         try:
-            self._key = self._answer("ready")[0].encode()
+            self._key = self._answer("ready", _PATIENCE)[0].encode()
         except BaseException:
             self.close()
             raise
@@ -90,9 +90,11 @@ class Session(object):
         except OSError as error:
             raise SessionError("the process that receives the trace has ended: {}".format(error.strerror)) from None
 
-    def _answer(self, wanted):
-        """The words behind `wanted`."""
+    def _answer(self, wanted, patience=None):
+        """The words behind `wanted`. patience: seconds until it gives up; None: it waits for as long as it takes."""
         while b"\n" not in self._text:
+            if patience is not None and not self._has_more(patience):
+                raise SessionError("the process that receives the trace does not answer; VIZTRACERD_LOG=debug says why")
             try:
                 more = os.read(self._fd, 4096)
             except OSError:
@@ -116,7 +118,7 @@ class Session(object):
             self._fail(failed)
 
     def _fail(self, number):
-        self._answer("over")  # says the cause
+        self._answer("over", _PATIENCE)  # says the cause
         raise SessionError("cannot trace this process: {}".format(os.strerror(number)))
 
     def _arena(self):
@@ -137,18 +139,18 @@ class Session(object):
         if len(data) != _ANSWER.size or not fds or _ANSWER.unpack(data)[0] != _ANSWER_MAGIC:
             for fd in fds:
                 os.close(fd)
-            if not data and self._has_answered():
-                self._answer("over")
+            if not data and (self._text or self._has_more(_PATIENCE)):
+                self._answer("over", _PATIENCE)
             raise SessionError("viztracerd did not give its shared memory: use the same version of it and of this package")
         return fds[0], _ANSWER.unpack(data)[1]
 
-    def _has_answered(self):
+    def _has_more(self, patience):
         """Waits for a line, but not for ever: a daemon of another version says nothing."""
         import select
 
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        return bool(self._text or poll.poll(_PATIENCE * 1000))
+        return bool(poll.poll(patience * 1000))
 
     def finish(self):
         """Waits until the whole trace has arrived; recording must have ended."""

@@ -269,8 +269,6 @@ class VizTracer(object):
         if self._plugins:
             self._plugins.event("pre-start")
         self._want_audit(self.log_audit)
-        if self.log_print:
-            self._take_print()
         if other is not None and other is not self:
             other._end(lost=True)
         if self._session is not None and (self._session.is_over or not self._session.belongs_here()):
@@ -285,21 +283,25 @@ class VizTracer(object):
                 self._session.keep(self._registered, self._newest(), self.file_info)
             self.parsed = False
             self.data = {}
-        if self._torch:
-            from viztracer._torch import TorchProfile
-
-            self._torch_profile = TorchProfile(self._torch)
-            self._torch_profile.start()
         self.enable = self._collects = True
         VizTracer._recording = self
+        profile = None
         try:
+            if self._torch:
+                from viztracer._torch import TorchProfile
+
+                profile = TorchProfile(self._torch)
+                profile.start()
+                self._torch_profile = profile
+            if self.log_print:
+                self._take_print()
             self._begin()
         except BaseException:
             self.enable = self._collects = False
-            if self._torch_profile is not None:
-                profile, self._torch_profile = self._torch_profile, None
-                profile.stop(0)
             self._give_print_back()
+            if self._torch_profile is not None:
+                self._torch_profile = None
+                profile.stop(0)
             if not self._session.is_over:
                 self._drop()
             raise
@@ -316,12 +318,15 @@ class VizTracer(object):
         if not self.enable:
             return
         self.enable = self._collects = False
-        if self._torch_profile is not None:
-            profile, self._torch_profile = self._torch_profile, None
-            self._raw += profile.stop(self.get_base_time())
         self._give_print_back()
         if self._plugins:
             self._plugins.event("post-stop")
+        if self._torch_profile is not None:
+            profile, self._torch_profile = self._torch_profile, None
+            try:
+                self._raw += profile.stop(self.get_base_time())
+            except Exception as error:  # the rest of the trace is saved all the same
+                warnings.warn("torch.profiler has no events: {}".format(error), RuntimeWarning, stacklevel=2)
 
     def pause(self):
         """Records nothing until resume()."""

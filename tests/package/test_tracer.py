@@ -232,7 +232,8 @@ class Arguments(Case):
             "def f(n): return n\n"
             "with VizTracer(output_file='a.json', verbose=0, log_func_args=True, log_func_with_objprint=True): f(1)\n"
         )
-        self.assertIn("objprint", self.run_code(code)[2])
+        absent = "import sys; sys.modules['objprint'] = None\n"
+        self.assertIn("objprint", self.run_code(absent + code)[2])
         with open("objprint.py", "w") as file:
             file.write("def objstr(value): return 'told ' + str(value)\n")
         self.assertEqual(self.run_code(code)[0], 0)
