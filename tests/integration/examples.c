@@ -142,7 +142,7 @@ END_TEST
 
 /* A generator that is resumed often is one call, and has an event in a JSON file for each time. */
 START_TEST(test_example_many_pieces_without_a_name_become_a_vzt) {
-    static const char *const code = "sum(1 for _ in range(5100000))";
+    static const char *const code = "sum(1 for _ in range(6000000))";
     struct tool tool;
     char dir[] = "/tmp/vt-examples-XXXXXX", path[64];
     ck_assert_ptr_nonnull(mkdtemp(dir));

@@ -121,9 +121,10 @@ START_TEST(test_sandbox_that_was_there_kills_nothing) {
     bool force = b->reader == READS && !filters_can_be_read();
     if (b->reader == UNREAD_UNDER_ONE) ck_assert(filters_allow_all());
     if (b->reader != READS) ck_assert(filters_forbid_reading());
-    tool_runf(&tool, "--attach %d -t 0.1 -o %s %s %s", (int)t.pid, out, b->options, force ? "--force" : "");
+    tool_runf(&tool, "--attach %d -t 0.5 -o %s %s %s", (int)t.pid, out, b->options, force ? "--force" : "");
     ck_assert_msg(!target_progresses(&t, 1, 10000), "%s: the target is dead: %s", who, tool.err);
-    census_take(t.pid, &after);
+    /* The thread of an attach may need a moment to end. */
+    for (int i = 0; i < 1000 && (census_take(t.pid, &after), after.threads != before.threads); i++) sleep_ms(10);
     ck_assert_msg(before.threads == after.threads && before.fds == after.fds && !after.tracer,
                   "%s: threads %u, then %u; descriptors %u, then %u", who, before.threads, after.threads, before.fds, after.fds);
     if (b->words) {

@@ -282,7 +282,7 @@ START_TEST(test_state_gil_does_not_come) {
         must_exit(&tool, 1, who);
         ck_assert_msg(access(out, F_OK) != 0, "%s: exit 1 and a trace", who);
     }
-    for (int i = 0; i < 100 && (census_take(t.pid, &after), after.threads != before.threads); i++) sleep_ms(10);
+    for (int i = 0; i < 1000 && (census_take(t.pid, &after), after.threads != before.threads); i++) sleep_ms(10);
     ck_assert_msg(after.threads == before.threads, "%s: threads %u, then %u", who, before.threads, after.threads);
     ck_assert_msg(after.fds == before.fds, "%s: descriptors %u, then %u", who, before.fds, after.fds);
     ck_assert_msg(!maps_have(t.pid, "viztracer-arena"), "%s: the arena is still mapped", who);

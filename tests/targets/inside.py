@@ -56,7 +56,7 @@ def computing():
 
 for work in (accepting, receiving, locked, reading, selecting, entering, napping, computing):
     threading.Thread(target=work, name=work.__name__, daemon=True).start()
-time.sleep(0.1)
+time.sleep(1)
 ready()
 os.write(1, b"tcp %s:%d -> %s:%d|\n" % (client.getsockname()[0].encode(), client.getsockname()[1],
                                          client.getpeername()[0].encode(), client.getpeername()[1]))

@@ -1,5 +1,5 @@
 """Puts itself under a seccomp filter that kills for nearly everything, after slot 60 has become 1; slot 61 says that it has.
-sandboxed.py [THREADS]: so many others run, too, and get the filter as well."""
+sandboxed.py [THREADS]: this many other threads run, too, and get the filter as well."""
 import os
 import sys
 import threading
