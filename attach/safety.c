@@ -11,7 +11,8 @@
 
 #define HEAP_ALIGN (1ull << 20) /* alignment of malloc's secondary arenas (usually far larger), whose lock is at their start */
 #define HEAP_HEAD 2048u         /* malloc's own data at that start */
-#define BSS_REACH 65536u        /* anonymous memory right after a module is its .bss */
+#define SETXID_FRAME 1024u
+#define BSS_REACH 65536u /* anonymous memory right after a module is its .bss */
 
 struct check {
     struct safety *s;
@@ -47,6 +48,9 @@ static bool waits_for_program(const struct image *img, const struct arch_regs *r
     uint64_t op = arch_syscall_arg(regs, 1) & (uint64_t)FUTEX_CMD_MASK;
     if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET) return false;
     if ((word & (HEAP_ALIGN - 1)) < HEAP_HEAD) return false;
+    /* setuid and the like wait for the other threads on a word of their own frame, and hold the lock that pthread_create takes.
+     */
+    if (op == FUTEX_WAIT && word >= arch_sp(regs) && word - arch_sp(regs) < SETXID_FRAME) return false;
     for (size_t i = 0; i < img->nmods; i++)
         if (is_lock_owner(img->mods[i].kind) && word >= img->mods[i].start && word < img->mods[i].end + BSS_REACH) return false;
     return true;

@@ -137,7 +137,7 @@ static bool ignore_signals(void) {
 }
 
 static void take_signals_again(void) {
-    if (!lock()) return;
+    while (!lock()) continue; /* whoever has it is about to give it back; without it the signals would stay ignored */
     if (!--ignoring) {
         libc.sigaction(INTERRUPT, &had_interrupt, NULL);
         libc.sigaction(QUIT, &had_quit, NULL);
@@ -215,11 +215,20 @@ static void close_others(void *actions) {
     }
 }
 
+/* These descriptors are new: a place that has one is of a stream that fclose has closed. */
+static void forget_closed(const int ends[2]) {
+    for (int i = 0; i < PIPES; i++) {
+        void *stream = __atomic_load_n(&pipes[i].stream, __ATOMIC_ACQUIRE);
+        if (stream && stream != TAKEN && (pipes[i].fd == ends[0] || pipes[i].fd == ends[1])) give_place(i, NULL);
+    }
+}
+
 static void *open_pipe(int at, const char *line, bool reads, bool closes) {
     struct spawn_part actions;
     int ends[2], pid = 0;
     if (libc.pipe2(ends, CLOSE_ON_EXEC)) return NULL;
     int mine = ends[!reads], theirs = ends[reads];
+    forget_closed(ends);
     libc.actions_init(&actions);
     close_others(&actions);
     libc.actions_adddup2(&actions, theirs, reads);

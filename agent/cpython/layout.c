@@ -143,7 +143,8 @@ static int check_tstate(const void *tstate, char *why, size_t why_size) {
 }
 
 static void *call_sys(const char *name) {
-    void *function = py.PySys_GetObject(name); /* borrowed */
+    void *function = py.PySys_GetObject(name);                             /* borrowed */
+    if (function && type_of(function) != py.PyCFunction_Type) return NULL; /* the program's own: it may not run */
     void *seen = function ? py.PyObject_CallObject(function, NULL) : NULL;
     if (py.PyErr_Occurred()) py.PyErr_Clear();
     return seen;

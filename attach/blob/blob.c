@@ -17,6 +17,7 @@
 #define NR_GETTID 186
 #define FUTEX_WAIT_PRIVATE 128
 #define SLICE_NS 500000ull /* between two looks at `go`: nobody can wake a futex of another process */
+#define INTERRUPTED 4      /* EINTR */
 
 /* The pending frame is at rbx. The call keeps a balanced stack; nothing here traps. */
 __asm__(".section .text.entry,\"ax\"\n"
@@ -65,8 +66,10 @@ static void copy_text(char *to, const char *from, uint64_t size) {
 static uint32_t wait_while(struct vt_boot *b, uint32_t value) {
     const long slice[2] = {0, (long)SLICE_NS};
     uint32_t go;
-    for (uint64_t slept = 0; (go = vt_load_acquire(&b->go)) == value && slept < b->wait_ns; slept += SLICE_NS)
-        sys4(NR_FUTEX, (long)&b->go, FUTEX_WAIT_PRIVATE, value, (long)slice);
+    for (uint64_t slept = 0; (go = vt_load_acquire(&b->go)) == value && slept < b->wait_ns;) {
+        long rc = sys4(NR_FUTEX, (long)&b->go, FUTEX_WAIT_PRIVATE, value, (long)slice);
+        slept += rc == -INTERRUPTED ? SLICE_NS / 50 : SLICE_NS; /* the signal of setuid ends a wait early */
+    }
     return go;
 }
 
