@@ -330,7 +330,7 @@ START_TEST(test_launch_makes_names) {
              "V=%.1000s/viztracer; $V --quiet -u --output_dir %.1000s --python $PY $T/launched.py nothing; $V --quiet -o "
              "%.1000s/a.json.gz "
              "--pid_suffix --python $PY -c pass; $V --quiet --python $PY $T/launched.py nothing -o %.1000s/f.json --flamegraph "
-             "-x; cd %.1000s; ls | sed 's/[0-9]/N/g; s/N\\+/N/g'; rm *; rmdir %.1000s",
+             "-x; cd %.1000s || exit; ls | sed 's/[0-9]/N/g; s/N\\+/N/g'; cd /; rm -r %.1000s",
              tree_bin(), dir, dir, dir, dir, dir);
     run_expand(ip, text, line, sizeof line);
     run_start(&r, (char *const[]){(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL}, false);
