@@ -46,20 +46,6 @@ static const struct test_case {
     {"sandboxed", 1, {NULL}, 0},
 };
 
-static void run_families(struct run *r, const struct interp *ip, const char *how, const char *options, const char *output) {
-    char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], tool[PATH_MAX] = "", inside[PATH_MAX], script[PATH_MAX];
-    snprintf(script, sizeof script, "%s/tests/targets/families.py", tree_root());
-    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
-    if (output) snprintf(tool, sizeof tool, "%.1000s/viztracer --quiet -o %.1000s %s --", tree_bin(), output, options);
-    snprintf(text, sizeof text, "exec %s $PY $T/families.py %s", tool, how);
-    run_expand(ip, text, line, sizeof line);
-    char *const words[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL};
-    run_start(r, words, false);
-    close(r->in);
-    r->in = -1;
-    run_finish(r, how);
-}
-
 /* Every line "NAME CALLS" of the program: one process called work_NAME so often. */
 static size_t must_have_calls(const struct trace *t, const char *text, const char *who) {
     char copy[RUN_TEXT_MAX], name[64], function[80];
@@ -116,8 +102,8 @@ START_TEST(test_families_are_like_a_bare_run) {
     char who[128];
     const char *output = temp_path(".vzt"), *json = temp_path(".json");
     snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
-    run_families(&bare, ip, c->name, "", NULL);
-    run_families(&traced, ip, c->name, "", output);
+    run_target(&bare, ip, "families.py", c->name, "", NULL);
+    run_target(&traced, ip, "families.py", c->name, "", output);
     must_be_alike(&bare, &traced, who);
     tool_runf(&tool, "convert %s -o %s", output, json);
     must_exit(&tool, 0, who);
@@ -141,8 +127,8 @@ START_TEST(test_families_ignore_multiprocess_records_the_first) {
     const char *output = temp_path(".json");
     for (size_t i = 0; i < VT_ARRAY_LEN(ways); i++) {
         struct trace t;
-        run_families(&bare, ip, ways[i], "", NULL);
-        run_families(&traced, ip, ways[i], "--ignore_multiprocess", output);
+        run_target(&bare, ip, "families.py", ways[i], "", NULL);
+        run_target(&traced, ip, "families.py", ways[i], "--ignore_multiprocess", output);
         must_be_alike(&bare, &traced, ways[i]);
         must_load(&t, output, ways[i]);
         ck_assert_msg(processes_in(&t) == 1 && trace_count(&t, "work_main", 0) == 12, "%s on %s", ways[i], ip->version);

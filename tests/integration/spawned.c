@@ -15,20 +15,6 @@ static const struct test_case {
     size_t flows; /* processes that another one of the trace has started */
 } cases[] = {{"system", 3}, {"pipes", 2}, {"replaced", 4}, {"programs", 8}};
 
-static void run_spawned(struct run *r, const struct interp *ip, const char *how, const char *options, const char *output) {
-    char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], tool[PATH_MAX] = "", inside[PATH_MAX], script[PATH_MAX];
-    snprintf(script, sizeof script, "%s/tests/targets/spawned.py", tree_root());
-    ck_assert(!target_copy_in(ip, script, inside, sizeof inside));
-    if (output) snprintf(tool, sizeof tool, "%.1000s/viztracer --quiet -o %.1000s %s --", tree_bin(), output, options);
-    snprintf(text, sizeof text, "exec %s $PY $T/spawned.py %s", tool, how);
-    run_expand(ip, text, line, sizeof line);
-    char *const words[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL};
-    run_start(r, words, false);
-    close(r->in);
-    r->in = -1;
-    run_finish(r, how);
-}
-
 static void must_be_alike(const struct run *bare, const struct run *traced, const char *who) {
     ck_assert_msg(bare->status == traced->status, "%s: status %x instead of %x: %s%s", who, (unsigned)traced->status,
                   (unsigned)bare->status, traced->text[0], traced->text[1]);
@@ -91,8 +77,8 @@ START_TEST(test_spawned_is_like_a_bare_run) {
     char who[128];
     const char *output = temp_path(".json");
     snprintf(who, sizeof who, "%s on %s", c->name, ip->version);
-    run_spawned(&bare, ip, c->name, "", NULL);
-    run_spawned(&traced, ip, c->name, "", output);
+    run_target(&bare, ip, "spawned.py", c->name, "", NULL);
+    run_target(&traced, ip, "spawned.py", c->name, "", output);
     must_be_alike(&bare, &traced, who);
     must_load(&t, output, who);
     must_have_calls(&t, traced.text[0], who);
@@ -109,8 +95,8 @@ START_TEST(test_spawned_is_not_followed_with_ignore_multiprocess) {
     struct trace t;
     const char *output = temp_path(".json");
     for (size_t i = 0; i < 3; i++) {
-        run_spawned(&bare, ip, cases[i].name, "", NULL);
-        run_spawned(&traced, ip, cases[i].name, "--ignore_multiprocess", output);
+        run_target(&bare, ip, "spawned.py", cases[i].name, "", NULL);
+        run_target(&traced, ip, "spawned.py", cases[i].name, "--ignore_multiprocess", output);
         must_be_alike(&bare, &traced, cases[i].name);
         must_load(&t, output, cases[i].name);
         ck_assert_uint_eq(trace_count(&t, "work_main", 0), 12);
@@ -127,7 +113,7 @@ START_TEST(test_spawned_flows_are_kept_by_formats) {
     static const char *const through[] = {".vzt", ".pftrace"};
     static struct run traced;
     const char *output = temp_path(".vzt"), *json = temp_path(".json");
-    run_spawned(&traced, ip, "programs", "", output);
+    run_target(&traced, ip, "spawned.py", "programs", "", output);
     for (size_t i = 0; i < VT_ARRAY_LEN(through); i++) {
         const char *other = temp_path(through[i]);
         struct tool tool;
@@ -157,7 +143,7 @@ START_TEST(test_spawned_eight_at_once_lose_nothing) {
     static struct run traced;
     struct tool tool;
     const char *output = temp_path(".vzt");
-    run_spawned(&traced, ip, "eight", "", output);
+    run_target(&traced, ip, "spawned.py", "eight", "", output);
     ck_assert_msg(!traced.status, "%s: %s", ip->version, traced.text[1]);
     for (int i = 0; i < 8; i++) {
         tool_runf(&tool, "report --json --slowest 0 --match work_%c %s", 'a' + i, output);

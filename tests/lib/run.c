@@ -169,3 +169,18 @@ void run_clean_up(void) {
     for (size_t i = 0; i < n; i++)
         if (ips[i].root[0]) remove_libraries(ips[i].root);
 }
+
+void run_target(struct run *r, const struct interp *ip, const char *script, const char *how, const char *options,
+                const char *output) {
+    char text[RUN_TEXT_MAX], line[RUN_TEXT_MAX], tool[PATH_MAX] = "", path[PATH_MAX], inside[PATH_MAX];
+    snprintf(path, sizeof path, "%s/tests/targets/%s", tree_root(), script);
+    ck_assert(!target_copy_in(ip, path, inside, sizeof inside));
+    if (output) snprintf(tool, sizeof tool, "%.1000s/viztracer --quiet -o %.1000s %s --", tree_bin(), output, options);
+    snprintf(text, sizeof text, "exec %s $PY $T/%s %s", tool, script, how);
+    run_expand(ip, text, line, sizeof line);
+    char *const words[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL};
+    run_start(r, words, false);
+    close(r->in);
+    r->in = -1;
+    run_finish(r, how);
+}

@@ -33,4 +33,9 @@ void run_finish(struct run *r, const char *who);
  * with an address sanitizer. */
 void run_expand(const struct interp *ip, const char *line, char *to, size_t size);
 
+/* Runs that script of tests/targets with the words of `how` to its end: bare, or with an output under viztracer with those
+ * options. */
+void run_target(struct run *r, const struct interp *ip, const char *script, const char *how, const char *options,
+                const char *output);
+
 #endif

@@ -164,7 +164,7 @@ START_TEST(test_steps_belong_to_the_innermost_call) {
 }
 END_TEST
 
-/* A note is a member of the args of the innermost open call; what is no JSON is left out. */
+/* A note is a member of the args of the innermost open call. A note that is not JSON is left out. */
 START_TEST(test_notes_are_members_beside_the_steps) {
     static const uint8_t step[] = "(3) x = 1", number[] = "\1\0n7", text[] = "\2\0\"k\"v\"", wrong[] = "\1\0w{", cut[] = "\7\0c",
                          none[] = "\1";
